@@ -1,0 +1,69 @@
+# make run      builds the server and starts it
+# make test     everything, on a fresh Debian machine with Go: installs the tools that it lacks first
+# make help     the other targets
+
+SHELL := /bin/bash
+export GOFLAGS := $(GOFLAGS) -buildvcs=false
+
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+FUZZTIME ?= 30s
+# Flags of `make bench`, for example: make bench BENCH='-case h1 -rounds 5 -duration 3s'
+BENCH    ?=
+
+.PHONY: help build run test tools lint conform nested unit race fuzz bench clean
+
+help:
+	@echo 'build    bin/gatewheel, static'
+	@echo 'run      build, then serve on 127.0.0.1:8080'
+	@echo 'test     tools, lint, conform, the nested modules, the unit tests, and those again with -race'
+	@echo 'race     the unit tests with the race detector'
+	@echo 'fuzz     each fuzz target for FUZZTIME (30s)'
+	@echo 'conform  h2spec in strict mode against the binary'
+	@echo 'bench    CPU time a request and memory a connection beside other servers (BENCH=flags)'
+	@echo 'lint     gofmt, go vet, staticcheck'
+
+build:
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/gatewheel ./cmd/gatewheel
+
+run: build
+	bin/gatewheel serve
+
+tools:
+	@.ci/tools
+
+lint: tools
+	.ci/lint
+
+conform: tools build
+	.ci/conform
+
+# The modules beside the main one: what they need stays out of the main go.mod.
+nested: tools build
+	@set -e; for module in $$(.ci/modules --nested); do \
+		echo "go test ./... in $$module"; \
+		(cd $$module && go test ./...); \
+	done
+
+unit: tools
+	go test ./...
+
+race: tools
+	go test -race ./...
+
+# The races come last: continuous integration reads the closing lines of go test.
+test:
+	@.ci/tools
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory conform
+	@$(MAKE) --no-print-directory nested
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory race
+
+fuzz:
+	FUZZTIME=$(FUZZTIME) .ci/fuzz
+
+bench: tools build
+	cd bench && go build -o ../bin/bench . && ../bin/bench -gatewheel ../bin/gatewheel $(BENCH)
+
+clean:
+	rm -rf bin
