@@ -1,0 +1,76 @@
+package h2
+
+import (
+	"fmt"
+	"time"
+)
+
+// Config is what the connections of a loop share. The zero value of a field stands for its
+// default.
+type Config struct {
+	MaxConcurrentStreams uint32 // 1 to 2^31-1; default 250
+	InitialWindowSize    uint32 // bytes a stream may send ahead of the application: 1 to 2^31-1; default 65535
+	ConnectionWindow     uint32 // bytes all streams together may have in flight: 65535 to 2^31-1; default 1 MiB
+	ConnectionBuffer     uint32 // bytes a connection's requests may hold unconsumed: ConnectionWindow to 2^31-1; default 4 windows
+	MaxFrameSize         uint32 // bytes of the largest frame payload taken: 16384 to 16777215; default 16384
+	MaxHeaderListSize    uint32 // bytes of a field section as RFC 9113 section 6.5.2 counts them: 1024 to 16 MiB; default 65536
+
+	EnableConnectProtocol bool // announce and accept extended CONNECT (RFC 8441)
+
+	SettingsTimeout  time.Duration // for the client's preface, and for its acknowledgement of our SETTINGS; default 10 s
+	BlockTimeout     time.Duration // for a header block from its HEADERS frame to END_HEADERS; default 10 s
+	StallTimeout     time.Duration // for a response that waits for the peer's windows; default 60 s
+	DrainTimeout     time.Duration // for the round trip between the two GOAWAY of a drain; default 1 s
+	KeepAlive        time.Duration // silence after which a PING is sent; default: none is
+	KeepAliveTimeout time.Duration // for its acknowledgement, or anything else; default 20 s
+	MaxAge           time.Duration // age at which a connection is drained; default: none
+	MaxAgeJitter     time.Duration // span over which the ages of connections are spread; default MaxAge/10
+	MaxAgeGrace      time.Duration // for open streams once a connection is drained for its age; default 30 s
+}
+
+// Validate fills in the defaults, and fails with the range in its message when a value is out of
+// range.
+func (c *Config) Validate() error {
+	fill(&c.MaxConcurrentStreams, defaultMaxConcurrentStreams)
+	fill(&c.InitialWindowSize, protocolWindow)
+	fill(&c.ConnectionWindow, defaultConnectionWindow)
+	fill(&c.ConnectionBuffer, min(maxWindow, connectionBufferWindows*c.ConnectionWindow))
+	fill(&c.MaxFrameSize, protocolFrameSize)
+	fill(&c.MaxHeaderListSize, defaultMaxHeaderListSize)
+	fill(&c.SettingsTimeout, defaultSettingsTimeout)
+	fill(&c.BlockTimeout, defaultBlockTimeout)
+	fill(&c.StallTimeout, defaultStallTimeout)
+	fill(&c.DrainTimeout, defaultDrainTimeout)
+	fill(&c.KeepAliveTimeout, defaultKeepAliveTimeout)
+	fill(&c.MaxAgeJitter, c.MaxAge/10)
+	fill(&c.MaxAgeGrace, defaultMaxAgeGrace)
+	for _, r := range []struct {
+		name      string
+		v, lo, hi uint32
+	}{
+		{"maximum of concurrent streams", c.MaxConcurrentStreams, 1, maxWindow},
+		{"initial window size", c.InitialWindowSize, 1, maxWindow},
+		{"connection window", c.ConnectionWindow, protocolWindow, maxWindow},
+		{"connection buffer", c.ConnectionBuffer, c.ConnectionWindow, maxWindow},
+		{"maximum frame size", c.MaxFrameSize, protocolFrameSize, maxFrameSize},
+		{"maximum header list size", c.MaxHeaderListSize, minHeaderListSize, maxHeaderListSize},
+	} {
+		if r.v < r.lo || r.v > r.hi {
+			return fmt.Errorf("h2: %s %d is out of range: %d to %d", r.name, r.v, r.lo, r.hi)
+		}
+	}
+	for _, d := range []time.Duration{c.SettingsTimeout, c.BlockTimeout, c.StallTimeout, c.DrainTimeout,
+		c.KeepAlive, c.KeepAliveTimeout, c.MaxAge, c.MaxAgeJitter, c.MaxAgeGrace} {
+		if d < 0 {
+			return fmt.Errorf("h2: duration %v is negative", d)
+		}
+	}
+	return nil
+}
+
+func fill[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
