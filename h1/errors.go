@@ -1,0 +1,48 @@
+package h1
+
+import (
+	"errors"
+	"strconv"
+)
+
+// Error is a request that the machine refused: the peer is to blame, the
+// connection ends. The answer is already queued behind those of earlier
+// requests when the error is returned.
+type Error struct {
+	Status int    // of the answer
+	Reason string // one sentence, also the answer's content
+}
+
+func (e *Error) Error() string {
+	return "h1: " + strconv.Itoa(e.Status) + ": " + e.Reason
+}
+
+// Errors of the application. Nothing was queued and the exchange is as before,
+// so that another answer can be given, except where Conn.Err returns them.
+var (
+	// ErrField: a field cannot be written; the error itself is a *FieldError.
+	ErrField = errors.New("h1: invalid field")
+	// ErrStatus: a status that the call cannot send.
+	ErrStatus = errors.New("h1: status not possible here")
+	// ErrGone: the request has been answered, or is not answered any more
+	// because the connection ends before it. There is nothing left to do.
+	ErrGone = errors.New("h1: no such request waits for an answer")
+	// ErrLength: a Source gave more or fewer bytes than Response.Length.
+	ErrLength = errors.New("h1: content does not have the stated length")
+	// ErrAborted: Abort was called.
+	ErrAborted = errors.New("h1: response aborted")
+)
+
+// FieldError names a field that the application gave and that cannot be
+// written. errors.Is(err, ErrField) holds.
+type FieldError struct {
+	Name   string // as given, unsafe to print without quoting
+	Reason string
+}
+
+func (e *FieldError) Error() string {
+	return ErrField.Error() + " " + strconv.Quote(e.Name) + ": " + e.Reason
+}
+
+// Unwrap makes errors.Is(e, ErrField) true.
+func (e *FieldError) Unwrap() error { return ErrField }

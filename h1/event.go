@@ -1,0 +1,74 @@
+package h1
+
+// Kind says what an Event tells.
+type Kind uint8
+
+const (
+	// NeedMore: nothing to tell until more bytes come. What Next did not
+	// consume must be presented again, with the new bytes behind it.
+	NeedMore Kind = iota
+	// Request: a whole head has come; Event.ID and Event.Head are set. Data
+	// and End follow if, and only if, Head.ContentLength is not zero.
+	Request
+	// Data: a piece of the request's content is in Event.Data, which points
+	// into the bytes given to Next and is borrowed until the next call.
+	Data
+	// End: the request's content is complete; Event.Trailers holds what came
+	// behind a chunked content.
+	End
+	// Blocked: as many requests as Limits.Pipelined wait for their answers, or
+	// one that may switch protocols does. Nothing was consumed. Call again
+	// when Transmit has sent an answer.
+	Blocked
+	// Closed: nothing behind this point is interpreted; all bytes given were
+	// consumed, and so will all further ones.
+	Closed
+	// Switched: the answer 101, or 2xx to CONNECT, has been pulled. Nothing
+	// was consumed: the bytes belong to another protocol.
+	Switched
+)
+
+// Event is what Next tells. The caller owns it and uses it again for every
+// call, on any number of connections: the slices Head.Fields and Trailers are
+// overwritten by the next call, while the strings in them stay valid for ever.
+type Event struct {
+	Kind     Kind
+	ID       uint64 // of the request that Request, Data and End speak of; the first of a connection is 1
+	Head     Head
+	Data     []byte
+	Trailers []Field
+}
+
+// Field is one field line (RFC 9110 section 5).
+type Field = struct{ Name, Value string }
+
+// TargetForm is one of the four forms of a request target (RFC 9112 section 3.2).
+type TargetForm uint8
+
+const (
+	OriginForm    TargetForm = iota // /path?query
+	AbsoluteForm                    // http://host/path?query
+	AuthorityForm                   // host:port, CONNECT only
+	AsteriskForm                    // *, OPTIONS only
+)
+
+// Head is the head of a request. All its strings are parts of one block of
+// memory that is never used again for anything else.
+type Head struct {
+	Method string // a token, as received
+	Target string // as received
+	Form   TargetForm
+
+	Scheme    string // in absolute-form, as received; else empty
+	Authority string // of the target if it has one, else the Host field
+	Path      string // still escaped; "/" for an absolute-form without one, "*" for OPTIONS of a whole server
+	Query     string // still escaped, without the question mark
+
+	Minor  uint8   // of the version: 0 or 1. A higher one is treated as 1 (RFC 9110 section 2.5)
+	Fields []Field // all field lines in order, names as received
+
+	ContentLength  int64  // bytes; 0: no content; -1: chunked
+	ExpectContinue bool   // the peer waits for Conn.Continue before it sends content
+	KeepAlive      bool   // the peer allows further requests on the connection
+	Upgrade        string // the Upgrade fields if Connection lists "upgrade", in HTTP/1.1 only; several are joined by ", "
+}

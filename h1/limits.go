@@ -1,0 +1,73 @@
+package h1
+
+// Limits bounds what a peer can make a connection hold or do. A zero field
+// means the default beside it.
+type Limits struct {
+	Target    int   // bytes of a request target: DefaultTarget. More is 414
+	Fields    int   // field lines of a head, and of trailers: DefaultFields. More is 431
+	FieldSize int   // bytes of all field lines together: DefaultFieldSize. More is 431
+	Pipelined int   // requests that wait for their answers: DefaultPipelined. More are not read
+	Content   int64 // bytes of one request's content: no limit. More is 413
+	Discard   int64 // bytes of content that is read and dropped behind its answer to keep the connection: DefaultDiscard
+}
+
+const (
+	// DefaultTarget: RFC 9112 section 3 asks for request lines of at least
+	// 8000 bytes; browsers and proxies stop near the same size.
+	DefaultTarget = 8192
+	// DefaultFields is well above what browsers behind several proxies send
+	// (about 40) and keeps the work of one head small.
+	DefaultFields = 128
+	// DefaultFieldSize has room for a few large cookies and a token; the
+	// reactor may hold as much for every connection whose head is incomplete.
+	DefaultFieldSize = 64 << 10
+	// DefaultPipelined is above what load generators keep in flight by habit
+	// (16) while a connection's waiting requests stay within some 100 KB.
+	DefaultPipelined = 64
+	// DefaultDiscard: reading a quarter of a megabyte costs less than a new
+	// connection with TLS; beyond that closing is cheaper for both sides.
+	DefaultDiscard = 256 << 10
+)
+
+const (
+	// maxMethod: the longest registered method has 17 bytes. RFC 9110 section
+	// 9.1 leaves a longer one than any known to 501.
+	maxMethod = 64
+	// maxBlank: RFC 9112 section 2.2 wants at least one empty line before a
+	// request line to be ignored; old clients sent one behind a POST.
+	maxBlank = 4
+	// maxExtension bounds the extensions of one chunk, which nobody uses.
+	maxExtension = 1 << 10
+	// maxExtensions bounds those of a whole content, so that a body of empty
+	// words cannot keep a loop busy unseen by the content's limit.
+	maxExtensions = 16 << 10
+	// maxSizeDigits are all that a 64-bit chunk size needs; the bound also
+	// ends endless leading zeros.
+	maxSizeDigits = 16
+	// maxChunk is the most that four hexadecimal digits describe: a chunk that
+	// we write has a header of fixed width in front.
+	maxChunk = 0xffff
+	// maxFree bounds the exchanges that a loop keeps for reuse; above, the
+	// garbage collector takes them.
+	maxFree = 1024
+	// maxKeptHead is the largest head buffer that is kept with them.
+	maxKeptHead = 4 << 10
+)
+
+func (l *Limits) setDefaults() {
+	if l.Target <= 0 {
+		l.Target = DefaultTarget
+	}
+	if l.Fields <= 0 {
+		l.Fields = DefaultFields
+	}
+	if l.FieldSize <= 0 {
+		l.FieldSize = DefaultFieldSize
+	}
+	if l.Pipelined <= 0 {
+		l.Pipelined = DefaultPipelined
+	}
+	if l.Discard <= 0 {
+		l.Discard = DefaultDiscard
+	}
+}

@@ -1,0 +1,22 @@
+package h1
+
+import "time"
+
+// Shared is what all connections of one loop have in common: limits, the
+// encoded Date, scratch, and exchanges that wait to be used again. It belongs
+// to one goroutine at a time, like its connections.
+type Shared struct {
+	limits Limits
+	date   dateLine
+}
+
+// NewShared returns a Shared with these limits. Until Tick is called for the
+// first time, responses carry no Date.
+func NewShared(l Limits) *Shared {
+	l.setDefaults()
+	return &Shared{limits: l}
+}
+
+// Tick tells the time. Call it at the begin of a turn: the Date of responses
+// is encoded again when another second has begun.
+func (sh *Shared) Tick(now time.Time) { sh.date.set(now) }
