@@ -1,0 +1,200 @@
+package app
+
+import "io"
+
+// Body is a request's content. Bytes are read into the reader's memory, so that
+// a large upload leaves no garbage, and a body that is not read stops the peer.
+// On the request's loop; Reader is for other goroutines.
+type Body struct {
+	r       *Request
+	left    int64 // what the limit still allows; -1: no limit
+	err     error // how it ended
+	p       []byte
+	pending *cell[int]
+	wake    func()
+}
+
+// Read reads what is there into p, and waits for at least one byte when nothing
+// is. p must not be touched until the future is ready. The end is io.EOF, a
+// limit that is exceeded a *StatusError with 413, a peer that left ErrPeerGone.
+// One Read at a time: ErrBusy.
+func (b *Body) Read(p []byte) Future[int] {
+	if b.pending != nil {
+		return Failed[int](ErrBusy)
+	}
+	n, err := b.take(p)
+	if n > 0 || err != nil || len(p) == 0 {
+		return Future[int]{value: n, err: err}
+	}
+	b.p, b.pending = p, &cell[int]{loop: b.r.Loop()}
+	return b.pending.future()
+}
+
+// take reads without waiting; (0, nil): resume will be called.
+func (b *Body) take(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err
+	}
+	if b.r.ContentLength == 0 {
+		b.err = io.EOF
+		return 0, b.err
+	}
+	if b.left >= 0 && b.r.ContentLength > b.left && !b.begun() {
+		return 0, b.fail(tooLarge(b.left))
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if b.wake == nil {
+		b.wake = b.resume
+	}
+	n, err := b.r.x.ReadBody(p, b.wake)
+	if b.left >= 0 && n > 0 {
+		if int64(n) > b.left {
+			return 0, b.fail(tooLarge(b.left))
+		}
+		b.left -= int64(n)
+	}
+	if err != nil {
+		b.err = err
+		if n > 0 {
+			err = nil
+		}
+	}
+	return n, err
+}
+
+func (b *Body) begun() bool { return b.wake != nil }
+
+func (b *Body) fail(err error) error {
+	b.err = err
+	return err
+}
+
+func tooLarge(limit int64) error {
+	return Statusf(413, "the request's content is larger than %d bytes", limit)
+}
+
+// resume is the exchange's callback. It is a task of the loop already, so what
+// waits for this read runs in it, without another trip through the inbox.
+func (b *Body) resume() {
+	waiting := b.pending
+	if waiting == nil {
+		return
+	}
+	n, err := b.take(b.p)
+	if n == 0 && err == nil {
+		return
+	}
+	b.p, b.pending = nil, nil
+	q := queue{loop: waiting.loop}
+	waiting.settle(n, err, &q)
+	q.run()
+}
+
+// Limit bounds what may still be read; beyond it Read fails with 413, and when
+// the length is declared and too large, before the first byte. A limit can only
+// be lowered.
+func (b *Body) Limit(n int64) {
+	if b.left < 0 || n < b.left {
+		b.left = n
+	}
+}
+
+// ReadAll reads the rest of the body, of limit bytes at most: beyond that it
+// fails with a *StatusError, 413.
+func (b *Body) ReadAll(limit int64) Future[[]byte] {
+	b.Limit(limit)
+	size := b.r.ContentLength
+	if size < 0 || size > firstGrant {
+		size = firstGrant
+	}
+	all := &reading{body: b, buf: make([]byte, 0, size+1)}
+	return Map(While(all.step), func(Done) ([]byte, error) { return all.buf, nil })
+}
+
+// firstGrant is what ReadAll reserves before anything has come, in bytes: a
+// declared length is a claim, and memory is for bytes that arrive.
+const firstGrant = 64 << 10
+
+type reading struct {
+	body *Body
+	buf  []byte
+}
+
+func (a *reading) step() Future[bool] {
+	if len(a.buf) == cap(a.buf) {
+		a.buf = append(a.buf, 0)[:len(a.buf)]
+	}
+	f := a.body.Read(a.buf[len(a.buf):cap(a.buf)])
+	if f.Ready() {
+		return a.took(f.Result())
+	}
+	return After(f, a.took)
+}
+
+func (a *reading) took(n int, err error) Future[bool] {
+	a.buf = a.buf[:len(a.buf)+n]
+	return more(err)
+}
+
+// more goes on until the end, which is no failure.
+func more(err error) Future[bool] {
+	if err == io.EOF {
+		return Ready(false)
+	}
+	return Future[bool]{value: err == nil, err: err}
+}
+
+// Discard reads the rest of the body and drops it; the future is the number of
+// bytes.
+func (b *Body) Discard() Future[int64] {
+	return b.Each(make([]byte, scratchSize), func([]byte) Future[Done] { return Ready(Done{}) })
+}
+
+// scratchSize is the size of the one buffer that a copy holds, in bytes.
+const scratchSize = 32 << 10
+
+// Each reads the body to its end into buf, again and again, and calls use with
+// what came; the next read begins when use's future is ready. The future is the
+// number of bytes.
+func (b *Body) Each(buf []byte, use func(p []byte) Future[Done]) Future[int64] {
+	e := &each{body: b, buf: buf, use: use}
+	return Map(While(e.step), func(Done) (int64, error) { return e.total, nil })
+}
+
+type each struct {
+	body  *Body
+	buf   []byte
+	use   func([]byte) Future[Done]
+	total int64
+}
+
+func (e *each) step() Future[bool] {
+	f := e.body.Read(e.buf)
+	if f.Ready() {
+		return e.took(f.Result())
+	}
+	return After(f, e.took)
+}
+
+func (e *each) took(n int, err error) Future[bool] {
+	if err != nil {
+		return more(err)
+	}
+	e.total += int64(n)
+	f := e.use(e.buf[:n])
+	if f.Ready() {
+		_, err := f.Result()
+		return Future[bool]{value: err == nil, err: err}
+	}
+	return After(f, func(_ Done, err error) Future[bool] {
+		return Future[bool]{value: err == nil, err: err}
+	})
+}
+
+// Copy writes a body to w as it arrives, with one buffer of 32 KiB. The future
+// is the number of bytes.
+func Copy(w *Writer, body *Body) Future[int64] {
+	return body.Each(make([]byte, scratchSize), w.WriteAll)
+}

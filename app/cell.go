@@ -1,0 +1,112 @@
+package app
+
+import "sync/atomic"
+
+// cell is the place where the result of a pending future appears. No lock and
+// no loop owns it: whoever settles it first writes the result, publishes it by
+// swapping the list of waiters for the mark settled, and sends the waiters to
+// the cell's loop. A goroutine that is stopped anywhere in between leaves
+// nothing half done that another could see.
+type cell[T any] struct {
+	loop    Loop
+	taken   atomic.Bool
+	waiters atomic.Pointer[node]
+	value   T
+	err     error
+}
+
+// node is a waiter's place in a list. A waiter that waits for one thing after
+// another uses the same node again.
+type node struct {
+	next *node
+	wake waker
+}
+
+// waker is told that what it waits for is settled. It runs on the loop of the
+// cell that was settled, as user code; q takes what becomes ready in
+// consequence.
+type waker interface{ woken(q *queue) }
+
+// settled is what the list of a cell with a result points to.
+var settled node
+
+// settle gives the cell its result. The first call wins. Waiters are appended to
+// q when that runs on the cell's loop, else they are posted there.
+func (c *cell[T]) settle(value T, err error, q *queue) bool {
+	if !c.taken.CompareAndSwap(false, true) {
+		return false
+	}
+	c.value, c.err = value, err
+	newest := c.waiters.Swap(&settled)
+	if newest == nil {
+		return true
+	}
+	if q != nil && q.loop == c.loop {
+		q.append(newest)
+		return true
+	}
+	q = &queue{loop: c.loop}
+	q.append(newest)
+	c.loop.Post(q.run)
+	return true
+}
+
+func (c *cell[T]) isSettled() bool { return c.waiters.Load() == &settled }
+
+// subscribe adds a waiter; false says that the result is there already.
+func (c *cell[T]) subscribe(n *node) bool {
+	for {
+		newest := c.waiters.Load()
+		if newest == &settled {
+			return false
+		}
+		n.next = newest
+		if c.waiters.CompareAndSwap(newest, n) {
+			return true
+		}
+	}
+}
+
+// future is the cell's future.
+func (c *cell[T]) future() Future[T] { return Future[T]{cell: c} }
+
+// queue is what is to be woken in one task of a loop. Waiters run one after
+// another and not from inside each other, so that a long chain of futures needs
+// no deep stack.
+type queue struct {
+	loop        Loop
+	first, last *node
+}
+
+// append takes over a cell's list, which has the newest waiter first.
+func (q *queue) append(newest *node) {
+	var oldest *node
+	tail := newest
+	for n := newest; n != nil; {
+		next := n.next
+		n.next = oldest
+		oldest, n = n, next
+	}
+	if q.first == nil {
+		q.first = oldest
+	} else {
+		q.last.next = oldest
+	}
+	q.last = tail
+}
+
+// run wakes everything in the queue. A waiter whose goroutine is ended in the
+// middle (a stalled loop is taken away from its goroutine) takes nobody with it:
+// the rest is posted again.
+func (q *queue) run() {
+	defer func() {
+		if q.first != nil {
+			q.loop.Post(q.run)
+		}
+	}()
+	for q.first != nil {
+		n := q.first
+		q.first, n.next = n.next, nil
+		n.wake.woken(q)
+	}
+}

@@ -1,0 +1,74 @@
+package app
+
+import (
+	"context"
+	"sync/atomic"
+)
+
+// lifetime is how long a request lasts, for whom it concerns: most handlers
+// answer without asking, so it is made when somebody asks.
+type lifetime struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	// gone is closed when nobody can read an answer any more. A peer that has
+	// only closed its sending side ends ctx and leaves gone open.
+	gone   chan struct{}
+	closed atomic.Bool
+}
+
+func newLifetime() *lifetime {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	return &lifetime{ctx: ctx, cancel: cancel, gone: make(chan struct{})}
+}
+
+func (l *lifetime) end(cause error) {
+	l.cancel(cause)
+	if cause != ErrHalfClosed && l.closed.CompareAndSwap(false, true) {
+		close(l.gone)
+	}
+}
+
+// ended stands for every request that was over before anybody asked.
+var ended = func() *lifetime {
+	l := newLifetime()
+	l.end(ErrRequestDone)
+	return l
+}()
+
+func (r *Request) lifetime() *lifetime {
+	if l := r.life.Load(); l != nil {
+		return l
+	}
+	l := newLifetime()
+	if r.life.CompareAndSwap(nil, l) {
+		return l
+	}
+	return r.life.Load()
+}
+
+// Context ends when the peer leaves, when the request's deadline passes, when
+// the response is complete, or when the server stops without waiting; the cause
+// (context.Cause) says which: ErrPeerGone, ErrHalfClosed, ErrDeadline,
+// ErrRequestDone. Any goroutine.
+func (r *Request) Context() context.Context { return r.lifetime().ctx }
+
+// Cancel ends the request's context with that cause; nil is ErrRequestDone and
+// costs nothing when nobody has asked for the context. Servers call it when the
+// peer leaves and when the response is complete. After ErrHalfClosed an answer
+// is still sent, after any other cause none can be. Any goroutine; the first
+// cause stays.
+func (r *Request) Cancel(cause error) {
+	if cause == nil {
+		if r.life.CompareAndSwap(nil, ended) {
+			return
+		}
+		cause = ErrRequestDone
+	}
+	r.lifetime().end(cause)
+}
+
+// isGone tells whether nobody can read an answer any more.
+func (r *Request) isGone() bool {
+	l := r.life.Load()
+	return l != nil && l.closed.Load()
+}

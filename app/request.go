@@ -1,0 +1,169 @@
+package app
+
+import (
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// Protocols, as Request.Protocol names them.
+const (
+	HTTP10 = "HTTP/1.0"
+	HTTP11 = "HTTP/1.1"
+	HTTP2  = "HTTP/2.0"
+)
+
+// Handler answers requests. It runs on the loop that owns the connection and
+// must not block; what takes time is answered by a future.
+type Handler func(*Request) Future[*Response]
+
+// Request is one request. Its exported fields are set before the handler runs;
+// middleware may change them before it calls the next handler. Nothing of it is
+// ever recycled: its strings may be kept and may cross goroutines. Methods are
+// for the loop unless they say otherwise.
+type Request struct {
+	// Method is the method, as received: methods are case-sensitive.
+	Method string
+	// Scheme is "https" on a TLS connection, else "http". Client tells what a
+	// trusted proxy says about it.
+	Scheme string
+	// Authority is host and port as the client named them (RFC 9110 section 7.2).
+	Authority string
+	// Target is the request target as received (RFC 9112 section 3.2).
+	Target string
+	// RawPath is the target's path, still escaped. Path unescapes it.
+	RawPath string
+	// RawQuery is what follows the question mark, still escaped.
+	RawQuery string
+	// Protocol is HTTP10, HTTP11 or HTTP2.
+	Protocol string
+	// Fields are the request's field lines in order.
+	Fields Fields
+	// ContentLength is the content's length in bytes, -1 when it is not known
+	// beforehand, 0 when there is none.
+	ContentLength int64
+	// Arrived is when the request's head was complete.
+	Arrived time.Time
+	// Body is the request's content. It is never nil.
+	Body *Body
+
+	x        Exchange
+	conn     *ConnInfo
+	life     atomic.Pointer[lifetime]
+	client   *Client
+	route    *route
+	captures []string
+	values   []value
+	deadline time.Time
+	guard    *guard
+	body     Body
+}
+
+type value struct{ key, value any }
+
+// Bind connects a request with the server's side of it. A server embeds Request
+// by value in its exchange, sets the fields and calls Bind once, on the loop,
+// before the handler.
+func (r *Request) Bind(x Exchange, conn *ConnInfo) {
+	r.x, r.conn = x, conn
+	r.Arrived = x.Loop().Now()
+	r.body.r, r.body.left = r, -1
+	r.Body = &r.body
+}
+
+// Conn describes the connection. Any goroutine.
+func (r *Request) Conn() *ConnInfo { return r.conn }
+
+// Loop is the loop that runs this request's handler and continuations. Any
+// goroutine.
+func (r *Request) Loop() Loop { return r.x.Loop() }
+
+// Pool is where Offload runs its work. Any goroutine.
+func (r *Request) Pool() Pool { return r.x.Pool() }
+
+// Path is RawPath unescaped. A path with an invalid escape is returned as it
+// is. Any goroutine.
+func (r *Request) Path() string { return unescape(r.RawPath) }
+
+// unescape undoes percent-encoding (RFC 3986 section 2.1) where it is valid.
+func unescape(raw string) string {
+	if strings.IndexByte(raw, '%') < 0 {
+		return raw
+	}
+	if path, err := url.PathUnescape(raw); err == nil {
+		return path
+	}
+	return raw
+}
+
+// Query parses the query. Malformed pairs are left out. Any goroutine.
+func (r *Request) Query() url.Values {
+	values, _ := url.ParseQuery(r.RawQuery)
+	return values
+}
+
+// QueryValue returns the first value of that name in the query, or "". It
+// allocates only to unescape. Any goroutine.
+func (r *Request) QueryValue(name string) string {
+	value, _ := r.LookupQuery(name)
+	return value
+}
+
+// LookupQuery is QueryValue that tells whether the name is there at all.
+func (r *Request) LookupQuery(name string) (value string, ok bool) {
+	for rest := r.RawQuery; rest != ""; {
+		var pair string
+		pair, rest, _ = strings.Cut(rest, "&")
+		key, value, _ := strings.Cut(pair, "=")
+		if unescapeQuery(key) == name {
+			return unescapeQuery(value), true
+		}
+	}
+	return "", false
+}
+
+func unescapeQuery(raw string) string {
+	if strings.IndexByte(raw, '%') < 0 && strings.IndexByte(raw, '+') < 0 {
+		return raw
+	}
+	if text, err := url.QueryUnescape(raw); err == nil {
+		return text
+	}
+	return raw
+}
+
+// SetValue attaches a value, for the handlers that come after a middleware. Use
+// a key type of your own, as with context.WithValue. On the loop.
+func (r *Request) SetValue(key, v any) {
+	for i := range r.values {
+		if r.values[i].key == key {
+			r.values[i].value = v
+			return
+		}
+	}
+	r.values = append(r.values, value{key, v})
+}
+
+// Value returns what SetValue attached, or nil.
+func (r *Request) Value(key any) any {
+	for i := range r.values {
+		if r.values[i].key == key {
+			return r.values[i].value
+		}
+	}
+	return nil
+}
+
+// Inform sends an interim response, such as 103 Early Hints (RFC 8297) with
+// Link fields, ahead of the response. On the loop, before the response.
+func (r *Request) Inform(status int, fields Fields) error {
+	if status < 100 || status > 199 || status == 101 {
+		return Statusf(500, "%d is no interim status", status)
+	}
+	return r.x.Inform(status, fields)
+}
+
+// Trailers are the request's trailer fields, known when the body has been read
+// to its end.
+func (r *Request) Trailers() Fields { return r.x.Trailers() }

@@ -1,0 +1,4 @@
+package app
+
+// route is a registered pattern.
+type route struct{ pattern string }

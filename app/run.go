@@ -1,0 +1,121 @@
+package app
+
+import (
+	"fmt"
+	"time"
+)
+
+// Run calls h for r, on r's loop as user code, and is what servers use: the
+// future that it returns is settled on r's own loop, whichever loop h's future
+// belongs to; a panic, a nil response and a status that is none are failures
+// (ErrorResponse says what they look like); and a response that is not there
+// when limit has passed since r arrived is ErrDeadline: then the request's
+// context ends, and what comes late is closed and dropped. limit 0 is no limit;
+// Request.SetTimeout overrides it.
+func Run(h Handler, r *Request, limit time.Duration) Future[*Response] {
+	if limit > 0 {
+		r.SetTimeout(limit)
+	}
+	f := guarded(r, h)
+	if f.Ready() {
+		return checked(f.Result())
+	}
+	g := &guard{r: r}
+	g.loop, g.from, g.node.wake = r.Loop(), f.cell, g
+	if !f.cell.subscribe(&g.node) {
+		return checked(f.Result())
+	}
+	r.guard = g
+	g.arm()
+	return g.future()
+}
+
+func checked(resp *Response, err error) Future[*Response] {
+	switch {
+	case err != nil:
+		return Failed[*Response](err)
+	case resp == nil:
+		return Failed[*Response](ErrNoResponse)
+	case resp.Status < 200 || resp.Status > 999:
+		resp.Close()
+		return Failed[*Response](fmt.Errorf("app: the handler answered with the status %d", resp.Status))
+	}
+	return Ready(resp)
+}
+
+// guard is a response that is waited for, and its deadline.
+type guard struct {
+	cell[*Response]
+	node  node
+	from  *cell[*Response]
+	r     *Request
+	timer Timer
+}
+
+func (g *guard) woken(q *queue) {
+	if q.loop != g.loop {
+		g.loop.Post(func() {
+			q := queue{loop: g.loop}
+			g.finish(&q)
+			q.run()
+		})
+		return
+	}
+	g.finish(q)
+}
+
+func (g *guard) finish(q *queue) {
+	g.disarm()
+	f := checked(g.from.value, g.from.err)
+	if !g.settle(f.value, f.err, q) {
+		f.value.Close()
+	}
+}
+
+func (g *guard) arm() {
+	if !g.r.deadline.IsZero() {
+		g.timer = g.loop.After(g.r.deadline.Sub(g.loop.Now()), g.expire)
+	}
+}
+
+func (g *guard) disarm() {
+	if g.timer != nil {
+		g.timer.Stop()
+		g.timer = nil
+	}
+}
+
+// expire is a task of the loop. A timer that was stopped too late to keep it
+// from running finds the cell settled, or the deadline moved.
+func (g *guard) expire() {
+	if g.isSettled() || g.r.deadline.IsZero() {
+		return
+	}
+	if g.loop.Now().Before(g.r.deadline) {
+		g.disarm()
+		g.arm()
+		return
+	}
+	g.r.Cancel(ErrDeadline)
+	q := queue{loop: g.loop}
+	g.settle(nil, ErrDeadline, &q)
+	q.run()
+}
+
+// SetTimeout sets the request's deadline: the response's head must be there
+// when d has passed since the request arrived. It overrides the server's
+// default, and the last call wins; 0 is no deadline. A stream, once its head is
+// out, is not concerned. On the loop.
+func (r *Request) SetTimeout(d time.Duration) {
+	r.deadline = time.Time{}
+	if d > 0 {
+		r.deadline = r.Arrived.Add(d)
+	}
+	if r.guard != nil {
+		r.guard.disarm()
+		r.guard.arm()
+	}
+}
+
+// Deadline is when the response's head must be there; zero: never. On the loop.
+func (r *Request) Deadline() time.Time { return r.deadline }
