@@ -1,0 +1,108 @@
+package main
+
+import "time"
+
+// benchCase is one question asked of several servers in turns.
+type benchCase struct {
+	name      string
+	about     string
+	protocol  protocol
+	servers   []string // the first of them other than ours and "before" is what ratios refer to
+	load      load     // for a case about processor time
+	idle      bool     // for a case about memory
+	goals     []goal
+	idleGoal  int // bytes a connection at most, for gatewheel
+	reference string
+}
+
+// goal is what gatewheel is held to in the same run: at most so much of the other's cost.
+type goal struct {
+	rival  string
+	atMost float64
+}
+
+var cases = []benchCase{
+	{
+		name: "h1", about: "HTTP/1.1, GET /, 50 connections",
+		protocol: h1, load: wrk(50, 1), reference: "floor",
+		servers: []string{"gatewheel", "before", "floor", "nginx", "h2o", "haproxy", "fasthttp", "net/http"},
+		goals:   []goal{{"floor", 1.05}, {"net/http", 0.5}},
+	},
+	{
+		name: "h1-pipelined", about: "HTTP/1.1, GET /, 50 connections, 16 requests in flight on each",
+		protocol: h1, load: wrk(50, 16), reference: "floor",
+		servers: []string{"gatewheel", "before", "floor", "nginx", "h2o", "fasthttp", "net/http"},
+	},
+	{
+		name: "h2", about: "HTTP/2 in the clear, GET /, 50 connections, 100 streams on each",
+		protocol: h2, load: h2load(50, 100), reference: "floor",
+		servers: []string{"gatewheel", "before", "floor", "h2o", "nghttpd", "haproxy", "nginx", "net/http"},
+		goals:   []goal{{"h2o", 0.65}, {"nghttpd", 0.5}},
+	},
+	{
+		name: "h2-single", about: "HTTP/2 in the clear, GET /, 50 connections, 1 stream on each",
+		protocol: h2, load: h2load(50, 1), reference: "floor",
+		servers: []string{"gatewheel", "before", "floor", "h2o", "nghttpd", "haproxy", "nginx", "net/http"},
+		goals:   []goal{{"h2o", 1}},
+	},
+	{
+		name: "tls-h1", about: "HTTP/1.1 over TLS 1.3, GET /, 50 connections",
+		protocol: h1s, load: wrk(50, 1), reference: "nginx",
+		servers: []string{"gatewheel", "before", "nginx", "h2o", "net/http"},
+		goals:   []goal{{"nginx", 1}},
+	},
+	{
+		name: "tls-h2", about: "HTTP/2 over TLS 1.3, GET /, 50 connections, 100 streams on each",
+		protocol: h2s, load: h2load(50, 100), reference: "h2o",
+		servers: []string{"gatewheel", "before", "h2o", "nghttpd", "nginx", "net/http"},
+		goals:   []goal{{"h2o", 0.65}},
+	},
+	{
+		name: "ws", about: "WebSocket echo of 32 bytes, 50 connections",
+		protocol: ws, load: echo(50, 1), reference: "gorilla",
+		servers: []string{"gatewheel", "before", "gorilla", "nbio"},
+		goals:   []goal{{"gorilla", 1}},
+	},
+	{
+		name: "ws-16", about: "WebSocket echo of 32 bytes, 50 connections, 16 messages in flight on each",
+		protocol: ws, load: echo(50, 16), reference: "gorilla",
+		servers: []string{"gatewheel", "before", "gorilla", "nbio"},
+		goals:   []goal{{"gorilla", 0.2}},
+	},
+	{
+		name: "idle-h1", about: "memory an idle HTTP/1.1 connection holds after one request",
+		protocol: h1, idle: true, idleGoal: 1024, reference: "floor",
+		servers: []string{"gatewheel", "before", "floor", "nginx", "nbio", "net/http"},
+	},
+	{
+		name: "idle-h2", about: "memory an idle HTTP/2 connection holds after one request",
+		protocol: h2, idle: true, idleGoal: 2560, reference: "nginx",
+		servers: []string{"gatewheel", "before", "nginx", "h2o", "net/http"},
+	},
+	{
+		name: "idle-ws", about: "memory an idle WebSocket holds after one message",
+		protocol: ws, idle: true, idleGoal: 1229, reference: "gorilla",
+		servers: []string{"gatewheel", "before", "nbio", "gorilla"},
+	},
+	{
+		name: "idle-tls", about: "memory an idle HTTP/1.1 connection over TLS holds after one request",
+		protocol: h1s, idle: true, idleGoal: 12 << 10, reference: "nginx",
+		servers: []string{"gatewheel", "before", "nginx", "net/http"},
+	},
+}
+
+// sample is one round of one server.
+type sample struct {
+	Requests int64         `json:"requests,omitempty"`
+	Elapsed  time.Duration `json:"elapsed_ns,omitempty"`
+	CPU      time.Duration `json:"cpu_ns,omitempty"`
+	// Cost is microseconds of processor time a request, or bytes a connection.
+	Cost float64 `json:"cost"`
+}
+
+// outcome is what one case showed of one server.
+type outcome struct {
+	Server  string   `json:"server"`
+	Samples []sample `json:"samples,omitempty"`
+	LeftOut string   `json:"left_out,omitempty"` // why there are no samples
+}

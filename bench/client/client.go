@@ -1,0 +1,85 @@
+// Package client holds the loads that no packaged generator gives: WebSocket echoes with several
+// messages in flight, and connections that make one exchange and then stay.
+package client
+
+import (
+	"bufio"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Patience bounds each exchange outside of a measured loop.
+const Patience = 20 * time.Second
+
+func dial(address string, secure bool, alpn string) (net.Conn, error) {
+	c, err := net.DialTimeout("tcp", address, Patience)
+	if err != nil || !secure {
+		return c, err
+	}
+	// The certificate was made for this run; what is measured is not whom it names.
+	t := tls.Client(c, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{alpn}})
+	if err := t.Handshake(); err != nil {
+		_ = c.Close()
+		return nil, fmt.Errorf("handshake: %w", err)
+	}
+	return t, nil
+}
+
+// exchangeH1 asks for path and wants the content, no more and no less.
+func exchangeH1(c net.Conn, path, content string) error {
+	if err := c.SetDeadline(time.Now().Add(Patience)); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+		return err
+	}
+	r, err := http.ReadResponse(bufio.NewReaderSize(c, 512), nil)
+	if err != nil {
+		return err
+	}
+	got, err := io.ReadAll(r.Body)
+	if err != nil {
+		return err
+	}
+	if r.StatusCode != http.StatusOK || string(got) != content || r.Close {
+		return fmt.Errorf("answered %s, %q", r.Status, got)
+	}
+	return c.SetDeadline(time.Time{})
+}
+
+// upgrade makes a WebSocket of a connection. Nothing may follow the response's head unasked.
+func upgrade(c net.Conn, address, path string) error {
+	if err := c.SetDeadline(time.Now().Add(Patience)); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", path, address)
+	if err != nil {
+		return err
+	}
+	r := bufio.NewReaderSize(c, 1024)
+	response, err := http.ReadResponse(r, nil)
+	if err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusSwitchingProtocols {
+		return fmt.Errorf("the WebSocket was declined: %s", response.Status)
+	}
+	// RFC 6455 section 1.3 gives this answer to this key.
+	if got := response.Header.Get("Sec-WebSocket-Accept"); got != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
+		return fmt.Errorf("Sec-WebSocket-Accept is %q", got)
+	}
+	if !strings.EqualFold(response.Header.Get("Upgrade"), "websocket") {
+		return errors.New("the answer does not name the protocol")
+	}
+	if r.Buffered() > 0 {
+		return errors.New("something follows the answer unasked")
+	}
+	return c.SetDeadline(time.Time{})
+}

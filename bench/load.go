@@ -1,0 +1,164 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/gatewheel/gatewheel/bench/client"
+	"github.com/gatewheel/gatewheel/bench/rival"
+)
+
+// tally is what a load generator counted.
+type tally struct {
+	requests int64
+	elapsed  time.Duration
+}
+
+// load drives one server for about so long and returns what came back, all of it right, or why not.
+type load func(r *runner, t *target, d time.Duration) (tally, error)
+
+// target is a server that runs.
+type target struct {
+	name    string
+	setup   *setup
+	process *process
+	rate    float64 // requests a second, once known
+}
+
+func (t *target) url() string {
+	scheme := "http"
+	if t.setup.protocol.secure() {
+		scheme = "https"
+	}
+	return scheme + "://" + t.setup.address() + t.setup.protocol.path()
+}
+
+func run(cmd *exec.Cmd) (string, error) {
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Args[3]), err, lastLine(out.String()))
+	}
+	return out.String(), nil
+}
+
+var (
+	wrkDone    = regexp.MustCompile(`(\d+) requests in ([0-9.]+)(s|m)`)
+	wrkTrouble = regexp.MustCompile(`Non-2xx or 3xx responses: .*|Socket errors: .*`)
+)
+
+const pipelineScript = `init = function(args)
+  local r = {}
+  for i = 1, %d do r[i] = wrk.format(nil, "/") end
+  batch = table.concat(r)
+end
+request = function() return batch end
+`
+
+// wrk loads HTTP/1.1 over so many connections, each with depth requests in flight. It measures
+// whole seconds only.
+func wrk(connections, depth int) load {
+	return func(r *runner, t *target, d time.Duration) (tally, error) {
+		seconds := max(1, int(math.Round(d.Seconds())))
+		argv := []string{"wrk", "-t", "1", "-c", strconv.Itoa(connections), "-d", strconv.Itoa(seconds) + "s"}
+		if depth > 1 {
+			script := filepath.Join(t.setup.dir, "pipeline.lua")
+			if err := os.WriteFile(script, fmt.Appendf(nil, pipelineScript, depth), 0o644); err != nil {
+				return tally{}, err
+			}
+			argv = append(argv, "-s", script)
+		}
+		out, err := run(pinned(r.cores.load, append(argv, t.url())))
+		if err != nil {
+			return tally{}, err
+		}
+		if trouble := wrkTrouble.FindString(out); trouble != "" {
+			return tally{}, errors.New("wrk: " + trouble)
+		}
+		m := wrkDone.FindStringSubmatch(out)
+		if m == nil {
+			return tally{}, fmt.Errorf("wrk printed no count: %s", out)
+		}
+		requests, _ := strconv.ParseInt(m[1], 10, 64)
+		elapsed, err := time.ParseDuration(m[2] + m[3])
+		return tally{requests, elapsed}, err
+	}
+}
+
+var (
+	h2loadDone    = regexp.MustCompile(`finished in ([0-9.]+)(s|ms|us)`)
+	h2loadCounts  = regexp.MustCompile(`requests: (\d+) total, (\d+) started, (\d+) done, (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout`)
+	h2loadContent = regexp.MustCompile(`\((\d+)\) data`)
+)
+
+// h2load loads HTTP/2 over so many connections with so many streams each. The number of requests
+// is fixed beforehand from the server's known rate, so that every single one can be accounted for.
+func h2load(connections, streams int) load {
+	return func(r *runner, t *target, d time.Duration) (tally, error) {
+		if t.rate == 0 {
+			first, err := h2loadRun(r, t, connections, streams, int64(connections*streams*2))
+			if err != nil {
+				return tally{}, err
+			}
+			t.rate = float64(first.requests) / first.elapsed.Seconds()
+		}
+		whole := int64(connections * streams)
+		requests := max(1, int64(t.rate*d.Seconds())/whole) * whole
+		done, err := h2loadRun(r, t, connections, streams, requests)
+		if err == nil {
+			t.rate = float64(done.requests) / done.elapsed.Seconds()
+		}
+		return done, err
+	}
+}
+
+func h2loadRun(r *runner, t *target, connections, streams int, requests int64) (tally, error) {
+	out, err := run(pinned(r.cores.load, []string{"h2load", "-t", "1", "-c", strconv.Itoa(connections),
+		"-m", strconv.Itoa(streams), "-n", strconv.FormatInt(requests, 10), t.url()}))
+	if err != nil {
+		return tally{}, err
+	}
+	counts, content, finished := h2loadCounts.FindStringSubmatch(out), h2loadContent.FindStringSubmatch(out), h2loadDone.FindStringSubmatch(out)
+	if counts == nil || content == nil || finished == nil {
+		return tally{}, fmt.Errorf("h2load printed no counts: %s", out)
+	}
+	want := strconv.FormatInt(requests, 10)
+	if counts[4] != want || counts[5] != "0" || counts[6] != "0" {
+		return tally{}, errors.New("h2load: " + counts[0])
+	}
+	if content[1] != strconv.FormatInt(requests*int64(len(rival.Content)), 10) {
+		return tally{}, fmt.Errorf("h2load: %s bytes of content for %s requests", content[1], want)
+	}
+	elapsed, err := time.ParseDuration(finished[1] + finished[2])
+	return tally{requests, elapsed}, err
+}
+
+// echo loads a WebSocket echo: so many connections, each with depth messages in flight.
+func echo(connections, depth int) load {
+	return func(r *runner, t *target, d time.Duration) (tally, error) {
+		o := client.Echo{Address: t.setup.address(), Path: t.setup.protocol.path(),
+			Connections: connections, Depth: depth, Duration: d}
+		text, err := json.Marshal(o)
+		if err != nil {
+			return tally{}, err
+		}
+		out, err := run(pinned(r.cores.load, []string{r.self, "echo", string(text)}))
+		if err != nil {
+			return tally{}, err
+		}
+		var result client.EchoResult
+		if err := json.Unmarshal([]byte(out), &result); err != nil {
+			return tally{}, fmt.Errorf("the echo client printed no result: %s", out)
+		}
+		return tally{result.Messages, result.Elapsed}, nil
+	}
+}

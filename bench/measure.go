@@ -1,0 +1,218 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatewheel/gatewheel/bench/client"
+	"github.com/gatewheel/gatewheel/bench/rival"
+)
+
+// runner carries what one run of the program was asked for.
+type runner struct {
+	cores     cores
+	self      string
+	gatewheel string
+	before    string
+	flags     []string
+	dir       string
+	rounds    int
+	duration  time.Duration
+	warmup    time.Duration // no warm-up when zero
+	held      int           // connections of a case about memory
+	settle    time.Duration // how long after the last request memory is read
+	progress  io.Writer
+}
+
+// measure starts the servers of a case, checks what they answer, and loads them in turns.
+func (r *runner) measure(c *benchCase, wanted []string) []outcome {
+	var outcomes []outcome
+	for _, name := range c.servers {
+		if len(wanted) > 0 && !slices.Contains(wanted, name) || name == "before" && r.before == "" {
+			continue
+		}
+		outcomes = append(outcomes, outcome{Server: name})
+	}
+	if c.idle {
+		r.memory(c, outcomes)
+	} else {
+		r.time(c, outcomes)
+	}
+	return outcomes
+}
+
+// launch starts one server of a case and makes sure that it answers as it should.
+func (r *runner) launch(c *benchCase, name string) (*target, error) {
+	dir, err := os.MkdirTemp(r.dir, strings.ReplaceAll(name, "/", "-")+"-")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return nil, err
+	}
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	s := &setup{dir: dir, shared: r.dir, port: port, protocol: c.protocol,
+		gatewheel: r.gatewheel, before: r.before, flags: r.flags, self: r.self}
+	argv, err := serverNamed(name).command(s)
+	if err != nil {
+		return nil, err
+	}
+	p, err := launch(r.cores.server, argv, s.address())
+	if err != nil {
+		return nil, err
+	}
+	conns, err := hold(s, 3).Open()
+	for _, c := range conns {
+		if c != nil {
+			_ = c.Close()
+		}
+	}
+	if err != nil {
+		p.stop()
+		return nil, fmt.Errorf("its answer is wrong: %w", err)
+	}
+	return &target{name: name, setup: s, process: p}, nil
+}
+
+func hold(s *setup, connections int) client.Hold {
+	return client.Hold{Address: s.address(), Protocol: string(s.protocol), Path: s.protocol.path(),
+		Content: rival.Content, Connections: connections}
+}
+
+// time measures processor time a request. All servers run all the while, and take turns, so that
+// what else the machine does meets each of them alike; every second round goes backwards.
+func (r *runner) time(c *benchCase, outcomes []outcome) {
+	targets := make([]*target, len(outcomes))
+	for i := range outcomes {
+		t, err := r.launch(c, outcomes[i].Server)
+		if err != nil {
+			outcomes[i].LeftOut = err.Error()
+			continue
+		}
+		defer t.process.stop()
+		targets[i] = t
+		if r.warmup > 0 {
+			if _, err := c.load(r, t, r.warmup); err != nil {
+				outcomes[i].LeftOut, targets[i] = err.Error(), nil
+			}
+		}
+	}
+	for round := range r.rounds {
+		for n := range targets {
+			i := n
+			if round%2 == 1 {
+				i = len(targets) - 1 - n
+			}
+			if targets[i] == nil {
+				continue
+			}
+			s, err := r.round(c, targets[i])
+			if err != nil {
+				outcomes[i] = outcome{Server: outcomes[i].Server, LeftOut: err.Error()}
+				targets[i] = nil
+				continue
+			}
+			outcomes[i].Samples = append(outcomes[i].Samples, s)
+			fmt.Fprintf(r.progress, "%s round %d %s %.2f µs\n", c.name, round+1, outcomes[i].Server, s.Cost)
+		}
+	}
+}
+
+func (r *runner) round(c *benchCase, t *target) (sample, error) {
+	before, err := t.process.cpu()
+	if err != nil {
+		return sample{}, err
+	}
+	done, err := c.load(r, t, r.duration)
+	if err != nil {
+		return sample{}, err
+	}
+	after, err := t.process.cpu()
+	if err != nil {
+		return sample{}, err
+	}
+	if done.requests == 0 {
+		return sample{}, fmt.Errorf("nothing was answered")
+	}
+	used := after - before
+	return sample{Requests: done.requests, Elapsed: done.elapsed, CPU: used,
+		Cost: float64(used.Nanoseconds()) / 1e3 / float64(done.requests)}, nil
+}
+
+// memory measures resident bytes a connection, each server by itself: fresh, once warm, then with
+// many connections that made one exchange each and stay.
+func (r *runner) memory(c *benchCase, outcomes []outcome) {
+	for i := range outcomes {
+		cost, err := r.held1(c, outcomes[i].Server)
+		if err != nil {
+			outcomes[i].LeftOut = err.Error()
+			continue
+		}
+		outcomes[i].Samples = []sample{{Requests: int64(r.held), Cost: cost}}
+		fmt.Fprintf(r.progress, "%s %s %.0f bytes\n", c.name, outcomes[i].Server, cost)
+	}
+}
+
+func (r *runner) held1(c *benchCase, name string) (float64, error) {
+	t, err := r.launch(c, name)
+	if err != nil {
+		return 0, err
+	}
+	defer t.process.stop()
+	time.Sleep(r.settle)
+	before, err := t.process.resident()
+	if err != nil {
+		return 0, err
+	}
+	text, err := json.Marshal(hold(t.setup, r.held))
+	if err != nil {
+		return 0, err
+	}
+	// The connections live in another process: the descriptor limit counts both ends otherwise.
+	holder := pinned(r.cores.load, []string{r.self, "hold", string(text)})
+	stdin, err := holder.StdinPipe()
+	if err != nil {
+		return 0, err
+	}
+	stdout, err := holder.StdoutPipe()
+	if err != nil {
+		return 0, err
+	}
+	if err := holder.Start(); err != nil {
+		return 0, err
+	}
+	defer func() {
+		_ = stdin.Close()
+		_ = holder.Wait()
+	}()
+	var said string
+	if _, err := fmt.Fscanln(stdout, &said); err != nil || said != "held" {
+		rest, _ := io.ReadAll(stdout)
+		return 0, fmt.Errorf("the connections could not be held: %s%s", said, rest)
+	}
+	time.Sleep(r.settle)
+	after, err := t.process.resident()
+	if err != nil {
+		return 0, err
+	}
+	return float64(after-before) / float64(r.held), nil
+}
+
+// selfPath is this program's own file, which also holds the rivals and the loads.
+func selfPath() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Abs(self)
+}
+

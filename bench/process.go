@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// cores says where servers and load run. On a machine with a single processor both share it.
+type cores struct {
+	server, load string
+}
+
+// splitCores gives the first processor that this process may use to the servers, the rest to the load.
+func splitCores() (cores, error) {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return cores{}, fmt.Errorf("reading this process's processors: %w", err)
+	}
+	var all []string
+	for i := range len(set) * 64 {
+		if set.IsSet(i) {
+			all = append(all, strconv.Itoa(i))
+		}
+	}
+	if len(all) == 1 {
+		return cores{server: all[0], load: all[0]}, nil
+	}
+	return cores{server: all[0], load: strings.Join(all[1:], ",")}, nil
+}
+
+// pinned is a command that runs on the given processors only, and dies with this process.
+func pinned(cpus string, argv []string) *exec.Cmd {
+	cmd := exec.Command("taskset", append([]string{"-c", cpus}, argv...)...)
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
+// process is a server under measurement.
+type process struct {
+	cmd    *exec.Cmd
+	output bytes.Buffer
+	ended  chan struct{} // closed once it has ended
+	err    error         // why; read after ended
+}
+
+// launch starts a server and waits until it takes connections.
+func launch(cpus string, argv []string, address string) (*process, error) {
+	p := &process{cmd: pinned(cpus, argv), ended: make(chan struct{})}
+	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.ended)
+	}()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+		select {
+		case <-p.ended:
+			return nil, fmt.Errorf("it ended at once (%v): %s", p.err, lastLine(p.output.String()))
+		case <-time.After(20 * time.Millisecond):
+		}
+		if c, err := net.DialTimeout("tcp", address, time.Second); err == nil {
+			return p, c.Close()
+		}
+	}
+	p.stop()
+	return nil, errors.New("it did not listen within ten seconds")
+}
+
+func lastLine(s string) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	return lines[len(lines)-1]
+}
+
+func (p *process) stop() {
+	for _, pid := range slices.Backward(p.tree()) {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+	<-p.ended
+}
+
+// tree lists the process and its descendants: some servers fork their worker.
+func (p *process) tree() []int {
+	pids := []int{p.cmd.Process.Pid}
+	for i := 0; i < len(pids); i++ {
+		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pids[i], pids[i]))
+		if err != nil {
+			continue
+		}
+		for _, f := range strings.Fields(string(children)) {
+			if pid, err := strconv.Atoi(f); err == nil {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids
+}
+
+// clockTick is the unit of utime and stime in /proc, the same on every Linux architecture of Go's.
+const clockTick = time.Second / 100
+
+// cpu is the processor time that the process has used so far, in user and kernel mode.
+func (p *process) cpu() (time.Duration, error) {
+	var sum time.Duration
+	for _, pid := range p.tree() {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			return 0, fmt.Errorf("the server is gone: %w", err)
+		}
+		// The name in parentheses may hold spaces; utime and stime are fields 14 and 15.
+		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+		if len(fields) < 13 {
+			return 0, fmt.Errorf("/proc/%d/stat is too short", pid)
+		}
+		for _, f := range fields[11:13] {
+			ticks, err := strconv.ParseInt(f, 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("/proc/%d/stat: %w", pid, err)
+			}
+			sum += time.Duration(ticks) * clockTick
+		}
+	}
+	return sum, nil
+}
+
+// resident is the process's resident memory in bytes.
+func (p *process) resident() (int64, error) {
+	var sum int64
+	for _, pid := range p.tree() {
+		statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+		if err != nil {
+			return 0, fmt.Errorf("the server is gone: %w", err)
+		}
+		fields := strings.Fields(string(statm))
+		if len(fields) < 2 {
+			return 0, fmt.Errorf("/proc/%d/statm is too short", pid)
+		}
+		pages, err := strconv.ParseInt(fields[1], 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("/proc/%d/statm: %w", pid, err)
+		}
+		sum += pages * int64(os.Getpagesize())
+	}
+	return sum, nil
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
+}

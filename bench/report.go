@@ -1,0 +1,138 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+)
+
+// report is what one case showed, ready to be printed or written as JSON.
+type report struct {
+	Case     string    `json:"case"`
+	About    string    `json:"about"`
+	Unit     string    `json:"unit"`
+	Outcomes []outcome `json:"outcomes"`
+	Missed   []string  `json:"missed,omitempty"` // goals that gatewheel did not reach
+	Met      []string  `json:"met,omitempty"`
+}
+
+func newReport(c *benchCase, outcomes []outcome) report {
+	rep := report{Case: c.name, About: c.about, Unit: "µs/request", Outcomes: outcomes}
+	if c.idle {
+		rep.Unit = "bytes/connection"
+	}
+	if c.protocol == ws && !c.idle {
+		rep.Unit = "µs/message"
+	}
+	ours := find(outcomes, "gatewheel")
+	if ours == nil {
+		return rep
+	}
+	judge := func(text string, good bool) {
+		if good {
+			rep.Met = append(rep.Met, text)
+		} else {
+			rep.Missed = append(rep.Missed, text)
+		}
+	}
+	for _, g := range c.goals {
+		if other := find(outcomes, g.rival); other != nil {
+			got := ratio(ours, other)
+			judge(fmt.Sprintf("%.2f of %s, wanted at most %.2f", got, g.rival, g.atMost), got <= g.atMost)
+		}
+	}
+	if c.idleGoal > 0 {
+		got := median(ours.costs())
+		judge(fmt.Sprintf("%.0f bytes a connection, wanted at most %d", got, c.idleGoal), got <= float64(c.idleGoal))
+	}
+	return rep
+}
+
+func find(outcomes []outcome, name string) *outcome {
+	i := slices.IndexFunc(outcomes, func(o outcome) bool { return o.Server == name && len(o.Samples) > 0 })
+	if i < 0 {
+		return nil
+	}
+	return &outcomes[i]
+}
+
+func (o *outcome) costs() []float64 {
+	var costs []float64
+	for _, s := range o.Samples {
+		costs = append(costs, s.Cost)
+	}
+	return costs
+}
+
+// ratio compares round by round, so that what disturbed a whole round falls out, and takes the median.
+func ratio(a, b *outcome) float64 {
+	var ratios []float64
+	for i := range min(len(a.Samples), len(b.Samples)) {
+		if b.Samples[i].Cost > 0 {
+			ratios = append(ratios, a.Samples[i].Cost/b.Samples[i].Cost)
+		}
+	}
+	return median(ratios)
+}
+
+func median(values []float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	half := len(sorted) / 2
+	if len(sorted)%2 == 1 {
+		return sorted[half]
+	}
+	return (sorted[half-1] + sorted[half]) / 2
+}
+
+func (rep report) print(w io.Writer, reference string) {
+	fmt.Fprintf(w, "\n%s: %s\n", rep.Case, rep.About)
+	ref := find(rep.Outcomes, reference)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	rate := "requests/s\tbusy\t"
+	if rep.Unit == "bytes/connection" {
+		rate = ""
+	}
+	fmt.Fprintf(t, "server\t%s\tof %s\tlowest\thighest\t%s\n", rep.Unit, reference, rate)
+	for i := range rep.Outcomes {
+		o := &rep.Outcomes[i]
+		if len(o.Samples) == 0 {
+			continue
+		}
+		costs := o.costs()
+		digits := 2
+		if rep.Unit == "bytes/connection" {
+			digits = 0
+		}
+		of := "-"
+		if ref != nil {
+			of = fmt.Sprintf("%.2f", ratio(o, ref))
+		}
+		fmt.Fprintf(t, "%s\t%.*f\t%s\t%.*f\t%.*f\t", o.Server, digits, median(costs), of,
+			digits, slices.Min(costs), digits, slices.Max(costs))
+		if rate != "" {
+			var rates, busy []float64
+			for _, s := range o.Samples {
+				rates = append(rates, float64(s.Requests)/s.Elapsed.Seconds())
+				busy = append(busy, 100*s.CPU.Seconds()/s.Elapsed.Seconds())
+			}
+			fmt.Fprintf(t, "%.0f\t%.0f%%\t", median(rates), median(busy))
+		}
+		fmt.Fprintln(t)
+	}
+	_ = t.Flush()
+	for _, o := range rep.Outcomes {
+		if o.LeftOut != "" {
+			fmt.Fprintf(w, "  left out: %s: %s\n", o.Server, o.LeftOut)
+		}
+	}
+	for _, text := range rep.Met {
+		fmt.Fprintf(w, "  met: %s\n", text)
+	}
+	for _, text := range rep.Missed {
+		fmt.Fprintf(w, "  MISSED: %s\n", text)
+	}
+}

@@ -1,0 +1,289 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gatewheel/gatewheel/bench/rival"
+)
+
+// protocol names what a case speaks: h1 and h2 in the clear, h1s and h2s over TLS, ws over h1.
+type protocol string
+
+const (
+	h1  protocol = "h1"
+	h2  protocol = "h2"
+	h1s protocol = "h1s"
+	h2s protocol = "h2s"
+	ws  protocol = "ws"
+)
+
+func (p protocol) secure() bool { return p == h1s || p == h2s }
+func (p protocol) multi() bool  { return p == h2 || p == h2s }
+
+// path is where a server answers the case's request.
+func (p protocol) path() string {
+	if p == ws {
+		return rival.Path
+	}
+	return "/"
+}
+
+// setup is what the servers of one case are started with.
+type setup struct {
+	dir       string // for configurations, private to one server
+	shared    string // certificate and document root
+	port      int
+	protocol  protocol
+	gatewheel string   // the binary
+	before    string   // another build of it
+	flags     []string // further flags for both
+	self      string   // this program, which holds the rivals
+}
+
+func (s *setup) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+func (s *setup) cert() string    { return filepath.Join(s.shared, "cert.pem") }
+func (s *setup) key() string     { return filepath.Join(s.shared, "key.pem") }
+func (s *setup) root() string    { return filepath.Join(s.shared, "root") }
+
+// server knows how to start one server with one worker. The command is an error's text when it
+// cannot be.
+type server struct {
+	name    string
+	command func(*setup) ([]string, error)
+}
+
+var servers = []server{
+	{"gatewheel", func(s *setup) ([]string, error) { return gatewheel(s, s.gatewheel) }},
+	{"before", func(s *setup) ([]string, error) { return gatewheel(s, s.before) }},
+	{"floor", rivalCommand("floor")},
+	{"net/http", rivalCommand("net/http")},
+	{"fasthttp", rivalCommand("fasthttp")},
+	{"gorilla", rivalCommand("gorilla")},
+	{"nbio", rivalCommand("nbio")},
+	{"nginx", nginx},
+	{"h2o", h2o},
+	{"haproxy", haproxy},
+	{"nghttpd", nghttpd},
+}
+
+func serverNamed(name string) server {
+	i := slices.IndexFunc(servers, func(s server) bool { return s.name == name })
+	return servers[i]
+}
+
+func gatewheel(s *setup, binary string) ([]string, error) {
+	if binary == "" {
+		return nil, fmt.Errorf("no binary given")
+	}
+	argv := []string{binary, "serve", "--loops", "1"}
+	if s.protocol.secure() {
+		argv = append(argv, "--listen-tls", s.address(), "--tls-cert", s.cert(), "--tls-key", s.key())
+	} else {
+		argv = append(argv, "--listen", s.address())
+	}
+	return append(argv, s.flags...), nil
+}
+
+func rivalCommand(name string) func(*setup) ([]string, error) {
+	return func(s *setup) ([]string, error) {
+		return []string{s.self, "rival", name, s.address(), string(s.protocol), s.cert(), s.key()}, nil
+	}
+}
+
+// installed finds a program, also where an ordinary user's path does not lead.
+func installed(program string) (string, error) {
+	if path, err := exec.LookPath(program); err == nil {
+		return path, nil
+	}
+	path := filepath.Join("/usr/sbin", program)
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("%s is not installed", program)
+	}
+	return path, nil
+}
+
+func (s *setup) write(name, text string) (string, error) {
+	path := filepath.Join(s.dir, name)
+	return path, os.WriteFile(path, []byte(text), 0o644)
+}
+
+func nginx(s *setup) ([]string, error) {
+	program, err := installed("nginx")
+	if err != nil {
+		return nil, err
+	}
+	listen := s.address()
+	if s.protocol.multi() {
+		listen += " http2"
+	}
+	var tls string
+	if s.protocol.secure() {
+		listen += " ssl"
+		tls = fmt.Sprintf("ssl_certificate %s; ssl_certificate_key %s; ssl_protocols TLSv1.3;", s.cert(), s.key())
+	}
+	conf, err := s.write("nginx.conf", fmt.Sprintf(`daemon off;
+master_process off;
+worker_rlimit_nofile 20000;
+pid %[1]s/nginx.pid;
+error_log stderr crit;
+events { worker_connections 19000; }
+http {
+	access_log off;
+	client_body_temp_path %[1]s/body;
+	proxy_temp_path %[1]s/proxy;
+	fastcgi_temp_path %[1]s/fastcgi;
+	uwsgi_temp_path %[1]s/uwsgi;
+	scgi_temp_path %[1]s/scgi;
+	keepalive_timeout 3600s;
+	keepalive_requests 1000000000;
+	http2_max_concurrent_streams 250;
+	server {
+		listen %[2]s;
+		%[3]s
+		location / { default_type text/plain; return 200 "%[4]s"; }
+	}
+}
+`, s.dir, listen, tls, rival.Content))
+	if err != nil {
+		return nil, err
+	}
+	return []string{program, "-e", "stderr", "-p", s.dir, "-c", conf}, nil
+}
+
+func h2o(s *setup) ([]string, error) {
+	program, err := installed("h2o")
+	if err != nil {
+		return nil, err
+	}
+	var tls, user string
+	if s.protocol.secure() {
+		tls = fmt.Sprintf("  ssl:\n    certificate-file: %s\n    key-file: %s\n    minimum-version: TLSv1.2\n    ocsp-update-interval: 0\n",
+			s.cert(), s.key())
+	}
+	if os.Geteuid() == 0 {
+		user = "user: root\n"
+	}
+	conf, err := s.write("h2o.conf", fmt.Sprintf(`%snum-threads: 1
+max-connections: 19000
+http1-request-timeout: 3600
+http2-idle-timeout: 3600
+listen:
+  host: 127.0.0.1
+  port: %d
+%shosts:
+  default:
+    paths:
+      "/":
+        file.file: %s
+`, user, s.port, tls, filepath.Join(s.root(), "hello.txt")))
+	if err != nil {
+		return nil, err
+	}
+	return []string{program, "-m", "worker", "-c", conf}, nil
+}
+
+func haproxy(s *setup) ([]string, error) {
+	program, err := installed("haproxy")
+	if err != nil {
+		return nil, err
+	}
+	bind := s.address()
+	switch s.protocol {
+	case h1:
+	case h2:
+		bind += " proto h2"
+	default:
+		return nil, fmt.Errorf("haproxy is not set up for %s", s.protocol)
+	}
+	conf, err := s.write("haproxy.cfg", fmt.Sprintf(`global
+	nbthread 1
+	maxconn 9000
+	tune.h2.max-concurrent-streams 250
+defaults
+	mode http
+	timeout client 3600s
+	timeout http-keep-alive 3600s
+	timeout http-request 3600s
+frontend hello
+	bind %s
+	http-request return status 200 content-type text/plain string "%s"
+`, bind, rival.Content))
+	if err != nil {
+		return nil, err
+	}
+	return []string{program, "-q", "-f", conf}, nil
+}
+
+func nghttpd(s *setup) ([]string, error) {
+	program, err := installed("nghttpd")
+	if err != nil {
+		return nil, err
+	}
+	argv := []string{program, "--address=127.0.0.1", "--workers=1", "--max-concurrent-streams=250", "--htdocs=" + s.root()}
+	if s.protocol.secure() {
+		return append(argv, strconv.Itoa(s.port), s.key(), s.cert()), nil
+	}
+	return append(argv, "--no-tls", strconv.Itoa(s.port)), nil
+}
+
+// prepare fills the folder that all servers share: the content as files, and a certificate.
+func prepare(dir string) error {
+	root := filepath.Join(dir, "root")
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		return err
+	}
+	for _, name := range []string{"hello.txt", "index.html"} {
+		if err := os.WriteFile(filepath.Join(root, name), []byte(rival.Content), 0o644); err != nil {
+			return err
+		}
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		Subject:      pkix.Name{CommonName: "localhost"},
+		DNSNames:     []string{"localhost"},
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(24 * time.Hour),
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return err
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	var text strings.Builder
+	if err := pem.Encode(&text, &pem.Block{Type: "CERTIFICATE", Bytes: cert}); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "cert.pem"), []byte(text.String()), 0o644); err != nil {
+		return err
+	}
+	text.Reset()
+	if err := pem.Encode(&text, &pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "key.pem"), []byte(text.String()), 0o600)
+}
