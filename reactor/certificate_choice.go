@@ -1,0 +1,64 @@
+package reactor
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"strings"
+)
+
+// A certificateIndex finds certificates by the name a client asks for. It is never changed.
+type certificateIndex struct {
+	all    []*tls.Certificate
+	byName map[string][]*tls.Certificate // lower case; a wildcard with its "*."
+}
+
+func newCertificateIndex(all []*tls.Certificate) certificateIndex {
+	x := certificateIndex{all: all, byName: make(map[string][]*tls.Certificate)}
+	for _, c := range all {
+		for _, name := range certificateNames(c.Leaf) {
+			name = strings.ToLower(name)
+			x.byName[name] = append(x.byName[name], c)
+		}
+	}
+	return x
+}
+
+// certificateNames are the names that a certificate is chosen by. Its common name counts only where
+// it has no others: clients of today do not look at it, but one certificate may be all there is.
+func certificateNames(leaf *x509.Certificate) []string {
+	if len(leaf.DNSNames) > 0 || leaf.Subject.CommonName == "" {
+		return leaf.DNSNames
+	}
+	return []string{leaf.Subject.CommonName}
+}
+
+// choose returns the certificate for a ClientHello: by its exact name, then by the wildcard one label
+// up (RFC 9525 section 6.3: a wildcard stands for one label), then the first of all. Among several,
+// the first that suits the client's algorithms.
+func (x *certificateIndex) choose(hello *tls.ClientHelloInfo) *tls.Certificate {
+	name := strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))
+	if found := x.byName[name]; len(found) > 0 {
+		return suitable(found, hello)
+	}
+	if _, parent, ok := strings.Cut(name, "."); ok {
+		if found := x.byName["*."+parent]; len(found) > 0 {
+			return suitable(found, hello)
+		}
+	}
+	return suitable(x.all, hello)
+}
+
+func suitable(candidates []*tls.Certificate, hello *tls.ClientHelloInfo) *tls.Certificate {
+	if len(candidates) == 1 {
+		return candidates[0]
+	}
+	// The name is dealt with: without it only the algorithms are compared.
+	nameless := *hello
+	nameless.ServerName = ""
+	for _, c := range candidates {
+		if nameless.SupportsCertificate(c) == nil {
+			return c
+		}
+	}
+	return candidates[0]
+}

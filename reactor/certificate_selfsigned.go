@@ -1,0 +1,71 @@
+package reactor
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"math/big"
+	"net"
+	"os"
+	"time"
+)
+
+// selfSignedLife is short enough for browsers (398 days) and long enough for a first try.
+const selfSignedLife = 90 * 24 * time.Hour
+
+// selfSigned makes a certificate and its key in memory: for localhost, this machine's name, the
+// loopback addresses and the names given, some of which may be addresses.
+func selfSigned(names []string, now time.Time) (*tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	if err != nil {
+		return nil, err
+	}
+	template := &x509.Certificate{
+		SerialNumber:          serial,
+		Subject:               pkix.Name{CommonName: "gatewheel, self-signed"},
+		NotBefore:             now.Add(-time.Hour), // clocks differ
+		NotAfter:              now.Add(selfSignedLife),
+		KeyUsage:              x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		BasicConstraintsValid: true,
+	}
+	names = append([]string{"localhost", "127.0.0.1", "::1"}, names...)
+	if host, err := os.Hostname(); err == nil {
+		names = append(names, host)
+	}
+	for _, name := range names {
+		if ip := net.ParseIP(name); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, name)
+		}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return nil, err
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, nil
+}
+
+// SelfSignedFingerprint is the SHA-256 of the certificate made in memory, in hexadecimal: what a user
+// compares before trusting it. It is empty when there is none.
+func (s *CertificateStore) SelfSignedFingerprint() string {
+	if s.signed == nil {
+		return ""
+	}
+	sum := sha256.Sum256(s.signed.Certificate[0])
+	return hex.EncodeToString(sum[:])
+}

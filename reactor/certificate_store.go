@@ -1,0 +1,280 @@
+package reactor
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// A CertificatePair names the PEM files of one certificate, its chain included, and of its key.
+type CertificatePair struct{ Certificate, Key string }
+
+// CertificateOptions say what a TLS listener presents and demands.
+type CertificateOptions struct {
+	// Pairs are chosen by the name that a client asks for (SNI); a client that asks for none of
+	// their names gets the first. Several pairs for one name are told apart by what the client's
+	// algorithms allow, ECDSA and RSA for example.
+	Pairs []CertificatePair
+	// SelfSigned adds, behind Pairs, a certificate made in memory for localhost, this machine's name,
+	// the loopback addresses and SelfSignedNames.
+	SelfSigned      bool
+	SelfSignedNames []string
+	// MinVersion is the oldest version served; zero means TLS 1.2.
+	MinVersion uint16
+	// Protocols are offered by ALPN, the preferred one first. A client that names none of them is
+	// served without ALPN.
+	Protocols []string
+	// ClientCAs are PEM files with the authorities that client certificates are verified against.
+	ClientCAs []string
+	// ClientAuth is tls.NoClientCert, tls.VerifyClientCertIfGiven or
+	// tls.RequireAndVerifyClientCert. All but the first need ClientCAs.
+	ClientAuth tls.ClientAuthType
+	// Logger gets a line for each reload and for each pair that is kept out. Nil means none.
+	Logger *zap.Logger
+}
+
+// A CertificateStore holds certificates, authorities and ticket keys, and replaces them while
+// connections go on: handshakes that begin after a reload see what it brought. Its methods may be
+// called on any goroutine.
+type CertificateStore struct {
+	options CertificateOptions
+	logger  *zap.Logger
+	config  *tls.Config
+	current atomic.Pointer[certificateState]
+	tickets ticketKeys
+
+	loading sync.Mutex // one load at a time
+	pairs   []*loadedPair
+	signed  *tls.Certificate
+	clients clientAuthorities
+
+	watch certificateWatch
+}
+
+// certificateState is what one load brought. It is never changed.
+type certificateState struct {
+	index certificateIndex
+	// plain is for the rare client whose ALPN names only protocols that are not served. A config per
+	// connection would cost a clone each, and kilobytes as long as the connection lives.
+	offering *tls.Config
+	plain    *tls.Config
+}
+
+// loadedPair is a pair of files and the last good certificate in them.
+type loadedPair struct {
+	files   CertificatePair
+	content []byte // both files, to see whether anything changed
+	good    *tls.Certificate
+}
+
+type clientAuthorities struct {
+	content []byte
+	good    *x509.CertPool
+}
+
+// ErrNoCertificate is returned by OpenCertificates for options without any.
+var ErrNoCertificate = errors.New("a TLS listener needs a certificate: name a pair of files or ask for a self-signed one")
+
+// OpenCertificates loads what the options name and begins to watch the files. The first load must
+// succeed whole. Close ends the watching.
+func OpenCertificates(options CertificateOptions) (*CertificateStore, error) {
+	if err := options.check(); err != nil {
+		return nil, err
+	}
+	s := &CertificateStore{options: options, logger: options.Logger}
+	if s.logger == nil {
+		s.logger = zap.NewNop()
+	}
+	if options.SelfSigned {
+		signed, err := selfSigned(options.SelfSignedNames, time.Now())
+		if err != nil {
+			return nil, err
+		}
+		s.signed = signed
+	}
+	for _, files := range options.Pairs {
+		s.pairs = append(s.pairs, &loadedPair{files: files})
+	}
+	s.config = s.baseConfig()
+	if err := s.tickets.start(s.config); err != nil {
+		return nil, err
+	}
+	if err := s.Reload(); err != nil {
+		return nil, err
+	}
+	if err := s.startWatching(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (o *CertificateOptions) check() error {
+	switch {
+	case len(o.Pairs) == 0 && !o.SelfSigned:
+		return ErrNoCertificate
+	case o.MinVersion != 0 && (o.MinVersion < tls.VersionTLS12 || o.MinVersion > tls.VersionTLS13):
+		return fmt.Errorf("TLS version %s cannot be the oldest one served: only 1.2 and 1.3 can", tls.VersionName(o.MinVersion))
+	case o.ClientAuth != tls.NoClientCert && o.ClientAuth != tls.VerifyClientCertIfGiven && o.ClientAuth != tls.RequireAndVerifyClientCert:
+		return fmt.Errorf("client authentication %v would accept certificates that nobody verified", o.ClientAuth)
+	case o.ClientAuth != tls.NoClientCert && len(o.ClientCAs) == 0:
+		return errors.New("client certificates need an authority to be verified against")
+	case o.ClientAuth == tls.NoClientCert && len(o.ClientCAs) > 0:
+		return errors.New("authorities for client certificates are of no use while none is asked for")
+	}
+	return nil
+}
+
+// Config is for ListenerConfig.TLS, or for any other TLS server. It stays the same through reloads.
+func (s *CertificateStore) Config() *tls.Config { return s.config }
+
+// baseConfig defers everything that a reload can change.
+func (s *CertificateStore) baseConfig() *tls.Config {
+	return &tls.Config{
+		MinVersion:         s.minVersion(),
+		NextProtos:         s.options.Protocols,
+		GetConfigForClient: s.configFor,
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return s.current.Load().index.choose(hello), nil
+		},
+	}
+}
+
+func (s *CertificateStore) minVersion() uint16 {
+	if s.options.MinVersion == 0 {
+		return tls.VersionTLS12
+	}
+	return s.options.MinVersion
+}
+
+func (s *CertificateStore) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	state := s.current.Load()
+	if offersNone(hello.SupportedProtos, s.options.Protocols) {
+		return state.plain, nil
+	}
+	return state.offering, nil
+}
+
+// offersNone tells whether a client that uses ALPN names no protocol that is served. RFC 7301
+// section 3.2 would have such a handshake fail; HTTP/1.1 needs no ALPN, so the extension is taken as
+// absent instead.
+func offersNone(client, served []string) bool {
+	return len(client) > 0 && !slices.ContainsFunc(client, func(p string) bool {
+		return slices.Contains(served, p)
+	})
+}
+
+// Reload reads all files again: what SIGHUP asks for, and what happens by itself when a file changes.
+// A pair that cannot be used is kept out, the one loaded before stays, and the error names each.
+func (s *CertificateStore) Reload() error {
+	s.loading.Lock()
+	defer s.loading.Unlock()
+	var failures []error
+	changed := s.current.Load() == nil
+	for _, pair := range s.pairs {
+		fresh, err := pair.load()
+		if err != nil {
+			failures = append(failures, err)
+			s.logger.Error("certificate kept out", zap.Error(err), zap.Bool("previous_serves_on", pair.good != nil))
+			continue
+		}
+		if fresh {
+			changed = true
+			s.announce(pair)
+		}
+	}
+	fresh, err := s.clients.load(s.options.ClientCAs)
+	if err != nil {
+		failures = append(failures, err)
+		s.logger.Error("client authorities kept out", zap.Error(err))
+	}
+	if s.current.Load() == nil && len(failures) > 0 {
+		return errors.Join(failures...)
+	}
+	if changed || fresh {
+		s.publish()
+	}
+	return errors.Join(failures...)
+}
+
+func (s *CertificateStore) announce(pair *loadedPair) {
+	leaf := pair.good.Leaf
+	s.logger.Info("certificate loaded", zap.String("file", pair.files.Certificate),
+		zap.Strings("names", certificateNames(leaf)), zap.Time("expires", leaf.NotAfter))
+	if time.Now().After(leaf.NotAfter) {
+		s.logger.Warn("certificate has expired", zap.String("file", pair.files.Certificate), zap.Time("expired", leaf.NotAfter))
+	}
+}
+
+// publish lets new handshakes see what is loaded.
+func (s *CertificateStore) publish() {
+	var all []*tls.Certificate
+	for _, pair := range s.pairs {
+		all = append(all, pair.good)
+	}
+	if s.signed != nil {
+		all = append(all, s.signed)
+	}
+	state := &certificateState{index: newCertificateIndex(all)}
+	state.offering = &tls.Config{
+		MinVersion:     s.minVersion(),
+		NextProtos:     s.options.Protocols,
+		ClientAuth:     s.options.ClientAuth,
+		ClientCAs:      s.clients.good,
+		GetCertificate: s.config.GetCertificate,
+	}
+	state.plain = state.offering.Clone()
+	state.plain.NextProtos = nil
+	s.current.Store(state)
+}
+
+// load reads the pair and tells whether it differs from the one in use.
+func (p *loadedPair) load() (fresh bool, err error) {
+	certificate, err := os.ReadFile(p.files.Certificate)
+	if err != nil {
+		return false, err
+	}
+	key, err := os.ReadFile(p.files.Key)
+	if err != nil {
+		return false, err
+	}
+	content := slices.Concat(certificate, key)
+	if bytes.Equal(content, p.content) {
+		return false, nil
+	}
+	pair, err := tls.X509KeyPair(certificate, key)
+	if err != nil {
+		return false, fmt.Errorf("certificate %s with key %s: %w", p.files.Certificate, p.files.Key, err)
+	}
+	p.content, p.good = content, &pair
+	return true, nil
+}
+
+// load reads the authorities and tells whether they differ from those in use.
+func (c *clientAuthorities) load(files []string) (fresh bool, err error) {
+	var content []byte
+	pool := x509.NewCertPool()
+	for _, file := range files {
+		pem, err := os.ReadFile(file)
+		if err != nil {
+			return false, err
+		}
+		if !pool.AppendCertsFromPEM(pem) {
+			return false, fmt.Errorf("client authorities %s: no certificate in it", file)
+		}
+		content = append(content, pem...)
+	}
+	if len(files) == 0 || bytes.Equal(content, c.content) {
+		return false, nil
+	}
+	c.content, c.good = content, pool
+	return true, nil
+}
