@@ -67,6 +67,17 @@ type Exchange interface {
 	Finish(trailers Fields, err error)
 }
 
+// Spawner is an Exchange that wants to know the goroutines of blocking handlers,
+// to count them or to wait for them. Any goroutine.
+type Spawner interface {
+	// Go runs f in a goroutine.
+	Go(f func())
+	// Park says that one of these goroutines begins to wait for the loop, Unpark
+	// that the loop has set it going again.
+	Park()
+	Unpark()
+}
+
 // ConnInfo describes a connection. It is shared by all its requests and never
 // changes.
 type ConnInfo struct {

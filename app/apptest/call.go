@@ -1,0 +1,252 @@
+// Package apptest runs handlers without sockets, with control of time, of the
+// peer's speed and of its leaving. It is for tests of applications, and used by
+// those of app itself.
+//
+//	host := apptest.New(handler)
+//	call := host.Do(apptest.Get("/delay/1s"))
+//	// call.Status == 0: there is no answer yet
+//	host.Advance(time.Second)
+//	// call.Status == 200
+package apptest
+
+import (
+	"io"
+	"net/netip"
+	"strings"
+
+	"github.com/gatewheel/gatewheel/app"
+)
+
+// Request is what a test sends.
+type Request struct {
+	// Method is GET when empty.
+	Method string
+	// Target is the request target, with or without http://host before it.
+	Target string
+	// Host is the authority, example.com when empty.
+	Host   string
+	Fields app.Fields
+	// Body is the content, or its begin where Open is set.
+	Body string
+	// Open says that more is to come: Call.Send, Call.End.
+	Open bool
+	// Length is the declared length of an open body; 0 is unknown.
+	Length int64
+	// Protocol is app.HTTP11 when empty.
+	Protocol string
+	// Loop is the index of the loop that owns the connection.
+	Loop int
+	// Conn describes the connection: 192.0.2.1:1234 to 192.0.2.2:80 when nil.
+	Conn *app.ConnInfo
+	// Slow makes a peer that takes of a streamed response nothing by itself: see
+	// Call.Take. Room is what is accepted ahead of it, in bytes.
+	Slow bool
+	Room int
+}
+
+// Get is a GET request with these fields, given as name, value, name, value.
+func Get(target string, fields ...string) *Request {
+	r := &Request{Target: target}
+	for i := 0; i+1 < len(fields); i += 2 {
+		r.Fields.Add(fields[i], fields[i+1])
+	}
+	return r
+}
+
+// Post is a POST request with that content.
+func Post(target, contentType, body string) *Request {
+	return &Request{
+		Method: "POST", Target: target, Body: body,
+		Fields: app.Fields{{Name: "Content-Type", Value: contentType}},
+	}
+}
+
+// Interim is a 1xx response.
+type Interim struct {
+	Status int
+	Fields app.Fields
+}
+
+// Call is one request and what has come of it so far. Its fields are to be read
+// between the calls of its methods and those of its host.
+type Call struct {
+	// Request is what the handler got.
+	Request *app.Request
+	// Status is 0 as long as there is no response.
+	Status int
+	// Header are the response's fields.
+	Header app.Fields
+	// Length is the declared length, -1 unknown.
+	Length int64
+	// Content is what the peer has taken so far.
+	Content []byte
+	// Trailer are the response's trailers.
+	Trailer app.Fields
+	// Interims are the 1xx responses before it.
+	Interims []Interim
+	// Complete says that the response has ended well, Aborted that its end will
+	// never come.
+	Complete, Aborted bool
+	// Err is what the handler or the stream has failed with: what a server logs.
+	Err error
+	// Response is the handler's, or the one made of Err.
+	Response *app.Response
+
+	host     *Host
+	loop     *Loop
+	req      app.Request
+	head     bool
+	slow     bool
+	room     int
+	buffered []byte // accepted, not taken yet
+	pull     *app.Pull
+
+	body      []byte // sent, not read yet
+	bodyEnded bool
+	trailers  app.Fields
+	failure   error // what the exchange has failed with
+	bodyReady func()
+	writeRdy  func()
+}
+
+// Do starts a request and settles.
+func (h *Host) Do(req *Request) *Call {
+	c := h.Start(req)
+	h.Settle()
+	return c
+}
+
+// Start starts a request and runs its loop, but does not wait for goroutines.
+func (h *Host) Start(req *Request) *Call {
+	c := h.call(req)
+	c.loop.Post(func() {
+		c.req.Bind((*exchange)(c), c.conn(req))
+		f := app.Run(h.handler, &c.req, h.Timeout)
+		f.Done(c.answer)
+	})
+	h.SettleLoops()
+	return c
+}
+
+func (h *Host) call(req *Request) *Call {
+	c := &Call{
+		host: h, loop: h.loops[req.Loop], slow: req.Slow, room: req.Room,
+		head: req.Method == "HEAD", body: []byte(req.Body), bodyEnded: !req.Open,
+	}
+	r := &c.req
+	c.Request = r
+	r.Method = or(req.Method, "GET")
+	r.Authority = or(req.Host, "example.com")
+	r.Protocol = or(req.Protocol, app.HTTP11)
+	r.Scheme = "http"
+	r.Target = req.Target
+	path := req.Target
+	if scheme, rest, ok := strings.Cut(path, "://"); ok {
+		r.Scheme = scheme
+		r.Authority, path, _ = strings.Cut(rest, "/")
+		path = "/" + path
+	}
+	r.RawPath, r.RawQuery, _ = strings.Cut(path, "?")
+	r.Fields = req.Fields
+	r.ContentLength = int64(len(req.Body))
+	if req.Open {
+		r.ContentLength = -1
+		if req.Length > 0 {
+			r.ContentLength = req.Length
+		}
+	}
+	return c
+}
+
+func (c *Call) conn(req *Request) *app.ConnInfo {
+	if req.Conn != nil {
+		if req.Conn.TLS != nil {
+			c.req.Scheme = "https"
+		}
+		return req.Conn
+	}
+	return &app.ConnInfo{
+		Peer:  netip.MustParseAddrPort("192.0.2.1:1234"),
+		Local: netip.MustParseAddrPort("192.0.2.2:80"),
+	}
+}
+
+func or(s, otherwise string) string {
+	if s != "" {
+		return s
+	}
+	return otherwise
+}
+
+// answer takes the handler's response, as a server does.
+func (c *Call) answer(resp *app.Response, err error) {
+	if err != nil {
+		c.Err = err
+		resp = app.ErrorResponse(err)
+	}
+	if c.failure != nil {
+		resp.Close()
+		return
+	}
+	c.Response, c.Status, c.Header, c.Length = resp, resp.Status, resp.Fields, resp.Length()
+	if c.head || resp.Status == 204 || resp.Status == 304 {
+		resp.Close()
+		c.finish()
+		return
+	}
+	switch content := resp.Content.(type) {
+	case nil:
+		c.finish()
+	case app.Bytes:
+		c.Content = append(c.Content, content...)
+		c.finish()
+	case *app.Pull:
+		c.pull = content
+		c.pump()
+	case *app.Stream:
+		content.Serve(&c.req)
+	default:
+		c.Aborted = true
+	}
+}
+
+func (c *Call) finish() {
+	c.Complete = true
+	c.req.Cancel(nil)
+}
+
+// pump reads a pulled response into the room there is.
+func (c *Call) pump() {
+	for c.pull != nil && c.failure == nil && (!c.slow || c.room > 0) {
+		p := make([]byte, 16<<10)
+		if c.slow {
+			p = p[:min(len(p), c.room)]
+		}
+		n, err := c.pull.Read(p)
+		c.accept(p[:n])
+		if err == nil {
+			continue
+		}
+		c.pull = nil
+		if err == io.EOF {
+			c.finish()
+		} else {
+			c.abort(err)
+		}
+		c.Response.Close()
+	}
+}
+
+func (c *Call) accept(p []byte) {
+	if c.slow {
+		c.room -= len(p)
+		c.buffered = append(c.buffered, p...)
+		return
+	}
+	c.Content = append(c.Content, p...)
+}
+
+func (c *Call) abort(err error) {
+	c.Aborted, c.Err = true, err
+	c.req.Cancel(err)
+}
