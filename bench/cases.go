@@ -7,12 +7,12 @@ type benchCase struct {
 	name      string
 	about     string
 	protocol  protocol
-	servers   []string // the first of them other than ours and "before" is what ratios refer to
+	servers   []string // in the order of the table
 	load      load     // for a case about processor time
 	idle      bool     // for a case about memory
 	goals     []goal
-	idleGoal  int // bytes a connection at most, for gatewheel
-	reference string
+	idleGoal  int    // bytes a connection at most, for gatewheel
+	reference string // the server that ratios refer to
 }
 
 // goal is what gatewheel is held to in the same run: at most so much of the other's cost.
@@ -88,6 +88,11 @@ var cases = []benchCase{
 		name: "idle-tls", about: "memory an idle HTTP/1.1 connection over TLS holds after one request",
 		protocol: h1s, idle: true, idleGoal: 12 << 10, reference: "nginx",
 		servers: []string{"gatewheel", "before", "nginx", "net/http"},
+	},
+	{
+		name: "idle-tls-h2", about: "memory an idle HTTP/2 connection over TLS holds after one request",
+		protocol: h2s, idle: true, idleGoal: 12 << 10, reference: "nginx",
+		servers: []string{"gatewheel", "before", "nginx", "h2o", "net/http"},
 	},
 }
 

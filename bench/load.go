@@ -104,20 +104,22 @@ var (
 // is fixed beforehand from the server's known rate, so that every single one can be accounted for.
 func h2load(connections, streams int) load {
 	return func(r *runner, t *target, d time.Duration) (tally, error) {
+		var known tally
 		if t.rate == 0 {
-			first, err := h2loadRun(r, t, connections, streams, int64(connections*streams*2))
-			if err != nil {
+			var err error
+			if known, err = h2loadRun(r, t, connections, streams, max(int64(connections*streams)*2, 5000)); err != nil {
 				return tally{}, err
 			}
-			t.rate = float64(first.requests) / first.elapsed.Seconds()
+			t.rate = float64(known.requests) / known.elapsed.Seconds()
 		}
 		whole := int64(connections * streams)
 		requests := max(1, int64(t.rate*d.Seconds())/whole) * whole
 		done, err := h2loadRun(r, t, connections, streams, requests)
-		if err == nil {
-			t.rate = float64(done.requests) / done.elapsed.Seconds()
+		if err != nil {
+			return tally{}, err
 		}
-		return done, err
+		t.rate = float64(done.requests) / done.elapsed.Seconds()
+		return tally{known.requests + done.requests, known.elapsed + done.elapsed}, nil
 	}
 }
 

@@ -215,4 +215,3 @@ func selfPath() (string, error) {
 	}
 	return filepath.Abs(self)
 }
-

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestMain lets the test binary be its own rivals and loads, as the program is.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && roles[os.Args[1]] != nil {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// built is the binary under measurement, or "" where it has not been built.
+func built() string {
+	path, err := filepath.Abs("../bin/gatewheel")
+	if err != nil {
+		return ""
+	}
+	if _, err := os.Stat(path); err != nil {
+		return ""
+	}
+	return path
+}
+
+// TestEachCase runs one tiny round of each case: every rival starts, answers rightly and is counted.
+func TestEachCase(t *testing.T) {
+	for i := range cases {
+		c := &cases[i]
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r := &runner{gatewheel: built(), rounds: 1, duration: 50 * time.Millisecond, held: 40,
+				settle: 100 * time.Millisecond, progress: &bytes.Buffer{}}
+			if err := r.begin(); err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = os.RemoveAll(r.dir) }()
+			rep := newReport(c, r.measure(c, nil))
+			for _, o := range rep.Outcomes {
+				switch {
+				case o.LeftOut == "":
+					if len(o.Samples) != 1 || o.Samples[0].Requests == 0 {
+						t.Errorf("%s: %+v", o.Server, o.Samples)
+					}
+				case o.Server == "gatewheel", strings.HasSuffix(o.LeftOut, "is not installed"):
+					t.Logf("%s left out: %s", o.Server, o.LeftOut)
+				default:
+					t.Errorf("%s left out: %s", o.Server, o.LeftOut)
+				}
+			}
+			var text strings.Builder
+			rep.print(&text, c.reference)
+			if !strings.Contains(text.String(), c.about) {
+				t.Errorf("the table lacks its title:\n%s", text.String())
+			}
+			t.Log(text.String())
+		})
+	}
+}
+
+func TestFlagsSelectCasesAndServers(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "samples.json")
+	var out bytes.Buffer
+	err := bench([]string{"-case", "h2-*", "-server", "floor,net/http", "-rounds", "3", "-duration", "20ms",
+		"-warmup", "0s", "-json", file}, &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reports []report
+	if err := json.Unmarshal(text, &reports); err != nil {
+		t.Fatal(err)
+	}
+	if len(reports) != 1 || reports[0].Case != "h2-single" || len(reports[0].Outcomes) != 2 {
+		t.Fatalf("reports are %+v", reports)
+	}
+	for _, o := range reports[0].Outcomes {
+		if len(o.Samples) != 3 {
+			t.Errorf("%s has %d samples (%s), want one for each of 3 rounds", o.Server, len(o.Samples), o.LeftOut)
+		}
+	}
+	if strings.Contains(out.String(), "nginx") {
+		t.Errorf("a server that was not asked for is in the table:\n%s", out.String())
+	}
+}
+
+func TestUnknownNamesAreRefused(t *testing.T) {
+	for _, args := range [][]string{{"-case", "h9"}, {"-server", "apache"}, {"-case", "["}} {
+		if err := bench(args, &bytes.Buffer{}); err == nil {
+			t.Errorf("%v was taken", args)
+		}
+	}
+}
+
+func TestAServerThatCannotStartIsLeftOut(t *testing.T) {
+	var out bytes.Buffer
+	err := bench([]string{"-case", "h1", "-server", "gatewheel", "-gatewheel", "/bin/false", "-check"}, &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), "left out: gatewheel: it ended at once (exit status 1)") {
+		t.Errorf("the table does not say why:\n%s", out.String())
+	}
+}
+
+func TestGoalsAreJudgedByRatiosOfRounds(t *testing.T) {
+	costs := func(name string, values ...float64) outcome {
+		o := outcome{Server: name}
+		for _, v := range values {
+			o.Samples = append(o.Samples, sample{Requests: 1, Elapsed: time.Second, Cost: v})
+		}
+		return o
+	}
+	c := &benchCase{name: "x", goals: []goal{{"fast", 1.05}, {"slow", 0.5}, {"absent", 1}}}
+	// The second round was disturbed for all alike.
+	rep := newReport(c, []outcome{costs("gatewheel", 10, 30, 11), costs("fast", 10, 30, 10), costs("slow", 15, 45, 16)})
+	if len(rep.Met) != 1 || !strings.HasPrefix(rep.Met[0], "1.00 of fast") {
+		t.Errorf("met: %q", rep.Met)
+	}
+	if len(rep.Missed) != 1 || !strings.HasPrefix(rep.Missed[0], "0.67 of slow") {
+		t.Errorf("missed: %q", rep.Missed)
+	}
+}
