@@ -1,0 +1,181 @@
+package ws
+
+import "encoding/binary"
+
+// Opcode says what a frame or a message is. RFC 6455 section 5.2.
+type Opcode uint8
+
+const (
+	Continuation Opcode = 0x0
+	Text         Opcode = 0x1
+	Binary       Opcode = 0x2
+	opClose      Opcode = 0x8
+	opPing       Opcode = 0x9
+	opPong       Opcode = 0xA
+)
+
+func (op Opcode) control() bool { return op&0x8 != 0 }
+
+// Role is the side of the connection that a Conn plays: who masks.
+type Role uint8
+
+const (
+	Server Role = iota
+	Client
+)
+
+const (
+	bitFin  = 0x80
+	bitRSV1 = 0x40
+	bitRSV2 = 0x20
+	bitRSV3 = 0x10
+	bitMask = 0x80
+
+	length16 = 126 // a 16-bit length follows
+	length64 = 127 // a 64-bit length follows
+)
+
+// header is a frame's header as it was received.
+type header struct {
+	length int64
+	size   int // of the header itself, in bytes
+	key    uint32
+	op     Opcode
+	fin    bool
+	rsv1   bool
+}
+
+// input gives the header's column in the table of states.
+func (h *header) input() input {
+	switch {
+	case h.op == opPing:
+		return gotPing
+	case h.op == opPong:
+		return gotPong
+	case h.op == opClose:
+		return gotClose
+	case h.op == Continuation && h.fin:
+		return gotLast
+	case h.op == Continuation:
+		return gotMore
+	case h.fin:
+		return gotWhole
+	}
+	return gotFirst
+}
+
+// read takes the header at the begin of in, which came from role's peer; deflate
+// tells whether RSV1 has a meaning. ok is false while bytes are missing; fault
+// says which rule the bytes that are there break.
+func (h *header) read(in []byte, role Role, deflate bool) (ok bool, fault string) {
+	if len(in) < 2 {
+		return false, ""
+	}
+	first, second := in[0], in[1]
+	h.op = Opcode(first & 0x0F)
+	h.fin = first&bitFin != 0
+	h.rsv1 = first&bitRSV1 != 0
+	masked := second&bitMask != 0
+	short := second &^ bitMask
+	if fault = h.check(first, short, deflate); fault != "" {
+		return false, fault
+	}
+	if masked != (role == Server) {
+		// RFC 6455 section 5.1: a client masks every frame, a server none.
+		if masked {
+			return false, "masked frame from a server"
+		}
+		return false, "unmasked frame from a client"
+	}
+	h.size = 2
+	h.length = int64(short)
+	if short >= length16 {
+		if ok, fault = h.readLength(in, short); !ok {
+			return false, fault
+		}
+	}
+	if masked {
+		if len(in) < h.size+4 {
+			return false, ""
+		}
+		h.key = binary.LittleEndian.Uint32(in[h.size:])
+		h.size += 4
+	}
+	return true, ""
+}
+
+// check applies the rules on a header's first two bytes.
+func (h *header) check(first, short byte, deflate bool) (fault string) {
+	switch h.op {
+	case Text, Binary:
+		if h.rsv1 && !deflate {
+			// RFC 6455 section 5.2: a bit that no extension gave a meaning.
+			return "RSV1 without an extension"
+		}
+	case Continuation:
+		if h.rsv1 {
+			// RFC 7692 section 6.1: the bit belongs to a message's first frame.
+			return "RSV1 on a continuation"
+		}
+	case opClose, opPing, opPong:
+		switch {
+		case h.rsv1:
+			// RFC 7692 section 6.1: control frames are not compressed.
+			return "RSV1 on a control frame"
+		case !h.fin:
+			// RFC 6455 section 5.5.
+			return "fragmented control frame"
+		case short > maxControl:
+			return "control frame over 125 bytes"
+		}
+	default:
+		// RFC 6455 section 5.2: an unknown opcode fails the connection.
+		return "reserved opcode"
+	}
+	if first&(bitRSV2|bitRSV3) != 0 {
+		return "reserved bit set"
+	}
+	return ""
+}
+
+// readLength takes an extended length.
+// RFC 6455 section 5.2: the shortest form is required, and the highest bit of
+// the longest is zero.
+func (h *header) readLength(in []byte, short byte) (ok bool, fault string) {
+	if short == length16 {
+		if len(in) < 4 {
+			return false, ""
+		}
+		h.size = 4
+		h.length = int64(binary.BigEndian.Uint16(in[2:]))
+		if h.length < length16 {
+			return false, "length not in its shortest form"
+		}
+		return true, ""
+	}
+	if len(in) < 10 {
+		return false, ""
+	}
+	h.size = 10
+	h.length = int64(binary.BigEndian.Uint64(in[2:]))
+	switch {
+	case h.length < 0:
+		return false, "length with its highest bit set"
+	case h.length <= 0xFFFF:
+		return false, "length not in its shortest form"
+	}
+	return true, ""
+}
+
+// appendHeader appends the header of a frame whose first byte is first and whose
+// payload has n bytes; maskBit is bitMask if a masking key will follow, else 0.
+func appendHeader(b []byte, first byte, n int, maskBit byte) []byte {
+	switch {
+	case n < length16:
+		return append(b, first, maskBit|byte(n))
+	case n <= 0xFFFF:
+		return append(b, first, maskBit|length16, byte(n>>8), byte(n))
+	}
+	b = append(b, first, maskBit|length64)
+	return binary.BigEndian.AppendUint64(b, uint64(n))
+}

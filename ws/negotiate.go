@@ -1,0 +1,238 @@
+package ws
+
+import (
+	"strconv"
+	"strings"
+)
+
+// The window sizes of RFC 7692 section 7.1.2, as powers of two.
+const (
+	minWindowBits = 8
+	maxWindowBits = 15
+)
+
+// The names of RFC 7692 section 7.1.
+const (
+	deflateName     = "permessage-deflate"
+	serverNoContext = "server_no_context_takeover"
+	clientNoContext = "client_no_context_takeover"
+	serverMaxWindow = "server_max_window_bits"
+	clientMaxWindow = "client_max_window_bits"
+)
+
+// Deflate is what was negotiated. The zero value is no compression.
+type Deflate struct {
+	On               bool
+	ServerNoContext  bool  // the server compresses each message by itself
+	ClientNoContext  bool  // the client does
+	ServerWindowBits uint8 // 8 to 15, if On
+	ClientWindowBits uint8 // 8 to 15, if On
+}
+
+// DeflatePolicy says how permessage-deflate is to be negotiated. The zero value
+// wants compression that costs an idle connection no memory: no context is taken
+// over in either direction.
+type DeflatePolicy struct {
+	// Off declines every offer.
+	Off bool
+	// ServerContext and ClientContext let the direction from the server, or from
+	// the client, refer to earlier messages, unless the peer wants otherwise.
+	// Small messages that resemble each other shrink a lot more. An idle
+	// connection then holds up to 8 KiB for the direction that it sends, and a
+	// window for the one that it receives.
+	ServerContext, ClientContext bool
+	// ServerWindowBits and ClientWindowBits bound the windows, 9 to 15; zero: 15.
+	// A peer is never asked to compress with 8, which zlib cannot.
+	ServerWindowBits, ClientWindowBits uint8
+}
+
+// windowBits gives a policy's bound.
+func windowBits(bits uint8) uint8 {
+	if bits == 0 {
+		return maxWindowBits
+	}
+	return min(max(bits, minWindowBits+1), maxWindowBits)
+}
+
+// parameters are those of one permessage-deflate element, offer or answer.
+type parameters struct {
+	serverNoContext, clientNoContext bool
+	serverWindow, clientWindow       bool  // the parameter is there
+	serverBits, clientBits           uint8 // its value; zero: none
+}
+
+// parse is false if the element has to be declined: RFC 7692 section 7.1 names
+// unknown and repeated parameters and values out of range.
+func (p *parameters) parse(ext extension) bool {
+	for _, param := range ext.params {
+		ok := false
+		switch param.name {
+		case serverNoContext:
+			ok = setFlag(&p.serverNoContext, param)
+		case clientNoContext:
+			ok = setFlag(&p.clientNoContext, param)
+		case serverMaxWindow:
+			ok = setWindow(&p.serverWindow, &p.serverBits, param) && param.hasValue
+		case clientMaxWindow:
+			ok = setWindow(&p.clientWindow, &p.clientBits, param)
+		}
+		if !ok {
+			return false
+		}
+	}
+	return true
+}
+
+func setFlag(flag *bool, param parameter) bool {
+	ok := !*flag && !param.hasValue
+	*flag = true
+	return ok
+}
+
+func setWindow(seen *bool, bits *uint8, param parameter) bool {
+	if *seen {
+		return false
+	}
+	*seen = true
+	if !param.hasValue {
+		return true
+	}
+	switch {
+	case len(param.value) == 1 && param.value[0] >= '8' && param.value[0] <= '9':
+		*bits = param.value[0] - '0'
+	case len(param.value) == 2 && param.value[0] == '1' && param.value[1] >= '0' && param.value[1] <= '5':
+		*bits = 10 + param.value[1] - '0'
+	}
+	return *bits != 0
+}
+
+// Answer is the server's part: it takes the values of the client's
+// Sec-WebSocket-Extensions fields and accepts the first offer of
+// permessage-deflate that it can. response is the value of the field in the
+// response; empty: none. RFC 7692 section 7.1.
+func (policy *DeflatePolicy) Answer(offers []string) (ext Deflate, response string) {
+	if policy.Off {
+		return Deflate{}, ""
+	}
+	list, ok := parseExtensions(offers)
+	if !ok {
+		return Deflate{}, ""
+	}
+	for _, offer := range list {
+		var asked parameters
+		if strings.EqualFold(offer.name, deflateName) && asked.parse(offer) {
+			return policy.accept(&asked)
+		}
+	}
+	return Deflate{}, ""
+}
+
+// accept agrees to an offer; each of its parameters can be met.
+func (policy *DeflatePolicy) accept(asked *parameters) (ext Deflate, response string) {
+	ext = Deflate{
+		On:               true,
+		ServerNoContext:  asked.serverNoContext || !policy.ServerContext,
+		ClientNoContext:  asked.clientNoContext || !policy.ClientContext,
+		ServerWindowBits: windowBits(policy.ServerWindowBits),
+		ClientWindowBits: maxWindowBits,
+	}
+	if asked.serverBits != 0 {
+		ext.ServerWindowBits = min(ext.ServerWindowBits, asked.serverBits)
+	}
+	if asked.clientWindow {
+		// RFC 7692 section 7.1.2.2: only a client that offered the parameter
+		// understands it in the answer.
+		ext.ClientWindowBits = windowBits(policy.ClientWindowBits)
+		if asked.clientBits != 0 {
+			ext.ClientWindowBits = min(ext.ClientWindowBits, asked.clientBits)
+		}
+	}
+	var b strings.Builder
+	b.WriteString(deflateName)
+	writeFlag(&b, serverNoContext, ext.ServerNoContext)
+	writeFlag(&b, clientNoContext, ext.ClientNoContext)
+	if asked.serverBits != 0 || ext.ServerWindowBits < maxWindowBits {
+		writeWindow(&b, serverMaxWindow, ext.ServerWindowBits)
+	}
+	if asked.clientBits != 0 || ext.ClientWindowBits < maxWindowBits {
+		writeWindow(&b, clientMaxWindow, ext.ClientWindowBits)
+	}
+	return ext, b.String()
+}
+
+func writeFlag(b *strings.Builder, name string, on bool) {
+	if on {
+		b.WriteString("; ")
+		b.WriteString(name)
+	}
+}
+
+func writeWindow(b *strings.Builder, name string, bits uint8) {
+	writeFlag(b, name, true)
+	b.WriteByte('=')
+	b.WriteString(strconv.Itoa(int(bits)))
+}
+
+// Offer is the client's part: the value of its Sec-WebSocket-Extensions field;
+// empty: none.
+func (policy *DeflatePolicy) Offer() string {
+	if policy.Off {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString(deflateName)
+	writeFlag(&b, serverNoContext, !policy.ServerContext)
+	writeFlag(&b, clientNoContext, !policy.ClientContext)
+	if bits := windowBits(policy.ServerWindowBits); bits < maxWindowBits {
+		writeWindow(&b, serverMaxWindow, bits)
+	}
+	if bits := windowBits(policy.ClientWindowBits); bits < maxWindowBits {
+		writeWindow(&b, clientMaxWindow, bits)
+	} else {
+		writeFlag(&b, clientMaxWindow, true)
+	}
+	return b.String()
+}
+
+// Check is the client's part: it takes the values of the server's
+// Sec-WebSocket-Extensions fields, which answer Offer. An answer that does not
+// agree with the offer fails the handshake: RFC 7692 section 7.1, RFC 6455
+// section 4.1.
+func (policy *DeflatePolicy) Check(answer []string) (Deflate, error) {
+	list, ok := parseExtensions(answer)
+	if !ok {
+		return Deflate{}, refuse("malformed Sec-WebSocket-Extensions")
+	}
+	if len(list) == 0 {
+		return Deflate{}, nil
+	}
+	if policy.Off || len(list) > 1 || !strings.EqualFold(list[0].name, deflateName) {
+		return Deflate{}, refuse("extension that was not offered")
+	}
+	var got parameters
+	serverBits, clientBits := windowBits(policy.ServerWindowBits), windowBits(policy.ClientWindowBits)
+	switch {
+	case !got.parse(list[0]):
+		return Deflate{}, refuse("malformed permessage-deflate parameters")
+	case got.clientWindow && got.clientBits == 0:
+		return Deflate{}, refuse("client_max_window_bits without a value")
+	case !policy.ServerContext && !got.serverNoContext:
+		return Deflate{}, refuse("server keeps its context against the offer")
+	case serverBits < maxWindowBits && (got.serverBits == 0 || got.serverBits > serverBits):
+		return Deflate{}, refuse("server's window is larger than offered")
+	}
+	ext := Deflate{
+		On:               true,
+		ServerNoContext:  got.serverNoContext,
+		ClientNoContext:  got.clientNoContext || !policy.ClientContext,
+		ServerWindowBits: maxWindowBits,
+		ClientWindowBits: clientBits,
+	}
+	if got.serverBits != 0 {
+		ext.ServerWindowBits = got.serverBits
+	}
+	if got.clientBits != 0 {
+		ext.ClientWindowBits = min(clientBits, got.clientBits)
+	}
+	return ext, nil
+}

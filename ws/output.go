@@ -1,0 +1,100 @@
+package ws
+
+// output is a connection's queue of encoded frames. Small frames share a tail;
+// large ones stand before it as pieces of their own. An empty queue holds no
+// memory.
+type output struct {
+	pieces []piece
+	tail   []byte
+	at     int    // bytes of the first piece, or else of the tail, that were pulled
+	size   int    // bytes queued
+	sent   uint64 // bytes pulled since the connection began
+}
+
+// piece is a part of the queue that is not appended to any more.
+type piece struct {
+	b   []byte
+	ref bool // not ours: referred to, never recycled
+}
+
+// end is the position behind the last byte queued, on sent's scale.
+func (o *output) end() uint64 { return o.sent + uint64(o.size) }
+
+// reserve makes room for n bytes in the tail.
+func (o *output) reserve(sh *Shared, n int) {
+	switch {
+	case cap(o.tail)-len(o.tail) >= n:
+	case len(o.tail)+n <= maxTail:
+		o.tail = sh.grow(o.tail, n)
+	default:
+		o.cut()
+		o.tail = sh.take(n)
+	}
+}
+
+// cut makes the tail a piece.
+func (o *output) cut() {
+	if len(o.tail) > 0 {
+		o.pieces = append(o.pieces, piece{b: o.tail})
+		o.tail = nil
+	}
+}
+
+// extended records that the tail has grown to b.
+func (o *output) extended(b []byte) {
+	o.size += len(b) - len(o.tail)
+	o.tail = b
+}
+
+// refer queues b without copying it. It must not change any more.
+func (o *output) refer(b []byte) {
+	o.cut()
+	o.pieces = append(o.pieces, piece{b: b, ref: true})
+	o.size += len(b)
+}
+
+// pull appends up to room bytes of the queue to dst.
+func (o *output) pull(sh *Shared, dst []byte, room int) []byte {
+	for room > 0 && o.size > 0 {
+		first := o.tail
+		if len(o.pieces) > 0 {
+			first = o.pieces[0].b
+		}
+		n := min(room, len(first)-o.at)
+		dst = append(dst, first[o.at:o.at+n]...)
+		room -= n
+		o.at += n
+		o.size -= n
+		o.sent += uint64(n)
+		if o.at == len(first) {
+			o.shift(sh)
+		}
+	}
+	return dst
+}
+
+// shift lets go of the first piece, or of the tail if there is none.
+func (o *output) shift(sh *Shared) {
+	o.at = 0
+	if len(o.pieces) == 0 {
+		o.tail = sh.give(o.tail)
+		return
+	}
+	if first := o.pieces[0]; !first.ref {
+		sh.give(first.b)
+	}
+	o.pieces[0] = piece{}
+	o.pieces = o.pieces[1:]
+	if len(o.pieces) == 0 {
+		o.pieces = nil
+	}
+}
+
+// clear lets go of all that is queued.
+func (o *output) clear(sh *Shared) {
+	for o.size = 0; len(o.pieces) > 0; {
+		o.shift(sh)
+	}
+	o.at = 0
+	o.tail = sh.give(o.tail)
+}

@@ -1,0 +1,82 @@
+package ws
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// Shared is what the connections of one loop have in common: the time, scratch
+// memory and idle inflaters. The zero value is ready.
+type Shared struct {
+	// Mask gives the masking keys of the client role, which must be
+	// unpredictable to whoever chooses the payloads (RFC 6455 section 10.3).
+	// Nil: the runtime's ChaCha8 generator.
+	Mask func() uint32
+
+	base time.Time     // the first Tick
+	now  time.Duration // since base
+
+	plain     []byte // an inflated piece on its way to the caller
+	packed    sink   // a compressed message on its way to the queue
+	inflaters []*inflater
+	spares    [len(spareSizes)][][]byte
+}
+
+// Tick tells the time. It is called at the begin of a loop's turn.
+func (sh *Shared) Tick(now time.Time) {
+	if sh.base.IsZero() {
+		sh.base = now
+	}
+	sh.now = now.Sub(sh.base)
+}
+
+func (sh *Shared) key() uint32 {
+	if sh.Mask != nil {
+		return sh.Mask()
+	}
+	return rand.Uint32()
+}
+
+// spareSizes are the capacities of the buffers that connections borrow while
+// they hold output or compressed input. The smallest is for the many that send a
+// short message and are drained at the turn's end.
+var spareSizes = [...]int{512, 4 << 10, 64 << 10}
+
+// take gives an empty buffer with room for n bytes at least.
+func (sh *Shared) take(n int) []byte {
+	for class, size := range spareSizes {
+		if n > size {
+			continue
+		}
+		spares := sh.spares[class]
+		if len(spares) == 0 {
+			return make([]byte, 0, size)
+		}
+		b := spares[len(spares)-1]
+		sh.spares[class] = spares[:len(spares)-1]
+		return b[:0]
+	}
+	return make([]byte, 0, n)
+}
+
+// give takes a buffer back that came from take, or none. It returns nil, for the
+// variable that held it.
+func (sh *Shared) give(b []byte) []byte {
+	for class, size := range spareSizes {
+		if cap(b) == size && len(sh.spares[class]) < maxSpareBytes/size {
+			sh.spares[class] = append(sh.spares[class], b)
+			break
+		}
+	}
+	return nil
+}
+
+// grow gives b room for n more bytes, in a larger buffer if need be.
+func (sh *Shared) grow(b []byte, n int) []byte {
+	if cap(b)-len(b) >= n {
+		return b
+	}
+	larger := append(sh.take(max(len(b)+n, 2*len(b))), b...)
+	sh.give(b)
+	return larger
+}

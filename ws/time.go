@@ -1,0 +1,57 @@
+package ws
+
+import "time"
+
+const never = time.Duration(1<<63 - 1)
+
+// Deadline gives the time at which Expire must be called next; zero: never.
+// It moves with almost every call: compare it when an earlier one fires rather
+// than setting a timer each time.
+func (c *Conn) Deadline() time.Time {
+	due := c.due()
+	if due == never {
+		return time.Time{}
+	}
+	return c.sh.base.Add(due)
+}
+
+// due gives the earliest time at which something is to be done.
+func (c *Conn) due() time.Duration {
+	if !c.state.mayClose() {
+		return c.closeBy
+	}
+	due := never
+	if c.set.Idle > 0 {
+		due = c.used + c.set.Idle
+	}
+	switch {
+	case c.pinged:
+		due = min(due, c.pingedAt+c.set.pongTimeout())
+	case c.set.KeepAlive > 0:
+		due = min(due, c.heard+c.set.KeepAlive)
+	}
+	return due
+}
+
+// Expire does what is due at now: it sends a keep-alive ping, begins to close an
+// idle connection, or gives up on a peer that is silent or does not complete the
+// closing handshake. Only the latter returns an error, an *Error; after the
+// closing handshake's time nothing is left in the queue. Calling it early does
+// nothing.
+func (c *Conn) Expire(now time.Time) error {
+	c.sh.Tick(now)
+	at := c.sh.now
+	switch {
+	case c.due() > at:
+		return nil
+	case !c.state.mayClose():
+		c.out.clear(c.sh)
+		return c.fail(CloseAbnormal, "closing handshake timed out")
+	case c.set.Idle > 0 && c.used+c.set.Idle <= at:
+		return c.Close(CloseGoingAway, "idle")
+	case c.pinged:
+		return c.fail(CloseGoingAway, "no answer to a ping")
+	}
+	c.pinged, c.pingedAt = true, at
+	return c.Ping(nil)
+}
