@@ -1,0 +1,108 @@
+//go:build linux
+
+package reactor
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// ParseListenAddress turns what a user writes into the addresses, or the inherited socket, of
+// listeners. It takes
+//
+//	127.0.0.1:8080   [::1]:0   localhost:80   :8080
+//	unix:/run/gatewheel.sock   unix:@name (abstract)
+//	fd:3                       a listening socket that was inherited under this number
+//	systemd   systemd:name     every socket that systemd has passed, or those with that FileDescriptorName
+//
+// Only the last can give more than one. Errors are one sentence, meant for that user.
+func ParseListenAddress(text string) ([]ListenerConfig, error) {
+	kind, rest, _ := strings.Cut(text, ":")
+	switch {
+	case text == "":
+		return nil, errors.New("the listen address is empty: write host:port, unix:path, fd:number or systemd")
+	case strings.Contains(text, "://"):
+		return nil, fmt.Errorf("listen address %q has a scheme: write host:port only", text)
+	case kind == "unix":
+		return parseUnixAddress(text, rest)
+	case kind == "fd":
+		return parseDescriptor(text, rest)
+	case text == "systemd":
+		return activatedListeners("")
+	case kind == "systemd":
+		if rest == "" {
+			return nil, fmt.Errorf("listen address %q names no socket: write systemd:name, or systemd for all", text)
+		}
+		return activatedListeners(rest)
+	default:
+		return parseTCPAddress(text)
+	}
+}
+
+func parseUnixAddress(text, path string) ([]ListenerConfig, error) {
+	if path == "" || path == "@" {
+		return nil, fmt.Errorf("listen address %q has no path: write unix:/run/name.sock", text)
+	}
+	if err := checkUnixPath(path); err != nil {
+		return nil, err
+	}
+	return []ListenerConfig{{Network: "unix", Address: path}}, nil
+}
+
+func parseDescriptor(text, number string) ([]ListenerConfig, error) {
+	fd, err := strconv.Atoi(number)
+	if err != nil || fd < 0 {
+		return nil, fmt.Errorf("listen address %q has no descriptor number: write fd:3", text)
+	}
+	if fd < firstInherited {
+		return nil, fmt.Errorf("listen address %q is a standard stream: inherited sockets begin at fd:%d", text, firstInherited)
+	}
+	if err := checkListening(fd); err != nil {
+		return nil, fmt.Errorf("listen address %q: descriptor %d %w", text, fd, err)
+	}
+	unix.CloseOnExec(fd)
+	return []ListenerConfig{{File: os.NewFile(uintptr(fd), text)}}, nil
+}
+
+func parseTCPAddress(text string) ([]ListenerConfig, error) {
+	host, port, err := net.SplitHostPort(text)
+	if err != nil {
+		return nil, explainTCPAddress(text)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return nil, fmt.Errorf("listen address %q has port %q: a port is a number from 0 to 65535", text, port)
+	}
+	if strings.ContainsAny(host, " /") {
+		return nil, fmt.Errorf("listen address %q has host %q: write a name or an address", text, host)
+	}
+	network := "tcp"
+	// The net package would also listen on IPv6 for 0.0.0.0.
+	if ip, err := netip.ParseAddr(host); err == nil && ip.Is4() {
+		network = "tcp4"
+	}
+	return []ListenerConfig{{Network: network, Address: text}}, nil
+}
+
+// explainTCPAddress says what keeps text from being host:port.
+func explainTCPAddress(text string) error {
+	if _, err := strconv.ParseUint(text, 10, 16); err == nil {
+		return fmt.Errorf("listen address %q is only a port: write :%s", text, text)
+	}
+	if ip, err := netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
+		return fmt.Errorf("listen address %q has no port: write %s", text, netip.AddrPortFrom(ip, 8080))
+	}
+	if strings.Count(text, ":") > 1 && !strings.Contains(text, "]:") {
+		return fmt.Errorf("listen address %q has an IPv6 address without brackets: write [::1]:8080", text)
+	}
+	if !strings.Contains(text, ":") {
+		return fmt.Errorf("listen address %q has no port: write %s:8080", text, text)
+	}
+	return fmt.Errorf("listen address %q is not host:port", text)
+}

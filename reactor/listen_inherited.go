@@ -1,0 +1,95 @@
+//go:build linux
+
+package reactor
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/coreos/go-systemd/v22/activation"
+	"golang.org/x/sys/unix"
+)
+
+// firstInherited is where inherited descriptors begin (SD_LISTEN_FDS_START).
+const firstInherited = 3
+
+// activated reads what systemd has passed: once, since that takes it out of the environment, so that
+// programs this one starts do not take it for theirs.
+var activated = sync.OnceValue(func() []*os.File { return activation.Files(true) })
+
+// activatedListeners gives the sockets that systemd has passed under name, or all of them for an
+// empty name.
+func activatedListeners(name string) ([]ListenerConfig, error) {
+	files := activated()
+	if len(files) == 0 {
+		return nil, errors.New("systemd has passed no socket: LISTEN_FDS and LISTEN_PID are not set for this process")
+	}
+	var configs []ListenerConfig
+	var names []string
+	for _, file := range files {
+		names = append(names, file.Name())
+		if name != "" && file.Name() != name {
+			continue
+		}
+		if err := checkListening(int(file.Fd())); err != nil {
+			return nil, fmt.Errorf("socket %q from systemd %w", file.Name(), err)
+		}
+		configs = append(configs, ListenerConfig{File: file})
+	}
+	if len(configs) == 0 {
+		return nil, fmt.Errorf("systemd has passed no socket named %q, but %s", name, strings.Join(names, ", "))
+	}
+	return configs, nil
+}
+
+// openInherited takes a duplicate of config.File, which all Loops share: the one who opened the
+// socket has decided about SO_REUSEPORT.
+func openInherited(config *ListenerConfig, _, notsentLowat int) (sockets, error) {
+	if err := checkListening(int(config.File.Fd())); err != nil {
+		return sockets{}, fmt.Errorf("reactor: inherited descriptor %s %w", config.File.Name(), err)
+	}
+	listener, err := net.FileListener(config.File)
+	if err != nil {
+		return sockets{}, err
+	}
+	defer listener.Close()
+	fd, err := takeDescriptor(listener.(syscall.Conn))
+	if err != nil {
+		return sockets{}, err
+	}
+	if listener.Addr().Network() != "unix" {
+		if err := prepareListening(fd, notsentLowat); err != nil {
+			_ = unix.Close(fd)
+			return sockets{}, err
+		}
+	}
+	return sockets{fds: []int{fd}, addr: listener.Addr()}, nil
+}
+
+// checkListening says what keeps a descriptor from being a listening stream socket.
+func checkListening(fd int) error {
+	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	switch {
+	case errors.Is(err, unix.EBADF):
+		return errors.New("is not open")
+	case errors.Is(err, unix.ENOTSOCK):
+		return errors.New("is not a socket")
+	case err != nil:
+		return os.NewSyscallError("getsockopt SO_TYPE", err)
+	case kind != unix.SOCK_STREAM:
+		return errors.New("is not a stream socket")
+	}
+	listening, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	if err != nil {
+		return os.NewSyscallError("getsockopt SO_ACCEPTCONN", err)
+	}
+	if listening == 0 {
+		return errors.New("is not listening")
+	}
+	return nil
+}
