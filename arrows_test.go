@@ -1,0 +1,131 @@
+// Package gatewheel_test holds what concerns the tree as a whole.
+package gatewheel_test
+
+import (
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/gatewheel/gatewheel"
+
+// arrow says what the packages that match may import beside the standard library: packages of this
+// module, and of others. Patterns are those of path.Match; a final /... takes all packages below.
+type arrow struct {
+	packages string
+	own      []string
+	others   []string
+	not      []string // packages of the standard library that are kept out
+}
+
+// sansIO is what a protocol machine has never heard of.
+var sansIO = []string{"net", "net/...", "os", "os/...", "io/fs", "log", "log/...", "syscall"}
+
+// http is what the reactor has never heard of.
+var http = []string{"net/http", "net/http/...", "golang.org/x/net/http2", "golang.org/x/net/http2/..."}
+
+// arrows point one way: cmd, app/server, then app, reactor and the machines. The first that matches counts.
+var arrows = []arrow{
+	{packages: "reactor", not: http, others: []string{
+		"github.com/panjf2000/gnet/v2", "github.com/panjf2000/gnet/v2/...", "go.uber.org/zap", "go.uber.org/zap/...",
+		"golang.org/x/sys/unix", "github.com/coreos/go-systemd/v22/activation", "github.com/fsnotify/fsnotify",
+		"github.com/pires/go-proxyproto"}},
+	{packages: "h1", not: sansIO},
+	{packages: "h2", not: sansIO, others: []string{"golang.org/x/net/http2/hpack"}},
+	{packages: "ws", not: sansIO, others: []string{"github.com/klauspost/compress/flate"}},
+	{packages: "app"},
+	{packages: "app/server", own: []string{"app", "app/...", "reactor", "h1", "h2", "ws"},
+		others: []string{"go.uber.org/zap", "go.uber.org/zap/...", "github.com/panjf2000/ants/v2", "golang.org/x/sys/unix"}},
+	{packages: "app/server/...", own: []string{"app", "app/server/..."},
+		others: []string{"go.uber.org/zap", "go.uber.org/zap/...", "golang.org/x/sys/unix"}},
+	{packages: "app/...", own: []string{"app", "app/apptest", "app/internal/..."}, others: []string{
+		"github.com/klauspost/compress/..."}},
+	{packages: "cmd/...", own: []string{"app", "app/...", "reactor"}, others: []string{
+		"github.com/alecthomas/kong", "go.uber.org/zap", "go.uber.org/zap/...", "golang.org/x/sys/unix"}},
+}
+
+func matches(pattern, name string) bool {
+	if below, ok := strings.CutSuffix(pattern, "/..."); ok {
+		return strings.HasPrefix(name, below+"/")
+	}
+	ok, err := path.Match(pattern, name)
+	return ok && err == nil
+}
+
+func matchesAny(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool { return matches(p, name) })
+}
+
+func (a arrow) allows(imported string) bool {
+	if matchesAny(a.not, imported) {
+		return false
+	}
+	if own, ok := strings.CutPrefix(imported, module+"/"); ok {
+		return matchesAny(a.own, own)
+	}
+	standard := !strings.Contains(strings.SplitN(imported, "/", 2)[0], ".")
+	return standard || matchesAny(a.others, imported)
+}
+
+// TestArrowsPointOneWay keeps the layout: what a package imports directly, its tests aside, is what
+// its place in the house allows.
+func TestArrowsPointOneWay(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}} {{.Imports}}", "./...").CombinedOutput()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, out)
+	}
+	for line := range strings.Lines(string(out)) {
+		name, list, ok := strings.Cut(strings.TrimSpace(line), " ")
+		if !ok || !strings.HasPrefix(name, module) {
+			t.Fatalf("go list printed %q", line)
+		}
+		imports := strings.Fields(strings.Trim(list, "[]"))
+		name = strings.TrimPrefix(strings.TrimPrefix(name, module), "/")
+		if name == "" && len(imports) == 0 {
+			continue
+		}
+		i := slices.IndexFunc(arrows, func(a arrow) bool { return matches(a.packages, name) })
+		if i < 0 {
+			t.Errorf("package %s has no place in the house: give it one in this test", name)
+			continue
+		}
+		for _, imported := range imports {
+			if !arrows[i].allows(imported) {
+				t.Errorf("%s imports %s, and its arrows do not lead there", name, imported)
+			}
+		}
+	}
+}
+
+func TestArrowsForbid(t *testing.T) {
+	for _, c := range []struct {
+		name, imported string
+		want           bool
+	}{
+		{"h1", "bytes", true},
+		{"h1", "net", false},
+		{"h1", "net/netip", false},
+		{"h1", module + "/h2", false},
+		{"h2", "golang.org/x/net/http2/hpack", true},
+		{"h2", "golang.org/x/net/http2", false},
+		{"ws", "github.com/klauspost/compress/flate", true},
+		{"app", "go.uber.org/zap", false},
+		{"app", module + "/reactor", false},
+		{"app/target", module + "/app", true},
+		{"app/target", module + "/app/server", false},
+		{"app/server", module + "/h2", true},
+		{"app/server/metrics", module + "/reactor", false},
+		{"reactor", "github.com/panjf2000/gnet/v2", true},
+		{"reactor", module + "/h1", false},
+		{"reactor", "net/http", false},
+		{"cmd/gatewheel", module + "/app/server", true},
+		{"cmd/gatewheel", module + "/h1", false},
+	} {
+		i := slices.IndexFunc(arrows, func(a arrow) bool { return matches(a.packages, c.name) })
+		if got := arrows[i].allows(c.imported); got != c.want {
+			t.Errorf("%s importing %s: allowed is %v, want %v", c.name, c.imported, got, c.want)
+		}
+	}
+}
