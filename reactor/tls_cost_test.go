@@ -1,0 +1,71 @@
+package reactor
+
+import (
+	"bytes"
+	"crypto/tls"
+	"runtime"
+	"testing"
+)
+
+// idleMachines performs n handshakes, has each client send one record of size bytes, and returns the
+// machines and what one of them keeps alive.
+func idleMachineBytes(t testing.TB, n, size int) (bytesEach int) {
+	server := serverConfig(t)
+	plain := make([]byte, 0, 2*maxPlaintext)
+	machines := make([]tlsMachine, n+1)
+	payload := bytes.Repeat([]byte("x"), size)
+	prepare := func(m *tlsMachine) {
+		client := memoryHandshake(t, m, server, &tls.Config{InsecureSkipVerify: true, DynamicRecordSizingDisabled: true})
+		client.Write(payload)
+		if _, got, err := m.open(client.NetConn().(*memoryPipe).takeSent(), plain); err != nil || len(got) != size {
+			t.Fatalf("%d bytes, %v", len(got), err)
+		}
+	}
+	prepare(&machines[n]) // what is made once
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for i := range n {
+		prepare(&machines[i])
+	}
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	runtime.KeepAlive(machines)
+	return (int(after.HeapAlloc) - int(before.HeapAlloc)) / n
+}
+
+func TestIdleMachineMemory(t *testing.T) {
+	for size, limit := range map[int]int{100: 9 << 10, maxPlaintext: 27 << 10} {
+		got := idleMachineBytes(t, 100, size)
+		t.Logf("after a record of %d bytes: %d bytes", size, got)
+		if got > limit {
+			t.Errorf("an idle machine that has received %d bytes keeps %d bytes, want at most %d", size, got, limit)
+		}
+	}
+}
+
+func TestRecordAllocations(t *testing.T) {
+	var machine tlsMachine
+	client := memoryHandshake(t, &machine, serverConfig(t), &tls.Config{InsecureSkipVerify: true})
+	pipe := client.NetConn().(*memoryPipe)
+	plain := make([]byte, 0, 2*maxPlaintext)
+	out := make([]byte, 0, 2*maxPlaintext)
+	message := bytes.Repeat([]byte("x"), 200)
+	records := make([][]byte, 300)
+	for i := range records {
+		client.Write(message)
+		records[i] = pipe.takeSent()
+	}
+	next := 0
+	// crypto/tls itself makes one small object for each record that it reads, and none to write.
+	got := testing.AllocsPerRun(len(records)-1, func() {
+		_, p, _ := machine.open(records[next], plain)
+		out, _ = machine.seal(out[:0], p)
+		next++
+	})
+	if got > 1 {
+		t.Errorf("opening and sealing a record takes %v allocations, want 1 at most", got)
+	}
+}

@@ -1,0 +1,165 @@
+package reactor
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// A TLSFailure is why a TLS connection did not come about, or why it ended against the rules.
+type TLSFailure uint8
+
+const (
+	TLSFailureOther             TLSFailure = iota // anything that crypto/tls reports beside what follows
+	TLSFailureNotTLS                              // the first bytes are no handshake record
+	TLSFailurePlainHTTP                           // the first bytes are an HTTP request
+	TLSFailureTimeout                             // the handshake was not over in time
+	TLSFailureOverload                            // too many handshakes at once
+	TLSFailureLeft                                // the peer left before the handshake was over
+	TLSFailureVersion                             // no version in common
+	TLSFailureCipher                              // no cipher suite in common
+	TLSFailureClientCertificate                   // none where one is required, or none that holds
+	TLSFailureRefused                             // the peer sent an alert: it does not trust our certificate, for example
+	TLSFailureRecord                              // after the handshake: a record that does not verify or is out of place
+	TLSFailureTruncated                           // after the handshake: the peer left without close_notify
+	tlsFailures
+)
+
+var tlsFailureNames = [tlsFailures]string{
+	TLSFailureOther:             "other",
+	TLSFailureNotTLS:            "not-tls",
+	TLSFailurePlainHTTP:         "plain-http",
+	TLSFailureTimeout:           "timeout",
+	TLSFailureOverload:          "overload",
+	TLSFailureLeft:              "left",
+	TLSFailureVersion:           "version",
+	TLSFailureCipher:            "cipher",
+	TLSFailureClientCertificate: "client-certificate",
+	TLSFailureRefused:           "refused",
+	TLSFailureRecord:            "record",
+	TLSFailureTruncated:         "truncated",
+}
+
+// String is a short name, fit for a metric's label.
+func (f TLSFailure) String() string {
+	if f < tlsFailures {
+		return tlsFailureNames[f]
+	}
+	return "unknown"
+}
+
+// Reasons for which the reactor itself ends a handshake.
+var (
+	errNotTLS           = errors.New("tls: the first bytes are no TLS handshake")
+	errPlainHTTP        = errors.New("tls: HTTP request in cleartext")
+	errHandshakeTimeout = errors.New("tls: handshake timeout")
+	errHandshakeQueue   = errors.New("tls: too many handshakes are queued")
+	errPeerLeft         = errors.New("tls: peer left during the handshake")
+)
+
+// classify names the kind of an error that ended a handshake.
+func classify(err error) TLSFailure {
+	switch {
+	case errors.Is(err, errNotTLS):
+		return TLSFailureNotTLS
+	case errors.Is(err, errPlainHTTP):
+		return TLSFailurePlainHTTP
+	case errors.Is(err, errHandshakeTimeout):
+		return TLSFailureTimeout
+	case errors.Is(err, errHandshakeQueue), errors.Is(err, errHandshakeDisplaced):
+		return TLSFailureOverload
+	case errors.Is(err, errPeerLeft):
+		return TLSFailureLeft
+	}
+	return classifyHandshake(err)
+}
+
+// classifyHandshake sorts what crypto/tls reports. It has types for some failures and only texts for
+// others; a test holds the texts to the version of Go in use.
+func classifyHandshake(err error) TLSFailure {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return TLSFailureClientCertificate
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return TLSFailureNotTLS
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
+		return TLSFailureRefused
+	}
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "didn't provide a certificate"):
+		return TLSFailureClientCertificate
+	case strings.Contains(text, "unsupported versions"):
+		return TLSFailureVersion
+	case strings.Contains(text, "no cipher suite supported"):
+		return TLSFailureCipher
+	}
+	return TLSFailureOther
+}
+
+// tlsLogInterval is how often a failure of one kind is logged at most: scanners fail thousands of
+// handshakes a minute, and one line says what they all would.
+const tlsLogInterval = 10 * time.Second
+
+// tlsCounters count what came of TLS connections. Any goroutine.
+type tlsCounters struct {
+	logger *zap.Logger
+
+	handshakes atomic.Uint64
+	resumed    atomic.Uint64
+	failures   [tlsFailures]atomic.Uint64
+
+	mu     sync.Mutex
+	logged [tlsFailures]time.Time
+	silent [tlsFailures]int
+}
+
+// failed counts a failure, and logs it unless one of its kind was logged within tlsLogInterval before
+// now. peer is evaluated only for a line that is written.
+func (t *tlsCounters) failed(kind TLSFailure, err error, peer net.Addr, now time.Time) {
+	t.failures[kind].Add(1)
+	silent, log := t.mayLog(kind, now)
+	if !log {
+		return
+	}
+	fields := []zap.Field{zap.Stringer("reason", kind), zap.Error(err), zap.Int("unlogged", silent)}
+	if peer != nil {
+		fields = append(fields, zap.Stringer("peer", peer))
+	}
+	t.logger.Info("TLS connection failed", fields...)
+}
+
+// mayLog tells whether a failure of this kind is logged now, and how many were not since the last one.
+func (t *tlsCounters) mayLog(kind TLSFailure, now time.Time) (silent int, log bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if last := t.logged[kind]; !last.IsZero() && now.Sub(last) < tlsLogInterval {
+		t.silent[kind]++
+		return 0, false
+	}
+	silent = t.silent[kind]
+	t.logged[kind], t.silent[kind] = now, 0
+	return silent, true
+}
+
+// TLSStats are counters since the start.
+type TLSStats struct {
+	Handshakes uint64              // completed
+	Resumed    uint64              // those of them that resumed an earlier session
+	Failures   [tlsFailures]uint64 // by TLSFailure
+}
+
+func (t *tlsCounters) stats() TLSStats {
+	s := TLSStats{Handshakes: t.handshakes.Load(), Resumed: t.resumed.Load()}
+	for i := range t.failures {
+		s.Failures[i] = t.failures[i].Load()
+	}
+	return s
+}

@@ -1,0 +1,146 @@
+package reactor
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"runtime/debug"
+	"sync"
+)
+
+// handshakeInput is how much may wait for a handshake before the socket is not read any more. A peer
+// may well send its first request right behind its last handshake message; the largest message that
+// crypto/tls accepts is 64 KiB.
+const handshakeInput = 96 << 10
+
+// errHandshakePanic wraps what a callback of a *tls.Config panicked with.
+var errHandshakePanic = errors.New("tls: panic in handshake")
+
+// A handshake is one connection's, from its first record until its keys are there. It runs in a
+// goroutine, because crypto/tls can wait for its peer in no other way, and that goroutine sees only
+// memory: the loop puts bytes in and takes records out.
+type handshake struct {
+	pool   *handshakePool
+	conn   *tls.Conn
+	notify func() // from the goroutine, without a lock: there is output, or it is over
+	local  net.Addr
+	remote net.Addr
+
+	// Of the pool, under its lock.
+	state          handshakeState
+	early          bool          // a reason to go on came before the goroutine had parked
+	wakeUp         chan struct{} // given when a parked goroutine gets a slot
+	previous, next *handshake
+
+	mu    sync.Mutex
+	in    []byte // what the peer has sent and crypto/tls has not taken
+	wants bool   // the goroutine waits for more
+	out   []byte
+	stop  error // what Read answers from now on
+	over  bool
+	err   error // the outcome, once over
+}
+
+func newHandshake(pool *handshakePool, conn *tls.Conn, notify func()) *handshake {
+	return &handshake{pool: pool, conn: conn, notify: notify, wakeUp: make(chan struct{}, 1)}
+}
+
+// run is the goroutine. Its slot is held whenever it is not parked.
+func (h *handshake) run() {
+	err := h.perform()
+	h.mu.Lock()
+	h.over, h.err = true, err
+	h.mu.Unlock()
+	h.notify()
+	h.pool.leave(h)
+}
+
+// perform runs the handshake. Callbacks of a *tls.Config are user code: a panic there costs one
+// connection.
+func (h *handshake) perform() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v\n%s", errHandshakePanic, p, debug.Stack())
+		}
+	}()
+	return h.conn.HandshakeContext(context.Background())
+}
+
+// more gives what the peer has sent next, and waits for it.
+func (h *handshake) more() ([]byte, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for {
+		if h.stop != nil {
+			return nil, h.stop
+		}
+		if len(h.in) > 0 {
+			in := h.in
+			h.in = nil
+			return in, nil
+		}
+		h.wants = true
+		h.mu.Unlock()
+		h.notify()
+		h.pool.park(h)
+		h.mu.Lock()
+	}
+}
+
+// write is the transport's Write while the handshake runs.
+func (h *handshake) write(p []byte) {
+	h.mu.Lock()
+	h.out = append(h.out, p...)
+	h.mu.Unlock()
+}
+
+// feed hands over what came from the socket, and tells how much waits to be taken. It copies and
+// never blocks.
+func (h *handshake) feed(raw []byte) (waiting int) {
+	h.mu.Lock()
+	h.in = append(h.in, raw...)
+	waiting = len(h.in)
+	wanted := h.wants && waiting > 0
+	if wanted {
+		h.wants = false
+	}
+	h.mu.Unlock()
+	if wanted {
+		h.pool.resume(h)
+	}
+	return waiting
+}
+
+// outcome tells whether the handshake is over, and then what came of it and which bytes it left.
+func (h *handshake) outcome() (over bool, rest []byte, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.over, h.in, h.err
+}
+
+// takeOutput appends the records that the handshake has made to dst.
+func (h *handshake) takeOutput(dst []byte) []byte {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	dst = append(dst, h.out...)
+	h.out = nil
+	return dst
+}
+
+// cancel ends the handshake with reason. Its goroutine, if there is one, ends soon; notify may still
+// be called once.
+func (h *handshake) cancel(reason error) {
+	h.refuse(reason)
+	h.pool.cancel(h)
+}
+
+// refuse makes the next Read, and those after it, fail with reason.
+func (h *handshake) refuse(reason error) {
+	h.mu.Lock()
+	if h.stop == nil {
+		h.stop = reason
+	}
+	h.mu.Unlock()
+}
