@@ -1,0 +1,329 @@
+package app
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+)
+
+// Router calls the handler whose pattern matches best, with the patterns and
+// the precedence of net/http.ServeMux:
+//
+//	/static/              everything below
+//	GET /items/{id}       one segment: r.PathValue("id")
+//	/files/{path...}      the rest of the path
+//	/posts/{$}            the path with the slash, nothing below
+//	example.com/          that host only
+//
+// A pattern with a method matches that method, and GET also HEAD. A request
+// whose path matches only with other methods gets 405 with Allow; a path with
+// dot segments or doubled slashes, or one that lacks the trailing slash of a
+// pattern, is redirected (307). Patterns of which neither is more specific
+// conflict.
+//
+// Register first, then serve: Serve may run on any number of loops, Handle must
+// not run at the same time. Routes without wildcards cost no allocation.
+type Router struct {
+	// NotFound answers what matches no pattern; 404 when nil.
+	NotFound Handler
+
+	anyHost host
+	hosts   map[string]*host
+	routes  []*route
+}
+
+// host holds the patterns of one host, or of any.
+type host struct{ methods []methodRoutes }
+
+// methodRoutes holds the patterns of one method. Trees apart by method need no
+// way back from a path that matches to one that allows the method: conflicts are
+// refused, so that the narrower method always has the narrower path.
+type methodRoutes struct {
+	method string
+	exact  map[string]*route
+	root   branch
+}
+
+type route struct {
+	*pattern
+	handler Handler
+}
+
+// branch is a node of the tree of segments.
+type branch struct {
+	literals map[string]*branch
+	one      *branch
+	leaf     *route // the path ends here
+	end      *route // {$}
+	rest     *route
+}
+
+// Handle registers a handler. It panics when the pattern is malformed or
+// conflicts with another: both are mistakes of the program.
+func (m *Router) Handle(pattern string, h Handler) {
+	p, err := parsePattern(pattern)
+	if err != nil {
+		panic(fmt.Sprintf("app: pattern %q: %v", pattern, err))
+	}
+	for _, other := range m.routes {
+		if p.conflicts(other.pattern) {
+			panic(fmt.Sprintf("app: patterns %q and %q match the same request, and neither is more specific", pattern, other.text))
+		}
+	}
+	added := &route{pattern: p, handler: h}
+	m.routes = append(m.routes, added)
+	m.host(p.host).method(p.method).add(added)
+}
+
+func (m *Router) host(name string) *host {
+	if name == "" {
+		return &m.anyHost
+	}
+	if m.hosts[name] == nil {
+		if m.hosts == nil {
+			m.hosts = make(map[string]*host)
+		}
+		m.hosts[name] = &host{}
+	}
+	return m.hosts[name]
+}
+
+func (h *host) method(name string) *methodRoutes {
+	for i := range h.methods {
+		if h.methods[i].method == name {
+			return &h.methods[i]
+		}
+	}
+	h.methods = append(h.methods, methodRoutes{method: name, exact: make(map[string]*route)})
+	return &h.methods[len(h.methods)-1]
+}
+
+func (m *methodRoutes) add(r *route) {
+	at, path := &m.root, ""
+	for _, s := range r.segments {
+		switch s.kind {
+		case restSegment:
+			at.rest = r
+			return
+		case endSegment:
+			at.end = r
+			m.addExact(path+"/", r)
+			return
+		case oneSegment:
+			if at.one == nil {
+				at.one = &branch{}
+			}
+			at = at.one
+		case literalSegment:
+			if at.literals == nil {
+				at.literals = make(map[string]*branch)
+			}
+			if at.literals[s.literal] == nil {
+				at.literals[s.literal] = &branch{}
+			}
+			at = at.literals[s.literal]
+		}
+		path += "/" + s.literal
+	}
+	at.leaf = r
+	m.addExact(path, r)
+}
+
+// addExact makes a path that needs neither unescaping nor captures found by one
+// look into a map.
+func (m *methodRoutes) addExact(path string, r *route) {
+	if len(r.names) == 0 && isClean(path) && !strings.ContainsRune(path, '%') && strings.Count(path, "/") == len(r.segments) {
+		m.exact[path] = r
+	}
+}
+
+// Serve is the router's Handler.
+func (m *Router) Serve(r *Request) Future[*Response] {
+	path := r.RawPath
+	if path == "" {
+		path = "/"
+	}
+	if r.Method == "CONNECT" {
+		return m.serve(r, path)
+	}
+	if found := m.exact(r, path); found != nil {
+		r.route, r.captures = found, nil
+		return found.handler(r)
+	}
+	if !isClean(path) {
+		return redirectPath(r, cleanPath(path))
+	}
+	return m.serve(r, path)
+}
+
+func redirectPath(r *Request, path string) Future[*Response] {
+	if r.RawQuery != "" {
+		path += "?" + r.RawQuery
+	}
+	return Ready(Redirect(307, path))
+}
+
+func (m *Router) exact(r *Request, path string) *route {
+	if m.hosts != nil {
+		return nil
+	}
+	return m.anyHost.exact(r.Method, path)
+}
+
+func (h *host) exact(method, path string) *route {
+	var get, all *route
+	for i := range h.methods {
+		switch m := &h.methods[i]; {
+		case m.method == method:
+			if found := m.exact[path]; found != nil {
+				return found
+			}
+		case m.method == "GET" && method == "HEAD":
+			get = m.exact[path]
+		case m.method == "":
+			all = m.exact[path]
+		}
+	}
+	if get != nil {
+		return get
+	}
+	return all
+}
+
+func (m *Router) serve(r *Request, path string) Future[*Response] {
+	var space [8]string
+	name := hostName(r.Authority)
+	found, captures := m.find(name, r.Method, path, space[:0])
+	if (found == nil || found.openEnded(captures)) && !strings.HasSuffix(path, "/") {
+		other, empty := m.find(name, r.Method, path+"/", nil)
+		if other != nil && !other.openEnded(empty) {
+			return redirectPath(r, path+"/")
+		}
+	}
+	if found != nil {
+		r.route, r.captures = found, slices.Clone(captures)
+		return found.handler(r)
+	}
+	if allow := m.allowed(name, path); len(allow) > 0 {
+		return Ready(Error(405, "").With("Allow", strings.Join(allow, ", ")))
+	}
+	if m.NotFound != nil {
+		return m.NotFound(r)
+	}
+	return Ready(Error(404, ""))
+}
+
+// openEnded tells whether the match has left something to a wildcard of many
+// segments: then the same path with a slash may match better.
+func (r *route) openEnded(captures []string) bool {
+	return r.segments[len(r.segments)-1].kind == restSegment && captures[len(captures)-1] != ""
+}
+
+func (m *Router) find(name, method, path string, captures []string) (*route, []string) {
+	if h := m.hosts[name]; h != nil {
+		if found, captures := h.find(method, path, captures); found != nil {
+			return found, captures
+		}
+	}
+	return m.anyHost.find(method, path, captures)
+}
+
+func (h *host) find(method, path string, captures []string) (*route, []string) {
+	for _, name := range [...]string{method, "GET", ""} {
+		if name == "GET" && method != "GET" && method != "HEAD" {
+			continue
+		}
+		for i := range h.methods {
+			if h.methods[i].method != name {
+				continue
+			}
+			if found, captures := h.methods[i].root.find(path, captures); found != nil {
+				return found, captures
+			}
+		}
+	}
+	return nil, nil
+}
+
+// find matches path, which begins with a slash or is empty. Literals go before
+// wildcards, one segment before many.
+func (b *branch) find(path string, captures []string) (*route, []string) {
+	if path == "" {
+		return b.leaf, captures
+	}
+	if path == "/" && b.end != nil {
+		return b.end, captures
+	}
+	text, rest, _ := nextSegment(path)
+	if text != "" {
+		text = unescape(text)
+		if next := b.literals[text]; next != nil {
+			if found, captures := next.find(rest, captures); found != nil {
+				return found, captures
+			}
+		}
+		if b.one != nil {
+			if found, captures := b.one.find(rest, append(captures, text)); found != nil {
+				return found, captures
+			}
+		}
+	}
+	if b.rest != nil {
+		return b.rest, append(captures, unescape(path[1:]))
+	}
+	return nil, nil
+}
+
+// allowed is the list of the methods that the path would match with.
+func (m *Router) allowed(name, path string) []string {
+	var methods []string
+	for _, h := range []*host{m.hosts[name], &m.anyHost} {
+		if h == nil {
+			continue
+		}
+		for i := range h.methods {
+			if found, _ := h.methods[i].root.find(path, nil); found != nil {
+				methods = append(methods, h.methods[i].method)
+				if h.methods[i].method == "GET" {
+					methods = append(methods, "HEAD")
+				}
+			}
+		}
+	}
+	slices.Sort(methods)
+	return slices.Compact(methods)
+}
+
+// hostName is an authority without its port.
+func hostName(authority string) string {
+	if strings.IndexByte(authority, ':') < 0 {
+		return authority
+	}
+	if name, _, err := net.SplitHostPort(authority); err == nil {
+		return name
+	}
+	return authority
+}
+
+// PathValue is what the pattern's wildcard of that name has matched, unescaped;
+// "" when there is none. Any goroutine.
+func (r *Request) PathValue(name string) string {
+	if r.route != nil && name != "" {
+		for i, n := range r.route.names {
+			if n == name {
+				return r.captures[i]
+			}
+		}
+	}
+	return ""
+}
+
+// Pattern is the pattern that the router has matched, "" before that. Any
+// goroutine.
+func (r *Request) Pattern() string {
+	if r.route == nil {
+		return ""
+	}
+	return r.route.text
+}

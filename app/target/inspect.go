@@ -1,0 +1,143 @@
+package target
+
+import (
+	"crypto/tls"
+	"maps"
+	"strconv"
+	"sync"
+
+	"github.com/gatewheel/gatewheel/app"
+)
+
+type seen struct {
+	Method   string      `json:"method"`
+	Target   string      `json:"target"`
+	Protocol string      `json:"protocol"`
+	Scheme   string      `json:"scheme"`
+	Host     string      `json:"host"`
+	Fields   []fieldLine `json:"fields"`
+	Peer     string      `json:"peer"`
+	Local    string      `json:"local,omitempty"`
+	Client   *clientSeen `json:"client,omitempty"`
+	TLS      *tlsSeen    `json:"tls"`
+	Loop     int         `json:"loop"`
+}
+
+type fieldLine struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+type clientSeen struct {
+	Address string `json:"address"`
+	Scheme  string `json:"scheme"`
+	Host    string `json:"host"`
+}
+
+type tlsSeen struct {
+	Version    string `json:"version"`
+	Cipher     string `json:"cipher"`
+	ALPN       string `json:"alpn,omitempty"`
+	ServerName string `json:"server_name,omitempty"`
+	Resumed    bool   `json:"resumed"`
+}
+
+// headers tells what the server has understood of the request.
+func headers(r *app.Request) app.Future[*app.Response] {
+	s := seen{
+		Method: r.Method, Target: r.Target, Protocol: r.Protocol,
+		Scheme: r.Scheme, Host: r.Authority,
+		Fields: make([]fieldLine, len(r.Fields)),
+		Peer:   r.Conn().PeerString(), Loop: r.Loop().Index(),
+	}
+	for i, f := range r.Fields {
+		s.Fields[i] = fieldLine(f)
+	}
+	if local := r.Conn().Local; local.IsValid() {
+		s.Local = local.String()
+	}
+	if state := r.Conn().TLS; state != nil {
+		s.TLS = &tlsSeen{
+			Version: tls.VersionName(state.Version), Cipher: tls.CipherSuiteName(state.CipherSuite),
+			ALPN: state.NegotiatedProtocol, ServerName: state.ServerName, Resumed: state.DidResume,
+		}
+	}
+	return app.Ready(app.JSON(200, s))
+}
+
+// Counter is what the server counts.
+type Counter interface {
+	// Counts are the totals since the start. Any goroutine.
+	Counts() Counts
+}
+
+// Counts are totals since the start, or since a reset.
+type Counts struct {
+	// Requests that were answered: by protocol, then by status.
+	Requests map[string]map[int]uint64
+	// BytesIn and BytesOut are what sockets have carried.
+	BytesIn, BytesOut uint64
+	// Accepted counts connections, Open those that are open now (a reset leaves
+	// that alone).
+	Accepted, Open uint64
+	// Errors are failures by kind: protocol errors, aborted responses, panics.
+	Errors map[string]uint64
+}
+
+type counted struct {
+	Requests map[string]map[string]uint64 `json:"requests"`
+	Total    uint64                       `json:"total"`
+	BytesIn  uint64                       `json:"bytes_in"`
+	BytesOut uint64                       `json:"bytes_out"`
+	Accepted uint64                       `json:"connections_accepted"`
+	Open     uint64                       `json:"connections_open"`
+	Errors   map[string]uint64            `json:"errors"`
+}
+
+// count answers with what was counted since the last reset. Servers only ever
+// count up; the reset is a difference.
+type count struct {
+	counter Counter
+
+	mu   sync.Mutex // requests of several loops
+	base Counts
+}
+
+func newCount(c Counter) *count { return &count{counter: c} }
+
+func (c *count) serve(r *app.Request) app.Future[*app.Response] {
+	now := c.counter.Counts()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	answer := since(now, c.base)
+	if r.QueryValue("reset") == "1" {
+		c.base = now
+	}
+	return app.Ready(app.JSON(200, answer))
+}
+
+func since(now, base Counts) counted {
+	c := counted{
+		Requests: make(map[string]map[string]uint64),
+		BytesIn:  now.BytesIn - base.BytesIn, BytesOut: now.BytesOut - base.BytesOut,
+		Accepted: now.Accepted - base.Accepted, Open: now.Open,
+		Errors: make(map[string]uint64),
+	}
+	for protocol, statuses := range now.Requests {
+		for status, n := range statuses {
+			if n -= base.Requests[protocol][status]; n == 0 {
+				continue
+			}
+			if c.Requests[protocol] == nil {
+				c.Requests[protocol] = make(map[string]uint64)
+			}
+			c.Requests[protocol][strconv.Itoa(status)] = n
+			c.Total += n
+		}
+	}
+	maps.Copy(c.Errors, now.Errors)
+	for kind, n := range base.Errors {
+		c.Errors[kind] -= n
+	}
+	return c
+}

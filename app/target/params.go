@@ -1,0 +1,160 @@
+package target
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gatewheel/gatewheel/app"
+)
+
+// refuse answers 400 with one sentence.
+func refuse(format string, args ...any) app.Future[*app.Response] {
+	return app.Failed[*app.Response](app.Statusf(400, format, args...))
+}
+
+// params reads query parameters and keeps the first mistake.
+type params struct{ err error }
+
+func (p *params) size(r *app.Request, name string, otherwise, most int64) int64 {
+	text, ok := r.LookupQuery(name)
+	if !ok {
+		return otherwise
+	}
+	n, err := size(name, text, most)
+	p.note(err)
+	return n
+}
+
+func (p *params) duration(r *app.Request, name string, otherwise time.Duration) time.Duration {
+	text, ok := r.LookupQuery(name)
+	if !ok {
+		return otherwise
+	}
+	d, err := duration(name, text)
+	p.note(err)
+	return d
+}
+
+func (p *params) note(err error) {
+	if p.err == nil {
+		p.err = err
+	}
+}
+
+var units = []struct {
+	suffix string
+	factor int64
+}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"", 1}}
+
+// size reads a number of bytes: 512, 64KiB, 1MiB, 1GiB.
+func size(name, text string, most int64) (int64, error) {
+	for _, unit := range units {
+		digits, ok := strings.CutSuffix(text, unit.suffix)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseUint(digits, 10, 62)
+		if err != nil {
+			break
+		}
+		if n > uint64(most/unit.factor) {
+			return 0, app.Statusf(400, "%s is at most %d bytes, not %s", name, most, text)
+		}
+		return int64(n) * unit.factor, nil
+	}
+	return 0, app.Statusf(400, "%s is a number of bytes such as 512, 64KiB or 1MiB, not %q", name, text)
+}
+
+// maxDuration bounds what a request may ask the server to wait.
+const maxDuration = time.Hour
+
+// duration reads a duration as Go writes it: 150ms.
+func duration(name, text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return 0, app.Statusf(400, "%s is a duration such as 150ms or 2s, not %q", name, text)
+	}
+	if d > maxDuration {
+		return 0, app.Statusf(400, "%s is at most %s, not %s", name, maxDuration, text)
+	}
+	return d, nil
+}
+
+// distribution is durations with weights.
+type distribution struct {
+	choices []choice
+	total   uint64
+}
+
+type choice struct {
+	d      time.Duration
+	weight uint64
+}
+
+// durations reads 20ms, or a distribution such as 1ms:90,20ms:9,500ms:1.
+func durations(name, text string) (distribution, error) {
+	var dist distribution
+	for item := range strings.SplitSeq(text, ",") {
+		first, weight, weighted := strings.Cut(item, ":")
+		c := choice{weight: 1}
+		var err error
+		if c.d, err = duration(name, first); err != nil {
+			return dist, err
+		}
+		if weighted {
+			if c.weight, err = strconv.ParseUint(weight, 10, 32); err != nil {
+				return dist, app.Statusf(400, "the weight behind %s is a whole number, not %q", first, weight)
+			}
+		}
+		dist.choices = append(dist.choices, c)
+		dist.total += c.weight
+	}
+	if dist.total == 0 {
+		return dist, app.Statusf(400, "one weight at least is above 0")
+	}
+	return dist, nil
+}
+
+func (d distribution) pick() time.Duration {
+	if len(d.choices) == 1 {
+		return d.choices[0].d
+	}
+	n := rand.Uint64N(d.total)
+	for _, c := range d.choices {
+		if n < c.weight {
+			return c.d
+		}
+		n -= c.weight
+	}
+	return 0
+}
+
+// number reads a whole number from low to high.
+func number(r *app.Request, name string, otherwise, low, high int) (int, error) {
+	text, ok := r.LookupQuery(name)
+	if !ok {
+		return otherwise, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < low || n > high {
+		return 0, app.Statusf(400, "%s is a number from %d to %d, not %q", name, low, high, text)
+	}
+	return n, nil
+}
+
+// share reads a number from 0 to 1.
+func share(r *app.Request, name string, otherwise float64) (float64, error) {
+	text, ok := r.LookupQuery(name)
+	if !ok {
+		return otherwise, nil
+	}
+	x, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(x >= 0 && x <= 1) {
+		return 0, app.Statusf(400, "%s is a share from 0 to 1, not %q", name, text)
+	}
+	return x, nil
+}
+
+func random() float64 { return rand.Float64() }

@@ -1,0 +1,36 @@
+package target
+
+import (
+	"context"
+	"time"
+
+	"github.com/gatewheel/gatewheel/app"
+)
+
+// delay answers after a timer of the loop.
+func delay(r *app.Request) app.Future[*app.Response] {
+	dist, err := durations("the delay", r.PathValue("durations"))
+	if err != nil {
+		return app.Failed[*app.Response](err)
+	}
+	d := dist.pick()
+	return app.Map(app.Sleep(r, d), func(app.Done) (*app.Response, error) {
+		return app.Text(200, "after "+d.String()+"\n"), nil
+	})
+}
+
+// offload answers after a sleep that blocks a goroutine of the pool.
+func offload(r *app.Request) app.Future[*app.Response] {
+	d, err := duration("the duration", r.PathValue("duration"))
+	if err != nil {
+		return app.Failed[*app.Response](err)
+	}
+	return app.Offload(r, func(ctx context.Context) (*app.Response, error) {
+		select {
+		case <-time.After(d):
+			return app.Text(200, "after "+d.String()+" in the pool\n"), nil
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	})
+}
