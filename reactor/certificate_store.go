@@ -178,7 +178,7 @@ func (s *CertificateStore) Reload() error {
 	s.loading.Lock()
 	defer s.loading.Unlock()
 	var failures []error
-	changed := s.current.Load() == nil
+	var loaded []*loadedPair
 	for _, pair := range s.pairs {
 		fresh, err := pair.load()
 		if err != nil {
@@ -187,8 +187,7 @@ func (s *CertificateStore) Reload() error {
 			continue
 		}
 		if fresh {
-			changed = true
-			s.announce(pair)
+			loaded = append(loaded, pair)
 		}
 	}
 	fresh, err := s.clients.load(s.options.ClientCAs)
@@ -196,11 +195,15 @@ func (s *CertificateStore) Reload() error {
 		failures = append(failures, err)
 		s.logger.Error("client authorities kept out", zap.Error(err))
 	}
-	if s.current.Load() == nil && len(failures) > 0 {
+	first := s.current.Load() == nil
+	if first && len(failures) > 0 {
 		return errors.Join(failures...)
 	}
-	if changed || fresh {
+	if first || fresh || len(loaded) > 0 {
 		s.publish()
+	}
+	for _, pair := range loaded {
+		s.announce(pair)
 	}
 	return errors.Join(failures...)
 }
