@@ -19,10 +19,30 @@
 // initialised with, belong to one goroutine at a time.
 package h1
 
+import "bytes"
+
 // Conn is one connection. It is small and holds no buffer: bytes that Next
 // does not consume stay with the caller.
 type Conn struct {
-	sh *Shared
+	sh       *Shared
+	first    *exchange // the oldest request whose answer is not out
+	last     *exchange // the newest one
+	err      error     // why an answer was cut
+	requests uint64    // how many have come: the newest one's id
+	left     int64     // bytes of the content, or of the chunk, to come
+	total    int64     // bytes of chunked content announced so far
+	dropped  int64     // bytes of content discarded
+	scanner  scanner
+	chunk    chunkLine
+	pending  uint16 // length of the list of exchanges
+	blank    uint8  // empty lines in front of the request line
+	reading  reading
+	writing  writing
+	ending   bool // no request follows the newest one
+	draining bool // none shall follow that which is being read
+	leaving  bool // the peer said that its last request was the last
+	spilled  bool // bytes came behind the point where reading ended
+	eof      bool
 }
 
 // Phase tells what a connection waits for from its peer, so that the caller
@@ -37,119 +57,243 @@ const (
 	Over                   // nothing any more: Closed or Switched
 )
 
-// Source gives a response's content as it is pulled.
-type Source interface {
-	// Read fills p with what is ready. (0, nil): nothing now; Conn.Resume is
-	// called when there is more. io.EOF ends the content and may come along
-	// with n > 0; any other error aborts the response and the connection.
-	// p may be longer than what is left of Response.Length.
-	Read(p []byte) (int, error)
-}
-
-// TrailerSource is a Source that has trailers. It is asked once, after io.EOF,
-// and only if the response is chunked.
-type TrailerSource interface {
-	Source
-	Trailers() []Field
-}
-
-// Response is a final response. The machine owns framing and connection
-// fields: Content-Length, Transfer-Encoding and Connection in Fields are not
-// copied, except that "close" in Connection is honoured and that the
-// Content-Length of an answer to HEAD, or of a 304, is kept. A Date is added
-// if there is none. Content that the request or the status rules out is
-// neither sent nor read.
-type Response struct {
-	Status int     // 200 to 999, or 101
-	Fields []Field // copied by Respond
-	Bytes  []byte  // the whole content, if Source is nil. Borrowed until it has been pulled: must not change
-	Source Source
-	Length int64 // of Source, in bytes; -1: unknown
-	Close  bool  // close the connection behind this response
-}
-
 // Init begins a connection.
-func (c *Conn) Init(sh *Shared) { *c = Conn{sh: sh} }
+func (c *Conn) Init(sh *Shared) {
+	*c = Conn{sh: sh, reading: inHead, writing: open}
+}
 
 // Next reads on in the peer's bytes: in holds all that was not consumed
 // before, and what came since. It consumes n bytes and fills one event. Call it
 // until the event is NeedMore, Blocked, Closed or Switched, also when no input
-// is left: an End needs none. An error is a *Error; it is returned once, then
-// the event is Closed.
-func (c *Conn) Next(in []byte, ev *Event) (n int, err error) { panic("h1: not yet") }
+// is left: an End needs none. An error is a *Error; it is returned once, and
+// the event is Closed from then on.
+func (c *Conn) Next(in []byte, ev *Event) (n int, err error) {
+	poisonEvent(ev)
+	ev.Kind, ev.Data = NeedMore, nil
+	for {
+		consumed, more, refusal := c.advance(in[n:], ev)
+		n += consumed
+		if refusal != nil {
+			c.refuse(refusal, in[n:])
+			ev.Kind = Closed
+			return len(in), refusal
+		}
+		if !more {
+			return n, nil
+		}
+	}
+}
 
-// Respond answers a request. Requests may be answered in any order; answers
-// leave in the order of the requests. Only Bytes and Source are kept, the rest
-// is copied. 101 needs a request with Head.Upgrade, and Fields must name the
-// protocol in Upgrade; the Connection field is added.
-//
-// A request that expects 100 (Continue), got none and sent no content yet makes
-// this the connection's last answer, as the peer may or may not send the
-// content (RFC 9110 section 10.1.1). Call Continue before Respond if the
-// content is going to be read.
-//
-// Errors: ErrGone, ErrStatus, ErrField.
-func (c *Conn) Respond(id uint64, r *Response) error { panic("h1: not yet") }
+// advance makes one step of the reading side. more: the step told nothing and
+// another one may be possible.
+func (c *Conn) advance(in []byte, ev *Event) (n int, more bool, err *Error) {
+	switch c.reading {
+	case inHead:
+		return c.nextHead(in, ev)
+	case inLength:
+		return c.nextData(in, ev, lengthRead)
+	case inChunk:
+		return c.nextData(in, ev, chunkRead)
+	case inChunkLine:
+		return c.nextChunkLine(in)
+	case inChunkEnd:
+		return c.nextChunkEnd(in)
+	case inTrailers:
+		return c.nextTrailers(in, ev)
+	case atEnd:
+		return 0, c.end(ev), nil
+	case atTurn:
+		if len(in) > 0 {
+			ev.Kind = Blocked
+		}
+		return 0, false, nil
+	case switched:
+		ev.Kind = Switched
+		return 0, false, nil
+	}
+	c.spilled = c.spilled || len(in) > 0
+	ev.Kind = Closed
+	return len(in), false, nil
+}
 
-// Inform sends an informational response (1xx but 101) ahead of the final one.
-// Nothing is sent to HTTP/1.0 peers. Errors: ErrGone, ErrStatus, ErrField.
-func (c *Conn) Inform(id uint64, status int, fields []Field) error { panic("h1: not yet") }
+// nextHead reads what stands between two requests, and a head.
+func (c *Conn) nextHead(in []byte, ev *Event) (n int, more bool, err *Error) {
+	if c.ending {
+		c.read(stopped)
+		return 0, true, nil
+	}
+	if c.scanner.pos == 0 {
+		if n, err = c.skipBlank(in); err != nil {
+			return n, false, err
+		}
+		in = in[n:]
+		if len(in) == 0 || len(in) == 1 && in[0] == '\r' {
+			return n, false, nil
+		}
+		if int(c.pending) >= c.sh.limits.Pipelined {
+			ev.Kind = Blocked
+			return n, false, nil
+		}
+	}
+	size, err := c.scanner.scan(c.sh, in)
+	if size == 0 || err != nil {
+		return n, false, err
+	}
+	if err := ev.Head.parse(c.sh, in[:size]); err != nil {
+		return n, false, err
+	}
+	c.begin(&ev.Head)
+	ev.Kind, ev.ID = Request, c.requests
+	return n + size, false, nil
+}
 
-// Continue queues 100 (Continue) if the request expects it, and if no content,
-// no earlier 100 and no final answer came first. Else it does nothing.
-func (c *Conn) Continue(id uint64) { panic("h1: not yet") }
+// skipBlank: RFC 9112 section 2.2, a few empty lines in front of a request
+// line are ignored.
+func (c *Conn) skipBlank(in []byte) (n int, err *Error) {
+	for n+1 < len(in) && in[n] == '\r' {
+		if in[n+1] != '\n' {
+			return n, errBareCR
+		}
+		if c.blank++; c.blank > maxBlank {
+			return n, errBlank
+		}
+		n += 2
+	}
+	return n, nil
+}
 
-// Resume says that the Source of a response has more, or has ended.
-func (c *Conn) Resume(id uint64) { panic("h1: not yet") }
+// begin makes a request the newest one.
+func (c *Conn) begin(h *Head) {
+	ex := c.push()
+	ex.minor = h.Minor
+	ex.head = h.Method == "HEAD"
+	ex.connect = h.Form == AuthorityForm
+	ex.upgrade = h.Upgrade != ""
+	ex.expecting = h.ExpectContinue
+	ex.turn = ex.connect || ex.upgrade
+	c.scanner, c.blank = scanner{}, 0
+	c.leaving = !h.KeepAlive
+	c.ending = c.ending || c.draining || c.leaving
+	switch {
+	case h.ContentLength > 0:
+		c.left, c.dropped = h.ContentLength, 0
+		c.read(headLength)
+	case h.ContentLength < 0:
+		c.left, c.dropped, c.total, c.chunk = 0, 0, 0, chunkLine{}
+		c.read(headChunked)
+	case ex.turn:
+		c.read(headTurn)
+	default:
+		c.read(headPlain)
+	}
+}
 
-// Abort says that a response cannot be given or completed. Answers of earlier
-// requests still leave, then the connection is to be closed in such a way that
-// the peer can tell. Err returns ErrAborted.
-func (c *Conn) Abort(id uint64) { panic("h1: not yet") }
+// refuse ends reading and queues the answer that says why. in holds what was
+// not understood.
+func (c *Conn) refuse(e *Error, in []byte) {
+	inContent := c.reading != inHead
+	c.stop()
+	ex := c.last
+	if !inContent {
+		ex = c.push()
+		ex.minor = 1
+		ex.head = bytes.HasPrefix(in, []byte("HEAD "))
+	}
+	c.spilled = true
+	switch {
+	case ex == nil:
+		// The answer to this request is out already.
+		c.writing.step(lastPulled)
+	case ex.state == unanswered:
+		c.answerRefusal(ex, e)
+	}
+}
 
 // Drain lets the connection end behind the requests that have come, one that
 // has come in part included. The last answer says "close" if it has not left.
-func (c *Conn) Drain() { panic("h1: not yet") }
+func (c *Conn) Drain() {
+	c.draining = true
+	if c.reading == inHead && c.scanner.pos > 0 {
+		return
+	}
+	c.ending = true
+	if c.reading == inHead {
+		c.stop()
+	}
+	c.endIfIdle()
+}
 
 // EOF says that the peer will send no more. Call it when Next has said
 // NeedMore about everything that came before. The error is a *Error if a
 // request is incomplete. Answers still leave.
-func (c *Conn) EOF() error { panic("h1: not yet") }
+func (c *Conn) EOF() error {
+	c.eof = true
+	switch {
+	case c.reading.content() && c.first == nil:
+		// What was being discarded is not missed.
+		c.stop()
+	case c.reading.content() || c.reading == inHead && c.scanner.pos > 0:
+		c.refuse(errIncomplete, nil)
+		return errIncomplete
+	case c.reading == inHead:
+		c.stop()
+	default:
+		c.ending = true
+	}
+	c.endIfIdle()
+	return nil
+}
 
-// Pending returns how many requests have come whose answers have not been
-// pulled whole, one that was refused by the machine included.
-func (c *Conn) Pending() int { panic("h1: not yet") }
-
-// Answered returns the id up to which all answers have been pulled whole: the
-// Source of such a request is not read any more.
-func (c *Conn) Answered() uint64 { panic("h1: not yet") }
-
-// Wanting reports whether Transmit would give something.
-func (c *Conn) Wanting() bool { panic("h1: not yet") }
-
-// Transmit appends what is to be sent to dst, about room bytes: a head or a
-// chunk's frame may exceed it. If dst comes back unchanged there is nothing to
-// send now. Sources are read from here.
-func (c *Conn) Transmit(dst []byte, room int) []byte { panic("h1: not yet") }
+// endIfIdle ends the writing side if nothing more is to be answered.
+func (c *Conn) endIfIdle() {
+	if c.first == nil && c.ending && c.reading != switched {
+		c.spilled = c.spilled || c.reading.content()
+		c.stop()
+		c.writing.step(lastPulled)
+	}
+}
 
 // Done reports whether all output has been pulled and the connection is to be
 // closed. linger: the peer may still be sending, so shut down writing and
 // discard input for a while, lest a reset destroys the last answer (RFC 9112
 // section 9.6). If Err is not nil the response was cut: close at once.
-func (c *Conn) Done() (done, linger bool) { panic("h1: not yet") }
+func (c *Conn) Done() (done, linger bool) {
+	switch c.writing {
+	case cut:
+		return true, false
+	case finished:
+		return true, !c.eof && (c.spilled || !c.leaving)
+	}
+	return false, false
+}
 
 // Err returns why a response was cut: the error of its Source, ErrLength,
 // ErrField for trailers, or ErrAborted.
-func (c *Conn) Err() error { panic("h1: not yet") }
+func (c *Conn) Err() error { return c.err }
 
 // Phase tells what the connection waits for.
-func (c *Conn) Phase() Phase { panic("h1: not yet") }
+func (c *Conn) Phase() Phase {
+	switch {
+	case c.reading == inHead && c.scanner.pos > 0:
+		return InHead
+	case c.reading == inHead, c.reading == atEnd:
+		return Between
+	case c.reading.content():
+		return InContent
+	case c.reading == atTurn:
+		return Waiting
+	}
+	return Over
+}
 
-// SetValue keeps a value with a request until it is answered whole.
-func (c *Conn) SetValue(id uint64, v any) { panic("h1: not yet") }
+// Pending returns how many requests have come whose answers have not been
+// pulled whole, one that was refused by the machine included.
+func (c *Conn) Pending() int { return int(c.pending) }
 
-// Value returns what SetValue kept, or nil.
-func (c *Conn) Value(id uint64) any { panic("h1: not yet") }
-
-// Release gives everything back when the connection is closed.
-func (c *Conn) Release() { panic("h1: not yet") }
+// Release gives everything back when the connection is closed, and ends it.
+func (c *Conn) Release() {
+	c.dropAll()
+	c.ending = true
+	c.reading = shut
+	c.writing.step(answerTorn)
+}

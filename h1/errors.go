@@ -31,6 +31,9 @@ var (
 	ErrLength = errors.New("h1: content does not have the stated length")
 	// ErrAborted: Abort was called.
 	ErrAborted = errors.New("h1: response aborted")
+
+	errIllegal = errors.New("h1: illegal state")
+	errRead    = errors.New("h1: a Source gave an impossible count")
 )
 
 // FieldError names a field that the application gave and that cannot be

@@ -54,6 +54,9 @@ const (
 	maxKeptHead = 4 << 10
 )
 
+// Both are counted in 16 bits.
+const mostFields, mostPipelined = 1<<16 - 1, 1<<16 - 2
+
 func (l *Limits) setDefaults() {
 	if l.Target <= 0 {
 		l.Target = DefaultTarget
@@ -61,12 +64,14 @@ func (l *Limits) setDefaults() {
 	if l.Fields <= 0 {
 		l.Fields = DefaultFields
 	}
+	l.Fields = min(l.Fields, mostFields)
 	if l.FieldSize <= 0 {
 		l.FieldSize = DefaultFieldSize
 	}
 	if l.Pipelined <= 0 {
 		l.Pipelined = DefaultPipelined
 	}
+	l.Pipelined = min(l.Pipelined, mostPipelined)
 	if l.Discard <= 0 {
 		l.Discard = DefaultDiscard
 	}

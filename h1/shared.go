@@ -8,6 +8,10 @@ import "time"
 type Shared struct {
 	limits Limits
 	date   dateLine
+	words  words
+	free   *exchange
+	kept   int    // length of the list of free exchanges
+	work   uint64 // bytes of heads examined
 }
 
 // NewShared returns a Shared with these limits. Until Tick is called for the

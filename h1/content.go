@@ -1,0 +1,101 @@
+package h1
+
+// nextData tells a piece of content, or discards it if the request has been
+// answered already. whole is what the last piece means.
+func (c *Conn) nextData(in []byte, ev *Event, whole readInput) (n int, more bool, err *Error) {
+	if len(in) == 0 {
+		return 0, false, nil
+	}
+	n = len(in)
+	if int64(n) > c.left {
+		n = int(c.left)
+	}
+	c.left -= int64(n)
+	if c.left == 0 {
+		c.read(whole)
+	}
+	if c.first == nil {
+		c.discard(int64(n))
+		return n, true, nil
+	}
+	c.last.expecting = false
+	ev.Kind, ev.ID, ev.Data = Data, c.requests, in[:n:n]
+	return n, false, nil
+}
+
+// discard counts content that nobody reads. RFC 9112 section 9.6: past a bound
+// the connection is better closed.
+func (c *Conn) discard(n int64) {
+	if c.dropped += n; c.dropped > c.sh.limits.Discard {
+		c.spilled = true
+		c.ending = true
+		c.endIfIdle()
+	}
+}
+
+// nextTrailers: RFC 9112 section 7.1.2.
+func (c *Conn) nextTrailers(in []byte, ev *Event) (n int, more bool, err *Error) {
+	n, err = c.scanner.scan(c.sh, in)
+	if n == 0 || err != nil {
+		return 0, false, err
+	}
+	block := string(in[:n])
+	ev.Trailers = ev.Trailers[:0]
+	for _, l := range c.sh.words.lines {
+		f := Field{block[l.name:l.colon], trim(block[l.colon+1 : l.end])}
+		if !inTrailer(f.Name) {
+			return 0, false, errTrailer
+		}
+		ev.Trailers = append(ev.Trailers, f)
+	}
+	c.scanner = scanner{}
+	c.read(trailersRead)
+	return n, true, nil
+}
+
+// inTrailer reports whether a field may stand in trailers. RFC 9110 section
+// 6.5.1 lets a recipient drop those that may not; here they are refused if
+// they say how the message is framed, routed or connected: such a field is
+// meant for a reader who merges it into the head. Others are harmless, as
+// trailers are never merged.
+func inTrailer(name string) bool {
+	switch len(name) {
+	case len("te"):
+		return !fold(name, "te")
+	case len("host"):
+		return !fold(name, "host")
+	case len("expect"):
+		return !fold(name, "expect")
+	case len("trailer"):
+		return !fold(name, "trailer") && !fold(name, "upgrade")
+	case len("connection"):
+		return !fold(name, "connection") && !fold(name, "keep-alive")
+	case len("content-length"):
+		return !fold(name, "content-length")
+	case len("transfer-encoding"):
+		return !fold(name, "transfer-encoding")
+	}
+	return true
+}
+
+// end tells the end of a request's content, and reports whether there was
+// nobody to tell.
+func (c *Conn) end(ev *Event) (more bool) {
+	trailers := c.chunk.used
+	c.chunk.used = false
+	if c.first == nil {
+		c.read(endTold)
+		return true
+	}
+	if !trailers {
+		ev.Trailers = ev.Trailers[:0]
+	}
+	c.last.expecting = false
+	ev.Kind, ev.ID = End, c.requests
+	if c.last.turn {
+		c.read(endToldTurn)
+	} else {
+		c.read(endTold)
+	}
+	return false
+}

@@ -1,0 +1,146 @@
+package h1
+
+// exchange is a request that has come and whose answer is not out. Exchanges
+// hang on their connection in the order of requests, and on Shared when they
+// are free: an idle connection has none.
+type exchange struct {
+	next   *exchange
+	id     uint64
+	value  any
+	heads  []byte // heads to be pulled: informational ones, then the final one without its last lines
+	bytes  []byte // content to be pulled
+	source Source
+	left   int64 // bytes that source is still to give, if framing is sized
+	state  answering
+	framing
+
+	minor     uint8 // of the request's version
+	head      bool  // HEAD
+	connect   bool
+	upgrade   bool // Head.Upgrade was set
+	turn      bool // what follows may be another protocol: not decided yet
+	expecting bool // waits for 100 (Continue)
+
+	close    bool // the connection ends behind this answer
+	last     bool // and the answer said so, or is over before it could
+	switches bool // the answer is 101, or 2xx to CONNECT
+	offers   bool // the answer has an Upgrade field
+	ready    bool // source may give something
+}
+
+// framing is how the end of an answer's content is told (RFC 9112 section 6.3).
+type framing uint8
+
+const (
+	empty     framing = iota // there is none
+	whole                    // all of exchange.bytes
+	sized                    // Content-Length and a source
+	chunked                  // chunks from a source
+	untilShut                // a source, until the connection closes
+)
+
+// push makes an exchange for one more request.
+func (c *Conn) push() *exchange {
+	ex := c.sh.take()
+	c.requests++
+	ex.id, ex.state = c.requests, unanswered
+	if c.last == nil {
+		c.first = ex
+	} else {
+		c.last.next = ex
+	}
+	c.last = ex
+	c.pending++
+	return ex
+}
+
+// find returns the exchange of a request that is not answered whole, or nil.
+func (c *Conn) find(id uint64) *exchange {
+	for ex := c.first; ex != nil; ex = ex.next {
+		if ex.id == id {
+			return ex
+		}
+	}
+	return nil
+}
+
+// dropBehind forgets the exchanges behind ex.
+func (c *Conn) dropBehind(ex *exchange) {
+	for next := ex.next; next != nil; {
+		gone := next
+		next = gone.next
+		c.pending--
+		c.sh.give(gone)
+	}
+	ex.next = nil
+	c.last = ex
+}
+
+func (c *Conn) dropAll() {
+	if c.first != nil {
+		c.dropBehind(c.first)
+		c.pop()
+	}
+}
+
+// pop takes the first exchange off.
+func (c *Conn) pop() {
+	ex := c.first
+	c.first = ex.next
+	if c.first == nil {
+		c.last = nil
+	}
+	c.pending--
+	c.sh.give(ex)
+}
+
+// Answered returns the id up to which all answers have been pulled whole or
+// dropped: the Source of such a request is not read any more.
+func (c *Conn) Answered() uint64 {
+	if c.first != nil {
+		return c.first.id - 1
+	}
+	return c.requests
+}
+
+// SetValue keeps a value with a request until it is answered whole.
+func (c *Conn) SetValue(id uint64, v any) {
+	if ex := c.find(id); ex != nil {
+		ex.value = v
+	}
+}
+
+// Value returns what SetValue kept, or nil.
+func (c *Conn) Value(id uint64) any {
+	if ex := c.find(id); ex != nil {
+		return ex.value
+	}
+	return nil
+}
+
+// take returns a fresh exchange; its buffer may be a used one.
+func (sh *Shared) take() *exchange {
+	ex := sh.free
+	if ex == nil {
+		return new(exchange)
+	}
+	sh.free = ex.next
+	sh.kept--
+	ex.next = nil
+	return ex
+}
+
+// give keeps an exchange for reuse.
+func (sh *Shared) give(ex *exchange) {
+	poisonBytes(ex.heads[:cap(ex.heads)])
+	heads := ex.heads[:0]
+	if cap(heads) > maxKeptHead {
+		heads = nil
+	}
+	*ex = exchange{heads: heads}
+	if sh.kept < maxFree {
+		ex.next = sh.free
+		sh.free = ex
+		sh.kept++
+	}
+}

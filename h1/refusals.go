@@ -1,0 +1,65 @@
+package h1
+
+// What the machine refuses. Answers with 400 stand for looseness that lets one
+// reader see another request than the next one does: nothing behind such a
+// request is interpreted.
+
+func bad(reason string) *Error { return &Error{Status: 400, Reason: reason} }
+
+// Of lines.
+var (
+	errBareLF = bad("a line must end with CR LF, not with LF alone")
+	errBareCR = bad("a CR must be followed by LF")
+	errBlank  = bad("too many empty lines in front of the request line")
+)
+
+// Of the request line.
+var (
+	errMethod       = bad("the request line must be: method, one space, target, one space, HTTP version")
+	errMethodLength = &Error{501, "the method is longer than any known one"}
+	errTarget       = bad("the request target must be visible ASCII characters without #; percent-encode others")
+	errTargetLength = &Error{414, "the request target is too long"}
+	errVersion      = bad("the HTTP version must be HTTP/1.0 or HTTP/1.1")
+	errMajor        = &Error{505, "only HTTP/1.0 and HTTP/1.1 are spoken here"}
+	errForm         = bad("the request target has none of the forms that its method allows")
+	errAuthority    = bad("the authority in the request target is invalid")
+)
+
+// Of field lines.
+var (
+	errName       = bad("a field name must be a token and a colon must follow it")
+	errNameSpace  = bad("whitespace between a field name and its colon")
+	errFolded     = bad("a line that begins with whitespace (line folding is obsolete)")
+	errControl    = bad("a control character in a field value")
+	errFieldCount = &Error{431, "too many fields"}
+	errFieldSize  = &Error{431, "the fields are too large"}
+)
+
+// Of what the fields mean.
+var (
+	errHostMissing = bad("HTTP/1.1 needs a Host field")
+	errHostTwice   = bad("more than one Host field")
+	errHost        = bad("the Host field is invalid")
+	errLengthForm  = bad("Content-Length must be one decimal number")
+	errLengthTwice = bad("more than one Content-Length")
+	errLengthBoth  = bad("both Content-Length and Transfer-Encoding")
+	errLengthHuge  = &Error{413, "the content is too large"}
+	errCoding      = bad("the Transfer-Encoding field is invalid")
+	errCodingLast  = bad("the last transfer coding must be chunked")
+	errCodingTwice = bad("chunked must be applied once, and last")
+	errCodingOld   = bad("HTTP/1.0 has no transfer codings")
+	errCodingOther = &Error{501, "the only transfer coding that is understood is chunked"}
+	errExpect      = &Error{417, "the only expectation that can be met is 100-continue"}
+	errConnect     = bad("CONNECT has no content")
+)
+
+// Of content.
+var (
+	errChunkSize      = bad("a chunk size must be hexadecimal digits")
+	errChunkHuge      = bad("a chunk size is too large")
+	errChunkExtension = bad("a chunk extension is invalid")
+	errChunkLong      = bad("the chunk extensions are too long")
+	errChunkEnd       = bad("a chunk must be followed by CR LF")
+	errTrailer        = bad("a field that is not allowed in trailers")
+	errIncomplete     = bad("the request ends before it is complete")
+)

@@ -1,0 +1,285 @@
+package h1
+
+import "strconv"
+
+// Response is a final response. The machine owns framing and connection
+// fields: Content-Length, Transfer-Encoding and Connection in Fields are not
+// copied, except that "close" in Connection is honoured and that the
+// Content-Length of an answer to HEAD, or of a 304, is kept. A Date is added
+// if there is none. Content that the request or the status rules out is
+// neither sent nor read.
+type Response struct {
+	Status int     // 200 to 999, or 101
+	Fields []Field // copied by Respond
+	Bytes  []byte  // the whole content, if Source is nil. Borrowed until it has been pulled: must not change
+	Source Source
+	Length int64 // of Source, in bytes; -1: unknown
+	Close  bool  // close the connection behind this response
+}
+
+// Respond answers a request. Requests may be answered in any order; answers
+// leave in the order of the requests. Only Bytes and Source are kept, the rest
+// is copied. 101 needs a request with Head.Upgrade whose content has been read,
+// and Fields must name the protocol in Upgrade; the Connection field is added.
+// With Close, requests behind this one are forgotten.
+//
+// A request that expects 100 (Continue), got none and sent no content yet makes
+// this the connection's last answer, as the peer may or may not send the
+// content (RFC 9110 section 10.1.1). Call Continue before Respond if the
+// content is going to be read.
+//
+// Errors: ErrGone, ErrStatus, ErrField.
+func (c *Conn) Respond(id uint64, r *Response) error {
+	ex := c.find(id)
+	if ex == nil || ex.state != unanswered {
+		return ErrGone
+	}
+	if r.Status > 999 || r.Status < 200 && !(r.Status == 101 && ex.upgrade && c.mayTurn(ex)) {
+		return ErrStatus
+	}
+	return c.answer(ex, r)
+}
+
+// mayTurn reports whether the bytes behind the content of ex's request are the
+// next to be read.
+func (c *Conn) mayTurn(ex *exchange) bool {
+	return ex == c.last && !c.reading.content() && c.reading != shut
+}
+
+// answer queues a final answer.
+func (c *Conn) answer(ex *exchange, r *Response) error {
+	ex.switches = r.Status == 101 || ex.connect && r.Status/100 == 2
+	ex.setFraming(r)
+	seen, err := ex.appendHead(c.sh, r)
+	if err == nil && r.Status == 101 && !seen.upgrade {
+		err = &FieldError{Name: "Upgrade", Reason: "a 101 must name the protocol"}
+	}
+	if err != nil {
+		ex.framing, ex.bytes, ex.source, ex.switches = empty, nil, nil, false
+		return err
+	}
+	ex.state.step(responded)
+	ex.ready = true
+	ex.offers = seen.upgrade
+	ex.close = r.Close || seen.close || ex.framing == untilShut || c.leavesContent(ex)
+	ex.close = ex.close && !ex.switches
+	if ex.close {
+		c.closeBehind(ex)
+	}
+	if ex.turn && !ex.switches {
+		ex.turn = false
+		if c.reading == atTurn && ex == c.last {
+			c.read(turnDeclined)
+		}
+	}
+	return nil
+}
+
+// leavesContent reports whether an answer makes it unsafe, or too dear, to read
+// the request's content to its end.
+func (c *Conn) leavesContent(ex *exchange) bool {
+	if ex != c.last || !c.reading.content() {
+		return false
+	}
+	// RFC 9110 section 10.1.1: the peer may take the answer as leave to send
+	// another request in place of the content.
+	if ex.expecting {
+		return true
+	}
+	return ex.framing <= whole && c.reading == inLength && c.left > c.sh.limits.Discard
+}
+
+// closeBehind makes ex the last one that is answered. RFC 9112 section 9.6:
+// requests behind a close are not processed. The content of its own request is
+// still read.
+func (c *Conn) closeBehind(ex *exchange) {
+	c.ending = true
+	if ex != c.last {
+		c.dropBehind(ex)
+		c.spilled = true
+		c.stop()
+	}
+}
+
+// answerRefusal queues the answer to a request that was refused.
+func (c *Conn) answerRefusal(ex *exchange, e *Error) {
+	ex.expecting = false
+	err := c.answer(ex, &Response{
+		Status: e.Status,
+		Fields: []Field{{"Content-Type", "text/plain; charset=utf-8"}},
+		Bytes:  []byte(e.Reason + "\n"),
+		Close:  true,
+	})
+	if err != nil {
+		c.cutShort(err)
+	}
+}
+
+// setFraming: RFC 9112 section 6.3, RFC 9110 section 6.4.1.
+func (ex *exchange) setFraming(r *Response) {
+	switch {
+	case ex.head || ex.switches || r.Status == 204 || r.Status == 205 || r.Status == 304:
+		ex.framing = empty
+	case r.Source == nil:
+		ex.framing, ex.bytes = whole, r.Bytes
+	case r.Length >= 0:
+		ex.framing, ex.source, ex.left = sized, r.Source, r.Length
+	case ex.minor > 0:
+		ex.framing, ex.source = chunked, r.Source
+	default:
+		ex.framing, ex.source = untilShut, r.Source
+	}
+}
+
+// noted is what an application's fields say to the machine.
+type noted struct{ date, upgrade, close, length bool }
+
+// appendHead appends the final head but for the Connection field and the empty
+// line, which are written when it leaves.
+func (ex *exchange) appendHead(sh *Shared, r *Response) (noted, error) {
+	dst := appendStatusLine(ex.heads, r.Status)
+	// RFC 9110 section 8.6: HEAD and 304 may tell the length that the content
+	// would have.
+	stated := ex.head && !ex.switches && r.Status != 204 && r.Status != 205 || r.Status == 304
+	dst, seen, err := appendFields(dst, r.Fields, stated)
+	if err != nil {
+		return seen, err
+	}
+	if !seen.date {
+		dst = append(dst, sh.date.line...)
+	}
+	switch {
+	case ex.framing == whole:
+		dst = appendLength(dst, int64(len(r.Bytes)))
+	case ex.framing == sized:
+		dst = appendLength(dst, ex.left)
+	case ex.framing == chunked:
+		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
+	case r.Status == 205:
+		// RFC 9110 section 15.3.6: it has none, and says so.
+		dst = appendLength(dst, 0)
+	case stated && !seen.length:
+		dst = appendStatedLength(dst, r)
+	}
+	ex.heads = dst
+	return seen, nil
+}
+
+// appendStatedLength tells the length of content that is not sent, if there is
+// any to know the length of.
+func appendStatedLength(dst []byte, r *Response) []byte {
+	switch {
+	case r.Source != nil && r.Length >= 0:
+		return appendLength(dst, r.Length)
+	case r.Source == nil && (len(r.Bytes) > 0 || r.Bytes != nil && r.Status != 304):
+		return appendLength(dst, int64(len(r.Bytes)))
+	}
+	return dst
+}
+
+func appendLength(dst []byte, n int64) []byte {
+	dst = append(dst, "Content-Length: "...)
+	dst = strconv.AppendInt(dst, n, 10)
+	return append(dst, "\r\n"...)
+}
+
+// appendFields checks and appends an application's fields, without those that
+// the machine owns. stated keeps Content-Length.
+func appendFields(dst []byte, fields []Field, stated bool) ([]byte, noted, error) {
+	var seen noted
+	for i := range fields {
+		f := &fields[i]
+		if f.Name == "" || !all(f.Name, classToken) {
+			return dst, seen, &FieldError{f.Name, "the name is not a token"}
+		}
+		// RFC 9110 section 5.5: CR, LF and NUL would end the line for some
+		// reader; the other controls are as invalid.
+		if !isText(f.Value) {
+			return dst, seen, &FieldError{f.Name, "the value has a control character"}
+		}
+		own, err := seen.note(f, stated)
+		if err != nil {
+			return dst, seen, err
+		}
+		if own {
+			continue
+		}
+		dst = append(dst, f.Name...)
+		dst = append(dst, ": "...)
+		dst = append(dst, f.Value...)
+		dst = append(dst, "\r\n"...)
+	}
+	return dst, seen, nil
+}
+
+// note reports whether f is one of the fields that the machine writes itself.
+func (seen *noted) note(f *Field, stated bool) (own bool, err error) {
+	switch len(f.Name) {
+	case len("date"):
+		seen.date = seen.date || fold(f.Name, "date")
+	case len("upgrade"):
+		seen.upgrade = seen.upgrade || fold(f.Name, "upgrade")
+	case len("connection"):
+		if !fold(f.Name, "connection") {
+			return false, nil
+		}
+		for list := f.Value; list != ""; {
+			var option string
+			option, list = element(list)
+			seen.close = seen.close || fold(option, "close")
+		}
+		return true, nil
+	case len("content-length"):
+		if !fold(f.Name, "content-length") {
+			return false, nil
+		}
+		if !stated {
+			return true, nil
+		}
+		if _, bad := decimal(f.Value); bad != nil || seen.length {
+			return false, &FieldError{f.Name, "not one decimal number"}
+		}
+		seen.length = true
+	case len("transfer-encoding"):
+		return fold(f.Name, "transfer-encoding"), nil
+	}
+	return false, nil
+}
+
+// Inform sends an informational response (1xx but 101) ahead of the final one.
+// 100 is what Continue sends. HTTP/1.0 peers are sent nothing. Errors: ErrGone, ErrStatus, ErrField.
+func (c *Conn) Inform(id uint64, status int, fields []Field) error {
+	ex := c.find(id)
+	if ex == nil || !ex.state.step(informed) {
+		return ErrGone
+	}
+	if status < 100 || status > 199 || status == 101 {
+		return ErrStatus
+	}
+	if status == 100 {
+		c.Continue(id)
+		return nil
+	}
+	// RFC 9110 section 15.2: HTTP/1.0 does not know them.
+	if ex.minor == 0 {
+		return nil
+	}
+	dst := appendStatusLine(ex.heads, status)
+	dst, _, err := appendFields(dst, fields, false)
+	if err != nil {
+		return err
+	}
+	ex.heads = append(dst, "\r\n"...)
+	return nil
+}
+
+// Continue queues 100 (Continue) if the request expects it, and if no content,
+// no earlier 100 and no final answer came first. Else it does nothing.
+func (c *Conn) Continue(id uint64) {
+	ex := c.find(id)
+	if ex == nil || ex.state != unanswered || !ex.expecting {
+		return
+	}
+	ex.expecting = false
+	ex.heads = append(appendStatusLine(ex.heads, 100), "\r\n"...)
+}

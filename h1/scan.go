@@ -1,0 +1,247 @@
+package h1
+
+// A scanner finds the words of a head and checks each byte once, whatever the
+// pieces are in which the head arrives: it remembers where it stopped, and what
+// is wrong with a head depends on its bytes alone, not on how they were split.
+type scanner struct {
+	pos   uint32 // first byte not examined yet
+	mark  uint32 // where the word that holds pos began
+	start uint32 // where the field lines begin
+	count uint16 // field lines so far
+	at    place
+}
+
+// place is what a scanner stands in.
+type place uint8
+
+const (
+	inMethod place = iota
+	inTarget
+	inVersion
+	inName // at the begin of a line or in a field name
+	inValue
+)
+
+// words are the positions of what a scanner found. They live in Shared, so
+// they are lost when another connection scans: a head that took several calls
+// is scanned once more when it is whole.
+type words struct {
+	method, target, version uint32 // where the method and the target end, where the version begins
+	major, minor            byte   // digits
+	lines                   []line
+}
+
+// line is a field line: name from name to colon, value from there to end.
+type line struct{ name, colon, end uint32 }
+
+// fieldLines makes a scanner for field lines alone.
+func fieldLines() scanner { return scanner{at: inName} }
+
+// scan examines in, which holds the bytes of earlier calls too. It returns the
+// length of the whole head, its empty line included, or 0 if that is incomplete.
+func (s *scanner) scan(sh *Shared, in []byte) (int, *Error) {
+	from := s.pos
+	if from == 0 {
+		return s.pass(sh, in)
+	}
+	again := scanner{}
+	if s.at >= inName && s.start == 0 {
+		again = fieldLines()
+	}
+	n, err := s.pass(sh, in)
+	sh.work -= uint64(from)
+	if n > 0 {
+		n, err = again.pass(sh, in)
+	}
+	return n, err
+}
+
+func (s *scanner) pass(sh *Shared, in []byte) (n int, err *Error) {
+	if s.pos == 0 {
+		sh.words.lines = sh.words.lines[:0]
+	}
+	whole := true
+	if s.at < inName {
+		whole, err = s.requestLine(sh, in)
+	}
+	if whole {
+		n, err = s.fields(sh, in)
+	}
+	sh.work += uint64(s.pos)
+	return n, err
+}
+
+// requestLine: RFC 9112 section 3, with single spaces and without any other
+// whitespace.
+func (s *scanner) requestLine(sh *Shared, in []byte) (whole bool, err *Error) {
+	w := &sh.words
+	i := int(s.pos)
+	if s.at == inMethod {
+		for i < len(in) && is(in[i], classToken) && i <= maxMethod {
+			i++
+		}
+		s.pos = uint32(i)
+		// RFC 9110 section 9.1: longer than any method that is known.
+		if i > maxMethod {
+			return false, errMethodLength
+		}
+		if i == len(in) {
+			return false, nil
+		}
+		if i == 0 || in[i] != ' ' {
+			return false, lineError(in[i], errMethod)
+		}
+		w.method = s.pos
+		i++
+		s.pos, s.mark, s.at = uint32(i), uint32(i), inTarget
+	}
+	if s.at == inTarget {
+		bound := int(s.mark) + sh.limits.Target
+		for i < len(in) && is(in[i], classTarget) && i <= bound {
+			i++
+		}
+		s.pos = uint32(i)
+		// RFC 9112 section 3: a target longer than one wants to parse is 414.
+		if i > bound {
+			return false, errTargetLength
+		}
+		if i == len(in) {
+			return false, nil
+		}
+		if i == int(s.mark) || in[i] != ' ' {
+			return false, lineError(in[i], errTarget)
+		}
+		w.target = s.pos
+		i++
+		s.pos, s.mark, s.at = uint32(i), uint32(i), inVersion
+	}
+	w.version = s.mark
+	return s.version(w, in)
+}
+
+// version: RFC 9112 section 2.3. Names are case-sensitive, one digit each.
+func (s *scanner) version(w *words, in []byte) (whole bool, err *Error) {
+	const form = "HTTP/0.0\r\n"
+	v := in[s.mark:]
+	for i := int(s.pos - s.mark); i < len(form); i++ {
+		if i == len(v) {
+			s.pos = s.mark + uint32(i)
+			return false, nil
+		}
+		if v[i] != form[i] && !(form[i] == '0' && is(v[i], classDigit)) {
+			if i == len(form)-1 {
+				return false, errBareCR
+			}
+			return false, lineError(v[i], errVersion)
+		}
+	}
+	w.major, w.minor = v[5], v[7]
+	s.pos = s.mark + uint32(len(form))
+	s.mark, s.start, s.at = s.pos, s.pos, inName
+	if w.major != '1' {
+		return false, errMajor
+	}
+	return true, nil
+}
+
+// fields: RFC 9112 section 5, up to and with the empty line.
+func (s *scanner) fields(sh *Shared, in []byte) (int, *Error) {
+	bound := int(s.start) + sh.limits.FieldSize
+	var incomplete *Error
+	if len(in) > bound {
+		in = in[:bound]
+		incomplete = errFieldSize
+	}
+	w := &sh.words
+	i, mark, at := int(s.pos), int(s.mark), s.at
+	colon := mark
+	for {
+		if at == inName {
+			if i == mark {
+				n, err := s.lineBegin(sh, in, i)
+				if n < 0 || err != nil {
+					s.pos, s.mark, s.at = uint32(i), uint32(mark), at
+					if err == nil {
+						err = incomplete
+					}
+					return 0, err
+				}
+				if n > 0 {
+					s.pos = uint32(n)
+					return n, nil
+				}
+			}
+			for i < len(in) && is(in[i], classToken) {
+				i++
+			}
+			if i == len(in) {
+				s.pos, s.mark, s.at = uint32(i), uint32(mark), at
+				return 0, incomplete
+			}
+			if i == mark || in[i] != ':' {
+				return 0, nameError(in[i])
+			}
+			colon = i
+			i++
+			at = inValue
+		}
+		i = textEnd(in, i)
+		if i+1 >= len(in) && (i == len(in) || in[i] == '\r') {
+			s.pos, s.mark, s.at = uint32(i), uint32(mark), at
+			return 0, incomplete
+		}
+		if in[i] != '\r' {
+			return 0, lineError(in[i], errControl)
+		}
+		if in[i+1] != '\n' {
+			return 0, errBareCR
+		}
+		w.lines = append(w.lines, line{uint32(mark), uint32(colon), uint32(i)})
+		s.count++
+		i += 2
+		mark, at = i, inName
+	}
+}
+
+// lineBegin looks at the first byte of a line: it returns the position behind
+// an empty line, which ends the head, 0 for a field line, and -1 if the byte
+// or its successor has not come.
+func (s *scanner) lineBegin(sh *Shared, in []byte, i int) (int, *Error) {
+	if i == len(in) {
+		return -1, nil
+	}
+	switch in[i] {
+	case '\r':
+		if i+1 == len(in) {
+			return -1, nil
+		}
+		if in[i+1] != '\n' {
+			return 0, errBareCR
+		}
+		return i + 2, nil
+	case ' ', '\t':
+		// RFC 9112 section 5.2: a folded line. Section 2.2: whitespace behind
+		// the request line hides a field from one of two readers.
+		return 0, errFolded
+	}
+	if int(s.count) == sh.limits.Fields {
+		return 0, errFieldCount
+	}
+	return 0, nil
+}
+
+// lineError gives a line that ends without CR its own name.
+func lineError(b byte, other *Error) *Error {
+	if b == '\n' {
+		return errBareLF
+	}
+	return other
+}
+
+func nameError(b byte) *Error {
+	if b == ' ' || b == '\t' {
+		// RFC 9112 section 5.1: no whitespace between name and colon.
+		return errNameSpace
+	}
+	return lineError(b, errName)
+}

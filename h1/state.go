@@ -1,0 +1,190 @@
+package h1
+
+// The states of a connection. What is not in a table is illegal.
+//
+// Reading, one for a connection (RFC 9112 sections 2 to 7). A head leads to
+// its content, the end of the content to the next head; one that may switch
+// protocols (RFC 9110 sections 7.8 and 9.3.6) leads to a turn, where its answer
+// decides whose the following bytes are:
+//
+//	           ┌──────────────────────── headPlain ──┐
+//	           ▼                                     │
+//	┌───────► inHead ────────────────────────────────┘
+//	│          │ │ └─ headTurn ───────────────────────────────► atTurn
+//	│          │ │                                              ▲ │ │
+//	│          │ headLength ─► inLength ── lengthRead ─┐        │ │ └ turnTaken ─► switched
+//	│          │                                       │        │ │
+//	│          headChunked                             ▼        │ │
+//	│          │                                     atEnd ─────┘ │
+//	│          ▼                                      ▲ │  endToldTurn
+//	│  ┌─► inChunkLine ─ lastChunk ─► inTrailers ─────┘ │         │
+//	│  │       │                      trailersRead      │         │
+//	│  │   chunkBegun                                   │         │
+//	│  │       ▼                                        │         │
+//	│  │    inChunk ─ chunkRead ─► inChunkEnd           │         │
+//	│  └──────────── chunkEnded ───────┘                │         │
+//	└────────────── endTold, turnDeclined ──────────────┴─────────┘
+//
+//	and stopped leads from everywhere but switched to shut, for good.
+//
+// Answering, one for each request:
+//
+//	   informed
+//	    ┌───┐
+//	    ▼   │        responded           headPulled          contentPulled
+//	unanswered ──────────────► answered ──────────► sending ──────────────► complete
+//	    └────────── tore ──────────┴────── tore ───────┴──► torn
+//
+// Writing, one for a connection: open until the last answer is out (finished),
+// one is torn (cut), or another protocol takes over (left).
+
+type reading uint8
+
+const (
+	_ reading = iota // illegal
+	inHead
+	inLength    // in content of a known length
+	inChunkLine // in the line in front of a chunk
+	inChunk
+	inChunkEnd // at the CR LF behind a chunk
+	inTrailers
+	atEnd  // the content is complete, End is not told yet
+	atTurn // another protocol may follow
+	switched
+	shut // nothing is interpreted any more
+	readings
+)
+
+type readInput uint8
+
+const (
+	headPlain readInput = iota
+	headTurn
+	headLength
+	headChunked
+	lengthRead
+	chunkBegun
+	lastChunk
+	chunkRead
+	chunkEnded
+	trailersRead
+	endTold
+	endToldTurn
+	turnDeclined
+	turnTaken
+	stopped
+	readInputs
+)
+
+var readTable = [readings][readInputs]reading{
+	inHead:      {headPlain: inHead, headTurn: atTurn, headLength: inLength, headChunked: inChunkLine, stopped: shut},
+	inLength:    {lengthRead: atEnd, stopped: shut},
+	inChunkLine: {chunkBegun: inChunk, lastChunk: inTrailers, stopped: shut},
+	inChunk:     {chunkRead: inChunkEnd, stopped: shut},
+	inChunkEnd:  {chunkEnded: inChunkLine, stopped: shut},
+	inTrailers:  {trailersRead: atEnd, stopped: shut},
+	atEnd:       {endTold: inHead, endToldTurn: atTurn, stopped: shut},
+	atTurn:      {turnDeclined: inHead, turnTaken: switched, stopped: shut},
+	shut:        {stopped: shut},
+}
+
+// step moves r along the table and reports whether it may.
+func (r *reading) step(in readInput) bool {
+	next := readTable[*r][in]
+	if next == 0 {
+		return false
+	}
+	*r = next
+	return true
+}
+
+// content reports whether content of a request is still to come.
+func (r reading) content() bool { return r >= inLength && r <= inTrailers }
+
+type answering uint8
+
+const (
+	_          answering = iota // illegal
+	unanswered                  // informational responses may leave
+	answered                    // the final head waits to be pulled
+	sending                     // the head is out, content follows
+	complete
+	torn // the answer cannot be completed
+	answerings
+)
+
+type answerInput uint8
+
+const (
+	informed answerInput = iota
+	responded
+	headPulled
+	contentPulled
+	tore
+	answerInputs
+)
+
+var answerTable = [answerings][answerInputs]answering{
+	unanswered: {informed: unanswered, responded: answered, tore: torn},
+	answered:   {headPulled: sending, tore: torn},
+	sending:    {contentPulled: complete, tore: torn},
+}
+
+func (a *answering) step(in answerInput) bool {
+	next := answerTable[*a][in]
+	if next == 0 {
+		return false
+	}
+	*a = next
+	return true
+}
+
+type writing uint8
+
+const (
+	_        writing = iota // illegal
+	open                    // answers leave
+	finished                // the last answer is out, the connection is to be closed
+	cut                     // an answer was torn, the connection is to be closed at once
+	left                    // another protocol writes
+	writings
+)
+
+type writeInput uint8
+
+const (
+	lastPulled writeInput = iota
+	answerTorn
+	turnPulled
+	writeInputs
+)
+
+var writeTable = [writings][writeInputs]writing{
+	open: {lastPulled: finished, answerTorn: cut, turnPulled: left},
+}
+
+func (w *writing) step(in writeInput) bool {
+	next := writeTable[*w][in]
+	if next == 0 {
+		return false
+	}
+	*w = next
+	return true
+}
+
+// read moves the reading side. An illegal pair is a fault of this package: the
+// connection ends rather than misread what follows.
+func (c *Conn) read(in readInput) {
+	if !c.reading.step(in) {
+		c.reading = shut
+		c.cutShort(errIllegal)
+	}
+}
+
+// stop ends reading for good: no request follows the newest one.
+func (c *Conn) stop() {
+	c.ending = true
+	if c.reading != switched {
+		c.read(stopped)
+	}
+}
