@@ -1,0 +1,154 @@
+package reactor
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+
+	proxyproto "github.com/pires/go-proxyproto"
+)
+
+// ProxyMode says what a listener makes of the PROXY protocol's header (versions 1 and 2), with which
+// a proxy in front tells whom it speaks for.
+type ProxyMode uint8
+
+const (
+	// ProxyOff takes what comes for the connection's own bytes.
+	ProxyOff ProxyMode = iota
+	// ProxyAccept reads a header where a trusted peer sends one. Whoever is trusted can choose the
+	// address that it is seen under.
+	ProxyAccept
+	// ProxyRequire closes a connection without a header, and one from a peer that is not trusted.
+	ProxyRequire
+)
+
+var proxyModes = [...]string{ProxyOff: "off", ProxyAccept: "accept", ProxyRequire: "require"}
+
+// String is what ParseProxyMode reads.
+func (m ProxyMode) String() string {
+	if int(m) < len(proxyModes) {
+		return proxyModes[m]
+	}
+	return "unknown"
+}
+
+// ParseProxyMode reads off, accept or require.
+func ParseProxyMode(text string) (ProxyMode, error) {
+	for mode, name := range proxyModes {
+		if text == name {
+			return ProxyMode(mode), nil
+		}
+	}
+	return ProxyOff, fmt.Errorf("PROXY protocol %q is not known: write off, accept or require", text)
+}
+
+// TrustNetworks is for ListenerConfig.ProxyTrusted: it trusts the peers in networks, each a prefix
+// (10.0.0.0/8) or a single address. A peer on a unix socket has passed the socket's permissions and
+// is trusted. Without networks the result is nil: every peer is trusted.
+func TrustNetworks(networks ...string) (func(peer net.Addr) bool, error) {
+	var prefixes []netip.Prefix
+	for _, text := range networks {
+		prefix, err := parseNetwork(text)
+		if err != nil {
+			return nil, fmt.Errorf("network %q is neither an address nor a prefix such as 10.0.0.0/8", text)
+		}
+		prefixes = append(prefixes, prefix)
+	}
+	if len(prefixes) == 0 {
+		return nil, nil
+	}
+	return func(peer net.Addr) bool {
+		tcp, ok := peer.(*net.TCPAddr)
+		if !ok {
+			return true
+		}
+		ip := tcp.AddrPort().Addr().Unmap().WithZone("")
+		for _, prefix := range prefixes {
+			if prefix.Contains(ip) {
+				return true
+			}
+		}
+		return false
+	}, nil
+}
+
+func parseNetwork(text string) (netip.Prefix, error) {
+	if !strings.Contains(text, "/") {
+		ip, err := netip.ParseAddr(text)
+		if err != nil {
+			return netip.Prefix{}, err
+		}
+		ip = ip.Unmap()
+		return netip.PrefixFrom(ip, ip.BitLen()), nil
+	}
+	prefix, err := netip.ParsePrefix(text)
+	return prefix.Masked(), err
+}
+
+const (
+	// longestProxyLine is version 1's worst case, its line end included.
+	longestProxyLine = 107
+	// proxyBlock is what stands in front of version 2's addresses: signature, command, family, length.
+	proxyBlock = 16
+)
+
+var (
+	proxySignature1 = append(bytes.Clone(proxyproto.SIGV1), ' ')
+	proxySignature2 = proxyproto.SIGV2
+)
+
+var (
+	errProxyHeader  = errors.New("reactor: invalid PROXY header")
+	errProxyMissing = errors.New("reactor: no PROXY header where one is required")
+	errProxyPeer    = errors.New("reactor: this peer may not send a PROXY header")
+)
+
+// proxyLength finds the length of the PROXY header that b begins with: 0 when b is none, -1 when more
+// has to come to tell. It looks at no more than that, so that a header can be parsed once it is whole.
+func proxyLength(b []byte) (int, error) {
+	switch {
+	case bytes.HasPrefix(b, proxySignature1):
+		if end := bytes.IndexByte(b[:min(len(b), longestProxyLine)], '\n'); end >= 0 {
+			return end + 1, nil
+		}
+		if len(b) >= longestProxyLine {
+			return 0, fmt.Errorf("%w: no end of line in its first %d bytes", errProxyHeader, longestProxyLine)
+		}
+		return -1, nil
+	case bytes.HasPrefix(b, proxySignature2):
+		if len(b) < proxyBlock {
+			return -1, nil
+		}
+		size := int(b[14])<<8 | int(b[15])
+		if size > int(proxyproto.MaxV2HeaderSize) {
+			return 0, fmt.Errorf("%w: %d bytes long", errProxyHeader, size)
+		}
+		if len(b) < proxyBlock+size {
+			return -1, nil
+		}
+		return proxyBlock + size, nil
+	case bytes.HasPrefix(proxySignature1, b), bytes.HasPrefix(proxySignature2, b):
+		return -1, nil
+	}
+	return 0, nil
+}
+
+// parseProxyHeader gives the two ends of the connection that a whole header names; nil when it names
+// none: the proxy speaks for itself then (LOCAL), or does not know (UNKNOWN).
+func parseProxyHeader(b []byte) (source, destination net.Addr, err error) {
+	header, err := proxyproto.Read(bufio.NewReaderSize(bytes.NewReader(b), len(b)))
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", errProxyHeader, err)
+	}
+	if header.Command.IsLocal() || header.TransportProtocol.IsUnspec() {
+		return nil, nil, nil
+	}
+	if !header.TransportProtocol.IsStream() {
+		return nil, nil, fmt.Errorf("%w: it is about datagrams", errProxyHeader)
+	}
+	return header.SourceAddr, header.DestinationAddr, nil
+}
