@@ -3,75 +3,194 @@
 // goroutine or reads a clock.
 //
 // A Conn belongs to one goroutine at a time, as does the Shared that the connections of a loop
-// have in common.
+// have in common. What a connection does not need while no stream is open lies in Shared.
 package h2
 
-import "time"
+import "golang.org/x/net/http2/hpack"
 
 // Conn is one connection in the server role. It is meant to be embedded by value in a session
 // and must not be copied after Init.
 type Conn struct {
-	sh *Shared
+	sh      *Shared
+	err     *ConnError
+	decoder *hpack.Decoder
+	block   *block // while CONTINUATION is awaited
+
+	streams streamTable
+	history history
+	queue   *schedule  // streams with content to send; nil: none
+	early   streamList // streams answered whole before their request ended
+	notices []notice   // events for Next that need no input
+
+	out     []byte // encoded and not yet pulled; nil: nothing
+	pulled  int    // bytes of out that were
+	answers int    // frames in out that the peer provoked
+
+	input  phase
+	flags  connFlags
+	padded uint8    // padding behind the DATA of which rest bytes are awaited
+	rest   uint32   // payload bytes of the current frame that are handed on or skipped as they come
+	data   StreamID // the stream of that frame
+
+	sendWindow   int32 // the connection's, as all of these
+	recvWindow   int32
+	sendInitial  int32 // a new stream's, by the peer's SETTINGS
+	recvInitial  int32 // a new stream's, by ours
+	unconsumed   int64
+	peerMaxFrame uint32
+
+	aheadID StreamID // the idle stream that PRIORITY_UPDATE spoke of last
+	ahead   priority
+
+	serial     uint64
+	work       uint32 // exchanges and frames of content done
+	lastWork   uint32 // work when spent was last reduced
+	lastSecond uint32 // likewise
+	spent      [budgets]uint16
+	timers     [timers]instant
+	lastInput  instant
+	stalledAt  instant // since when the peer's connection window holds content up, 0: it does not
 }
+
+// phase is where in the input a connection is.
+type phase uint8
+
+const (
+	awaitPreface phase = iota
+	awaitFrame
+	inData // rest bytes of content for stream data, then padded ones of padding
+	inSkip // rest bytes that mean nothing
+)
+
+type connFlags uint16
+
+const (
+	gotSettings      connFlags = 1 << iota // the peer's first SETTINGS came
+	ackedSettings                          // the peer acknowledged ours
+	peerNoPriorities                       // the peer's SETTINGS_NO_RFC7540_PRIORITIES
+	dataEnds                               // the current DATA frame has END_STREAM
+	tableSizeSent                          // our first header block has told that it uses no dynamic table
+	draining                               // the first GOAWAY is out
+	drained                                // the second one is
+	aged                                   // the drain is for age: grace follows
+	pinged                                 // a keep-alive PING is out
+)
 
 // Init makes c ready for the client's preface and queues ours. jitter in [0, 1) is this
 // connection's place within the span Config.MaxAgeJitter.
-func (c *Conn) Init(sh *Shared, jitter float64) { c.sh = sh }
+func (c *Conn) Init(sh *Shared, jitter float64) {
+	*c = Conn{sh: sh}
+	sh.serial++
+	sh.Stats.Connections++
+	c.serial = sh.serial
+	c.sendWindow = protocolWindow
+	c.sendInitial = protocolWindow
+	c.recvWindow = int32(sh.cfg.ConnectionWindow)
+	c.recvInitial = int32(max(sh.cfg.InitialWindowSize, protocolWindow))
+	c.peerMaxFrame = protocolFrameSize
+	c.out = append(c.output(), sh.hello...)
+	c.lastInput = sh.now
+	c.setTimer(settingsTimer, sh.cfg.SettingsTimeout)
+	if sh.cfg.MaxAge > 0 {
+		c.setTimer(ageTimer, sh.cfg.MaxAge+sh.jitter(jitter))
+	}
+	if sh.cfg.KeepAlive > 0 {
+		c.setTimer(keepAliveTimer, sh.cfg.KeepAlive)
+	}
+}
 
-// Next interprets what the peer sent: it consumes the first n bytes of in and fills ev with the
-// one event that they amount to. The caller keeps the rest and calls again, with the rest alone
-// while events come, and with more bytes behind it after NeedMore. in may be empty: what Transmit
-// and Expire did to streams is told first, so call Next after them while Noticed is true.
-//
-// A *ConnError is sticky. A stream error is a Reset event.
-func (c *Conn) Next(in []byte, ev *Event) (n int, err error) { ev.Kind = NeedMore; return 0, nil }
+// Close gives the connection's storage back to its Shared. Call it once, when the connection is
+// gone, and nothing else afterwards.
+func (c *Conn) Close() {
+	for i, st := range c.streams.slots {
+		if st != nil {
+			st.list = nil
+			c.sh.giveStream(st)
+			c.streams.slots[i] = nil
+		}
+	}
+	if len(c.streams.slots) > len(c.streams.first) {
+		c.sh.giveSlots(c.streams.slots)
+	}
+	if c.queue != nil {
+		*c.queue = schedule{}
+		c.sh.giveSchedule(c.queue)
+	}
+	if c.block != nil {
+		c.sh.giveBlock(c.block)
+	}
+	c.releaseOutput()
+	c.notices = nil
+	sh := c.sh
+	*c = Conn{sh: sh, err: errClosed}
+}
 
-// Noticed reports whether Next has an event that needs no input.
-func (c *Conn) Noticed() bool { return false }
-
-// SetValue stores v for the events of stream id. It does nothing for a stream that is gone.
-func (c *Conn) SetValue(id StreamID, v any) {}
-
-// Value gives what SetValue stored, nil for a stream that is gone.
-func (c *Conn) Value(id StreamID) any { return nil }
-
-// Respond queues the final response to the request of stream id. After an error nothing was
-// queued.
-func (c *Conn) Respond(id StreamID, r *Response) error { return nil }
-
-// Inform queues an interim response: any 1xx but 101 (RFC 9113 section 8.6).
-func (c *Conn) Inform(id StreamID, status int, fields []Field) error { return nil }
-
-// Resume tells that the Source of stream id has more.
-func (c *Conn) Resume(id StreamID) {}
-
-// Consumed tells that the application has taken n bytes of content that Data events of stream id
-// brought: windows open.
-func (c *Conn) Consumed(id StreamID, n int) {}
-
-// Reset abandons stream id with RST_STREAM. No event follows.
-func (c *Conn) Reset(id StreamID, code ErrCode) {}
-
-// Transmit appends to dst what may be sent now, about room bytes at most (it may exceed them by a
-// header block). dst comes back unchanged when there is nothing to send.
-func (c *Conn) Transmit(dst []byte, room int) []byte { return dst }
-
-// Wanting reports whether Transmit would append something.
-func (c *Conn) Wanting() bool { return false }
-
-// Drain asks the peer to leave: a GOAWAY that refuses nothing and a PING, then, after its round
-// trip or DrainTimeout, a GOAWAY with the last stream that is served (RFC 9113 section 6.8).
-func (c *Conn) Drain(now time.Time) {}
-
-// Deadline is when Expire wants to be called, zero for never.
-func (c *Conn) Deadline() time.Time { return time.Time{} }
-
-// Expire acts on all that is due at now. An error ends the connection like one of Next.
-func (c *Conn) Expire(now time.Time) error { return nil }
+var errClosed = &ConnError{CodeNoError, "connection is closed"}
 
 // Streams is the number of open streams, those with a response to be pulled included.
-func (c *Conn) Streams() int { return 0 }
+func (c *Conn) Streams() int { return c.streams.count }
 
-// Done reports that all output was pulled and the connection is to be closed: after an error, or
-// when a drain has completed.
-func (c *Conn) Done() bool { return false }
+// Each calls f for every open stream that the application has seen. f must not call c.
+func (c *Conn) Each(f func(id StreamID, value any)) {
+	for st := range c.streams.all {
+		if st.flags&announced != 0 {
+			f(st.id, st.value)
+		}
+	}
+}
+
+// SetValue stores v for the events of stream id. It does nothing for a stream that is gone.
+func (c *Conn) SetValue(id StreamID, v any) {
+	if st := c.streams.find(id); st != nil {
+		st.value = v
+	}
+}
+
+// Value gives what SetValue stored, nil for a stream that is gone.
+func (c *Conn) Value(id StreamID) any {
+	if st := c.streams.find(id); st != nil {
+		return st.value
+	}
+	return nil
+}
+
+// fail ends the connection: GOAWAY is queued (RFC 9113 section 5.4.1) and the error is kept.
+func (c *Conn) fail(code ErrCode, reason string) *ConnError {
+	if c.err == nil {
+		c.err = &ConnError{code, reason}
+		c.out = appendGoaway(c.output(), c.history.last, code, reason)
+		c.sh.Stats.ConnErrors++
+		c.timers = [timers]instant{}
+	}
+	return c.err
+}
+
+// notice is an event that Next gives without input.
+type notice struct {
+	kind   Kind
+	code   ErrCode
+	stream StreamID
+	value  any
+}
+
+func (c *Conn) notice(n notice) {
+	if c.notices == nil {
+		c.notices = c.sh.takeNotices()
+	}
+	c.notices = append(c.notices, n)
+}
+
+// Noticed reports whether Next has an event that needs no input.
+func (c *Conn) Noticed() bool { return len(c.notices) > 0 }
+
+// noticed moves the oldest notice into ev.
+func (c *Conn) noticed(ev *Event) {
+	n := c.notices[0]
+	ev.Kind, ev.Code, ev.Stream, ev.Value, ev.End = n.kind, n.code, n.stream, n.value, false
+	if copy(c.notices, c.notices[1:]); len(c.notices) == 1 {
+		c.sh.giveNotices(c.notices)
+		c.notices = nil
+		return
+	}
+	c.notices = c.notices[:len(c.notices)-1]
+}

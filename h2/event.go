@@ -45,8 +45,8 @@ func (k Kind) String() string {
 
 // Event is one thing that the peer did. The caller owns it and hands the same one to every call
 // of Next, which overwrites what belongs to the event's kind and leaves the rest stale. The
-// slices Head.Fields and Trailers are reused by the next call; the strings in them are never
-// reused.
+// slices Head.Fields and Trailers are borrowed until the next call and must not be changed; the
+// strings in them are never reused.
 type Event struct {
 	Kind     Kind
 	End      bool     // Request, Data: the request ends here

@@ -34,3 +34,53 @@ const (
 	defaultKeepAliveTimeout = 20 * time.Second // what gRPC uses
 	defaultMaxAgeGrace      = 30 * time.Second
 )
+
+// tableSize is the dynamic table that a peer's header blocks may use, the protocol's default
+// (RFC 9113 section 6.5.2): proxies gain from it, and an idle connection pays for what was used.
+const tableSize = 4096
+
+// maxBlockFrames bounds the frames of one header block (CVE-2024-27316): a section of the
+// greatest default size fits five, and no client is known to send small ones.
+const maxBlockFrames = 64
+
+// maxAnswers bounds the frames that wait because the peer makes us answer and reads nothing: some
+// 50 KB.
+const maxAnswers = 4096
+
+// leastProgress is the content that has to leave between two of the peer's window updates for
+// the stream to count as progressing.
+const leastProgress = 1 << 10
+
+// allowance is a budget: burst units at once, and back for each exchange or frame of content that
+// was completed (perWork) and each second.
+type allowance struct {
+	burst              uint16
+	perWork, perSecond uint16
+}
+
+var allowances = [budgets]allowance{
+	// A gRPC client that hedges cancels half of what it asks for, and a proxy cancels all that
+	// is open when its own client leaves. An attack resets 100,000 a second.
+	ResetBudget: {burst: 1000, perWork: 1, perSecond: 100},
+	// A peer that respects the protocol makes hardly any mistake.
+	ProvokedBudget: {burst: 500, perWork: 1, perSecond: 20},
+	// A client may open a thousand streams before it has read our SETTINGS.
+	RefusedBudget: {burst: 2000, perWork: 1, perSecond: 20},
+	// Each costs the decoding of a large block.
+	OversizeBudget: {burst: 100, perWork: 1, perSecond: 5},
+	// gRPC measures the bandwidth with a PING for each round trip in which content moved.
+	PingBudget: {burst: 1000, perWork: 2, perSecond: 50},
+	// SETTINGS rightly change a few times in a connection's life.
+	SettingsBudget: {burst: 100, perWork: 0, perSecond: 5},
+	// Some libraries flush with an empty frame now and then.
+	EmptyBudget: {burst: 500, perWork: 1, perSecond: 20},
+	// Browsers send one or two for a request.
+	PriorityBudget: {burst: 1000, perWork: 4, perSecond: 50},
+	// A simple client sends two for each frame of content that it receives; updates that let a
+	// few bytes go earn nothing back.
+	WindowBudget: {burst: 2000, perWork: 4, perSecond: 100},
+	// An upload that we reset may have a whole connection window on its way, in frames of 1 KB.
+	StrayBudget: {burst: 2000, perWork: 2, perSecond: 50},
+	// Extensions are rare; some clients grease.
+	UnknownBudget: {burst: 1000, perWork: 1, perSecond: 50},
+}

@@ -1,23 +1,80 @@
 package h2
 
-import "time"
+import (
+	"time"
 
-// Shared is what the connections of one loop have in common: configuration, the date, storage
-// that is idle, counters.
+	"golang.org/x/net/http2/hpack"
+)
+
+// Shared is what the connections of one loop have in common: configuration, time, storage that
+// is idle, counters. All of it belongs to the loop's goroutine.
 type Shared struct {
 	Stats Stats
 
-	cfg Config
+	cfg    Config
+	hello  []byte
+	base   time.Time
+	now    instant
+	second uint32 // since base
+	wall   int64  // Unix second that date shows
+	date   []byte // the date field, encoded
+	serial uint64 // of the last connection
+
+	section  section
+	emit     func(hpack.HeaderField)
+	decoding *hpack.Decoder // whose fields section gathers
+	memo     memo
+
+	streams   *stream // linked by next
+	idle      int     // streams in it
+	slots     [slotClasses][][]*stream
+	buffers   [][]byte
+	schedules []*schedule
+	blocks    []*block
+	notices   [][]notice
 }
 
-// NewShared checks cfg and returns a Shared for one loop.
+// NewShared checks cfg and returns a Shared for one loop. Call Tick before the first connection.
 func NewShared(cfg Config) (*Shared, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Shared{cfg: cfg}, nil
+	sh := &Shared{cfg: cfg, hello: serverHello(&cfg)}
+	sh.emit = func(f hpack.HeaderField) {
+		if sh.section.field(f.Name, f.Value); sh.section.tooLarge {
+			sh.decoding.SetEmitEnabled(false)
+		}
+	}
+	return sh, nil
 }
 
 // Tick tells the time. The caller does so at the begin of every turn; the date that responses
 // carry is encoded again at most once a second.
-func (sh *Shared) Tick(now time.Time) {}
+func (sh *Shared) Tick(now time.Time) {
+	if sh.base.IsZero() {
+		sh.base = now
+	}
+	sh.now = sh.instant(now)
+	if unix := now.Unix(); unix != sh.wall {
+		sh.wall = unix
+		sh.second = uint32(sh.now / instant(time.Second))
+		var text [32]byte
+		sh.date = encodeDate(sh.date[:0], string(now.UTC().AppendFormat(text[:0], dateFormat)))
+	}
+}
+
+// dateFormat is IMF-fixdate (RFC 9110 section 5.6.7).
+const dateFormat = "Mon, 02 Jan 2006 15:04:05 GMT"
+
+func (sh *Shared) instant(t time.Time) instant { return instant(t.Sub(sh.base)) + 1 }
+
+func (sh *Shared) time(at instant) time.Time { return sh.base.Add(time.Duration(at - 1)) }
+
+// jitter spreads ages around the maximum: from half the span below to half above.
+func (sh *Shared) jitter(place float64) time.Duration {
+	return time.Duration((place - 0.5) * float64(sh.cfg.MaxAgeJitter))
+}
+
+// maxBlock bounds an encoded header block. It leaves room for one that is above the limit of
+// field sections, which is decoded all the same and answered with 431.
+func (sh *Shared) maxBlock() int { return 2 * int(max(sh.cfg.MaxHeaderListSize, protocolFrameSize)) }

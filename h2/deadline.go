@@ -1,0 +1,143 @@
+package h2
+
+import "time"
+
+// instant is a time as nanoseconds since a Shared was first told the time; 0 is never.
+type instant int64
+
+// Timers of a connection; each holds when it is due.
+const (
+	settingsTimer  = iota // the peer's preface, and its acknowledgement of our SETTINGS
+	blockTimer            // the end of a header block
+	stallTimer            // a look at the responses that the peer's windows hold up
+	keepAliveTimer        // a PING, then its answer
+	drainTimer            // the second GOAWAY
+	ageTimer              // a drain for age, then its end
+	timers
+)
+
+func (c *Conn) setTimer(timer int, d time.Duration) { c.timers[timer] = c.sh.now + instant(d) }
+
+func (c *Conn) clearTimer(timer int) { c.timers[timer] = 0 }
+
+// Deadline is when Expire wants to be called, zero for never.
+func (c *Conn) Deadline() time.Time {
+	first := instant(0)
+	for _, due := range c.timers {
+		if due != 0 && (first == 0 || due < first) {
+			first = due
+		}
+	}
+	if first == 0 {
+		return time.Time{}
+	}
+	return c.sh.time(first)
+}
+
+// Expire acts on all that is due at now, as Tick knows it. An error ends the connection like one
+// of Next.
+func (c *Conn) Expire(now time.Time) error {
+	if c.err != nil {
+		return c.err
+	}
+	at := c.sh.instant(now)
+	for timer, due := range c.timers {
+		if due == 0 || due > at {
+			continue
+		}
+		c.timers[timer] = 0
+		if err := c.expire(timer, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Conn) expire(timer int, at instant) *ConnError {
+	switch timer {
+	case settingsTimer:
+		// RFC 9113 section 6.5.3
+		return c.fail(CodeSettingsTimeout, "SETTINGS were not acknowledged in time")
+	case blockTimer:
+		return c.fail(CodeEnhanceYourCalm, "header block was not completed in time")
+	case stallTimer:
+		c.reap(at)
+	case keepAliveTimer:
+		return c.keepAlive(at)
+	case drainTimer:
+		c.goodbye()
+	case ageTimer:
+		return c.age()
+	}
+	return nil
+}
+
+// keepAlive sends a PING after silence, and gives up when nothing came in answer.
+func (c *Conn) keepAlive(at instant) *ConnError {
+	cfg := &c.sh.cfg
+	silent := at - c.lastInput
+	switch {
+	case silent < instant(cfg.KeepAlive):
+		c.flags &^= pinged
+		c.timers[keepAliveTimer] = c.lastInput + instant(cfg.KeepAlive)
+	case c.flags&pinged == 0:
+		c.flags |= pinged
+		c.out = appendPing(c.output(), 0, pingKeepAlive)
+		c.timers[keepAliveTimer] = at + instant(cfg.KeepAliveTimeout)
+	default:
+		return c.fail(CodeNoError, "keep-alive was not answered")
+	}
+	return nil
+}
+
+// stall notes that a window of the peer's holds st up. It stays noted until the stream makes
+// progress worth the name, so that windows opened byte by byte count as closed.
+func (c *Conn) stall(st *stream) {
+	if st.stalledAt == 0 {
+		st.stalledAt = c.sh.now
+		c.watchStalls()
+	}
+}
+
+func (c *Conn) stallConnection() {
+	if c.stalledAt == 0 {
+		c.stalledAt = c.sh.now
+		c.watchStalls()
+	}
+}
+
+func (c *Conn) watchStalls() {
+	if c.timers[stallTimer] == 0 {
+		c.setTimer(stallTimer, c.sh.cfg.StallTimeout)
+	}
+}
+
+// reap resets the streams that have been held up for StallTimeout, and looks again when the next
+// one would be due.
+func (c *Conn) reap(at instant) {
+	timeout := instant(c.sh.cfg.StallTimeout)
+	var late []*stream
+	next := instant(0)
+	for st := range c.streams.all {
+		since := st.stalledAt
+		if c.queue != nil && st.list == c.queue.queue(st) && c.stalledAt != 0 && (since == 0 || c.stalledAt < since) {
+			since = c.stalledAt
+		}
+		switch {
+		case since == 0:
+		case since+timeout <= at:
+			late = append(late, st)
+		case next == 0 || since+timeout < next:
+			next = since + timeout
+		}
+	}
+	for _, st := range late {
+		c.sh.Stats.Stalled++
+		c.notice(notice{kind: Reset, code: CodeEnhanceYourCalm, stream: st.id, value: st.value})
+		c.queueReset(st, CodeEnhanceYourCalm)
+	}
+	if c.queue == nil {
+		c.stalledAt = 0
+	}
+	c.timers[stallTimer] = next
+}

@@ -1,0 +1,94 @@
+package h2
+
+import (
+	"encoding/binary"
+	"time"
+)
+
+// What our PINGs carry, so that their acknowledgements are told apart.
+const (
+	pingDrain     = 0x67775f647261696e
+	pingKeepAlive = 0x67775f616c697665
+)
+
+// Drain asks the peer to leave: a GOAWAY that refuses nothing and a PING, then, after its round
+// trip or DrainTimeout, a GOAWAY with the last stream that is served (RFC 9113 section 6.8).
+// Streams that are open are completed, and then Done is true. now is what Tick was told.
+func (c *Conn) Drain(now time.Time) {
+	if c.err != nil || c.flags&draining != 0 {
+		return
+	}
+	c.flags |= draining
+	c.out = appendGoaway(c.output(), maxStreamID, CodeNoError, "")
+	c.out = appendPing(c.out, 0, pingDrain)
+	c.timers[drainTimer] = c.sh.instant(now) + instant(c.sh.cfg.DrainTimeout)
+}
+
+// goodbye is the second step of a drain.
+func (c *Conn) goodbye() {
+	if c.flags&drained != 0 {
+		return
+	}
+	c.flags |= draining | drained
+	c.clearTimer(drainTimer)
+	c.out = appendGoaway(c.output(), c.history.last, CodeNoError, "")
+}
+
+// age drains a connection that has reached its age, and ends it once grace is over.
+func (c *Conn) age() *ConnError {
+	if c.flags&aged != 0 {
+		return c.fail(CodeNoError, "maximum age")
+	}
+	c.flags |= aged
+	c.Drain(c.sh.time(c.sh.now))
+	c.setTimer(ageTimer, c.sh.cfg.MaxAgeGrace)
+	return nil
+}
+
+// Done reports that all output was pulled and the connection is to be closed: after an error, or
+// when a drain has completed.
+func (c *Conn) Done() bool {
+	if c.out != nil {
+		return false
+	}
+	return c.err != nil || c.flags&drained != 0 && c.streams.count == 0 && c.block == nil
+}
+
+// ping answers a PING, or takes the answer to one of ours (RFC 9113 section 6.7).
+func (c *Conn) ping(h frameHeader, payload []byte, ev *Event) *ConnError {
+	if h.stream != 0 {
+		return c.fail(CodeProtocolError, "PING on a stream")
+	}
+	opaque := binary.BigEndian.Uint64(payload)
+	if !h.has(flagAck) {
+		if err := c.spend(PingBudget); err != nil {
+			return err
+		}
+		return c.answer(appendPing(c.output(), flagAck, opaque))
+	}
+	switch {
+	case opaque == pingDrain && c.flags&draining != 0:
+		c.goodbye()
+	case opaque == pingKeepAlive && c.flags&pinged != 0:
+		c.flags &^= pinged
+		c.timers[keepAliveTimer] = c.sh.now + instant(c.sh.cfg.KeepAlive)
+		ev.Kind = Ponged
+	default:
+		return c.spend(PingBudget)
+	}
+	return nil
+}
+
+// goaway takes the peer's leave: it opens no more streams of use, so that the connection is done
+// with the ones it has.
+func (c *Conn) goaway(h frameHeader, payload []byte, ev *Event) *ConnError {
+	if h.stream != 0 {
+		return c.fail(CodeProtocolError, "GOAWAY on a stream")
+	}
+	if err := c.spend(SettingsBudget); err != nil {
+		return err
+	}
+	ev.Kind, ev.Code, ev.Value = Goaway, parseCode(payload[4:]), nil
+	c.goodbye()
+	return nil
+}

@@ -1,0 +1,233 @@
+package h2
+
+import "strings"
+
+// section gathers a field section while it is decoded and applies RFC 9113 section 8 to it.
+type section struct {
+	head     Head
+	host     string
+	cookies  []string // the crumbs after the first
+	cookie   int      // where in head.Fields the first crumb stands, plus one
+	trailers bool     // RFC 9113 section 8.1: no pseudo-fields
+	pseudo   uint8    // which pseudo-fields came
+	regular  bool     // a regular field came
+	signal   bool     // a priority field came
+	bad      string   // why the section is malformed
+	tooLarge bool
+	size     uint32
+	limit    uint32
+}
+
+const (
+	pseudoMethod = 1 << iota
+	pseudoScheme
+	pseudoAuthority
+	pseudoPath
+	pseudoProtocol
+)
+
+// maxFields bounds the number of field lines: browsers send some 20, proxies some 40; each costs
+// an application 32 bytes and a comparison whenever it looks for another.
+const maxFields = 512
+
+// begin makes s ready for a field section, keeping the memory of its slices.
+func (s *section) begin(trailers bool, limit uint32) {
+	fields, cookies := s.head.Fields[:0], s.cookies[:0]
+	*s = section{trailers: trailers, limit: limit}
+	s.head.Fields, s.cookies = fields, cookies
+	s.head.ContentLength = -1
+	s.head.Urgency = defaultUrgency
+}
+
+// field takes one field line.
+func (s *section) field(name, value string) {
+	// RFC 9113 section 6.5.2: the size counts 32 bytes a field line.
+	s.size += uint32(len(name)+len(value)) + 32
+	if s.size > s.limit || len(s.head.Fields) >= maxFields {
+		s.tooLarge = true
+		return
+	}
+	if name != "" && name[0] == ':' {
+		s.pseudoField(name, value)
+		return
+	}
+	s.regular = true
+	if name == "" || !consistsOf(name, nameChar) {
+		s.malformed("invalid field name")
+		return
+	}
+	if !validValue(value) {
+		s.malformed("invalid field value")
+		return
+	}
+	if !s.regularField(name, value) {
+		return
+	}
+	s.head.Fields = append(s.head.Fields, Field{name, value})
+}
+
+func (s *section) malformed(why string) {
+	if s.bad == "" {
+		s.bad = why
+	}
+}
+
+// pseudoField applies RFC 9113 sections 8.3 and 8.3.1.
+func (s *section) pseudoField(name, value string) {
+	if s.trailers {
+		s.malformed("pseudo-field in trailers")
+		return
+	}
+	if s.regular {
+		s.malformed("pseudo-field after a regular field")
+		return
+	}
+	var bit uint8
+	var valid bool
+	switch name {
+	case ":method":
+		bit, valid = pseudoMethod, value != "" && consistsOf(value, tokenChar)
+		s.head.Method = value
+	case ":scheme":
+		bit, valid = pseudoScheme, value != "" && value[0]|0x20 >= 'a' && value[0]|0x20 <= 'z' && consistsOf(value, schemeChar)
+		s.head.Scheme = value
+	case ":authority":
+		bit, valid = pseudoAuthority, consistsOf(value, authorityChar)
+		s.head.Authority = value
+	case ":path":
+		bit, valid = pseudoPath, value != "" && consistsOf(value, pathChar)
+		s.head.Path = value
+	case ":protocol":
+		bit, valid = pseudoProtocol, value != "" && consistsOf(value, tokenChar)
+		s.head.Protocol = value
+	default:
+		s.malformed("unknown pseudo-field")
+		return
+	}
+	if !valid || s.pseudo&bit != 0 {
+		s.malformed("pseudo-field invalid or repeated")
+		return
+	}
+	s.pseudo |= bit
+}
+
+// regularField looks at the fields that mean something here; false keeps one from the list.
+func (s *section) regularField(name, value string) bool {
+	switch name {
+	case "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade":
+		// RFC 9113 section 8.2.2: HTTP/2 has no connection-specific fields.
+		s.malformed("connection-specific field")
+	case "te":
+		// RFC 9113 section 8.2.2: TE may say trailers and nothing else.
+		if !equalFold(value, "trailers") {
+			s.malformed("te is not trailers")
+		}
+	case "content-length":
+		n := parseLength(value)
+		if n < 0 || s.head.ContentLength >= 0 && s.head.ContentLength != n {
+			s.malformed("invalid content-length")
+		}
+		s.head.ContentLength = n
+	case "host":
+		if s.host != "" || !consistsOf(value, authorityChar) {
+			s.malformed("host invalid or repeated")
+		}
+		s.host = value
+	case "cookie":
+		// RFC 9113 section 8.2.3: crumbs are joined before anybody else sees them.
+		if s.cookie > 0 {
+			s.cookies = append(s.cookies, value)
+			return false
+		}
+		s.cookie = len(s.head.Fields) + 1
+	case "priority":
+		if p, ok := parsePriority(value); ok {
+			s.signal = true
+			s.head.Urgency, s.head.Incremental = p.urgency, p.incremental
+		}
+	}
+	return true
+}
+
+// request completes a request's head section and says why it is malformed, if it is.
+func (s *section) request(end, connectProtocol bool) string {
+	h := &s.head
+	if len(s.cookies) > 0 {
+		f := &h.Fields[s.cookie-1]
+		f.Value += "; " + strings.Join(s.cookies, "; ")
+		clear(s.cookies)
+	}
+	if s.bad != "" {
+		return s.bad
+	}
+	if why := s.target(connectProtocol); why != "" {
+		return why
+	}
+	if s.pseudo&pseudoAuthority == 0 {
+		h.Authority = s.host
+	} else if s.host != "" && !sameAuthority(h.Scheme, s.host, h.Authority) {
+		// RFC 9113 section 8.3.1: host must not name another entity than :authority.
+		return "host differs from :authority"
+	}
+	if h.Authority == "" && (isWeb(h.Scheme) || h.Method == "CONNECT") {
+		// RFC 9110 section 4.2.1: a URI of these schemes has a host, and the request carries it.
+		return "no authority"
+	}
+	if h.Method == "CONNECT" {
+		h.ContentLength = -1
+	}
+	return s.length(end)
+}
+
+// length compares the content-length with a request that ends with its head.
+func (s *section) length(end bool) string {
+	if !end {
+		return ""
+	}
+	// RFC 9113 section 8.1.1: the length given is that of the content.
+	if s.head.ContentLength > 0 {
+		return "content-length without content"
+	}
+	s.head.ContentLength = 0
+	return ""
+}
+
+// target checks which pseudo-fields came (RFC 9113 sections 8.3.1 and 8.5, RFC 8441 section 4).
+func (s *section) target(connectProtocol bool) string {
+	const all = pseudoMethod | pseudoScheme | pseudoPath
+	h := &s.head
+	switch {
+	case s.pseudo&pseudoProtocol != 0:
+		if !connectProtocol || h.Method != "CONNECT" || s.pseudo != all|pseudoAuthority|pseudoProtocol {
+			return ":protocol not allowed here"
+		}
+	case h.Method == "CONNECT":
+		if s.pseudo != pseudoMethod|pseudoAuthority {
+			return "CONNECT takes :authority alone"
+		}
+		return ""
+	case s.pseudo&all != all:
+		return "pseudo-field missing"
+	}
+	// RFC 9113 section 8.3.1: a path starts with "/", but for OPTIONS about the whole server.
+	if isWeb(h.Scheme) && h.Path[0] != '/' && !(h.Path == "*" && h.Method == "OPTIONS") {
+		return "invalid :path"
+	}
+	return ""
+}
+
+func isWeb(scheme string) bool {
+	return scheme == "http" || scheme == "https" || equalFold(scheme, "http") || equalFold(scheme, "https")
+}
+
+// sameAuthority compares without case and with a scheme's default port taken away.
+func sameAuthority(scheme, a, b string) bool {
+	if equalFold(a, b) {
+		return true
+	}
+	port := ":80"
+	if equalFold(scheme, "https") {
+		port = ":443"
+	}
+	return equalFold(strings.TrimSuffix(a, port), strings.TrimSuffix(b, port))
+}

@@ -1,0 +1,120 @@
+package h2
+
+import "encoding/binary"
+
+// Receiving. A stream's window opens as the application consumes. The connection's window opens
+// on receipt, as long as what the application has not consumed stays within ConnectionBuffer:
+// what the peer may send plus what is unconsumed never exceeds that bound, and until it is
+// reached a stalled upload takes nothing from the others.
+
+// received charges a DATA frame's whole payload, padding included, to the connection (RFC 9113
+// section 6.9.1).
+func (c *Conn) received(length uint32) *ConnError {
+	if int64(length) > int64(c.recvWindow) {
+		return c.fail(CodeFlowControlError, "DATA exceeds the connection window")
+	}
+	c.recvWindow -= int32(length)
+	return nil
+}
+
+// creditConnection announces what the connection may receive again once that is half a window.
+func (c *Conn) creditConnection() {
+	cfg := &c.sh.cfg
+	target := min(int64(cfg.ConnectionWindow), int64(cfg.ConnectionBuffer)-c.unconsumed)
+	grow := target - int64(c.recvWindow)
+	if grow < int64(cfg.ConnectionWindow)/2 {
+		return
+	}
+	c.recvWindow += int32(grow)
+	c.out = appendWindowUpdate(c.output(), 0, uint32(grow))
+}
+
+// creditStream announces what stream st may receive again once that is half a window. A peer
+// that has ended needs no window.
+func (c *Conn) creditStream(st *stream, n int32) {
+	st.credit += n
+	if st.credit < (c.recvInitial+1)/2 || !st.state.allows(sendWindow) {
+		return
+	}
+	st.recvWindow += st.credit
+	c.out = appendWindowUpdate(c.output(), st.id, uint32(st.credit))
+	st.credit = 0
+}
+
+// Consumed tells that the application has taken n bytes of content that Data events of stream id
+// brought: windows open. It does nothing for a stream that is gone, whose content was credited
+// when it went.
+func (c *Conn) Consumed(id StreamID, n int) {
+	st := c.streams.find(id)
+	if st == nil || c.err != nil {
+		return
+	}
+	n = min(n, int(st.unconsumed))
+	st.unconsumed -= int32(n)
+	c.unconsumed -= int64(n)
+	c.creditConnection()
+	c.creditStream(st, int32(n))
+}
+
+// Sending.
+
+// windowUpdate opens a window of ours.
+func (c *Conn) windowUpdate(h frameHeader, payload []byte) *ConnError {
+	if err := c.spend(WindowBudget); err != nil {
+		return err
+	}
+	increment := binary.BigEndian.Uint32(payload) & maxWindow
+	if h.stream == 0 {
+		// RFC 9113 section 6.9: an increment of 0 is an error, of the connection here.
+		if increment == 0 {
+			return c.fail(CodeProtocolError, "WINDOW_UPDATE of 0")
+		}
+		// RFC 9113 section 6.9.1: no window may exceed 2^31-1.
+		if int64(c.sendWindow)+int64(increment) > maxWindow {
+			return c.fail(CodeFlowControlError, "connection window overflows")
+		}
+		c.sendWindow += int32(increment)
+		return nil
+	}
+	st := c.streams.find(h.stream)
+	if st == nil {
+		if s := c.absent(h.stream); !s.allows(recvWindow) {
+			return c.fail(CodeProtocolError, "WINDOW_UPDATE on an idle stream")
+		}
+		return nil
+	}
+	// RFC 9113 section 6.9: of the stream here.
+	if increment == 0 {
+		return c.streamError(st, CodeProtocolError)
+	}
+	if int64(st.sendWindow)+int64(increment) > maxWindow {
+		return c.streamError(st, CodeFlowControlError)
+	}
+	st.sendWindow += int32(increment)
+	c.schedule(st)
+	return nil
+}
+
+// setPeerInitialWindow changes the windows of all streams by the difference (RFC 9113 section
+// 6.9.2), which can make them negative, but must not make them overflow.
+func (c *Conn) setPeerInitialWindow(size int32) *ConnError {
+	delta := int64(size) - int64(c.sendInitial)
+	c.sendInitial = size
+	if delta == 0 {
+		return nil
+	}
+	for st := range c.streams.all {
+		if int64(st.sendWindow)+delta > maxWindow {
+			return c.fail(CodeFlowControlError, "initial window overflows a stream's")
+		}
+		st.sendWindow += int32(delta)
+		switch waits := st.list != nil && st.list != &c.early; {
+		case st.sendWindow > 0:
+			c.schedule(st)
+		case waits:
+			c.unschedule(st)
+			c.stall(st)
+		}
+	}
+	return nil
+}

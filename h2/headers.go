@@ -1,0 +1,301 @@
+package h2
+
+import "golang.org/x/net/http2/hpack"
+
+// purpose is what becomes of a field section once its header block is complete. Every block is
+// decoded, since the decoder's state depends on all of them (RFC 9113 section 4.3).
+type purpose uint8
+
+const (
+	discard purpose = iota
+	request
+	trailers
+)
+
+// block gathers a header block that did not end with its HEADERS frame.
+type block struct {
+	stream    StreamID
+	end       bool // END_STREAM
+	purpose   purpose
+	frames    int
+	fragments []byte
+}
+
+// headers begins a header block (RFC 9113 section 6.2).
+func (c *Conn) headers(h frameHeader, fragment []byte, ev *Event) *ConnError {
+	if h.stream&1 == 0 {
+		// RFC 9113 section 5.1.1: clients use odd identifiers.
+		return c.fail(CodeProtocolError, "HEADERS on a stream that no client can open")
+	}
+	if h.has(flagPadded) {
+		var ok bool
+		if fragment, ok = parsePadding(fragment); !ok {
+			return c.fail(CodeProtocolError, "padding exceeds the frame")
+		}
+	}
+	own := false
+	if h.has(flagPriority) {
+		if len(fragment) < priorityLen {
+			return c.fail(CodeFrameSizeError, "HEADERS without room for its priority")
+		}
+		own = parseDependency(fragment) == h.stream
+		fragment = fragment[priorityLen:]
+	}
+	p, err := c.headersPurpose(h)
+	if err != nil {
+		return err
+	}
+	if own && p != discard {
+		// RFC 7540 section 5.3.1: a stream cannot depend on itself.
+		p = discard
+		if err := c.malformed(h.stream, CodeProtocolError); err != nil {
+			return err
+		}
+	}
+	if h.has(flagEndHeaders) {
+		return c.fieldSection(h.stream, h.has(flagEndStream), p, fragment, ev)
+	}
+	c.block = c.sh.takeBlock()
+	c.block.stream, c.block.end, c.block.purpose = h.stream, h.has(flagEndStream), p
+	c.setTimer(blockTimer, c.sh.cfg.BlockTimeout)
+	return c.gather(fragment)
+}
+
+// headersPurpose decides by the stream's state.
+func (c *Conn) headersPurpose(h frameHeader) (purpose, *ConnError) {
+	id := h.stream
+	if id > c.history.last {
+		return c.newcomer(id)
+	}
+	if st := c.streams.find(id); st != nil {
+		switch {
+		case !st.state.allows(recvHeaders):
+			code, _ := illegalInput(st.state)
+			return discard, c.streamError(st, code)
+		case !h.has(flagEndStream), st.flags&tunnel != 0:
+			// RFC 9113 section 8.1: a second field section ends the request. Section 8.5: a
+			// tunnel has none.
+			return discard, c.streamError(st, CodeProtocolError)
+		}
+		return trailers, nil
+	}
+	known, opened, reset := c.history.recall(id)
+	switch {
+	case reset:
+		// RFC 9113 section 5.4.2: frames that were on their way when we reset it.
+		return discard, c.spend(StrayBudget)
+	case !known:
+		if err := c.spend(StrayBudget); err != nil {
+			return discard, err
+		}
+		return discard, c.refuse(id, CodeStreamClosed)
+	case opened:
+		return discard, c.fail(CodeStreamClosed, "HEADERS on a closed stream")
+	default:
+		// RFC 9113 section 5.1.1: identifiers increase.
+		return discard, c.fail(CodeProtocolError, "stream identifier below the last one")
+	}
+}
+
+// newcomer admits an idle stream, or refuses it.
+func (c *Conn) newcomer(id StreamID) (purpose, *ConnError) {
+	c.history.open(id)
+	switch {
+	case c.flags&drained != 0:
+		// RFC 9113 section 6.8: the peer may not have seen our GOAWAY.
+		return discard, c.refuse(id, CodeRefusedStream)
+	case uint32(c.streams.count) >= c.sh.cfg.MaxConcurrentStreams:
+		// RFC 9113 section 5.1.2: the peer exceeds the limit, perhaps since it has not seen our
+		// SETTINGS yet.
+		c.sh.Stats.Refused++
+		if err := c.spend(RefusedBudget); err != nil {
+			return discard, err
+		}
+		return discard, c.refuse(id, CodeRefusedStream)
+	}
+	return request, nil
+}
+
+// continuation goes on with a header block (RFC 9113 section 6.10).
+func (c *Conn) continuation(h frameHeader, fragment []byte, ev *Event) *ConnError {
+	b := c.block
+	if b == nil {
+		return c.fail(CodeProtocolError, "CONTINUATION without HEADERS")
+	}
+	if err := c.gather(fragment); err != nil || !h.has(flagEndHeaders) {
+		return err
+	}
+	c.block = nil
+	c.clearTimer(blockTimer)
+	err := c.fieldSection(b.stream, b.end, b.purpose, b.fragments, ev)
+	c.sh.giveBlock(b)
+	return err
+}
+
+// gather keeps a fragment of a block that goes on.
+func (c *Conn) gather(fragment []byte) *ConnError {
+	b := c.block
+	if len(fragment) == 0 {
+		if err := c.spend(EmptyBudget); err != nil {
+			return err
+		}
+	}
+	b.frames++
+	if b.frames > maxBlockFrames || len(b.fragments)+len(fragment) > c.sh.maxBlock() {
+		return c.calm(BlockBudget)
+	}
+	b.fragments = append(b.fragments, fragment...)
+	return nil
+}
+
+// fieldSection decodes a complete header block and turns it into what it is for.
+func (c *Conn) fieldSection(id StreamID, end bool, p purpose, fragments []byte, ev *Event) *ConnError {
+	if m := &c.sh.memo; p == request && m.serial == c.serial && m.end == end && string(m.block) == string(fragments) {
+		ev.Head = m.head
+		return c.request(id, end, m.signal, ev)
+	}
+	s := &c.sh.section
+	s.begin(p == trailers, c.sh.cfg.MaxHeaderListSize)
+	if err := c.decode(fragments, p != discard); err != nil {
+		return err
+	}
+	switch {
+	case p == discard:
+		return nil
+	case s.tooLarge:
+		return c.tooLarge(id, end, p)
+	case p == trailers:
+		return c.trailers(id, s, ev)
+	}
+	if s.request(end, c.sh.cfg.EnableConnectProtocol) != "" {
+		// RFC 9113 section 8.1.1: a malformed request is a stream error.
+		return c.malformed(id, CodeProtocolError)
+	}
+	c.remember(fragments, end, s)
+	ev.Head = s.head
+	return c.request(id, end, s.signal, ev)
+}
+
+// decode runs the connection's decoder over a block; the fields arrive in sh.section.
+func (c *Conn) decode(fragments []byte, wanted bool) *ConnError {
+	sh := c.sh
+	if c.decoder == nil {
+		c.decoder = hpack.NewDecoder(tableSize, sh.emit)
+	}
+	if sh.memo.serial == c.serial {
+		sh.memo.serial = 0
+	}
+	sh.decoding = c.decoder
+	c.decoder.SetEmitEnabled(wanted)
+	_, err := c.decoder.Write(fragments)
+	if e := c.decoder.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		// RFC 9113 section 4.3: of the connection, since the state is lost.
+		return c.fail(CodeCompressionError, "header block cannot be decoded")
+	}
+	return nil
+}
+
+// memo is the last request whose block consisted of table references alone. Such a block changes
+// no state, so the same bytes mean the same request until another block is decoded; the streams
+// of one turn, which a proxy or a load generator sends together, are often equal. It lies in
+// Shared, so that an idle connection pays nothing for it.
+type memo struct {
+	serial uint64 // of the connection, 0: none
+	block  []byte
+	head   Head
+	signal bool
+	end    bool
+}
+
+// maxMemo bounds the block that is remembered: one byte a field.
+const maxMemo = 32
+
+func (c *Conn) remember(fragments []byte, end bool, s *section) {
+	if len(fragments) > maxMemo {
+		return
+	}
+	for _, b := range fragments {
+		// RFC 7541 section 6.1: a reference of one byte, which leaves the tables alone.
+		if b&0x80 == 0 || b == 0xff {
+			return
+		}
+	}
+	m := &c.sh.memo
+	m.serial, m.end, m.signal = c.serial, end, s.signal
+	m.block = append(m.block[:0], fragments...)
+	fields := append(m.head.Fields[:0], s.head.Fields...)
+	m.head = s.head
+	m.head.Fields = fields
+}
+
+// request opens the stream of ev.Head.
+func (c *Conn) request(id StreamID, end, signal bool, ev *Event) *ConnError {
+	st := c.openStream(id)
+	h := &ev.Head
+	st.flags = announced
+	switch h.Method {
+	case "HEAD":
+		st.flags |= headRequest
+	case "CONNECT":
+		st.flags |= tunnel
+	}
+	if c.aheadID == id {
+		h.Urgency, h.Incremental, signal = c.ahead.urgency, c.ahead.incremental, true
+		c.aheadID = 0
+	}
+	if signal {
+		st.urgency, st.incremental = h.Urgency, h.Incremental
+	}
+	st.expected = h.ContentLength
+	c.sh.Stats.Streams++
+	ev.Kind, ev.Stream, ev.Value, ev.End = Request, id, nil, end
+	if end {
+		st.state = st.state.after(recvEnd)
+	}
+	return nil
+}
+
+// trailers ends a request with its trailer section.
+func (c *Conn) trailers(id StreamID, s *section, ev *Event) *ConnError {
+	st := c.streams.find(id)
+	if s.bad != "" || st.expected > 0 {
+		return c.streamError(st, CodeProtocolError)
+	}
+	ev.Kind, ev.Stream, ev.Value, ev.End = Trailers, id, st.value, true
+	ev.Trailers = s.head.Fields
+	c.ended(st)
+	return nil
+}
+
+// malformed resets a stream that the application never sees.
+func (c *Conn) malformed(id StreamID, code ErrCode) *ConnError {
+	if st := c.streams.find(id); st != nil {
+		return c.streamError(st, code)
+	}
+	c.sh.Stats.Malformed++
+	if err := c.spend(ProvokedBudget); err != nil {
+		return err
+	}
+	return c.refuse(id, code)
+}
+
+// tooLarge answers a field section above the limits (RFC 6585 section 5).
+func (c *Conn) tooLarge(id StreamID, end bool, p purpose) *ConnError {
+	c.sh.Stats.TooLarge++
+	if err := c.spend(OversizeBudget); err != nil {
+		return err
+	}
+	if p == trailers {
+		return c.streamError(c.streams.find(id), CodeEnhanceYourCalm)
+	}
+	out, start := c.beginBlock(c.output())
+	out = c.appendStatus(out, 431)
+	out = append(out, c.sh.date...)
+	if err := c.answer(c.endBlock(out, start, id, flagEndStream)); err != nil || end {
+		return err
+	}
+	return c.refuse(id, CodeNoError)
+}

@@ -1,0 +1,140 @@
+package h2
+
+// Storage that connections hand around. Each pool keeps what a busy turn needs and lets the rest
+// go to the garbage collector.
+const (
+	idleStreams   = 1024
+	idleSlots     = 16
+	idleBuffers   = 16
+	idleBuffer    = 64 << 10 // the largest that is kept
+	idleSchedules = 64
+	idleBlocks    = 4
+	idleNotices   = 64
+)
+
+// slotClasses are the sizes of a stream table beyond its own four slots: 64, 256, 1024, and a
+// factor of four from there without being kept.
+const (
+	slotClasses = 3
+	firstSlots  = 64
+)
+
+func (sh *Shared) takeStream() *stream {
+	st := sh.streams
+	if st == nil {
+		return new(stream)
+	}
+	sh.streams, st.next = st.next, nil
+	sh.idle--
+	return st
+}
+
+func (sh *Shared) giveStream(st *stream) {
+	*st = stream{}
+	if sh.idle < idleStreams {
+		st.next = sh.streams
+		sh.streams = st
+		sh.idle++
+	}
+}
+
+// slotClass gives the pool of tables with n slots.
+func slotClass(n int) int {
+	class := 0
+	for size := firstSlots; size < n; size *= 4 {
+		class++
+	}
+	return class
+}
+
+// takeSlots gives the table that comes after one of n slots, empty.
+func (sh *Shared) takeSlots(n int) []*stream {
+	n = max(firstSlots, 4*n)
+	if class := slotClass(n); class < slotClasses {
+		if pool := sh.slots[class]; len(pool) > 0 {
+			sh.slots[class] = pool[:len(pool)-1]
+			return pool[len(pool)-1]
+		}
+	}
+	return make([]*stream, n)
+}
+
+func (sh *Shared) giveSlots(slots []*stream) {
+	clear(slots)
+	if len(slots) < firstSlots {
+		return
+	}
+	if class := slotClass(len(slots)); class < slotClasses && len(sh.slots[class]) < idleSlots {
+		sh.slots[class] = append(sh.slots[class], slots)
+	}
+}
+
+func take[T any](pool *[]T) (v T, ok bool) {
+	n := len(*pool) - 1
+	if n < 0 {
+		return v, false
+	}
+	var zero T
+	v, (*pool)[n] = (*pool)[n], zero
+	*pool = (*pool)[:n]
+	return v, true
+}
+
+func give[T any](pool *[]T, v T, keep int) {
+	if len(*pool) < keep {
+		*pool = append(*pool, v)
+	}
+}
+
+func (sh *Shared) takeBuffer() []byte {
+	if b, ok := take(&sh.buffers); ok {
+		return b
+	}
+	return make([]byte, 0, 4<<10)
+}
+
+func (sh *Shared) giveBuffer(b []byte) {
+	if cap(b) <= idleBuffer {
+		give(&sh.buffers, b[:0], idleBuffers)
+	}
+}
+
+func (sh *Shared) takeSchedule() *schedule {
+	if s, ok := take(&sh.schedules); ok {
+		return s
+	}
+	return new(schedule)
+}
+
+// giveSchedule expects that s is empty.
+func (sh *Shared) giveSchedule(s *schedule) {
+	give(&sh.schedules, s, idleSchedules)
+}
+
+func (sh *Shared) takeBlock() *block {
+	if b, ok := take(&sh.blocks); ok {
+		return b
+	}
+	return new(block)
+}
+
+func (sh *Shared) giveBlock(b *block) {
+	fragments := b.fragments[:0]
+	if cap(fragments) > idleBuffer {
+		fragments = nil
+	}
+	*b = block{fragments: fragments}
+	give(&sh.blocks, b, idleBlocks)
+}
+
+func (sh *Shared) takeNotices() []notice {
+	if n, ok := take(&sh.notices); ok {
+		return n
+	}
+	return make([]notice, 0, 8)
+}
+
+func (sh *Shared) giveNotices(n []notice) {
+	clear(n[:cap(n)])
+	give(&sh.notices, n[:0], idleNotices)
+}

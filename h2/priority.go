@@ -1,0 +1,130 @@
+package h2
+
+import "encoding/binary"
+
+// priority is RFC 9218 section 4's pair of parameters.
+type priority struct {
+	urgency     uint8
+	incremental bool
+}
+
+// parsePriority reads a Priority Field Value: a Dictionary (RFC 8941 section 3.2) of which the
+// members u and i count. Unknown members and values out of range or of another type are ignored
+// (RFC 9218 section 4); ok is false when s is no Dictionary at all, as far as that shows.
+func parsePriority(s string) (p priority, ok bool) {
+	p.urgency = defaultUrgency
+	for s != "" {
+		var member string
+		member, s = cutMember(s)
+		if member == "" {
+			return priority{urgency: defaultUrgency}, false
+		}
+		key, value := splitMember(member)
+		switch key {
+		case "u":
+			if len(value) == 1 && value[0] >= '0' && value[0] < '0'+urgencies {
+				p.urgency = value[0] - '0'
+			}
+		case "i":
+			switch value {
+			case "", "?1":
+				p.incremental = true
+			case "?0":
+				p.incremental = false
+			}
+		}
+	}
+	return p, true
+}
+
+// cutMember splits the first member of a Dictionary off. A comma in a quoted string separates
+// nothing.
+func cutMember(s string) (member, rest string) {
+	quoted := false
+	for i := 0; i < len(s); i++ {
+		switch {
+		case quoted && s[i] == '\\':
+			i++
+		case s[i] == '"':
+			quoted = !quoted
+		case s[i] == ',' && !quoted:
+			return trimSpace(s[:i]), s[i+1:]
+		}
+	}
+	return trimSpace(s), ""
+}
+
+// splitMember gives a member's key and its value without parameters.
+func splitMember(m string) (key, value string) {
+	end := len(m)
+	for i := 0; i < len(m); i++ {
+		if m[i] == ';' {
+			end = i
+			break
+		}
+	}
+	m = m[:end]
+	for i := 0; i < len(m); i++ {
+		if m[i] == '=' {
+			return m[:i], m[i+1:]
+		}
+	}
+	return m, ""
+}
+
+func trimSpace(s string) string {
+	for s != "" && (s[0] == ' ' || s[0] == '\t') {
+		s = s[1:]
+	}
+	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+// priorityUpdate applies RFC 9218 section 7.1.
+func (c *Conn) priorityUpdate(h frameHeader, payload []byte) *ConnError {
+	if h.stream != 0 {
+		return c.fail(CodeProtocolError, "PRIORITY_UPDATE on a stream")
+	}
+	if err := c.spend(PriorityBudget); err != nil {
+		return err
+	}
+	id := StreamID(binary.BigEndian.Uint32(payload) & maxStreamID)
+	// RFC 9218 section 7.1: stream 0 cannot be prioritized; a push, which an even identifier
+	// names, must not be idle, and ours always are.
+	if id&1 == 0 {
+		return c.fail(CodeProtocolError, "PRIORITY_UPDATE for no request stream")
+	}
+	p, ok := parsePriority(string(payload[priorityFieldMin:]))
+	if !ok {
+		return nil
+	}
+	if st := c.streams.find(id); st != nil {
+		c.prioritize(st, p)
+	} else if id > c.history.last {
+		// RFC 9218 section 7.1: an update ahead of its request is to be kept. The latest is,
+		// so that nothing grows with streams that may never come.
+		c.ahead, c.aheadID = p, id
+	}
+	return nil
+}
+
+// dependency checks RFC 7540's PRIORITY, which is obsolete and changes nothing (RFC 9113
+// section 5.3.2).
+func (c *Conn) dependency(h frameHeader, payload []byte) *ConnError {
+	if h.stream == 0 {
+		return c.fail(CodeProtocolError, "PRIORITY on stream 0")
+	}
+	if err := c.spend(PriorityBudget); err != nil {
+		return err
+	}
+	if parseDependency(payload) != h.stream {
+		return nil
+	}
+	// RFC 7540 section 5.3.1: a stream cannot depend on itself.
+	if st := c.streams.find(h.stream); st != nil {
+		return c.streamError(st, CodeProtocolError)
+	}
+	return c.fail(CodeProtocolError, "stream depends on itself")
+}

@@ -1,0 +1,208 @@
+package h2
+
+// directContent is the most content that Respond encodes at once, when nothing else waits to be
+// sent: the response is done with, and its stream's storage free, before the next request comes.
+// More would be copied twice for nothing.
+const directContent = 2 << 10
+
+// directOutput is how much output may wait while responses are encoded at once; beyond it
+// streams stay open, and MaxConcurrentStreams bounds what a peer that reads nothing can pile up.
+const directOutput = 64 << 10
+
+// Respond queues the final response to the request of stream id. It answers ErrStream when the
+// stream is gone, ErrAnswered for a second response, ErrStatus and ErrField; nothing was queued
+// then.
+func (c *Conn) Respond(id StreamID, r *Response) error {
+	st := c.streams.find(id)
+	if st == nil || c.err != nil {
+		return ErrStream
+	}
+	if st.flags&answered != 0 || !st.state.allows(sendHeaders) {
+		return ErrAnswered
+	}
+	if r.Status < 200 || r.Status > 999 {
+		return ErrStatus
+	}
+	out, start := c.beginBlock(c.output())
+	tableSize := c.flags & tableSizeSent
+	out, length, err := c.appendHead(c.appendStatus(out, r.Status), st, r)
+	if err != nil {
+		c.flags = c.flags&^tableSizeSent | tableSize
+		c.out = out[:start]
+		return err
+	}
+	st.flags |= answered
+	if r.Notify {
+		st.flags |= notify
+	}
+	if endsWithHead(st, r, length) {
+		c.out = c.endBlock(out, start, id, flagEndStream)
+		c.finished(st)
+		return nil
+	}
+	out = c.endBlock(out, start, id, 0)
+	if n := len(r.Bytes); r.Source == nil && n <= directContent && c.queue == nil && start-c.pulled < directOutput &&
+		n <= int(st.sendWindow) && n <= int(c.sendWindow) {
+		out = appendFrameHeader(out, frameHeader{uint32(n), frameData, flagEndStream, id})
+		c.out = append(out, r.Bytes...)
+		c.sendWindow -= int32(n)
+		c.finished(st)
+		return nil
+	}
+	c.out = out
+	st.bytes, st.source, st.left = r.Bytes, r.Source, length
+	if st.sendWindow <= 0 {
+		c.stall(st)
+	}
+	c.schedule(st)
+	return nil
+}
+
+// appendHead encodes a response's fields and tells the content's length, -1 when it is
+// unknown.
+func (c *Conn) appendHead(out []byte, st *stream, r *Response) (_ []byte, length int64, err error) {
+	length = int64(len(r.Bytes))
+	if r.Source != nil {
+		length = max(r.Length, -1)
+	}
+	given, dated := int64(-1), false
+	for i := range r.Fields {
+		f := &r.Fields[i]
+		switch len(f.Name) {
+		case len("date"):
+			dated = dated || equalFold(f.Name, "date")
+		case len("upgrade"), len("connection"), len("proxy-connection"), len("transfer-encoding"):
+			if connectionSpecific(f.Name) {
+				continue
+			}
+		case len("content-length"):
+			if equalFold(f.Name, "content-length") {
+				n := parseLength(f.Value)
+				if n < 0 || given >= 0 && n != given {
+					return out, 0, ErrField
+				}
+				given = n
+				continue
+			}
+		}
+		var ok bool
+		if out, ok = appendField(out, f); !ok {
+			return out, 0, ErrField
+		}
+	}
+	if !dated {
+		out = append(out, c.sh.date...)
+	}
+	return contentLength(out, st, r, given, length)
+}
+
+// bodyless reports that the response has no content whatever the application gives (RFC 9110
+// section 6.4.1).
+func bodyless(st *stream, status int) bool {
+	return st.flags&headRequest != 0 || status == 204 || status == 304
+}
+
+// endsWithHead reports that nothing follows the response's head.
+func endsWithHead(st *stream, r *Response, length int64) bool {
+	if bodyless(st, r.Status) {
+		return true
+	}
+	if length != 0 {
+		return false
+	}
+	_, trailers := r.Source.(TrailerSource)
+	return !trailers
+}
+
+// contentLength adds the content-length field, given or known, and settles the content's length.
+func contentLength(out []byte, st *stream, r *Response, given, length int64) ([]byte, int64, error) {
+	none := bodyless(st, r.Status)
+	switch {
+	case r.Status == 204 || st.flags&tunnel != 0 && r.Status < 300:
+		// RFC 9110 section 8.6: neither 204 nor a successful answer to CONNECT has the field.
+		given = -1
+	case given >= 0 && none:
+	case given >= 0:
+		if length >= 0 && given != length {
+			return out, 0, ErrField
+		}
+		length = given
+	case length > 0 || length == 0 && !none:
+		given = length
+	}
+	if given >= 0 {
+		out = appendContentLength(out, given)
+	}
+	return out, length, nil
+}
+
+// connectionSpecific names the fields that RFC 9113 section 8.2.2 forbids.
+func connectionSpecific(name string) bool {
+	switch len(name) {
+	case len("upgrade"):
+		return equalFold(name, "upgrade")
+	case len("connection"):
+		return equalFold(name, "connection") || equalFold(name, "keep-alive")
+	case len("proxy-connection"):
+		return equalFold(name, "proxy-connection")
+	case len("transfer-encoding"):
+		return equalFold(name, "transfer-encoding")
+	}
+	return false
+}
+
+// Inform queues an interim response: any 1xx but 101 (RFC 9113 section 8.6). It answers
+// ErrStream, ErrAnswered after the final response, ErrStatus and ErrField.
+func (c *Conn) Inform(id StreamID, status int, fields []Field) error {
+	st := c.streams.find(id)
+	if st == nil || c.err != nil {
+		return ErrStream
+	}
+	if st.flags&answered != 0 {
+		return ErrAnswered
+	}
+	if status < 100 || status > 199 || status == 101 {
+		return ErrStatus
+	}
+	out, start := c.beginBlock(c.output())
+	tableSize := c.flags & tableSizeSent
+	out, ok := appendFields(c.appendStatus(out, status), fields)
+	if !ok {
+		c.flags = c.flags&^tableSizeSent | tableSize
+		c.out = out[:start]
+		return ErrField
+	}
+	c.out = c.endBlock(out, start, id, 0)
+	return nil
+}
+
+// appendFields encodes fields of an interim response or a trailer section, which has neither
+// connection-specific ones nor a content-length.
+func appendFields(out []byte, fields []Field) (_ []byte, ok bool) {
+	for i := range fields {
+		f := &fields[i]
+		if connectionSpecific(f.Name) || equalFold(f.Name, "content-length") {
+			continue
+		}
+		if out, ok = appendField(out, f); !ok {
+			return out, false
+		}
+	}
+	return out, true
+}
+
+// Resume tells that the Source of stream id has more. It does nothing for a stream that is gone.
+func (c *Conn) Resume(id StreamID) {
+	if st := c.streams.find(id); st != nil && c.err == nil {
+		st.flags &^= dry
+		c.schedule(st)
+	}
+}
+
+// Reset abandons stream id with RST_STREAM. It does nothing for a stream that is gone; no event
+// follows.
+func (c *Conn) Reset(id StreamID, code ErrCode) {
+	if st := c.streams.find(id); st != nil && c.err == nil {
+		c.queueReset(st, code)
+	}
+}

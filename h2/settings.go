@@ -1,0 +1,133 @@
+package h2
+
+import "encoding/binary"
+
+// Identifiers of settings: RFC 9113 section 6.5.2, RFC 8441 section 3, RFC 9218 section 2.1.
+const (
+	settingHeaderTableSize       = 0x1
+	settingEnablePush            = 0x2
+	settingMaxConcurrentStreams  = 0x3
+	settingInitialWindowSize     = 0x4
+	settingMaxFrameSize          = 0x5
+	settingMaxHeaderListSize     = 0x6
+	settingEnableConnectProtocol = 0x8
+	settingNoRFC7540Priorities   = 0x9
+)
+
+// setting is one parameter of a SETTINGS frame.
+type setting struct {
+	id    uint16
+	value uint32
+}
+
+func appendSettings(dst []byte, list ...setting) []byte {
+	dst = appendFrameHeader(dst, frameHeader{length: uint32(len(list) * settingLen), typ: frameSettings})
+	for _, s := range list {
+		dst = binary.BigEndian.AppendUint16(dst, s.id)
+		dst = binary.BigEndian.AppendUint32(dst, s.value)
+	}
+	return dst
+}
+
+func parseSetting(b []byte) setting {
+	return setting{binary.BigEndian.Uint16(b), binary.BigEndian.Uint32(b[2:])}
+}
+
+// check gives the error code of RFC 9113 section 6.5.2 for a value out of its range.
+func (s setting) check() ErrCode {
+	switch s.id {
+	case settingEnablePush, settingEnableConnectProtocol, settingNoRFC7540Priorities:
+		if s.value > 1 {
+			return CodeProtocolError
+		}
+	case settingInitialWindowSize:
+		if s.value > maxWindow {
+			return CodeFlowControlError
+		}
+	case settingMaxFrameSize:
+		if s.value < protocolFrameSize || s.value > maxFrameSize {
+			return CodeProtocolError
+		}
+	}
+	return CodeNoError
+}
+
+// serverHello is what a server with cfg sends first: SETTINGS, and the connection window's
+// growth over the protocol's default, which no setting covers (RFC 9113 section 6.9.2).
+func serverHello(cfg *Config) []byte {
+	list := []setting{
+		{settingMaxConcurrentStreams, cfg.MaxConcurrentStreams},
+		{settingMaxHeaderListSize, cfg.MaxHeaderListSize},
+		{settingNoRFC7540Priorities, 1},
+	}
+	if cfg.InitialWindowSize != protocolWindow {
+		list = append(list, setting{settingInitialWindowSize, cfg.InitialWindowSize})
+	}
+	if cfg.MaxFrameSize != protocolFrameSize {
+		list = append(list, setting{settingMaxFrameSize, cfg.MaxFrameSize})
+	}
+	if cfg.EnableConnectProtocol {
+		list = append(list, setting{settingEnableConnectProtocol, 1})
+	}
+	hello := appendSettings(nil, list...)
+	if grow := cfg.ConnectionWindow - protocolWindow; grow > 0 {
+		hello = appendWindowUpdate(hello, 0, grow)
+	}
+	return hello
+}
+
+// settings applies the peer's SETTINGS in the order given and acknowledges them.
+func (c *Conn) settings(h frameHeader, payload []byte) *ConnError {
+	if h.stream != 0 {
+		return c.fail(CodeProtocolError, "SETTINGS on a stream")
+	}
+	if h.has(flagAck) {
+		return c.settingsAcknowledged()
+	}
+	if err := c.spend(SettingsBudget); err != nil {
+		return err
+	}
+	for ; len(payload) > 0; payload = payload[settingLen:] {
+		s := parseSetting(payload)
+		if code := s.check(); code != CodeNoError {
+			return c.fail(code, "setting out of range")
+		}
+		switch s.id {
+		case settingInitialWindowSize:
+			if err := c.setPeerInitialWindow(int32(s.value)); err != nil {
+				return err
+			}
+		case settingMaxFrameSize:
+			c.peerMaxFrame = s.value
+		case settingNoRFC7540Priorities:
+			// RFC 9218 section 2.1: the value must not change after the first SETTINGS.
+			if c.flags&gotSettings != 0 && (s.value == 1) != (c.flags&peerNoPriorities != 0) {
+				return c.fail(CodeProtocolError, "SETTINGS_NO_RFC7540_PRIORITIES changed")
+			}
+			if s.value == 1 {
+				c.flags |= peerNoPriorities
+			}
+		}
+	}
+	c.flags |= gotSettings
+	return c.answer(appendSettingsAck(c.output()))
+}
+
+// settingsAcknowledged makes our initial window the one that holds: until then the peer may have
+// counted with the protocol's default.
+func (c *Conn) settingsAcknowledged() *ConnError {
+	if c.flags&ackedSettings != 0 {
+		// RFC 9113 section 6.5 does not forbid it, and it changes nothing.
+		return c.spend(SettingsBudget)
+	}
+	c.flags |= ackedSettings
+	c.clearTimer(settingsTimer)
+	own := int32(c.sh.cfg.InitialWindowSize)
+	if delta := own - c.recvInitial; delta != 0 {
+		c.recvInitial = own
+		for st := range c.streams.all {
+			st.recvWindow += delta
+		}
+	}
+	return nil
+}
