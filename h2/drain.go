@@ -14,14 +14,16 @@ const (
 // Drain asks the peer to leave: a GOAWAY that refuses nothing and a PING, then, after its round
 // trip or DrainTimeout, a GOAWAY with the last stream that is served (RFC 9113 section 6.8).
 // Streams that are open are completed, and then Done is true. now is what Tick was told.
-func (c *Conn) Drain(now time.Time) {
+func (c *Conn) Drain(now time.Time) { c.drain(c.sh.instant(now)) }
+
+func (c *Conn) drain(at instant) {
 	if c.err != nil || c.flags&draining != 0 {
 		return
 	}
 	c.flags |= draining
 	c.out = appendGoaway(c.output(), maxStreamID, CodeNoError, "")
 	c.out = appendPing(c.out, 0, pingDrain)
-	c.timers[drainTimer] = c.sh.instant(now) + instant(c.sh.cfg.DrainTimeout)
+	c.timers[drainTimer] = at + instant(c.sh.cfg.DrainTimeout)
 }
 
 // goodbye is the second step of a drain.
@@ -40,7 +42,7 @@ func (c *Conn) age() *ConnError {
 		return c.fail(CodeNoError, "maximum age")
 	}
 	c.flags |= aged
-	c.Drain(c.sh.time(c.sh.now))
+	c.drain(c.sh.now)
 	c.setTimer(ageTimer, c.sh.cfg.MaxAgeGrace)
 	return nil
 }
@@ -79,8 +81,8 @@ func (c *Conn) ping(h frameHeader, payload []byte, ev *Event) *ConnError {
 	return nil
 }
 
-// goaway takes the peer's leave: it opens no more streams of use, so that the connection is done
-// with the ones it has.
+// goaway takes the peer's leave (RFC 9113 section 6.8). The connection is drained too: it is done
+// with the streams it has, and the round trip of a drain lets what the peer still says arrive.
 func (c *Conn) goaway(h frameHeader, payload []byte, ev *Event) *ConnError {
 	if h.stream != 0 {
 		return c.fail(CodeProtocolError, "GOAWAY on a stream")
@@ -89,6 +91,6 @@ func (c *Conn) goaway(h frameHeader, payload []byte, ev *Event) *ConnError {
 		return err
 	}
 	ev.Kind, ev.Code, ev.Value = Goaway, parseCode(payload[4:]), nil
-	c.goodbye()
+	c.drain(c.sh.now)
 	return nil
 }
