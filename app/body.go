@@ -9,9 +9,11 @@ type Body struct {
 	r       *Request
 	left    int64 // what the limit still allows; -1: no limit
 	err     error // how it ended
+	begun   bool
 	p       []byte
 	pending *cell[int]
 	wake    func()
+	reader  *BodyReader
 }
 
 // Read reads what is there into p, and waits for at least one byte when nothing
@@ -22,7 +24,10 @@ func (b *Body) Read(p []byte) Future[int] {
 	if b.pending != nil {
 		return Failed[int](ErrBusy)
 	}
-	n, err := b.take(p)
+	if b.wake == nil {
+		b.wake = b.resume
+	}
+	n, err := b.take(p, b.wake)
 	if n > 0 || err != nil || len(p) == 0 {
 		return Future[int]{value: n, err: err}
 	}
@@ -30,8 +35,8 @@ func (b *Body) Read(p []byte) Future[int] {
 	return b.pending.future()
 }
 
-// take reads without waiting; (0, nil): resume will be called.
-func (b *Body) take(p []byte) (int, error) {
+// take reads without waiting; (0, nil): ready will be called.
+func (b *Body) take(p []byte, ready func()) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
@@ -39,16 +44,14 @@ func (b *Body) take(p []byte) (int, error) {
 		b.err = io.EOF
 		return 0, b.err
 	}
-	if b.left >= 0 && b.r.ContentLength > b.left && !b.begun() {
+	if b.left >= 0 && b.r.ContentLength > b.left && !b.begun {
 		return 0, b.fail(tooLarge(b.left))
 	}
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if b.wake == nil {
-		b.wake = b.resume
-	}
-	n, err := b.r.x.ReadBody(p, b.wake)
+	b.begun = true
+	n, err := b.r.x.ReadBody(p, ready)
 	if b.left >= 0 && n > 0 {
 		if int64(n) > b.left {
 			return 0, b.fail(tooLarge(b.left))
@@ -63,8 +66,6 @@ func (b *Body) take(p []byte) (int, error) {
 	}
 	return n, err
 }
-
-func (b *Body) begun() bool { return b.wake != nil }
 
 func (b *Body) fail(err error) error {
 	b.err = err
@@ -82,7 +83,7 @@ func (b *Body) resume() {
 	if waiting == nil {
 		return
 	}
-	n, err := b.take(b.p)
+	n, err := b.take(b.p, b.wake)
 	if n == 0 && err == nil {
 		return
 	}

@@ -1,7 +1,5 @@
 package app
 
-import "context"
-
 // Future is a result that is there or will be. It is a small value; one that is
 // ready needs no memory of its own. The zero Future is ready with the zero T.
 //
@@ -56,23 +54,6 @@ type subscriber[T any] struct {
 }
 
 func (s *subscriber[T]) woken(*queue) { s.fn(s.from.value, s.from.err) }
-
-// Await blocks until the future is ready or ctx ends. For goroutines of your
-// own, a Blocking handler for example; on a loop it would wait for itself.
-func Await[T any](ctx context.Context, f Future[T]) (T, error) {
-	if f.Ready() {
-		return f.Result()
-	}
-	arrived := make(chan struct{})
-	f.Done(func(T, error) { close(arrived) })
-	select {
-	case <-arrived:
-		return f.Result()
-	case <-ctx.Done():
-		var zero T
-		return zero, context.Cause(ctx)
-	}
-}
 
 // Promise is the side of a pending future that gives it its result.
 type Promise[T any] struct{ cell[T] }

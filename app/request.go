@@ -51,12 +51,13 @@ type Request struct {
 	x        Exchange
 	conn     *ConnInfo
 	life     atomic.Pointer[lifetime]
-	client   *Client
+	client   atomic.Pointer[Client]
 	route    *route
 	captures []string
 	values   []value
 	deadline time.Time
 	guard    *guard
+	expired  []func() // called when the deadline has passed
 	body     Body
 }
 

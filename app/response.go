@@ -204,6 +204,10 @@ func Error(status int, message string) *Response {
 // deadline that has passed is 503; a panic and anything else is 500, and the
 // peer is not told why.
 func ErrorResponse(err error) *Response {
+	var changed *changedError
+	if errors.As(err, &changed) {
+		return changed.change(ErrorResponse(changed.error))
+	}
 	var status *StatusError
 	var deadline interface{ Timeout() bool }
 	switch {

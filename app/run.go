@@ -97,6 +97,9 @@ func (g *guard) expire() {
 		return
 	}
 	g.r.Cancel(ErrDeadline)
+	for _, release := range g.r.expired {
+		release()
+	}
 	q := queue{loop: g.loop}
 	g.settle(nil, ErrDeadline, &q)
 	q.run()

@@ -1,0 +1,279 @@
+package app
+
+import (
+	"errors"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Blocking makes a handler of a function that blocks: it runs in a goroutine of
+// its own for each request, reads the content from r.Body.Reader() and writes the
+// response to w. Writing blocks while the peer is slow, reading while it sends
+// nothing, and both fail when the request is over, as r.Context() tells too.
+//
+// A small response leaves whole, with its length; a longer one streams. An error
+// (or a panic) before the first byte has left is the handler's failure, see
+// ErrorResponse; after that it aborts the response. The request's deadline ends
+// with the response's head, as always.
+//
+// In the goroutine, futures are waited for with Await; methods of r that are for
+// the loop must not be used.
+func Blocking(serve func(w *ResponseWriter, r *Request) error) Handler {
+	return func(r *Request) Future[*Response] {
+		head, f := Promised[*Response](r)
+		w := &ResponseWriter{r: r, head: head, discard: r.Method == "HEAD"}
+		r.lifetime()
+		r.spawn(func() { w.run(serve) })
+		return f
+	}
+}
+
+// ResponseWriter writes the response of a Blocking handler. One goroutine at a
+// time.
+type ResponseWriter struct {
+	r        *Request
+	fields   Fields
+	status   int
+	trailers Fields
+	buf      []byte
+	head     *Promise[*Response]
+	started  bool // the head has been given away
+	discard  bool
+	err      error
+
+	once    sync.Once // makes what only a stream needs
+	errand  errand
+	end     *Promise[Done]
+	dropped atomic.Bool // the response was closed
+	// out and writing belong to the loop.
+	out     *Writer
+	writing Future[int]
+	begun   bool
+}
+
+// The buffer of a ResponseWriter in bytes: what fits into the small one leaves
+// with its length and in one piece; a stream uses the large one.
+const (
+	smallBuffer = 4 << 10
+	largeBuffer = 32 << 10
+)
+
+// ErrNoContentAllowed is the failure of a Write for a status that has no content.
+var ErrNoContentAllowed = errors.New("app: a response with this status has no content")
+
+// errDropped is the failure of a Write when middleware has sent another response.
+var errDropped = errors.New("app: the response was dropped")
+
+// Fields are the response's field lines; they may be changed until the head has
+// left.
+func (w *ResponseWriter) Fields() *Fields { return &w.fields }
+
+// SetStatus sets the status, 200 to 599, until the head has left; 200 without it.
+func (w *ResponseWriter) SetStatus(status int) {
+	if !w.started {
+		w.status = status
+	}
+}
+
+// Started tells whether the head has left.
+func (w *ResponseWriter) Started() bool { return w.started }
+
+// Trailer adds a trailer field, sent after the content. It makes the response a
+// stream.
+func (w *ResponseWriter) Trailer(name, value string) { w.trailers.Add(name, value) }
+
+// Inform sends an interim response, as Request.Inform does on the loop.
+func (w *ResponseWriter) Inform(status int, fields Fields) error {
+	var e errand
+	e.init(w.r, func(func()) (int, bool, error) { return 0, false, w.r.Inform(status, fields) })
+	_, err := e.do()
+	return err
+}
+
+// Write implements io.Writer. p is copied.
+func (w *ResponseWriter) Write(p []byte) (int, error) {
+	return write(w, p, func(dst []byte, p []byte) []byte { return append(dst, p...) })
+}
+
+// WriteString implements io.StringWriter.
+func (w *ResponseWriter) WriteString(s string) (int, error) {
+	return write(w, s, func(dst []byte, s string) []byte { return append(dst, s...) })
+}
+
+func write[S []byte | string](w *ResponseWriter, p S, add func([]byte, S) []byte) (written int, err error) {
+	switch {
+	case w.err != nil:
+		return 0, w.err
+	case !allowsContent(w.statusOr200()):
+		return 0, ErrNoContentAllowed
+	}
+	for {
+		room := w.room()
+		n := min(len(p), room-len(w.buf))
+		w.buf = add(w.buf, p[:n])
+		written += n
+		p = p[n:]
+		if len(p) == 0 {
+			return written, nil
+		}
+		if err := w.Flush(); err != nil {
+			return written, err
+		}
+	}
+}
+
+// room is the buffer's size by now.
+func (w *ResponseWriter) room() int {
+	if w.started {
+		return largeBuffer
+	}
+	return smallBuffer
+}
+
+func allowsContent(status int) bool { return status != 204 && status != 304 }
+
+func (w *ResponseWriter) statusOr200() int {
+	if w.status == 0 {
+		return 200
+	}
+	return w.status
+}
+
+// Flush sends what was written so far, the head first, and blocks until the
+// server has accepted it.
+func (w *ResponseWriter) Flush() error {
+	if w.err == nil && !w.started {
+		w.start()
+	}
+	if w.err == nil && !w.discard && len(w.buf) > 0 {
+		w.once.Do(w.prepare)
+		_, w.err = w.errand.do()
+	}
+	w.buf = w.buf[:0]
+	return w.err
+}
+
+// SetDeadline bounds writes that begin from now on: one that waits at t fails
+// with os.ErrDeadlineExceeded, and so do all after it. Zero: no bound.
+func (w *ResponseWriter) SetDeadline(t time.Time) {
+	w.once.Do(w.prepare)
+	w.errand.deadline.Store(&t)
+}
+
+func (w *ResponseWriter) prepare() {
+	w.errand.init(w.r, w.try)
+	w.end, _ = Promised[Done](w.r)
+}
+
+// start gives the head away, for a stream.
+func (w *ResponseWriter) start() {
+	w.started = true
+	w.once.Do(w.prepare)
+	fields, size := w.fields.Clone(0), int64(-1)
+	if text := fields.Get("Content-Length"); text != "" {
+		if n, err := strconv.ParseInt(text, 10, 64); err == nil && n >= 0 {
+			size = n
+		}
+		fields.Del("Content-Length")
+	}
+	resp := &Response{Status: w.statusOr200(), Fields: fields}
+	if allowsContent(resp.Status) {
+		resp.Content = &Stream{Size: size, Produce: w.produce, OnClose: w.closed}
+	}
+	if !w.head.Resolve(resp) {
+		w.err = w.r.cause()
+	}
+}
+
+// produce is the stream's producer, on the loop: the goroutine writes.
+func (w *ResponseWriter) produce(out *Writer) Future[Done] {
+	w.out = out
+	w.errand.run()
+	return w.end.future()
+}
+
+// closed is called on the loop when nothing more of the response can be sent.
+func (w *ResponseWriter) closed() {
+	w.dropped.Store(true)
+	w.errand.run()
+}
+
+// try is the goroutine's errand: to write buf.
+func (w *ResponseWriter) try(ready func()) (int, bool, error) {
+	if w.out == nil {
+		if w.dropped.Load() {
+			return 0, false, errDropped
+		}
+		return 0, true, nil // produce or closed tries again
+	}
+	if !w.begun {
+		w.begun, w.writing = true, w.out.Write(w.buf)
+		if !w.writing.Ready() {
+			w.writing.Done(func(int, error) { ready() })
+			return 0, true, nil
+		}
+	}
+	if !w.writing.Ready() {
+		return 0, true, nil
+	}
+	w.begun = false
+	n, err := w.writing.Result()
+	return n, false, err
+}
+
+// run is the goroutine.
+func (w *ResponseWriter) run(serve func(*ResponseWriter, *Request) error) {
+	err := errExited
+	defer func() {
+		if p := recover(); p != nil {
+			err = panicked(p)
+		}
+		w.finish(err)
+	}()
+	err = serve(w, w.r)
+}
+
+func (w *ResponseWriter) finish(err error) {
+	switch {
+	case !w.started && err != nil:
+		w.head.Fail(err)
+		return
+	case !w.started && len(w.trailers) == 0:
+		w.whole()
+		return
+	}
+	if err == nil {
+		err = w.Flush()
+	}
+	if w.discard {
+		err = nil
+	}
+	w.r.Loop().Post(func() {
+		if w.out != nil {
+			for _, f := range w.trailers {
+				w.out.Trailer(f.Name, f.Value)
+			}
+		}
+		if err != nil {
+			w.end.Fail(err)
+		} else {
+			w.end.Resolve(Done{})
+		}
+	})
+}
+
+// whole answers with all that was written.
+func (w *ResponseWriter) whole() {
+	resp := &Response{Status: w.statusOr200(), Fields: w.fields}
+	if w.discard && resp.Fields.Has("Content-Length") {
+		w.start() // the length of what GET would get is the application's word
+		return
+	}
+	resp.Fields.Del("Content-Length")
+	if allowsContent(resp.Status) {
+		resp.Content = Bytes(w.buf)
+	}
+	w.head.Resolve(resp)
+}
