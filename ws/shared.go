@@ -39,8 +39,9 @@ func (sh *Shared) key() uint32 {
 
 // spareSizes are the capacities of the buffers that connections borrow while
 // they hold output or compressed input. The smallest is for the many that send a
-// short message and are drained at the turn's end.
-var spareSizes = [...]int{512, 4 << 10, 64 << 10}
+// short message and are drained at the turn's end; the largest takes a frame of
+// 64 KiB with its header.
+var spareSizes = [...]int{512, 4 << 10, 72 << 10}
 
 // take gives an empty buffer with room for n bytes at least.
 func (sh *Shared) take(n int) []byte {
