@@ -415,3 +415,9 @@ func TestContextMemory(t *testing.T) {
 		t.Error("an inflater is held")
 	}
 }
+
+// stdInflate inflates a message with the standard library.
+func stdInflate(body []byte) ([]byte, error) {
+	tail := "\x00\x00\xff\xff\x01\x00\x00\xff\xff"
+	return io.ReadAll(stdflate.NewReader(io.MultiReader(bytes.NewReader(body), strings.NewReader(tail))))
+}

@@ -1,0 +1,77 @@
+//go:build !race && !poison
+
+package ws
+
+import (
+	"bytes"
+	"testing"
+	"time"
+	"unsafe"
+)
+
+// What the documentation promises of memory.
+
+func TestEchoAllocatesNothing(t *testing.T) {
+	for name, frame := range map[string]frameOf{
+		"text": text("a message of thirty-two bytes..."), "binary": binaryOf(60 << 10), "ping": ping("are you there?"),
+	} {
+		var c Conn
+		c.Init(new(Shared), Server, noContext, nil)
+		in := frame.bytes()
+		wire := bytes.Clone(in)
+		out := make([]byte, 0, 100<<10)
+		var ev Event
+		if n := testing.AllocsPerRun(100, func() {
+			copy(in, wire)
+			echo(t, &c, in, out, &ev)
+		}); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}
+
+func TestCompressedEchoAllocatesNothing(t *testing.T) {
+	var c Conn
+	c.Init(new(Shared), Server, noContext, nil)
+	wire := wire(packed(Text, newPeer(false, false).compress(jsonish(8000)), 1<<20)...)
+	in := bytes.Clone(wire)
+	out := make([]byte, 0, 100<<10)
+	var ev Event
+	if n := testing.AllocsPerRun(100, func() {
+		copy(in, wire)
+		echo(t, &c, in, out, &ev)
+	}); n >= 1 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestClientSendAllocatesNothing(t *testing.T) {
+	var c Conn
+	c.Init(new(Shared), Client, Deflate{}, nil)
+	out := make([]byte, 0, 1<<10)
+	body := []byte("Hello")
+	if n := testing.AllocsPerRun(100, func() {
+		_ = c.Send(Text, body)
+		c.Transmit(out, 1<<10)
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestDeadlineAllocatesNothing(t *testing.T) {
+	var c Conn
+	sh := new(Shared)
+	sh.Tick(time.Unix(1, 0))
+	c.Init(sh, Server, Deflate{}, &Settings{KeepAlive: time.Second})
+	if n := testing.AllocsPerRun(100, func() { _ = c.Deadline() }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// An idle connection without context takeover is its Conn and nothing else.
+func TestConnSize(t *testing.T) {
+	const promised = 384
+	if size := unsafe.Sizeof(Conn{}); size > promised {
+		t.Errorf("%d bytes, promised %d", size, promised)
+	}
+}

@@ -1,0 +1,194 @@
+package ws
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// fieldsOf reads lines of "Name: value".
+func fieldsOf(lines string) (fields []Field) {
+	for line := range strings.SplitSeq(strings.TrimSpace(lines), "\n") {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		fields = append(fields, Field{Name: name, Value: value})
+	}
+	return fields
+}
+
+const good = `
+	Host: example.org
+	upgrade: WebSocket
+	connection: keep-alive, Upgrade
+	Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==
+	Sec-WebSocket-Version: 13
+	Origin: https://example.org
+	Sec-WebSocket-Protocol: chat, superchat
+	Sec-WebSocket-Protocol: other
+	Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits`
+
+// RFC 6455 section 1.3 gives this key and its answer.
+func TestAccept(t *testing.T) {
+	if got := Accept("dGhlIHNhbXBsZSBub25jZQ=="); got != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
+		t.Error(got)
+	}
+}
+
+func TestUpgrade(t *testing.T) {
+	hello, err := ParseUpgrade("GET", 1, fieldsOf(good))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if hello.Origin != "https://example.org" || !slices.Equal(hello.Protocols, []string{"chat", "superchat", "other"}) || len(hello.Extensions) != 1 {
+		t.Errorf("%+v", hello)
+	}
+	want := fieldsOf("Upgrade:websocket\nConnection:Upgrade\nSec-WebSocket-Accept:s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\nSec-WebSocket-Protocol:chat\nSec-WebSocket-Extensions:x")
+	if got := AnswerFields(&hello, "chat", "x"); !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+}
+
+// Each change to a good handshake, and the status that refuses it.
+func TestUpgradeRefusals(t *testing.T) {
+	for _, tc := range []struct {
+		why, method string
+		minor       uint8
+		from, to    string
+		status      int
+	}{
+		{"method", "POST", 1, "", "", 405},
+		{"HTTP/1.0", "GET", 0, "", "", 426},
+		{"other upgrade", "GET", 1, "WebSocket", "h2c", 426},
+		{"no connection upgrade", "GET", 1, "keep-alive, Upgrade", "keep-alive", 426},
+		{"version 8", "GET", 1, "Version: 13", "Version: 8", 426},
+		{"no version", "GET", 1, "Sec-WebSocket-Version", "X", 426},
+		{"no key", "GET", 1, "Sec-WebSocket-Key", "X", 400},
+		{"short key", "GET", 1, "dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZQ==", 400},
+		{"key is not base64", "GET", 1, "dGhl", "!!!!", 400},
+		{"two keys", "GET", 1, "Origin: https://example.org", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", 400},
+		{"repeated protocol", "GET", 1, "other", "chat", 400},
+		{"protocol is not a token", "GET", 1, "superchat", "super/chat", 400},
+		{"malformed extension", "GET", 1, "; client", " client", 400},
+		{"two origins", "GET", 1, "Host", "Origin", 400},
+	} {
+		_, err := ParseUpgrade(tc.method, tc.minor, fieldsOf(strings.Replace(good, tc.from, tc.to, 1)))
+		var refusal *HandshakeError
+		if !errors.As(err, &refusal) || refusal.Status != tc.status {
+			t.Errorf("%s: %v, want %d", tc.why, err, tc.status)
+		}
+		if tc.status == 426 && !slices.Contains(refusal.Fields, versionField) {
+			t.Errorf("%s: the version is not named", tc.why)
+		}
+	}
+}
+
+// RFC 8441 section 5: the same without Upgrade, Connection and key.
+func TestConnect(t *testing.T) {
+	fields := fieldsOf("sec-websocket-version:13\nsec-websocket-protocol: chat\norigin: https://a")
+	hello, err := ParseConnect("websocket", fields)
+	if err != nil || hello.Key != "" || hello.Origin != "https://a" || len(hello.Protocols) != 1 {
+		t.Errorf("%+v %v", hello, err)
+	}
+	if got := AnswerFields(&hello, "", ""); len(got) != 0 {
+		t.Errorf("%q", got)
+	}
+	for protocol, want := range map[string]int{"websocket": 400, "connect-udp": 501} {
+		_, err := ParseConnect(protocol, nil)
+		var refusal *HandshakeError
+		if !errors.As(err, &refusal) || refusal.Status != want {
+			t.Errorf("%s: %v", protocol, err)
+		}
+	}
+}
+
+// A client's handshake is what a server takes, and its answer what the client
+// takes.
+func TestHandshakeBothWays(t *testing.T) {
+	var policy DeflatePolicy
+	for _, key := range []string{NewKey([16]byte{1, 2, 3}), ""} {
+		hello := &Hello{Key: key, Origin: "https://a", Protocols: []string{"x", "y"}, Extensions: []string{policy.Offer()}}
+		var got Hello
+		var err error
+		status := 101
+		if key != "" {
+			got, err = ParseUpgrade("GET", 1, OfferFields(hello))
+		} else {
+			status = 200
+			got, err = ParseConnect("websocket", OfferFields(hello))
+		}
+		if err != nil || fmt.Sprint(got) != fmt.Sprint(*hello) {
+			t.Fatalf("%+v %v", got, err)
+		}
+		ext, response := policy.Answer(got.Extensions)
+		chosen := ChooseProtocol(got.Protocols, []string{"y", "z"})
+		protocol, atClient, err := CheckAnswer(hello, &policy, status, AnswerFields(&got, chosen, response))
+		if err != nil || protocol != "y" || atClient != ext || !ext.On {
+			t.Errorf("%q %+v %v", protocol, atClient, err)
+		}
+	}
+}
+
+func TestAnswerRefusals(t *testing.T) {
+	hello := &Hello{Key: "dGhlIHNhbXBsZSBub25jZQ==", Protocols: []string{"chat"}}
+	policy := &DeflatePolicy{Off: true}
+	answer := "Upgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\n"
+	if _, _, err := CheckAnswer(hello, policy, 101, fieldsOf(answer)); err != nil {
+		t.Fatal(err)
+	}
+	for why, fields := range map[string]string{
+		"no upgrade":                   strings.Replace(answer, "Upgrade: websocket", "X: y", 1),
+		"no connection":                strings.Replace(answer, "Connection", "X", 1),
+		"wrong accept":                 strings.Replace(answer, "s3pP", "S3pP", 1),
+		"no accept":                    strings.Replace(answer, "Sec-WebSocket-Accept", "X", 1),
+		"subprotocol not offered":      answer + "Sec-WebSocket-Protocol: Chat",
+		"two subprotocols":             answer + "Sec-WebSocket-Protocol: chat\nSec-WebSocket-Protocol: chat",
+		"extension that is not wanted": answer + "Sec-WebSocket-Extensions: permessage-deflate",
+	} {
+		if _, _, err := CheckAnswer(hello, policy, 101, fieldsOf(fields)); err == nil {
+			t.Errorf("%s: accepted", why)
+		}
+	}
+	if _, _, err := CheckAnswer(hello, policy, 200, fieldsOf(answer)); err == nil {
+		t.Error("status 200 over HTTP/1.1: accepted")
+	}
+	if _, _, err := CheckAnswer(&Hello{}, policy, 403, nil); err == nil {
+		t.Error("status 403 over HTTP/2: accepted")
+	}
+}
+
+func TestOrigins(t *testing.T) {
+	for _, tc := range []struct {
+		origin, authority, patterns string
+		want                        bool
+	}{
+		{"", "example.org", "", true},
+		{"https://example.org", "example.org", "", true},
+		{"http://Example.org:80", "example.org", "", true},
+		{"https://example.org", "example.org:443", "", true},
+		{"http://example.org:8080", "example.org:8080", "", true},
+		{"http://[::1]:8080", "[::1]:8080", "", true},
+		{"https://example.org", "example.org:8443", "", false},
+		{"https://example.org:8443", "example.org", "", false},
+		{"https://evil.org", "example.org", "", false},
+		{"https://example.org.evil.org", "example.org", "", false},
+		{"https://evilexample.org", "example.org", "", false},
+		{"null", "null", "", false},
+		{"null", "example.org", "null", true},
+		{"https://", "", "", false},
+		{"https://evil.org", "example.org", "*", true},
+		{"https://app.org", "example.org", "https://other.org https://app.org", true},
+		{"HTTPS://App.org", "example.org", "https://app.org", true},
+		{"http://app.org", "example.org", "https://app.org", false},
+		{"https://a.app.org", "example.org", "https://*.app.org", true},
+		{"https://a.b.app.org", "example.org", "https://*.App.org", true},
+		{"https://app.org", "example.org", "https://*.app.org", false},
+		{"https://.app.org", "example.org", "https://*.app.org", false},
+		{"https://evilapp.org", "example.org", "https://*app.org", false},
+		{"http://a.app.org", "example.org", "https://*.app.org", false},
+	} {
+		if got := OriginAllowed(tc.origin, tc.authority, strings.Fields(tc.patterns)); got != tc.want {
+			t.Errorf("origin %q at %q, allowed %q: %v", tc.origin, tc.authority, tc.patterns, got)
+		}
+	}
+}
