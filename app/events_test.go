@@ -254,6 +254,7 @@ func TestEventsFromBlockingCode(t *testing.T) {
 	if err := <-written; !errors.Is(err, app.ErrEvent) {
 		t.Errorf("got %v", err)
 	}
+	call.Take(call.Accepted())
 	if events, _ := browser(string(call.Content)); len(events) != 3 {
 		t.Errorf("got %+v", events)
 	}
