@@ -80,6 +80,14 @@ func classify(err error) TLSFailure {
 	return classifyHandshake(err)
 }
 
+// classifyRecord sorts what ended a connection after its handshake.
+func classifyRecord(err error) TLSFailure {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
+		return TLSFailureRefused
+	}
+	return TLSFailureRecord
+}
+
 // classifyHandshake sorts what crypto/tls reports. It has types for some failures and only texts for
 // others; a test holds the texts to the version of Go in use.
 func classifyHandshake(err error) TLSFailure {
@@ -104,9 +112,29 @@ func classifyHandshake(err error) TLSFailure {
 	return TLSFailureOther
 }
 
-// tlsLogInterval is how often a failure of one kind is logged at most: scanners fail thousands of
+// seldomInterval is how often a failure of one kind is logged at most: scanners fail thousands of
 // handshakes a minute, and one line says what they all would.
-const tlsLogInterval = 10 * time.Second
+const seldomInterval = 10 * time.Second
+
+// seldom decides about the log lines of one kind. Any goroutine.
+type seldom struct {
+	mu     sync.Mutex
+	last   time.Time
+	silent int
+}
+
+// due tells whether a line is to be written now, and how many were not since the last one.
+func (s *seldom) due(now time.Time) (silent int, yes bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.last.IsZero() && now.Sub(s.last) < seldomInterval {
+		s.silent++
+		return 0, false
+	}
+	silent = s.silent
+	s.last, s.silent = now, 0
+	return silent, true
+}
 
 // tlsCounters count what came of TLS connections. Any goroutine.
 type tlsCounters struct {
@@ -115,38 +143,26 @@ type tlsCounters struct {
 	handshakes atomic.Uint64
 	resumed    atomic.Uint64
 	failures   [tlsFailures]atomic.Uint64
-
-	mu     sync.Mutex
-	logged [tlsFailures]time.Time
-	silent [tlsFailures]int
+	lines      [tlsFailures]seldom
 }
 
-// failed counts a failure, and logs it unless one of its kind was logged within tlsLogInterval before
-// now. peer is evaluated only for a line that is written.
+// failed counts a failure, and logs it unless one of its kind was logged shortly before now. A peer
+// that leaves is nothing to look into, and only a debug log has it.
 func (t *tlsCounters) failed(kind TLSFailure, err error, peer net.Addr, now time.Time) {
 	t.failures[kind].Add(1)
-	silent, log := t.mayLog(kind, now)
-	if !log {
+	silent, due := t.lines[kind].due(now)
+	if !due {
 		return
+	}
+	level := zap.InfoLevel
+	if kind == TLSFailureLeft || kind == TLSFailureTruncated {
+		level = zap.DebugLevel
 	}
 	fields := []zap.Field{zap.Stringer("reason", kind), zap.Error(err), zap.Int("unlogged", silent)}
 	if peer != nil {
 		fields = append(fields, zap.Stringer("peer", peer))
 	}
-	t.logger.Info("TLS connection failed", fields...)
-}
-
-// mayLog tells whether a failure of this kind is logged now, and how many were not since the last one.
-func (t *tlsCounters) mayLog(kind TLSFailure, now time.Time) (silent int, log bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if last := t.logged[kind]; !last.IsZero() && now.Sub(last) < tlsLogInterval {
-		t.silent[kind]++
-		return 0, false
-	}
-	silent = t.silent[kind]
-	t.logged[kind], t.silent[kind] = now, 0
-	return silent, true
+	t.logger.Log(level, "TLS connection failed", fields...)
 }
 
 // TLSStats are counters since the start.

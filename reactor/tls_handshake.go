@@ -41,6 +41,8 @@ type handshake struct {
 	stop  error // what Read answers from now on
 	over  bool
 	err   error // the outcome, once over
+	// report is told the outcome when the loop is not interested any more.
+	report func(error)
 }
 
 func newHandshake(pool *handshakePool, conn *tls.Conn, notify func()) *handshake {
@@ -52,7 +54,11 @@ func (h *handshake) run() {
 	err := h.perform()
 	h.mu.Lock()
 	h.over, h.err = true, err
+	report := h.report
 	h.mu.Unlock()
+	if report != nil {
+		report(err)
+	}
 	h.notify()
 	h.pool.leave(h)
 }
@@ -73,7 +79,8 @@ func (h *handshake) more() ([]byte, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for {
-		if h.stop != nil {
+		// A peer that left may have said why: its alert is worth more than its absence.
+		if h.stop != nil && (len(h.in) == 0 || h.stop != errPeerLeft) {
 			return nil, h.stop
 		}
 		if len(h.in) > 0 {
@@ -130,10 +137,19 @@ func (h *handshake) takeOutput(dst []byte) []byte {
 }
 
 // cancel ends the handshake with reason. Its goroutine, if there is one, ends soon; notify may still
-// be called once.
-func (h *handshake) cancel(reason error) {
+// be called once. report is told once what it came to: now, or on that goroutine.
+func (h *handshake) cancel(reason error, report func(error)) {
 	h.refuse(reason)
-	h.pool.cancel(h)
+	h.mu.Lock()
+	over, err := h.over, h.err
+	h.report = report
+	h.mu.Unlock()
+	switch {
+	case over:
+		report(err)
+	case !h.pool.cancel(h):
+		report(reason)
+	}
 }
 
 // refuse makes the next Read, and those after it, fail with reason.

@@ -136,19 +136,24 @@ func (p *handshakePool) wake(h *handshake) {
 	p.schedule()
 }
 
-// cancel takes h out of the queue, or lets its goroutine find out that it has been stopped.
-func (p *handshakePool) cancel(h *handshake) {
+// cancel takes h out of the queue, or lets its goroutine find out that it has been stopped. It tells
+// whether there is one.
+func (p *handshakePool) cancel(h *handshake) (started bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch h.state {
+	case handshakeNew:
+		return false
 	case handshakeQueued:
 		p.fresh.remove(h)
 		h.state = handshakeEnded
+		return false
 	case handshakeRunning:
 		h.early = true
 	case handshakeParked:
 		p.wake(h)
 	}
+	return true
 }
 
 // leave is the last thing that the goroutine of h does with its slot.

@@ -55,12 +55,16 @@ func (s *memoryServer) read() {
 }
 
 func (s *memoryServer) finish(err error) {
-	if s.handshake != nil {
-		s.handshake.cancel(errPeerLeft)
+	report := func(err error) {
+		select {
+		case s.done <- err:
+		default:
+		}
 	}
-	select {
-	case s.done <- err:
-	default:
+	if s.handshake != nil {
+		s.handshake.cancel(errPeerLeft, report)
+	} else {
+		report(err)
 	}
 }
 

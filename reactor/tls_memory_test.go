@@ -93,6 +93,13 @@ func (p *memoryPipe) SetWriteDeadline(time.Time) error { return nil }
 // but slices.
 func memoryHandshake(t testing.TB, machine *tlsMachine, server, client *tls.Config) *tls.Conn {
 	t.Helper()
+	pool := newHandshakePool()
+	defer pool.wait()
+	return memoryHandshakeIn(t, pool, machine, server, client)
+}
+
+func memoryHandshakeIn(t testing.TB, pool *handshakePool, machine *tlsMachine, server, client *tls.Config) *tls.Conn {
+	t.Helper()
 	pipe := newMemoryPipe()
 	c := tls.Client(pipe, client)
 	failed := make(chan error, 1)
@@ -103,7 +110,7 @@ func memoryHandshake(t testing.TB, machine *tlsMachine, server, client *tls.Conf
 	}()
 	progress := make(chan struct{}, 16)
 	machine.init(server)
-	h := newHandshake(newHandshakePool(), machine.conn, func() { progress <- struct{}{} })
+	h := newHandshake(pool, machine.conn, func() { progress <- struct{}{} })
 	machine.transport.handshake = h
 	h.feed(pipe.waitSent())
 	h.pool.begin(h)
@@ -122,6 +129,5 @@ func memoryHandshake(t testing.TB, machine *tlsMachine, server, client *tls.Conf
 	if err := <-failed; err != nil {
 		t.Fatal("client's handshake: ", err)
 	}
-	h.pool.wait()
 	return c
 }

@@ -13,6 +13,16 @@ const (
 	recordHandshake = 22
 )
 
+// beginsWithRecord tells whether b holds its first record whole. A length that no record of cleartext
+// may have counts as whole: nothing good can follow, and crypto/tls says so to the peer.
+func beginsWithRecord(b []byte) bool {
+	if len(b) < recordHeader {
+		return false
+	}
+	size := int(b[3])<<8 | int(b[4])
+	return size > maxPlaintext || len(b) >= recordHeader+size
+}
+
 // A greeting is what the first bytes of a connection to a TLS port turn out to be.
 type greeting uint8
 
