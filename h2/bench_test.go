@@ -67,7 +67,7 @@ func BenchmarkExchangeDecoded(b *testing.B) {
 	x := newExchange(b, Config{})
 	b.ReportAllocs()
 	for b.Loop() {
-		x.sh.memo.serial = 0
+		x.c.memo().serial = 0
 		x.round(b, 1)
 	}
 }
@@ -155,7 +155,7 @@ func TestExchangeAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { x.round(t, 20) }); n > 0 {
 		t.Errorf("%v allocations in 20 exchanges", n)
 	}
-	if n := testing.AllocsPerRun(100, func() { x.sh.memo.serial = 0; x.round(t, 1) }); n > 0 {
+	if n := testing.AllocsPerRun(100, func() { x.c.memo().serial = 0; x.round(t, 1) }); n > 0 {
 		t.Errorf("%v allocations in an exchange that is decoded", n)
 	}
 }

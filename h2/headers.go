@@ -150,7 +150,7 @@ func (c *Conn) gather(fragment []byte) *ConnError {
 
 // fieldSection decodes a complete header block and turns it into what it is for.
 func (c *Conn) fieldSection(id StreamID, end bool, p purpose, fragments []byte, ev *Event) *ConnError {
-	if m := &c.sh.memo; p == request && m.serial == c.serial && m.end == end && string(m.block) == string(fragments) {
+	if m := c.memo(); p == request && m.serial == c.serial && m.end == end && string(m.block) == string(fragments) {
 		ev.Head = m.head
 		return c.request(id, end, m.signal, ev)
 	}
@@ -182,8 +182,8 @@ func (c *Conn) decode(fragments []byte, wanted bool) *ConnError {
 	if c.decoder == nil {
 		c.decoder = hpack.NewDecoder(tableSize, sh.emit)
 	}
-	if sh.memo.serial == c.serial {
-		sh.memo.serial = 0
+	if m := c.memo(); m.serial == c.serial {
+		m.serial = 0
 	}
 	sh.decoding = c.decoder
 	c.decoder.SetEmitEnabled(wanted)
@@ -198,10 +198,11 @@ func (c *Conn) decode(fragments []byte, wanted bool) *ConnError {
 	return nil
 }
 
-// memo is the last request whose block consisted of table references alone. Such a block changes
-// no state, so the same bytes mean the same request until another block is decoded; the streams
-// of one turn, which a proxy or a load generator sends together, are often equal. It lies in
-// Shared, so that an idle connection pays nothing for it.
+// memo is a connection's last request, if its block consisted of table references alone. Such a
+// block changes no state, so the same bytes mean the same request until another block of the
+// connection is decoded; what a client asks for often, and the streams that a proxy or a load
+// generator sends together, are equal that far. Memos lie in Shared, each for whichever of many
+// connections used it last, so that an idle connection pays nothing.
 type memo struct {
 	serial uint64 // of the connection, 0: none
 	block  []byte
@@ -209,6 +210,11 @@ type memo struct {
 	signal bool
 	end    bool
 }
+
+func (c *Conn) memo() *memo { return &c.sh.memos[c.serial%memos] }
+
+// memos is how many a loop keeps: for as many busy connections, 20 KB.
+const memos = 64
 
 // maxMemo bounds the block that is remembered: one byte a field.
 const maxMemo = 32
@@ -223,7 +229,7 @@ func (c *Conn) remember(fragments []byte, end bool, s *section) {
 			return
 		}
 	}
-	m := &c.sh.memo
+	m := c.memo()
 	m.serial, m.end, m.signal = c.serial, end, s.signal
 	m.block = append(m.block[:0], fragments...)
 	fields := append(m.head.Fields[:0], s.head.Fields...)

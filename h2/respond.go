@@ -25,11 +25,18 @@ func (c *Conn) Respond(id StreamID, r *Response) error {
 	}
 	out, start := c.beginBlock(c.output())
 	tableSize := c.flags & tableSizeSent
-	out, length, err := c.appendHead(c.appendStatus(out, r.Status), st, r)
-	if err != nil {
+	out, given, ok := c.appendHead(out, r)
+	length := int64(len(r.Bytes))
+	if r.Source != nil {
+		length = max(r.Length, -1)
+	}
+	if ok {
+		out, length, ok = contentLength(out, st, r, given, length)
+	}
+	if !ok {
 		c.flags = c.flags&^tableSizeSent | tableSize
 		c.out = out[:start]
-		return err
+		return ErrField
 	}
 	st.flags |= answered
 	if r.Notify {
@@ -58,16 +65,27 @@ func (c *Conn) Respond(id StreamID, r *Response) error {
 	return nil
 }
 
-// appendHead encodes a response's fields and tells the content's length, -1 when it is
-// unknown.
-func (c *Conn) appendHead(out []byte, st *stream, r *Response) (_ []byte, length int64, err error) {
-	length = int64(len(r.Bytes))
-	if r.Source != nil {
-		length = max(r.Length, -1)
+// appendHead encodes a response's status and fields and tells the content-length among them, -1
+// for none, which is left to contentLength.
+func (c *Conn) appendHead(out []byte, r *Response) (_ []byte, given int64, ok bool) {
+	m := &c.sh.lastHead
+	if c.flags&tableSizeSent != 0 && m.matches(r, c.sh.wall) {
+		return append(out, m.encoded...), m.given, true
 	}
-	given, dated := int64(-1), false
-	for i := range r.Fields {
-		f := &r.Fields[i]
+	sized := c.flags&tableSizeSent != 0
+	start := len(out)
+	out, given, ok = c.appendHeadFields(c.appendStatus(out, r.Status), r.Fields)
+	if ok && sized {
+		m.keep(r, c.sh.wall, out[start:], given)
+	}
+	return out, given, ok
+}
+
+func (c *Conn) appendHeadFields(out []byte, fields []Field) (_ []byte, given int64, ok bool) {
+	given = -1
+	dated := false
+	for i := range fields {
+		f := &fields[i]
 		switch len(f.Name) {
 		case len("date"):
 			dated = dated || equalFold(f.Name, "date")
@@ -79,21 +97,55 @@ func (c *Conn) appendHead(out []byte, st *stream, r *Response) (_ []byte, length
 			if equalFold(f.Name, "content-length") {
 				n := parseLength(f.Value)
 				if n < 0 || given >= 0 && n != given {
-					return out, 0, ErrField
+					return out, 0, false
 				}
 				given = n
 				continue
 			}
 		}
-		var ok bool
 		if out, ok = appendField(out, f); !ok {
-			return out, 0, ErrField
+			return out, 0, false
 		}
 	}
 	if !dated {
 		out = append(out, c.sh.date...)
 	}
-	return contentLength(out, st, r, given, length)
+	return out, given, true
+}
+
+// headMemo is the response head that was encoded last. Answers that differ in their content alone
+// follow each other often; what is compared is what the head says, so a hit is always right.
+type headMemo struct {
+	status  int
+	fields  []Field
+	second  int64 // of the date
+	given   int64
+	encoded []byte
+}
+
+// maxMemoFields bounds what a headMemo keeps, and what a comparison costs.
+const maxMemoFields = 8
+
+func (m *headMemo) matches(r *Response, second int64) bool {
+	if m.status != r.Status || m.second != second || len(m.fields) != len(r.Fields) {
+		return false
+	}
+	for i := range m.fields {
+		if m.fields[i] != r.Fields[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func (m *headMemo) keep(r *Response, second int64, encoded []byte, given int64) {
+	if len(r.Fields) > maxMemoFields || len(encoded) > idleBuffer/16 {
+		return
+	}
+	clear(m.fields)
+	m.status, m.second, m.given = r.Status, second, given
+	m.fields = append(m.fields[:0], r.Fields...)
+	m.encoded = append(m.encoded[:0], encoded...)
 }
 
 // bodyless reports that the response has no content whatever the application gives (RFC 9110
@@ -115,7 +167,7 @@ func endsWithHead(st *stream, r *Response, length int64) bool {
 }
 
 // contentLength adds the content-length field, given or known, and settles the content's length.
-func contentLength(out []byte, st *stream, r *Response, given, length int64) ([]byte, int64, error) {
+func contentLength(out []byte, st *stream, r *Response, given, length int64) (_ []byte, _ int64, ok bool) {
 	none := bodyless(st, r.Status)
 	switch {
 	case r.Status == 204 || st.flags&tunnel != 0 && r.Status < 300:
@@ -124,7 +176,7 @@ func contentLength(out []byte, st *stream, r *Response, given, length int64) ([]
 	case given >= 0 && none:
 	case given >= 0:
 		if length >= 0 && given != length {
-			return out, 0, ErrField
+			return out, 0, false
 		}
 		length = given
 	case length > 0 || length == 0 && !none:
@@ -133,7 +185,7 @@ func contentLength(out []byte, st *stream, r *Response, given, length int64) ([]
 	if given >= 0 {
 		out = appendContentLength(out, given)
 	}
-	return out, length, nil
+	return out, length, true
 }
 
 // connectionSpecific names the fields that RFC 9113 section 8.2.2 forbids.

@@ -23,7 +23,8 @@ type Shared struct {
 	section  section
 	emit     func(hpack.HeaderField)
 	decoding *hpack.Decoder // whose fields section gathers
-	memo     memo
+	memos    [memos]memo
+	lastHead headMemo
 
 	streams   *stream // linked by next
 	idle      int     // streams in it
