@@ -62,6 +62,13 @@ func New(config Config) (app.Handler, error) {
 	if config.Counter != nil {
 		routes.Handle("/count", newCount(config.Counter).serve)
 	}
+	if config.Root != "" {
+		files, err := app.OpenFiles(config.Root, app.FileOptions{List: true})
+		if err != nil {
+			return nil, err
+		}
+		routes.Handle("/file/{path...}", files.Serve)
+	}
 	return routes.Serve, nil
 }
 

@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -282,6 +284,24 @@ func TestStallIsOnlyThereWhenAllowed(t *testing.T) {
 		if call := newHost(t, target.Config{AllowStall: true}).Do(apptest.Get(url)); call.Status != 200 {
 			t.Fatalf("%s: got %d", url, call.Status)
 		}
+	}
+}
+
+func TestFilesUnderTheRoot(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "a.txt"), []byte("content"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	host := newHost(t, target.Config{Root: dir})
+	for url, want := range map[string]int{
+		"/file/a.txt": 200, "/file/": 200, "/file/b.txt": 404, "/file/..%2Fa.txt": 404, "/file": 307,
+	} {
+		if call := host.Do(apptest.Get(url)); call.Status != want {
+			t.Errorf("%s: got %d want %d", url, call.Status, want)
+		}
+	}
+	if _, err := target.New(target.Config{Root: filepath.Join(dir, "missing")}); err == nil {
+		t.Error("a root that is not there is no error")
 	}
 }
 

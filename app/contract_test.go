@@ -1,0 +1,459 @@
+package app_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/apptest"
+)
+
+// The tests of this file bear the names of the promises in package app's
+// documentation.
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// promising makes a handler that answers with the value of a promise, and gives
+// the promise to the test.
+func promising() (app.Handler, func() *app.Promise[string]) {
+	var promise *app.Promise[string]
+	handler := func(r *app.Request) app.Future[*app.Response] {
+		p, f := app.Promised[string](r)
+		promise = p
+		return app.Map(f, func(s string) (*app.Response, error) { return app.Text(200, s), nil })
+	}
+	return handler, func() *app.Promise[string] { return promise }
+}
+
+func answered(t *testing.T, call *apptest.Call, status int, content string) {
+	t.Helper()
+	if call.Status != status || string(call.Content) != content || !call.Complete {
+		t.Fatalf("got %d %q (complete: %v, failure: %v), want %d %q",
+			call.Status, call.Content, call.Complete, call.Err, status, content)
+	}
+}
+
+func unanswered(t *testing.T, call *apptest.Call) {
+	t.Helper()
+	if call.Status != 0 {
+		t.Fatalf("got %d %q, want no answer yet", call.Status, call.Content)
+	}
+}
+
+func text(s string) (*app.Response, error) { return app.Text(200, s), nil }
+
+func TestReadyIsAnsweredInTheSameTurn(t *testing.T) {
+	host := apptest.New(func(*app.Request) app.Future[*app.Response] {
+		return app.Ready(app.Text(200, "hello"))
+	})
+	before := host.Loop(0).Posted
+	answered(t, host.Do(apptest.Get("/")), 200, "hello")
+	if posted := host.Loop(0).Posted - before; posted != 1 { // the request itself
+		t.Fatalf("%d tasks were posted", posted-1)
+	}
+}
+
+func TestResolveFrom64Goroutines(t *testing.T) {
+	handler, promise := promising()
+	host := apptest.New(handler)
+	call := host.Do(apptest.Get("/"))
+	unanswered(t, call)
+	var first atomic.Int32
+	var winner atomic.Value
+	var wg sync.WaitGroup
+	start := make(chan struct{})
+	for i := range 64 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			<-start
+			if name := fmt.Sprint(i); promise().Resolve(name) {
+				first.Add(1)
+				winner.Store(name)
+			}
+		}()
+	}
+	close(start)
+	wg.Wait()
+	host.Settle()
+	if first.Load() != 1 {
+		t.Fatalf("%d calls were the first", first.Load())
+	}
+	answered(t, call, 200, winner.Load().(string))
+}
+
+func TestSubscribingWhileOthersResolve(t *testing.T) {
+	const rounds = 200
+	var sum atomic.Int64
+	for range rounds {
+		host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+			p, f := app.Promised[int](r)
+			go p.Resolve(1)
+			for range 8 {
+				app.Map(f, func(n int) (int, error) { sum.Add(int64(n)); return n, nil })
+				runtime.Gosched()
+			}
+			return app.Map(f, func(int) (*app.Response, error) { return text("") })
+		})
+		call := host.Do(apptest.Get("/"))
+		for call.Status == 0 {
+			runtime.Gosched()
+			host.Settle()
+		}
+	}
+	if sum.Load() != rounds*8 {
+		t.Fatalf("%d continuations ran, want %d", sum.Load(), rounds*8)
+	}
+}
+
+func TestResolveTwiceIsInert(t *testing.T) {
+	handler, promise := promising()
+	host := apptest.New(handler)
+	call := host.Do(apptest.Get("/"))
+	if !promise().Resolve("first") || promise().Resolve("second") || promise().Fail(errors.New("third")) {
+		t.Fatal("the first result must win, and only that")
+	}
+	host.Settle()
+	answered(t, call, 200, "first")
+}
+
+func TestResolveAfterThePeerLeftIsInert(t *testing.T) {
+	handler, promise := promising()
+	host := apptest.New(handler)
+	call := host.Do(apptest.Get("/"))
+	call.Leave()
+	if context.Cause(call.Request.Context()) != app.ErrPeerGone {
+		t.Fatalf("cause %v", context.Cause(call.Request.Context()))
+	}
+	promise().Resolve("late")
+	host.Settle()
+	unanswered(t, call)
+	if len(host.Panics()) > 0 {
+		t.Fatal(host.Panics())
+	}
+}
+
+func TestNeverResolvedMeetsTheDeadlineWith503(t *testing.T) {
+	handler, promise := promising()
+	host := apptest.New(handler)
+	host.Timeout = 5 * time.Second
+	call := host.Do(apptest.Get("/"))
+	host.Advance(5*time.Second - 1)
+	unanswered(t, call)
+	host.Advance(1)
+	answered(t, call, 503, "no answer in time\n")
+	if !errors.Is(call.Err, context.DeadlineExceeded) {
+		t.Fatalf("failure %v", call.Err)
+	}
+	promise().Resolve("late")
+	host.Settle()
+	answered(t, call, 503, "no answer in time\n")
+}
+
+func TestALateResponseIsClosed(t *testing.T) {
+	closed := 0
+	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+		return app.Map(app.Sleep(r, time.Minute), func(app.Done) (*app.Response, error) {
+			return &app.Response{Status: 200, Content: &app.Stream{OnClose: func() { closed++ }}}, nil
+		})
+	})
+	host.Timeout = time.Second
+	call := host.Do(apptest.Get("/"))
+	host.Advance(time.Second)
+	answered(t, call, 503, "no answer in time\n")
+	host.Advance(time.Minute)
+	if closed != 1 {
+		t.Fatalf("closed %d times", closed)
+	}
+}
+
+func TestTheDeadlineEndsWithTheHead(t *testing.T) {
+	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+		return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
+			return app.Then(app.Sleep(r, time.Hour), func(app.Done) app.Future[app.Done] {
+				return w.WriteString("at last")
+			})
+		}))
+	})
+	host.Timeout = time.Second
+	call := host.Do(apptest.Get("/"))
+	host.Advance(59 * time.Minute)
+	if call.Request.Context().Err() != nil {
+		t.Fatal("the context has ended with the deadline")
+	}
+	host.Advance(time.Minute)
+	answered(t, call, 200, "at last")
+}
+
+func TestTheDeadlineIsTheRoutes(t *testing.T) {
+	never := func(r *app.Request) app.Future[*app.Response] {
+		_, f := app.Promised[*app.Response](r)
+		return f
+	}
+	var routes app.Router
+	routes.Handle("/short", app.WithTimeout(time.Second)(never))
+	routes.Handle("/long", app.WithTimeout(time.Minute)(never))
+	routes.Handle("/default", never)
+	routes.Handle("/none", app.WithTimeout(0)(never))
+	host := apptest.New(routes.Serve)
+	host.Timeout = 10 * time.Second
+	calls := map[string]*apptest.Call{}
+	for _, path := range []string{"/short", "/long", "/default", "/none"} {
+		calls[path] = host.Do(apptest.Get(path))
+	}
+	for _, step := range []struct {
+		after time.Duration
+		path  string
+	}{{time.Second, "/short"}, {9 * time.Second, "/default"}, {50 * time.Second, "/long"}} {
+		unanswered(t, calls[step.path])
+		host.Advance(step.after)
+		answered(t, calls[step.path], 503, "no answer in time\n")
+	}
+	host.Advance(24 * time.Hour)
+	unanswered(t, calls["/none"])
+}
+
+func TestTheDeadlineMovesWhileWaiting(t *testing.T) {
+	var r *app.Request
+	host := apptest.New(func(req *app.Request) app.Future[*app.Response] {
+		r = req
+		_, f := app.Promised[*app.Response](req)
+		return f
+	})
+	host.Timeout = time.Second
+	call := host.Do(apptest.Get("/"))
+	r.SetTimeout(time.Minute)
+	host.Advance(59 * time.Second)
+	unanswered(t, call)
+	host.Advance(time.Second)
+	answered(t, call, 503, "no answer in time\n")
+	if host.Timers() != 0 {
+		t.Fatal(host)
+	}
+}
+
+func TestAPanicBecomes500(t *testing.T) {
+	boom := func() *app.Response { panic("boom") }
+	for name, handler := range map[string]app.Handler{
+		"handler": func(*app.Request) app.Future[*app.Response] { return app.Ready(boom()) },
+		"continuation": func(r *app.Request) app.Future[*app.Response] {
+			return app.Map(app.Sleep(r, 1), func(app.Done) (*app.Response, error) { return boom(), nil })
+		},
+		"continuation of a ready future": func(*app.Request) app.Future[*app.Response] {
+			return app.Then(app.Ready(1), func(int) app.Future[*app.Response] { return app.Ready(boom()) })
+		},
+		"continuation after a failure": func(*app.Request) app.Future[*app.Response] {
+			return app.Catch(app.Failed[*app.Response](errors.New("x")), func(error) app.Future[*app.Response] { return app.Ready(boom()) })
+		},
+		"iteration": func(*app.Request) app.Future[*app.Response] {
+			return app.Map(app.While(func() app.Future[bool] { boom(); return app.Ready(true) }),
+				func(app.Done) (*app.Response, error) { return text("no") })
+		},
+		"offload": func(r *app.Request) app.Future[*app.Response] {
+			return app.Offload(r, func(context.Context) (*app.Response, error) { return boom(), nil })
+		},
+		"goroutine": app.Blocking(func(*app.ResponseWriter, *app.Request) error { boom(); return nil }),
+		"JSON":      func(*app.Request) app.Future[*app.Response] { return app.Ready(app.JSON(200, func() {})) },
+	} {
+		host := apptest.New(handler)
+		call := host.Do(apptest.Get("/"))
+		host.Advance(1)
+		var p *app.PanicError
+		if !errors.As(call.Err, &p) || !strings.Contains(string(p.Stack), "contract_test.go") && name != "JSON" {
+			t.Errorf("%s: the failure is %v", name, call.Err)
+		}
+		if call.Status != 500 || string(call.Content) != "Internal Server Error\n" || len(host.Panics()) > 0 {
+			t.Errorf("%s: got %d %q, escaped %v", name, call.Status, call.Content, host.Panics())
+		}
+		if again := host.Do(apptest.Get("/")); again.Request == nil {
+			t.Errorf("%s: the host is dead", name)
+		}
+		host.Advance(1)
+	}
+}
+
+func TestAPanicOfAStreamAbortsTheResponse(t *testing.T) {
+	for name, produce := range map[string]func(*app.Writer) app.Future[app.Done]{
+		"producer": func(*app.Writer) app.Future[app.Done] { panic("boom") },
+		"callback": func(w *app.Writer) app.Future[app.Done] {
+			return app.Then(w.WriteString("begin"), func(app.Done) app.Future[app.Done] { panic("boom") })
+		},
+		"later callback": func(w *app.Writer) app.Future[app.Done] {
+			return app.Then(app.Sleep(w.Request(), 1), func(app.Done) app.Future[app.Done] { panic("boom") })
+		},
+	} {
+		host := apptest.New(func(*app.Request) app.Future[*app.Response] {
+			return app.Ready(app.Streamed(200, "text/plain", produce))
+		})
+		call := host.Do(apptest.Get("/"))
+		host.Advance(1)
+		var p *app.PanicError
+		if !call.Aborted || !errors.As(call.Err, &p) || len(host.Panics()) > 0 {
+			t.Errorf("%s: aborted %v, failure %v", name, call.Aborted, call.Err)
+		}
+	}
+}
+
+func TestContinuationsRunOnTheRequestsOwnLoop(t *testing.T) {
+	var host *apptest.Host
+	check := func(r *app.Request, where string) {
+		if host.Running() != r.Loop().Index() {
+			t.Errorf("%s of a request of loop %d ran on loop %d", where, r.Loop().Index(), host.Running())
+		}
+	}
+	host = apptest.NewLoops(func(r *app.Request) app.Future[*app.Response] {
+		check(r, "handler")
+		p, promised := app.Promised[int](r)
+		go p.Resolve(1)
+		slept := app.Map(app.Sleep(r, time.Second), func(app.Done) (int, error) { check(r, "sleep"); return 2, nil })
+		worked := app.Offload(r, func(context.Context) (int, error) { return 3, nil })
+		return app.Then(app.All(promised, slept, worked), func(all []int) app.Future[*app.Response] {
+			check(r, "all")
+			return app.Ready(app.Text(200, fmt.Sprint(all)))
+		})
+	}, 4)
+	var calls []*apptest.Call
+	for i := range 64 {
+		calls = append(calls, host.Do(&apptest.Request{Target: "/", Loop: i % 4}))
+	}
+	for host.Advance(time.Second); ; host.Settle() {
+		missing := 0
+		for _, call := range calls {
+			if call.Status == 0 {
+				missing++
+			}
+		}
+		if missing == 0 {
+			break
+		}
+		runtime.Gosched()
+	}
+	for _, call := range calls {
+		answered(t, call, 200, "[1 2 3]")
+	}
+}
+
+func TestASharedResultIsTakenHere(t *testing.T) {
+	var shared app.Future[string]
+	var promise *app.Promise[string]
+	var ran []int
+	var host *apptest.Host
+	host = apptest.NewLoops(func(r *app.Request) app.Future[*app.Response] {
+		if promise == nil {
+			promise, shared = app.Promised[string](r)
+		}
+		return app.Map(app.Here(r, shared), func(s string) (*app.Response, error) {
+			ran = append(ran, host.Running())
+			return text(s)
+		})
+	}, 2)
+	first := host.Do(&apptest.Request{Target: "/", Loop: 0})
+	second := host.Do(&apptest.Request{Target: "/", Loop: 1})
+	promise.Resolve("shared")
+	host.Settle()
+	answered(t, first, 200, "shared")
+	answered(t, second, 200, "shared")
+	if fmt.Sprint(ran) != "[0 1]" {
+		t.Fatalf("continuations ran on %v", ran)
+	}
+}
+
+func TestAResponseOfAnotherLoopsFutureComesHome(t *testing.T) {
+	var promise *app.Promise[*app.Response]
+	var shared app.Future[*app.Response]
+	host := apptest.NewLoops(func(r *app.Request) app.Future[*app.Response] {
+		if promise == nil {
+			promise, shared = app.Promised[*app.Response](r)
+		}
+		return shared
+	}, 2)
+	first := host.Do(&apptest.Request{Target: "/", Loop: 0})
+	second := host.Do(&apptest.Request{Target: "/", Loop: 1})
+	promise.Resolve(app.Text(200, "shared"))
+	host.Settle() // the fake exchange refuses to be used off its loop
+	answered(t, first, 200, "shared")
+	answered(t, second, 200, "shared")
+}
+
+func TestOneResolutionIsOneTask(t *testing.T) {
+	var p *app.Promise[int]
+	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+		promise, f := app.Promised[int](r)
+		p = promise
+		for range 100 {
+			f = app.Map(f, func(n int) (int, error) { return n + 1, nil })
+		}
+		return app.Map(f, func(n int) (*app.Response, error) { return text(fmt.Sprint(n)) })
+	})
+	call := host.Do(apptest.Get("/"))
+	before := host.Loop(0).Posted
+	p.Resolve(0)
+	host.Settle()
+	answered(t, call, 200, "100")
+	if posted := host.Loop(0).Posted - before; posted != 1 {
+		t.Fatalf("a chain of 100 continuations took %d tasks", posted)
+	}
+}
+
+func TestAHalfClosedPeerStillGetsItsAnswer(t *testing.T) {
+	handler, promise := promising()
+	host := apptest.New(handler)
+	call := host.Do(apptest.Get("/"))
+	call.HalfClose()
+	if context.Cause(call.Request.Context()) != app.ErrHalfClosed {
+		t.Fatalf("cause %v", context.Cause(call.Request.Context()))
+	}
+	promise().Resolve("still")
+	host.Settle()
+	answered(t, call, 200, "still")
+}
+
+func TestTheContextEndsWithTheRequest(t *testing.T) {
+	var early, late context.Context
+	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+		early = r.Context()
+		return app.Ready(app.Text(200, ""))
+	})
+	call := host.Do(apptest.Get("/"))
+	if context.Cause(early) != app.ErrRequestDone {
+		t.Fatalf("asked before the end: %v", context.Cause(early))
+	}
+	host = apptest.New(func(r *app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, "")) })
+	call = host.Do(apptest.Get("/"))
+	if late = call.Request.Context(); context.Cause(late) != app.ErrRequestDone {
+		t.Fatalf("asked after the end: %v", context.Cause(late))
+	}
+}
+
+func TestResponsesOfBytesMayBeReturnedAgainAndAgain(t *testing.T) {
+	static := app.Ready(app.Text(200, "static"))
+	host := apptest.NewLoops(app.RequestID(func(*app.Request) app.Future[*app.Response] { return static }), 2)
+	ids := map[string]bool{}
+	for i := range 10 {
+		call := host.Do(&apptest.Request{Target: "/", Loop: i % 2})
+		answered(t, call, 200, "static")
+		if len(call.Header) != 2 {
+			t.Fatalf("fields %v", call.Header)
+		}
+		ids[call.Header.Get("X-Request-Id")] = true
+	}
+	if len(ids) != 10 {
+		t.Fatalf("%d identifiers for 10 requests", len(ids))
+	}
+}
+
+func TestAMistakenResponseIs500(t *testing.T) {
+	for _, resp := range []*app.Response{nil, {Status: 0}, {Status: 100}, {Status: 1000}} {
+		host := apptest.New(func(*app.Request) app.Future[*app.Response] { return app.Ready(resp) })
+		answered(t, host.Do(apptest.Get("/")), 500, "Internal Server Error\n")
+	}
+}

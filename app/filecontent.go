@@ -1,0 +1,179 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"html"
+	"io"
+	"math/rand/v2"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// fileContent is a file, or parts of one with text between them.
+type fileContent struct {
+	file  *os.File
+	parts []filePart
+	size  int64
+	at    int   // the part that is being read
+	done  int64 // what of that part was read, prefix included
+}
+
+// filePart is text, then a span of the file.
+type filePart struct {
+	prefix string
+	span   span
+}
+
+func (p *filePart) size() int64 { return int64(len(p.prefix)) + p.span.length }
+
+func (c *fileContent) add(prefix string, s span) {
+	c.parts = append(c.parts, filePart{prefix, s})
+	c.size += int64(len(prefix)) + s.length
+}
+
+// multipart makes several spans one content (RFC 9110 section 14.6) and returns
+// its content type.
+func (c *fileContent) multipart(spans []span, kind string, size int64) string {
+	boundary := fmt.Sprintf("%016x%016x", rand.Uint64(), rand.Uint64())
+	for i, s := range spans {
+		lead := "\r\n"
+		if i == 0 {
+			lead = ""
+		}
+		c.add(fmt.Sprintf("%s--%s\r\nContent-Range: %s\r\nContent-Type: %s\r\n\r\n",
+			lead, boundary, s.contentRange(size), kind), s)
+	}
+	c.add("\r\n--"+boundary+"--\r\n", span{})
+	return "multipart/byteranges; boundary=" + boundary
+}
+
+// fileChunk is what is read at once, in bytes. What fits leaves as one piece with
+// the head; a larger content holds one such buffer while it is sent.
+const fileChunk = 64 << 10
+
+// content makes the response's content. On the pool; small contents are read right
+// away.
+func (c *fileContent) content(r *Request) (Content, error) {
+	if r.Method == "HEAD" {
+		c.file.Close()
+		return &Stream{Size: c.size}, nil
+	}
+	if c.size > fileChunk {
+		return &Stream{Size: c.size, Produce: c.produce, OnClose: func() { c.close(r) }}, nil
+	}
+	defer c.file.Close()
+	b := make([]byte, c.size)
+	n, err := c.read(b)
+	if err == nil && n < len(b) {
+		err = io.ErrUnexpectedEOF
+	}
+	return Bytes(b), err
+}
+
+// close closes the file on the pool: on some file systems that blocks too.
+func (c *fileContent) close(r *Request) {
+	if r.Pool().Submit(func() { c.file.Close() }) != nil {
+		c.file.Close()
+	}
+}
+
+// produce writes the content, chunk by chunk.
+func (c *fileContent) produce(w *Writer) Future[Done] {
+	buf := make([]byte, fileChunk)
+	fill := func(context.Context) (int, error) { return c.read(buf) }
+	send := func(n int) Future[bool] {
+		if n == 0 {
+			return Ready(false)
+		}
+		return Map(w.Write(buf[:n]), func(int) (bool, error) { return true, nil })
+	}
+	return While(func() Future[bool] { return Then(patiently(w.r, fill), send) })
+}
+
+// poolRetry is how long a response that has begun waits for a place in a pool
+// that is full.
+const poolRetry = 20 * time.Millisecond
+
+// patiently is Offload for a response that has begun: it is too late to say 503.
+func patiently[T any](r *Request, work func(context.Context) (T, error)) Future[T] {
+	f := Offload(r, work)
+	if f.Ready() {
+		if _, err := f.Result(); errors.Is(err, ErrPoolFull) {
+			return Then(Sleep(r, poolRetry), func(Done) Future[T] { return patiently(r, work) })
+		}
+	}
+	return f
+}
+
+// read fills p with what comes next; 0 is the end. A file that has become shorter
+// is an error: the length was announced. On the pool.
+func (c *fileContent) read(p []byte) (filled int, err error) {
+	for filled < len(p) && c.at < len(c.parts) {
+		part := &c.parts[c.at]
+		if c.done == part.size() {
+			c.at, c.done = c.at+1, 0
+			continue
+		}
+		n, err := part.readAt(c.file, p[filled:], c.done)
+		filled += n
+		c.done += int64(n)
+		if err != nil {
+			return filled, err
+		}
+	}
+	return filled, nil
+}
+
+// readAt reads what is at offset of the part.
+func (p *filePart) readAt(file *os.File, dst []byte, offset int64) (int, error) {
+	if offset < int64(len(p.prefix)) {
+		return copy(dst, p.prefix[offset:]), nil
+	}
+	offset -= int64(len(p.prefix))
+	dst = dst[:min(int64(len(dst)), p.span.length-offset)]
+	n, err := file.ReadAt(dst, p.span.start+offset)
+	if n == len(dst) {
+		return n, nil
+	}
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// maxListed is how many entries of a directory are listed.
+const maxListed = 10000
+
+// list answers with what is in a directory. On the pool.
+func (f *Files) list(dir *os.File) (*Response, error) {
+	entries, err := dir.ReadDir(maxListed)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		name := e.Name()
+		if !f.options.Hidden && name[0] == '.' {
+			continue
+		}
+		if e.IsDir() {
+			name += "/"
+		}
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	var page strings.Builder
+	page.WriteString("<!doctype html>\n<meta name=\"viewport\" content=\"width=device-width\">\n<ul>\n")
+	for _, name := range names {
+		// A name with a colon would be taken for a scheme without ./ before it.
+		href := "./" + (&url.URL{Path: name}).EscapedPath()
+		fmt.Fprintf(&page, "<li><a href=\"%s\">%s</a></li>\n", html.EscapeString(href), html.EscapeString(name))
+	}
+	page.WriteString("</ul>\n")
+	return HTML(200, page.String()), nil
+}
