@@ -3,7 +3,6 @@ package h1
 import (
 	"testing"
 	"time"
-	"unsafe"
 )
 
 // wrkRequest is what wrk sends by default.
@@ -88,12 +87,5 @@ func BenchmarkRespond(b *testing.B) {
 			b.Fatal(err)
 		}
 		out = c.Transmit(out[:0], 1<<16)
-	}
-}
-
-// An idle connection is this and no buffer.
-func TestConnIsSmall(t *testing.T) {
-	if size := unsafe.Sizeof(Conn{}); size > 144 {
-		t.Errorf("a Conn has %d bytes", size)
 	}
 }

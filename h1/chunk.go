@@ -17,7 +17,6 @@ type within uint8
 
 const (
 	atSize within = iota
-	atSpace
 	atExtension
 	atLF
 )
@@ -51,20 +50,13 @@ func (c *Conn) chunkByte(b byte) (whole bool, err *Error) {
 		case b == '\r':
 			l.at = atLF
 			return false, nil
-		case b == ' ' || b == '\t':
-			// RFC 9110 section 5.6.3: whitespace that grammar allows for
-			// history's sake, but only in front of an extension.
-			l.at = atSpace
 		case b == ';':
+			// The grammar has room for whitespace in front, which nobody may
+			// send (RFC 9110 section 5.6.3) and readers disagree about: it is
+			// refused.
 			l.at = atExtension
 		default:
 			return false, lineError(b, errChunkSize)
-		}
-	case atSpace:
-		if b == ';' {
-			l.at = atExtension
-		} else if b != ' ' && b != '\t' {
-			return false, lineError(b, errChunkExtension)
 		}
 	case atExtension:
 		if b == '\r' {

@@ -51,9 +51,6 @@ func (c *Conn) answer(ex *exchange, r *Response) error {
 	ex.switches = r.Status == 101 || ex.connect && r.Status/100 == 2
 	ex.setFraming(r)
 	seen, err := ex.appendHead(c.sh, r)
-	if err == nil && r.Status == 101 && !seen.upgrade {
-		err = &FieldError{Name: "Upgrade", Reason: "a 101 must name the protocol"}
-	}
 	if err != nil {
 		ex.framing, ex.bytes, ex.source, ex.switches = empty, nil, nil, false
 		return err
@@ -144,6 +141,9 @@ func (ex *exchange) appendHead(sh *Shared, r *Response) (noted, error) {
 	dst, seen, err := appendFields(dst, r.Fields, stated)
 	if err != nil {
 		return seen, err
+	}
+	if r.Status == 101 && !seen.upgrade {
+		return seen, &FieldError{"Upgrade", "a 101 must name the protocol"}
 	}
 	if !seen.date {
 		dst = append(dst, sh.date.line...)

@@ -44,6 +44,9 @@ func (s *scanner) scan(sh *Shared, in []byte) (int, *Error) {
 	if from == 0 {
 		return s.pass(sh, in)
 	}
+	if len(in) <= int(from) {
+		return 0, nil
+	}
 	again := scanner{}
 	if s.at >= inName && s.start == 0 {
 		again = fieldLines()
