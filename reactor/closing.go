@@ -1,0 +1,215 @@
+//go:build linux
+
+package reactor
+
+import (
+	"errors"
+	"io"
+
+	"golang.org/x/sys/unix"
+)
+
+// Close closes the connection now. Output that is not out is lost.
+func (c *Conn) Close() { c.close(nil) }
+
+// CloseFlushed closes the connection once its output is out: everything queued, and everything
+// that the session still transmits. Input is no longer presented. The deadline stays in force.
+func (c *Conn) CloseFlushed() { c.finish(modeFlush, nil) }
+
+// Linger closes as CloseFlushed does, but shuts down writing first and then reads for a while,
+// within Config.LingerBytes and Config.LingerTime, and throws away what comes: so the last output
+// is not destroyed by a reset that the peer's unread bytes would cause (RFC 9112 section 9.6).
+func (c *Conn) Linger() { c.finish(modeLinger, nil) }
+
+// finish begins to close. A later call never takes back an earlier one, but a cause counts.
+func (c *Conn) finish(m mode, cause error) {
+	if c.closed || c.mode == modeDiscard {
+		return
+	}
+	if cause != nil {
+		c.rarely().cause = cause
+	}
+	c.mode = m
+	c.Touch()
+}
+
+// cause is what Session.Closed will be told.
+func (c *Conn) cause() error {
+	if c.special == nil {
+		return nil
+	}
+	return c.special.cause
+}
+
+// failed says that the stream broke in a filter, so that only the filter's own output is left to
+// be written.
+func (c *Conn) failed() bool {
+	cause := c.cause()
+	return cause != nil && !errors.Is(cause, io.EOF)
+}
+
+// conclude takes the next step once all output is out.
+func (c *Conn) conclude(l *Loop) {
+	if c.filter != nil && !c.rarely().parted {
+		c.special.parted = true
+		if bye := c.filter.goodbye(l.wire[:0]); len(bye) > 0 {
+			if !c.write(l, bye) {
+				return
+			}
+			if c.backlog != nil {
+				c.arm(l)
+				return
+			}
+		}
+	}
+	if c.mode == modeFlush || c.gnet == nil && !c.moving {
+		c.close(c.cause())
+		return
+	}
+	if err := unix.Shutdown(int(c.fd), unix.SHUT_WR); err != nil {
+		c.close(c.cause())
+		return
+	}
+	c.mode = modeDiscard
+	c.dropKept()
+	c.setDeadline(l.timers.at(l.Now().Add(l.reactor.config.LingerTime)))
+}
+
+// close is the end of a connection, whatever led to it.
+func (c *Conn) close(err error) {
+	if c.closed {
+		return
+	}
+	c.closed = true
+	l := c.loop.Load()
+	l.timers.forget(c)
+	l.remove(c)
+	l.reactor.table.leave(c)
+	c.kept, c.unread, c.backlog = nil, nil, nil
+	c.hangUp()
+	l.reactor.left(l)
+	if c.filter != nil {
+		c.filter.closed(err)
+	}
+	if s := c.session; s != nil {
+		s.Closed(err)
+	}
+}
+
+// hangUp gives the descriptor back.
+func (c *Conn) hangUp() {
+	if g := c.gnet; g != nil {
+		c.gnet = nil
+		// Inside OnClose this does nothing: gnet closes behind it.
+		_ = g.EventLoop().Close(g)
+	} else if c.fd >= 0 {
+		if c.special != nil && c.special.leaked {
+			_ = unix.Shutdown(int(c.fd), unix.SHUT_RDWR)
+		}
+		_ = unix.Close(int(c.fd))
+	}
+	c.fd = -1
+}
+
+// abandon closes a connection whose code has panicked, and may do so again.
+func (c *Conn) abandon(err error) {
+	defer func() { _ = recover() }()
+	c.close(err)
+}
+
+// peerFinished is called once the peer's FIN has come: within OnClose, whose descriptor gnet closes
+// afterwards, or with the connection already on a descriptor of its own.
+func (c *Conn) peerFinished() {
+	c.catchUp()
+	if c.closed {
+		return
+	}
+	if c.mode == modeDiscard {
+		c.close(c.cause())
+		return
+	}
+	if c.filter != nil {
+		if err := c.filter.eof(); err != nil {
+			c.close(err)
+			return
+		}
+	}
+	if c.session == nil {
+		c.close(io.EOF)
+		return
+	}
+	if c.sayEOF(); c.closed {
+		return
+	}
+	if c.mode == modeLinger {
+		c.mode = modeFlush
+	}
+	c.transmit()
+	if !c.closed && c.gnet != nil {
+		c.outlive()
+	}
+}
+
+// sayEOF tells the session, once, that the peer has sent its last byte.
+func (c *Conn) sayEOF() {
+	if c.cause() == io.EOF {
+		return
+	}
+	keep := c.mode != modeOpen || c.session.EOF()
+	if c.closed {
+		return
+	}
+	c.rarely().cause = io.EOF
+	if !keep {
+		c.mode = modeFlush
+	}
+}
+
+// streamEnded is called when the stream has ended inside its filter and the socket is still open.
+func (c *Conn) streamEnded() {
+	if c.session == nil {
+		c.close(io.EOF)
+		return
+	}
+	c.sayEOF()
+}
+
+// outlive goes on with a duplicate of the descriptor, for writing only. Within OnClose.
+func (c *Conn) outlive() {
+	l := c.loop.Load()
+	r := c.rarely()
+	if r.remote == nil {
+		r.remote = c.RemoteAddr()
+	}
+	fd, err := duplicate(int(c.fd))
+	if err != nil {
+		c.close(err)
+		return
+	}
+	l.writable.forget(c)
+	c.gnet, c.deaf, c.paused = nil, false, false
+	c.fd = int32(fd)
+	events := uint32(0) // a reset is reported all the same
+	if c.backlog != nil {
+		events = unix.EPOLLOUT
+	}
+	if err := l.writable.arm(c, events); err != nil {
+		c.close(err)
+		return
+	}
+	c.armed = events != 0
+}
+
+// peerVanished is called when the writability set reports a reset.
+func (c *Conn) peerVanished() {
+	c.armed = false
+	c.close(ErrHungUp)
+}
+
+// hungUp makes gnet's word for a reset ours.
+func hungUp(err error) error {
+	if err == io.EOF {
+		return ErrHungUp
+	}
+	return err
+}

@@ -1,0 +1,104 @@
+//go:build linux
+
+package reactor
+
+import (
+	"runtime"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Config holds what a Reactor is made with. Zero values mean the defaults named here.
+type Config struct {
+	// Loops is how many event loops there are; default GOMAXPROCS.
+	Loops int
+	// Logger is told of failures, stalls and replaced engines; default: nothing is logged.
+	Logger *zap.Logger
+
+	// MaxConnections is how many connections may be open at once; default: as many as the
+	// descriptor limit allows. At the limit the listening sockets are left alone until some
+	// leave, unless Refuse is set. The descriptor limit less its reserve always holds.
+	MaxConnections int
+	// Refuse, if set, gives the session of a connection that exceeds MaxConnections: it says so to
+	// the peer and closes. It runs in the place of ListenerConfig.Open.
+	Refuse func(*Conn) Session
+	// DescriptorReserve is how many descriptors connections leave free, for files, upstreams, logs
+	// and replaced engines; default an eighth of the limit, at least 32 and at most 1024.
+	DescriptorReserve int
+
+	// WriteHigh is how many bytes a session is asked for at once, and with that about how much
+	// output of a connection waits in memory; default 128 KiB.
+	WriteHigh int
+	// WriteLow is how little must be left of it before the session is asked for more; default a
+	// quarter of WriteHigh.
+	WriteLow int
+	// NotsentLowat bounds what the kernel holds of a connection's unsent output
+	// (TCP_NOTSENT_LOWAT); default 128 KiB.
+	NotsentLowat int
+	// ReadBuffer is how many bytes a loop reads at once; default 64 KiB. It exists once a loop.
+	ReadBuffer int
+	// MaxKept is how much input a session may leave unconsumed before reading stops until it is
+	// resumed; default 1 MiB.
+	MaxKept int
+
+	// HandshakeTimeout bounds TLS handshake and PROXY header together.
+	HandshakeTimeout time.Duration
+	// LingerBytes and LingerTime bound what Conn.Linger reads and throws away before it closes.
+	LingerBytes int
+	LingerTime  time.Duration
+
+	// StallWarn is for how long a turn may keep its loop before that is logged and other loops
+	// accept in its place; default 100 ms; negative: never.
+	StallWarn time.Duration
+	// StallTimeout is for how long lent code may keep its loop before the loop goes on without it;
+	// default 10 s; negative: for ever.
+	StallTimeout time.Duration
+	// StallRestarts is how many times a minute that may happen before Abort; default 8.
+	StallRestarts int
+	// Renew is called on a Loop, before anything else, when it goes on after lent code was left
+	// behind: memory of the Loop's that such code may still be writing to has to be replaced. May
+	// be nil.
+	Renew func(*Loop)
+	// Abort is called when the process cannot go on and should end with ExitAbort; stacks are
+	// those of all goroutines. Default: they go to standard error and the process exits.
+	Abort func(reason string, stacks []byte)
+}
+
+// ExitAbort is the exit code of a process that found itself beyond repair, so that its supervisor
+// starts it afresh. It is sysexits' EX_SOFTWARE.
+const ExitAbort = 70
+
+const (
+	writeHighDefault     = 128 << 10
+	notsentLowatDefault  = 128 << 10
+	readBufferDefault    = 64 << 10
+	maxKeptDefault       = 1 << 20
+	stallWarnDefault     = 100 * time.Millisecond
+	stallTimeoutDefault  = 10 * time.Second
+	stallRestartsDefault = 8
+)
+
+func (cfg *Config) applyDefaults() {
+	setDefault(&cfg.Loops, runtime.GOMAXPROCS(0))
+	setDefault(&cfg.WriteHigh, writeHighDefault)
+	setDefault(&cfg.WriteLow, cfg.WriteHigh/4)
+	setDefault(&cfg.NotsentLowat, notsentLowatDefault)
+	setDefault(&cfg.ReadBuffer, readBufferDefault)
+	setDefault(&cfg.MaxKept, maxKeptDefault)
+	setDefault(&cfg.HandshakeTimeout, HandshakeTimeoutDefault)
+	setDefault(&cfg.LingerBytes, LingerBytesDefault)
+	setDefault(&cfg.LingerTime, LingerTimeDefault)
+	setDefault(&cfg.StallWarn, stallWarnDefault)
+	setDefault(&cfg.StallTimeout, stallTimeoutDefault)
+	setDefault(&cfg.StallRestarts, stallRestartsDefault)
+	if cfg.Logger == nil {
+		cfg.Logger = zap.NewNop()
+	}
+}
+
+func setDefault[T int | time.Duration](field *T, value T) {
+	if *field == 0 {
+		*field = value
+	}
+}

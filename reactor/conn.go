@@ -1,0 +1,266 @@
+//go:build linux
+
+package reactor
+
+import (
+	"crypto/tls"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/panjf2000/gnet/v2"
+	"golang.org/x/sys/unix"
+)
+
+// Conn is a connection. Its methods are for its loop, owned, unless they say otherwise; once the
+// connection is closed they do nothing. An idle Conn holds no buffer.
+type Conn struct {
+	loop     atomic.Pointer[Loop]
+	id       uint64
+	session  Session
+	filter   filter
+	gnet     gnet.Conn // what reads for it; nil while it has none: half-closed, or between engines
+	listener *listener // nil: dialled
+	kept     []byte    // input that the session has not consumed
+	unread   []byte    // input that a filter left to its successor, within one receive
+	backlog  *backlog  // output that the kernel has not taken
+	special  *rarities
+	deadline int64 // in the measure of timers; 0: none
+	fd       int32
+	place    int32 // in Loop.conns
+	moment   int32 // in timers.heap; -1: not there
+	mode     mode
+
+	touched  bool
+	resumed  bool // kept input is to be presented again
+	switched bool // SetSession was called within Receive
+	paused   bool // wanted by the session
+	stuffed  bool // wanted because too much input is kept
+	deaf     bool // what the epoll set was told
+	watched  bool // known to the writability set
+	armed    bool // which reports once
+	moving   bool // on its way to an engine, with a descriptor of its own meanwhile
+	closed   bool
+	guilty   bool // closed for stalling its loop
+}
+
+// mode is how far a connection has come in closing.
+type mode uint8
+
+const (
+	modeOpen    mode = iota
+	modeFlush        // close once the output is out
+	modeLinger       // the same, but then read for a while
+	modeDiscard      // the output is out, input is read and thrown away
+)
+
+// rarities is what few connections have.
+type rarities struct {
+	remote, local net.Addr // as a PROXY header says, or kept from an engine that is gone
+	cause         error    // for Session.Closed, after modeFlush
+	parted        bool     // the filter's goodbye is said
+	leaked        bool     // some descriptor of it is out of reach
+	discarded     int
+	departure     *departure
+	open          func(*Conn) Session // of a dialled connection
+}
+
+func (c *Conn) rarely() *rarities {
+	if c.special == nil {
+		c.special = &rarities{}
+	}
+	return c.special
+}
+
+// Loop is where the connection is at home now. From any goroutine; only on the loop itself is it
+// certain to stay so.
+func (c *Conn) Loop() *Loop { return c.loop.Load() }
+
+// Handle names the connection; see there.
+func (c *Conn) Handle() Handle { return Handle{c.loop.Load().reactor.table, c.id} }
+
+// Closed says that the connection is gone.
+func (c *Conn) Closed() bool { return c.closed }
+
+// Session is the present session.
+func (c *Conn) Session() Session { return c.session }
+
+// SetSession switches to another protocol. What the old session leaves unconsumed of its current
+// Receive, or has left before, is presented to the new one in this turn. The old one hears nothing
+// more, Closed included.
+func (c *Conn) SetSession(s Session) {
+	c.session = s
+	c.switched = true
+	c.resumed = true
+	c.Touch()
+}
+
+// Touch has the session asked for output at the end of this turn.
+func (c *Conn) Touch() {
+	if c.touched || c.closed {
+		return
+	}
+	c.touched = true
+	l := c.loop.Load()
+	l.touched = append(l.touched, c)
+}
+
+// Pause stops reading, so that the kernel's window stops the peer. A paused connection does not
+// notice a peer that leaves, unless by a reset.
+func (c *Conn) Pause() {
+	if !c.paused {
+		c.paused = true
+		c.Touch()
+	}
+}
+
+// Resume ends a pause. Input that was kept is presented again in this turn, also when reading was
+// not paused.
+func (c *Conn) Resume() {
+	c.paused = false
+	c.resumed = true
+	c.Touch()
+}
+
+// Paused says whether the session has paused reading.
+func (c *Conn) Paused() bool { return c.paused }
+
+// SetDeadline has Session.Timeout called once t has passed; the zero time: never. A later call
+// replaces an earlier one. It costs next to nothing when t is later than what was set before.
+func (c *Conn) SetDeadline(t time.Time) {
+	if c.closed || c.mode == modeDiscard {
+		return
+	}
+	if t.IsZero() {
+		c.deadline = 0
+		return
+	}
+	timers := &c.loop.Load().timers
+	c.setDeadline(max(timers.at(t), 1))
+}
+
+func (c *Conn) setDeadline(when int64) {
+	c.deadline = when
+	c.loop.Load().timers.watch(c)
+}
+
+// expire is called when the heap's entry for c has fired, which may be before the deadline.
+func (c *Conn) expire(now int64) {
+	switch {
+	case c.deadline == 0:
+		return
+	case c.deadline > now:
+		c.loop.Load().timers.watch(c)
+		return
+	}
+	c.deadline = 0
+	switch {
+	case c.mode == modeDiscard:
+		c.close(c.cause())
+	case c.session == nil:
+		c.close(ErrHandshakeTimeout)
+	default:
+		c.session.Timeout()
+		c.Touch()
+	}
+}
+
+// Queued is how many bytes of output wait because the kernel has not taken them.
+func (c *Conn) Queued() int {
+	if c.backlog == nil {
+		return 0
+	}
+	return len(c.backlog.rest)
+}
+
+// Kept is how many bytes of input wait because the session has not consumed them.
+func (c *Conn) Kept() int { return len(c.kept) }
+
+// HalfClosed says that the peer's FIN has come and the connection stays for writing.
+func (c *Conn) HalfClosed() bool { return c.gnet == nil && c.special != nil && c.special.cause != nil }
+
+// Listener is what the connection was accepted by; nil for one that was dialled.
+func (c *Conn) Listener() *ListenerConfig {
+	if c.listener == nil {
+		return nil
+	}
+	return &c.listener.config
+}
+
+// TLS is the state of the connection's TLS; nil without.
+func (c *Conn) TLS() *tls.ConnectionState {
+	if r, ok := c.filter.(tlsReporter); ok {
+		return r.connectionState()
+	}
+	return nil
+}
+
+// RemoteAddr is the peer's address, that of a PROXY header where there was one. It costs a system
+// call and an allocation on a connection that was moved or half-closed.
+func (c *Conn) RemoteAddr() net.Addr {
+	if c.special != nil && c.special.remote != nil {
+		return c.special.remote
+	}
+	if c.gnet != nil && c.listener != nil {
+		return c.gnet.RemoteAddr()
+	}
+	sa, err := unix.Getpeername(int(c.fd))
+	if err != nil {
+		return nil
+	}
+	return toAddr(sa)
+}
+
+// LocalAddr is the address that the peer has connected to, that of a PROXY header where there was
+// one.
+func (c *Conn) LocalAddr() net.Addr {
+	if c.special != nil && c.special.local != nil {
+		return c.special.local
+	}
+	if c.listener != nil {
+		if tcp, ok := c.listener.addr.(*net.TCPAddr); !ok || !tcp.IP.IsUnspecified() {
+			return c.listener.addr
+		}
+	}
+	sa, err := unix.Getsockname(int(c.fd))
+	if err != nil {
+		return nil
+	}
+	return toAddr(sa)
+}
+
+// RemoteAddrPort is RemoteAddr for TCP, an IPv4 address being one also on a socket of both
+// families; zero for unix sockets.
+func (c *Conn) RemoteAddrPort() netip.AddrPort { return toAddrPort(c.RemoteAddr()) }
+
+// LocalAddrPort is LocalAddr likewise.
+func (c *Conn) LocalAddrPort() netip.AddrPort { return toAddrPort(c.LocalAddr()) }
+
+func toAddrPort(addr net.Addr) netip.AddrPort {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := tcp.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}
+
+func toAddr(sa unix.Sockaddr) net.Addr {
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port)))
+	case *unix.SockaddrInet6:
+		addr := netip.AddrFrom16(sa.Addr)
+		if sa.ZoneId != 0 {
+			if ifi, err := net.InterfaceByIndex(int(sa.ZoneId)); err == nil {
+				addr = addr.WithZone(ifi.Name)
+			}
+		}
+		return net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr, uint16(sa.Port)))
+	case *unix.SockaddrUnix:
+		return &net.UnixAddr{Name: sa.Name, Net: "unix"}
+	default:
+		return nil
+	}
+}

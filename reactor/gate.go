@@ -1,0 +1,152 @@
+//go:build linux
+
+package reactor
+
+import (
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	reserveLeast = 32
+	reserveMost  = 1024
+	// gateRest is how long listening sockets are left alone after an accept has failed.
+	gateRest = 100 * time.Millisecond
+)
+
+// gate takes the listening sockets out of all epoll sets while there are as many connections as
+// there may be, and puts them back. An accept without a free descriptor would end gnet's engine.
+// Newcomers wait in the kernel meanwhile.
+type gate struct {
+	reactor  *Reactor
+	limit    atomic.Int64
+	withheld atomic.Int64
+
+	mu      sync.Mutex
+	full    bool
+	resting bool
+	ended   bool
+	shut    atomic.Bool // full, or resting, or ended
+}
+
+// raiseDescriptorLimit raises the limit of open descriptors to the highest that is allowed.
+func raiseDescriptorLimit() {
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil && limit.Cur < limit.Max {
+		limit.Cur = limit.Max
+		_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
+	}
+}
+
+func descriptorLimit() int {
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
+		return 1024
+	}
+	return int(min(limit.Cur, 1<<30))
+}
+
+// openDescriptors counts what the process has open.
+func openDescriptors() int {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return 0
+	}
+	return len(entries)
+}
+
+// measure finds how many connections there is room for, once everything else is open.
+func (g *gate) measure(config *Config) {
+	limit := descriptorLimit()
+	reserve := config.DescriptorReserve
+	if reserve == 0 {
+		reserve = min(max(limit/8, reserveLeast), reserveMost)
+	}
+	room := max(limit-reserve-openDescriptors(), 1)
+	if config.MaxConnections > 0 && config.Refuse == nil {
+		room = min(room, config.MaxConnections)
+	}
+	g.limit.Store(int64(room))
+}
+
+// check is called when the number of connections has changed.
+func (g *gate) check(open int64) {
+	full := open >= g.limit.Load()
+	if full == g.shut.Load() {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if full := g.reactor.open.Load() >= g.limit.Load(); full != g.full {
+		g.full = full
+		if full {
+			g.withheld.Add(1)
+		}
+		g.update()
+	}
+}
+
+// rest leaves the listening sockets alone for a moment.
+func (g *gate) rest() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.resting || g.ended {
+		return
+	}
+	g.resting = true
+	g.withheld.Add(1)
+	g.update()
+	time.AfterFunc(gateRest, func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.resting = false
+		g.full = g.reactor.open.Load() >= g.limit.Load()
+		g.update()
+	})
+}
+
+// end leaves them alone for ever.
+func (g *gate) end() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ended = true
+	g.update()
+}
+
+// update applies the gate's state to all engines.
+func (g *gate) update() {
+	shut := g.full || g.resting || g.ended
+	g.shut.Store(shut)
+	for _, l := range g.reactor.loops {
+		if e := l.engine.Load(); e != nil {
+			e.listen(!shut)
+		}
+	}
+}
+
+// apply brings an engine that has just been connected to the gate's state.
+func (g *gate) apply(e *engine) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	// Out and in again: a socket that all loops share wakes one of them for each newcomer then.
+	e.listen(false)
+	e.listen(!g.shut.Load())
+}
+
+// joined and left count connections.
+func (r *Reactor) joined(*Loop) { r.gate.check(r.open.Add(1)) }
+
+func (r *Reactor) left(*Loop) {
+	open := r.open.Add(-1)
+	r.gate.check(open)
+	if open == 0 {
+		select {
+		case r.empty <- struct{}{}:
+		default:
+		}
+	}
+}

@@ -1,0 +1,149 @@
+//go:build linux
+
+package reactor
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// task is one thing to be done on a Loop: run alone, or forConn with the connection of handle.
+type task struct {
+	run     func()
+	forConn func(*Conn)
+	handle  Handle
+}
+
+// inboxKeep is how many entries of memory an inbox keeps after a rush.
+const inboxKeep = 1 << 12
+
+// inbox brings tasks from any goroutine to the loop. Producers append under a lock that nobody
+// holds for longer than that; the loop takes the whole batch at once. A batch is worked off by
+// advancing next before each task, so that whoever goes on with the Loop after a kill goes on with
+// the task behind the one that stalled.
+type inbox struct {
+	waiting atomic.Int64 // tasks not yet taken
+	mu      sync.Mutex
+	tasks   []task
+	closed  bool
+
+	batch []task
+	next  int
+}
+
+// put appends t. It is false when the Loop has stopped.
+func (in *inbox) put(t task) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.closed {
+		return false
+	}
+	in.tasks = append(in.tasks, t)
+	in.waiting.Store(int64(len(in.tasks)))
+	return true
+}
+
+// take gives the next task, if there is one, of the batch in progress.
+func (in *inbox) take() (t task, ok bool) {
+	if in.next == len(in.batch) {
+		return t, false
+	}
+	t = in.batch[in.next]
+	in.batch[in.next] = task{}
+	in.next++
+	return t, true
+}
+
+// refill makes what has been put since the next batch. Only when the last one is worked off.
+func (in *inbox) refill() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	old := in.batch[:0]
+	if cap(old) > inboxKeep {
+		old = nil
+	}
+	in.batch, in.tasks, in.next = in.tasks, old, 0
+	in.waiting.Store(0)
+}
+
+// close drops what waits and lets everything that comes later fall.
+func (in *inbox) close() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.closed = true
+	in.tasks = nil
+	in.waiting.Store(0)
+}
+
+// Post has task run on the loop as loop code (owned), in the order of the calls from one goroutine.
+// From any goroutine. A batch costs one wake of the loop, and none while the loop is in a turn. On
+// a Loop that has stopped the task falls silently.
+func (l *Loop) Post(run func()) {
+	if l.inbox.put(task{run: run}) {
+		l.wake()
+	}
+}
+
+// postTo puts a task for c into the inbox unless c belongs to another Loop by now: then false.
+func (l *Loop) postTo(c *Conn, h Handle, forConn func(*Conn)) bool {
+	in := &l.inbox
+	in.mu.Lock()
+	if c.loop.Load() != l {
+		in.mu.Unlock()
+		return false
+	}
+	if !in.closed {
+		in.tasks = append(in.tasks, task{forConn: forConn, handle: h})
+		in.waiting.Store(int64(len(in.tasks)))
+	}
+	in.mu.Unlock()
+	l.wake()
+	return true
+}
+
+// handOver makes c belong to another Loop, where arrival is put first, then what waits here for c:
+// so tasks posted before the move run before those posted after it.
+func (l *Loop) handOver(c *Conn, to *Loop, arrival task) {
+	first, second := &l.inbox, &to.inbox
+	if to.index < l.index {
+		first, second = second, first
+	}
+	first.mu.Lock()
+	defer first.mu.Unlock()
+	second.mu.Lock()
+	defer second.mu.Unlock()
+
+	in, out := &l.inbox, &to.inbox
+	out.tasks = append(out.tasks, arrival)
+	rest := in.tasks[:0]
+	for _, t := range in.tasks {
+		if t.forConn != nil && t.handle.id == c.id {
+			out.tasks = append(out.tasks, t)
+		} else {
+			rest = append(rest, t)
+		}
+	}
+	clear(in.tasks[len(rest):])
+	in.tasks = rest
+	in.waiting.Store(int64(len(in.tasks)))
+	out.waiting.Store(int64(len(out.tasks)))
+	c.loop.Store(to)
+}
+
+// runTask does one task.
+func (l *Loop) runTask(t task) {
+	if t.forConn == nil {
+		t.run()
+		return
+	}
+	c := t.handle.conn()
+	switch {
+	case c == nil:
+	case c.loop.Load() != l:
+		t.handle.Post(t.forConn)
+	default:
+		l.current = c
+		t.forConn(c)
+		l.current = nil
+	}
+}

@@ -1,0 +1,217 @@
+//go:build linux
+
+package reactor
+
+import (
+	"io"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// spareSize and sparesKept bound the memory that a Loop keeps for rests of input: most rests
+	// are a part of one frame or head.
+	spareSize  = 32 << 10
+	sparesKept = 64
+)
+
+// inputs is a Loop's memory for input.
+type inputs struct {
+	joint  []byte   // what was kept and what came, side by side
+	spares [][]byte // for rests
+}
+
+// feed takes bytes from the socket, or nil when the filter was woken.
+func (c *Conn) feed(raw []byte) {
+	c.Touch()
+	if c.mode == modeDiscard {
+		c.discard(len(raw))
+		return
+	}
+	for {
+		f := c.filter
+		if f == nil {
+			c.present(raw)
+			return
+		}
+		err := f.receive(raw, c.loop.Load().deliver)
+		switch {
+		case c.closed:
+			return
+		case err == io.EOF:
+			c.streamEnded()
+			return
+		case err != nil:
+			// What the peer still sends must not destroy the filter's last words.
+			c.finish(modeLinger, err)
+			return
+		case c.filter != f:
+			raw, c.unread = c.unread, nil
+			if len(raw) > 0 || c.filter == nil {
+				continue
+			}
+		}
+		if c.session == nil && c.filter.established() {
+			c.open()
+		}
+		return
+	}
+}
+
+// hold keeps bytes from the socket back while the Loop runs no code of others.
+func (c *Conn) hold(raw []byte) {
+	l := c.loop.Load()
+	if len(c.unread) == 0 {
+		l.held = append(l.held, c)
+	}
+	c.unread = append(c.unread, raw...)
+	if len(c.unread) >= l.reactor.config.MaxKept {
+		c.stuffed = true
+		c.applyPause()
+	}
+}
+
+// catchUp feeds what was held back.
+func (c *Conn) catchUp() {
+	if raw := c.unread; raw != nil {
+		c.unread = nil
+		c.stuffed = false
+		c.feed(raw)
+	}
+}
+
+// runFilter lets the filter take note of what its goroutine has done.
+func (c *Conn) runFilter() {
+	if c.filter != nil && c.mode != modeDiscard {
+		c.feed(nil)
+	}
+}
+
+// open gives the connection its session.
+func (c *Conn) open() {
+	c.deadline = 0
+	if c.special != nil && c.special.departure != nil {
+		return
+	}
+	if c.special != nil && c.special.open != nil {
+		c.session = c.special.open(c)
+		c.special.open = nil
+	} else {
+		c.session = c.loop.Load().reactor.sessionFor(c)
+	}
+	if c.session == nil && !c.closed {
+		c.close(nil)
+	}
+}
+
+// present gives plaintext to the session, behind what it has left before, and keeps what it
+// leaves now.
+func (c *Conn) present(plain []byte) {
+	if c.mode != modeOpen {
+		c.discard(len(plain))
+		return
+	}
+	if c.session == nil {
+		if c.open(); c.session == nil {
+			return
+		}
+	}
+	l := c.loop.Load()
+	in := plain
+	switch {
+	case len(c.kept) == 0:
+	case len(plain) <= len(c.kept):
+		// Growing in place keeps a head that comes byte by byte from being copied each time.
+		c.kept = append(c.kept, plain...)
+		in = c.kept
+	default:
+		l.in.joint = append(append(l.in.joint[:0], c.kept...), plain...)
+		in = l.in.joint
+	}
+	for len(in) > 0 && c.listening() {
+		c.switched = false
+		in = in[c.session.Receive(in):]
+		if !c.switched {
+			break
+		}
+	}
+	if c.closed || c.mode != modeOpen {
+		c.dropKept()
+		return
+	}
+	c.keep(in)
+	poison(plain)
+}
+
+// listening says whether the session takes input at the moment.
+func (c *Conn) listening() bool {
+	return !c.closed && !c.paused && c.mode == modeOpen && !c.departing()
+}
+
+// keep stores what the session has left of its input.
+func (c *Conn) keep(rest []byte) {
+	if len(rest) == 0 {
+		c.dropKept()
+		c.stuffed = false
+		return
+	}
+	l := c.loop.Load()
+	if cap(c.kept) < len(rest) {
+		c.dropKept()
+		if last := len(l.in.spares) - 1; last >= 0 && len(rest) <= spareSize {
+			c.kept = l.in.spares[last]
+			l.in.spares[last] = nil
+			l.in.spares = l.in.spares[:last]
+		}
+	}
+	// rest may be the tail of kept itself: append moves it down then.
+	c.kept = append(c.kept[:0], rest...)
+	if stuffed := len(c.kept) >= l.reactor.config.MaxKept; stuffed != c.stuffed {
+		c.stuffed = stuffed
+		c.Touch()
+	}
+}
+
+func (c *Conn) dropKept() {
+	l := c.loop.Load()
+	if n := cap(c.kept); n >= spareSize/8 && n <= spareSize && len(l.in.spares) < sparesKept {
+		l.in.spares = append(l.in.spares, c.kept[:0])
+	}
+	c.kept = nil
+}
+
+// discard counts input that nobody wants any more.
+func (c *Conn) discard(n int) {
+	if c.mode != modeDiscard {
+		return
+	}
+	r := c.rarely()
+	r.discarded += n
+	if r.discarded > c.loop.Load().reactor.config.LingerBytes {
+		c.close(c.cause())
+	}
+}
+
+// applyPause tells the epoll set when reading is to stop or go on. It is done once, at the end of a
+// turn, so that a pause which ends in its own turn costs nothing.
+func (c *Conn) applyPause() {
+	want := (c.paused || c.stuffed) && c.mode != modeDiscard
+	if want == c.deaf || c.gnet == nil {
+		return
+	}
+	l := c.loop.Load()
+	e := l.engine.Load()
+	if !e.connected {
+		l.later = append(l.later, c)
+		return
+	}
+	event := unix.EpollEvent{Fd: c.fd, Events: readEvents}
+	if want {
+		event.Events = 0
+	}
+	if err := unix.EpollCtl(e.epoll, unix.EPOLL_CTL_MOD, int(c.fd), &event); err != nil {
+		c.close(err)
+		return
+	}
+	c.deaf = want
+}

@@ -1,0 +1,289 @@
+//go:build linux
+
+package reactor
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"sync"
+
+	"github.com/panjf2000/gnet/v2"
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// intakeBatch is how many connections are registered while the Loop holds everything else
+	// back: some milliseconds.
+	intakeBatch = 128
+	// intakeFlight is how many registrations are under way at once. Each needs three descriptors
+	// for a moment.
+	intakeFlight = 8
+)
+
+// intake brings sockets to a Loop by another way than its listeners: connections that move, or come
+// back after their engine was replaced, that were dialled, or accepted in the Loop's place.
+//
+// gnet registers a connection by a goroutine that waits for the event loop. If that stalled with
+// registrations under way, the goroutines and their descriptors would be lost with the engine. So
+// connections are registered only while the Loop runs no code of others: between begun and end of
+// a batch it adopts what is registered and holds everything else back.
+type intake struct {
+	mu      sync.Mutex
+	queue   []*arrival
+	running bool
+	closed  bool
+
+	window chan *engine // told when the Loop holds back
+	asked  bool         // on the loop: somebody waits for that
+}
+
+// arrival is one socket that is to be registered. It is the context of its registration.
+type arrival struct {
+	conn *Conn // one that exists
+
+	fresh    net.Conn // or a socket that has none yet
+	listener *listener
+	open     func(*Conn) Session // its session, where no listener knows
+	failed   func(error)         // from any goroutine; may be nil
+
+	taken bool // on the loop: adopted
+}
+
+// add has a registered, at some time soon. From any goroutine.
+func (in *intake) add(l *Loop, arrivals ...*arrival) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.closed {
+		for _, a := range arrivals {
+			a.drop(ErrStopped)
+		}
+		return
+	}
+	in.queue = append(in.queue, arrivals...)
+	if !in.running && len(in.queue) > 0 {
+		in.running = true
+		go in.run(l)
+	}
+}
+
+// drop gives up a socket that has no Conn yet. One that has is closed with its Loop.
+func (a *arrival) drop(err error) {
+	if a.fresh != nil {
+		_ = a.fresh.Close()
+	}
+	if a.failed != nil {
+		a.failed(err)
+	}
+}
+
+func (in *intake) run(l *Loop) {
+	for {
+		in.mu.Lock()
+		n := min(len(in.queue), intakeBatch)
+		batch := in.queue[:n:n]
+		in.queue = in.queue[n:]
+		if n == 0 {
+			in.queue = nil
+			in.running = false
+			in.mu.Unlock()
+			return
+		}
+		in.mu.Unlock()
+
+		e := in.begin(l)
+		if e == nil {
+			for _, a := range batch {
+				a.drop(ErrStopped)
+			}
+			continue
+		}
+		again := register(e, batch)
+		in.end(l)
+		if len(again) > 0 {
+			in.add(l, again...)
+		}
+	}
+}
+
+// begin waits until the Loop holds back. nil: it has stopped.
+func (in *intake) begin(l *Loop) *engine {
+	l.Post(func() {
+		in.asked = true
+		l.taking.Store(true)
+	})
+	select {
+	case e := <-in.window:
+		return e
+	case <-l.stopped:
+		return nil
+	}
+}
+
+// begun is called at the end of a turn from which on the Loop holds back.
+func (in *intake) begun(l *Loop) {
+	if in.asked {
+		in.asked = false
+		in.window <- l.engine.Load()
+	}
+}
+
+// end lets the Loop go on.
+func (in *intake) end(l *Loop) {
+	l.taking.Store(false)
+	l.Post(l.release)
+}
+
+// release presents what was held back.
+func (l *Loop) release() {
+	for len(l.held) > 0 {
+		last := len(l.held) - 1
+		c := l.held[last]
+		l.held[last] = nil
+		l.held = l.held[:last]
+		if !c.closed && c.loop.Load() == l {
+			l.current = c
+			c.catchUp()
+			l.current = nil
+		}
+	}
+}
+
+// register registers a batch with e, and returns what has to be tried again.
+func register(e *engine, batch []*arrival) (again []*arrival) {
+	var mu sync.Mutex
+	var flights sync.WaitGroup
+	slots := make(chan struct{}, intakeFlight)
+	for _, a := range batch {
+		slots <- struct{}{}
+		flights.Add(1)
+		go func() {
+			defer flights.Done()
+			defer func() { <-slots }()
+			if err := a.register(e); err != nil {
+				mu.Lock()
+				again = append(again, a)
+				mu.Unlock()
+			}
+		}()
+	}
+	flights.Wait()
+	return again
+}
+
+// errEngineGone says that an engine died with a registration under way.
+var errEngineGone = errors.New("reactor: engine ended during a registration")
+
+// register brings one socket to e. An error means that it should be tried again.
+func (a *arrival) register(e *engine) error {
+	conn := a.fresh
+	if a.conn != nil {
+		if a.conn.closed {
+			return nil
+		}
+		var err error
+		if conn, err = netConn(int(a.conn.fd)); err != nil {
+			return a.giveUp(e, err)
+		}
+	}
+	// gnet closes conn in any case once it has begun.
+	ctx := gnet.NewContext(gnet.NewNetConnContext(context.Background(), conn), a)
+	registered, err := e.gnet.Register(ctx)
+	if err == nil {
+		select {
+		case result := <-registered:
+			err = result.Err
+		case <-e.done:
+			err = errEngineGone
+		}
+	}
+	switch {
+	case err == nil, a.taken:
+		return nil
+	case errors.Is(err, errEngineGone) && a.conn != nil:
+		_ = conn.Close()
+		a.conn.rarely().leaked = true
+		return err
+	case a.fresh == nil && e.ending():
+		return err
+	default:
+		return a.giveUp(e, err)
+	}
+}
+
+// giveUp closes a connection that cannot be registered.
+func (a *arrival) giveUp(e *engine, err error) error {
+	l := e.loop
+	l.reactor.log.Warn("connection lost on its way to a loop", zap.Int("loop", l.index), zap.Error(err))
+	if a.conn != nil {
+		a.conn.Handle().Post(func(c *Conn) { c.close(err) })
+		return nil
+	}
+	a.drop(err)
+	return nil
+}
+
+// netConn makes a net.Conn of a duplicate of fd.
+func netConn(fd int) (net.Conn, error) {
+	dup, err := duplicate(fd)
+	if err != nil {
+		return nil, err
+	}
+	file := os.NewFile(uintptr(dup), "connection")
+	defer file.Close()
+	return net.FileConn(file)
+}
+
+// adopt is called on the loop when a socket is registered.
+func (l *Loop) adopt(g gnet.Conn, a *arrival) gnet.Action {
+	l.begin()
+	defer l.end()
+	g.SetSafeContext(nil)
+	a.taken = true
+	if a.conn == nil {
+		c := l.newConn(g, a.listener)
+		if a.open != nil {
+			c.rarely().open = a.open
+		}
+		if a.listener != nil {
+			c.filter = newFilter(c, a.listener)
+		}
+		if c.filter != nil {
+			c.setDeadline(l.timers.at(l.Now().Add(l.reactor.config.HandshakeTimeout)))
+		} else {
+			l.begun(c)
+		}
+		return gnet.None
+	}
+	c := a.conn
+	if c.closed || c.loop.Load() != l {
+		g.SetContext(nil)
+		return gnet.Close
+	}
+	g.SetContext(c)
+	l.writable.forget(c)
+	_ = unix.Close(int(c.fd))
+	c.gnet, c.fd = g, int32(g.Fd())
+	c.moving, c.deaf = false, false
+	l.stats.movedIn.Add(1)
+	if c.departing() {
+		c.Handle().Post((*Conn).arrived)
+		return gnet.None
+	}
+	c.resumed = true
+	c.Touch()
+	return gnet.None
+}
+
+// close drops what waits.
+func (in *intake) close() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.closed = true
+	for _, a := range in.queue {
+		a.drop(ErrStopped)
+	}
+	in.queue = nil
+}

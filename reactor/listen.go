@@ -1,0 +1,210 @@
+//go:build linux
+
+package reactor
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ListenerConfig says where to listen and what to do with the connections that arrive there.
+type ListenerConfig struct {
+	// Network is "tcp" (the default), "tcp4", "tcp6" or "unix".
+	Network string
+	// Address is host:port for TCP (port 0: any free one; an empty host: all addresses), a path
+	// for unix.
+	Address string
+	// File is an inherited listening socket. With it, Network and Address are ignored. It stays
+	// the caller's; the reactor works on a duplicate.
+	File *os.File
+	// TLS is the configuration that connections are served with; nil: cleartext.
+	TLS *tls.Config
+	// ProxyProtocol says what is made of a PROXY header in front of everything else, TLS included.
+	ProxyProtocol ProxyMode
+	// ProxyTrusted says whether a peer may send a PROXY header; a connection from any other is
+	// closed. nil: every peer may.
+	ProxyTrusted func(peer net.Addr) bool
+	// SocketMode is the permission of a unix socket's file; 0: 0o666 less the umask.
+	SocketMode os.FileMode
+	// Open gives a new connection its session. On the connection's loop, when TLS and PROXY
+	// header (where there are any) are established.
+	Open func(*Conn) Session
+}
+
+const (
+	// listenBacklog is asked of the kernel, which cuts it to net.core.somaxconn.
+	listenBacklog = 65535
+	// Keep-alive: a peer that vanished without a word is noticed after about two minutes.
+	keepAliveIdle     = 60
+	keepAliveInterval = 15
+	keepAliveCount    = 4
+)
+
+// listener is one ListenerConfig with its open sockets.
+type listener struct {
+	config ListenerConfig
+	sockets
+}
+
+// sockets is what opening a ListenerConfig gives.
+type sockets struct {
+	fds     []int    // non-blocking and listening; one for each Loop, or a single one that all share
+	addr    net.Addr // what the sockets are bound to
+	release func()   // called after the last descriptor was closed, to remove a file; may be nil
+}
+
+// fd is the socket that the Loop with that index accepts from.
+func (s *sockets) fd(loop int) int {
+	if len(s.fds) == 1 {
+		return s.fds[0]
+	}
+	return s.fds[loop]
+}
+
+func (s *sockets) shared() bool { return len(s.fds) == 1 }
+
+func (s *sockets) close() {
+	for _, fd := range s.fds {
+		_ = unix.Close(fd)
+	}
+	s.fds = nil
+	if s.release != nil {
+		s.release()
+		s.release = nil
+	}
+}
+
+// openSockets opens what config asks for, for that many Loops.
+func openSockets(config *ListenerConfig, loops, notsentLowat int) (sockets, error) {
+	switch network := config.Network; {
+	case config.File != nil:
+		return openInherited(config, loops, notsentLowat)
+	case network == "unix":
+		return openUnix(config)
+	case network == "" || network == "tcp" || network == "tcp4" || network == "tcp6":
+		return openTCP(config, loops, notsentLowat)
+	default:
+		return sockets{}, fmt.Errorf("reactor: cannot listen on network %q: want tcp, tcp4, tcp6 or unix", network)
+	}
+}
+
+// openTCP opens one socket for each Loop, so that the kernel spreads connections over them and no
+// Loop wakes for what another takes. The first one finds out whether the address is free: it is
+// bound without SO_REUSEPORT, since with it two servers of one user share a port unnoticed.
+func openTCP(config *ListenerConfig, loops, notsentLowat int) (s sockets, err error) {
+	network := config.Network
+	if network == "" {
+		network = "tcp"
+	}
+	address := config.Address
+	if err = probeTCP(network, address); err != nil {
+		return s, err
+	}
+	for range loops {
+		fd, addr, err := listenTCP(network, address, notsentLowat)
+		if err != nil {
+			s.close()
+			return s, err
+		}
+		s.fds = append(s.fds, fd)
+		s.addr = addr
+		address = addr.String()
+	}
+	return s, nil
+}
+
+// probeTCP fails when somebody else holds the address. Port 0 needs no probe.
+func probeTCP(network, address string) error {
+	if strings.HasSuffix(address, ":0") {
+		return nil
+	}
+	ln, err := net.Listen(network, address)
+	if err != nil {
+		return err
+	}
+	return ln.Close()
+}
+
+// listenTCP opens one listening socket. The net package does the resolving and the choice of
+// address family; the descriptor is then ours.
+func listenTCP(network, address string, notsentLowat int) (int, net.Addr, error) {
+	lc := net.ListenConfig{
+		KeepAliveConfig: net.KeepAliveConfig{Enable: false},
+		KeepAlive:       -1,
+		Control: func(_, _ string, raw syscall.RawConn) error {
+			var err error
+			control := raw.Control(func(fd uintptr) {
+				err = os.NewSyscallError("setsockopt SO_REUSEPORT",
+					unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
+			})
+			return errors.Join(control, err)
+		},
+	}
+	ln, err := lc.Listen(context.Background(), network, address)
+	if err != nil {
+		return -1, nil, err
+	}
+	defer ln.Close()
+	fd, err := takeDescriptor(ln.(*net.TCPListener))
+	if err != nil {
+		return -1, nil, err
+	}
+	if err := prepareListening(fd, notsentLowat); err != nil {
+		_ = unix.Close(fd)
+		return -1, nil, err
+	}
+	return fd, ln.Addr(), nil
+}
+
+// prepareListening sets what accepted connections inherit, and the backlog.
+func prepareListening(fd, notsentLowat int) error {
+	for _, option := range []struct {
+		name               string
+		level, opt, wanted int
+	}{
+		{"TCP_NODELAY", unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
+		{"SO_KEEPALIVE", unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+		{"TCP_KEEPIDLE", unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, keepAliveIdle},
+		{"TCP_KEEPINTVL", unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, keepAliveInterval},
+		{"TCP_KEEPCNT", unix.IPPROTO_TCP, unix.TCP_KEEPCNT, keepAliveCount},
+		{"TCP_NOTSENT_LOWAT", unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, notsentLowat},
+	} {
+		if err := unix.SetsockoptInt(fd, option.level, option.opt, option.wanted); err != nil {
+			return os.NewSyscallError("setsockopt "+option.name, err)
+		}
+	}
+	return os.NewSyscallError("listen", unix.Listen(fd, listenBacklog))
+}
+
+// takeDescriptor duplicates the descriptor of something that the net package opened.
+func takeDescriptor(conn syscall.Conn) (int, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	fd := -1
+	control := raw.Control(func(theirs uintptr) { fd, err = duplicate(int(theirs)) })
+	return fd, errors.Join(control, err)
+}
+
+// duplicate gives a second descriptor, which programs that are started do not inherit.
+func duplicate(fd int) (int, error) {
+	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	return dup, os.NewSyscallError("fcntl F_DUPFD_CLOEXEC", err)
+}
+
+// lingerDefaults: RFC 9112 section 9.6 wants input read for a while after the last answer; these
+// bounds keep a peer that never stops sending from living on it.
+const (
+	LingerBytesDefault = 512 << 10
+	LingerTimeDefault  = 5 * time.Second
+)

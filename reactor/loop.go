@@ -1,0 +1,241 @@
+//go:build linux
+
+package reactor
+
+import (
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// roundsPerTurn is how often a turn goes over its inbox and its touched connections before what
+// keeps coming has to wait for input to be looked at.
+const roundsPerTurn = 4
+
+// Loop is an event loop's state: connections, timers, inbox. It outlives the engines that turn it.
+type Loop struct {
+	reactor *Reactor
+	index   int
+	value   any
+
+	own   ownership
+	inbox inbox
+	turn  atomic.Uint64 // odd while in a turn
+	woken atomic.Bool   // a wake is on its way
+	// taking holds back tasks, timers and input while connections are being registered, so that no
+	// lent code can stall the engine with a registration under way.
+	taking  atomic.Bool
+	engine  atomic.Pointer[engine]
+	isDeaf  atomic.Bool // others accept in its place
+	stopped chan struct{}
+
+	conns   []*Conn
+	touched []*Conn // to be settled in this turn, from touchedNext on
+	next    int
+	later   []*Conn // to be settled in the next turn
+	current *Conn   // whose code is running; to blame for a panic
+	revived []func()
+
+	held []*Conn // with input that came while taking
+
+	in      inputs
+	out     []byte // what a session appends to, its capacity kept
+	wire    []byte // the same for a filter
+	buffers buffers
+	deliver func(plain []byte)
+
+	now      time.Time
+	nowKnown bool
+	timers   timers
+	writable *writability
+	intake   intake
+	stats    loopStats
+}
+
+func newLoop(r *Reactor, index int) (*Loop, error) {
+	l := &Loop{reactor: r, index: index, stopped: make(chan struct{})}
+	l.intake.window = make(chan *engine, 1)
+	l.deliver = func(plain []byte) { l.current.present(plain) }
+	l.timers.init(l)
+	var err error
+	l.writable, err = newWritability(r.table)
+	return l, err
+}
+
+// Index is the Loop's place in Reactor.Loops.
+func (l *Loop) Index() int { return l.index }
+
+// Value is what SetValue stored. On the loop.
+func (l *Loop) Value() any { return l.value }
+
+// SetValue stores whatever belongs to this Loop. On the loop, or before Reactor.Start.
+func (l *Loop) SetValue(v any) { l.value = v }
+
+// Now is the time, read at most once a turn. On the loop.
+func (l *Loop) Now() time.Time {
+	if !l.nowKnown {
+		l.now = time.Now()
+		l.nowKnown = true
+	}
+	return l.now
+}
+
+// Reactor is the reactor that the Loop belongs to.
+func (l *Loop) Reactor() *Reactor { return l.reactor }
+
+// begin opens a turn. Each of the engine's callbacks begins with it.
+func (l *Loop) begin() {
+	if l.turn.Add(1)>>1%turnSample == 0 {
+		l.stats.sampleBegin(l)
+	} else {
+		l.nowKnown = false
+	}
+	if l.revived != nil {
+		l.revive()
+	}
+}
+
+// end closes a turn: works off the inbox, settles what was touched, and sees that the loop wakes
+// for what is left.
+func (l *Loop) end() {
+	for !l.taking.Load() && !l.round() {
+	}
+	l.timers.arm(l)
+	if l.stats.sampling {
+		l.stats.sampleEnd()
+	}
+	switch {
+	case l.taking.Load():
+		l.intake.begun(l)
+	case len(l.later) > 0:
+		l.wakeSelf()
+	}
+	l.turn.Add(1)
+	// A task that came after the last look has seen the turn in progress and woken nobody.
+	if l.inbox.waiting.Load() > 0 && !l.taking.Load() {
+		l.wakeSelf()
+	}
+}
+
+// round does the work of a turn's end. It is false when a panic was contained: then the rest is
+// still to be done.
+func (l *Loop) round() (done bool) {
+	defer l.contain()
+	for range roundsPerTurn {
+		if !l.taking.Load() {
+			l.drain()
+		}
+		for l.next < len(l.touched) {
+			c := l.touched[l.next]
+			l.touched[l.next] = nil
+			l.next++
+			c.touched = false
+			l.current = c
+			c.settle()
+			l.current = nil
+		}
+		l.touched, l.next = l.touched[:0], 0
+		if l.inbox.waiting.Load() == 0 {
+			break
+		}
+	}
+	return true
+}
+
+// drain runs the tasks that waited when it began.
+func (l *Loop) drain() {
+	if l.inbox.next == len(l.inbox.batch) {
+		if l.inbox.waiting.Load() == 0 {
+			return
+		}
+		l.inbox.refill()
+	}
+	for !l.taking.Load() {
+		t, ok := l.inbox.take()
+		if !ok {
+			return
+		}
+		l.runTask(t)
+	}
+}
+
+// wakeTurn is a turn of its own for what was posted.
+func (l *Loop) wakeTurn() {
+	l.woken.Store(false)
+	l.begin()
+	l.stats.wakes.Add(1)
+	if len(l.later) > 0 {
+		later := l.later
+		l.later = nil
+		for _, c := range later {
+			c.Touch()
+		}
+	}
+	l.end()
+}
+
+// wake has the loop take a turn soon, unless it is in one: that one looks into the inbox last of
+// all. From any goroutine.
+func (l *Loop) wake() {
+	if l.turn.Load()&1 != 0 {
+		return
+	}
+	l.wakeSelf()
+}
+
+// wakeSelf has the loop take another turn, also when it is in one.
+func (l *Loop) wakeSelf() {
+	if l.woken.CompareAndSwap(false, true) {
+		l.engine.Load().execute()
+	}
+}
+
+// contain keeps a panic, ours or a session's, from taking the loop along: the connection on whose
+// path it happened is closed. It must be deferred directly.
+func (l *Loop) contain() {
+	p := recover()
+	if p == nil {
+		return
+	}
+	l.regain()
+	c := l.current
+	l.current = nil
+	l.stats.panics.Add(1)
+	l.reactor.log.Error("panic on the loop", zap.Int("loop", l.index), zap.Any("panic", p),
+		zap.ByteString("stack", debug.Stack()), zap.Bool("connection closed", c != nil))
+	if c != nil && !c.closed {
+		c.abandon(ErrPanic)
+	}
+}
+
+// revive does what waits for the Loop to go on after its engine was replaced.
+func (l *Loop) revive() {
+	waiting := l.revived
+	l.revived = nil
+	for _, f := range waiting {
+		f()
+	}
+}
+
+// add makes c one of the Loop's connections.
+func (l *Loop) add(c *Conn) {
+	c.place = int32(len(l.conns))
+	l.conns = append(l.conns, c)
+	l.stats.connections.Store(int64(len(l.conns)))
+}
+
+// remove is the opposite of add.
+func (l *Loop) remove(c *Conn) {
+	last := len(l.conns) - 1
+	moved := l.conns[last]
+	l.conns[c.place] = moved
+	moved.place = c.place
+	l.conns[last] = nil
+	l.conns = l.conns[:last]
+	if last == 0 && cap(l.conns) > inboxKeep {
+		l.conns = nil
+	}
+	l.stats.connections.Store(int64(last))
+}

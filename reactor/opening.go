@@ -1,0 +1,127 @@
+//go:build linux
+
+package reactor
+
+import (
+	"context"
+	"net"
+	"runtime"
+
+	"github.com/panjf2000/gnet/v2"
+)
+
+// newConn makes a connection of the Loop's out of what gnet reads for it.
+func (l *Loop) newConn(g gnet.Conn, ln *listener) *Conn {
+	c := &Conn{gnet: g, listener: ln, fd: int32(g.Fd()), moment: -1}
+	c.loop.Store(l)
+	l.reactor.table.enter(c)
+	g.SetContext(c)
+	l.add(c)
+	l.reactor.joined(l)
+	return c
+}
+
+// accept takes in a connection that came from ln.
+func (l *Loop) accept(g gnet.Conn, ln *listener) {
+	l.stats.accepted.Add(1)
+	c := l.newConn(g, ln)
+	c.filter = newFilter(c, ln)
+	if c.filter != nil {
+		c.setDeadline(l.timers.at(l.Now().Add(l.reactor.config.HandshakeTimeout)))
+		return
+	}
+	l.begun(c)
+}
+
+// begun opens the session of a connection that waits for no filter, now or as soon as the Loop runs
+// code of others again.
+func (l *Loop) begun(c *Conn) {
+	if l.taking.Load() {
+		c.Handle().Post((*Conn).openUnlessOpen)
+		return
+	}
+	l.guarded(c, (*Conn).openUnlessOpen)
+}
+
+func (c *Conn) openUnlessOpen() {
+	if c.session == nil && c.mode == modeOpen {
+		c.open()
+		c.Touch()
+	}
+}
+
+// guarded runs something on a connection's path. A panic in it costs the connection only.
+func (l *Loop) guarded(c *Conn, run func(*Conn)) {
+	defer l.contain()
+	l.current = c
+	run(c)
+	l.current = nil
+}
+
+// read takes what one read from the socket has brought.
+func (l *Loop) read(c *Conn, in []byte) {
+	if l.taking.Load() {
+		c.hold(in)
+		return
+	}
+	defer l.contain()
+	l.current = c
+	if c.unread != nil {
+		c.unread = append(c.unread, in...)
+		c.catchUp()
+	} else {
+		c.feed(in)
+	}
+	l.current = nil
+}
+
+// lost is called within OnClose.
+func (l *Loop) lost(c *Conn, err error) {
+	switch {
+	case err == nil:
+		err = ErrStopped
+		fallthrough
+	case !finished(err):
+		if l.taking.Load() {
+			// gnet closes the descriptor; the session hears of it later.
+			c.gnet, c.fd = nil, -1
+			c.Handle().Post(func(c *Conn) { c.close(hungUp(err)) })
+			return
+		}
+		l.guarded(c, func(c *Conn) { c.close(hungUp(err)) })
+	case l.taking.Load():
+		if c.outlive(); !c.closed {
+			c.Handle().Post((*Conn).peerFinished)
+		}
+	default:
+		l.guarded(c, (*Conn).peerFinished)
+	}
+}
+
+// sessionFor gives an accepted connection its session.
+func (r *Reactor) sessionFor(c *Conn) Session {
+	if r.config.Refuse != nil && r.config.MaxConnections > 0 && r.open.Load() > int64(r.config.MaxConnections) {
+		r.refused.Add(1)
+		return r.config.Refuse(c)
+	}
+	return c.listener.config.Open(c)
+}
+
+// Dial connects to address and, once that is done, opens a session on this Loop; fail is called on
+// the loop when it cannot. network and address are those of net.Dial. The context bounds the
+// dialling only. From any goroutine.
+func (l *Loop) Dial(ctx context.Context, network, address string, open func(*Conn) Session, fail func(error)) {
+	failed := func(err error) { l.Post(func() { fail(err) }) }
+	go func() {
+		var d net.Dialer
+		conn, err := d.DialContext(ctx, network, address)
+		if err != nil {
+			failed(err)
+			return
+		}
+		l.intake.add(l, &arrival{fresh: conn, open: open, failed: failed})
+	}()
+}
+
+// exitGoroutine ends the calling goroutine, of which nothing may be left to do.
+func exitGoroutine() { runtime.Goexit() }

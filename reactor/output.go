@@ -1,0 +1,232 @@
+//go:build linux
+
+package reactor
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// scratchKept is how large the buffers that output is collected in may stay: a session overshoots
+// its room by a frame or a head, seldom by more.
+const scratchKept = 1 << 20
+
+// backlog is output that the kernel has not taken.
+type backlog struct {
+	rest []byte // a tail of memory
+	// memory is where rest lies.
+	memory []byte
+}
+
+// settle is a touched connection's end of a turn.
+func (c *Conn) settle() {
+	if c.closed || c.moving && c.departing() {
+		return
+	}
+	if c.resumed {
+		c.resumed = false
+		if len(c.kept) > 0 {
+			c.present(nil)
+		}
+	}
+	if !c.closed {
+		c.transmit()
+	}
+	if !c.closed {
+		c.applyPause()
+	}
+	if !c.closed && c.departing() {
+		c.depart()
+	}
+}
+
+// transmit asks for output and writes it, once.
+func (c *Conn) transmit() {
+	if c.mode == modeDiscard {
+		return
+	}
+	l := c.loop.Load()
+	if c.Queued() > l.reactor.config.WriteLow {
+		return
+	}
+	out, more := c.pull(l)
+	if c.closed {
+		return
+	}
+	switch {
+	case len(out) == 0:
+	case c.backlog != nil:
+		c.queue(l, out)
+	default:
+		if !c.write(l, out) {
+			return
+		}
+	}
+	switch {
+	case c.backlog != nil:
+		c.arm(l)
+	case more:
+		// The kernel took everything and there is more: others have their turn first.
+		l.later = append(l.later, c)
+	case c.mode != modeOpen:
+		c.conclude(l)
+	}
+}
+
+// pull collects output as it goes on the wire, in memory of the Loop's. more: the session has
+// filled the room, and may have more.
+func (c *Conn) pull(l *Loop) (out []byte, more bool) {
+	room := l.reactor.config.WriteHigh - c.Queued()
+	if c.filter == nil {
+		if c.session == nil || c.failed() {
+			return nil, false
+		}
+		out = c.session.Transmit(l.out[:0], room)
+		keepScratch(&l.out, out)
+		return out, len(out) >= room
+	}
+	wire := c.filter.pending(l.wire[:0])
+	if c.session != nil && c.filter.established() && !c.failed() {
+		plain := c.session.Transmit(l.out[:0], room)
+		keepScratch(&l.out, plain)
+		more = len(plain) >= room
+		if len(plain) > 0 && !c.closed {
+			var err error
+			if wire, err = c.filter.transmit(wire, plain); err != nil {
+				c.close(err)
+				return nil, false
+			}
+			wire = c.filter.pending(wire)
+		}
+	}
+	keepScratch(&l.wire, wire)
+	return wire, more
+}
+
+func keepScratch(scratch *[]byte, used []byte) {
+	if cap(used) <= scratchKept {
+		*scratch = used[:0]
+	}
+}
+
+// write gives out to the kernel and what it does not take to the backlog. It is false when the
+// connection was closed over it.
+func (c *Conn) write(l *Loop, out []byte) bool {
+	n, err := unix.Write(int(c.fd), out)
+	for err == unix.EINTR {
+		n, err = unix.Write(int(c.fd), out)
+	}
+	if err != nil && err != unix.EAGAIN {
+		c.close(err)
+		return false
+	}
+	n = max(n, 0)
+	l.stats.bytesOut.Add(int64(n))
+	if n < len(out) {
+		c.queue(l, out[n:])
+	}
+	return true
+}
+
+// queue puts what the kernel did not take into the backlog.
+func (c *Conn) queue(l *Loop, rest []byte) {
+	b := c.backlog
+	if b == nil {
+		b = &backlog{}
+		c.backlog = b
+	}
+	if len(b.rest) > 0 {
+		b.memory = append(b.memory[:copy(b.memory, b.rest)], rest...)
+		b.rest = b.memory
+		return
+	}
+	b.memory = append(l.buffers.get(len(rest)), rest...)
+	b.rest = b.memory
+}
+
+// writeBacklog goes on writing once the peer has taken some.
+func (c *Conn) writeBacklog() {
+	c.armed = false
+	l := c.loop.Load()
+	b := c.backlog
+	if b == nil {
+		c.Touch()
+		return
+	}
+	n, err := unix.Write(int(c.fd), b.rest)
+	if err != nil && err != unix.EAGAIN && err != unix.EINTR {
+		c.close(err)
+		return
+	}
+	n = max(n, 0)
+	l.stats.bytesOut.Add(int64(n))
+	b.rest = b.rest[n:]
+	if len(b.rest) == 0 {
+		l.buffers.put(b.memory)
+		c.backlog = nil
+	}
+	switch {
+	case len(b.rest) > l.reactor.config.WriteLow:
+		c.arm(l)
+	case c.gnet == nil && !c.moving && c.backlog == nil:
+		// Nothing else tells of a reset.
+		if err := l.writable.arm(c, 0); err != nil {
+			c.close(err)
+			return
+		}
+		c.armed = false
+		c.Touch()
+	default:
+		c.Touch()
+	}
+}
+
+// arm asks to be told when the kernel takes more.
+func (c *Conn) arm(l *Loop) {
+	if c.armed {
+		return
+	}
+	if err := l.writable.arm(c, unix.EPOLLOUT); err != nil {
+		c.close(err)
+	}
+}
+
+// buffers is a Loop's stock of memory for backlogs, by powers of two.
+type buffers struct {
+	stock [buffersSizes][][]byte
+}
+
+const (
+	bufferSmallest = 12 // 4 KiB
+	buffersSizes   = 9  // up to 1 MiB
+	// buffersKept bounds what a Loop keeps of each size, in bytes.
+	buffersKept = 1 << 20
+)
+
+func (b *buffers) get(n int) []byte {
+	class := 0
+	for class < buffersSizes && n > 1<<(bufferSmallest+class) {
+		class++
+	}
+	if class == buffersSizes {
+		return make([]byte, 0, n)
+	}
+	stock := b.stock[class]
+	if last := len(stock) - 1; last >= 0 {
+		buf := stock[last]
+		stock[last] = nil
+		b.stock[class] = stock[:last]
+		return buf
+	}
+	return make([]byte, 0, 1<<(bufferSmallest+class))
+}
+
+func (b *buffers) put(buf []byte) {
+	for class := range buffersSizes {
+		if size := 1 << (bufferSmallest + class); cap(buf) == size {
+			if len(b.stock[class])*size < buffersKept {
+				b.stock[class] = append(b.stock[class], buf[:0])
+			}
+			return
+		}
+	}
+}

@@ -1,0 +1,227 @@
+//go:build linux
+
+package reactor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+)
+
+// Reactor is a set of Loops and the listening sockets they accept from.
+type Reactor struct {
+	config    Config
+	log       *zap.Logger
+	born      time.Time
+	loops     []*Loop
+	listeners []*listener
+	table     *table
+	gate      gate
+	watchdog  *watchdog
+	inert     int // /dev/null, to be put over descriptors that somebody is going to close
+
+	tls        *tlsService
+	proxyLines seldom
+
+	open    atomic.Int64
+	refused atomic.Int64
+	empty   chan struct{} // told when open gets to zero
+
+	started  bool
+	stopping chan struct{}
+	stopOnce sync.Once
+}
+
+// New makes a Reactor with its Loops. It raises the process's limit of open descriptors as far as
+// that is allowed.
+func New(config Config) (*Reactor, error) {
+	config.applyDefaults()
+	if config.Loops < 1 || config.WriteHigh < 1 || config.WriteLow >= config.WriteHigh {
+		return nil, fmt.Errorf("reactor: want at least one loop, and WriteLow (%d) below WriteHigh (%d)", config.WriteLow, config.WriteHigh)
+	}
+	raiseDescriptorLimit()
+	r := &Reactor{
+		config: config, log: config.Logger, born: time.Now(), table: newTable(), tls: newTLSService(config.Logger),
+		empty: make(chan struct{}, 1), stopping: make(chan struct{}),
+	}
+	r.gate.reactor = r
+	r.gate.limit.Store(1 << 62)
+	var err error
+	if r.inert, err = unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
+		return nil, os.NewSyscallError("open /dev/null", err)
+	}
+	for i := range config.Loops {
+		l, err := newLoop(r, i)
+		if err != nil {
+			r.release()
+			return nil, err
+		}
+		r.loops = append(r.loops, l)
+	}
+	return r, nil
+}
+
+// Listen opens a listening socket and returns the address that it is bound to. Connections are
+// accepted from Start on. Not after Start.
+func (r *Reactor) Listen(config ListenerConfig) (net.Addr, error) {
+	if r.started {
+		return nil, errors.New("reactor: Listen after Start")
+	}
+	s, err := openSockets(&config, len(r.loops), r.config.NotsentLowat)
+	if err != nil {
+		return nil, err
+	}
+	r.listeners = append(r.listeners, &listener{config: config, sockets: s})
+	return s.addr, nil
+}
+
+// Start starts the loops. On an error everything is released.
+func (r *Reactor) Start() error {
+	r.started = true
+	var started []*engine
+	for _, l := range r.loops {
+		l.revived = append(l.revived, func() { l.own.goroutine.Store(goroutineNumber()) })
+		started = append(started, l.startEngine())
+	}
+	var errs []error
+	for _, e := range started {
+		errs = append(errs, <-e.ready)
+	}
+	if err := errors.Join(errs...); err != nil {
+		over, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = r.Stop(over)
+		return fmt.Errorf("reactor: %w", err)
+	}
+	r.gate.measure(&r.config)
+	r.gate.check(r.open.Load())
+	r.watchdog = startWatchdog(r)
+	return nil
+}
+
+// Loops are the event loops.
+func (r *Reactor) Loops() []*Loop { return r.loops }
+
+// EachConn has visit called for each connection that is open, on its loop, owned. It returns at
+// once. From any goroutine.
+func (r *Reactor) EachConn(visit func(*Conn)) {
+	for _, l := range r.loops {
+		l.Post(func() {
+			for _, c := range append([]*Conn(nil), l.conns...) {
+				if !c.closed {
+					l.guarded(c, visit)
+				}
+			}
+		})
+	}
+}
+
+// StopAccepting takes what waits in the listening sockets, and closes them. Connections go on. From
+// any goroutine.
+func (r *Reactor) StopAccepting() {
+	r.gate.end()
+	for _, ln := range r.listeners {
+		for i, fd := range ln.fds {
+			if fd < 0 {
+				continue
+			}
+			l := r.loops[i%len(r.loops)]
+			for acceptFor(l, ln, fd) == nil {
+			}
+		}
+	}
+	for _, l := range r.loops {
+		if e := l.engine.Load(); e != nil {
+			e.dropListeners()
+		}
+	}
+	for _, ln := range r.listeners {
+		ln.close()
+	}
+}
+
+// Stop stops accepting, lets the connections that are open go on until they have all left or ctx is
+// over, closes those that remain, and ends the loops. It returns the context's error when
+// connections had to be closed. A loop that is stalled is left behind.
+func (r *Reactor) Stop(ctx context.Context) error {
+	var err error
+	r.stopOnce.Do(func() { err = r.stop(ctx) })
+	return err
+}
+
+func (r *Reactor) stop(ctx context.Context) (err error) {
+	r.StopAccepting()
+	for r.open.Load() > 0 && ctx.Err() == nil {
+		select {
+		case <-r.empty:
+		case <-ctx.Done():
+		}
+	}
+	if r.open.Load() > 0 {
+		err = ctx.Err()
+	}
+	close(r.stopping)
+	if r.watchdog != nil {
+		r.watchdog.stop()
+	}
+	for _, l := range r.loops {
+		l.stop()
+	}
+	r.release()
+	return err
+}
+
+// stopPatience is how long a Loop may take to close what it has left, before it counts as stalled.
+const stopPatience = 5 * time.Second
+
+// stop closes the Loop's connections and ends its engine.
+func (l *Loop) stop() {
+	e := l.engine.Load()
+	if e == nil {
+		close(l.stopped)
+		return
+	}
+	closed := make(chan struct{})
+	l.Post(func() {
+		for len(l.conns) > 0 {
+			l.conns[len(l.conns)-1].abandon(ErrStopped)
+		}
+		close(closed)
+	})
+	patience := time.NewTimer(stopPatience)
+	defer patience.Stop()
+	select {
+	case <-closed:
+	case <-e.done:
+	case <-patience.C:
+		l.reactor.log.Error("loop is stalled and left behind", zap.Int("loop", l.index))
+	}
+	close(l.stopped)
+	l.intake.close()
+	l.inbox.close()
+	l.timers.clock.Stop()
+	e.stop()
+	select {
+	case <-e.done:
+	case <-patience.C:
+	}
+}
+
+// release closes what the Reactor holds itself.
+func (r *Reactor) release() {
+	for _, l := range r.loops {
+		l.writable.close()
+	}
+	for _, ln := range r.listeners {
+		ln.close()
+	}
+	_ = unix.Close(r.inert)
+}

@@ -1,0 +1,114 @@
+//go:build linux
+
+package reactor
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+)
+
+// An engine that cannot be started, for want of descriptors say, is tried again after a while that
+// doubles up to the second of these.
+const (
+	restartPauseFirst = 20 * time.Millisecond
+	restartPauseLast  = time.Second
+)
+
+// startEngine lets a new engine turn l. What it reports by ready is to be waited for.
+func (l *Loop) startEngine() *engine {
+	e := newEngine(l)
+	l.engine.Store(e)
+	go e.run()
+	return e
+}
+
+// restartEngine is startEngine for a Loop that must not stay without.
+func (l *Loop) restartEngine() {
+	l.stats.replaced.Add(1)
+	for pause := restartPauseFirst; ; pause = min(2*pause, restartPauseLast) {
+		err := <-l.startEngine().ready
+		if err == nil {
+			return
+		}
+		l.reactor.log.Error("cannot start an engine", zap.Int("loop", l.index), zap.Error(err))
+		select {
+		case <-l.reactor.stopping:
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+// seize takes everything of the Loop's from an engine that turns it no more. The caller is, or has
+// made itself, the only one to touch the Loop. guilty, which may be nil, is to be closed; fenced
+// says that a goroutine was left behind in lent code. The Loop goes on with the next engine's first
+// turn, and none of its work is lost: what was begun is forgotten, what waits is done then.
+func (l *Loop) seize(e *engine, guilty *Conn, fenced bool) {
+	var arrivals []*arrival
+	for _, c := range l.conns {
+		if c.gnet == nil {
+			continue
+		}
+		// Behind a dead engine's back this fails, and the set is gone.
+		_ = unix.EpollCtl(e.epoll, unix.EPOLL_CTL_DEL, int(c.fd), nil)
+		c.gnet = nil
+		c.moving = true
+		if c != guilty {
+			arrivals = append(arrivals, &arrival{conn: c})
+		}
+	}
+	e.dropListeners()
+	l.current = nil
+	// Lent code may still be writing to these.
+	l.out, l.wire, l.in.joint = nil, nil, nil
+	l.stats.sampling = false
+
+	l.own.forget()
+	if fenced {
+		l.own.haunts++
+	}
+	waiting := append([]func(){func() { l.own.goroutine.Store(goroutineNumber()) }}, l.revived...)
+	if fenced && l.reactor.config.Renew != nil {
+		waiting = append(waiting, func() { l.reactor.config.Renew(l) })
+	}
+	if guilty != nil {
+		guilty.guilty = true
+		waiting = append(waiting, func() { guilty.abandon(ErrStalled) })
+	}
+	l.revived = append(waiting, func() { l.intake.add(l, arrivals...) })
+	if l.turn.Load()&1 != 0 {
+		l.turn.Add(1)
+	}
+	l.own.word.Store(l.own.compose(stateOwned))
+}
+
+// replaceEngine exchanges the engine of the Loop on whose loop it is called, and does not return.
+func (l *Loop) replaceEngine() {
+	e := l.engine.Load()
+	l.seize(e, nil, false)
+	go func() {
+		e.stop()
+		l.restartEngine()
+	}()
+	exitGoroutine()
+}
+
+// engineDied is called when an engine has ended that nobody asked to.
+func (r *Reactor) engineDied(e *engine, err error) {
+	l := e.loop
+	select {
+	case <-r.stopping:
+		return
+	default:
+	}
+	r.log.Error("engine ended by itself; its loop goes on with another",
+		zap.Int("loop", l.index), zap.Int("connections", int(l.stats.connections.Load())), zap.Error(err))
+	l.seize(e, nil, false)
+	if r.open.Load() > 0 {
+		// Most likely accept has failed for want of something that connections hold.
+		r.gate.rest()
+	}
+	l.restartEngine()
+}

@@ -1,0 +1,91 @@
+//go:build linux
+
+package reactor
+
+import (
+	"net"
+	"os"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+)
+
+// standInWait is for how long one look at a deaf loop's sockets waits for newcomers, before it is
+// asked whether the loop hears again.
+const standInWait = 20 * time.Millisecond
+
+// standIn accepts in the place of a deaf loop and spreads what comes over the other Loops, until
+// over is closed. Sockets that all Loops share need nobody.
+func (r *Reactor) standIn(deaf *Loop, over <-chan struct{}) {
+	var polls []unix.PollFd
+	var from []*listener
+	for _, ln := range r.listeners {
+		if !ln.shared() {
+			// A duplicate: the sockets may be closed meanwhile.
+			if fd, err := duplicate(ln.fd(deaf.index)); err == nil {
+				defer unix.Close(fd)
+				polls = append(polls, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+				from = append(from, ln)
+			}
+		}
+	}
+	if len(polls) == 0 || len(r.loops) == 1 {
+		return
+	}
+	for next := deaf.index; ; {
+		select {
+		case <-over:
+			return
+		case <-r.stopping:
+			return
+		default:
+		}
+		if r.gate.shut.Load() {
+			time.Sleep(standInWait)
+			continue
+		}
+		n, _ := unix.Poll(polls, int(standInWait/time.Millisecond))
+		for i := 0; n > 0 && i < len(polls); i++ {
+			if polls[i].Revents&unix.POLLIN == 0 {
+				continue
+			}
+			l := r.hearing(&next)
+			if l == nil || l == deaf {
+				continue
+			}
+			if acceptFor(l, from[i], int(polls[i].Fd)) == nil {
+				deaf.stats.standIns.Add(1)
+			}
+		}
+	}
+}
+
+// hearing is the next Loop that is not deaf.
+func (r *Reactor) hearing(next *int) *Loop {
+	for range r.loops {
+		*next = (*next + 1) % len(r.loops)
+		if l := r.loops[*next]; !l.isDeaf.Load() {
+			return l
+		}
+	}
+	return nil
+}
+
+// acceptFor takes one connection from a listening socket and brings it to l.
+func acceptFor(l *Loop, ln *listener, fd int) error {
+	accepted, _, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	file := os.NewFile(uintptr(accepted), "connection")
+	conn, err := net.FileConn(file)
+	_ = file.Close()
+	if err != nil {
+		l.reactor.log.Warn("connection lost while it was accepted", zap.Error(err))
+		return nil
+	}
+	l.stats.accepted.Add(1)
+	l.intake.add(l, &arrival{fresh: conn, listener: ln})
+	return nil
+}

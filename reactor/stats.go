@@ -1,0 +1,107 @@
+//go:build linux
+
+package reactor
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// turnSample: the duration of one turn in so many is measured, since a turn has a single look at
+// the clock to spend.
+const turnSample = 16
+
+// loopStats are a Loop's counters: written on the loop, read by anybody.
+type loopStats struct {
+	connections atomic.Int64
+	accepted    atomic.Int64
+	bytesIn     atomic.Int64
+	bytesOut    atomic.Int64
+	wakes       atomic.Int64
+	panics      atomic.Int64
+	busy        atomic.Int64 // nanoseconds
+	stalls      atomic.Int64
+	kills       atomic.Int64
+	movedIn     atomic.Int64
+	deaf        atomic.Int64 // nanoseconds
+	standIns    atomic.Int64
+	replaced    atomic.Int64
+
+	sampling bool
+	began    time.Time
+}
+
+func (s *loopStats) sampleBegin(l *Loop) {
+	l.now = time.Now()
+	l.nowKnown = true
+	s.sampling, s.began = true, l.now
+}
+
+func (s *loopStats) sampleEnd() {
+	s.sampling = false
+	s.busy.Add(int64(time.Since(s.began)) * turnSample)
+}
+
+// LoopStats are the counters of one Loop since it was made.
+type LoopStats struct {
+	Connections int           // open now
+	Accepted    int64         // taken from listening sockets by this Loop, or in its place
+	Turns       int64         // of any kind
+	Wakes       int64         // turns for the inbox alone
+	BytesIn     int64         // read from sockets
+	BytesOut    int64         // taken by the kernel
+	InboxDepth  int           // tasks that wait now
+	Busy        time.Duration // in turns; estimated from one turn in sixteen
+	Panics      int64         // contained
+	Stalls      int64         // turns longer than Config.StallWarn
+	Kills       int64         // stretches of lent code longer than Config.StallTimeout
+	Deaf        time.Duration // in turns beyond Config.StallWarn
+	StandIns    int64         // connections that other Loops have accepted meanwhile
+	MovedIn     int64         // connections that came from another Loop or engine
+	Replaced    int64         // engines, for whatever reason
+}
+
+// Stats are a Reactor's counters since it was made.
+type Stats struct {
+	Connections int   // open now
+	Refused     int64 // given to Config.Refuse
+	Withheld    int64 // times that listening sockets were left alone because of a limit
+	Limit       int   // connections that the descriptor limit, its reserve and MaxConnections allow
+	Loops       []LoopStats
+}
+
+// Stats reads the Loop's counters. From any goroutine.
+func (l *Loop) Stats() LoopStats {
+	s := &l.stats
+	return LoopStats{
+		Connections: int(s.connections.Load()),
+		Accepted:    s.accepted.Load(),
+		Turns:       int64(l.turn.Load() / 2),
+		Wakes:       s.wakes.Load(),
+		BytesIn:     s.bytesIn.Load(),
+		BytesOut:    s.bytesOut.Load(),
+		InboxDepth:  int(l.inbox.waiting.Load()),
+		Busy:        time.Duration(s.busy.Load()),
+		Panics:      s.panics.Load(),
+		Stalls:      s.stalls.Load(),
+		Kills:       s.kills.Load(),
+		Deaf:        time.Duration(s.deaf.Load()),
+		StandIns:    s.standIns.Load(),
+		MovedIn:     s.movedIn.Load(),
+		Replaced:    s.replaced.Load(),
+	}
+}
+
+// Stats reads the counters of the Reactor and all its Loops. From any goroutine.
+func (r *Reactor) Stats() Stats {
+	s := Stats{
+		Connections: int(r.open.Load()),
+		Refused:     r.refused.Load(),
+		Withheld:    r.gate.withheld.Load(),
+		Limit:       int(r.gate.limit.Load()),
+	}
+	for _, l := range r.loops {
+		s.Loops = append(s.Loops, l.Stats())
+	}
+	return s
+}

@@ -1,0 +1,181 @@
+//go:build linux
+
+package reactor
+
+import (
+	"math"
+	"time"
+)
+
+// timers is a Loop's heap of moments to wake for. A single runtime timer stands for the earliest.
+//
+// A connection has at most one entry, which is not moved when its deadline becomes later: what it
+// was set to is compared when the entry fires. A busy connection so costs nothing here.
+type timers struct {
+	heap  []moment
+	clock *time.Timer
+	armed int64 // what clock is set to; never: not at all
+	base  time.Time
+}
+
+// moment is an entry: of a connection, or of a Timer.
+type moment struct {
+	when  int64 // nanoseconds since timers.base
+	conn  *Conn
+	timer *Timer
+}
+
+const never = math.MaxInt64
+
+// Timer is a task that waits for its time on a Loop.
+type Timer struct {
+	loop  *Loop
+	task  func()
+	place int32 // in the heap; -1: not there
+}
+
+func (t *timers) init(l *Loop) {
+	t.base = l.reactor.born
+	t.armed = never
+	t.clock = time.AfterFunc(time.Hour, func() { l.Post(l.expire) })
+	t.clock.Stop()
+}
+
+// AfterFunc has task run on the loop, owned, once d has passed. On the loop. Memory: about 90
+// bytes until it ran or was stopped.
+func (l *Loop) AfterFunc(d time.Duration, task func()) *Timer {
+	t := &Timer{loop: l, task: task}
+	l.timers.push(moment{when: l.timers.at(l.Now().Add(d)), timer: t})
+	return t
+}
+
+// Stop keeps the task from running. It is false when it has run or was stopped before. On the
+// Timer's loop.
+func (t *Timer) Stop() bool {
+	if t.place < 0 {
+		return false
+	}
+	t.loop.timers.remove(int(t.place))
+	t.task = nil
+	return true
+}
+
+// at is the moment t in the heap's measure.
+func (t *timers) at(when time.Time) int64 { return int64(when.Sub(t.base)) }
+
+// arm sets the runtime timer, if the earliest moment has become earlier.
+func (t *timers) arm(l *Loop) {
+	if len(t.heap) == 0 || t.heap[0].when >= t.armed {
+		return
+	}
+	t.armed = t.heap[0].when
+	t.clock.Reset(time.Duration(t.armed - t.at(l.Now())))
+}
+
+// expire runs everything whose time has come.
+func (l *Loop) expire() {
+	t := &l.timers
+	t.armed = never
+	now := t.at(l.Now())
+	for len(t.heap) > 0 && t.heap[0].when <= now {
+		due := t.heap[0]
+		t.remove(0)
+		if due.conn == nil {
+			due.timer.task()
+			continue
+		}
+		l.current = due.conn
+		due.conn.expire(now)
+		l.current = nil
+	}
+}
+
+// watch sees that the heap wakes for c's deadline, or earlier.
+func (t *timers) watch(c *Conn) {
+	switch {
+	case c.moment < 0:
+		t.push(moment{when: c.deadline, conn: c})
+	case c.deadline < t.heap[c.moment].when:
+		t.heap[c.moment].when = c.deadline
+		t.up(int(c.moment))
+	}
+}
+
+// forget drops the entry of c.
+func (t *timers) forget(c *Conn) {
+	if c.moment >= 0 {
+		t.remove(int(c.moment))
+	}
+}
+
+// The heap has four children a node: less deep, and they lie side by side.
+
+func (t *timers) push(m moment) {
+	t.heap = append(t.heap, m)
+	t.place(len(t.heap) - 1)
+	t.up(len(t.heap) - 1)
+}
+
+func (t *timers) remove(i int) {
+	t.leave(i)
+	last := len(t.heap) - 1
+	m := t.heap[last]
+	t.heap[last] = moment{}
+	t.heap = t.heap[:last]
+	if i < last {
+		t.heap[i] = m
+		t.place(i)
+		t.up(i)
+		t.down(i)
+	}
+}
+
+func (t *timers) up(i int) {
+	for i > 0 {
+		parent := (i - 1) / 4
+		if t.heap[parent].when <= t.heap[i].when {
+			return
+		}
+		t.swap(parent, i)
+		i = parent
+	}
+}
+
+func (t *timers) down(i int) {
+	for {
+		least := i
+		for child := 4*i + 1; child <= 4*i+4 && child < len(t.heap); child++ {
+			if t.heap[child].when < t.heap[least].when {
+				least = child
+			}
+		}
+		if least == i {
+			return
+		}
+		t.swap(least, i)
+		i = least
+	}
+}
+
+func (t *timers) swap(i, j int) {
+	t.heap[i], t.heap[j] = t.heap[j], t.heap[i]
+	t.place(i)
+	t.place(j)
+}
+
+// place tells an entry's owner where it stands now.
+func (t *timers) place(i int) {
+	if m := &t.heap[i]; m.conn != nil {
+		m.conn.moment = int32(i)
+	} else {
+		m.timer.place = int32(i)
+	}
+}
+
+func (t *timers) leave(i int) {
+	if m := &t.heap[i]; m.conn != nil {
+		m.conn.moment = -1
+	} else {
+		m.timer.place = -1
+	}
+}
