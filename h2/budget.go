@@ -2,15 +2,16 @@ package h2
 
 // spend charges one unit of a budget, and ends the connection when it is used up (RFC 9113
 // section 10.5). What was spent is forgiven with the work that was done for the peer since, and
-// with time.
+// with time. That is settled only when a budget is used up, so that after good service a peer
+// may spend twice the burst at once.
 func (c *Conn) spend(b Budget) *ConnError {
-	if c.work != c.lastWork || c.sh.second != c.lastSecond {
-		c.forgive()
+	if c.spent[b]++; c.spent[b] <= allowances[b].burst {
+		return nil
 	}
-	if c.spent[b]++; c.spent[b] > allowances[b].burst {
-		return c.calm(b)
+	if c.forgive(); c.spent[b] <= allowances[b].burst {
+		return nil
 	}
-	return nil
+	return c.calm(b)
 }
 
 func (c *Conn) forgive() {

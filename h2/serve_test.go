@@ -87,14 +87,16 @@ func (s *testServer) serve(conn net.Conn) {
 		sh.Tick(time.Now())
 		for {
 			n, err := c.Next(in, &ev)
-			in = in[:copy(in, in[n:])]
 			if err != nil {
 				return
 			}
+			if ev.Kind != NeedMore {
+				app.handle(&ev)
+			}
+			in = in[:copy(in, in[n:])]
 			if ev.Kind == NeedMore {
 				break
 			}
-			app.handle(&ev)
 		}
 	}
 }
