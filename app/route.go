@@ -1,4 +1,0 @@
-package app
-
-// route is a registered pattern.
-type route struct{ pattern string }
