@@ -1,0 +1,186 @@
+package h2
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestMalformedRequests are stream errors, and leave the connection and its decoder usable.
+func TestMalformedRequests(t *testing.T) {
+	without := func(name string) (list []string) {
+		for all := get(); len(all) > 0; all = all[2:] {
+			if all[0] != name {
+				list = append(list, all[:2]...)
+			}
+		}
+		return list
+	}
+	with := func(name, value string) (list []string) { return append(without(name), name, value) }
+	for _, tt := range []struct {
+		name   string
+		fields []string
+	}{
+		{"no :method", without(":method")},
+		{"no :scheme", without(":scheme")},
+		{"no :path", without(":path")},
+		{"no authority", without(":authority")},
+		{"empty :path", with(":path", "")},
+		{"relative :path", with(":path", "a")},
+		{"asterisk for GET", with(":path", "*")},
+		{"space in :path", with(":path", "/a b")},
+		{"fragment in :path", with(":path", "/a#b")},
+		{"invalid :method", with(":method", "G T")},
+		{"invalid :scheme", with(":scheme", "1")},
+		{"userinfo in :authority", with(":authority", "u@a.example")},
+		{":method twice", get(":method", "GET")},
+		{":path twice", get(":path", "/")},
+		{":status", get(":status", "200")},
+		{":unknown", get(":unknown", "x")},
+		{":protocol not announced", append([]string{":method", "CONNECT", ":protocol", "websocket"}, get()[2:]...)},
+		{"pseudo-field behind a field", append([]string{"x", "y"}, get()...)},
+		{"CONNECT with :path", []string{":method", "CONNECT", ":authority", "a:1", ":path", "/"}},
+		{"CONNECT without :authority", []string{":method", "CONNECT"}},
+		{"uppercase name", get("X-A", "y")},
+		{"space in a name", get("x a", "y")},
+		{"empty name", get("", "y")},
+		{"colon in a name", get("x:a", "y")},
+		{"newline in a value", get("x", "a\nb")},
+		{"NUL in a value", get("x", "a\x00b")},
+		{"space before a value", get("x", " a")},
+		{"tab behind a value", get("x", "a\t")},
+		{"connection", get("connection", "close")},
+		{"keep-alive", get("keep-alive", "1")},
+		{"proxy-connection", get("proxy-connection", "close")},
+		{"transfer-encoding", get("transfer-encoding", "chunked")},
+		{"upgrade", get("upgrade", "h2c")},
+		{"te", get("te", "trailers, gzip")},
+		{"other host", get("host", "b.example")},
+		{"two hosts", get("host", "a.example", "host", "a.example")},
+		{"content-length not a number", get("content-length", "1x")},
+		{"content-length signed", get("content-length", "+1")},
+		{"content-lengths differ", get("content-length", "0", "content-length", "1")},
+		{"content-length without content", get("content-length", "1")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dialogue(t, Config{}, func(p *peer) {
+				p.writes(p.headers(1, flagEndStream, tt.fields...), p.get(3))
+				p.wantsEvents("Request 3 GET a.example/ end")
+				p.wants("RST_STREAM 1 PROTOCOL_ERROR")
+			})
+		})
+	}
+}
+
+func TestMalformedTrailers(t *testing.T) {
+	for _, f := range [][]string{{":path", "/"}, {"X", "y"}, {"connection", "close"}, {"x", "a\r"}} {
+		dialogue(t, Config{}, func(p *peer) {
+			p.writes(p.post(1), p.headers(1, flagEndStream, f...))
+			p.wants("RST_STREAM 1 PROTOCOL_ERROR")
+			p.wantsEvents("Request 1 POST a.example/", "Reset 1 PROTOCOL_ERROR")
+		})
+	}
+}
+
+func TestContentLength(t *testing.T) {
+	for content, fits := range map[string]bool{"": false, "ab": false, "abc": true, "abcd": false} {
+		dialogue(t, Config{}, func(p *peer) {
+			p.writes(p.headers(1, 0, post("content-length", "3", "content-length", "3")...), dataFrame(1, flagEndStream, content),
+				p.headers(3, 0, post("content-length", "3")...), dataFrame(3, 0, content), p.headers(3, flagEndStream, "x", "y"))
+			if got := len(p.frames()) == 0; got != fits {
+				t.Errorf("%q fits: %v", content, got)
+			}
+		})
+	}
+}
+
+// request decodes one request and gives its head.
+func (p *peer) request(fields ...string) Head {
+	p.t.Helper()
+	var ev Event
+	id := p.c.history.last + 2 | 1
+	if _, err := p.c.Next([]byte(p.headers(id, flagEndStream, fields...)), &ev); err != nil || ev.Kind != Request {
+		p.t.Fatal(err, ev.Kind)
+	}
+	return ev.Head
+}
+
+func TestHead(t *testing.T) {
+	p := meet(t, Config{EnableConnectProtocol: true})
+	h := p.request(get("cookie", "a=1", "te", "trailers", "cookie", "b=2", "cookie", "c=3", "x", "")...)
+	if got := fmt.Sprint(h.Fields); got != "[{cookie a=1; b=2; c=3} {te trailers} {x }]" {
+		t.Errorf("fields %s", got)
+	}
+	if h.Scheme != "http" || h.ContentLength != 0 || h.Urgency != 3 || h.Incremental {
+		t.Errorf("%+v", h)
+	}
+	if h := p.request(":method", "GET", ":scheme", "http", ":path", "/", "host", "h.example"); h.Authority != "h.example" {
+		t.Errorf("authority %q", h.Authority)
+	}
+	if h := p.request(get("host", "A.example:80")...); h.Authority != "a.example" {
+		t.Errorf("authority %q", h.Authority)
+	}
+	if h := p.request(":method", "OPTIONS", ":scheme", "http", ":authority", "a.example", ":path", "*"); h.Path != "*" {
+		t.Errorf("path %q", h.Path)
+	}
+	if h := p.request(":method", "CONNECT", ":protocol", "websocket", ":scheme", "https", ":authority", "a", ":path", "/"); h.Protocol != "websocket" {
+		t.Errorf("protocol %q", h.Protocol)
+	}
+}
+
+// TestTextIsNeverReused keeps strings of many requests.
+func TestTextIsNeverReused(t *testing.T) {
+	p := meet(t, Config{})
+	var kept []string
+	for i := range 300 {
+		h := p.request(get("x-request", fmt.Sprintf("%d-%s", i, strings.Repeat("x", i)))...)
+		kept = append(kept, h.Fields[0].Value)
+		p.answers(p.c.history.last, &hello)
+	}
+	for i, s := range kept {
+		if s != fmt.Sprintf("%d-%s", i, strings.Repeat("x", i)) {
+			t.Fatalf("text %d has become %q", i, s)
+		}
+	}
+}
+
+func TestMemoFollowsTheTable(t *testing.T) {
+	// The same bytes mean another request once the dynamic table has changed.
+	p := meet(t, Config{})
+	first := p.headers(1, flagEndStream, get("x", "one")...) // fills the table
+	p.writes(first)
+	same := p.encode(get("x", "one")...)
+	p.writes(frame(frameHeaders, flagEndHeaders|flagEndStream, 3, same), frame(frameHeaders, flagEndHeaders|flagEndStream, 5, same))
+	p.wantsEvents("Request 1 GET a.example/ end", "Request 3 GET a.example/ end", "Request 5 GET a.example/ end")
+	block := p.encode(":method", "GET", ":scheme", "http", ":authority", "b.example", ":path", "/", "y", "two")
+	p.writes(frame(frameHeaders, flagEndHeaders|flagEndStream, 7, block), frame(frameHeaders, flagEndHeaders|flagEndStream, 9, same))
+	if got := p.events[1]; got == "Request 9 GET a.example/ end" {
+		t.Error("a stale request was repeated")
+	}
+}
+
+func TestPriorityField(t *testing.T) {
+	for value, want := range map[string]priority{
+		"":                  {3, false},
+		"u=0":               {0, false},
+		"u=7, i":            {7, true},
+		"i=?1,u=5":          {5, true},
+		"i=?0":              {3, false},
+		"u=8":               {3, false},
+		"u=-1":              {3, false},
+		"u=1.0":             {3, false},
+		"u=1;p=2, i;q":      {1, true},
+		"x=\"a,u=1\", u=2":  {2, false},
+		"u=1, u=4":          {4, false},
+		"i=1":               {3, false},
+		"u":                 {3, false},
+		"foo, bar=(1 2), i": {3, true},
+	} {
+		if p, ok := parsePriority(value); !ok || p != want {
+			t.Errorf("%q: %v %v, want %v", value, p, ok, want)
+		}
+	}
+	if _, ok := parsePriority("u=1,,i"); ok {
+		t.Error("an empty member is accepted")
+	}
+}
