@@ -39,8 +39,11 @@ func (c *Conn) nextTrailers(in []byte, ev *Event) (n int, more bool, err *Error)
 	if n == 0 || err != nil {
 		return 0, false, err
 	}
-	block := string(in[:n])
 	ev.Trailers = ev.Trailers[:0]
+	block := ""
+	if len(c.sh.words.lines) > 0 {
+		block = string(in[:n])
+	}
 	for _, l := range c.sh.words.lines {
 		f := Field{block[l.name:l.colon], trim(block[l.colon+1 : l.end])}
 		if !inTrailer(f.Name) {

@@ -49,14 +49,13 @@ func classify() (t [256]uint8) {
 
 func is(b byte, class uint8) bool { return classes[b]&class != 0 }
 
-// all reports whether s has bytes of one class only.
+// all reports whether s has bytes of one class only. It looks at all of them
+// without branching: what is checked is nearly always in order.
 func all(s string, class uint8) bool {
 	for i := range len(s) {
-		if !is(s[i], class) {
-			return false
-		}
+		class &= classes[s[i]]
 	}
-	return true
+	return class != 0
 }
 
 const (
@@ -94,15 +93,22 @@ func textEnd(p []byte, i int) int {
 
 // isText reports whether s can be a field value.
 func isText(s string) bool {
-	for len(s) >= 8 {
-		x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-		if controls(x) != 0 && !all(s[:8], classText) {
-			return false
-		}
-		s = s[8:]
+	if len(s) < 8 {
+		return all(s, classText)
 	}
-	return all(s, classText)
+	var found uint64
+	for i := 0; i < len(s)-8; i += 8 {
+		found |= controls(load64(s[i:]))
+	}
+	// The last eight bytes overlap those before.
+	found |= controls(load64(s[len(s)-8:]))
+	return found == 0 || all(s, classText) // a HTAB may be among them
+}
+
+func load64(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
 // fold reports whether s equals lower, which is in lower case, when ASCII case

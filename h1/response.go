@@ -1,6 +1,9 @@
 package h1
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // Response is a final response. The machine owns framing and connection
 // fields: Content-Length, Transfer-Encoding and Connection in Fields are not
@@ -189,27 +192,39 @@ func appendFields(dst []byte, fields []Field, stated bool) ([]byte, noted, error
 	var seen noted
 	for i := range fields {
 		f := &fields[i]
-		if f.Name == "" || !all(f.Name, classToken) {
-			return dst, seen, &FieldError{f.Name, "the name is not a token"}
-		}
-		// RFC 9110 section 5.5: CR, LF and NUL would end the line for some
-		// reader; the other controls are as invalid.
-		if !isText(f.Value) {
-			return dst, seen, &FieldError{f.Name, "the value has a control character"}
-		}
 		own, err := seen.note(f, stated)
 		if err != nil {
 			return dst, seen, err
 		}
-		if own {
-			continue
+		line, err := appendLine(dst, f.Name, f.Value)
+		if err != nil {
+			return dst, seen, err
 		}
-		dst = append(dst, f.Name...)
-		dst = append(dst, ": "...)
-		dst = append(dst, f.Value...)
-		dst = append(dst, "\r\n"...)
+		if !own {
+			dst = line
+		}
 	}
 	return dst, seen, nil
+}
+
+// appendLine checks and appends a field line.
+func appendLine(dst []byte, name, value string) ([]byte, error) {
+	if name == "" || !all(name, classToken) {
+		return nil, &FieldError{name, "the name is not a token"}
+	}
+	// RFC 9110 section 5.5: CR, LF and NUL would end the line for some reader;
+	// the other controls are as invalid.
+	if !isText(value) {
+		return nil, &FieldError{name, "the value has a control character"}
+	}
+	size := len(name) + len(": ") + len(value) + len("\r\n")
+	dst = slices.Grow(dst, size)
+	line := dst[len(dst) : len(dst)+size]
+	copy(line, name)
+	copy(line[len(name):], ": ")
+	copy(line[len(name)+2:], value)
+	copy(line[size-2:], "\r\n")
+	return dst[:len(dst)+size], nil
 }
 
 // note reports whether f is one of the fields that the machine writes itself.

@@ -126,6 +126,12 @@ func (s *scanner) requestLine(sh *Shared, in []byte) (whole bool, err *Error) {
 func (s *scanner) version(w *words, in []byte) (whole bool, err *Error) {
 	const form = "HTTP/0.0\r\n"
 	v := in[s.mark:]
+	if len(v) >= len(form) && string(v[:7]) == "HTTP/1." && is(v[7], classDigit) && string(v[8:10]) == "\r\n" {
+		w.major, w.minor = '1', v[7]
+		s.pos = s.mark + uint32(len(form))
+		s.mark, s.start, s.at = s.pos, s.pos, inName
+		return true, nil
+	}
 	for i := int(s.pos - s.mark); i < len(form); i++ {
 		if i == len(v) {
 			s.pos = s.mark + uint32(i)

@@ -88,15 +88,18 @@ func validAuthority(s string, needPort bool) bool {
 			return false
 		}
 	} else {
-		for end < len(s) && s[end] != ':' {
-			switch {
-			case is(s[end], classRegName):
+		for end < len(s) {
+			if is(s[end], classRegName) {
 				end++
-			case s[end] == '%' && end+2 < len(s) && is(s[end+1], classHex) && is(s[end+2], classHex):
-				end += 3
-			default:
+				continue
+			}
+			if s[end] != '%' {
+				break
+			}
+			if end+2 >= len(s) || !is(s[end+1], classHex) || !is(s[end+2], classHex) {
 				return false
 			}
+			end += 3
 		}
 	}
 	if end == len(s) {
