@@ -1,0 +1,141 @@
+//go:build linux
+
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/h1"
+	"github.com/gatewheel/gatewheel/h2"
+	"github.com/gatewheel/gatewheel/reactor"
+)
+
+// Config says what a Server serves, where, and within which limits. The zero value of every field but
+// Handler and Listeners stands for the default named beside it; where a limit can be turned off, a negative
+// value does it.
+type Config struct {
+	// Handler answers every request. Required.
+	Handler app.Handler
+	// Listeners are the addresses to serve. Required; see ListenerConfig.
+	Listeners []reactor.ListenerConfig
+	// Hooks run at start-up and shut-down, for the process and for each loop.
+	Hooks app.Hooks
+	// Logger receives what an operator must know; nil logs nothing.
+	Logger *zap.Logger
+
+	// Loops is the number of event loops; 0 means GOMAXPROCS.
+	Loops int
+	// MaxConnections bounds the open connections; 0 means what the descriptor limit leaves. A newcomer
+	// beyond gets a 503 with Retry-After where its protocol allows one.
+	MaxConnections int
+
+	// RequestTimeout is how long a request may wait for the head of its response before it gets a 503;
+	// 0 means 60 s, negative no limit.
+	RequestTimeout time.Duration
+	// HeadTimeout bounds the time from a connection's or request's first byte to the end of its head;
+	// 0 means 10 s.
+	HeadTimeout time.Duration
+	// IdleTimeout closes a connection on which no request is under way; 0 means 120 s.
+	IdleTimeout time.Duration
+	// BodyTimeout closes a connection whose peer sends none of the content that the application waits for;
+	// 0 means 60 s.
+	BodyTimeout time.Duration
+	// WriteTimeout closes a connection whose peer takes nothing of what waits for it; 0 means 60 s.
+	WriteTimeout time.Duration
+
+	// MaxBody bounds the content of one request in bytes, whatever the application would read;
+	// 0 means no limit. Beyond it the answer is 413.
+	MaxBody int64
+	// Pool bounds what app.Offload runs.
+	Pool PoolConfig
+	// TrustedProxies are the networks whose Forwarded and X-Forwarded-* fields are believed.
+	TrustedProxies []netip.Prefix
+
+	// HTTP1 bounds HTTP/1 messages; 0 means the default that h1.Limits names.
+	HTTP1 h1.Limits
+	// HTTP2 has the settings and times of HTTP/2.
+	HTTP2 HTTP2Config
+	// Stall says when a loop counts as stalled, and what is done then.
+	Stall StallConfig
+}
+
+// StallConfig is the watchdog's; see reactor.Config. 0 means the default named here.
+type StallConfig struct {
+	// Warn is for how long a handler may keep its loop before that is logged; 0 means 100 ms, negative never.
+	Warn time.Duration
+	// Timeout is for how long it may before the loop goes on without it, and without its connection; 0 means
+	// 10 s, negative for ever.
+	Timeout time.Duration
+	// Restarts is how often a minute that may happen before Abort; 0 means 8.
+	Restarts int
+	// Abort ends a process that cannot go on; nil writes the stacks to standard error and exits with 70.
+	Abort func(reason string, stacks []byte)
+}
+
+// HTTP2Config has the settings and times of HTTP/2 connections; 0 means the default that h2.Config names.
+type HTTP2Config struct {
+	// Disabled serves HTTP/1 only.
+	Disabled bool
+	h2.Config
+}
+
+const (
+	defaultRequestTimeout = 60 * time.Second
+	defaultHeadTimeout    = 10 * time.Second
+	defaultIdleTimeout    = 120 * time.Second
+	defaultBodyTimeout    = 60 * time.Second
+	defaultWriteTimeout   = 60 * time.Second
+)
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Handler == nil {
+		return c, errors.New("server: Config.Handler is missing")
+	}
+	if len(c.Listeners) == 0 {
+		return c, errors.New("server: Config.Listeners is empty")
+	}
+	if c.Loops < 0 {
+		return c, fmt.Errorf("server: %d loops: it takes at least 1", c.Loops)
+	}
+	if c.Logger == nil {
+		c.Logger = zap.NewNop()
+	}
+	c.RequestTimeout = timeout(c.RequestTimeout, defaultRequestTimeout)
+	c.HeadTimeout = timeout(c.HeadTimeout, defaultHeadTimeout)
+	c.IdleTimeout = timeout(c.IdleTimeout, defaultIdleTimeout)
+	c.BodyTimeout = timeout(c.BodyTimeout, defaultBodyTimeout)
+	c.WriteTimeout = timeout(c.WriteTimeout, defaultWriteTimeout)
+	return c, nil
+}
+
+// timeout resolves a configured duration: 0 is the default, negative is none.
+func timeout(d, byDefault time.Duration) time.Duration {
+	switch {
+	case d == 0:
+		return byDefault
+	case d < 0:
+		return 0
+	}
+	return d
+}
+
+// reactor is what the reactor is made with. Its own defaults fill in what is 0.
+func (s *Server) reactorConfig() reactor.Config {
+	c := &s.config
+	return reactor.Config{
+		Loops:          c.Loops,
+		Logger:         c.Logger,
+		MaxConnections: c.MaxConnections,
+		Refuse:         s.turnAway,
+		StallWarn:      c.Stall.Warn,
+		StallTimeout:   c.Stall.Timeout,
+		StallRestarts:  c.Stall.Restarts,
+		Abort:          c.Stall.Abort,
+	}
+}

@@ -1,0 +1,103 @@
+//go:build linux
+
+package server
+
+import (
+	"sync/atomic"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/reactor"
+)
+
+// counts is what a loop counts: written by the loop alone, read by whoever calls Server.Counts.
+type counts struct {
+	responses [len(protocolNames)][600]atomic.Uint64
+	malformed atomic.Uint64
+	timeouts  atomic.Uint64
+	failed    atomic.Uint64
+	panics    atomic.Uint64
+	aborted   atomic.Uint64
+}
+
+var protocolNames = [...]string{app.HTTP10, app.HTTP11, app.HTTP2}
+
+// The protocols' places in protocolNames.
+const (
+	http10 = iota
+	http11
+	http2
+)
+
+func protocolIndex(name string) int {
+	switch name {
+	case app.HTTP10:
+		return http10
+	case app.HTTP2:
+		return http2
+	}
+	return http11
+}
+
+// response counts a response whose head was given to the machine.
+func (c *counts) response(protocol string, status int) {
+	if status < len(c.responses[0]) {
+		c.responses[protocolIndex(protocol)][status].Add(1)
+	}
+}
+
+// Counts is what a Server has counted since it started.
+type Counts struct {
+	// Responses counts requests that were answered, by protocol and status.
+	Responses map[string]map[int]uint64
+	// Malformed is requests that were refused before any handler saw them.
+	Malformed uint64
+	// Timeouts is connections that were closed because the peer did not act in time.
+	Timeouts uint64
+	// Failed is requests whose handler failed with no status of its own, Panics those of them that panicked.
+	Failed, Panics uint64
+	// Aborted is responses that were broken off by the application.
+	Aborted uint64
+	// Accepted connections since the start, and those that are open now.
+	Accepted, Open uint64
+	// BytesIn and BytesOut are what the sockets have carried.
+	BytesIn, BytesOut uint64
+}
+
+// Counts reads the counters. Any goroutine.
+func (s *Server) Counts() Counts {
+	total := Counts{Responses: map[string]map[int]uint64{}}
+	for _, l := range s.loops {
+		total.add(&l.count)
+	}
+	stats := s.reactor.Stats()
+	total.Open = uint64(stats.Connections)
+	for _, l := range stats.Loops {
+		total.Accepted += uint64(l.Accepted)
+		total.BytesIn += uint64(l.BytesIn)
+		total.BytesOut += uint64(l.BytesOut)
+	}
+	return total
+}
+
+// Stats reads the counters of the loops beneath. Any goroutine.
+func (s *Server) Stats() reactor.Stats { return s.reactor.Stats() }
+
+func (total *Counts) add(c *counts) {
+	for i, name := range protocolNames {
+		for status := range c.responses[i] {
+			n := c.responses[i][status].Load()
+			if n == 0 {
+				continue
+			}
+			if total.Responses[name] == nil {
+				total.Responses[name] = map[int]uint64{}
+			}
+			total.Responses[name][status] += n
+		}
+	}
+	total.Malformed += c.malformed.Load()
+	total.Timeouts += c.timeouts.Load()
+	total.Failed += c.failed.Load()
+	total.Panics += c.panics.Load()
+	total.Aborted += c.aborted.Load()
+}

@@ -1,0 +1,253 @@
+//go:build linux
+
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"go.uber.org/zap"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/reactor"
+)
+
+// exchange is one request and its response on either protocol: it implements app.Exchange towards the
+// application and the source of content towards the machine. All of it belongs to the loop; the embedded
+// Request is what the application sees, and is never reused.
+type exchange struct {
+	app.Request
+
+	session session
+	loop    *loop
+	conn    *reactor.Conn
+	id      uint64 // the machine's name for the request
+
+	peer *peer
+	// Live exchanges of a connection form a list, so that all of them hear when the peer goes.
+	previous, next *exchange
+
+	body     *inbound      // nil: the request has no content
+	stream   *outbound     // nil: the response is not streamed
+	response *app.Response // while its content is being sent
+	inline   [3]app.Field  // the request's field lines, where few
+	answered bool          // the response's head was given to the machine
+	ended    bool          // nothing of the response is to come
+	gone     bool          // the peer is gone or has cancelled
+}
+
+// session is what an exchange asks of the protocol that carries it. On the loop, owned.
+type session interface {
+	// respond gives the head and the content to the machine. On an error nothing was queued.
+	respond(x *exchange, status int, fields app.Fields, c content) error
+	inform(x *exchange, status int, fields app.Fields) error
+	// resume: the response's source has more.
+	resume(x *exchange)
+	// abort: the response cannot be completed.
+	abort(x *exchange)
+	// want: the application waits for content of the request.
+	want(x *exchange)
+	// consumed: the application has taken n bytes of it.
+	consumed(x *exchange, n int)
+}
+
+// content is a response's content in the shape that both machines take.
+type content struct {
+	bytes  []byte
+	source io.Reader
+	length int64 // with source; -1 when unknown
+}
+
+// String names the request for the watchdog's report.
+func (x *exchange) String() string {
+	return x.Method + " " + x.Target + " from " + x.peer.info.PeerString()
+}
+
+// serve runs the handler. On the loop, owned.
+func (x *exchange) serve() {
+	x.loop.r.Lend(x.conn, x)
+	f := app.Run(x.loop.server.config.Handler, &x.Request, x.loop.server.config.RequestTimeout)
+	x.loop.r.Reclaim()
+	if f.Ready() {
+		x.answer(f.Result())
+		return
+	}
+	f.Done(x.resolved)
+}
+
+// resolved receives the handler's future. On the loop, from user code.
+func (x *exchange) resolved(r *app.Response, err error) {
+	if !x.enter() {
+		return
+	}
+	defer x.leave()
+	x.answer(r, err)
+}
+
+func (x *exchange) enter() bool { return x.loop.r.Enter(x.conn) }
+func (x *exchange) leave()      { x.loop.r.Leave() }
+
+// answer gives the response to the machine; a second one, or one for a peer that has gone, is inert.
+func (x *exchange) answer(r *app.Response, err error) {
+	if x.answered || x.gone {
+		x.discard(r)
+		return
+	}
+	if err != nil {
+		x.loop.report(x, err)
+		r = app.ErrorResponse(err)
+	}
+	switch err = x.give(r); {
+	case err == nil:
+		return
+	case errors.Is(err, app.ErrPeerGone):
+		x.discard(r)
+		x.leaveBehind(err)
+		return
+	}
+	x.loop.report(x, fmt.Errorf("response refused: %w", err))
+	x.discard(r)
+	x.stream = nil
+	if err = x.give(app.ErrorResponse(err)); err != nil {
+		x.answered = true
+		x.fail(err)
+	}
+}
+
+// give hands r to the machine and starts its producer.
+func (x *exchange) give(r *app.Response) error {
+	var c content
+	status := r.Status
+	switch kind := r.Content.(type) {
+	case nil:
+	case app.Bytes:
+		c.bytes = kind
+	case *app.Pull:
+		c.source, c.length = (*pullSource)(x), kind.Size
+	case *app.Stream:
+		x.stream = &outbound{}
+		c.source, c.length = (*streamSource)(x), kind.Size
+	default:
+		return fmt.Errorf("content of the unknown kind %T", kind)
+	}
+	if err := x.session.respond(x, status, r.Fields, c); err != nil {
+		return err
+	}
+	x.answered = true
+	x.loop.count.response(x.Protocol, status)
+	if c.source == nil {
+		x.endResponse()
+		return nil
+	}
+	x.response = r
+	// RFC 9110 section 6.4.1: these have no content, whatever the application gave.
+	if x.Method == "HEAD" || status == 204 || status == 304 {
+		x.endResponse()
+		return nil
+	}
+	if s, ok := r.Content.(*app.Stream); ok {
+		x.loop.run(x, func() { s.Serve(&x.Request) })
+	}
+	return nil
+}
+
+// endResponse: the machine has all that the response will ever give.
+func (x *exchange) endResponse() {
+	if x.ended {
+		return
+	}
+	x.ended = true
+	x.discard(x.response)
+	x.response = nil
+	x.settle()
+}
+
+// discard releases what the content of a response holds open. That is user code, and this may be reached
+// while a machine is pulling, so it goes through the inbox.
+func (x *exchange) discard(r *app.Response) {
+	if r == nil {
+		return
+	}
+	if _, ok := r.Content.(io.Closer); ok {
+		x.loop.r.Post(func() { x.loop.run(x, r.Close) })
+	}
+}
+
+// settle takes an exchange off its connection's list once both directions are over.
+func (x *exchange) settle() {
+	if x.ended && (x.body == nil || x.body.err != nil) {
+		x.peer.unlink(x)
+		x.Request.Cancel(nil)
+	}
+}
+
+// fail ends a response that cannot be completed.
+func (x *exchange) fail(err error) {
+	x.loop.report(x, err)
+	x.session.abort(x)
+	x.endResponse()
+}
+
+// leaveBehind tells the application that the peer is gone: contexts end, waiting readers and writers wake
+// with the error, and what is answered later is inert.
+func (x *exchange) leaveBehind(cause error) {
+	if x.gone {
+		return
+	}
+	x.gone = true
+	x.Request.Cancel(cause)
+	x.endResponse()
+	if x.body != nil {
+		x.endBody(cause)
+		x.body.kept.release(&x.loop.chunks)
+	}
+	if o := x.stream; o != nil {
+		o.kept.release(&x.loop.chunks)
+		x.wakeWriter()
+	}
+}
+
+// Loop implements app.Exchange.
+func (x *exchange) Loop() app.Loop { return (*exchangeLoop)(x) }
+
+// Pool implements app.Exchange.
+func (x *exchange) Pool() app.Pool { return x.loop.server.pool }
+
+// Inform implements app.Exchange.
+func (x *exchange) Inform(status int, fields app.Fields) error {
+	if !x.enter() {
+		return app.ErrPeerGone
+	}
+	defer x.leave()
+	if x.gone {
+		return app.ErrPeerGone
+	}
+	return x.session.inform(x, status, fields)
+}
+
+// report logs and counts what an application did wrong: panics with their stack, and failures that have no
+// status of their own.
+func (l *loop) report(x *exchange, err error) {
+	var who fmt.Stringer = l
+	if x != nil {
+		who = x
+	}
+	var p *app.PanicError
+	switch {
+	case errors.As(err, &p):
+		l.count.panics.Add(1)
+		l.count.failed.Add(1)
+		l.server.log.Error("panic in the application", zap.Stringer("request", who), zap.Any("value", p.Value), zap.ByteString("stack", p.Stack))
+	case app.ErrorResponse(err).Status == 500:
+		l.count.failed.Add(1)
+		l.server.log.Error("request failed", zap.Stringer("request", who), zap.Error(err))
+	}
+}
+
+// brokenOff reports a response whose content could not be completed.
+func (x *exchange) brokenOff(err error) {
+	x.loop.count.aborted.Add(1)
+	x.loop.report(x, fmt.Errorf("response broken off: %w", err))
+	x.endResponse()
+}

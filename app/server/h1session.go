@@ -1,0 +1,270 @@
+//go:build linux
+
+package server
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/h1"
+	"github.com/gatewheel/gatewheel/reactor"
+)
+
+// h1Session binds one HTTP/1 connection: the machine and its exchanges. It holds no buffer: input that
+// waits for the application stays with the reactor, and the socket is not read.
+type h1Session struct {
+	peer
+	machine h1.Conn
+	reading *exchange // its content is arriving
+	began   time.Time // when the first byte of a head came that is not complete
+	stalled bool      // reading waits for the application, or for answers to leave
+}
+
+var _ reactor.Session = (*h1Session)(nil)
+
+func newH1Session(p peer) *h1Session {
+	s := &h1Session{peer: p}
+	s.machine.Init(p.loop.h1)
+	return s
+}
+
+// Receive implements reactor.Session.
+func (s *h1Session) Receive(in []byte) int {
+	s.loop.tick()
+	s.moved = s.loop.r.Now()
+	s.stalled = false
+	used := 0
+	for {
+		if s.reading != nil && !s.demands() {
+			s.stalled = true
+			break
+		}
+		n, more := s.step(in[used:])
+		used += n
+		if !more {
+			break
+		}
+	}
+	if s.stalled {
+		s.conn.Pause()
+	}
+	return used
+}
+
+// demands says that content of the request may be taken from the socket: the application waits for it, or
+// has answered and will never want it.
+func (s *h1Session) demands() bool {
+	x := s.reading
+	return x.body.waiting() || x.ended || x.gone
+}
+
+// step takes one event from the machine.
+func (s *h1Session) step(in []byte) (n int, more bool) {
+	ev := &s.loop.event1
+	n, err := s.machine.Next(in, ev)
+	if err != nil {
+		s.refuse(err)
+		return len(in), false
+	}
+	switch ev.Kind {
+	case h1.Request:
+		s.accept(ev)
+	case h1.Data:
+		s.deliver(ev.Data)
+	case h1.End:
+		s.complete(ev.Trailers)
+	case h1.Blocked:
+		s.stalled = true
+		return n, false
+	default:
+		return n, false
+	}
+	return n, true
+}
+
+// accept makes an exchange of a request and runs its handler.
+func (s *h1Session) accept(ev *h1.Event) {
+	head := &ev.Head
+	x := s.open(s, ev.ID)
+	x.Method, x.Authority, x.Target = head.Method, head.Authority, head.Target
+	x.RawPath, x.RawQuery, x.Protocol = head.Path, head.Query, app.HTTP11
+	if head.Minor == 0 {
+		x.Protocol = app.HTTP10
+	}
+	x.Scheme = s.scheme()
+	x.ContentLength = head.ContentLength
+	x.setFields(head.Fields)
+	s.began = time.Time{}
+	if head.ContentLength != 0 {
+		x.body = &inbound{}
+		s.reading = x
+	}
+	x.admit()
+}
+
+func (s *h1Session) deliver(data []byte) {
+	if x := s.reading; !x.ended && !x.gone {
+		x.deliver(data)
+	}
+}
+
+func (s *h1Session) complete(trailers []app.Field) {
+	x := s.reading
+	s.reading = nil
+	x.body.trailers = append(app.Fields(nil), trailers...)
+	x.endBody(io.EOF)
+}
+
+// refuse: the machine has queued its answer; the request that it concerns can have no other.
+func (s *h1Session) refuse(err error) {
+	s.loop.count.malformed.Add(1)
+	if x := s.reading; x != nil {
+		s.reading = nil
+		x.leaveBehind(err)
+	}
+	s.conn.Touch()
+}
+
+// Transmit implements reactor.Session.
+func (s *h1Session) Transmit(dst []byte, room int) []byte {
+	s.loop.tick()
+	start := len(dst)
+	dst = s.machine.Transmit(dst, room)
+	if len(dst) > start {
+		s.moved = s.loop.r.Now()
+	}
+	s.settle()
+	return dst
+}
+
+// settle follows a turn: a connection that is over is closed, reading goes on where answers have made room,
+// and the time is set at which to look again.
+func (s *h1Session) settle() {
+	if done, linger := s.machine.Done(); done {
+		s.part(linger)
+		return
+	}
+	if s.stalled && (s.reading == nil || s.demands()) {
+		s.conn.Resume()
+	}
+	s.watch()
+}
+
+// part ends the connection. A response that was cut must not look complete, so nothing more is sent.
+func (s *h1Session) part(linger bool) {
+	s.desert(app.ErrPeerGone)
+	switch {
+	case s.machine.Err() != nil:
+		s.conn.Close()
+	case linger:
+		s.conn.Linger()
+	default:
+		s.conn.CloseFlushed()
+	}
+}
+
+// EOF implements reactor.Session.
+func (s *h1Session) EOF() bool {
+	if err := s.machine.EOF(); err != nil {
+		s.refuse(err)
+	}
+	s.halfClose()
+	s.conn.Touch()
+	return s.machine.Pending() > 0
+}
+
+// Closed implements reactor.Session.
+func (s *h1Session) Closed(error) {
+	s.desert(app.ErrPeerGone)
+	s.machine.Release()
+}
+
+// watch sets the time by which the peer has to act.
+func (s *h1Session) watch() {
+	c := &s.loop.server.config
+	switch {
+	case s.machine.Wanting() || s.conn.Queued() > 0:
+		s.await(s.moved, c.WriteTimeout)
+	case s.stalled || s.machine.Phase() == h1.Waiting:
+		s.conn.SetDeadline(time.Time{})
+	case s.machine.Phase() == h1.InContent:
+		s.await(s.moved, c.BodyTimeout)
+	case s.machine.Phase() == h1.InHead:
+		if s.began.IsZero() {
+			s.began = s.loop.r.Now()
+		}
+		s.await(s.began, c.HeadTimeout)
+	case s.machine.Pending() == 0:
+		s.await(s.moved, c.IdleTimeout)
+	default:
+		s.conn.SetDeadline(time.Time{})
+	}
+}
+
+func (s *h1Session) await(from time.Time, d time.Duration) {
+	if d == 0 {
+		s.conn.SetDeadline(time.Time{})
+		return
+	}
+	s.conn.SetDeadline(from.Add(d))
+}
+
+// Timeout implements reactor.Session: the peer did not act in time.
+func (s *h1Session) Timeout() {
+	s.loop.count.timeouts.Add(1)
+	if s.machine.Pending() == 0 && s.machine.Phase() == h1.Between {
+		s.conn.CloseFlushed()
+		return
+	}
+	s.desert(app.ErrPeerGone)
+	s.conn.Close()
+}
+
+// drain implements drainer: what has come is answered, then the connection ends.
+func (s *h1Session) drain() {
+	s.machine.Drain()
+	s.conn.Touch()
+}
+
+// respond implements session.
+func (s *h1Session) respond(x *exchange, status int, fields app.Fields, c content) error {
+	err := s.machine.Respond(x.id, &h1.Response{Status: status, Fields: fields, Bytes: c.bytes, Source: c.source, Length: c.length})
+	if errors.Is(err, h1.ErrGone) {
+		return app.ErrPeerGone
+	}
+	s.conn.Touch()
+	return err
+}
+
+// inform implements session.
+func (s *h1Session) inform(x *exchange, status int, fields app.Fields) error {
+	err := s.machine.Inform(x.id, status, fields)
+	s.conn.Touch()
+	return err
+}
+
+// resume implements session.
+func (s *h1Session) resume(x *exchange) {
+	s.machine.Resume(x.id)
+	s.conn.Touch()
+}
+
+// abort implements session.
+func (s *h1Session) abort(x *exchange) {
+	s.machine.Abort(x.id)
+	s.conn.Touch()
+}
+
+// want implements session: content comes from the socket only when it is wanted.
+func (s *h1Session) want(x *exchange) {
+	s.machine.Continue(x.id)
+	s.conn.Touch()
+	if s.stalled && s.reading == x {
+		s.conn.Resume()
+	}
+}
+
+// consumed implements session: the socket's own window is the only one.
+func (s *h1Session) consumed(*exchange, int) {}

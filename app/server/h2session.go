@@ -1,0 +1,220 @@
+//go:build linux
+
+package server
+
+import (
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/h2"
+	"github.com/gatewheel/gatewheel/reactor"
+)
+
+// h2Session binds one HTTP/2 connection: the machine and the exchanges of its streams. A stream's value in
+// the machine is its exchange.
+type h2Session struct {
+	peer
+	machine h2.Conn
+}
+
+var _ reactor.Session = (*h2Session)(nil)
+
+func newH2Session(p peer, jitter float64) *h2Session {
+	s := &h2Session{peer: p}
+	s.machine.Init(p.loop.h2, jitter)
+	return s
+}
+
+// Receive implements reactor.Session.
+func (s *h2Session) Receive(in []byte) int {
+	s.loop.tick()
+	s.moved = s.loop.r.Now()
+	used := s.take(in)
+	s.watch()
+	return used
+}
+
+// take feeds the machine until it needs more, or has nothing to tell.
+func (s *h2Session) take(in []byte) (used int) {
+	ev := &s.loop.event2
+	for {
+		n, err := s.machine.Next(in[used:], ev)
+		used += n
+		if err != nil {
+			s.desert(app.ErrPeerGone)
+			s.conn.Touch()
+			return len(in)
+		}
+		if ev.Kind == h2.NeedMore {
+			break
+		}
+		s.handle(ev)
+	}
+	if s.machine.Wanting() || s.machine.Done() {
+		s.conn.Touch()
+	}
+	return used
+}
+
+func (s *h2Session) handle(ev *h2.Event) {
+	if ev.Kind == h2.Request {
+		s.accept(ev)
+		return
+	}
+	x, ok := ev.Value.(*exchange)
+	if !ok {
+		return
+	}
+	switch ev.Kind {
+	case h2.Data:
+		s.deliver(x, ev)
+	case h2.Trailers:
+		x.body.trailers = append(app.Fields(nil), ev.Trailers...)
+		x.endBody(io.EOF)
+	case h2.Reset:
+		s.reset(x, ev.Code)
+	}
+}
+
+// accept makes an exchange of a request and runs its handler.
+func (s *h2Session) accept(ev *h2.Event) {
+	head := &ev.Head
+	x := s.open(s, uint64(ev.Stream))
+	x.Method, x.Authority, x.Target, x.Protocol = head.Method, head.Authority, head.Path, app.HTTP2
+	x.Scheme = s.scheme()
+	x.RawPath, x.RawQuery, _ = strings.Cut(head.Path, "?")
+	x.ContentLength = head.ContentLength
+	x.setFields(head.Fields)
+	if !ev.End {
+		x.body = &inbound{}
+	}
+	s.machine.SetValue(ev.Stream, x)
+	x.admit()
+}
+
+func (s *h2Session) deliver(x *exchange, ev *h2.Event) {
+	switch {
+	case x.ended || x.gone:
+		// Nobody will read it: the windows open at once.
+		s.machine.Consumed(ev.Stream, len(ev.Data))
+	case len(ev.Data) > 0:
+		x.deliver(ev.Data)
+	}
+	if ev.End {
+		x.endBody(io.EOF)
+	}
+}
+
+// reset: the stream is gone. After a whole response only the rest of the request is.
+func (s *h2Session) reset(x *exchange, code h2.ErrCode) {
+	s.unlink(x)
+	if code == h2.CodeNoError && x.ended {
+		x.endBody(app.ErrRequestDone)
+		return
+	}
+	x.leaveBehind(app.ErrPeerGone)
+}
+
+// Transmit implements reactor.Session. Pulling content may end streams, which the application then hears of.
+func (s *h2Session) Transmit(dst []byte, room int) []byte {
+	s.loop.tick()
+	start := len(dst)
+	dst = s.machine.Transmit(dst, room)
+	if s.machine.Noticed() {
+		s.take(nil)
+		dst = s.machine.Transmit(dst, room-(len(dst)-start))
+	}
+	if len(dst) > start {
+		s.moved = s.loop.r.Now()
+	}
+	if s.machine.Done() {
+		s.desert(app.ErrPeerGone)
+		s.conn.Linger()
+	}
+	s.watch()
+	return dst
+}
+
+// EOF implements reactor.Session.
+func (s *h2Session) EOF() bool {
+	s.halfClose()
+	return s.machine.Streams() > 0
+}
+
+// Closed implements reactor.Session.
+func (s *h2Session) Closed(error) {
+	s.desert(app.ErrPeerGone)
+}
+
+// Timeout implements reactor.Session.
+func (s *h2Session) Timeout() {
+	now := s.loop.r.Now()
+	if d := s.machine.Deadline(); !d.IsZero() && !now.Before(d) {
+		if s.machine.Expire(now) != nil {
+			s.desert(app.ErrPeerGone)
+		}
+		s.take(nil)
+	}
+	if idle := s.loop.server.config.IdleTimeout; idle > 0 && s.machine.Streams() == 0 && !now.Before(s.moved.Add(idle)) {
+		s.machine.Drain(now)
+	}
+	s.conn.Touch()
+}
+
+// watch sets the time at which the connection is looked at again if nothing happens.
+func (s *h2Session) watch() {
+	deadline := s.machine.Deadline()
+	if idle := s.loop.server.config.IdleTimeout; idle > 0 && s.machine.Streams() == 0 {
+		if d := s.moved.Add(idle); deadline.IsZero() || d.Before(deadline) {
+			deadline = d
+		}
+	}
+	s.conn.SetDeadline(deadline)
+}
+
+// drain implements drainer: the peer is asked to leave.
+func (s *h2Session) drain() {
+	s.machine.Drain(s.loop.r.Now())
+	s.conn.Touch()
+	s.watch()
+}
+
+// respond implements session.
+func (s *h2Session) respond(x *exchange, status int, fields app.Fields, c content) error {
+	err := s.machine.Respond(h2.StreamID(x.id), &h2.Response{Status: status, Fields: fields, Bytes: c.bytes, Source: c.source, Length: c.length})
+	if errors.Is(err, h2.ErrStream) {
+		return app.ErrPeerGone
+	}
+	s.conn.Touch()
+	return err
+}
+
+// inform implements session.
+func (s *h2Session) inform(x *exchange, status int, fields app.Fields) error {
+	err := s.machine.Inform(h2.StreamID(x.id), status, fields)
+	s.conn.Touch()
+	return err
+}
+
+// resume implements session.
+func (s *h2Session) resume(x *exchange) {
+	s.machine.Resume(h2.StreamID(x.id))
+	s.conn.Touch()
+}
+
+// abort implements session.
+func (s *h2Session) abort(x *exchange) {
+	s.machine.Reset(h2.StreamID(x.id), h2.CodeInternalError)
+	s.conn.Touch()
+}
+
+// want implements session: the windows that are open already let the content come.
+func (s *h2Session) want(*exchange) {}
+
+// consumed implements session.
+func (s *h2Session) consumed(x *exchange, n int) {
+	s.machine.Consumed(h2.StreamID(x.id), n)
+	s.conn.Touch()
+}

@@ -1,0 +1,153 @@
+//go:build linux
+
+package server
+
+import (
+	"runtime/debug"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/h1"
+	"github.com/gatewheel/gatewheel/h2"
+	"github.com/gatewheel/gatewheel/reactor"
+)
+
+// loop is what the server keeps for one reactor.Loop: what the machines on it share, scratch, and counters.
+// Only the loop touches it.
+type loop struct {
+	r      *reactor.Loop
+	server *Server
+	h1     *h1.Shared
+	h2     *h2.Shared
+	event1 h1.Event
+	event2 h2.Event
+	ticked time.Time
+	chunks chunks
+	count  counts
+	state  any // from the start-up hook
+}
+
+// tick tells the machines the time, once a turn at most.
+func (l *loop) tick() {
+	if now := l.r.Now(); now != l.ticked {
+		l.ticked = now
+		l.h1.Tick(now)
+		l.h2.Tick(now)
+	}
+}
+
+// pull reads from an application's source; a panic is its error. Runs lent.
+func (l *loop) pull(s *app.Pull, p []byte) (n int, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			n, err = 0, &app.PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	return s.Read(p)
+}
+
+// run brackets a callback of the application on behalf of x; nil stands for the loop itself.
+func (l *loop) run(x *exchange, task func()) {
+	if x == nil {
+		l.r.Lend(nil, l)
+	} else {
+		l.r.Lend(x.conn, x)
+	}
+	err := contain(task)
+	l.r.Reclaim()
+	if err != nil {
+		l.report(x, err)
+	}
+}
+
+func contain(task func()) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &app.PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	task()
+	return nil
+}
+
+// String names the loop for the watchdog's report.
+func (l *loop) String() string { return "loop " + strconv.Itoa(l.r.Index()) }
+
+// Index implements app.Loop, as do the following methods, for hooks.
+func (l *loop) Index() int { return l.r.Index() }
+
+// Now implements app.Loop.
+func (l *loop) Now() time.Time { return l.r.Now() }
+
+// State implements app.Loop.
+func (l *loop) State() any { return l.state }
+
+// Post implements app.Loop.
+func (l *loop) Post(task func()) { l.post(nil, task) }
+
+// After implements app.Loop.
+func (l *loop) After(d time.Duration, task func()) app.Timer { return l.after(nil, d, task) }
+
+// exchangeLoop is an exchange's loop as its application sees it: what runs there is laid at this
+// connection's door when it stalls.
+type exchangeLoop exchange
+
+func (e *exchangeLoop) Index() int     { return e.loop.r.Index() }
+func (e *exchangeLoop) Now() time.Time { return e.loop.r.Now() }
+func (e *exchangeLoop) State() any     { return e.loop.state }
+
+// Post implements app.Loop.
+func (e *exchangeLoop) Post(task func()) { e.loop.post((*exchange)(e), task) }
+
+// After implements app.Loop.
+func (e *exchangeLoop) After(d time.Duration, task func()) app.Timer {
+	return e.loop.after((*exchange)(e), d, task)
+}
+
+func (l *loop) post(x *exchange, task func()) {
+	l.r.Post(func() { l.run(x, task) })
+}
+
+// after arms a timer through the inbox, since any goroutine may ask for one.
+func (l *loop) after(x *exchange, d time.Duration, task func()) *timer {
+	t := &timer{loop: l, x: x, task: task}
+	l.r.Post(func() { t.arm(d) })
+	return t
+}
+
+// timer is an application's timer. decided passes between the loop that fires it and whichever goroutine
+// stops it.
+type timer struct {
+	loop    *loop
+	x       *exchange
+	task    func()
+	armed   *reactor.Timer // the loop's
+	decided atomic.Bool
+}
+
+func (t *timer) arm(d time.Duration) {
+	if !t.decided.Load() {
+		t.armed = t.loop.r.AfterFunc(d, t.fire)
+	}
+}
+
+func (t *timer) fire() {
+	if t.decided.CompareAndSwap(false, true) {
+		t.loop.run(t.x, t.task)
+	}
+}
+
+// Stop implements app.Timer.
+func (t *timer) Stop() bool {
+	if !t.decided.CompareAndSwap(false, true) {
+		return false
+	}
+	t.loop.r.Post(func() {
+		if t.armed != nil {
+			t.armed.Stop()
+		}
+	})
+	return true
+}

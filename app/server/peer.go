@@ -1,0 +1,109 @@
+//go:build linux
+
+package server
+
+import (
+	"net"
+	"time"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/reactor"
+)
+
+// peer is what the sessions of both protocols keep of a connection.
+type peer struct {
+	conn  *reactor.Conn
+	loop  *loop
+	info  app.ConnInfo
+	live  *exchange // the exchanges that are under way, newest first
+	moved time.Time // when the peer last gave or took something
+}
+
+func newPeer(l *loop, c *reactor.Conn) peer {
+	p := peer{conn: c, loop: l, moved: l.r.Now()}
+	p.info.TLS = c.TLS()
+	p.info.Trust = l.server.trust
+	if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+		p.info.Peer = a.AddrPort()
+	} else {
+		p.info.PeerName = c.RemoteAddr().String()
+	}
+	if a, ok := c.LocalAddr().(*net.TCPAddr); ok {
+		p.info.Local = a.AddrPort()
+	}
+	return p
+}
+
+// scheme is that of the connection itself.
+func (p *peer) scheme() string {
+	if p.info.TLS != nil {
+		return "https"
+	}
+	return "http"
+}
+
+// open makes the exchange of a request whose head has come.
+func (p *peer) open(s session, id uint64) *exchange {
+	x := &exchange{session: s, peer: p, loop: p.loop, conn: p.conn, id: id}
+	x.next = p.live
+	if x.next != nil {
+		x.next.previous = x
+	}
+	p.live = x
+	return x
+}
+
+func (p *peer) unlink(x *exchange) {
+	switch {
+	case x.previous != nil:
+		x.previous.next = x.next
+	case p.live == x:
+		p.live = x.next
+	default:
+		return
+	}
+	if x.next != nil {
+		x.next.previous = x.previous
+	}
+	x.previous, x.next = nil, nil
+}
+
+// desert tells every exchange that the peer is gone.
+func (p *peer) desert(cause error) {
+	for p.live != nil {
+		x := p.live
+		p.unlink(x)
+		x.leaveBehind(cause)
+	}
+}
+
+// halfClose tells every request's context that the peer sends nothing more; answers are still sent.
+func (p *peer) halfClose() {
+	for x := p.live; x != nil; x = x.next {
+		x.Cancel(app.ErrHalfClosed)
+	}
+}
+
+// setFields copies the field lines out of the machine's scratch; the strings themselves are the request's.
+func (x *exchange) setFields(fields []app.Field) {
+	if len(fields) <= len(x.inline) {
+		x.Fields = x.inline[:copy(x.inline[:], fields)]
+		return
+	}
+	x.Fields = append(make(app.Fields, 0, len(fields)), fields...)
+}
+
+// admit runs the handler, unless the content is announced to be larger than the server takes.
+func (x *exchange) admit() {
+	l := x.loop
+	x.Bind(x, &x.peer.info)
+	if limit := l.server.config.MaxBody; limit > 0 && x.ContentLength > limit {
+		x.answer(nil, tooLarge(limit))
+		return
+	}
+	x.serve()
+}
+
+func tooLarge(limit int64) error {
+	return app.Statusf(413, "the content exceeds the server's limit of %d bytes", limit)
+}

@@ -1,0 +1,157 @@
+//go:build linux
+
+// Package server is where the application contract meets sockets and protocols: it sniffs what a
+// connection speaks, binds one session to it, and carries requests to the handler and responses back.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/h1"
+	"github.com/gatewheel/gatewheel/h2"
+	"github.com/gatewheel/gatewheel/reactor"
+)
+
+// Server serves one handler on any number of listeners. Make one with New, then Start it.
+type Server struct {
+	config  Config
+	log     *zap.Logger
+	reactor *reactor.Reactor
+	pool    *pool
+	trust   *app.ProxyTrust
+	loops   []*loop
+	addrs   []net.Addr
+
+	draining atomic.Bool // Shutdown sets it; handlers ask by Draining
+	stop     sync.Once
+	stopped  chan struct{}
+	failure  error // of Shutdown; read after stopped is closed
+}
+
+// New opens the listeners; nothing is accepted before Start. A Server that is not going to be started is
+// given back by Shutdown.
+func New(config Config) (*Server, error) {
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{config: config, log: config.Logger, stopped: make(chan struct{})}
+	if len(config.TrustedProxies) > 0 {
+		s.trust = app.TrustProxies(config.TrustedProxies...)
+	}
+	if s.pool, err = newPool(config.Pool); err != nil {
+		return nil, err
+	}
+	if s.reactor, err = reactor.New(s.reactorConfig()); err != nil {
+		return nil, err
+	}
+	for _, l := range config.Listeners {
+		l.Open = s.open
+		addr, err := s.reactor.Listen(l)
+		if err != nil {
+			return nil, errors.Join(err, s.reactor.Stop(context.Background()))
+		}
+		s.addrs = append(s.addrs, addr)
+	}
+	return s, nil
+}
+
+// Addrs are the addresses that are listened on, in the order of Config.Listeners.
+func (s *Server) Addrs() []net.Addr { return s.addrs }
+
+// Draining says that Shutdown has begun: connections end behind the requests that have come. Any goroutine.
+func (s *Server) Draining() bool { return s.draining.Load() }
+
+// Start runs the start-up hooks and begins to accept. A hook's error stops the start and is returned.
+func (s *Server) Start(ctx context.Context) error {
+	if hook := s.config.Hooks.Start; hook != nil {
+		if err := hook(ctx); err != nil {
+			return fmt.Errorf("start-up hook: %w", err)
+		}
+	}
+	for _, r := range s.reactor.Loops() {
+		l, err := s.newLoop(r)
+		if err != nil {
+			return err
+		}
+		s.loops = append(s.loops, l)
+		r.SetValue(l)
+	}
+	return s.reactor.Start()
+}
+
+func (s *Server) newLoop(r *reactor.Loop) (*loop, error) {
+	shared, err := h2.NewShared(s.config.HTTP2.Config)
+	if err != nil {
+		return nil, err
+	}
+	l := &loop{r: r, server: s, h1: h1.NewShared(s.config.HTTP1), h2: shared}
+	if hook := s.config.Hooks.LoopStart; hook != nil {
+		if l.state, err = hook(l); err != nil {
+			return nil, fmt.Errorf("start-up hook of loop %d: %w", r.Index(), err)
+		}
+	}
+	return l, nil
+}
+
+// drainer is a session that can end behind what has come. On the loop.
+type drainer interface{ drain() }
+
+// Shutdown stops accepting, lets what has come be answered, and closes every connection that is idle. When
+// ctx ends first, what is left is cut. Shut-down hooks run after the last request. It returns when all is
+// over, with ctx's error if connections were cut.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.stop.Do(func() {
+		s.draining.Store(true)
+		s.failure = s.shutdown(ctx)
+		close(s.stopped)
+	})
+	<-s.stopped
+	return s.failure
+}
+
+// Wait returns when Shutdown has completed, with its error.
+func (s *Server) Wait() error {
+	<-s.stopped
+	return s.failure
+}
+
+func (s *Server) shutdown(ctx context.Context) error {
+	s.reactor.StopAccepting()
+	s.reactor.EachConn(func(c *reactor.Conn) {
+		if d, ok := c.Session().(drainer); ok {
+			d.drain()
+		}
+	})
+	err := s.reactor.Stop(ctx)
+	_ = s.pool.close(time.Second)
+	if hook := s.config.Hooks.Stop; hook != nil {
+		err = errors.Join(err, hook(ctx))
+	}
+	return err
+}
+
+// ListenAndServe serves handler on one cleartext address, HTTP/1.1 and HTTP/2, until ctx ends; then it
+// drains for up to 30 seconds.
+func ListenAndServe(ctx context.Context, address string, handler app.Handler) error {
+	s, err := New(Config{Handler: handler, Listeners: []reactor.ListenerConfig{{Address: address}}})
+	if err != nil {
+		return err
+	}
+	if err := s.Start(ctx); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	return s.Shutdown(grace)
+}
