@@ -136,6 +136,12 @@ func (h *handshake) takeOutput(dst []byte) []byte {
 	return dst
 }
 
+// end says that nothing more will be fed: a handshake that wants more fails with reason.
+func (h *handshake) end(reason error) {
+	h.refuse(reason)
+	h.pool.resume(h)
+}
+
 // cancel ends the handshake with reason. Its goroutine, if there is one, ends soon; notify may still
 // be called once. report is told once what it came to: now, or on that goroutine.
 func (h *handshake) cancel(reason error, report func(error)) {

@@ -32,9 +32,9 @@ func (m *tlsMachine) init(config *tls.Config) {
 	m.conn = tls.Server(&m.transport, config)
 }
 
-// established ends the part that another goroutine plays. rest is what came behind the handshake; what
+// takeOver ends the part that another goroutine plays. rest is what came behind the handshake; what
 // is returned goes to open.
-func (m *tlsMachine) established(rest []byte) []byte {
+func (m *tlsMachine) takeOver(rest []byte) []byte {
 	m.transport.handshake = nil
 	if len(m.transport.in) > 0 {
 		rest = append(m.transport.in, rest...)
@@ -43,9 +43,9 @@ func (m *tlsMachine) established(rest []byte) []byte {
 	return rest
 }
 
-// errTruncated is how a TLS connection ends whose peer leaves without close_notify: what came may be
-// less than what was sent (RFC 8446 section 6.1).
-var errTruncated = errors.New("tls: connection ended without close_notify")
+// ErrTruncated is what Session.Closed is told of a TLS connection whose peer left without close_notify:
+// what came may be less than what was sent (RFC 8446 section 6.1).
+var ErrTruncated = errors.New("tls: connection ended without close_notify")
 
 // open decrypts what in holds as far as dst has room for it without growing, and appends it to dst.
 // It returns what it did not get to; a record of which a part is missing is taken.

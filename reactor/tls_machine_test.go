@@ -83,7 +83,7 @@ func (s *memoryServer) progress() {
 		s.pipe.Close()
 		return
 	}
-	s.echo(s.machine.established(rest))
+	s.echo(s.machine.takeOver(rest))
 }
 
 func (s *memoryServer) receive(in []byte) {

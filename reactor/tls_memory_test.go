@@ -121,7 +121,7 @@ func memoryHandshakeIn(t testing.TB, pool *handshakePool, machine *tlsMachine, s
 			if err != nil {
 				t.Fatal("server's handshake: ", err)
 			}
-			machine.established(rest)
+			machine.takeOver(rest)
 			break
 		}
 		h.feed(pipe.waitSent())

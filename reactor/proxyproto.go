@@ -1,0 +1,78 @@
+//go:build linux
+
+package reactor
+
+import (
+	"go.uber.org/zap"
+)
+
+// proxyFilter reads the header of the PROXY protocol and then makes room for what stands behind it:
+// TLS, or the session.
+type proxyFilter struct {
+	conn *Conn
+	held []byte // a part of a header
+}
+
+func newProxyFilter(c *Conn) filter { return &proxyFilter{conn: c} }
+
+func (f *proxyFilter) receive(raw []byte, _ func([]byte)) error {
+	config := f.conn.Listener()
+	if trusted := config.ProxyTrusted; len(f.held) == 0 && trusted != nil && !trusted(f.conn.RemoteAddr()) {
+		if config.ProxyProtocol == ProxyRequire {
+			return f.refuse(errProxyPeer)
+		}
+		return f.pass(raw)
+	}
+	if len(f.held) > 0 {
+		f.held = append(f.held, raw...)
+		raw = f.held
+	}
+	n, err := proxyLength(raw)
+	switch {
+	case err != nil:
+		return f.refuse(err)
+	case n < 0:
+		if len(f.held) == 0 {
+			f.held = append(f.held, raw...)
+		}
+		return nil
+	case n == 0 && config.ProxyProtocol == ProxyRequire:
+		return f.refuse(errProxyMissing)
+	case n == 0:
+		return f.pass(raw)
+	}
+	source, destination, err := parseProxyHeader(raw[:n])
+	if err != nil {
+		return f.refuse(err)
+	}
+	if source != nil {
+		f.conn.setPeer(source, destination)
+	}
+	return f.pass(raw[n:])
+}
+
+func (f *proxyFilter) pass(rest []byte) error {
+	var next filter
+	if config := f.conn.Listener().TLS; config != nil {
+		next = newTLSFilter(f.conn, config)
+	}
+	f.conn.replaceFilter(next, rest)
+	return nil
+}
+
+// refuse closes the connection without a word: whoever is wrong here is a proxy's configuration, and
+// the log is where its owner looks.
+func (f *proxyFilter) refuse(err error) error {
+	r := f.conn.Loop().reactor
+	if silent, due := r.proxyLines.due(f.conn.Loop().Now()); due {
+		r.log.Warn("connection refused", zap.Error(err), zap.Any("peer", f.conn.RemoteAddr()), zap.Int("unlogged", silent))
+	}
+	return err
+}
+
+func (f *proxyFilter) transmit(dst, _ []byte) ([]byte, error) { return dst, nil }
+func (f *proxyFilter) pending(dst []byte) []byte              { return dst }
+func (f *proxyFilter) established() bool                      { return false }
+func (f *proxyFilter) eof() (bool, error)                     { return false, nil }
+func (f *proxyFilter) goodbye(dst []byte) []byte              { return dst }
+func (f *proxyFilter) closed(error)                           {}

@@ -1,0 +1,470 @@
+//go:build linux
+
+package reactor
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// A teller answers each line that ends a request's head with what it knows of its connection, in the
+// form of an HTTP/1.1 response, so that curl and haproxy can be its clients too.
+type teller struct {
+	conn   *Conn
+	out    []byte
+	closed chan<- error
+}
+
+func (s *teller) Receive(in []byte) int {
+	used := 0
+	for {
+		end := bytes.Index(in[used:], []byte("\r\n\r\n"))
+		if end < 0 {
+			return used
+		}
+		head := string(in[used : used+end])
+		used += end + 4
+		s.answer(head)
+		s.conn.Touch()
+	}
+}
+
+func (s *teller) answer(head string) {
+	var about strings.Builder
+	fmt.Fprintf(&about, "peer=%v local=%v", s.conn.RemoteAddr(), s.conn.LocalAddr())
+	if state := s.conn.TLS(); state != nil {
+		fmt.Fprintf(&about, " version=%q alpn=%q sni=%q resumed=%v", tls.VersionName(state.Version), state.NegotiatedProtocol, state.ServerName, state.DidResume)
+		if len(state.VerifiedChains) > 0 {
+			fmt.Fprintf(&about, " client=%s", state.PeerCertificates[0].Subject.CommonName)
+		}
+	}
+	s.out = fmt.Appendf(s.out, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", about.Len(), about.String())
+	if strings.Contains(head, "Connection: close") {
+		s.conn.CloseFlushed()
+	}
+}
+
+func (s *teller) Transmit(dst []byte, room int) []byte {
+	dst = append(dst, s.out...)
+	s.out = nil
+	return dst
+}
+
+func (s *teller) EOF() bool { return false }
+func (s *teller) Timeout()  {}
+func (s *teller) Closed(err error) {
+	if s.closed != nil {
+		s.closed <- err
+	}
+}
+
+func openTeller(c *Conn) Session { return &teller{conn: c} }
+
+// An echo sends back what comes, and takes no more than it has got rid of.
+type echo struct {
+	conn *Conn
+	out  []byte
+}
+
+const echoBound = 256 << 10
+
+func (s *echo) Receive(in []byte) int {
+	n := min(len(in), echoBound-len(s.out))
+	s.out = append(s.out, in[:n]...)
+	if n < len(in) {
+		s.conn.Pause()
+	}
+	s.conn.Touch()
+	return n
+}
+
+func (s *echo) Transmit(dst []byte, room int) []byte {
+	n := min(room, len(s.out))
+	dst = append(dst, s.out[:n]...)
+	s.out = s.out[:copy(s.out, s.out[n:])]
+	if s.conn.Paused() && len(s.out) < echoBound/2 {
+		s.conn.Resume()
+	}
+	return dst
+}
+
+func (s *echo) EOF() bool    { return false }
+func (s *echo) Timeout()     {}
+func (s *echo) Closed(error) {}
+
+func openEcho(c *Conn) Session { return &echo{conn: c} }
+
+// served starts a reactor with one listener for the length of the test.
+func served(t testing.TB, config Config, listener ListenerConfig) (*Reactor, net.Addr) {
+	t.Helper()
+	if config.Loops == 0 {
+		config.Loops = 1
+	}
+	r, err := New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if listener.Address == "" && listener.File == nil {
+		listener.Address = "127.0.0.1:0"
+	}
+	addr, err := r.Listen(listener)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		over, cancel := context.WithCancel(context.Background())
+		cancel()
+		r.Stop(over)
+	})
+	return r, addr
+}
+
+// leakChecked has the end of the test, with everything else cleaned up, look for goroutines.
+func leakChecked(t *testing.T) {
+	// gnet starts workers of a pool once for the process.
+	before := goleak.IgnoreCurrent()
+	t.Cleanup(func() {
+		goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*goWorker).run.func1"))
+	})
+}
+
+func dialTLS(t testing.TB, addr net.Addr, config *tls.Config) *tls.Conn {
+	t.Helper()
+	c, err := tls.Dial("tcp", addr.String(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// ask sends a request and gives what the teller said.
+func ask(c net.Conn) (string, error) {
+	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\n\r\n"); err != nil {
+		return "", err
+	}
+	return readAnswer(bufio.NewReader(c))
+}
+
+func readAnswer(r *bufio.Reader) (string, error) {
+	var length int
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return "", err
+		}
+		if line == "\r\n" {
+			break
+		}
+		fmt.Sscanf(line, "Content-Length: %d", &length)
+	}
+	body := make([]byte, length)
+	_, err := io.ReadFull(r, body)
+	return string(body), err
+}
+
+func mustAsk(t testing.TB, c net.Conn, want ...string) {
+	t.Helper()
+	got, err := ask(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range want {
+		if !strings.Contains(got, w) {
+			t.Errorf("the server says %q, want %s in it", got, w)
+		}
+	}
+}
+
+func TestTLSVersionsAndProtocols(t *testing.T) {
+	leakChecked(t)
+	store := opened(t, CertificateOptions{SelfSigned: true, Protocols: []string{"h2", "http/1.1"}})
+	_, addr := served(t, Config{}, ListenerConfig{TLS: store.Config(), Open: openTeller})
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		for _, c := range []struct{ offered, want string }{{"h2", "h2"}, {"http/1.1", "http/1.1"}, {"imap", ""}} {
+			client := &tls.Config{InsecureSkipVerify: true, ServerName: "some.test", MinVersion: version, MaxVersion: version, NextProtos: []string{c.offered}}
+			mustAsk(t, dialTLS(t, addr, client), fmt.Sprintf("version=%q alpn=%q", tls.VersionName(version), c.want), `sni="some.test"`)
+		}
+	}
+}
+
+func TestTLSOldVersionRefused(t *testing.T) {
+	store := opened(t, CertificateOptions{SelfSigned: true, MinVersion: tls.VersionTLS13})
+	r, addr := served(t, Config{}, ListenerConfig{TLS: store.Config(), Open: openTeller})
+	_, err := tls.Dial("tcp", addr.String(), &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12})
+	if err == nil || !strings.Contains(err.Error(), "protocol version not supported") {
+		t.Errorf("client with TLS 1.2: %v, want the alert protocol_version", err)
+	}
+	if got := r.TLSStats().Failures[TLSFailureVersion]; got != 1 {
+		t.Errorf("%d failures for the version, want 1", got)
+	}
+}
+
+func TestTLSBulkBothWays(t *testing.T) {
+	leakChecked(t)
+	_, addr := served(t, Config{}, ListenerConfig{TLS: serverConfig(t), Open: openEcho})
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		c := dialTLS(t, addr, &tls.Config{InsecureSkipVerify: true, MaxVersion: version})
+		sent := make([]byte, 8<<20)
+		for i := range sent {
+			sent[i] = byte(i * i >> 7)
+		}
+		go c.Write(sent)
+		got := make([]byte, len(sent))
+		if _, err := io.ReadFull(c, got); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, sent) {
+			t.Fatalf("%s: what came back differs", tls.VersionName(version))
+		}
+	}
+}
+
+// chopped writes one byte at a time.
+type chopped struct{ net.Conn }
+
+func (c chopped) Write(b []byte) (int, error) {
+	for i := range b {
+		if _, err := c.Conn.Write(b[i : i+1]); err != nil {
+			return i, err
+		}
+	}
+	return len(b), nil
+}
+
+func TestTLSByteByByte(t *testing.T) {
+	_, addr := served(t, Config{}, ListenerConfig{TLS: serverConfig(t), Open: openTeller})
+	raw, err := net.Dial("tcp", addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	mustAsk(t, tls.Client(chopped{raw}, &tls.Config{InsecureSkipVerify: true}), `version="TLS 1.3"`)
+}
+
+func TestTLSPlainHTTP(t *testing.T) {
+	r, addr := served(t, Config{}, ListenerConfig{TLS: serverConfig(t), Open: openTeller})
+	for _, request := range []string{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"} {
+		c, err := net.Dial("tcp", addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(c, request)
+		got, err := io.ReadAll(c)
+		c.Close()
+		if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 400 ") || !strings.HasSuffix(string(got), plainHTTPText) {
+			t.Errorf("%q is answered %q, %v", request, got, err)
+		}
+	}
+	if got := r.TLSStats().Failures[TLSFailurePlainHTTP]; got != 2 {
+		t.Errorf("%d counted, want 2", got)
+	}
+}
+
+func TestTLSGarbage(t *testing.T) {
+	r, addr := served(t, Config{}, ListenerConfig{TLS: serverConfig(t), Open: openTeller})
+	for _, c := range []struct {
+		sent string
+		want TLSFailure
+	}{
+		{"SSH-2.0-OpenSSH_9.2\r\n", TLSFailureNotTLS},
+		{"\x16\x03\x01\xff\xff" + strings.Repeat("x", 100), TLSFailureNotTLS}, // a record too long
+		{"\x16\x03\x01\x00\x04\x01\x00\x00\x00", TLSFailureOther},             // an empty ClientHello
+	} {
+		before := r.TLSStats().Failures[c.want]
+		raw, err := net.Dial("tcp", addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(raw, c.sent)
+		io.Copy(io.Discard, raw)
+		raw.Close()
+		if got := r.TLSStats().Failures[c.want]; got != before+1 {
+			t.Errorf("%q: %v counted %d times, want once: %v", c.sent, c.want, got-before, r.TLSStats())
+		}
+	}
+}
+
+// A handshake that does not end is ended, wherever it stands.
+func TestTLSHandshakeTimeout(t *testing.T) {
+	leakChecked(t)
+	hello := clientHello(t, &tls.Config{InsecureSkipVerify: true})
+	r, addr := served(t, Config{HandshakeTimeout: 50 * time.Millisecond}, ListenerConfig{TLS: serverConfig(t), Open: openTeller})
+	var group sync.WaitGroup
+	for _, sent := range [][]byte{nil, hello[:3], hello[:len(hello)/2], hello} {
+		group.Go(func() {
+			raw, err := net.Dial("tcp", addr.String())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer raw.Close()
+			raw.Write(sent)
+			if _, err := io.Copy(io.Discard, raw); err != nil {
+				t.Errorf("after %d bytes: %v, want the connection to be closed", len(sent), err)
+			}
+		})
+	}
+	group.Wait()
+	r.tls.pool.wait()
+	if got := r.TLSStats().Failures[TLSFailureTimeout]; got != 4 {
+		t.Errorf("%d timeouts counted, want 4: %v", got, r.TLSStats())
+	}
+}
+
+func TestTLSPeerLeaves(t *testing.T) {
+	closed := make(chan error, 1)
+	r, addr := served(t, Config{}, ListenerConfig{TLS: serverConfig(t), Open: func(c *Conn) Session { return &teller{conn: c, closed: closed} }})
+
+	// In order: with close_notify.
+	c := dialTLS(t, addr, &tls.Config{InsecureSkipVerify: true})
+	mustAsk(t, c)
+	c.Close()
+	if err := <-closed; err != io.EOF {
+		t.Errorf("after close_notify the session is told %v, want io.EOF", err)
+	}
+
+	// Cut off.
+	c = dialTLS(t, addr, &tls.Config{InsecureSkipVerify: true})
+	mustAsk(t, c)
+	c.NetConn().Close()
+	if err := <-closed; !errors.Is(err, ErrTruncated) {
+		t.Errorf("after a bare FIN the session is told %v, want ErrTruncated", err)
+	}
+	if got := r.TLSStats().Failures[TLSFailureTruncated]; got != 1 {
+		t.Errorf("%d truncations counted, want 1", got)
+	}
+}
+
+// A client that says close_notify behind its request still gets its answer, and close_notify too.
+func TestTLSHalfClosed(t *testing.T) {
+	_, addr := served(t, Config{}, ListenerConfig{TLS: serverConfig(t), Open: openTeller})
+	for _, fin := range []bool{false, true} {
+		c := dialTLS(t, addr, &tls.Config{InsecureSkipVerify: true})
+		io.WriteString(c, "GET / HTTP/1.1\r\n\r\n")
+		c.CloseWrite()
+		if fin {
+			c.NetConn().(*net.TCPConn).CloseWrite()
+		}
+		r := bufio.NewReader(c)
+		if got, err := readAnswer(r); err != nil || !strings.Contains(got, "peer=") {
+			t.Errorf("FIN too %v: answered %q, %v", fin, got, err)
+		}
+		if _, err := r.ReadByte(); err != io.EOF {
+			t.Errorf("then %v, want close_notify", err)
+		}
+	}
+}
+
+func TestTLSServerSaysGoodbye(t *testing.T) {
+	_, addr := served(t, Config{}, ListenerConfig{TLS: serverConfig(t), Open: openTeller})
+	c := dialTLS(t, addr, &tls.Config{InsecureSkipVerify: true})
+	io.WriteString(c, "GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+	// A connection that ends without close_notify would be io.ErrUnexpectedEOF.
+	if got, err := io.ReadAll(c); err != nil || !strings.Contains(string(got), "peer=") {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+func TestTLSResumption(t *testing.T) {
+	store := opened(t, CertificateOptions{SelfSigned: true})
+	r, addr := served(t, Config{}, ListenerConfig{TLS: store.Config(), Open: openTeller})
+	for i, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		client := &tls.Config{InsecureSkipVerify: true, MaxVersion: version, ServerName: "x.test", ClientSessionCache: tls.NewLRUClientSessionCache(1)}
+		mustAsk(t, dialTLS(t, addr, client), "resumed=false")
+		mustAsk(t, dialTLS(t, addr, client), "resumed=true")
+		if got := r.TLSStats(); got.Resumed != uint64(i+1) || got.Handshakes != uint64(2*i+2) {
+			t.Errorf("counted %d handshakes and %d resumptions, want %d and %d", got.Handshakes, got.Resumed, 2*i+2, i+1)
+		}
+	}
+}
+
+func TestTLSClientCertificates(t *testing.T) {
+	ca, stranger, dir := newAuthority(t, "ca"), newAuthority(t, "stranger"), t.TempDir()
+	ca.write(t, dir+"/ca.pem")
+	store := opened(t, CertificateOptions{SelfSigned: true, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: []string{dir + "/ca.pem"}})
+	r, addr := served(t, Config{}, ListenerConfig{TLS: store.Config(), Open: openTeller})
+	dial := func(certificate *tls.Certificate) *tls.Conn {
+		return dialTLS(t, addr, &tls.Config{InsecureSkipVerify: true, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			if certificate == nil {
+				return &tls.Certificate{}, nil
+			}
+			return certificate, nil
+		}})
+	}
+	alice, eve := ca.issueClient(t, "alice"), stranger.issueClient(t, "eve")
+	mustAsk(t, dial(&alice), "client=alice")
+	for name, c := range map[string]struct {
+		certificate *tls.Certificate
+		want        string
+	}{"wrong": {&eve, "unknown certificate authority"}, "absent": {nil, "certificate required"}} {
+		if _, err := ask(dial(c.certificate)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s certificate: client reads %v, want the alert %q", name, err, c.want)
+		}
+	}
+	if got := r.TLSStats().Failures[TLSFailureClientCertificate]; got != 2 {
+		t.Errorf("%d failures counted, want 2: %v", got, r.TLSStats())
+	}
+}
+
+// Certificates change under load; nobody notices but those who look at the certificate.
+func TestTLSCertificateSwappedUnderLoad(t *testing.T) {
+	leakChecked(t)
+	ca, dir := newAuthority(t, "ca"), t.TempDir()
+	certificate, key := ca.issue(t, nil, "first.test")
+	pair := pairIn(t, dir, "pair", certificate, key)
+	store := opened(t, CertificateOptions{Pairs: []CertificatePair{pair}})
+	_, addr := served(t, Config{Loops: 2}, ListenerConfig{TLS: store.Config(), Open: openTeller})
+
+	old := dialTLS(t, addr, &tls.Config{InsecureSkipVerify: true})
+	mustAsk(t, old)
+	swapped := make(chan struct{})
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			for done := false; !done; {
+				select {
+				case <-swapped:
+					done = true // and one more
+				default:
+				}
+				c, err := tls.Dial("tcp", addr.String(), &tls.Config{InsecureSkipVerify: true})
+				if err != nil {
+					t.Error("a connection failed: ", err)
+					return
+				}
+				if _, err := ask(c); err != nil {
+					t.Error("a request failed: ", err)
+				}
+				c.Close()
+			}
+		})
+	}
+	for i := range 5 {
+		certificate, key = ca.issue(t, nil, fmt.Sprintf("swap%d.test", i))
+		write(t, pair.Certificate, certificate)
+		write(t, pair.Key, key)
+		store.Reload() // the watcher may come in between, which sees the pair whole or keeps it out
+	}
+	close(swapped)
+	group.Wait()
+	if got := dialTLS(t, addr, &tls.Config{InsecureSkipVerify: true}).ConnectionState().PeerCertificates[0].Subject.CommonName; got != "swap4.test" {
+		t.Errorf("%s is presented at the end, want swap4.test", got)
+	}
+	mustAsk(t, old) // opened before, and still there
+}
