@@ -1,0 +1,146 @@
+package compress
+
+import (
+	"bytes"
+	"context"
+	"io"
+
+	"github.com/gatewheel/gatewheel/app"
+)
+
+// streamed compresses what a stream's producer writes.
+func (c *compressor) streamed(from *app.Stream, coding coding) *app.Stream {
+	return &app.Stream{
+		Size:    -1,
+		OnClose: func() { from.Close() },
+		Produce: func(w *app.Writer) app.Future[app.Done] {
+			p := &pipe{w: w, enc: c.encoders.get(coding)}
+			return p.finish(from.Produce(w.Wrap(p.write)))
+		},
+	}
+}
+
+// pulled compresses what a pull reads.
+func (c *compressor) pulled(r *app.Request, from *app.Pull, coding coding) *app.Stream {
+	return &app.Stream{
+		Size: -1,
+		Produce: func(w *app.Writer) app.Future[app.Done] {
+			p := &pipe{w: w, enc: c.encoders.get(coding)}
+			buf := make([]byte, inline)
+			return p.finish(app.While(func() app.Future[bool] {
+				n, err := from.Read(buf)
+				if err != nil && err != io.EOF {
+					return app.Failed[bool](err)
+				}
+				return app.Map(p.encode(buf[:n]), func(app.Done) (bool, error) { return err == nil, nil })
+			}))
+		},
+	}
+}
+
+// chunk is how much encoded content is collected before it is written, in bytes.
+const chunk = 16 << 10
+
+// pipe is an encoder between a producer and the response's writer. On the loop;
+// steps are done one after another: last is the one that the next waits for.
+type pipe struct {
+	w       *app.Writer
+	enc     *encoder
+	last    app.Future[app.Done]
+	flushes bool // a flush is posted
+	ended   bool // the producer is done
+}
+
+// step does something when everything before it is done.
+func (p *pipe) step(do func(app.Done) app.Future[app.Done]) app.Future[app.Done] {
+	p.last = app.Then(p.last, do)
+	return p.last
+}
+
+// write is what the producer calls. It flushes at the end of the turn.
+func (p *pipe) write(b []byte) app.Future[int] {
+	f := p.encode(b)
+	if !p.flushes {
+		p.flushes = true
+		p.w.Request().Loop().Post(p.flush)
+	}
+	return app.Map(f, func(app.Done) (int, error) { return len(b), nil })
+}
+
+func (p *pipe) encode(b []byte) app.Future[app.Done] {
+	return p.step(func(app.Done) app.Future[app.Done] {
+		return app.Then(p.feed(b), func(app.Done) app.Future[app.Done] {
+			if p.enc.out.Len() < chunk {
+				return app.Ready(app.Done{})
+			}
+			return p.deliver()
+		})
+	})
+}
+
+// feed encodes b: on the pool when it is long, unless the pool is full.
+func (p *pipe) feed(b []byte) app.Future[app.Done] {
+	work := func() (app.Done, error) {
+		_, err := p.enc.sink.Write(b)
+		return app.Done{}, err
+	}
+	if len(b) > inline {
+		f := app.Offload(p.w.Request(), func(context.Context) (app.Done, error) { return work() })
+		if !f.Ready() {
+			return f
+		}
+	}
+	return result(work())
+}
+
+func result(_ app.Done, err error) app.Future[app.Done] {
+	if err != nil {
+		return app.Failed[app.Done](err)
+	}
+	return app.Ready(app.Done{})
+}
+
+// deliver writes what was encoded.
+func (p *pipe) deliver() app.Future[app.Done] {
+	if p.enc.out.Len() == 0 {
+		return app.Ready(app.Done{})
+	}
+	out := p.enc.out.Bytes()
+	p.enc.out = bytes.Buffer{}
+	return p.w.WriteAll(out)
+}
+
+// flush is a task of the loop.
+func (p *pipe) flush() {
+	p.flushes = false
+	if p.ended {
+		return
+	}
+	p.step(func(app.Done) app.Future[app.Done] {
+		if err := p.enc.sink.Flush(); err != nil {
+			return app.Failed[app.Done](err)
+		}
+		return p.deliver()
+	})
+}
+
+// finish ends the encoding when the producer is done.
+func (p *pipe) finish(produced app.Future[app.Done]) app.Future[app.Done] {
+	closed := app.Then(produced, func(app.Done) app.Future[app.Done] {
+		p.ended = true
+		return p.step(func(app.Done) app.Future[app.Done] {
+			if err := p.enc.sink.Close(); err != nil {
+				return app.Failed[app.Done](err)
+			}
+			return p.deliver()
+		})
+	})
+	return app.After(closed, func(_ app.Done, err error) app.Future[app.Done] {
+		p.ended = true
+		// When the producer has failed, the encoder may still be at work on the pool.
+		return app.After(p.last, func(app.Done, error) app.Future[app.Done] {
+			p.enc.release()
+			return result(app.Done{}, err)
+		})
+	})
+}
