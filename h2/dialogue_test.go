@@ -55,12 +55,24 @@ func dialogue(t *testing.T, cfg Config, script func(p *peer)) {
 func meet(t testing.TB, cfg Config) *peer {
 	t.Helper()
 	p := stranger(t, cfg)
+	p.greets()
+	return p
+}
+
+// neighbour gives another such connection of the same loop.
+func (p *peer) neighbour() *peer {
+	q := join(p.t, p.sh, p.now)
+	q.greets()
+	return q
+}
+
+func (p *peer) greets() {
+	p.t.Helper()
 	p.writes(preface(), settingsFrame(), frame(frameSettings, flagAck, 0, ""))
 	p.frames()
 	if p.err != nil || len(p.events) > 0 {
-		t.Fatalf("prefaces: %v, %v", p.err, p.events)
+		p.t.Fatalf("prefaces: %v, %v", p.err, p.events)
 	}
-	return p
 }
 
 // stranger gives a connection to which nothing was said.
@@ -70,8 +82,13 @@ func stranger(t testing.TB, cfg Config) *peer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &peer{t: t, sh: sh, c: new(Conn), now: time.Unix(1_000_000_000, 0)}
-	sh.Tick(p.now)
+	now := time.Unix(1_000_000_000, 0)
+	sh.Tick(now)
+	return join(t, sh, now)
+}
+
+func join(t testing.TB, sh *Shared, now time.Time) *peer {
+	p := &peer{t: t, sh: sh, c: new(Conn), now: now}
 	p.c.Init(sh, 0.5)
 	p.framer = http2.NewFramer(nil, &p.wire)
 	p.framer.ReadMetaHeaders = hpack.NewDecoder(tableSize, nil)
@@ -323,5 +340,14 @@ func (p *peer) answers(id StreamID, r *Response) {
 	p.t.Helper()
 	if err := p.c.Respond(id, r); err != nil {
 		p.t.Fatalf("Respond(%d): %v", id, err)
+	}
+}
+
+// sent pulls what the machine sends without a look at it.
+func (p *peer) sent() {
+	for p.c.Wanting() {
+		if len(p.c.Transmit(nil, 1<<20)) == 0 {
+			return
+		}
 	}
 }
