@@ -237,6 +237,43 @@ func TestAbort(t *testing.T) {
 	d.says("").ends(true, false)
 }
 
+// Only a reset shows that content has been cut which the connection's end ends.
+func TestResets(t *testing.T) {
+	for _, test := range []struct {
+		request string
+		length  int64
+		want    bool
+	}{{get, -1, false}, {get, 9, false}, {old, 9, false}, {old, -1, true}} {
+		d := newDialogue(t, Limits{})
+		d.app = silent
+		d.hear(test.request).answers(1, &Response{Status: 200, Source: pieces("a", "", "b"), Length: test.length}).said()
+		d.c.Abort(1)
+		if d.c.Resets() != test.want || d.c.Err() != ErrAborted {
+			t.Errorf("%q, length %d: Resets says %v, Err %v", test.request, test.length, d.c.Resets(), d.c.Err())
+		}
+	}
+	d := newDialogue(t, Limits{})
+	d.app = silent
+	d.hear(old).answers(1, &Response{Status: 200, Source: pieces("a"), Length: -1})
+	if d.c.Abort(1); d.c.Resets() {
+		t.Error("no answer has left, a reset tells nothing")
+	}
+}
+
+func TestRefuse(t *testing.T) {
+	slow := &Error{408, "too slow"}
+	for _, in := range []string{"", "GET /", postChunks + "5\r\nab"} {
+		d := newDialogue(t, Limits{})
+		d.hear(in).c.Refuse(slow)
+		d.says(answerTo(slow)).ends(true, true)
+	}
+	// There is nothing to refuse.
+	d := newDialogue(t, Limits{})
+	d.app = silent
+	d.hear(asks).c.Refuse(slow)
+	d.says("").ends(false, false).answers(1, okay).says(okLast)
+}
+
 func TestSwitch(t *testing.T) {
 	const frames = "\x00\x01not HTTP"
 	tea := &Response{Status: 101, Fields: []Field{{"Upgrade", "tea"}, {"Connection", "Upgrade"}}}

@@ -43,6 +43,7 @@ type Conn struct {
 	leaving  bool // the peer said that its last request was the last
 	spilled  bool // bytes came behind the point where reading ended
 	eof      bool
+	resets   bool // the peer would take the cut answer for a whole one
 }
 
 // Phase tells what a connection waits for from its peer, so that the caller
@@ -209,6 +210,15 @@ func (c *Conn) refuse(e *Error, in []byte) {
 	}
 }
 
+// Refuse answers with an error what the peer has not sent whole, and ends
+// reading: 408 when it takes too long, for instance. A request that has an
+// answer keeps it. It does nothing if no request is being read.
+func (c *Conn) Refuse(e *Error) {
+	if c.reading == inHead && !c.ending || c.reading.content() {
+		c.refuse(e, nil)
+	}
+}
+
 // Drain lets the connection end behind the requests that have come, one that
 // has come in part included. The last answer says "close" if it has not left.
 func (c *Conn) Drain() {
@@ -256,7 +266,7 @@ func (c *Conn) endIfIdle() {
 // Done reports whether all output has been pulled and the connection is to be
 // closed. linger: the peer may still be sending, so shut down writing and
 // discard input for a while, lest a reset destroys the last answer (RFC 9112
-// section 9.6). If Err is not nil the response was cut: close at once.
+// section 9.6). See Resets about answers that were cut.
 func (c *Conn) Done() (done, linger bool) {
 	switch c.writing {
 	case cut:
@@ -270,6 +280,12 @@ func (c *Conn) Done() (done, linger bool) {
 // Err returns why a response was cut: the error of its Source, ErrLength,
 // ErrField for trailers, or ErrAborted.
 func (c *Conn) Err() error { return c.err }
+
+// Resets reports that an answer was cut whose end only the end of the
+// connection would tell: reset it, lest the peer takes the answer for complete
+// (RFC 9112 section 8). Any other cut answer shows in its framing, and what was
+// pulled may leave in peace.
+func (c *Conn) Resets() bool { return c.resets }
 
 // Phase tells what the connection waits for.
 func (c *Conn) Phase() Phase {

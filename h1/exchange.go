@@ -5,14 +5,19 @@ package h1
 // are free: an idle connection has none.
 type exchange struct {
 	next   *exchange
-	id     uint64
 	value  any
 	heads  []byte // heads to be pulled: informational ones, then the final one without its last lines
 	bytes  []byte // content to be pulled
 	source Source
-	left   int64 // bytes that source is still to give, if framing is sized
-	state  answering
-	framing
+	facts
+}
+
+// facts are what an exchange has without pointers.
+type facts struct {
+	id      uint64
+	left    int64 // bytes that source is still to give, if framing is sized
+	state   answering
+	framing framing
 
 	minor     uint8 // of the request's version
 	head      bool  // HEAD
@@ -23,6 +28,7 @@ type exchange struct {
 
 	close    bool // the connection ends behind this answer
 	last     bool // and the answer said so, or is over before it could
+	out      bool // the final head has been pulled
 	switches bool // the answer is 101, or 2xx to CONNECT
 	offers   bool // the answer has an Upgrade field
 	ready    bool // source may give something
@@ -137,7 +143,8 @@ func (sh *Shared) give(ex *exchange) {
 	if cap(heads) > maxKeptHead {
 		heads = nil
 	}
-	*ex = exchange{heads: heads}
+	ex.next, ex.value, ex.heads, ex.bytes, ex.source = nil, nil, heads, nil, nil
+	ex.facts = facts{}
 	if sh.kept < maxFree {
 		ex.next = sh.free
 		sh.free = ex

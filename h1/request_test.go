@@ -132,6 +132,16 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+func TestContentLimit(t *testing.T) {
+	for length, want := range map[string]string{"10": "", "11": "HTTP/1.1 413 ", "99999999999999999999": "HTTP/1.1 413 "} {
+		in := postHost + "Content-Length: " + length + "\r\n\r\n"
+		trace, out, _ := play(t, Limits{Content: 10}, nil, in)
+		if !strings.HasPrefix(out, want) || (want == "") != (out == "") {
+			t.Errorf("Content-Length %s: %q %q", length, trace, out)
+		}
+	}
+}
+
 // A head that arrives byte by byte costs as much work as one that arrives whole.
 func TestLinearWork(t *testing.T) {
 	long := "GET /" + strings.Repeat("x", 8000) + " HTTP/1.1\r\nHost: a\r\n" +

@@ -94,9 +94,9 @@ func (c *Conn) leavesContent(ex *exchange) bool {
 // still read.
 func (c *Conn) closeBehind(ex *exchange) {
 	c.ending = true
-	if ex != c.last {
+	if ex != c.last || c.reading == inHead {
+		c.spilled = c.spilled || ex != c.last || c.scanner.pos > 0
 		c.dropBehind(ex)
-		c.spilled = true
 		c.stop()
 	}
 }

@@ -150,6 +150,7 @@ var inputs = []struct {
 	{"abort", func(d *dialogue) error { d.c.Abort(1); return nil }},
 	{"drain", func(d *dialogue) error { d.c.Drain(); return nil }},
 	{"FIN", func(d *dialogue) error { return d.c.EOF() }},
+	{"refuse", func(d *dialogue) error { d.c.Refuse(&Error{408, "too slow"}); return nil }},
 	{"pull", func(d *dialogue) error { d.said(); return nil }},
 	{"release", func(d *dialogue) error { d.c.Release(); return nil }},
 }

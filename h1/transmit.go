@@ -81,6 +81,7 @@ func (c *Conn) pullHeads(dst []byte, ex *exchange) []byte {
 		return dst
 	}
 	ex.state.step(headPulled)
+	ex.out = true
 	ex.last = ex.close || c.ending && ex.next == nil && !ex.switches
 	if ex.last || ex.offers || ex.minor == 0 {
 		dst = appendConnection(dst, ex)
@@ -136,6 +137,9 @@ func (c *Conn) cutShort(err error) {
 	if c.err == nil {
 		c.err = err
 	}
+	if ex := c.first; ex != nil && ex.framing == untilShut && ex.out {
+		c.resets = true
+	}
 	c.writing.step(answerTorn)
 	c.ending = true
 	if c.reading != switched {
@@ -145,8 +149,8 @@ func (c *Conn) cutShort(err error) {
 }
 
 // Abort says that a response cannot be given or completed. Answers of earlier
-// requests still leave, then the connection is to be closed in such a way that
-// the peer can tell. Err returns ErrAborted.
+// requests still leave, then the connection is to be closed; Err returns
+// ErrAborted. See Resets.
 func (c *Conn) Abort(id uint64) {
 	ex := c.find(id)
 	if ex == nil || !ex.state.step(tore) {

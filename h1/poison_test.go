@@ -1,0 +1,29 @@
+//go:build poison
+
+package h1
+
+import "testing"
+
+// Whoever keeps the fields of an event beyond the next call finds them spoiled;
+// the strings themselves stay.
+func TestPoison(t *testing.T) {
+	d := newDialogue(t, Limits{})
+	d.app = silent
+	in := []byte(get)
+	if _, err := d.c.Next(in, &d.ev); err != nil {
+		t.Fatal(err)
+	}
+	fields, host := d.ev.Head.Fields, d.ev.Head.Fields[0].Value
+	if _, err := d.c.Next(nil, &d.ev); err != nil {
+		t.Fatal(err)
+	}
+	if fields[0].Value != poisoned || host != "a" {
+		t.Errorf("kept %q, %q", fields[0].Value, host)
+	}
+	d.answers(1, hello)
+	heads := d.c.first.heads[:1]
+	d.said()
+	if heads[0] != 0xdb {
+		t.Errorf("a buffer that was given back holds %q", heads[0])
+	}
+}
