@@ -54,6 +54,9 @@ type Config struct {
 	MaxBody int64
 	// Pool bounds what app.Offload runs.
 	Pool PoolConfig
+	// NoBalance leaves an HTTP/2 connection on the loop that accepted it. Without, it settles on the one that
+	// holds the fewest of them.
+	NoBalance bool
 	// TrustedProxies are the networks whose Forwarded and X-Forwarded-* fields are believed.
 	TrustedProxies []netip.Prefix
 

@@ -5,6 +5,7 @@ package server
 import (
 	"errors"
 	"io"
+	"math/rand/v2"
 	"strings"
 
 	"github.com/gatewheel/gatewheel/app"
@@ -17,13 +18,15 @@ import (
 type h2Session struct {
 	peer
 	machine h2.Conn
+	streams int // of the machine's, as counted in the loop's load
 }
 
 var _ reactor.Session = (*h2Session)(nil)
 
-func newH2Session(p peer, jitter float64) *h2Session {
+// newH2Session begins HTTP/2 on a loop whose load counts the connection already.
+func newH2Session(p peer) *h2Session {
 	s := &h2Session{peer: p}
-	s.machine.Init(p.loop.h2, jitter)
+	s.machine.Init(p.loop.h2, rand.Float64())
 	return s
 }
 
@@ -31,9 +34,7 @@ func newH2Session(p peer, jitter float64) *h2Session {
 func (s *h2Session) Receive(in []byte) int {
 	s.loop.tick()
 	s.moved = s.loop.r.Now()
-	used := s.take(in)
-	s.watch()
-	return used
+	return s.take(in)
 }
 
 // take feeds the machine until it needs more, or has nothing to tell.
@@ -146,6 +147,8 @@ func (s *h2Session) EOF() bool {
 // Closed implements reactor.Session.
 func (s *h2Session) Closed(error) {
 	s.desert(app.ErrPeerGone)
+	s.loop.load.connections.Add(-1)
+	s.loop.load.streams.Add(int64(-s.streams))
 }
 
 // Timeout implements reactor.Session.
@@ -165,6 +168,10 @@ func (s *h2Session) Timeout() {
 
 // watch sets the time at which the connection is looked at again if nothing happens.
 func (s *h2Session) watch() {
+	if n := s.machine.Streams(); n != s.streams {
+		s.loop.load.streams.Add(int64(n - s.streams))
+		s.streams = n
+	}
 	deadline := s.machine.Deadline()
 	if idle := s.loop.server.config.IdleTimeout; idle > 0 && s.machine.Streams() == 0 {
 		if d := s.moved.Add(idle); deadline.IsZero() || d.Before(deadline) {

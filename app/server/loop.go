@@ -26,6 +26,7 @@ type loop struct {
 	ticked time.Time
 	chunks chunks
 	count  counts
+	load   load
 	state  any // from the start-up hook
 }
 

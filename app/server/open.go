@@ -3,15 +3,14 @@
 package server
 
 import (
-	"math/rand/v2"
-
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
 // greeting is the session of a connection that has not shown its protocol yet.
 type greeting struct {
-	conn *reactor.Conn
-	loop *loop
+	conn     *reactor.Conn
+	loop     *loop
+	settling *loop // where its HTTP/2 session is about to begin
 }
 
 var _ reactor.Session = (*greeting)(nil)
@@ -19,46 +18,49 @@ var _ reactor.Session = (*greeting)(nil)
 // open is called for each new connection, on its loop.
 func (s *Server) open(c *reactor.Conn) reactor.Session {
 	l := c.Loop().Value().(*loop)
-	g := &greeting{conn: c, loop: l}
 	if d := s.config.HeadTimeout; d > 0 {
 		c.SetDeadline(l.r.Now().Add(d))
 	}
-	return g
+	return &greeting{conn: c, loop: l}
 }
 
 // Receive implements reactor.Session.
 func (g *greeting) Receive(in []byte) int {
-	next := g.choose(in)
-	if next == nil {
+	if g.settling != nil {
 		return 0
 	}
-	g.conn.SetSession(next)
-	return next.Receive(in)
+	switch g.choose(in) {
+	case protocolHTTP1:
+		s := newH1Session(newPeer(g.loop, g.conn))
+		g.conn.SetSession(s)
+		return s.Receive(in)
+	case protocolHTTP2:
+		g.greetHTTP2()
+	}
+	return 0
 }
 
 // choose: over TLS the handshake has decided, else the first bytes do.
-func (g *greeting) choose(in []byte) reactor.Session {
-	h2c := !g.loop.server.config.HTTP2.Disabled
-	if state := g.conn.TLS(); state != nil {
-		if h2c && state.NegotiatedProtocol == "h2" {
-			return g.http2()
-		}
-		return newH1Session(newPeer(g.loop, g.conn))
+func (g *greeting) choose(in []byte) protocol {
+	switch state := g.conn.TLS(); {
+	case g.loop.server.config.HTTP2.Disabled:
+		return protocolHTTP1
+	case state == nil:
+		return sniff(in)
+	case state.NegotiatedProtocol == "h2":
+		return protocolHTTP2
 	}
-	if !h2c {
-		return newH1Session(newPeer(g.loop, g.conn))
-	}
-	switch sniff(in) {
-	case protocolHTTP1:
-		return newH1Session(newPeer(g.loop, g.conn))
-	case protocolHTTP2:
-		return g.http2()
-	}
-	return nil
+	return protocolHTTP1
 }
 
-func (g *greeting) http2() reactor.Session {
-	return newH2Session(newPeer(g.loop, g.conn), rand.Float64())
+// greetHTTP2 refuses what HTTP/2 forbids.
+func (g *greeting) greetHTTP2() {
+	if state := g.conn.TLS(); state != nil && reactor.InadequateSecurity(state) != "" {
+		// RFC 9113 section 9.2: the connection is ended with INADEQUATE_SECURITY.
+		g.conn.SetSession(&refusal{conn: g.conn, words: inadequateSecurity})
+		return
+	}
+	g.settle()
 }
 
 // Transmit implements reactor.Session.
@@ -74,7 +76,11 @@ func (g *greeting) Timeout() {
 }
 
 // Closed implements reactor.Session.
-func (g *greeting) Closed(error) {}
+func (g *greeting) Closed(error) {
+	if g.settling != nil {
+		g.settling.load.connections.Add(-1)
+	}
+}
 
 // drain implements drainer.
 func (g *greeting) drain() { g.conn.CloseFlushed() }

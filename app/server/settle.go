@@ -1,0 +1,54 @@
+//go:build linux
+
+package server
+
+import "sync/atomic"
+
+// load is what a loop carries of HTTP/2. One such connection may bring a whole proxy's traffic, and the
+// kernel may well put two of them on one loop of sixteen. Loops write their own and read each other's.
+type load struct {
+	connections atomic.Int64
+	streams     atomic.Int64
+}
+
+// less orders loops by their connections; streams in flight break ties.
+func (a *load) less(b *load) bool {
+	if n, m := a.connections.Load(), b.connections.Load(); n != m {
+		return n < m
+	}
+	return a.streams.Load() < b.streams.Load()
+}
+
+// lightest is the loop on which a new HTTP/2 connection that arrived on home settles.
+func (s *Server) lightest(home *loop) *loop {
+	best := home
+	if s.config.NoBalance {
+		return best
+	}
+	for _, l := range s.loops {
+		if l.load.less(&best.load) {
+			best = l
+		}
+	}
+	return best
+}
+
+// settle gives the connection its HTTP/2 session, on the loop that carries least. Input waits meanwhile.
+func (g *greeting) settle() {
+	to := g.loop.server.lightest(g.loop)
+	to.load.connections.Add(1)
+	g.settling = to
+	g.conn.MoveTo(to.r, func(err error) {
+		if err != nil && to != g.loop {
+			to.load.connections.Add(-1)
+			to = g.loop
+			to.load.connections.Add(1)
+			g.settling = to
+		}
+		if g.conn.Closed() {
+			return
+		}
+		g.loop, g.settling = to, nil
+		g.conn.SetSession(newH2Session(newPeer(to, g.conn)))
+	})
+}
