@@ -1,5 +1,7 @@
 package ws
 
+import "slices"
+
 // Assembler makes whole messages of the pieces that Conn.Next hands out. It sets
 // no limit of its own: the connection's message limit bounds what comes. The
 // zero value is ready, and holds nothing between messages.
@@ -11,6 +13,9 @@ type Assembler struct{ message []byte }
 func (a *Assembler) Add(ev *Event) (message []byte, whole bool) {
 	if ev.First && ev.Final {
 		return ev.Data, true
+	}
+	if n := len(ev.Data); cap(a.message)-len(a.message) < n {
+		a.message = slices.Grow(a.message, max(n, len(a.message)))
 	}
 	a.message = append(a.message, ev.Data...)
 	if !ev.Final {

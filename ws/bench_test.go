@@ -139,3 +139,51 @@ func BenchmarkEchoCompressed(b *testing.B) {
 		}
 	}
 }
+
+// A message to a thousand connections that drain at the turn's end.
+func BenchmarkBroadcast(b *testing.B) {
+	for _, size := range []int{100, 4 << 10} {
+		for name, ext := range map[string]Deflate{"plain": {}, "compressed": noContext} {
+			b.Run(name+"/"+strconv.Itoa(size), func(b *testing.B) {
+				sh := new(Shared)
+				conns := make([]Conn, 1000)
+				for i := range conns {
+					conns[i].Init(sh, Server, ext, &Settings{CompressFrom: 1})
+				}
+				m := jsonish(size)
+				out := make([]byte, 0, 64<<10)
+				b.ReportAllocs()
+				for b.Loop() {
+					prepared, err := Prepare(Text, m)
+					if err != nil {
+						b.Fatal(err)
+					}
+					for i := range conns {
+						if err := conns[i].SendPrepared(prepared); err != nil {
+							b.Fatal(err)
+						}
+					}
+					for i := range conns {
+						out = conns[i].Transmit(out[:0], 64<<10)
+					}
+				}
+			})
+		}
+	}
+}
+
+func BenchmarkWindows(b *testing.B) {
+	m := jsonish(32 << 10)
+	for _, bits := range []uint8{8, 9, 10, 12, 15} {
+		b.Run(strconv.Itoa(int(bits)), func(b *testing.B) {
+			var s sink
+			b.ReportAllocs()
+			b.SetBytes(int64(len(m)))
+			for b.Loop() {
+				s.b = s.b[:0]
+				s.deflate(m, nil, bits)
+			}
+			b.ReportMetric(float64(len(s.b))/float64(len(m)), "ratio")
+		})
+	}
+}

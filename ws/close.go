@@ -112,7 +112,7 @@ func (c *Conn) readClose(payload []byte) (CloseCode, string, error) {
 		// 7.4.2: nor is what lies outside the ranges.
 		return 0, "", c.fail(CloseProtocolError, "close code that may not be sent")
 	}
-	if !utf8.Valid(payload[2:]) {
+	if !validUTF8(payload[2:]) {
 		// RFC 6455 section 8.1.
 		return 0, "", c.fail(CloseInvalidPayload, "close reason is not valid UTF-8")
 	}

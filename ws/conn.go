@@ -1,9 +1,6 @@
 package ws
 
-import (
-	"time"
-	"unicode/utf8"
-)
+import "time"
 
 // Kind says what an Event tells.
 type Kind uint8
@@ -14,7 +11,7 @@ const (
 	NeedMore Kind = iota
 	// Data: a piece of a message; the whole of it if First and Final are set.
 	Data
-	// Ping: its pong is queued.
+	// Ping: its pong is queued, unless a Close is.
 	Ping
 	// Pong: to a ping of ours, or unsolicited.
 	Pong
@@ -103,9 +100,17 @@ func (c *Conn) Init(sh *Shared, role Role, ext Deflate, set *Settings) {
 	if set == nil {
 		set = &defaults
 	}
+	if ext.On {
+		ext.ServerWindowBits = orLargest(ext.ServerWindowBits)
+		ext.ClientWindowBits = orLargest(ext.ClientWindowBits)
+	}
 	*c = Conn{sh: sh, role: role, ext: ext, set: set, state: open, heard: sh.now, used: sh.now}
 	c.context = newContext(role, ext)
 }
+
+// Open tells that messages can be sent: no Close frame was, and the connection
+// has not ended.
+func (c *Conn) Open() bool { return c.state.mayClose() }
 
 // Next consumes n bytes of in and fills ev with the next event. in starts with
 // the first byte that was not consumed yet; payloads are unmasked in place, and
@@ -164,7 +169,12 @@ func (c *Conn) frameBegin(in []byte, ev *Event) (n int, err error) {
 	if fault != "" {
 		return 0, c.fail(CloseProtocolError, fault)
 	}
-	if len(in) >= 2 && transitions[c.state][h.input()] == illegal {
+	if len(in) < 2 {
+		return 0, nil
+	}
+	what := h.input()
+	next := transitions[c.state][what]
+	if next == illegal {
 		// RFC 6455 section 5.4: fragments of messages are not interleaved.
 		if h.op == Continuation {
 			return 0, c.fail(CloseProtocolError, "continuation of no message")
@@ -181,13 +191,13 @@ func (c *Conn) frameBegin(in []byte, ev *Event) (n int, err error) {
 		}
 		payload := in[h.size:size]
 		mask(payload, h.key)
-		return size, c.control(h.input(), payload, ev)
+		return size, c.control(what, payload, ev)
 	}
+	c.state = next
 	if h.op != Continuation {
 		c.op, c.tight = h.op, h.rsv1
 		c.fresh, c.total, c.text = true, 0, utf8Check{}
 	}
-	c.state = transitions[c.state][h.input()]
 	c.inFrame, c.fin, c.left, c.key = true, h.fin, h.length, h.key
 	if !c.state.mayClose() {
 		return h.size, nil
@@ -270,7 +280,7 @@ func (c *Conn) deliver(p []byte, last bool, ev *Event) error {
 
 func (c *Conn) validText(p []byte, last bool) bool {
 	if c.fresh && last {
-		return utf8.Valid(p)
+		return validUTF8(p)
 	}
 	return c.text.add(p) && (!last || c.text.complete())
 }

@@ -119,7 +119,7 @@ func sample(rng *rand.Rand, kind, size int) []byte {
 // 12 and 13: echo of messages of many sizes with every combination of
 // parameters, in one frame and in fragments.
 func TestCompressionParameters(t *testing.T) {
-	for _, bits := range []uint8{8, 9, 10, 12, 14, 15} {
+	for _, bits := range []uint8{8, 9, 12, 15} {
 		for contexts := range 4 {
 			ext := Deflate{On: true, ServerNoContext: contexts&1 != 0, ClientNoContext: contexts&2 != 0,
 				ServerWindowBits: bits, ClientWindowBits: 15}
@@ -144,12 +144,10 @@ func checkEcho(t *testing.T, ext Deflate) {
 		p.receive(wire(packed(op, other.compress(m), fragment)...))
 	}
 	for i, size := range []int{0, 16, 64, 256, 1024, 4096, 8192, 16384, 32768, 65536, 131072} {
-		for kind := range 4 {
-			send(kind, size, 1<<20)
-			send(kind, size, 7+size/(i+1))
-		}
+		send(i%4, size, 1<<20)
+		send((i+1)%4, size, 7+size/(i+1))
 	}
-	for range 200 {
+	for range 60 {
 		send(rng.IntN(4), rng.IntN(600), 1+rng.IntN(600))
 		if rng.IntN(4) == 0 {
 			// A message that is not compressed leaves the windows alone.
@@ -256,7 +254,7 @@ func TestCompressedForms(t *testing.T) {
 
 // A bomb is stopped at the message limit, long before it is inflated.
 func TestBomb(t *testing.T) {
-	bomb := newPeer(false, false).compress(make([]byte, 64<<20))
+	bomb := newPeer(false, false).compress(make([]byte, 16<<20))
 	p := newPlayer(Server, bothContexts, &Settings{Message: 1 << 20})
 	in := wire(packed(Binary, bomb, 1<<20)...)
 	var ev Event
@@ -416,8 +414,10 @@ func TestContextMemory(t *testing.T) {
 	}
 }
 
-// stdInflate inflates a message with the standard library.
-func stdInflate(body []byte) ([]byte, error) {
-	tail := "\x00\x00\xff\xff\x01\x00\x00\xff\xff"
-	return io.ReadAll(stdflate.NewReader(io.MultiReader(bytes.NewReader(body), strings.NewReader(tail))))
+// stdInflate inflates a message with the standard library; rest are the bytes
+// that it left of the message and the tail behind it.
+func stdInflate(body []byte) (message []byte, rest int, err error) {
+	src := bytes.NewReader(append(bytes.Clone(body), inflateTail...))
+	message, err = io.ReadAll(stdflate.NewReader(src))
+	return message, src.Len(), err
 }

@@ -71,8 +71,8 @@ const (
 	maxHistory = 8 << 10
 
 	// refFrom is the size of a prepared frame from which connections refer to it
-	// instead of copying it.
-	refFrom = 1 << 10
+	// instead of copying it: below, a copy fits a buffer of the smallest size.
+	refFrom = 256
 
 	// maxTail is how far the tail of an output queue grows by copying before a
 	// new one is started behind it.

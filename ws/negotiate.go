@@ -25,8 +25,8 @@ type Deflate struct {
 	On               bool
 	ServerNoContext  bool  // the server compresses each message by itself
 	ClientNoContext  bool  // the client does
-	ServerWindowBits uint8 // 8 to 15, if On
-	ClientWindowBits uint8 // 8 to 15, if On
+	ServerWindowBits uint8 // 8 to 15; zero: 15
+	ClientWindowBits uint8 // 8 to 15; zero: 15
 }
 
 // DeflatePolicy says how permessage-deflate is to be negotiated. The zero value
@@ -48,10 +48,14 @@ type DeflatePolicy struct {
 
 // windowBits gives a policy's bound.
 func windowBits(bits uint8) uint8 {
+	return min(max(orLargest(bits), minWindowBits+1), maxWindowBits)
+}
+
+func orLargest(bits uint8) uint8 {
 	if bits == 0 {
 		return maxWindowBits
 	}
-	return min(max(bits, minWindowBits+1), maxWindowBits)
+	return bits
 }
 
 // parameters are those of one permessage-deflate element, offer or answer.

@@ -24,6 +24,8 @@ func (o *output) end() uint64 { return o.sent + uint64(o.size) }
 func (o *output) reserve(sh *Shared, n int) {
 	switch {
 	case cap(o.tail)-len(o.tail) >= n:
+	case o.tail == nil:
+		o.tail = sh.take(n)
 	case len(o.tail)+n <= maxTail:
 		o.tail = sh.grow(o.tail, n)
 	default:
@@ -55,6 +57,13 @@ func (o *output) refer(b []byte) {
 
 // pull appends up to room bytes of the queue to dst.
 func (o *output) pull(sh *Shared, dst []byte, room int) []byte {
+	if len(o.pieces) == 0 && o.size <= room {
+		dst = append(dst, o.tail[o.at:]...)
+		o.sent += uint64(o.size)
+		o.size = 0
+		o.shift(sh)
+		return dst
+	}
 	for room > 0 && o.size > 0 {
 		first := o.tail
 		if len(o.pieces) > 0 {

@@ -3,7 +3,6 @@ package ws
 import (
 	"bytes"
 	"sync/atomic"
-	"unicode/utf8"
 )
 
 // Prepared is a message that is sent to many connections: encoded once, and
@@ -34,7 +33,7 @@ func Prepare(op Opcode, p []byte) (*Prepared, error) {
 	switch {
 	case op != Text && op != Binary:
 		return nil, ErrOpcode
-	case op == Text && !utf8.Valid(p):
+	case op == Text && !validUTF8(p):
 		return nil, ErrText
 	}
 	return &Prepared{op: op, plain: encode(byte(op), p)}, nil

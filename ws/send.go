@@ -1,7 +1,5 @@
 package ws
 
-import "unicode/utf8"
-
 // mayBegin tells what stands against a new message.
 func (c *Conn) mayBegin(op Opcode) error {
 	switch {
@@ -21,7 +19,7 @@ func (c *Conn) Send(op Opcode, p []byte) error {
 	if err := c.mayBegin(op); err != nil {
 		return err
 	}
-	if op == Text && !utf8.Valid(p) {
+	if op == Text && !validUTF8(p) {
 		return ErrText
 	}
 	c.used = c.sh.now

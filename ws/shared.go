@@ -19,10 +19,11 @@ type Shared struct {
 	plain     []byte // an inflated piece on its way to the caller
 	packed    sink   // a compressed message on its way to the queue
 	inflaters []*inflater
-	spares    [len(spareSizes)][][]byte
+	spares    [len(spareSizes)]spares
 }
 
-// Tick tells the time. It is called at the begin of a loop's turn.
+// Tick tells the time. It is called at the begin of a loop's turn, and before the
+// first connection is made.
 func (sh *Shared) Tick(now time.Time) {
 	if sh.base.IsZero() {
 		sh.base = now
@@ -46,16 +47,9 @@ var spareSizes = [...]int{512, 4 << 10, 72 << 10}
 // take gives an empty buffer with room for n bytes at least.
 func (sh *Shared) take(n int) []byte {
 	for class, size := range spareSizes {
-		if n > size {
-			continue
+		if n <= size {
+			return sh.spares[class].take(size)
 		}
-		spares := sh.spares[class]
-		if len(spares) == 0 {
-			return make([]byte, 0, size)
-		}
-		b := spares[len(spares)-1]
-		sh.spares[class] = spares[:len(spares)-1]
-		return b[:0]
 	}
 	return make([]byte, 0, n)
 }
@@ -64,12 +58,31 @@ func (sh *Shared) take(n int) []byte {
 // variable that held it.
 func (sh *Shared) give(b []byte) []byte {
 	for class, size := range spareSizes {
-		if cap(b) == size && len(sh.spares[class]) < maxSpareBytes/size {
-			sh.spares[class] = append(sh.spares[class], b)
+		if cap(b) == size {
+			sh.spares[class].give(b)
 			break
 		}
 	}
 	return nil
+}
+
+// spares are idle buffers of one capacity.
+type spares [][]byte
+
+func (s *spares) take(size int) []byte {
+	last := len(*s) - 1
+	if last < 0 {
+		return make([]byte, 0, size)
+	}
+	b := (*s)[last]
+	*s = (*s)[:last]
+	return b[:0]
+}
+
+func (s *spares) give(b []byte) {
+	if len(*s)*cap(b) < maxSpareBytes {
+		*s = append(*s, b)
+	}
 }
 
 // grow gives b room for n more bytes, in a larger buffer if need be.

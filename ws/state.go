@@ -74,7 +74,7 @@ var transitions = [numStates][numInputs]state{
 }
 
 // mayClose tells whether our Close has not been sent yet.
-func (s state) mayClose() bool { return transitions[s][sendClose] != illegal }
+func (s state) mayClose() bool { return s < closing }
 
 // over tells that nothing received is interpreted any more.
 func (s state) over() bool { return s >= closed }

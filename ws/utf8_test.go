@@ -139,14 +139,14 @@ func TestTextsFailFast(t *testing.T) {
 func TestUTF8AgainstStandardLibrary(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	alphabet := []byte{'a', 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xed, 0xef, 0xf0, 0xf1, 0xf4, 0xf5, 0xff}
-	for range 20000 {
+	for range 5000 {
 		p := make([]byte, 1+rng.IntN(12))
 		for i := range p {
 			p[i] = alphabet[rng.IntN(len(alphabet))]
 		}
 		checkUTF8(t, p, rng.IntN(len(p)+1))
 	}
-	for r := rune(0); r <= utf8.MaxRune+1; r += 37 {
+	for r := rune(0); r <= utf8.MaxRune+1; r += 397 {
 		checkUTF8(t, []byte(fmt.Sprintf("a%cb", r)), 2)
 	}
 }
