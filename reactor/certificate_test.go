@@ -17,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -251,7 +250,7 @@ func TestCertificateReload(t *testing.T) {
 
 // A renewal shows by itself, also one that replaces a symbolic link, as certbot and Kubernetes do.
 func TestCertificateChangeNoticed(t *testing.T) {
-	defer goleak.VerifyNone(t)
+	leakChecked(t)
 	ca := newAuthority(t, "ca")
 	for name, replace := range map[string]func(t *testing.T, dir string, pair CertificatePair, certificate, key []byte){
 		"overwritten": func(t *testing.T, _ string, pair CertificatePair, certificate, key []byte) {

@@ -129,8 +129,15 @@ func (c *Conn) peerFinished() {
 		return
 	}
 	if c.filter != nil {
-		if err := c.filter.eof(); err != nil {
+		later, err := c.filter.eof()
+		if err != nil {
 			c.close(err)
+			return
+		}
+		if later {
+			if c.gnet != nil {
+				c.outlive()
+			}
 			return
 		}
 	}

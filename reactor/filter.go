@@ -34,8 +34,9 @@ type filter interface {
 	// established says that plaintext may flow. It never goes back to false.
 	established() bool
 
-	// eof tells of the peer's FIN. An error says that the stream was cut short.
-	eof() error
+	// eof tells of the peer's FIN. An error says that the stream was cut short. later: what came
+	// before it is still being worked on, and receive will report the end.
+	eof() (later bool, err error)
 
 	// goodbye appends what ends the stream properly (close_notify) to dst, once; it stands behind
 	// the last byte of output.

@@ -191,6 +191,18 @@ func mustAsk(t testing.TB, c net.Conn, want ...string) {
 	}
 }
 
+// settledStats are the counters once each loop has done what it had begun, such as to count the
+// connection whose end the test has seen.
+func settledStats(r *Reactor) TLSStats {
+	for _, l := range r.Loops() {
+		done := make(chan struct{})
+		l.Post(func() { close(done) })
+		<-done
+	}
+	r.tls.pool.wait()
+	return r.TLSStats()
+}
+
 func TestTLSVersionsAndProtocols(t *testing.T) {
 	leakChecked(t)
 	store := opened(t, CertificateOptions{SelfSigned: true, Protocols: []string{"h2", "http/1.1"}})
@@ -210,7 +222,7 @@ func TestTLSOldVersionRefused(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "protocol version not supported") {
 		t.Errorf("client with TLS 1.2: %v, want the alert protocol_version", err)
 	}
-	if got := r.TLSStats().Failures[TLSFailureVersion]; got != 1 {
+	if got := settledStats(r).Failures[TLSFailureVersion]; got != 1 {
 		t.Errorf("%d failures for the version, want 1", got)
 	}
 }
@@ -271,7 +283,7 @@ func TestTLSPlainHTTP(t *testing.T) {
 			t.Errorf("%q is answered %q, %v", request, got, err)
 		}
 	}
-	if got := r.TLSStats().Failures[TLSFailurePlainHTTP]; got != 2 {
+	if got := settledStats(r).Failures[TLSFailurePlainHTTP]; got != 2 {
 		t.Errorf("%d counted, want 2", got)
 	}
 }
@@ -286,7 +298,7 @@ func TestTLSGarbage(t *testing.T) {
 		{"\x16\x03\x01\xff\xff" + strings.Repeat("x", 100), TLSFailureNotTLS}, // a record too long
 		{"\x16\x03\x01\x00\x04\x01\x00\x00\x00", TLSFailureOther},             // an empty ClientHello
 	} {
-		before := r.TLSStats().Failures[c.want]
+		before := settledStats(r).Failures[c.want]
 		raw, err := net.Dial("tcp", addr.String())
 		if err != nil {
 			t.Fatal(err)
@@ -294,8 +306,8 @@ func TestTLSGarbage(t *testing.T) {
 		io.WriteString(raw, c.sent)
 		io.Copy(io.Discard, raw)
 		raw.Close()
-		if got := r.TLSStats().Failures[c.want]; got != before+1 {
-			t.Errorf("%q: %v counted %d times, want once: %v", c.sent, c.want, got-before, r.TLSStats())
+		if got := settledStats(r).Failures[c.want]; got != before+1 {
+			t.Errorf("%q: %v counted %d times, want once: %v", c.sent, c.want, got-before, settledStats(r))
 		}
 	}
 }
@@ -321,9 +333,8 @@ func TestTLSHandshakeTimeout(t *testing.T) {
 		})
 	}
 	group.Wait()
-	r.tls.pool.wait()
-	if got := r.TLSStats().Failures[TLSFailureTimeout]; got != 4 {
-		t.Errorf("%d timeouts counted, want 4: %v", got, r.TLSStats())
+	if got := settledStats(r).Failures[TLSFailureTimeout]; got != 4 {
+		t.Errorf("%d timeouts counted, want 4: %v", got, settledStats(r))
 	}
 }
 
@@ -346,7 +357,7 @@ func TestTLSPeerLeaves(t *testing.T) {
 	if err := <-closed; !errors.Is(err, ErrTruncated) {
 		t.Errorf("after a bare FIN the session is told %v, want ErrTruncated", err)
 	}
-	if got := r.TLSStats().Failures[TLSFailureTruncated]; got != 1 {
+	if got := settledStats(r).Failures[TLSFailureTruncated]; got != 1 {
 		t.Errorf("%d truncations counted, want 1", got)
 	}
 }
@@ -388,7 +399,7 @@ func TestTLSResumption(t *testing.T) {
 		client := &tls.Config{InsecureSkipVerify: true, MaxVersion: version, ServerName: "x.test", ClientSessionCache: tls.NewLRUClientSessionCache(1)}
 		mustAsk(t, dialTLS(t, addr, client), "resumed=false")
 		mustAsk(t, dialTLS(t, addr, client), "resumed=true")
-		if got := r.TLSStats(); got.Resumed != uint64(i+1) || got.Handshakes != uint64(2*i+2) {
+		if got := settledStats(r); got.Resumed != uint64(i+1) || got.Handshakes != uint64(2*i+2) {
 			t.Errorf("counted %d handshakes and %d resumptions, want %d and %d", got.Handshakes, got.Resumed, 2*i+2, i+1)
 		}
 	}
@@ -417,8 +428,8 @@ func TestTLSClientCertificates(t *testing.T) {
 			t.Errorf("%s certificate: client reads %v, want the alert %q", name, err, c.want)
 		}
 	}
-	if got := r.TLSStats().Failures[TLSFailureClientCertificate]; got != 2 {
-		t.Errorf("%d failures counted, want 2: %v", got, r.TLSStats())
+	if got := settledStats(r).Failures[TLSFailureClientCertificate]; got != 2 {
+		t.Errorf("%d failures counted, want 2: %v", got, settledStats(r))
 	}
 }
 

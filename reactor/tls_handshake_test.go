@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -42,7 +41,7 @@ func clientHello(t testing.TB, client *tls.Config) []byte {
 }
 
 func TestHandshakeWaitsWithoutASlot(t *testing.T) {
-	defer goleak.VerifyNone(t)
+	leakChecked(t)
 	config, hello := serverConfig(t), clientHello(t, &tls.Config{InsecureSkipVerify: true})
 	pool := newHandshakePool()
 	pool.slots = 1
