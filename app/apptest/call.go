@@ -107,6 +107,7 @@ type Call struct {
 	failure   error // what the exchange has failed with
 	bodyReady func()
 	writeRdy  func()
+	socket    *Socket
 }
 
 // Do starts a request and settles.
@@ -205,6 +206,8 @@ func (c *Call) answer(resp *app.Response, err error) {
 		c.pump()
 	case *app.Stream:
 		content.Serve(&c.req)
+	case *app.Upgrade:
+		c.upgrade(content)
 	default:
 		c.Aborted = true
 	}

@@ -1,0 +1,279 @@
+package apptest
+
+import (
+	"bytes"
+	"unicode/utf8"
+
+	"github.com/gatewheel/gatewheel/app"
+)
+
+// Socket is the peer's side of a WebSocket that a handler has accepted. Its
+// fields are to be read between the calls of its methods and those of its host.
+// The opening handshake always succeeds.
+type Socket struct {
+	// Heard are the messages that the peer has taken.
+	Heard []app.Message
+	// Frames is how many frames they came in.
+	Frames int
+	// Pings are the payloads of the pings that came.
+	Pings []string
+	// CloseCode and CloseReason are those of the application's Close frame, 0 as
+	// long as there is none. The peer answers when it has taken what was queued
+	// before.
+	CloseCode   int
+	CloseReason string
+	// Ended says that the socket is over.
+	Ended bool
+	// Err is the failure of the application that a server logs.
+	Err error
+
+	call     *Call
+	app      app.Socket
+	endpoint *app.Endpoint
+	said     []app.Piece // sent by the peer, not received yet
+	held     bool        // by Receive
+	queue    []frame
+	open     *app.Message // what Begin has started and has been taken so far
+	low      int          // AwaitDrain's mark, -1: none
+}
+
+// frame is one that waits for the peer.
+type frame struct {
+	kind         app.MessageKind
+	first, final bool
+	data         []byte
+}
+
+// Socket is the WebSocket that the handler has accepted, nil if it has not.
+func (c *Call) Socket() *Socket { return c.socket }
+
+// upgrade accepts a WebSocket.
+func (c *Call) upgrade(u *app.Upgrade) {
+	s := &Socket{call: c, endpoint: u.Endpoint, low: -1}
+	c.socket = s
+	protocol := ""
+	for _, p := range u.Endpoint.Protocols {
+		if protocol == "" && c.req.Fields.HasToken("Sec-WebSocket-Protocol", p) {
+			protocol = p
+		}
+	}
+	s.app.Bind((*wire)(s), u, protocol)
+	s.failed(s.app.Opened(&c.req))
+}
+
+// App is the application's side.
+func (s *Socket) App() *app.Socket { return &s.app }
+
+// Say sends a text message.
+func (s *Socket) Say(text string) { s.SayPiece(app.TextMessage, text, true, true) }
+
+// SayBinary sends a binary message.
+func (s *Socket) SayBinary(data []byte) {
+	s.SayPiece(app.BinaryMessage, string(data), true, true)
+}
+
+// SayPiece sends a piece of a message. The memory that the application gets to
+// see is overwritten afterwards, as a server's is.
+func (s *Socket) SayPiece(kind app.MessageKind, data string, first, final bool) {
+	s.said = append(s.said, app.Piece{Kind: kind, First: first, Final: final, Data: []byte(data)})
+	s.on(s.receive)
+}
+
+// Unheard is how many pieces that the peer has sent the application has not taken.
+func (s *Socket) Unheard() int { return len(s.said) }
+
+// Pong sends a pong.
+func (s *Socket) Pong(payload string) {
+	s.on(func() { s.failed(s.app.Ponged([]byte(payload))) })
+}
+
+// Take makes a slow peer (Request.Slow) take n frames of what is queued.
+func (s *Socket) Take(n int) {
+	s.on(func() { s.take(n) })
+}
+
+// Queued is how many frames wait for the peer.
+func (s *Socket) Queued() int { return len(s.queue) }
+
+// Close sends a Close frame, which ends the socket.
+func (s *Socket) Close(code int, reason string) {
+	s.on(func() { s.end(app.Closed{Code: code, Reason: reason}) })
+}
+
+// Drop loses the connection.
+func (s *Socket) Drop() {
+	s.on(func() { s.end(app.Closed{Code: app.CloseAbnormal, Err: app.ErrPeerGone}) })
+}
+
+func (s *Socket) on(task func()) {
+	s.call.loop.Post(task)
+	s.call.host.Settle()
+}
+
+func (s *Socket) receive() {
+	for len(s.said) > 0 && !s.held && !s.Ended {
+		p := s.said[0]
+		s.said = s.said[1:]
+		if s.CloseCode != 0 {
+			continue
+		}
+		more, err := s.app.Receive(p.Kind, p.Data, p.First, p.Final)
+		copy(p.Data, bytes.Repeat([]byte("\xff"), len(p.Data)))
+		s.failed(err)
+		s.held = !more
+	}
+}
+
+// failed closes with 1011 after a failure of the application.
+func (s *Socket) failed(err error) {
+	if err == nil {
+		return
+	}
+	s.Err = err
+	(*wire)(s).Close(app.CloseInternalError, "")
+}
+
+func (s *Socket) take(n int) {
+	for ; n > 0 && len(s.queue) > 0; n-- {
+		f := s.queue[0]
+		s.queue = s.queue[1:]
+		s.Frames++
+		if f.first {
+			s.open = &app.Message{Kind: f.kind}
+		}
+		s.open.Data = append(s.open.Data, f.data...)
+		if f.final {
+			s.Heard = append(s.Heard, *s.open)
+			s.open = nil
+		}
+	}
+	if s.low >= 0 && s.bytes() <= s.low {
+		s.low = -1
+		s.call.loop.Post(s.app.QueueDrained)
+	}
+	if s.CloseCode != 0 && len(s.queue) == 0 {
+		s.end(app.Closed{Code: s.CloseCode})
+	}
+}
+
+func (s *Socket) bytes() (n int) {
+	for _, f := range s.queue {
+		n += len(f.data)
+	}
+	return n
+}
+
+func (s *Socket) end(c app.Closed) {
+	if s.Ended {
+		return
+	}
+	s.Ended = true
+	if err := s.app.Ended(c); err != nil {
+		s.Err = err
+	}
+	s.call.finish()
+}
+
+// wire is what app sees of a Socket.
+type wire Socket
+
+// Loop implements app.Wire.
+func (w *wire) Loop() app.Loop { return w.call.loop }
+
+// Home implements app.Wire.
+func (w *wire) Home() app.Loop { return w.call.loop }
+
+// Conn implements app.Wire.
+func (w *wire) Conn() *app.ConnInfo { return w.call.req.Conn() }
+
+// Go implements app.Spawner.
+func (w *wire) Go(f func()) { (*exchange)(w.call).Go(f) }
+
+// Park implements app.Spawner.
+func (w *wire) Park() { w.call.host.park(-1) }
+
+// Unpark implements app.Spawner.
+func (w *wire) Unpark() { w.call.host.park(+1) }
+
+// Send implements app.Wire.
+func (w *wire) Send(kind app.MessageKind, p []byte) (int, error) {
+	if kind == app.TextMessage && !utf8.Valid(p) {
+		return 0, app.ErrText
+	}
+	return w.add(frame{kind, true, true, p}, true)
+}
+
+// SendPrepared implements app.Wire.
+func (w *wire) SendPrepared(p *app.Prepared, limit int) (int, error) {
+	p.Binding().LoadOrStore(p)
+	if (*Socket)(w).bytes() > limit {
+		return 0, app.ErrQueueFull
+	}
+	return w.add(frame{p.Kind(), true, true, p.Data()}, true)
+}
+
+// Begin implements app.Wire.
+func (w *wire) Begin(kind app.MessageKind) error {
+	_, err := w.add(frame{kind, true, false, nil}, true)
+	return err
+}
+
+// Write implements app.Wire.
+func (w *wire) Write(p []byte) (int, error) { return w.add(frame{data: p}, false) }
+
+// End implements app.Wire.
+func (w *wire) End() (int, error) { return w.add(frame{final: true}, false) }
+
+func (w *wire) add(f frame, limited bool) (int, error) {
+	(*exchange)(w.call).onLoop()
+	s := (*Socket)(w)
+	bytes, messages := s.endpoint.QueueLimits()
+	switch {
+	case s.Ended || s.CloseCode != 0:
+		return 0, app.ErrSocketClosed
+	case limited && (s.bytes() >= bytes || messages > 0 && len(s.queue) >= messages):
+		return 0, app.ErrQueueFull
+	}
+	f.data = append([]byte(nil), f.data...)
+	s.queue = append(s.queue, f)
+	if !s.call.slow {
+		s.take(1)
+	}
+	return s.bytes(), nil
+}
+
+// Ping implements app.Wire.
+func (w *wire) Ping(payload []byte) error {
+	if w.Ended || w.CloseCode != 0 {
+		return app.ErrSocketClosed
+	}
+	w.Pings = append(w.Pings, string(payload))
+	return nil
+}
+
+// Close implements app.Wire.
+func (w *wire) Close(code int, reason string) error {
+	if w.Ended || w.CloseCode != 0 {
+		return app.ErrSocketClosed
+	}
+	w.CloseCode, w.CloseReason = code, reason
+	if len(w.queue) == 0 {
+		w.call.loop.Post(func() { (*Socket)(w).end(app.Closed{Code: code}) })
+	}
+	return nil
+}
+
+// Queued implements app.Wire.
+func (w *wire) Queued() (bytes, messages int) { return (*Socket)(w).bytes(), len(w.queue) }
+
+// AwaitDrain implements app.Wire.
+func (w *wire) AwaitDrain(low int) { w.low = low }
+
+// Resume implements app.Wire.
+func (w *wire) Resume() {
+	w.held = false
+	w.call.loop.Post((*Socket)(w).receive)
+}
+
+// Fail implements app.Wire.
+func (w *wire) Fail(err error) { (*Socket)(w).failed(err) }
