@@ -412,3 +412,24 @@ func TestValues(t *testing.T) {
 		t.Error("a value outlives its exchange")
 	}
 }
+
+// A buffer that one large head needed is not kept.
+func TestLargeHeadIsNotKept(t *testing.T) {
+	d := newDialogue(t, Limits{})
+	d.app = silent
+	d.hear(get).answers(1, &Response{Status: 204, Fields: []Field{{"A", strings.Repeat("x", 2*maxKeptHead)}}}).said()
+	if got := cap(d.sh.free.heads); got > maxKeptHead {
+		t.Errorf("%d bytes are kept", got)
+	}
+}
+
+func TestErrorTexts(t *testing.T) {
+	for err, want := range map[error]string{
+		errBareLF: "h1: 400: a line must end with CR LF, not with LF alone",
+		&FieldError{"a\nb", "the name is not a token"}: `h1: invalid field "a\nb": the name is not a token`,
+	} {
+		if err.Error() != want {
+			t.Errorf("%q, want %q", err, want)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package h1
 
 import (
+	"errors"
 	"strings"
 	"testing"
 )
@@ -163,6 +164,26 @@ func TestContinue(t *testing.T) {
 		d.hear(get)
 		d.c.Continue(1)
 		d.says("")
+	})
+	t.Run("in front of an answer that is made of the content", func(t *testing.T) {
+		d := newDialogue(t, Limits{})
+		d.app = silent
+		d.hear(expects)
+		echo := &Response{Status: 200, Source: pieces("", "hello"), Length: -1, Fields: []Field{{"A", "\n"}}}
+		if err := d.c.Respond(1, echo); !errors.Is(err, ErrField) {
+			t.Error(err)
+		}
+		d.says("")
+		echo.Fields = nil
+		d.answers(1, echo).says(hundred + "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n")
+		d.hear("hello").c.Resume(1)
+		d.says("5\nhello\n0\n\n").ends(false, false)
+	})
+	t.Run("not in front of a refusal", func(t *testing.T) {
+		d := newDialogue(t, Limits{})
+		d.app = silent
+		d.hear(expects).answers(1, &Response{Status: 403, Source: pieces("no"), Length: 2})
+		d.says("HTTP/1.1 403 Forbidden\nContent-Length: 2\nConnection: close\n\nno").ends(true, true)
 	})
 	// The peer may send the content or another request: nobody can know.
 	t.Run("answered without content: closes", func(t *testing.T) {

@@ -277,8 +277,8 @@ func (c *Conn) Done() (done, linger bool) {
 	return false, false
 }
 
-// Err returns why a response was cut: the error of its Source, ErrLength,
-// ErrField for trailers, or ErrAborted.
+// Err returns why a response was cut, or nil: the error of its Source,
+// ErrLength, ErrField for trailers, or ErrAborted.
 func (c *Conn) Err() error { return c.err }
 
 // Resets reports that an answer was cut whose end only the end of the

@@ -26,10 +26,11 @@ type Response struct {
 // and Fields must name the protocol in Upgrade; the Connection field is added.
 // With Close, requests behind this one are forgotten.
 //
-// A request that expects 100 (Continue), got none and sent no content yet makes
-// this the connection's last answer, as the peer may or may not send the
-// content (RFC 9110 section 10.1.1). Call Continue before Respond if the
-// content is going to be read.
+// What if the peer still waits for 100 (Continue)? A 2xx from a Source is
+// taken to be made of the content, and the 100 goes in front. Any other answer
+// is the connection's last one: the peer may send the content or not, and
+// nobody can tell which (RFC 9110 section 10.1.1). Where that is wrong, call
+// Continue before Respond.
 //
 // Errors: ErrGone, ErrStatus, ErrField.
 func (c *Conn) Respond(id uint64, r *Response) error {
@@ -51,11 +52,16 @@ func (c *Conn) mayTurn(ex *exchange) bool {
 
 // answer queues a final answer.
 func (c *Conn) answer(ex *exchange, r *Response) error {
+	queued, expecting := len(ex.heads), ex.expecting
+	if expecting && r.Source != nil && r.Status/100 == 2 {
+		c.Continue(ex.id)
+	}
 	ex.switches = r.Status == 101 || ex.connect && r.Status/100 == 2
 	ex.setFraming(r)
 	seen, err := ex.appendHead(c.sh, r)
 	if err != nil {
 		ex.framing, ex.bytes, ex.source, ex.switches = empty, nil, nil, false
+		ex.heads, ex.expecting = ex.heads[:queued], expecting
 		return err
 	}
 	ex.state.step(responded)

@@ -27,7 +27,7 @@ const (
 // is scanned once more when it is whole.
 type words struct {
 	method, target, version uint32 // where the method and the target end, where the version begins
-	major, minor            byte   // digits
+	minor                   byte   // a digit
 	lines                   []line
 }
 
@@ -127,30 +127,25 @@ func (s *scanner) version(w *words, in []byte) (whole bool, err *Error) {
 	const form = "HTTP/0.0\r\n"
 	v := in[s.mark:]
 	if len(v) >= len(form) && string(v[:7]) == "HTTP/1." && is(v[7], classDigit) && string(v[8:10]) == "\r\n" {
-		w.major, w.minor = '1', v[7]
+		w.minor = v[7]
 		s.pos = s.mark + uint32(len(form))
 		s.mark, s.start, s.at = s.pos, s.pos, inName
 		return true, nil
 	}
-	for i := int(s.pos - s.mark); i < len(form); i++ {
+	for i := range len(form) {
 		if i == len(v) {
 			s.pos = s.mark + uint32(i)
 			return false, nil
 		}
-		if v[i] != form[i] && !(form[i] == '0' && is(v[i], classDigit)) {
-			if i == len(form)-1 {
-				return false, errBareCR
-			}
-			return false, lineError(v[i], errVersion)
+		if v[i] == form[i] || form[i] == '0' && is(v[i], classDigit) {
+			continue
 		}
+		if i == len(form)-1 {
+			return false, errBareCR
+		}
+		return false, lineError(v[i], errVersion)
 	}
-	w.major, w.minor = v[5], v[7]
-	s.pos = s.mark + uint32(len(form))
-	s.mark, s.start, s.at = s.pos, s.pos, inName
-	if w.major != '1' {
-		return false, errMajor
-	}
-	return true, nil
+	return false, errMajor
 }
 
 // fields: RFC 9112 section 5, up to and with the empty line.
