@@ -1,0 +1,45 @@
+//go:build linux
+
+package main
+
+import "testing"
+
+func TestGarbageIsGivenBackOnceAfterTraffic(t *testing.T) {
+	const mib = 1 << 20
+	var c calmness
+	for i, look := range []struct {
+		allocated uint64
+		want      bool
+		why       string
+	}{
+		{2 * mib, false, "the start-up has just been"},
+		{2*mib + 100, false, "one quiet look is not enough"},
+		{2*mib + 200, true, "quiet, and the start-up has left something"},
+		{2*mib + 300, false, "nothing new"},
+		{50 * mib, false, "traffic"},
+		{99 * mib, false, "traffic"},
+		{99*mib + 100, false, "one quiet look"},
+		{100 * mib, false, "traffic again"},
+		{100*mib + 100, false, "one quiet look"},
+		{100*mib + 200, true, "quiet"},
+		{100*mib + 300, false, "given back already"},
+		{100*mib + 400, false, "given back already"},
+		{100*mib + mib/2, false, "a little traffic"},
+		{100*mib + mib/2 + 1, false, "quiet, and too little for a collection"},
+		{100*mib + mib/2 + 2, false, "quiet, and too little for a collection"},
+	} {
+		if got := c.turnsQuiet(look.allocated, 0); got != look.want {
+			t.Errorf("look %d at %d bytes: %v, want %v: %s", i, look.allocated, got, look.want, look.why)
+		}
+	}
+}
+
+func TestALargeHeapIsNotCollectedForLittle(t *testing.T) {
+	var c calmness
+	const live = 1 << 30
+	for range 3 {
+		if c.turnsQuiet(32<<20, live) {
+			t.Fatal("collected a live gigabyte for 32 MiB")
+		}
+	}
+}

@@ -1,0 +1,134 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"go.uber.org/zap"
+
+	"github.com/gatewheel/gatewheel/app/server"
+	"github.com/gatewheel/gatewheel/app/target"
+	"github.com/gatewheel/gatewheel/reactor"
+)
+
+// Run serves until a signal ends it.
+func (c *serveCommand) Run(s *streams) error {
+	log, err := c.logger(s.stderr)
+	if err != nil {
+		return usage(err)
+	}
+	// From here on a signal means: end in good order.
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+
+	certificates, err := c.certificates(c.Enabled, log)
+	if err != nil {
+		return err
+	}
+	if certificates != nil {
+		defer certificates.Close()
+	}
+	srv, listeners, err := c.open(log, certificates)
+	if err != nil {
+		return err
+	}
+	tuneCollector()
+	if err := srv.Start(context.Background()); err != nil {
+		return err
+	}
+	announce(s, log, listeners, srv.Addrs())
+	return c.wait(srv, certificates, log, signals)
+}
+
+// open makes the server with its application and opens its sockets.
+func (c *serveCommand) open(log *zap.Logger, certificates *reactor.CertificateStore) (*server.Server, []reactor.ListenerConfig, error) {
+	config, err := c.config(log)
+	if err != nil {
+		return nil, nil, usage(err)
+	}
+	var secure *tls.Config
+	if certificates != nil {
+		secure = certificates.Config()
+	}
+	if config.Listeners, err = c.listeners(secure); err != nil {
+		return nil, nil, usage(err)
+	}
+	var srv *server.Server // set before the first request
+	config.Handler, err = target.New(target.Config{
+		Root:       c.Root,
+		AllowStall: c.AllowStall,
+		Draining:   func() bool { return srv.Draining() },
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	srv, err = server.New(config)
+	return srv, config.Listeners, err
+}
+
+// announce says where the server listens: once for a person, once for the log.
+func announce(s *streams, log *zap.Logger, listeners []reactor.ListenerConfig, addresses []net.Addr) {
+	var urls []string
+	for i, a := range addresses {
+		scheme := "http"
+		if listeners[i].TLS != nil {
+			scheme = "https"
+		}
+		urls = append(urls, url(scheme, a))
+	}
+	fmt.Fprintf(s.stdout, "gatewheel %s listens on %s\n", programVersion(), strings.Join(urls, " and "))
+	log.Info("listening", zap.Strings("addresses", urls), zap.String("version", programVersion()), zap.Int("pid", os.Getpid()))
+}
+
+func url(scheme string, a net.Addr) string {
+	if a.Network() == "unix" {
+		return scheme + "+unix:" + a.String()
+	}
+	return scheme + "://" + a.String()
+}
+
+// wait acts on signals: SIGHUP loads certificates again, the first other one drains, the second cuts.
+func (c *serveCommand) wait(srv *server.Server, certificates *reactor.CertificateStore, log *zap.Logger, signals <-chan os.Signal) error {
+	for received := range signals {
+		if received != syscall.SIGHUP {
+			log.Info("stopping", zap.Stringer("signal", received), zap.Duration("at_most", c.ShutdownTimeout))
+			break
+		}
+		if certificates == nil {
+			log.Info("nothing to load again: no TLS listener")
+		} else if err := certificates.Reload(); err == nil {
+			log.Info("certificates loaded again")
+		}
+	}
+	grace, cut := context.WithTimeout(context.Background(), c.ShutdownTimeout)
+	defer cut()
+	go func() {
+		for received := range signals {
+			if received != syscall.SIGHUP {
+				log.Warn("stopping at once", zap.Stringer("signal", received))
+				cut()
+				return
+			}
+		}
+	}()
+	err := srv.Shutdown(grace)
+	switch {
+	case err == nil:
+		log.Info("stopped")
+		return nil
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("connections were still busy after %v and have been cut", c.ShutdownTimeout)
+	case errors.Is(err, context.Canceled):
+		return errors.New("a second signal came, and busy connections have been cut")
+	}
+	return err
+}

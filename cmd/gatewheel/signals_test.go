@@ -1,0 +1,116 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/net/http2"
+)
+
+// TestDrain: what is under way is answered, an idle connection closed, and the exit is clean.
+func TestDrain(t *testing.T) {
+	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		t.Run(s.String(), func(t *testing.T) {
+			t.Parallel()
+			c := serve(t, "--loops", "1")
+			idle := c.dial()
+			send(t, idle, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+			wantStatus(t, idle, http.StatusOK)
+			busy := c.dial()
+			send(t, busy, "GET /delay/300ms HTTP/1.1\r\nHost: x\r\n\r\n")
+			arrived(t, c)
+			c.signal(s)
+			if got := rest(t, busy); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+				t.Errorf("the request under way was answered %q", got)
+			}
+			rest(t, idle)
+			if code := c.exit(); code != exitClean {
+				t.Errorf("exit %d", code)
+			}
+		})
+	}
+}
+
+// arrived makes sure that what was sent before has reached its handler: with a single loop, a later
+// connection is answered later.
+func arrived(t *testing.T, c *child) {
+	t.Helper()
+	if status, _ := c.get("/healthz"); status != http.StatusOK {
+		t.Fatalf("/healthz answered %d", status)
+	}
+}
+
+func testShutdownTimeout(t *testing.T) {
+	c := serve(t, "--shutdown-timeout", "100ms", "--loops", "1", "--request-timeout", "0")
+	busy := c.dial()
+	send(t, busy, "GET /delay/1h HTTP/1.1\r\nHost: x\r\n\r\n")
+	arrived(t, c)
+	c.signal(syscall.SIGTERM)
+	if code := c.exit(); code != exitFailure {
+		t.Errorf("exit %d", code)
+	}
+	if !strings.Contains(c.stderr.String(), "gatewheel: connections were still busy after 100ms") {
+		t.Errorf("stderr is %q", c.stderr.String())
+	}
+	if got := rest(t, busy); strings.HasPrefix(got, "HTTP/1.1 200 ") {
+		t.Errorf("answered %q", got)
+	}
+}
+
+func TestSecondSignalStopsAtOnce(t *testing.T) {
+	c := serve(t, "--shutdown-timeout", "1h", "--loops", "1", "--request-timeout", "0")
+	busy := c.dial()
+	send(t, busy, "GET /delay/1h HTTP/1.1\r\nHost: x\r\n\r\n")
+	arrived(t, c)
+	c.signal(syscall.SIGTERM)
+	c.logs("stopping")
+	c.signal(syscall.SIGHUP)
+	c.signal(syscall.SIGINT)
+	if code := c.exit(); code != exitFailure {
+		t.Errorf("exit %d", code)
+	}
+	if !strings.Contains(c.stderr.String(), "gatewheel: a second signal came") {
+		t.Errorf("stderr is %q", c.stderr.String())
+	}
+}
+
+// TestReadyzWhileDraining asks on an HTTP/2 connection, which takes streams until its client has seen
+// the notice.
+func TestReadyzWhileDraining(t *testing.T) {
+	c := serve(t, "--loops", "1")
+	h := c.http2()
+	h.get(1, "/readyz")
+	wantH2Status(t, h, 1, http.StatusOK)
+	h.get(3, "/delay/500ms")
+	arrived(t, c)
+	c.signal(syscall.SIGTERM)
+	h.until("GOAWAY", func(f http2.Frame) bool {
+		_, ok := f.(*http2.GoAwayFrame)
+		return ok
+	})
+	h.get(5, "/readyz")
+	wantH2Status(t, h, 5, http.StatusServiceUnavailable)
+	wantH2Status(t, h, 3, http.StatusOK)
+	if err := h.conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if code := c.exit(); code != exitClean {
+		t.Errorf("exit %d", code)
+	}
+}
+
+func wantH2Status(t *testing.T, h *h2Conn, stream uint32, want int) {
+	t.Helper()
+	h.until("response", func(f http2.Frame) bool {
+		m, ok := f.(*http2.MetaHeadersFrame)
+		if ok && m.StreamID == stream && m.PseudoValue("status") != fmt.Sprint(want) {
+			t.Errorf("stream %d answered %s, want %d", stream, m.PseudoValue("status"), want)
+		}
+		return ok && m.StreamID == stream
+	})
+}

@@ -1,0 +1,71 @@
+//go:build linux
+
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+
+	"go.uber.org/zap"
+
+	"github.com/gatewheel/gatewheel/reactor"
+)
+
+type tlsFlags struct {
+	ListenTLS  []string `name:"listen-tls" placeholder:"ADDRESS" group:"listen" help:"Serve over TLS, written as for --listen. Repeatable."`
+	Cert       []string `name:"tls-cert" placeholder:"FILE" help:"PEM file with a certificate and its chain. Repeatable: clients get the one of the name they ask for. Reloaded when it changes and on SIGHUP."`
+	Key        []string `name:"tls-key" placeholder:"FILE" help:"PEM file with the key of the --tls-cert in the same place."`
+	SelfSigned bool     `name:"tls-self-signed" help:"Make a certificate in memory, for a first try."`
+	MinVersion string   `name:"tls-min-version" enum:"1.2,1.3" default:"1.2" help:"Oldest version that is served: ${enum}."`
+	ClientCA   []string `name:"tls-client-ca" placeholder:"FILE" help:"PEM file with authorities that client certificates are verified against. Repeatable."`
+	ClientAuth string   `name:"tls-client-auth" enum:"none,request,require" default:"none" help:"Whether clients show a certificate: ${enum}."`
+}
+
+// certificates opens what TLS listeners serve; nil when there are none. Wrong combinations are the
+// user's mistake, unreadable files are not.
+func (f *tlsFlags) certificates(http2 bool, log *zap.Logger) (*reactor.CertificateStore, error) {
+	if err := f.check(); err != nil {
+		return nil, usage(err)
+	}
+	if len(f.ListenTLS) == 0 {
+		return nil, nil
+	}
+	options := reactor.CertificateOptions{
+		SelfSigned: f.SelfSigned,
+		ClientCAs:  f.ClientCA,
+		Protocols:  []string{"http/1.1"},
+		Logger:     log,
+	}
+	if http2 {
+		options.Protocols = []string{"h2", "http/1.1"}
+	}
+	for i, cert := range f.Cert {
+		options.Pairs = append(options.Pairs, reactor.CertificatePair{Certificate: cert, Key: f.Key[i]})
+	}
+	if f.MinVersion == "1.3" {
+		options.MinVersion = tls.VersionTLS13
+	}
+	switch f.ClientAuth {
+	case "request":
+		options.ClientAuth = tls.VerifyClientCertIfGiven
+	case "require":
+		options.ClientAuth = tls.RequireAndVerifyClientCert
+	}
+	return reactor.OpenCertificates(options)
+}
+
+func (f *tlsFlags) check() error {
+	switch {
+	case len(f.Cert) != len(f.Key):
+		return errors.New("--tls-cert and --tls-key come in pairs")
+	case len(f.ListenTLS) == 0 && (len(f.Cert) > 0 || f.SelfSigned || len(f.ClientCA) > 0 || f.ClientAuth != "none"):
+		return errors.New("TLS flags are of no use without --listen-tls")
+	case len(f.ListenTLS) > 0 && len(f.Cert) == 0 && !f.SelfSigned:
+		return errors.New("--listen-tls needs --tls-cert and --tls-key, or --tls-self-signed")
+	case f.ClientAuth != "none" && len(f.ClientCA) == 0:
+		return errors.New("--tls-client-auth needs --tls-client-ca")
+	case f.ClientAuth == "none" && len(f.ClientCA) > 0:
+		return errors.New("--tls-client-ca needs --tls-client-auth request or require")
+	}
+	return nil
+}

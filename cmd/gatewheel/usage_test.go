@@ -1,0 +1,156 @@
+//go:build linux
+
+package main
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestVersion(t *testing.T) {
+	code, out, _ := toEnd(t, nil, "version")
+	if code != exitClean || !regexp.MustCompile(`^gatewheel \S+ go1\.\S+ linux/\w+\n$`).MatchString(out) {
+		t.Errorf("exit %d, printed %q", code, out)
+	}
+}
+
+// documented lists the flags that the help of serve names.
+func documented(t *testing.T) []string {
+	t.Helper()
+	code, out, stderr := toEnd(t, nil, "serve", "--help")
+	if code != exitClean || stderr != "" {
+		t.Fatalf("exit %d, stderr %q", code, stderr)
+	}
+	var names []string
+	for _, m := range regexp.MustCompile(`(?m)^ +(?:-\w, )?--(?:\[no-\])?([a-z0-9-]+)`).FindAllStringSubmatch(out, -1) {
+		if m[1] != "help" {
+			names = append(names, m[1])
+		}
+	}
+	if len(names) < 10 {
+		t.Fatalf("the help names only %q:\n%s", names, out)
+	}
+	return names
+}
+
+func TestHelpIsGroupedAndFitsAScreen(t *testing.T) {
+	_, out, _ := toEnd(t, nil, "serve", "--help")
+	at := 0
+	for _, g := range groups {
+		i := strings.Index(out[at:], "\n"+g.Title+"\n")
+		if i < 0 {
+			t.Errorf("the heading %q is not there, or not in its place", g.Title)
+			continue
+		}
+		at += i
+	}
+	for line := range strings.Lines(out) {
+		if len(line) > 101 {
+			t.Errorf("%d bytes: %q", len(line), line)
+		}
+	}
+	if t.Failed() {
+		t.Log(out)
+	}
+}
+
+// TestMistakes: one sentence on stderr, exit 2, no stack.
+func TestMistakes(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		env  []string
+		args []string
+		says string
+	}{
+		{name: "nothing asked", says: "serve"},
+		{name: "unknown command", args: []string{"server"}, says: "server"},
+		{name: "unknown flag", args: []string{"serve", "--lissten", ":1"}, says: "--lissten"},
+		{name: "address without port", args: []string{"serve", "--listen", "localhost"}, says: "no port"},
+		{name: "not a duration", args: []string{"serve", "--idle-timeout", "soon"}, says: "soon"},
+		{name: "negative duration", args: []string{"serve", "--idle-timeout=-1s"}, says: "--idle-timeout -1s"},
+		{name: "negative shutdown", args: []string{"serve", "--shutdown-timeout=-1s"}, says: "--shutdown-timeout"},
+		{name: "not a number", args: []string{"serve", "--loops", "many"}, says: "many"},
+		{name: "negative number", args: []string{"serve", "--loops=-2"}, says: "-2"},
+		{name: "not a size", args: []string{"serve", "--max-body", "10MB"}, says: "10MB"},
+		{name: "not a mode", args: []string{"serve", "--socket-mode", "rw"}, says: "rw"},
+		{name: "not a network", args: []string{"serve", "--trust-proxy", "10.0.0.0/33"}, says: "10.0.0.0/33"},
+		{name: "level", args: []string{"serve", "--log-level", "loud"}, says: "loud"},
+		{name: "format", args: []string{"serve", "--log-format", "xml"}, says: "xml"},
+		{name: "no streams", args: []string{"serve", "--h2-max-concurrent-streams", "0"}, says: "out of range"},
+		{name: "small window", args: []string{"serve", "--h2-connection-window", "1000"}, says: "65535 to 2147483647"},
+		{name: "small frame", args: []string{"serve", "--h2-max-frame-size", "16383"}, says: "16384 to 16777215"},
+		{name: "large frame", args: []string{"serve", "--h2-max-frame-size", "16777216"}, says: "16384 to 16777215"},
+		{name: "no window", args: []string{"serve", "--h2-initial-window-size", "0"}, says: "out of range"},
+		{name: "large window", args: []string{"serve", "--h2-initial-window-size", "4GiB"}, says: "out of range"},
+		{name: "header list", args: []string{"serve", "--h2-max-header-list-size", "1"}, says: "out of range"},
+		{name: "keep-alive", args: []string{"serve", "--h2-keepalive=-5s"}, says: "negative"},
+		{name: "no restarts", args: []string{"serve", "--stall-restarts", "0"}, says: "--stall-restarts 0"},
+		{name: "no certificate", args: []string{"serve", "--listen-tls", "127.0.0.1:0"}, says: "--tls-cert"},
+		{name: "half a pair", args: []string{"serve", "--listen-tls", "127.0.0.1:0", "--tls-cert", "a.pem"}, says: "pairs"},
+		{name: "TLS without a listener", args: []string{"serve", "--tls-self-signed"}, says: "--listen-tls"},
+		{name: "authority unused", args: []string{"serve", "--listen-tls", ":0", "--tls-self-signed", "--tls-client-ca", "a.pem"}, says: "--tls-client-auth"},
+		{name: "authority missing", args: []string{"serve", "--listen-tls", ":0", "--tls-self-signed", "--tls-client-auth", "require"}, says: "--tls-client-ca"},
+		{name: "TLS version", args: []string{"serve", "--tls-min-version", "1.1"}, says: "1.1"},
+		{name: "variable", env: []string{"GATEWHEEL_IDLE_TIMEOUT=soon"}, args: []string{"serve"}, says: "soon"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			code, out, stderr := toEnd(t, c.env, c.args...)
+			if code != exitUsage {
+				t.Errorf("exit %d, want %d", code, exitUsage)
+			}
+			oneSentence(t, stderr, c.says)
+			if out != "" {
+				t.Errorf("stdout has %q", out)
+			}
+		})
+	}
+}
+
+func oneSentence(t *testing.T, stderr, says string) {
+	t.Helper()
+	if strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "gatewheel: ") || !strings.Contains(stderr, says) {
+		t.Errorf("stderr is %q, want one sentence that says %q", stderr, says)
+	}
+}
+
+// TestFailures: what is no mistake of the flags ends with exit 1.
+func TestFailures(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	absent := filepath.Join(t.TempDir(), "absent")
+	broken := filepath.Join(t.TempDir(), "broken.pem")
+	if err := os.WriteFile(broken, []byte("no certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		args []string
+		says string
+	}{
+		{"port in use", []string{"--listen", taken.Addr().String()}, taken.Addr().String()},
+		{"no such directory", []string{"--listen", "127.0.0.1:0", "--root", absent}, absent},
+		{"no such certificate", []string{"--listen-tls", "127.0.0.1:0", "--tls-cert", absent, "--tls-key", absent}, absent},
+		{"broken certificate", []string{"--listen-tls", "127.0.0.1:0", "--tls-cert", broken, "--tls-key", broken}, broken},
+		{"no folder for the socket", []string{"--listen", "unix:" + filepath.Join(absent, "x.sock")}, absent},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			code, _, stderr := toEnd(t, nil, append([]string{"serve", "--log-level", "error"}, c.args...)...)
+			if code != exitFailure {
+				t.Errorf("exit %d, want %d", code, exitFailure)
+			}
+			lines := strings.Split(strings.TrimSpace(stderr), "\n")
+			oneSentence(t, lines[len(lines)-1]+"\n", c.says)
+			if strings.Contains(stderr, "goroutine ") {
+				t.Errorf("a stack is in %q", stderr)
+			}
+		})
+	}
+}

@@ -1,0 +1,46 @@
+//go:build linux
+
+package main
+
+import (
+	"net/http"
+	"testing"
+)
+
+// exitStalled is how the watchdog ends a process that it cannot keep in order.
+const exitStalled = 70
+
+func testStallWarn(t *testing.T) {
+	c := serve(t, "--allow-stall", "--stall-warn", "20ms", "--stall-timeout", "0")
+	if status, _ := c.get("/stall/500ms"); status != http.StatusOK {
+		t.Errorf("answered %d", status)
+	}
+	c.logs("/stall/500ms")
+}
+
+// testStallTimeout: the loop goes on without the connection that holds it, and with the others.
+func testStallTimeout(t *testing.T) {
+	c := serve(t, "--allow-stall", "--stall-timeout", "150ms", "--loops", "1")
+	other := c.dial()
+	send(t, other, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	wantStatus(t, other, http.StatusOK)
+	guilty := c.dial()
+	send(t, guilty, "GET /stall/10m HTTP/1.1\r\nHost: x\r\n\r\n")
+	if got := rest(t, guilty); got != "" {
+		t.Errorf("the guilty connection got %q", got)
+	}
+	send(t, other, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	wantStatus(t, other, http.StatusOK)
+}
+
+func testStallRestarts(t *testing.T) {
+	c := serve(t, "--allow-stall", "--stall-timeout", "100ms", "--stall-restarts", "1", "--loops", "1")
+	for range 2 {
+		guilty := c.dial()
+		send(t, guilty, "GET /stall/10m HTTP/1.1\r\nHost: x\r\n\r\n")
+		rest(t, guilty)
+	}
+	if code := c.exit(); code != exitStalled {
+		t.Errorf("exit %d", code)
+	}
+}
