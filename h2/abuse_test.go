@@ -99,7 +99,7 @@ func TestLongLivedClient(t *testing.T) {
 	p := meet(t, Config{})
 	src := &feed{}
 	id := StreamID(1)
-	for range 20_000 {
+	for range 5000 {
 		for range 3 {
 			p.writes(p.headers(id, 0, post("te", "trailers")...), dataFrame(id, 0, "request"))
 			p.c.Consumed(id, 7)

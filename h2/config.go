@@ -34,7 +34,7 @@ func (c *Config) Validate() error {
 	fill(&c.MaxConcurrentStreams, defaultMaxConcurrentStreams)
 	fill(&c.InitialWindowSize, protocolWindow)
 	fill(&c.ConnectionWindow, defaultConnectionWindow)
-	fill(&c.ConnectionBuffer, min(maxWindow, connectionBufferWindows*c.ConnectionWindow))
+	fill(&c.ConnectionBuffer, uint32(min(maxWindow, connectionBufferWindows*uint64(c.ConnectionWindow))))
 	fill(&c.MaxFrameSize, protocolFrameSize)
 	fill(&c.MaxHeaderListSize, defaultMaxHeaderListSize)
 	fill(&c.SettingsTimeout, defaultSettingsTimeout)

@@ -104,7 +104,6 @@ func (c *Conn) Init(sh *Shared, jitter float64) {
 func (c *Conn) Close() {
 	for i, st := range c.streams.slots {
 		if st != nil {
-			st.list = nil
 			c.sh.giveStream(st)
 			c.streams.slots[i] = nil
 		}
@@ -130,12 +129,10 @@ var errClosed = &ConnError{CodeNoError, "connection is closed"}
 // Streams is the number of open streams, those with a response to be pulled included.
 func (c *Conn) Streams() int { return c.streams.count }
 
-// Each calls f for every open stream that the application has seen. f must not call c.
+// Each calls f for every open stream. f must not call c.
 func (c *Conn) Each(f func(id StreamID, value any)) {
 	for st := range c.streams.all {
-		if st.flags&announced != 0 {
-			f(st.id, st.value)
-		}
+		f(st.id, st.value)
 	}
 }
 

@@ -136,8 +136,5 @@ func (c *Conn) reap(at instant) {
 		c.notice(notice{kind: Reset, code: CodeEnhanceYourCalm, stream: st.id, value: st.value})
 		c.queueReset(st, CodeEnhanceYourCalm)
 	}
-	if c.queue == nil {
-		c.stalledAt = 0
-	}
 	c.timers[stallTimer] = next
 }

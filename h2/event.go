@@ -78,8 +78,9 @@ type Response struct {
 	Status int     // 200 to 999
 	Fields []Field // names in any case; connection-specific ones are dropped; date is added when missing
 
-	// Content: Bytes, or else Source, or else none. A content-length field is added when the
-	// length is known and the response has none.
+	// Content: Source, or else Bytes, or else none. A content-length field is added when the
+	// length is known and the response has none. Neither is looked at for a response without
+	// content: to HEAD, 204 and 304.
 	Bytes  []byte
 	Source Source
 	Length int64 // with Source: its length, -1 when unknown

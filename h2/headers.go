@@ -70,8 +70,7 @@ func (c *Conn) headersPurpose(h frameHeader) (purpose, *ConnError) {
 	if st := c.streams.find(id); st != nil {
 		switch {
 		case !st.state.allows(recvHeaders):
-			code, _ := illegalInput(st.state)
-			return discard, c.streamError(st, code)
+			return discard, c.afterEnd(st)
 		case !h.has(flagEndStream), st.flags&tunnel != 0:
 			// RFC 9113 section 8.1: a second field section ends the request. Section 8.5: a
 			// tunnel has none.
@@ -241,7 +240,6 @@ func (c *Conn) remember(fragments []byte, end bool, s *section) {
 func (c *Conn) request(id StreamID, end, signal bool, ev *Event) *ConnError {
 	st := c.openStream(id)
 	h := &ev.Head
-	st.flags = announced
 	switch h.Method {
 	case "HEAD":
 		st.flags |= headRequest

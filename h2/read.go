@@ -146,18 +146,19 @@ func (c *Conn) absent(id StreamID) State {
 	return Closed
 }
 
-// streamError resets st for the peer's mistake and leaves a Reset event if the application knows
-// the stream.
+// streamError resets st for the peer's mistake and leaves a Reset event.
 func (c *Conn) streamError(st *stream, code ErrCode) *ConnError {
 	c.sh.Stats.Malformed++
-	if st.flags&announced != 0 {
-		c.notice(notice{kind: Reset, code: code, stream: st.id, value: st.value})
-	}
+	c.notice(notice{kind: Reset, code: code, stream: st.id, value: st.value})
 	if err := c.spend(ProvokedBudget); err != nil {
 		return err
 	}
 	return c.abandon(st, code)
 }
+
+// afterEnd is for a frame that comes after the peer's END_STREAM: RFC 9113 section 5.1 makes it a
+// stream error of type STREAM_CLOSED.
+func (c *Conn) afterEnd(st *stream) *ConnError { return c.streamError(st, CodeStreamClosed) }
 
 // resetByPeer ends a stream by RFC 9113 section 6.4.
 func (c *Conn) resetByPeer(h frameHeader, payload []byte, ev *Event) *ConnError {
@@ -172,10 +173,7 @@ func (c *Conn) resetByPeer(h frameHeader, payload []byte, ev *Event) *ConnError 
 		return err
 	}
 	c.sh.Stats.PeerResets++
-	if st.flags&announced != 0 {
-		ev.Kind, ev.Stream, ev.Value, ev.End = Reset, st.id, st.value, false
-		ev.Code = parseCode(payload)
-	}
+	ev.Kind, ev.Code, ev.Stream, ev.Value, ev.End = Reset, parseCode(payload), st.id, st.value, false
 	c.closeStream(st)
 	return nil
 }
@@ -234,12 +232,16 @@ func (c *Conn) strayData(h frameHeader) *ConnError {
 	if c.absent(h.stream) == Idle {
 		return c.fail(CodeProtocolError, "DATA on an idle stream")
 	}
-	if err := c.spend(StrayBudget); err != nil {
-		return err
+	_, _, reset := c.history.recall(h.stream)
+	if !reset || h.length < leastProgress {
+		if err := c.spend(StrayBudget); err != nil {
+			return err
+		}
 	}
 	c.creditConnection()
-	if _, _, reset := c.history.recall(h.stream); reset {
-		// RFC 9113 section 5.4.2: frames that were on their way when we reset it.
+	if reset {
+		// RFC 9113 section 5.4.2: it was on its way when we reset the stream. Uploads that are
+		// answered early leave much of that behind, which the stream's window bounds.
 		return nil
 	}
 	return c.refuse(h.stream, CodeStreamClosed)
@@ -248,8 +250,7 @@ func (c *Conn) strayData(h frameHeader) *ConnError {
 // dataAllowed checks a DATA frame against its stream; when it is not allowed the stream is reset.
 func (c *Conn) dataAllowed(st *stream, h frameHeader, content uint32) (*ConnError, bool) {
 	if !st.state.allows(recvData) {
-		code, _ := illegalInput(st.state)
-		return c.streamError(st, code), false
+		return c.afterEnd(st), false
 	}
 	if int64(h.length) > int64(st.recvWindow) {
 		return c.streamError(st, CodeFlowControlError), false

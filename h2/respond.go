@@ -39,6 +39,10 @@ func (c *Conn) Respond(id StreamID, r *Response) error {
 		return ErrField
 	}
 	st.flags |= answered
+	if r.Status >= 300 {
+		// RFC 9110 section 9.3.6: only a successful answer to CONNECT opens a tunnel.
+		st.flags &^= tunnel
+	}
 	if r.Notify {
 		st.flags |= notify
 	}

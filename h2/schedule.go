@@ -112,7 +112,7 @@ func (c *Conn) unschedule(st *stream) {
 		c.queue.remove(st)
 		if c.queue.waiting == 0 {
 			c.sh.giveSchedule(c.queue)
-			c.queue = nil
+			c.queue, c.stalledAt = nil, 0
 		}
 	}
 }

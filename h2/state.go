@@ -55,7 +55,8 @@ const (
 )
 
 // transitions lists what is legal. A pair that is missing is illegal: what we received is
-// answered by illegalInput's rule, and what we were about to send is not sent.
+// an error, of the connection on an idle stream and of the stream else (section 5.1), and what we
+// were about to send is not sent.
 var transitions = [states][inputs]State{
 	Idle: {
 		recvHeaders: Open,
@@ -108,19 +109,4 @@ func (s State) String() string {
 		return stateNames[s]
 	}
 	return "state?"
-}
-
-// illegalInput gives the error for a frame that arrived in state s although the table lacks the
-// pair, and whether it ends the connection or the stream alone.
-func illegalInput(s State) (code ErrCode, connection bool) {
-	switch s {
-	case Idle:
-		// RFC 9113 section 5.1: anything but HEADERS and PRIORITY on an idle stream is a
-		// connection error.
-		return CodeProtocolError, true
-	default:
-		// RFC 9113 section 5.1: a stream error in half-closed (remote), and enough for a
-		// closed stream too, whose end the peer may not have seen.
-		return CodeStreamClosed, false
-	}
 }

@@ -31,7 +31,6 @@ type streamFlags uint16
 const (
 	headRequest streamFlags = 1 << iota // HEAD: a response has no content
 	tunnel                              // CONNECT: content is the tunnel's bytes
-	announced                           // the application has seen the request
 	answered                            // the final response's head is out
 	notify                              // a Sent event is wanted
 	dry                                 // its Source had nothing

@@ -6,6 +6,10 @@ import "io"
 // urgent waits for one frame at most, which is 13 µs at 10 Gbit/s.
 const frameContent = 16 << 10
 
+// leastFrame is the content that a frame is given even if less room is left, so that the end of a
+// turn does not leave a trail of tiny frames.
+const leastFrame = 1 << 10
+
 // output gives the queue of encoded frames for appending.
 func (c *Conn) output() []byte {
 	if c.out == nil {
@@ -37,7 +41,7 @@ func (c *Conn) Wanting() bool {
 }
 
 // Transmit appends to dst what may be sent now, about room bytes at most (it may exceed them by a
-// header block). dst comes back unchanged when there is nothing to send. It calls Read of the
+// header block or leastFrame). dst comes back unchanged when there is nothing to send. It calls Read of the
 // responses' Sources, which must not call c.
 func (c *Conn) Transmit(dst []byte, room int) []byte {
 	limit := len(dst) + room
@@ -45,15 +49,13 @@ func (c *Conn) Transmit(dst []byte, room int) []byte {
 	if c.err != nil || c.out != nil {
 		return dst
 	}
-	for c.queue != nil && c.sendWindow > 0 && len(dst)+frameHeaderLen < limit {
-		dst = c.transmitContent(dst, limit-len(dst)-frameHeaderLen)
+	for c.queue != nil && c.sendWindow > 0 && len(dst) < limit {
+		dst = c.transmitContent(dst, max(limit-len(dst)-frameHeaderLen, leastFrame))
 	}
 	for st := c.early.head; st != nil; st = c.early.head {
 		// RFC 9113 section 8.1: the response is whole, so the rest of the request can stay
 		// where it is.
-		if st.flags&announced != 0 {
-			c.notice(notice{kind: Reset, code: CodeNoError, stream: st.id, value: st.value})
-		}
+		c.notice(notice{kind: Reset, code: CodeNoError, stream: st.id, value: st.value})
 		c.queueReset(st, CodeNoError)
 	}
 	if c.queue != nil && c.sendWindow <= 0 {
@@ -143,6 +145,7 @@ func (c *Conn) transmitSource(dst []byte, st *stream, size int, cut bool) []byte
 		return c.endSource(dst, start, st, n)
 	case n == 0:
 		st.flags |= dry
+		st.stalledAt = 0
 		c.unschedule(st)
 		return dst[:start]
 	}
@@ -173,9 +176,7 @@ func wrongLength(left, n int64, err error) bool { return n > left || n < left &&
 // brokenSource resets a stream whose content failed or has another length than was announced:
 // the peer must not take what came for the whole (RFC 9113 section 8.1.1).
 func (c *Conn) brokenSource(dst []byte, st *stream) []byte {
-	if st.flags&announced != 0 {
-		c.notice(notice{kind: Reset, code: CodeInternalError, stream: st.id, value: st.value})
-	}
+	c.notice(notice{kind: Reset, code: CodeInternalError, stream: st.id, value: st.value})
 	c.queueReset(st, CodeInternalError)
 	return dst
 }
