@@ -46,7 +46,7 @@ func parsePattern(text string) (*pattern, error) {
 		return nil, errors.New("a path, which begins with a slash, is missing")
 	}
 	p.host, rest = rest[:slash], rest[slash:]
-	if strings.ContainsAny(p.host, "{}") {
+	if strings.Contains(p.host, "{") {
 		return nil, errors.New("a host has no wildcards")
 	}
 	if p.method != "CONNECT" && rest != cleanPath(rest) {
@@ -77,7 +77,7 @@ func (p *pattern) add(text string, last bool) error {
 		p.segments = append(p.segments, segment{kind: restSegment})
 		p.names = append(p.names, "")
 		return nil
-	case !strings.ContainsAny(text, "{}"):
+	case !strings.Contains(text, "{"):
 		p.segments = append(p.segments, segment{literal: unescape(text)})
 		return nil
 	case text[0] != '{' || text[len(text)-1] != '}':

@@ -144,17 +144,11 @@ func (m *Router) Serve(r *Request) Future[*Response] {
 	if path == "" {
 		path = "/"
 	}
-	if r.Method == "CONNECT" {
-		return m.serve(r, path)
-	}
 	if found := m.exact(r, path); found != nil {
 		r.route, r.captures = found, nil
 		return found.handler(r)
 	}
-	if !isClean(path) {
-		return redirectPath(r, cleanPath(path))
-	}
-	return m.serve(r, path)
+	return m.search(r, path)
 }
 
 func redirectPath(r *Request, path string) Future[*Response] {
@@ -191,15 +185,25 @@ func (h *host) exact(method, path string) *route {
 	return all
 }
 
-func (m *Router) serve(r *Request, path string) Future[*Response] {
+func (m *Router) search(r *Request, path string) Future[*Response] {
 	var space [8]string
-	name := hostName(r.Authority)
-	found, captures := m.find(name, r.Method, path, space[:0])
-	if (found == nil || found.openEnded(captures)) && !strings.HasSuffix(path, "/") {
-		other, empty := m.find(name, r.Method, path+"/", nil)
-		if other != nil && !other.openEnded(empty) {
-			return redirectPath(r, path+"/")
+	clean := path
+	if r.Method != "CONNECT" {
+		if path[0] != '/' {
+			return pathless(r)
 		}
+		clean = cleanPath(path)
+	}
+	name := hostName(r.Authority)
+	found, captures := m.find(name, r.Method, clean, space[:0])
+	if (found == nil || found.openEnded(captures)) && !strings.HasSuffix(clean, "/") {
+		other, empty := m.find(name, r.Method, clean+"/", nil)
+		if other != nil && !other.openEnded(empty) {
+			return redirectPath(r, clean+"/")
+		}
+	}
+	if clean != path {
+		return redirectPath(r, clean)
 	}
 	if found != nil {
 		r.route, r.captures = found, slices.Clone(captures)
@@ -212,6 +216,15 @@ func (m *Router) serve(r *Request, path string) Future[*Response] {
 		return m.NotFound(r)
 	}
 	return Ready(Error(404, ""))
+}
+
+// pathless answers requests for the server as a whole (RFC 9110 section 9.3.7), and
+// refuses other targets that have no path.
+func pathless(r *Request) Future[*Response] {
+	if r.Method == "OPTIONS" && r.Target == "*" {
+		return Ready(Empty(204))
+	}
+	return Ready(Error(400, ""))
 }
 
 // openEnded tells whether the match has left something to a wildcard of many

@@ -1,0 +1,90 @@
+package app_test
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/apptest"
+)
+
+func TestTheClientBehindProxies(t *testing.T) {
+	trust := app.TrustProxies(netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8"))
+	const proxy, stranger = "10.0.0.1:5555", "198.51.100.9:5555"
+	for _, c := range []struct {
+		why, peer    string
+		fields       []string
+		client       string // address, scheme, host
+		scheme, host string
+	}{
+		{"nothing is said", proxy, nil, proxy, "http", "own"},
+		{"a stranger says something", stranger, []string{"X-Forwarded-For", "1.2.3.4", "Forwarded", "for=1.2.3.4"}, stranger, "http", "own"},
+		{"the proxy's word", proxy, []string{"X-Forwarded-For", "203.0.113.7"}, "203.0.113.7:0", "http", "own"},
+		{"with scheme and host", proxy,
+			[]string{"X-Forwarded-For", "203.0.113.7", "X-Forwarded-Proto", "HTTPS", "X-Forwarded-Host", "site.example:8443"},
+			"203.0.113.7:0", "https", "site.example:8443"},
+		{"what the client has made up stands before it", proxy, []string{"X-Forwarded-For", "1.2.3.4, 203.0.113.7"}, "203.0.113.7:0", "http", "own"},
+		{"two lines are one list", proxy, []string{"X-Forwarded-For", "1.2.3.4", "X-Forwarded-For", "203.0.113.7"}, "203.0.113.7:0", "http", "own"},
+		{"a chain of trusted proxies", proxy, []string{"X-Forwarded-For", "1.2.3.4, 203.0.113.7, 10.9.9.9, fd00::1"}, "203.0.113.7:0", "http", "own"},
+		{"a chain with aligned schemes", proxy,
+			[]string{"X-Forwarded-For", "1.2.3.4, 203.0.113.7, 10.9.9.9", "X-Forwarded-Proto", "ftp, https, http"}, "203.0.113.7:0", "https", "own"},
+		{"everybody is trusted", proxy, []string{"X-Forwarded-For", "10.1.1.1, 10.2.2.2"}, "10.1.1.1:0", "http", "own"},
+		{"an address with a port", proxy, []string{"X-Forwarded-For", "203.0.113.7:4711"}, "203.0.113.7:4711", "http", "own"},
+		{"IPv6", proxy, []string{"X-Forwarded-For", "2001:db8::7"}, "[2001:db8::7]:0", "http", "own"},
+		{"a mapped address", proxy, []string{"X-Forwarded-For", "::ffff:203.0.113.7"}, "203.0.113.7:0", "http", "own"},
+		{"nonsense ends the chain", proxy, []string{"X-Forwarded-For", "203.0.113.7, nonsense, 10.3.3.3"}, "10.3.3.3:0", "http", "own"},
+		{"a scheme that is none", proxy, []string{"X-Forwarded-For", "203.0.113.7", "X-Forwarded-Proto", "javascript"}, "203.0.113.7:0", "http", "own"},
+		{"a host that is none", proxy, []string{"X-Forwarded-For", "203.0.113.7", "X-Forwarded-Host", "a/b"}, "203.0.113.7:0", "http", "own"},
+		{"only a scheme", proxy, []string{"X-Forwarded-Proto", "https"}, proxy, "http", "own"},
+
+		{"Forwarded", proxy, []string{"Forwarded", "for=203.0.113.7;proto=https;host=site.example"}, "203.0.113.7:0", "https", "site.example"},
+		{"Forwarded, quoted", proxy, []string{"Forwarded", `For="[2001:db8::7]:4711"; Proto="https"; by=10.0.0.1`}, "[2001:db8::7]:4711", "https", "own"},
+		{"Forwarded, a chain", proxy, []string{"Forwarded", `for=1.2.3.4;proto=ftp, for=203.0.113.7;proto=https , for=10.2.2.2;proto=http`}, "203.0.113.7:0", "https", "own"},
+		{"Forwarded, two lines", proxy, []string{"Forwarded", "for=1.2.3.4", "Forwarded", "for=203.0.113.7"}, "203.0.113.7:0", "http", "own"},
+		{"Forwarded, a comma in quotes", proxy, []string{"Forwarded", `for=203.0.113.7;ext="a,\"b;for=1.2.3.4"`}, "203.0.113.7:0", "http", "own"},
+		{"Forwarded, unknown", proxy, []string{"Forwarded", "for=203.0.113.7, for=unknown"}, proxy, "http", "own"},
+		{"Forwarded, obfuscated", proxy, []string{"Forwarded", `for="_hidden";proto=https`}, proxy, "https", "own"},
+		{"Forwarded, malformed", proxy, []string{"Forwarded", `for="203.0.113.7`}, proxy, "http", "own"},
+		{"Forwarded, malformed too", proxy, []string{"Forwarded", `for`}, proxy, "http", "own"},
+
+		{"both agree", proxy, []string{"Forwarded", "for=203.0.113.7;proto=https", "X-Forwarded-For", "203.0.113.7"}, "203.0.113.7:0", "https", "own"},
+		{"both, but different: one of them is the client's invention", proxy,
+			[]string{"Forwarded", "for=1.2.3.4", "X-Forwarded-For", "203.0.113.7"}, proxy, "http", "own"},
+	} {
+		host := apptest.New(func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Empty(204)) })
+		request := apptest.Get("/", c.fields...)
+		request.Host = "own"
+		request.Conn = &app.ConnInfo{Peer: netip.MustParseAddrPort(c.peer), Trust: trust}
+		got := host.Do(request).Request.Client()
+		want := app.Client{Addr: netip.MustParseAddrPort(c.client), Scheme: c.scheme, Host: c.host}
+		if got != want {
+			t.Errorf("%s: got %v want %v", c.why, got, want)
+		}
+	}
+}
+
+func TestOneKindOfFieldsOnly(t *testing.T) {
+	peer := app.Client{Addr: netip.MustParseAddrPort("10.0.0.1:1"), Scheme: "http", Host: "own"}
+	fields := apptest.Get("/", "Forwarded", "for=1.1.1.1", "X-Forwarded-For", "2.2.2.2").Fields
+	trust := app.TrustProxies(netip.MustParsePrefix("10.0.0.0/8"))
+	for kind, want := range map[app.ProxyFields]string{
+		app.EitherForwarded: "10.0.0.1:1", app.OnlyForwarded: "1.1.1.1:0", app.OnlyXForwarded: "2.2.2.2:0",
+	} {
+		trust.Fields = kind
+		if got := trust.Client(peer, fields).Addr.String(); got != want {
+			t.Errorf("%v: got %s want %s", kind, got, want)
+		}
+	}
+}
+
+func TestAUnixSocketIsTrustedByChoice(t *testing.T) {
+	fields := apptest.Get("/", "X-Forwarded-For", "2.2.2.2").Fields
+	trust := app.TrustProxies()
+	if got := trust.Client(app.Client{}, fields).Addr; got.IsValid() {
+		t.Errorf("got %v", got)
+	}
+	trust.Unix = true
+	if got := trust.Client(app.Client{}, fields).Addr.String(); got != "2.2.2.2:0" {
+		t.Errorf("got %v", got)
+	}
+}
