@@ -117,6 +117,18 @@ func TestEOF(t *testing.T) {
 		}
 		d.ends(false, false).answers(1, okay).says(ok).answers(2, okay).says(okLast).ends(true, false)
 	})
+	t.Run("blocked requests are answered too", func(t *testing.T) {
+		d := newDialogue(t, Limits{Pipelined: 1})
+		d.hear(get + get + up + get + "GET /")
+		if err := d.c.EOF(); err != nil {
+			t.Fatal(err)
+		}
+		d.says(ok).hear("").says(ok).hear("").says(ok).hear("").says(ok).ends(false, false)
+		if d.hear(""); d.err != errIncomplete {
+			t.Error(d.err)
+		}
+		d.says(answerTo(errIncomplete)).ends(true, false)
+	})
 	t.Run("content that is discarded is not missed", func(t *testing.T) {
 		d := newDialogue(t, Limits{})
 		d.app = silent

@@ -42,6 +42,7 @@ type Conn struct {
 	draining bool // none shall follow that which is being read
 	leaving  bool // the peer said that its last request was the last
 	spilled  bool // bytes came behind the point where reading ended
+	blocked  bool // Next said Blocked last
 	eof      bool
 	resets   bool // the peer would take the cut answer for a whole one
 }
@@ -71,18 +72,25 @@ func (c *Conn) Init(sh *Shared) {
 func (c *Conn) Next(in []byte, ev *Event) (n int, err error) {
 	poisonEvent(ev)
 	ev.Kind, ev.Data = NeedMore, nil
-	for {
-		consumed, more, refusal := c.advance(in[n:], ev)
+	for more := true; more; {
+		var refusal *Error
+		var consumed int
+		consumed, more, refusal = c.advance(in[n:], ev)
 		n += consumed
 		if refusal != nil {
 			c.refuse(refusal, in[n:])
 			ev.Kind = Closed
 			return len(in), refusal
 		}
-		if !more {
-			return n, nil
+	}
+	c.blocked = ev.Kind == Blocked
+	if c.eof && ev.Kind == NeedMore {
+		if refusal := c.inputOver(); refusal != nil {
+			ev.Kind = Closed
+			return len(in), refusal
 		}
 	}
+	return n, nil
 }
 
 // advance makes one step of the reading side. more: the step told nothing and
@@ -234,10 +242,22 @@ func (c *Conn) Drain() {
 }
 
 // EOF says that the peer will send no more. Call it when Next has said
-// NeedMore about everything that came before. The error is a *Error if a
-// request is incomplete. Answers still leave.
+// NeedMore about everything that came before, or Blocked: what is blocked is
+// still read. The error is a *Error if a request is incomplete. Answers still
+// leave.
 func (c *Conn) EOF() error {
 	c.eof = true
+	if c.blocked {
+		return nil
+	}
+	if refusal := c.inputOver(); refusal != nil {
+		return refusal
+	}
+	return nil
+}
+
+// inputOver acts on the end of the peer's bytes.
+func (c *Conn) inputOver() *Error {
 	switch {
 	case c.reading.content() && c.first == nil:
 		// What was being discarded is not missed.

@@ -219,13 +219,17 @@ func finish(t *testing.T, name string, d *dialogue) {
 	t.Helper()
 	d.hear("")
 	_ = d.c.EOF()
-	for id := d.c.Answered() + 1; id <= d.c.requests; id++ {
-		if err := d.c.Respond(id, hello); err != nil && err != ErrGone {
-			t.Errorf("%s: answer to %d: %v", name, id, err)
+	for range 4 {
+		for id := d.c.Answered() + 1; id <= d.c.requests; id++ {
+			if err := d.c.Respond(id, hello); err != nil && err != ErrGone {
+				t.Errorf("%s: answer to %d: %v", name, id, err)
+			}
+			d.said()
+			d.c.Resume(id)
+			d.said()
 		}
-		d.said()
-		d.c.Resume(id)
-		d.said()
+		// What was blocked comes to light now.
+		d.hear("")
 	}
 	done, linger := d.c.Done()
 	if !done && d.c.writing != left || linger {
