@@ -164,13 +164,12 @@ func (c *Conn) Next(in []byte, ev *Event) (n int, err error) {
 
 // frameBegin takes a frame's header, and a control frame whole.
 func (c *Conn) frameBegin(in []byte, ev *Event) (n int, err error) {
-	var h header
-	ok, fault := h.read(in, c.role, c.ext.On)
-	if fault != "" {
-		return 0, c.fail(CloseProtocolError, fault)
-	}
 	if len(in) < 2 {
 		return 0, nil
+	}
+	var h header
+	if fault := h.begin(in[0], in[1], c.role, c.ext.On); fault != "" {
+		return 0, c.fail(CloseProtocolError, fault)
 	}
 	what := h.input()
 	next := transitions[c.state][what]
@@ -180,6 +179,10 @@ func (c *Conn) frameBegin(in []byte, ev *Event) (n int, err error) {
 			return 0, c.fail(CloseProtocolError, "continuation of no message")
 		}
 		return 0, c.fail(CloseProtocolError, "message within a message")
+	}
+	ok, fault := h.complete(in)
+	if fault != "" {
+		return 0, c.fail(CloseProtocolError, fault)
 	}
 	if !ok {
 		return 0, nil

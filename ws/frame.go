@@ -43,6 +43,8 @@ type header struct {
 	op     Opcode
 	fin    bool
 	rsv1   bool
+	masked bool
+	short  byte // the length, or the form in which it follows
 }
 
 // input gives the header's column in the table of states.
@@ -64,37 +66,38 @@ func (h *header) input() input {
 	return gotFirst
 }
 
-// read takes the header at the begin of in, which came from role's peer; deflate
-// tells whether RSV1 has a meaning. ok is false while bytes are missing; fault
-// says which rule the bytes that are there break.
-func (h *header) read(in []byte, role Role, deflate bool) (ok bool, fault string) {
-	if len(in) < 2 {
-		return false, ""
-	}
-	first, second := in[0], in[1]
+// begin takes a header's first two bytes, which came from role's peer; deflate
+// tells whether RSV1 has a meaning. fault says which rule they break.
+func (h *header) begin(first, second byte, role Role, deflate bool) (fault string) {
 	h.op = Opcode(first & 0x0F)
 	h.fin = first&bitFin != 0
 	h.rsv1 = first&bitRSV1 != 0
-	masked := second&bitMask != 0
-	short := second &^ bitMask
-	if fault = h.check(first, short, deflate); fault != "" {
-		return false, fault
+	h.masked = second&bitMask != 0
+	h.short = second &^ bitMask
+	if fault = h.check(first, deflate); fault != "" {
+		return fault
 	}
-	if masked != (role == Server) {
+	if h.masked != (role == Server) {
 		// RFC 6455 section 5.1: a client masks every frame, a server none.
-		if masked {
-			return false, "masked frame from a server"
+		if h.masked {
+			return "masked frame from a server"
 		}
-		return false, "unmasked frame from a client"
+		return "unmasked frame from a client"
 	}
+	return ""
+}
+
+// complete takes the rest of the header at the begin of in. ok is false while
+// bytes are missing.
+func (h *header) complete(in []byte) (ok bool, fault string) {
 	h.size = 2
-	h.length = int64(short)
-	if short >= length16 {
-		if ok, fault = h.readLength(in, short); !ok {
+	h.length = int64(h.short)
+	if h.short >= length16 {
+		if ok, fault = h.readLength(in); !ok {
 			return false, fault
 		}
 	}
-	if masked {
+	if h.masked {
 		if len(in) < h.size+4 {
 			return false, ""
 		}
@@ -105,7 +108,7 @@ func (h *header) read(in []byte, role Role, deflate bool) (ok bool, fault string
 }
 
 // check applies the rules on a header's first two bytes.
-func (h *header) check(first, short byte, deflate bool) (fault string) {
+func (h *header) check(first byte, deflate bool) (fault string) {
 	switch h.op {
 	case Text, Binary:
 		if h.rsv1 && !deflate {
@@ -125,7 +128,7 @@ func (h *header) check(first, short byte, deflate bool) (fault string) {
 		case !h.fin:
 			// RFC 6455 section 5.5.
 			return "fragmented control frame"
-		case short > maxControl:
+		case h.short > maxControl:
 			return "control frame over 125 bytes"
 		}
 	default:
@@ -141,8 +144,8 @@ func (h *header) check(first, short byte, deflate bool) (fault string) {
 // readLength takes an extended length.
 // RFC 6455 section 5.2: the shortest form is required, and the highest bit of
 // the longest is zero.
-func (h *header) readLength(in []byte, short byte) (ok bool, fault string) {
-	if short == length16 {
+func (h *header) readLength(in []byte) (ok bool, fault string) {
+	if h.short == length16 {
 		if len(in) < 4 {
 			return false, ""
 		}

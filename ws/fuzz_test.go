@@ -13,6 +13,8 @@ func FuzzSplit(f *testing.F) {
 	f.Add(wire(packed(Text, []byte("\xf2\x48\xcd\xc9\xc9\x07\x00"), 3)...), uint8(1), true)
 	f.Add(wire(text("\xe2\x82\xac"), binaryOf(200)), uint8(7), false)
 	f.Add([]byte("\x81\xfe\x00\x05"), uint8(2), false)
+	// A header that breaks two rules breaks the same one first in each cut.
+	f.Add([]byte("\x80\xff\xff\xff\xff0000\xb6000"), uint8(0), true)
 	f.Fuzz(func(t *testing.T, in []byte, size uint8, deflate bool) {
 		d := dialogue{set: &Settings{Message: 1 << 16}}
 		if deflate {

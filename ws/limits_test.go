@@ -15,7 +15,7 @@ func TestLargeMessages(t *testing.T) {
 		checkLarge(t, wire(textOf(size)), size, 64<<10)
 	}
 	checkLarge(t, wire(textOf(16<<20)), 16<<20, 64<<10)
-	checkLarge(t, fragmented(4<<20, 64<<10), 4<<20, 16<<10)
+	checkLarge(t, fragmented(1<<20, 64<<10), 1<<20, 16<<10)
 	checkLarge(t, fragmented(1<<20, 64), 1<<20, 8<<10)
 }
 

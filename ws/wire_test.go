@@ -84,8 +84,8 @@ func parseFrames(t testing.TB, b []byte) []frameOf {
 			t.Fatalf("payload of %d bytes has %d", n, len(b))
 		}
 		f.payload = append([]byte{}, b[:n]...)
-		for i := range f.payload {
-			if f.masked {
+		if f.masked {
+			for i := range f.payload {
 				f.payload[i] ^= key[i%4]
 			}
 		}
