@@ -42,7 +42,7 @@ func program(env []string, args ...string) *exec.Cmd {
 			cmd.Env = append(cmd.Env, v)
 		}
 	}
-	cmd.Env = append(append(cmd.Env, beGatewheel+"=1"), env...)
+	cmd.Env = append(append(cmd.Env, beGatewheel+"=1", "GORACE=atexit_sleep_ms=0"), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd
 }

@@ -28,7 +28,9 @@ func TestDrain(t *testing.T) {
 			if got := rest(t, busy); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
 				t.Errorf("the request under way was answered %q", got)
 			}
+			_ = busy.Close()
 			rest(t, idle)
+			_ = idle.Close()
 			if code := c.exit(); code != exitClean {
 				t.Errorf("exit %d", code)
 			}
