@@ -1,0 +1,205 @@
+package app_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/apptest"
+)
+
+// within runs body as a handler's, and answers with what its future brings.
+func within[T any](t *testing.T, body func(r *app.Request) app.Future[T]) (*apptest.Host, *apptest.Call) {
+	t.Helper()
+	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+		return app.Map(body(r), func(v T) (*app.Response, error) { return text(fmt.Sprint(v)) })
+	})
+	return host, host.Do(apptest.Get("/"))
+}
+
+func after[T any](r *app.Request, d time.Duration, v T) app.Future[T] {
+	return app.Map(app.Sleep(r, d), func(app.Done) (T, error) { return v, nil })
+}
+
+var errTorn = app.Statusf(502, "torn")
+
+func TestAllIsReadyWhenAllAre(t *testing.T) {
+	host, call := within(t, func(r *app.Request) app.Future[[]int] {
+		return app.All(after(r, 3, 1), app.Ready(2), after(r, 1, 3))
+	})
+	host.Advance(2)
+	unanswered(t, call)
+	host.Advance(1)
+	answered(t, call, 200, "[1 2 3]")
+}
+
+func TestAllFailsWithTheFirst(t *testing.T) {
+	host, call := within(t, func(r *app.Request) app.Future[[]int] {
+		failing := app.Then(app.Sleep(r, 2), func(app.Done) app.Future[int] { return app.Failed[int](errTorn) })
+		return app.All(after(r, 10, 1), failing, app.Ready(2))
+	})
+	host.Advance(2)
+	answered(t, call, 502, "torn\n")
+	host.Advance(10)
+
+	_, call = within(t, func(r *app.Request) app.Future[[]int] {
+		return app.All(app.Ready(1), app.Failed[int](errTorn))
+	})
+	answered(t, call, 502, "torn\n")
+}
+
+func TestAllOfNothing(t *testing.T) {
+	_, call := within(t, func(r *app.Request) app.Future[[]int] { return app.All[int]() })
+	answered(t, call, 200, "[]")
+	_, call = within(t, func(r *app.Request) app.Future[[]app.Outcome[int]] { return app.Collect[int](r, time.Second) })
+	answered(t, call, 200, "[]")
+}
+
+func TestAllSettledTellsEachOutcome(t *testing.T) {
+	host, call := within(t, func(r *app.Request) app.Future[[]app.Outcome[int]] {
+		return app.AllSettled(after(r, 1, 1), app.Failed[int](errTorn))
+	})
+	host.Advance(1)
+	answered(t, call, 200, "[{1 <nil>} {0 502 torn}]")
+}
+
+// A fan-out of 10 calls with one that never answers, finished at its deadline.
+func TestCollectKeepsWhatCameBeforeTheDeadline(t *testing.T) {
+	var late *app.Promise[int]
+	host, call := within(t, func(r *app.Request) app.Future[int] {
+		calls := make([]app.Future[int], 10)
+		for i := range calls {
+			calls[i] = after(r, time.Duration(i)*time.Millisecond, i)
+		}
+		late, calls[3] = app.Promised[int](r)
+		return app.Map(app.Collect(r, time.Second, calls...), func(outcomes []app.Outcome[int]) (int, error) {
+			sum := 0
+			for i, o := range outcomes {
+				if (o.Err != nil) != (i == 3) || o.Err != nil && !errors.Is(o.Err, context.DeadlineExceeded) {
+					t.Errorf("%d: %v", i, o)
+				}
+				sum += o.Value
+			}
+			return sum, nil
+		})
+	})
+	host.Advance(time.Second - 1)
+	unanswered(t, call)
+	host.Advance(1)
+	answered(t, call, 200, "42")
+	late.Resolve(100)
+	host.Settle()
+	answered(t, call, 200, "42")
+}
+
+func TestCollectWaitsNoLongerThanItMust(t *testing.T) {
+	host, call := within(t, func(r *app.Request) app.Future[[]app.Outcome[int]] {
+		return app.Collect(r, time.Hour, after(r, 1, 1), app.Ready(2))
+	})
+	host.Advance(1)
+	answered(t, call, 200, "[{1 <nil>} {2 <nil>}]")
+	if host.Timers() != 0 {
+		t.Fatal("the deadline's timer is still there")
+	}
+}
+
+func TestTimeout(t *testing.T) {
+	for _, c := range []struct {
+		takes   time.Duration
+		status  int
+		content string
+	}{{0, 200, "1"}, {1, 200, "1"}, {2, 503, "no answer in time\n"}} {
+		host, call := within(t, func(r *app.Request) app.Future[int] { return app.Timeout(r, 2, after(r, c.takes+c.takes/2, 1)) })
+		host.Advance(1)
+		host.Advance(1)
+		answered(t, call, c.status, c.content)
+		host.Advance(1)
+		if host.Timers() != 0 {
+			t.Errorf("%v: a timer is left", c.takes)
+		}
+	}
+}
+
+func TestCatchAndFinally(t *testing.T) {
+	var log []string
+	note := func(s string) func() { return func() { log = append(log, s) } }
+	host, call := within(t, func(r *app.Request) app.Future[string] {
+		torn := app.Then(app.Sleep(r, 1), func(app.Done) app.Future[string] { return app.Failed[string](errTorn) })
+		torn = app.Finally(torn, note("finally"))
+		torn = app.Map(torn, func(s string) (string, error) { log = append(log, "skipped"); return s, nil })
+		return app.Catch(torn, func(err error) app.Future[string] {
+			return after(r, 1, "caught "+err.Error())
+		})
+	})
+	host.Advance(2)
+	answered(t, call, 200, "caught 502 torn")
+	if fmt.Sprint(log) != "[finally]" {
+		t.Fatalf("got %v", log)
+	}
+}
+
+func TestIterationOfReadyStepsGrowsNothing(t *testing.T) {
+	n := 0
+	allocs := testing.AllocsPerRun(10, func() {
+		n = 0
+		app.While(func() app.Future[bool] { n++; return app.Ready(n < 100000) })
+	})
+	if n != 100000 || allocs > 2 {
+		t.Fatalf("%d steps, %v allocations", n, allocs)
+	}
+}
+
+func TestIterationOfPendingSteps(t *testing.T) {
+	n := 0
+	host, call := within(t, func(r *app.Request) app.Future[app.Done] {
+		return app.While(func() app.Future[bool] {
+			n++
+			if n%3 == 0 {
+				return after(r, 1, n < 3000)
+			}
+			return app.Ready(true)
+		})
+	})
+	host.Advance(1000)
+	answered(t, call, 200, "{}")
+	if n != 3000 {
+		t.Fatalf("%d steps", n)
+	}
+}
+
+func TestIterationFails(t *testing.T) {
+	host, call := within(t, func(r *app.Request) app.Future[app.Done] {
+		return app.While(func() app.Future[bool] {
+			return app.Then(app.Sleep(r, 1), func(app.Done) app.Future[bool] { return app.Failed[bool](errTorn) })
+		})
+	})
+	host.Advance(1)
+	answered(t, call, 502, "torn\n")
+}
+
+func TestALongChainNeedsNoDeepStack(t *testing.T) {
+	host, call := within(t, func(r *app.Request) app.Future[int] {
+		f := after(r, 1, 0)
+		for range 100000 {
+			f = app.Then(f, func(n int) app.Future[int] { return app.Ready(n + 1) })
+		}
+		return f
+	})
+	host.Advance(1)
+	answered(t, call, 200, "100000")
+}
+
+func TestResultOfAPendingFuturePanics(t *testing.T) {
+	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+		_, f := app.Promised[*app.Response](r)
+		if f.Ready() {
+			t.Error("a pending future says that it is ready")
+		}
+		f.Result()
+		return f
+	})
+	answered(t, host.Do(apptest.Get("/")), 500, "Internal Server Error\n")
+}
