@@ -26,9 +26,9 @@ const (
 // they are lost when another connection scans: a head that took several calls
 // is scanned once more when it is whole.
 type words struct {
-	method, target, version uint32 // where the method and the target end, where the version begins
-	minor                   byte   // a digit
-	lines                   []line
+	method, target uint32 // where they end
+	minor          byte   // a digit
+	lines          []line
 }
 
 // line is a field line: name from name to colon, value from there to end.
@@ -118,7 +118,6 @@ func (s *scanner) requestLine(sh *Shared, in []byte) (whole bool, err *Error) {
 		i++
 		s.pos, s.mark, s.at = uint32(i), uint32(i), inVersion
 	}
-	w.version = s.mark
 	return s.version(w, in)
 }
 
@@ -158,41 +157,27 @@ func (s *scanner) fields(sh *Shared, in []byte) (int, *Error) {
 	}
 	w := &sh.words
 	i, mark, at := int(s.pos), int(s.mark), s.at
+	// A value that began in an earlier call has lost its name. It gets the
+	// right one when the whole head is scanned again.
 	colon := mark
 	for {
 		if at == inName {
-			if i == mark {
-				n, err := s.lineBegin(sh, in, i)
-				if n < 0 || err != nil {
-					s.pos, s.mark, s.at = uint32(i), uint32(mark), at
-					if err == nil {
-						err = incomplete
-					}
-					return 0, err
-				}
-				if n > 0 {
-					s.pos = uint32(n)
-					return n, nil
-				}
+			end, err := s.nameEnd(sh, in, i, mark)
+			if err != nil {
+				return 0, err
 			}
-			for i < len(in) && is(in[i], classToken) {
-				i++
+			if end == len(in) || in[end] == '\r' && end+1 == len(in) {
+				return 0, s.rest(end, mark, at, incomplete)
 			}
-			if i == len(in) {
-				s.pos, s.mark, s.at = uint32(i), uint32(mark), at
-				return 0, incomplete
+			if in[end] == '\r' {
+				s.pos = uint32(end) + 2
+				return end + 2, nil
 			}
-			if i == mark || in[i] != ':' {
-				return 0, nameError(in[i])
-			}
-			colon = i
-			i++
-			at = inValue
+			colon, i, at = end, end+1, inValue
 		}
 		i = textEnd(in, i)
-		if i+1 >= len(in) && (i == len(in) || in[i] == '\r') {
-			s.pos, s.mark, s.at = uint32(i), uint32(mark), at
-			return 0, incomplete
+		if i == len(in) || in[i] == '\r' && i+1 == len(in) {
+			return 0, s.rest(i, mark, at, incomplete)
 		}
 		if in[i] != '\r' {
 			return 0, lineError(in[i], errControl)
@@ -207,31 +192,39 @@ func (s *scanner) fields(sh *Shared, in []byte) (int, *Error) {
 	}
 }
 
-// lineBegin looks at the first byte of a line: it returns the position behind
-// an empty line, which ends the head, 0 for a field line, and -1 if the byte
-// or its successor has not come.
-func (s *scanner) lineBegin(sh *Shared, in []byte, i int) (int, *Error) {
-	if i == len(in) {
-		return -1, nil
-	}
-	switch in[i] {
-	case '\r':
-		if i+1 == len(in) {
-			return -1, nil
+// rest remembers where a scan ended for want of bytes. err is not nil if no
+// more are allowed.
+func (s *scanner) rest(i, mark int, at place, err *Error) *Error {
+	s.pos, s.mark, s.at = uint32(i), uint32(mark), at
+	return err
+}
+
+// nameEnd goes on at i in the line that begins at mark. It returns the position
+// of the colon behind the name, of the CR of an empty line, or len(in).
+func (s *scanner) nameEnd(sh *Shared, in []byte, i, mark int) (int, *Error) {
+	if i == mark && i < len(in) {
+		switch in[i] {
+		case '\r':
+			if i+1 < len(in) && in[i+1] != '\n' {
+				return 0, errBareCR
+			}
+			return i, nil
+		case ' ', '\t':
+			// RFC 9112 section 5.2: a folded line. Section 2.2: whitespace
+			// behind the request line hides a field from one of two readers.
+			return 0, errFolded
 		}
-		if in[i+1] != '\n' {
-			return 0, errBareCR
+		if int(s.count) == sh.limits.Fields {
+			return 0, errFieldCount
 		}
-		return i + 2, nil
-	case ' ', '\t':
-		// RFC 9112 section 5.2: a folded line. Section 2.2: whitespace behind
-		// the request line hides a field from one of two readers.
-		return 0, errFolded
 	}
-	if int(s.count) == sh.limits.Fields {
-		return 0, errFieldCount
+	for i < len(in) && is(in[i], classToken) {
+		i++
 	}
-	return 0, nil
+	if i < len(in) && (i == mark || in[i] != ':') {
+		return 0, nameError(in[i])
+	}
+	return i, nil
 }
 
 // lineError gives a line that ends without CR its own name.
