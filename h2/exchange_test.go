@@ -151,6 +151,50 @@ func TestSource(t *testing.T) {
 	p.wants("DATA 1  end")
 }
 
+// meddler is a Source that gives commands while it is read.
+type meddler struct {
+	feed
+	meddle func()
+}
+
+func (m *meddler) Read(p []byte) (int, error) {
+	if m.meddle != nil {
+		m.meddle()
+		m.meddle = nil
+		return 0, nil
+	}
+	return m.feed.Read(p)
+}
+
+// restless resumes its stream and gives nothing.
+type restless struct{ p *peer }
+
+func (r *restless) Read([]byte) (int, error) {
+	r.p.c.Resume(7)
+	return 0, nil
+}
+
+func TestCommandsFromInsideRead(t *testing.T) {
+	p := meet(t, Config{})
+	p.writes(p.get(1), p.get(3), p.get(5))
+	p.answers(1, &Response{Status: 200, Length: -1, Source: &meddler{feed{ready: "x", err: io.EOF}, func() {
+		p.c.Resume(1)
+		p.answers(3, &Response{Status: 200, Bytes: []byte("other")})
+	}}})
+	p.answers(5, &Response{Status: 200, Length: -1, Source: &meddler{meddle: func() { p.c.Reset(5, CodeCancel) }}})
+	p.wants("HEADERS 1 :status=200", "HEADERS 5 :status=200", "HEADERS 3 :status=200 content-length=5",
+		"DATA 1 x end", "RST_STREAM 5 CANCEL", "DATA 3 other end")
+
+	// One that always promises more and has nothing does not keep us.
+	p.writes(p.get(7))
+	src := &restless{p: p}
+	p.answers(7, &Response{Status: 200, Length: -1, Source: src})
+	p.c.Transmit(nil, 1<<20)
+	if !p.c.Wanting() {
+		t.Error("the stream was forgotten")
+	}
+}
+
 func TestTrailers(t *testing.T) {
 	p := meet(t, Config{})
 	p.writes(p.get(1), p.get(3), p.get(5))

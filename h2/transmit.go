@@ -10,6 +10,10 @@ const frameContent = 16 << 10
 // turn does not leave a trail of tiny frames.
 const leastFrame = 1 << 10
 
+// maxPulls bounds the frames that one Transmit asks for, so that a Source which always resumes and
+// never gives anything cannot keep the caller for ever.
+const maxPulls = 1 << 14
+
 // output gives the queue of encoded frames for appending.
 func (c *Conn) output() []byte {
 	if c.out == nil {
@@ -42,14 +46,18 @@ func (c *Conn) Wanting() bool {
 
 // Transmit appends to dst what may be sent now, about room bytes at most (it may exceed them by a
 // header block or leastFrame). dst comes back unchanged when there is nothing to send. It calls Read of the
-// responses' Sources, which must not call c.
+// responses' Sources, which may give commands, but not call Next, Transmit or Expire.
 func (c *Conn) Transmit(dst []byte, room int) []byte {
 	limit := len(dst) + room
-	dst = c.transmitOutput(dst, limit)
-	if c.err != nil || c.out != nil {
-		return dst
-	}
-	for c.queue != nil && c.sendWindow > 0 && len(dst) < limit {
+	for range maxPulls {
+		// What is encoded goes first: a response's head is among it.
+		dst = c.transmitOutput(dst, limit)
+		if c.err != nil || c.out != nil {
+			return dst
+		}
+		if c.queue == nil || c.sendWindow <= 0 || len(dst) >= limit {
+			break
+		}
 		dst = c.transmitContent(dst, max(limit-len(dst)-frameHeaderLen, leastFrame))
 	}
 	for st := c.early.head; st != nil; st = c.early.head {
@@ -61,7 +69,10 @@ func (c *Conn) Transmit(dst []byte, room int) []byte {
 	if c.queue != nil && c.sendWindow <= 0 {
 		c.stallConnection()
 	}
-	return c.transmitOutput(dst, limit)
+	if c.out != nil && len(dst) < limit {
+		dst = c.transmitOutput(dst, limit)
+	}
+	return dst
 }
 
 // transmitOutput moves encoded frames to dst.
@@ -128,10 +139,10 @@ func (c *Conn) transmitSource(dst []byte, st *stream, size int, cut bool) []byte
 	start := len(dst)
 	dst = extend(dst, frameHeaderLen+size)
 	id, p := st.id, dst[start+frameHeaderLen:]
+	st.flags |= dry // until proved otherwise, by content or by a Resume from inside Read
 	n, err := pull(st.source, p)
 	if st.id != id || c.streams.find(id) != st {
-		// The Source broke the rule and made the stream go away.
-		return dst[:start]
+		return dst[:start] // reset from inside Read
 	}
 	dst = dst[:start+frameHeaderLen+n]
 	if err != nil && err != io.EOF || st.left >= 0 && wrongLength(st.left, int64(n), err) {
@@ -144,11 +155,13 @@ func (c *Conn) transmitSource(dst []byte, st *stream, size int, cut bool) []byte
 	case err == io.EOF:
 		return c.endSource(dst, start, st, n)
 	case n == 0:
-		st.flags |= dry
 		st.stalledAt = 0
-		c.unschedule(st)
+		if st.flags&dry != 0 {
+			c.unschedule(st)
+		}
 		return dst[:start]
 	}
+	st.flags &^= dry
 	putFrameHeader(dst[start:], frameHeader{uint32(n), frameData, 0, id})
 	c.sent(st, n, cut && n == size)
 	return dst
