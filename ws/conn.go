@@ -87,6 +87,7 @@ type Conn struct {
 	pongs       int    // bytes of pongs queued since the last time none was
 	pongEnd     uint64 // position in the output behind the last of them
 	pinged      bool   // a keep-alive ping awaits a sign of life
+	paused      bool   // the caller does not read
 	heard, used time.Duration
 	pingedAt    time.Duration
 	closeBy     time.Duration

@@ -21,6 +21,9 @@ func (c *Conn) due() time.Duration {
 		return c.closeBy
 	}
 	due := never
+	if c.paused {
+		return due
+	}
 	if c.set.Idle > 0 {
 		due = c.used + c.set.Idle
 	}
@@ -54,4 +57,18 @@ func (c *Conn) Expire(now time.Time) error {
 	}
 	c.pinged, c.pingedAt = true, at
 	return c.Ping(nil)
+}
+
+// Pause tells that the caller does not read for now, because the application is
+// slow to take what came. Silence is not the peer's fault then: neither
+// keep-alive nor idle time passes until Resume. The time of a closing handshake
+// does.
+func (c *Conn) Pause() { c.paused = true }
+
+// Resume ends a Pause.
+func (c *Conn) Resume() {
+	if c.paused {
+		c.paused, c.pinged = false, false
+		c.heard, c.used = c.sh.now, c.sh.now
+	}
 }

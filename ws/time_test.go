@@ -97,6 +97,34 @@ func TestIdle(t *testing.T) {
 	k.want(t, "text:a ping close:1001", "text:b pong close:1001")
 }
 
+// A caller that does not read hears nothing, which is not the peer's fault.
+func TestPause(t *testing.T) {
+	k := newClock(&Settings{KeepAlive: 30 * time.Second, Idle: 40 * time.Second, CloseTimeout: 3 * time.Second})
+	if err := k.pass(t, 30*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	k.conn.Pause()
+	if due := k.conn.Deadline(); !due.IsZero() {
+		t.Errorf("due at %v while paused", due)
+	}
+	k.now = k.now.Add(time.Hour)
+	if err := k.conn.Expire(k.now); err != nil {
+		t.Fatal(err)
+	}
+	k.conn.Resume()
+	if err := k.pass(t, 30*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.pass(t, 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	k.want(t, "", "ping ping close:1001")
+	k.conn.Pause()
+	if err := k.pass(t, 3*time.Second); err == nil {
+		t.Error("the closing handshake waits for a paused caller")
+	}
+}
+
 // The closing handshake does not wait for ever, and a peer that does not read
 // does not keep its output.
 func TestCloseTimeout(t *testing.T) {
