@@ -1,0 +1,189 @@
+package app_test
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/apptest"
+)
+
+func TestChainAppliesTheFirstOutermost(t *testing.T) {
+	var order []string
+	around := func(name string) app.Middleware {
+		return func(next app.Handler) app.Handler {
+			return func(r *app.Request) app.Future[*app.Response] {
+				order = append(order, name)
+				return next(r)
+			}
+		}
+	}
+	h := app.Chain(func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, "")) },
+		around("a"), around("b"), around("c"))
+	apptest.New(h).Do(apptest.Get("/"))
+	if fmt.Sprint(order) != "[a b c]" {
+		t.Fatalf("got %v", order)
+	}
+}
+
+func TestRecoverAnswersInPlaceOfAPanic(t *testing.T) {
+	page := app.Recover(func(r *app.Request, p *app.PanicError) *app.Response {
+		if r.Path() == "/plain" {
+			return nil
+		}
+		return app.Text(500, fmt.Sprintf("sorry about %v", p.Value))
+	})
+	var routes app.Router
+	routes.Handle("/now", func(*app.Request) app.Future[*app.Response] { panic("now") })
+	routes.Handle("/plain", func(*app.Request) app.Future[*app.Response] { panic("plain") })
+	routes.Handle("/later", func(r *app.Request) app.Future[*app.Response] {
+		return app.Map(app.Sleep(r, 1), func(app.Done) (*app.Response, error) { panic("later") })
+	})
+	routes.Handle("/failure", func(r *app.Request) app.Future[*app.Response] {
+		return app.Failed[*app.Response](errors.New("no panic"))
+	})
+	routes.Handle("/fine", func(r *app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, "fine")) })
+	host := apptest.New(page(routes.Serve))
+	for path, content := range map[string]string{
+		"/now": "sorry about now", "/later": "sorry about later", "/plain": "Internal Server Error\n",
+		"/failure": "Internal Server Error\n", "/fine": "fine",
+	} {
+		call := host.Do(apptest.Get(path))
+		host.Advance(1)
+		if string(call.Content) != content {
+			t.Errorf("%s: got %d %q", path, call.Status, call.Content)
+		}
+	}
+}
+
+func TestLimitBody(t *testing.T) {
+	host := apptest.New(app.LimitBody(5)(readAll(1000)))
+	answered(t, host.Do(apptest.Post("/", "", "12345")), 200, "12345")
+	answered(t, host.Do(apptest.Post("/", "", "123456")), 413, "the request's content is larger than 5 bytes\n")
+	call := host.Do(&apptest.Request{Target: "/", Open: true})
+	call.Send("123456")
+	answered(t, call, 413, "the request's content is larger than 5 bytes\n")
+}
+
+func TestLimitConcurrency(t *testing.T) {
+	var promises []*app.Promise[*app.Response]
+	host := apptest.New(app.LimitConcurrency(2)(func(r *app.Request) app.Future[*app.Response] {
+		if r.Path() == "/panic" {
+			panic("x")
+		}
+		p, f := app.Promised[*app.Response](r)
+		promises = append(promises, p)
+		return f
+	}))
+	host.Timeout = time.Second
+	host.Do(apptest.Get("/panic"))
+	host.Do(apptest.Get("/panic"))
+	first, second := host.Do(apptest.Get("/")), host.Do(apptest.Get("/"))
+	third := host.Do(apptest.Get("/"))
+	answered(t, third, 503, "too busy, try again\n")
+	promises[0].Resolve(app.Text(200, "first"))
+	host.Settle()
+	answered(t, first, 200, "first")
+	fourth := host.Do(apptest.Get("/"))
+	unanswered(t, fourth)
+	host.Advance(time.Second) // promises that are never resolved give their place back
+	answered(t, second, 503, "no answer in time\n")
+	unanswered(t, host.Do(apptest.Get("/")))
+	promises[1].Resolve(app.Text(200, "late")) // and do so once
+	host.Settle()
+	unanswered(t, host.Do(apptest.Get("/")))
+	answered(t, host.Do(apptest.Get("/")), 503, "too busy, try again\n")
+	host.Advance(time.Second)
+}
+
+func TestRequestID(t *testing.T) {
+	h := app.RequestID(func(r *app.Request) app.Future[*app.Response] {
+		if r.Path() == "/fails" {
+			return app.Failed[*app.Response](app.Statusf(418, "no"))
+		}
+		return app.Ready(app.Text(200, app.RequestIDOf(r)))
+	})
+	host := apptest.New(h)
+	call := host.Do(apptest.Get("/", app.RequestIDField, "mine"))
+	id := call.Header.Get(app.RequestIDField)
+	if len(id) != 32 || string(call.Content) != id {
+		t.Errorf("a stranger's identifier: got %q, the handler %q", id, call.Content)
+	}
+	if call := host.Do(apptest.Get("/fails")); call.Status != 418 || len(call.Header.Get(app.RequestIDField)) != 32 {
+		t.Errorf("a failure: got %d %v", call.Status, call.Header)
+	}
+	proxied := func(id string) string {
+		request := apptest.Get("/", app.RequestIDField, id)
+		request.Conn = &app.ConnInfo{
+			Peer: netip.MustParseAddrPort("10.0.0.1:1"), Trust: app.TrustProxies(netip.MustParsePrefix("10.0.0.0/8")),
+		}
+		return host.Do(request).Header.Get(app.RequestIDField)
+	}
+	if got := proxied("theirs"); got != "theirs" {
+		t.Errorf("a trusted proxy's identifier: got %q", got)
+	}
+	for _, bad := range []string{"", "a b", "a\nb", strings.Repeat("x", 129)} {
+		if got := proxied(bad); len(got) != 32 {
+			t.Errorf("%q passes for an identifier", bad)
+		}
+	}
+}
+
+func TestFields(t *testing.T) {
+	var fs app.Fields
+	fs.Add("A", "1")
+	fs.Add("b", "2")
+	fs.Add("a", "3")
+	if fs.Get("a") != "1" || fs.Get("B") != "2" || fs.Get("c") != "" || fs.Has("c") || !fs.Has("B") {
+		t.Errorf("getting from %v", fs)
+	}
+	if got := fs.Joined("A"); got != "1, 3" {
+		t.Errorf("joined %q", got)
+	}
+	if got := fs.Values("a"); fmt.Sprint(got) != "[1 3]" {
+		t.Errorf("values %v", got)
+	}
+	copied := fs.Clone(0)
+	fs.Set("a", "4")
+	fs.Set("C", "5")
+	if fmt.Sprint(fs) != "[{A 4} {b 2} {C 5}]" || fmt.Sprint(copied) != "[{A 1} {b 2} {a 3}]" {
+		t.Errorf("set: %v, the copy is %v", fs, copied)
+	}
+	fs.Del("B")
+	if fmt.Sprint(fs) != "[{A 4} {C 5}]" {
+		t.Errorf("deleted: %v", fs)
+	}
+	tokens := app.Fields{{Name: "Vary", Value: "a, Accept-Encoding"}, {Name: "vary", Value: "x"}}
+	if !tokens.HasToken("vary", "accept-encoding") || !tokens.HasToken("Vary", "X") || tokens.HasToken("Vary", "accept") {
+		t.Error("tokens")
+	}
+	if (app.Fields{{Name: "\u212a", Value: "kelvin"}}).Has("k") { // the sign of the unit folds to k in Unicode
+		t.Error("names are folded beyond ASCII")
+	}
+}
+
+func TestQuery(t *testing.T) {
+	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+		_, has := r.LookupQuery("empty")
+		_, not := r.LookupQuery("none")
+		return app.Ready(app.Text(200, fmt.Sprintf("%s|%s|%v|%v|%s", r.Path(), r.QueryValue("a b"), has, not, r.Query().Get("z"))))
+	})
+	answered(t, host.Do(apptest.Get("/p%20q?x=1&a+b=c%2Bd&empty&z=%zz&z=2")), 200, "/p q|c+d|true|false|2")
+}
+
+func TestValues(t *testing.T) {
+	type key struct{}
+	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+		if r.Value(key{}) != nil {
+			t.Error("a fresh request has a value")
+		}
+		r.SetValue(key{}, 1)
+		r.SetValue(key{}, 2)
+		return app.Ready(app.Text(200, fmt.Sprint(r.Value(key{}))))
+	})
+	answered(t, host.Do(apptest.Get("/")), 200, "2")
+}
