@@ -149,14 +149,18 @@ func (s *section) regularField(name, value string) bool {
 	return true
 }
 
-// request completes a request's head section and says why it is malformed, if it is.
-func (s *section) request(end, connectProtocol bool) string {
-	h := &s.head
+// joinCookies makes one field of all cookie crumbs.
+func (s *section) joinCookies() {
 	if len(s.cookies) > 0 {
-		f := &h.Fields[s.cookie-1]
+		f := &s.head.Fields[s.cookie-1]
 		f.Value += "; " + strings.Join(s.cookies, "; ")
 		clear(s.cookies)
 	}
+}
+
+// request completes a request's head section and says why it is malformed, if it is.
+func (s *section) request(end, connectProtocol bool) string {
+	h := &s.head
 	if s.bad != "" {
 		return s.bad
 	}

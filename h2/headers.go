@@ -163,7 +163,9 @@ func (c *Conn) fieldSection(id StreamID, end bool, p purpose, fragments []byte, 
 		return nil
 	case s.tooLarge:
 		return c.tooLarge(id, end, p)
-	case p == trailers:
+	}
+	s.joinCookies()
+	if p == trailers {
 		return c.trailers(id, s, ev)
 	}
 	if s.request(end, c.sh.cfg.EnableConnectProtocol) != "" {

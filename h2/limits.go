@@ -49,7 +49,7 @@ const maxAnswers = 4096
 
 // leastProgress is the content that has to leave between two of the peer's window updates for
 // the stream to count as progressing.
-const leastProgress = 1 << 10
+const leastProgress = 256
 
 // allowance is a budget: burst units at once, and back for each exchange or frame of content that
 // was completed (perWork) and each second.

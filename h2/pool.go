@@ -3,10 +3,10 @@ package h2
 // Storage that connections hand around. Each pool keeps what a busy turn needs and lets the rest
 // go to the garbage collector.
 const (
-	idleStreams   = 1024
-	idleSlots     = 16
-	idleBuffers   = 16
-	idleBuffer    = 64 << 10 // the largest that is kept
+	idleStreams   = 4096     // 0.7 MB: fifty connections of a hundred streams answered from elsewhere
+	idleSlots     = 64       // of each size
+	idleBuffers   = 2 << 20  // bytes of all buffers
+	idleBuffer    = 64 << 10 // bytes of the largest one
 	idleSchedules = 64
 	idleBlocks    = 4
 	idleNotices   = 64
@@ -88,14 +88,16 @@ func give[T any](pool *[]T, v T, keep int) {
 
 func (sh *Shared) takeBuffer() []byte {
 	if b, ok := take(&sh.buffers); ok {
+		sh.buffered -= cap(b)
 		return b
 	}
 	return make([]byte, 0, 4<<10)
 }
 
 func (sh *Shared) giveBuffer(b []byte) {
-	if cap(b) <= idleBuffer {
-		give(&sh.buffers, b[:0], idleBuffers)
+	if cap(b) <= idleBuffer && sh.buffered+cap(b) <= idleBuffers {
+		sh.buffered += cap(b)
+		sh.buffers = append(sh.buffers, b[:0])
 	}
 }
 

@@ -127,8 +127,11 @@ type headMemo struct {
 	encoded []byte
 }
 
-// maxMemoFields bounds what a headMemo keeps, and what a comparison costs.
-const maxMemoFields = 8
+// What a headMemo keeps, and what a comparison costs, is bounded.
+const (
+	maxMemoFields = 8
+	maxMemoHead   = 1 << 10 // bytes
+)
 
 func (m *headMemo) matches(r *Response, second int64) bool {
 	if m.status != r.Status || m.second != second || len(m.fields) != len(r.Fields) {
@@ -143,7 +146,7 @@ func (m *headMemo) matches(r *Response, second int64) bool {
 }
 
 func (m *headMemo) keep(r *Response, second int64, encoded []byte, given int64) {
-	if len(r.Fields) > maxMemoFields || len(encoded) > idleBuffer/16 {
+	if len(r.Fields) > maxMemoFields || len(encoded) > maxMemoHead {
 		return
 	}
 	clear(m.fields)

@@ -30,6 +30,7 @@ type Shared struct {
 	idle      int     // streams in it
 	slots     [slotClasses][][]*stream
 	buffers   [][]byte
+	buffered  int // bytes that buffers can hold
 	schedules []*schedule
 	blocks    []*block
 	notices   [][]notice
