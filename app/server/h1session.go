@@ -20,6 +20,7 @@ type h1Session struct {
 	reading *exchange // its content is arriving
 	began   time.Time // when the first byte of a head came that is not complete
 	stalled bool      // reading waits for the application, or for answers to leave
+	fin     bool      // the peer sends nothing more
 }
 
 var _ reactor.Session = (*h1Session)(nil)
@@ -47,8 +48,11 @@ func (s *h1Session) Receive(in []byte) int {
 			break
 		}
 	}
-	if s.stalled {
+	switch {
+	case s.stalled:
 		s.conn.Pause()
+	case s.fin:
+		s.end()
 	}
 	return used
 }
@@ -152,11 +156,12 @@ func (s *h1Session) settle() {
 	s.watch()
 }
 
-// part ends the connection. A response that was cut must not look complete, so nothing more is sent.
+// part ends the connection.
 func (s *h1Session) part(linger bool) {
 	s.desert(app.ErrPeerGone)
 	switch {
-	case s.machine.Err() != nil:
+	case s.machine.Resets():
+		// Only the reset tells the peer that the content was cut.
 		s.conn.Close()
 	case linger:
 		s.conn.Linger()
@@ -167,12 +172,20 @@ func (s *h1Session) part(linger bool) {
 
 // EOF implements reactor.Session.
 func (s *h1Session) EOF() bool {
+	s.fin = true
+	s.halfClose()
+	if s.conn.Kept() == 0 {
+		s.end()
+	}
+	s.conn.Touch()
+	return s.conn.Kept() > 0 || s.machine.Pending() > 0
+}
+
+// end tells the machine of the peer's FIN, once it has had every byte before it.
+func (s *h1Session) end() {
 	if err := s.machine.EOF(); err != nil {
 		s.refuse(err)
 	}
-	s.halfClose()
-	s.conn.Touch()
-	return s.machine.Pending() > 0
 }
 
 // Closed implements reactor.Session.
@@ -214,12 +227,18 @@ func (s *h1Session) await(from time.Time, d time.Duration) {
 // Timeout implements reactor.Session: the peer did not act in time.
 func (s *h1Session) Timeout() {
 	s.loop.count.timeouts.Add(1)
-	if s.machine.Pending() == 0 && s.machine.Phase() == h1.Between {
+	switch phase := s.machine.Phase(); {
+	case s.machine.Wanting() || s.conn.Queued() > 0:
+		s.desert(app.ErrPeerGone)
+		s.conn.Close()
+	case phase == h1.InHead || phase == h1.InContent:
+		// RFC 9110 section 15.5.9.
+		err := &h1.Error{Status: 408, Reason: "the request did not arrive in time"}
+		s.machine.Refuse(err)
+		s.refuse(err)
+	default:
 		s.conn.CloseFlushed()
-		return
 	}
-	s.desert(app.ErrPeerGone)
-	s.conn.Close()
 }
 
 // drain implements drainer: what has come is answered, then the connection ends.
