@@ -169,7 +169,22 @@ func TestStalledResponses(t *testing.T) {
 			}
 		})
 	}
-	t.Run("connection window", func(t *testing.T) {
+	t.Run("connection window of 0", func(t *testing.T) {
+		p := meet(t, Config{})
+		p.writes(settingsFrame(setting{settingInitialWindowSize, 1 << 20}), p.get(1), p.get(3))
+		p.answers(1, &Response{Status: 200, Bytes: []byte(kib(80))})
+		p.frames()
+		p.passes(30 * time.Second)
+		p.answers(3, &Response{Status: 200, Bytes: []byte(kib(80))})
+		p.frames()
+		p.passes(29 * time.Second)
+		p.wants()
+		p.passes(time.Second)
+		if f := p.frames(); len(f) != 2 || p.c.Streams() != 0 {
+			t.Errorf("frames %v", f)
+		}
+	})
+	t.Run("connection window of 1s", func(t *testing.T) {
 		p := meet(t, Config{})
 		p.writes(settingsFrame(setting{settingInitialWindowSize, 1 << 20}), p.get(1))
 		p.answers(1, &Response{Status: 200, Bytes: []byte(kib(80))})

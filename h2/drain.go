@@ -1,15 +1,6 @@
 package h2
 
-import (
-	"encoding/binary"
-	"time"
-)
-
-// What our PINGs carry, so that their acknowledgements are told apart.
-const (
-	pingDrain     = 0x67775f647261696e
-	pingKeepAlive = 0x67775f616c697665
-)
+import "time"
 
 // Drain asks the peer to leave: a GOAWAY that refuses nothing and a PING, then, after its round
 // trip or DrainTimeout, a GOAWAY with the last stream that is served (RFC 9113 section 6.8).
@@ -54,31 +45,6 @@ func (c *Conn) Done() bool {
 		return false
 	}
 	return c.err != nil || c.flags&drained != 0 && c.streams.count == 0 && c.block == nil
-}
-
-// ping answers a PING, or takes the answer to one of ours (RFC 9113 section 6.7).
-func (c *Conn) ping(h frameHeader, payload []byte, ev *Event) *ConnError {
-	if h.stream != 0 {
-		return c.fail(CodeProtocolError, "PING on a stream")
-	}
-	opaque := binary.BigEndian.Uint64(payload)
-	if !h.has(flagAck) {
-		if err := c.spend(PingBudget); err != nil {
-			return err
-		}
-		return c.answer(appendPing(c.output(), flagAck, opaque))
-	}
-	switch {
-	case opaque == pingDrain && c.flags&draining != 0:
-		c.goodbye()
-	case opaque == pingKeepAlive && c.flags&pinged != 0:
-		c.flags &^= pinged
-		c.timers[keepAliveTimer] = c.sh.now + instant(c.sh.cfg.KeepAlive)
-		ev.Kind = Ponged
-	default:
-		return c.spend(PingBudget)
-	}
-	return nil
 }
 
 // goaway takes the peer's leave (RFC 9113 section 6.8). The connection is drained too: it is done

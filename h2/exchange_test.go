@@ -94,6 +94,10 @@ func TestContinuation(t *testing.T) {
 		p.writes(frame(frameHeaders, flagEndStream, 1, block[:7]), frame(frameContinuation, 0, 1, block[7:9]),
 			frame(frameContinuation, flagEndHeaders, 1, block[9:]))
 		p.wantsEvents("Request 1 GET a.example/ end")
+		// RFC 9113 section 6.10 allows fragments without a byte.
+		p.writes(frame(frameHeaders, flagEndStream, 3, ""), frame(frameContinuation, 0, 3, ""),
+			frame(frameContinuation, flagEndHeaders, 3, p.encode(get()...)))
+		p.wantsEvents("Request 3 GET a.example/ end")
 	})
 }
 
@@ -134,6 +138,18 @@ func TestInform(t *testing.T) {
 	if err := p.c.Inform(1, 103, nil); err != ErrStream {
 		t.Errorf("too late: %v", err)
 	}
+	p.writes(p.get(3))
+	if err := p.c.Inform(3, 103, []Field{{"x", "\n"}}); err != ErrField {
+		t.Errorf("invalid field: %v", err)
+	}
+	p.answers(3, &Response{Status: 200, Source: &feed{}, Length: -1})
+	if err := p.c.Inform(3, 103, nil); err != ErrAnswered {
+		t.Errorf("after the response: %v", err)
+	}
+	if err := p.c.Respond(3, &hello); err != ErrAnswered {
+		t.Errorf("second response: %v", err)
+	}
+	p.wants("HEADERS 3 :status=200")
 }
 
 func TestSource(t *testing.T) {

@@ -199,45 +199,6 @@ func (c *Conn) decode(fragments []byte, wanted bool) *ConnError {
 	return nil
 }
 
-// memo is a connection's last request, if its block consisted of table references alone. Such a
-// block changes no state, so the same bytes mean the same request until another block of the
-// connection is decoded; what a client asks for often, and the streams that a proxy or a load
-// generator sends together, are equal that far. Memos lie in Shared, each for whichever of many
-// connections used it last, so that an idle connection pays nothing.
-type memo struct {
-	serial uint64 // of the connection, 0: none
-	block  []byte
-	head   Head
-	signal bool
-	end    bool
-}
-
-func (c *Conn) memo() *memo { return &c.sh.memos[c.serial%memos] }
-
-// memos is how many a loop keeps: for as many busy connections, 20 KB.
-const memos = 64
-
-// maxMemo bounds the block that is remembered: one byte a field.
-const maxMemo = 32
-
-func (c *Conn) remember(fragments []byte, end bool, s *section) {
-	if len(fragments) > maxMemo {
-		return
-	}
-	for _, b := range fragments {
-		// RFC 7541 section 6.1: a reference of one byte, which leaves the tables alone.
-		if b&0x80 == 0 || b == 0xff {
-			return
-		}
-	}
-	m := c.memo()
-	m.serial, m.end, m.signal = c.serial, end, s.signal
-	m.block = append(m.block[:0], fragments...)
-	fields := append(m.head.Fields[:0], s.head.Fields...)
-	m.head = s.head
-	m.head.Fields = fields
-}
-
 // request opens the stream of ev.Head.
 func (c *Conn) request(id StreamID, end, signal bool, ev *Event) *ConnError {
 	st := c.openStream(id)

@@ -117,44 +117,6 @@ func (c *Conn) appendHeadFields(out []byte, fields []Field) (_ []byte, given int
 	return out, given, true
 }
 
-// headMemo is the response head that was encoded last. Answers that differ in their content alone
-// follow each other often; what is compared is what the head says, so a hit is always right.
-type headMemo struct {
-	status  int
-	fields  []Field
-	second  int64 // of the date
-	given   int64
-	encoded []byte
-}
-
-// What a headMemo keeps, and what a comparison costs, is bounded.
-const (
-	maxMemoFields = 8
-	maxMemoHead   = 1 << 10 // bytes
-)
-
-func (m *headMemo) matches(r *Response, second int64) bool {
-	if m.status != r.Status || m.second != second || len(m.fields) != len(r.Fields) {
-		return false
-	}
-	for i := range m.fields {
-		if m.fields[i] != r.Fields[i] {
-			return false
-		}
-	}
-	return true
-}
-
-func (m *headMemo) keep(r *Response, second int64, encoded []byte, given int64) {
-	if len(r.Fields) > maxMemoFields || len(encoded) > maxMemoHead {
-		return
-	}
-	clear(m.fields)
-	m.status, m.second, m.given = r.Status, second, given
-	m.fields = append(m.fields[:0], r.Fields...)
-	m.encoded = append(m.encoded[:0], encoded...)
-}
-
 // bodyless reports that the response has no content whatever the application gives (RFC 9110
 // section 6.4.1).
 func bodyless(st *stream, status int) bool {

@@ -68,121 +68,6 @@ func (l *streamList) remove(st *stream) {
 	st.list, st.prev, st.next = nil, nil, nil
 }
 
-// streamTable finds open streams by identifier: open addressing with linear probing. Identifiers
-// of one peer step by two, so that id/2 spreads without a hash.
-type streamTable struct {
-	slots []*stream
-	count int
-	first [4]*stream // the slots while few streams are open
-}
-
-func (t *streamTable) find(id StreamID) *stream {
-	if t.count == 0 {
-		return nil
-	}
-	mask := uint32(len(t.slots) - 1)
-	for i := uint32(id>>1) & mask; ; i = (i + 1) & mask {
-		st := t.slots[i]
-		if st == nil || st.id == id {
-			return st
-		}
-	}
-}
-
-// insert expects that st.id is not in the table.
-func (t *streamTable) insert(st *stream, sh *Shared) {
-	if t.slots == nil {
-		t.slots = t.first[:]
-	}
-	if t.count >= len(t.slots)/4*3 {
-		t.grow(sh)
-	}
-	t.place(st)
-	t.count++
-}
-
-func (t *streamTable) place(st *stream) {
-	mask := uint32(len(t.slots) - 1)
-	i := uint32(st.id>>1) & mask
-	for t.slots[i] != nil {
-		i = (i + 1) & mask
-	}
-	t.slots[i] = st
-}
-
-func (t *streamTable) grow(sh *Shared) {
-	old := t.slots
-	t.slots = sh.takeSlots(len(old))
-	for _, st := range old {
-		if st != nil {
-			t.place(st)
-		}
-	}
-	sh.giveSlots(old)
-}
-
-// remove closes the gap that st leaves: those behind it that a probe would miss move up.
-func (t *streamTable) remove(st *stream, sh *Shared) {
-	mask := uint32(len(t.slots) - 1)
-	gap := uint32(st.id>>1) & mask
-	for t.slots[gap] != st {
-		gap = (gap + 1) & mask
-	}
-	for i := (gap + 1) & mask; t.slots[i] != nil; i = (i + 1) & mask {
-		home := uint32(t.slots[i].id>>1) & mask
-		if (i-home)&mask >= (i-gap)&mask {
-			t.slots[gap] = t.slots[i]
-			gap = i
-		}
-	}
-	t.slots[gap] = nil
-	t.count--
-	if t.count == 0 && len(t.slots) > len(t.first) {
-		sh.giveSlots(t.slots)
-		t.slots = t.first[:]
-	}
-}
-
-// all yields every stream; the table must not change meanwhile.
-func (t *streamTable) all(yield func(*stream) bool) {
-	for _, st := range t.slots {
-		if st != nil && !yield(st) {
-			return
-		}
-	}
-}
-
-// history remembers of the last 64 identifiers that a peer could have used whether it did, and
-// whether we reset the stream, in which case frames may rightly be on their way still.
-type history struct {
-	last          StreamID // the highest that was used
-	opened, reset uint64   // bit i: identifier last-2i
-}
-
-func (h *history) open(id StreamID) {
-	shift := uint32(id-h.last) >> 1
-	if h.last == 0 {
-		shift = 64
-	}
-	h.opened = h.opened<<shift | 1
-	h.reset <<= shift
-	h.last = id
-}
-
-func (h *history) markReset(id StreamID) {
-	h.reset |= 1 << (uint32(h.last-id) >> 1)
-}
-
-// recall tells about an identifier up to last whether it is remembered, was opened and was reset
-// by us.
-func (h *history) recall(id StreamID) (known, opened, reset bool) {
-	age := uint32(h.last-id) >> 1
-	if age >= 64 {
-		return false, false, false
-	}
-	return true, h.opened>>age&1 != 0, h.reset>>age&1 != 0
-}
-
 // openStream makes a stream out of the peer's HEADERS.
 func (c *Conn) openStream(id StreamID) *stream {
 	st := c.sh.takeStream()
@@ -252,4 +137,36 @@ func (c *Conn) abandon(st *stream, code ErrCode) *ConnError {
 func (c *Conn) refuse(id StreamID, code ErrCode) *ConnError {
 	c.history.markReset(id)
 	return c.answer(appendReset(c.output(), id, code))
+}
+
+// streamError resets st for the peer's mistake and leaves a Reset event.
+func (c *Conn) streamError(st *stream, code ErrCode) *ConnError {
+	c.sh.Stats.Malformed++
+	c.notice(notice{kind: Reset, code: code, stream: st.id, value: st.value})
+	if err := c.spend(ProvokedBudget); err != nil {
+		return err
+	}
+	return c.abandon(st, code)
+}
+
+// afterEnd is for a frame that comes after the peer's END_STREAM: RFC 9113 section 5.1 makes it a
+// stream error of type STREAM_CLOSED.
+func (c *Conn) afterEnd(st *stream) *ConnError { return c.streamError(st, CodeStreamClosed) }
+
+// resetByPeer ends a stream by RFC 9113 section 6.4.
+func (c *Conn) resetByPeer(h frameHeader, payload []byte, ev *Event) *ConnError {
+	st := c.streams.find(h.stream)
+	if st == nil {
+		if !c.absent(h.stream).allows(recvReset) {
+			return c.fail(CodeProtocolError, "RST_STREAM on an idle stream")
+		}
+		return c.spend(StrayBudget)
+	}
+	if err := c.spend(ResetBudget); err != nil {
+		return err
+	}
+	c.sh.Stats.PeerResets++
+	ev.Kind, ev.Code, ev.Stream, ev.Value, ev.End = Reset, parseCode(payload), st.id, st.value, false
+	c.closeStream(st)
+	return nil
 }

@@ -1,0 +1,85 @@
+package h2
+
+// streamTable finds open streams by identifier: open addressing with linear probing. Identifiers
+// of one peer step by two, so that id/2 spreads without a hash.
+type streamTable struct {
+	slots []*stream
+	count int
+	first [4]*stream // the slots while few streams are open
+}
+
+func (t *streamTable) find(id StreamID) *stream {
+	if t.count == 0 {
+		return nil
+	}
+	mask := uint32(len(t.slots) - 1)
+	for i := uint32(id>>1) & mask; ; i = (i + 1) & mask {
+		st := t.slots[i]
+		if st == nil || st.id == id {
+			return st
+		}
+	}
+}
+
+// insert expects that st.id is not in the table.
+func (t *streamTable) insert(st *stream, sh *Shared) {
+	if t.slots == nil {
+		t.slots = t.first[:]
+	}
+	if t.count >= len(t.slots)/4*3 {
+		t.grow(sh)
+	}
+	t.place(st)
+	t.count++
+}
+
+func (t *streamTable) place(st *stream) {
+	mask := uint32(len(t.slots) - 1)
+	i := uint32(st.id>>1) & mask
+	for t.slots[i] != nil {
+		i = (i + 1) & mask
+	}
+	t.slots[i] = st
+}
+
+func (t *streamTable) grow(sh *Shared) {
+	old := t.slots
+	t.slots = sh.takeSlots(len(old))
+	for _, st := range old {
+		if st != nil {
+			t.place(st)
+		}
+	}
+	sh.giveSlots(old)
+}
+
+// remove closes the gap that st leaves: those behind it that a probe would miss move up.
+func (t *streamTable) remove(st *stream, sh *Shared) {
+	mask := uint32(len(t.slots) - 1)
+	gap := uint32(st.id>>1) & mask
+	for t.slots[gap] != st {
+		gap = (gap + 1) & mask
+	}
+	for i := (gap + 1) & mask; t.slots[i] != nil; i = (i + 1) & mask {
+		home := uint32(t.slots[i].id>>1) & mask
+		if (i-home)&mask >= (i-gap)&mask {
+			t.slots[gap] = t.slots[i]
+			gap = i
+		}
+	}
+	t.slots[gap] = nil
+	t.count--
+	if t.count == 0 && len(t.slots) > len(t.first) {
+		sh.giveSlots(t.slots)
+		t.slots = t.first[:]
+	}
+}
+
+// all yields every stream; the table must not change meanwhile.
+func (t *streamTable) all(yield func(*stream) bool) {
+	for _, st := range t.slots {
+		if st != nil && !yield(st) {
+			return
+		}
+	}
+}
