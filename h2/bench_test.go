@@ -125,7 +125,8 @@ func BenchmarkUpload(b *testing.B) {
 		}
 		x.c.Respond(id, &hello)
 		x.out = x.c.Transmit(x.out[:0], 1<<20)
-		x.c.Next([]byte(windowFrame(0, 13)), &x.ev)
+		x.credit = appendWindowUpdate(x.credit[:0], 0, 13)
+		x.c.Next(x.credit, &x.ev)
 	}
 }
 

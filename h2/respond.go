@@ -23,19 +23,8 @@ func (c *Conn) Respond(id StreamID, r *Response) error {
 	if r.Status < 200 || r.Status > 999 {
 		return ErrStatus
 	}
-	out, start := c.beginBlock(c.output())
-	tableSize := c.flags & tableSizeSent
-	out, given, ok := c.appendHead(out, r)
-	length := int64(len(r.Bytes))
-	if r.Source != nil {
-		length = max(r.Length, -1)
-	}
-	if ok {
-		out, length, ok = contentLength(out, st, r, given, length)
-	}
+	length, ends, ok := c.queueHead(st, r)
 	if !ok {
-		c.flags = c.flags&^tableSizeSent | tableSize
-		c.out = out[:start]
 		return ErrField
 	}
 	st.flags |= answered
@@ -46,27 +35,59 @@ func (c *Conn) Respond(id StreamID, r *Response) error {
 	if r.Notify {
 		st.flags |= notify
 	}
-	if endsWithHead(st, r, length) {
-		c.out = c.endBlock(out, start, id, flagEndStream)
+	switch {
+	case ends:
 		c.finished(st)
-		return nil
+	case r.Source == nil && c.direct(st, len(r.Bytes)):
+		c.queueContent(st, r.Bytes)
+	default:
+		st.bytes, st.source, st.left = r.Bytes, r.Source, length
+		if st.sendWindow <= 0 {
+			c.stall(st)
+		}
+		c.schedule(st)
 	}
-	out = c.endBlock(out, start, id, 0)
-	if n := len(r.Bytes); r.Source == nil && n <= directContent && c.queue == nil && start-c.pulled < directOutput &&
-		n <= int(st.sendWindow) && n <= int(c.sendWindow) {
-		out = appendFrameHeader(out, frameHeader{uint32(n), frameData, flagEndStream, id})
-		c.out = append(out, r.Bytes...)
-		c.sendWindow -= int32(n)
-		c.finished(st)
-		return nil
-	}
-	c.out = out
-	st.bytes, st.source, st.left = r.Bytes, r.Source, length
-	if st.sendWindow <= 0 {
-		c.stall(st)
-	}
-	c.schedule(st)
 	return nil
+}
+
+// queueHead encodes a response's HEADERS and tells the content's length, -1 when it is unknown,
+// and whether the response ends there.
+func (c *Conn) queueHead(st *stream, r *Response) (length int64, ends, ok bool) {
+	out, start := c.beginBlock(c.output())
+	tableSize := c.flags & tableSizeSent
+	out, given, ok := c.appendHead(out, r)
+	length = int64(len(r.Bytes))
+	if r.Source != nil {
+		length = max(r.Length, -1)
+	}
+	if ok {
+		out, length, ok = contentLength(out, st, r, given, length)
+	}
+	if !ok {
+		c.flags = c.flags&^tableSizeSent | tableSize
+		c.out = out[:start]
+		return 0, false, false
+	}
+	flags := uint8(0)
+	if ends = endsWithHead(st, r, length); ends {
+		flags = flagEndStream
+	}
+	c.out = c.endBlock(out, start, st.id, flags)
+	return length, ends, true
+}
+
+// direct reports that n bytes of content may be encoded at once, behind their head.
+func (c *Conn) direct(st *stream, n int) bool {
+	return n <= directContent && c.queue == nil && len(c.out)-c.pulled < directOutput &&
+		n <= int(st.sendWindow) && n <= int(c.sendWindow)
+}
+
+// queueContent ends a response with content that direct has allowed.
+func (c *Conn) queueContent(st *stream, content []byte) {
+	c.out = appendFrameHeader(c.out, frameHeader{uint32(len(content)), frameData, flagEndStream, st.id})
+	c.out = append(c.out, content...)
+	c.sendWindow -= int32(len(content))
+	c.finished(st)
 }
 
 // appendHead encodes a response's status and fields and tells the content-length among them, -1

@@ -45,8 +45,9 @@ func (c *Conn) Wanting() bool {
 }
 
 // Transmit appends to dst what may be sent now, about room bytes at most (it may exceed them by a
-// header block or leastFrame). dst comes back unchanged when there is nothing to send. It calls Read of the
-// responses' Sources, which may give commands, but not call Next, Transmit or Expire.
+// trailer section or a frame of 1 KiB). dst comes back unchanged when there is nothing to send.
+// It calls Read of the responses' Sources, which may give commands, but not call Next, Transmit
+// or Expire.
 func (c *Conn) Transmit(dst []byte, room int) []byte {
 	limit := len(dst) + room
 	for range maxPulls {

@@ -1,0 +1,22 @@
+package h2
+
+import "testing"
+
+// TestBorrowedBytesDie: with the tag poison, what an event lent is spoilt by the next call.
+func TestBorrowedBytesDie(t *testing.T) {
+	if !poisons {
+		t.Skip("needs the tag poison")
+	}
+	p := meet(t, Config{})
+	p.writes(p.post(1))
+	var ev Event
+	p.c.Next([]byte(dataFrame(1, 0, "borrowed")), &ev)
+	lent := ev.Data
+	if string(lent) != "borrowed" {
+		t.Fatalf("%q", lent)
+	}
+	p.c.Next(nil, &ev)
+	if string(lent) == "borrowed" {
+		t.Error("the bytes outlived the call")
+	}
+}
