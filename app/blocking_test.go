@@ -148,8 +148,9 @@ func TestBlockingWritesWaitForTheSlowPeer(t *testing.T) {
 
 func TestBlockingReadsWaitForThePeer(t *testing.T) {
 	host := blocking(func(w *app.ResponseWriter, r *app.Request) error {
-		n, err := io.Copy(w, r.Body.Reader())
-		fmt.Fprintf(w, " %d", n)
+		body := r.Body.Reader()
+		n, err := io.Copy(w, body)
+		fmt.Fprintf(w, " %d %v", n, body.Trailers())
 		return err
 	})
 	call := host.Do(&apptest.Request{Target: "/", Open: true})
@@ -158,8 +159,8 @@ func TestBlockingReadsWaitForThePeer(t *testing.T) {
 		call.Send("abc")
 		unanswered(t, call)
 	}
-	call.End()
-	answered(t, call, 200, "abcabcabc 9")
+	call.End(app.Field{Name: "Sum", Value: "9"})
+	answered(t, call, 200, "abcabcabc 9 [{Sum 9}]")
 }
 
 func TestABlockingHandlersErrorIsItsResponse(t *testing.T) {

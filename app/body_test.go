@@ -347,6 +347,7 @@ func TestResponses(t *testing.T) {
 		"odd":      {app.Error(599, ""), 599, "599\n", "text/plain; charset=utf-8"},
 		"failure":  {app.ErrorResponse(errors.New("secret")), 500, "Internal Server Error\n", "text/plain; charset=utf-8"},
 		"status":   {app.ErrorResponse(fmt.Errorf("why: %w", app.Statusf(422, "no %s", "x"))), 422, "no x\n", "text/plain; charset=utf-8"},
+		"left":     {app.ErrorResponse(fmt.Errorf("why: %w", app.ErrHalfClosed)), 503, "the request was cancelled\n", "text/plain; charset=utf-8"},
 		"full":     {app.ErrorResponse(app.ErrPoolFull), 503, "too busy, try again\n", "text/plain; charset=utf-8"},
 	} {
 		host := apptest.New(func(*app.Request) app.Future[*app.Response] { return app.Ready(c.resp) })

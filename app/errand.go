@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"io"
 	"os"
 	"runtime"
 	"sync/atomic"
@@ -176,9 +177,10 @@ func (w *await[T]) woken(*queue) {
 
 // BodyReader is a Body for goroutines: an io.Reader that blocks.
 type BodyReader struct {
-	errand errand
-	body   *Body
-	p      []byte
+	errand   errand
+	body     *Body
+	p        []byte
+	trailers Fields
 }
 
 // Reader is the body as an io.Reader, for a Blocking handler or offloaded work:
@@ -207,8 +209,14 @@ func (r *BodyReader) try(ready func()) (int, bool, error) {
 		return 0, false, ErrBusy
 	}
 	n, err := r.body.take(r.p, ready)
+	if err == io.EOF {
+		r.trailers = r.body.r.Trailers()
+	}
 	return n, n == 0 && err == nil, err
 }
+
+// Trailers are the request's trailer fields, known when Read has returned io.EOF.
+func (r *BodyReader) Trailers() Fields { return r.trailers }
 
 // SetDeadline bounds reads that begin from now on: one that waits at t fails with
 // os.ErrDeadlineExceeded and may be tried again. Zero: no bound.

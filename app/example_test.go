@@ -208,7 +208,7 @@ func Example_blocking() {
 func logged(log func(line string)) app.Middleware {
 	return func(next app.Handler) app.Handler {
 		return func(r *app.Request) app.Future[*app.Response] {
-			return app.After(next(r), func(resp *app.Response, err error) app.Future[*app.Response] {
+			return app.After(next.Try(r), func(resp *app.Response, err error) app.Future[*app.Response] {
 				if err != nil {
 					log(fmt.Sprint(r.Method, " ", r.Target, ": ", err))
 					return app.Failed[*app.Response](err)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -265,6 +266,14 @@ func TestNoWayOutOfTheRoot(t *testing.T) {
 			t.Errorf("%s: got %d %q", path, call.Status, call.Content)
 		}
 	}
+}
+
+func TestAPipeIsNotWaitedFor(t *testing.T) {
+	host, dir := fileHost(t, app.FileOptions{})
+	if err := syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	answered(t, host.Do(apptest.Get("/pipe")), 403, "Forbidden\n")
 }
 
 func TestDirectoriesAreRefusedOrListedByChoice(t *testing.T) {

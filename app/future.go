@@ -95,12 +95,15 @@ func Then[T, U any](f Future[T], next func(T) Future[U]) Future[U] {
 // guarded calls next; its panic is a failure. A goroutine that is ended inside
 // (runtime.Goexit) passes through: recover gives nil then.
 func guarded[T, U any](v T, next func(T) Future[U]) (f Future[U]) {
-	defer func() {
-		if p := recover(); p != nil {
-			f = Failed[U](panicked(p))
-		}
-	}()
+	defer rescue(&f)
 	return next(v)
+}
+
+// rescue is to be deferred itself: it makes a panic the future's failure.
+func rescue[T any](f *Future[T]) {
+	if p := recover(); p != nil {
+		*f = Failed[T](panicked(p))
+	}
 }
 
 // then is the continuation of a pending future, and the cell of its result. It
@@ -155,11 +158,7 @@ func After[T, U any](f Future[T], next func(T, error) Future[U]) Future[U] {
 }
 
 func guardedAfter[T, U any](v T, err error, next func(T, error) Future[U]) (f Future[U]) {
-	defer func() {
-		if p := recover(); p != nil {
-			f = Failed[U](panicked(p))
-		}
-	}()
+	defer rescue(&f)
 	return next(v, err)
 }
 
@@ -176,11 +175,7 @@ func Map[T, U any](f Future[T], next func(T) (U, error)) Future[U] {
 }
 
 func guardedMap[T, U any](v T, next func(T) (U, error)) (f Future[U]) {
-	defer func() {
-		if p := recover(); p != nil {
-			f = Failed[U](panicked(p))
-		}
-	}()
+	defer rescue(&f)
 	u, err := next(v)
 	return Future[U]{value: u, err: err}
 }

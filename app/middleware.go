@@ -38,7 +38,7 @@ func WithTimeout(d time.Duration) Middleware {
 func Recover(answer func(*Request, *PanicError) *Response) Middleware {
 	return func(next Handler) Handler {
 		return func(r *Request) Future[*Response] {
-			f := guarded(r, next)
+			f := next.Try(r)
 			if f.Ready() {
 				if _, err := f.Result(); err == nil {
 					return f
@@ -81,7 +81,7 @@ func LimitConcurrency(n int64) Middleware {
 				waiting.Add(-1)
 				return Failed[*Response](ErrPoolFull)
 			}
-			f := guarded(r, next)
+			f := next.Try(r)
 			if f.Ready() {
 				waiting.Add(-1)
 				return f
@@ -112,7 +112,7 @@ func RequestID(next Handler) Handler {
 			id = newRequestID()
 		}
 		r.SetValue(requestIDKey{}, id)
-		return Changed(guarded(r, next), func(resp *Response) *Response {
+		return Changed(next.Try(r), func(resp *Response) *Response {
 			return resp.With(RequestIDField, id)
 		})
 	}

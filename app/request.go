@@ -18,6 +18,10 @@ const (
 // must not block; what takes time is answered by a future.
 type Handler func(*Request) Future[*Response]
 
+// Try calls the handler as a server does: a panic is a failure. Middleware that
+// has something to do when the response is there calls the next handler by it.
+func (h Handler) Try(r *Request) Future[*Response] { return guarded(r, h) }
+
 // Request is one request. Its exported fields are set before the handler runs;
 // middleware may change them before it calls the next handler. Nothing of it is
 // ever recycled: its strings may be kept and may cross goroutines. Methods are

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -11,7 +12,7 @@ import (
 // none) is immutable for the server, so that it may be made once and returned
 // any number of times, on any loop; one with other content is for one request.
 type Response struct {
-	// Status is a final status code, 200 to 599; 0 counts as 200.
+	// Status is a final status code, 200 to 599; anything else is a mistake, and 500.
 	Status int
 	// Fields are sent in order. Content-Length, Transfer-Encoding, Connection
 	// and Date are the server's.
@@ -95,11 +96,7 @@ func (s *Stream) Serve(r *Request) {
 var errShort = errors.New("app: a stream has ended before its Size was reached")
 
 func produce(s *Stream, w *Writer) (f Future[Done]) {
-	defer func() {
-		if v := recover(); v != nil {
-			f = Failed[Done](panicked(v))
-		}
-	}()
+	defer rescue(&f)
 	return s.Produce(w)
 }
 
@@ -201,8 +198,9 @@ func Error(status int, message string) *Response {
 
 // ErrorResponse is what a failure looks like to the peer: a *StatusError gives
 // its own status, message and fields; ErrPoolFull is 503 with Retry-After; a
-// deadline that has passed is 503; a panic and anything else is 500, and the
-// peer is not told why.
+// deadline that has passed, or a context that has ended (when the peer has closed
+// its sending side, it still gets an answer), is 503; a panic and anything else
+// is 500, and the peer is not told why.
 func ErrorResponse(err error) *Response {
 	var changed *changedError
 	if errors.As(err, &changed) {
@@ -219,6 +217,8 @@ func ErrorResponse(err error) *Response {
 		return Error(503, "too busy, try again").With("Retry-After", "1")
 	case errors.Is(err, ErrDeadline), errors.As(err, &deadline) && deadline.Timeout():
 		return Error(503, "no answer in time")
+	case errors.Is(err, ErrHalfClosed), errors.Is(err, ErrPeerGone), errors.Is(err, context.Canceled):
+		return Error(503, "the request was cancelled")
 	}
 	return Error(500, "")
 }

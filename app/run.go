@@ -36,7 +36,7 @@ func checked(resp *Response, err error) Future[*Response] {
 		return Failed[*Response](err)
 	case resp == nil:
 		return Failed[*Response](ErrNoResponse)
-	case resp.Status < 200 || resp.Status > 999:
+	case resp.Status < 200 || resp.Status > 599:
 		resp.Close()
 		return Failed[*Response](fmt.Errorf("app: the handler answered with the status %d", resp.Status))
 	}
