@@ -35,8 +35,10 @@ type engine struct {
 	gnet      gnet.Engine
 	booted    bool
 	eventLoop gnet.EventLoop // nil until connected
-	retired   bool           // must not be woken any more: its descriptors may be closed
+	retired   bool           // must not be woken any more
+	gone      bool           // gnet closes its epoll set and listeners, and the numbers mean nothing
 	asked     bool           // to end
+	served    bool           // ready was told nil
 	listeners []int          // gnet's descriptors, which refer to our sockets
 	listening bool
 
@@ -92,15 +94,22 @@ func (e *engine) run() {
 		_ = unix.Close(c.other)
 	}
 	e.mu.Lock()
-	asked := e.asked
+	asked, served := e.asked, e.served
 	e.mu.Unlock()
 	close(e.done)
+	switch {
+	case !served:
+		e.fail(errors.Join(errors.New("engine ended before it was ready"), err))
+	case !asked:
+		r.engineDied(e, err)
+	}
+}
+
+// fail reports that the engine cannot be used. The first report counts.
+func (e *engine) fail(err error) {
 	select {
-	case e.ready <- errors.Join(errors.New("engine ended before it was ready"), err):
+	case e.ready <- err:
 	default:
-		if !asked {
-			r.engineDied(e, err)
-		}
 	}
 }
 
@@ -113,12 +122,10 @@ func (e *engine) OnBoot(g gnet.Engine) gnet.Action {
 	for i, ln := range e.loop.reactor.listeners {
 		number, err := gnetListener(g, placeholder(i))
 		if err == nil {
-			if ours := ln.fd(e.loop.index); ours >= 0 {
-				err = os.NewSyscallError("dup3", unix.Dup3(ours, number, unix.O_CLOEXEC))
-			}
+			err = ln.putOver(number, e.loop.index)
 		}
 		if err != nil {
-			e.ready <- err
+			e.fail(err)
 			e.asked = true
 			return gnet.Shutdown
 		}
@@ -165,8 +172,8 @@ func nearestDescriptor(fd int, fits func(fd int) bool) (int, error) {
 func (e *engine) OnTick() (time.Duration, gnet.Action) {
 	if e.control == nil {
 		if err := e.connect(); err != nil {
+			e.fail(err)
 			e.stop()
-			e.ready <- err
 		}
 	}
 	return math.MaxInt64, gnet.None
@@ -219,13 +226,14 @@ func (e *engine) onControl(g gnet.Conn) {
 		return unix.EpollCtl(fd, unix.EPOLL_CTL_MOD, g.Fd(), &unix.EpollEvent{Fd: int32(g.Fd()), Events: readEvents}) == nil
 	})
 	if err != nil {
-		e.ready <- fmt.Errorf("epoll set: %w", err)
+		e.fail(fmt.Errorf("epoll set: %w", err))
 		return
 	}
 	l := e.loop
 	e.mu.Lock()
 	e.eventLoop = g.EventLoop()
 	e.epoll = epoll
+	e.served = true
 	e.mu.Unlock()
 	e.connected = true
 	l.reactor.gate.apply(e)
@@ -265,9 +273,11 @@ func (e *engine) OnClose(g gnet.Conn, err error) gnet.Action {
 			e.die()
 		}
 		l := e.loop
+		l.parting = g.Fd()
 		l.begin()
 		l.lost(c, err)
 		l.end()
+		l.parting = -1
 	}
 	return gnet.None
 }
@@ -291,9 +301,12 @@ func (e *engine) die() {
 	exitGoroutine()
 }
 
-// OnShutdown is called before gnet closes its epoll set.
+// OnShutdown is called before gnet closes its epoll set and its listeners.
 func (e *engine) OnShutdown(gnet.Engine) {
-	e.retire()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.retired, e.gone = true, true
+	e.listeners = nil
 }
 
 // retire keeps the engine from being woken.
@@ -347,7 +360,7 @@ func (e *engine) Run(context.Context) error {
 func (e *engine) listen(on bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.epoll < 0 || e.retired || e.listening == on {
+	if e.epoll < 0 || e.gone || e.listening == on {
 		return
 	}
 	e.listening = on
@@ -357,12 +370,21 @@ func (e *engine) listen(on bool) {
 			continue
 		}
 		event := unix.EpollEvent{Fd: int32(fd), Events: readEvents}
-		if e.loop.reactor.listeners[i].shared() {
+		if e.loop.reactor.listeners[i].shared {
 			event.Events = unix.EPOLLIN | unix.EPOLLEXCLUSIVE
 		}
 		if err := unix.EpollCtl(e.epoll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
 			e.loop.reactor.log.Error("cannot watch a listening socket", zap.Error(err))
 		}
+	}
+}
+
+// forget takes a connection's descriptor out of the epoll set, if there still is one.
+func (e *engine) forget(fd int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.gone {
+		_ = unix.EpollCtl(e.epoll, unix.EPOLL_CTL_DEL, fd, nil)
 	}
 }
 

@@ -141,6 +141,12 @@ func (l *Loop) runTask(t task) {
 	case c == nil:
 	case c.loop.Load() != l:
 		t.handle.Post(t.forConn)
+	case c.onTheWay():
+		d := c.special.departure
+		d.waiting = append(d.waiting, t.forConn)
+	case c.departing():
+		c.settle()
+		t.handle.Post(t.forConn)
 	default:
 		l.current = c
 		t.forConn(c)

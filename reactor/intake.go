@@ -191,6 +191,9 @@ func (a *arrival) register(e *engine) error {
 	// gnet closes conn in any case once it has begun.
 	ctx := gnet.NewContext(gnet.NewNetConnContext(context.Background(), conn), a)
 	registered, err := e.gnet.Register(ctx)
+	if err != nil && a.conn != nil {
+		_ = conn.Close()
+	}
 	if err == nil {
 		select {
 		case result := <-registered:
@@ -268,8 +271,8 @@ func (l *Loop) adopt(g gnet.Conn, a *arrival) gnet.Action {
 	c.gnet, c.fd = g, int32(g.Fd())
 	c.moving, c.deaf = false, false
 	l.stats.movedIn.Add(1)
-	if c.departing() {
-		c.Handle().Post((*Conn).arrived)
+	if c.onTheWay() {
+		l.Post(func() { l.guarded(c, (*Conn).arrived) })
 		return gnet.None
 	}
 	c.resumed = true

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -49,10 +50,41 @@ const (
 	keepAliveCount    = 4
 )
 
-// listener is one ListenerConfig with its open sockets.
+// listener is one ListenerConfig with its open sockets. From any goroutine.
 type listener struct {
 	config ListenerConfig
-	sockets
+	addr   net.Addr
+	shared bool // all Loops accept from one socket
+
+	mu      sync.Mutex
+	sockets sockets // without descriptors once closed
+}
+
+// duplicate gives a second descriptor of the socket that the Loop with that index accepts from.
+func (ln *listener) duplicate(loop int) (int, error) {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	if len(ln.sockets.fds) == 0 {
+		return -1, net.ErrClosed
+	}
+	return duplicate(ln.sockets.fd(loop))
+}
+
+// putOver puts that socket in the place of some other descriptor, or leaves that alone when it is
+// closed.
+func (ln *listener) putOver(fd, loop int) error {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	if len(ln.sockets.fds) == 0 {
+		return nil
+	}
+	return os.NewSyscallError("dup3", unix.Dup3(ln.sockets.fd(loop), fd, unix.O_CLOEXEC))
+}
+
+func (ln *listener) close() {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	ln.sockets.close()
 }
 
 // sockets is what opening a ListenerConfig gives.
@@ -69,8 +101,6 @@ func (s *sockets) fd(loop int) int {
 	}
 	return s.fds[loop]
 }
-
-func (s *sockets) shared() bool { return len(s.fds) == 1 }
 
 func (s *sockets) close() {
 	for _, fd := range s.fds {

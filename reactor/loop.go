@@ -37,6 +37,8 @@ type Loop struct {
 	later   []*Conn // to be settled in the next turn
 	current *Conn   // whose code is running; to blame for a panic
 	revived []func()
+	// parting is the descriptor that gnet closes after the OnClose in progress; -1: none.
+	parting int
 
 	held []*Conn // with input that came while taking
 
@@ -55,7 +57,7 @@ type Loop struct {
 }
 
 func newLoop(r *Reactor, index int) (*Loop, error) {
-	l := &Loop{reactor: r, index: index, stopped: make(chan struct{})}
+	l := &Loop{reactor: r, index: index, parting: -1, stopped: make(chan struct{})}
 	l.intake.window = make(chan *engine, 1)
 	l.deliver = func(plain []byte) { l.current.present(plain) }
 	l.timers.init(l)
@@ -131,6 +133,9 @@ func (l *Loop) round() (done bool) {
 			c := l.touched[l.next]
 			l.touched[l.next] = nil
 			l.next++
+			if c.loop.Load() != l || !c.touched {
+				continue
+			}
 			c.touched = false
 			l.current = c
 			c.settle()
@@ -170,7 +175,9 @@ func (l *Loop) wakeTurn() {
 		later := l.later
 		l.later = nil
 		for _, c := range later {
-			c.Touch()
+			if c.loop.Load() == l {
+				c.Touch()
+			}
 		}
 	}
 	l.end()

@@ -8,8 +8,10 @@ import (
 
 // departure is a move to another Loop that is wanted or under way.
 type departure struct {
-	to   *Loop
-	done func(error)
+	to      *Loop
+	done    func(error)
+	left    bool          // the old Loop
+	waiting []func(*Conn) // tasks that came between leaving and arriving
 }
 
 var errNotMovable = errors.New("reactor: the connection is closing, half-closed or moving already")
@@ -17,7 +19,7 @@ var errNotMovable = errors.New("reactor: the connection is closing, half-closed 
 // MoveTo settles the connection on another Loop. Its session gets no further input before done was
 // called on that Loop with nil, and may belong to none but that from then on; between MoveTo and
 // done nothing of it must be used. done with an error is called on the present Loop, where the
-// connection stays. What was posted by the connection's Handle keeps its order. Input that waits,
+// connection stays. What is posted by the connection's Handle runs after done, in its order. Input that waits,
 // TLS and deadline move along.
 func (c *Conn) MoveTo(to *Loop, done func(error)) {
 	switch {
@@ -28,29 +30,39 @@ func (c *Conn) MoveTo(to *Loop, done func(error)) {
 	case to == c.loop.Load():
 		done(nil)
 	default:
-		c.rarely().departure = &departure{to, done}
+		c.rarely().departure = &departure{to: to, done: done}
 		c.Touch()
 	}
 }
 
 func (c *Conn) departing() bool { return c.special != nil && c.special.departure != nil }
 
+// onTheWay says that the connection has left its Loop and not arrived at the next.
+func (c *Conn) onTheWay() bool { return c.departing() && c.special.departure.left }
+
 // depart leaves the present Loop, at the end of a turn.
 func (c *Conn) depart() {
 	d := c.special.departure
 	from := c.loop.Load()
-	fd, err := duplicate(int(c.fd))
-	if err != nil || c.mode != modeOpen {
+	if c.moving {
+		return // until its Loop's new engine has adopted it
+	}
+	err := errNotMovable
+	fd := -1
+	if c.gnet != nil && c.mode == modeOpen {
+		fd, err = duplicate(int(c.fd))
+	}
+	if err != nil {
 		c.special.departure = nil
 		c.resumed = true
 		c.Touch()
-		d.done(errors.Join(err, errNotMovable))
+		d.done(err)
 		return
 	}
 	from.writable.forget(c)
 	g := c.gnet
 	c.gnet, c.fd = nil, int32(fd)
-	c.moving = true
+	c.moving, d.left = true, true
 	g.SetContext(nil)
 	_ = g.EventLoop().Close(g)
 	from.timers.forget(c)
@@ -71,9 +83,20 @@ func (l *Loop) welcome(c *Conn) {
 
 // arrived ends a move.
 func (c *Conn) arrived() {
+	if c.closed || !c.onTheWay() {
+		return
+	}
 	d := c.special.departure
 	c.special.departure = nil
 	c.resumed = true
 	c.Touch()
 	d.done(nil)
+	for _, task := range d.waiting {
+		if !c.closed {
+			task(c)
+		}
+	}
+	if !c.closed {
+		c.catchUp()
+	}
 }

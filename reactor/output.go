@@ -19,7 +19,7 @@ type backlog struct {
 
 // settle is a touched connection's end of a turn.
 func (c *Conn) settle() {
-	if c.closed || c.moving && c.departing() {
+	if c.closed || c.onTheWay() {
 		return
 	}
 	if c.resumed {

@@ -79,7 +79,9 @@ func (r *Reactor) Listen(config ListenerConfig) (net.Addr, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.listeners = append(r.listeners, &listener{config: config, sockets: s})
+	r.listeners = append(r.listeners, &listener{
+		config: config, addr: s.addr, shared: len(s.fds) < len(r.loops), sockets: s,
+	})
 	return s.addr, nil
 }
 
@@ -128,13 +130,12 @@ func (r *Reactor) EachConn(visit func(*Conn)) {
 // any goroutine.
 func (r *Reactor) StopAccepting() {
 	r.gate.end()
-	for _, ln := range r.listeners {
-		for i, fd := range ln.fds {
-			if fd < 0 {
-				continue
-			}
-			l := r.loops[i%len(r.loops)]
-			for acceptFor(l, ln, fd) == nil {
+	for i, l := range r.loops {
+		for _, ln := range r.listeners {
+			if fd, err := ln.duplicate(i); err == nil {
+				for acceptFor(l, ln, fd) == nil {
+				}
+				_ = unix.Close(fd)
 			}
 		}
 	}

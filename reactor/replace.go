@@ -51,13 +51,19 @@ func (l *Loop) seize(e *engine, guilty *Conn, fenced bool) {
 		if c.gnet == nil {
 			continue
 		}
-		// Behind a dead engine's back this fails, and the set is gone.
-		_ = unix.EpollCtl(e.epoll, unix.EPOLL_CTL_DEL, int(c.fd), nil)
+		if int(c.fd) == l.parting {
+			l.parting = -1
+		}
+		e.forget(int(c.fd))
 		c.gnet = nil
 		c.moving = true
 		if c != guilty {
 			arrivals = append(arrivals, &arrival{conn: c})
 		}
+	}
+	if l.parting >= 0 {
+		_ = unix.Close(l.parting)
+		l.parting = -1
 	}
 	e.dropListeners()
 	l.current = nil

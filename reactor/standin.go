@@ -21,9 +21,8 @@ func (r *Reactor) standIn(deaf *Loop, over <-chan struct{}) {
 	var polls []unix.PollFd
 	var from []*listener
 	for _, ln := range r.listeners {
-		if !ln.shared() {
-			// A duplicate: the sockets may be closed meanwhile.
-			if fd, err := duplicate(ln.fd(deaf.index)); err == nil {
+		if !ln.shared {
+			if fd, err := ln.duplicate(deaf.index); err == nil {
 				defer unix.Close(fd)
 				polls = append(polls, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
 				from = append(from, ln)

@@ -99,15 +99,14 @@ func (w *watchdog) run() {
 func (w *watchdog) look(l *Loop, s *sight, now time.Time, since time.Duration, late bool) {
 	word, turn := l.own.word.Load(), l.turn.Load()
 	section := word >> sectionShift
-	if late || turn != s.turn || turn&1 == 0 {
+	switch {
+	case late || turn != s.turn || turn&1 == 0:
 		s.turn, s.turnSince = turn, now
-		w.hears(l, s)
-	}
-	if late || section != s.section || turn&1 == 0 {
 		s.section, s.sectionSince = section, now
-	}
-	if turn&1 == 0 || late {
+		w.hears(l, s)
 		return
+	case section != s.section:
+		s.section, s.sectionSince = section, now
 	}
 	config := &w.reactor.config
 	if config.StallWarn > 0 && now.Sub(s.turnSince) >= config.StallWarn {

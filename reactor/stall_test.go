@@ -1,0 +1,346 @@
+//go:build linux
+
+package reactor
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+// brisk is a configuration in which stalls are short.
+func brisk() Config {
+	return Config{
+		Loops: 2, Logger: quiet(), StallRestarts: 1000,
+		StallWarn: 20 * time.Millisecond, StallTimeout: 100 * time.Millisecond,
+	}
+}
+
+// staller opens sessions whose "run" command stalls.
+func staller(stall func(*Conn), closed chan error) func(*Conn) Session {
+	return func(c *Conn) Session {
+		return &lines{conn: c, stalled: closed, script: func(c *Conn) string {
+			stall(c)
+			return "came back"
+		}}
+	}
+}
+
+// ways are the ways in which lent code keeps its loop. Each ends at the latest when release is
+// closed.
+func ways() (release chan struct{}, all map[string]func(*Conn)) {
+	release = make(chan struct{})
+	released := func() bool {
+		select {
+		case <-release:
+			return true
+		default:
+			return false
+		}
+	}
+	return release, map[string]func(*Conn){
+		"waits": func(*Conn) { <-release },
+		"sleeps": func(*Conn) {
+			for !released() {
+				time.Sleep(10 * time.Millisecond)
+			}
+		},
+		"spins": func(*Conn) {
+			for !released() {
+				runtime.Gosched()
+			}
+		},
+		"keeps calling": func(c *Conn) {
+			l := c.Loop()
+			for !released() {
+				if l.Enter(c) {
+					c.Touch()
+					l.Leave()
+				}
+			}
+		},
+		"panics in the end": func(*Conn) {
+			<-release
+			panic("too late")
+		},
+	}
+}
+
+// Whatever way a loop is stalled, every other connection is served and the guilty one closed; the
+// goroutine ends when its code does.
+func TestStalledLoopIsReplaced(t *testing.T) {
+	release, all := ways()
+	close(release)
+	for name := range all {
+		t.Run(name, func(t *testing.T) {
+			release, all := ways()
+			closed := make(chan error, 1)
+			config := brisk()
+			config.Loops = 1
+			s := serve(t, config, staller(all[name], closed))
+			before := runtime.NumGoroutine()
+
+			var others []*client
+			for i := range 50 {
+				c := s.dial()
+				c.say("echo %d", i)
+				c.want(fmt.Sprint(i))
+				others = append(others, c)
+			}
+			guilty := s.dial()
+			guilty.say("run")
+			for i, c := range others {
+				c.say("echo %d during the stall", i)
+			}
+			late := s.dial()
+			late.say("echo newcomer")
+
+			for i, c := range others {
+				c.want(fmt.Sprintf("%d during the stall", i))
+			}
+			late.want("newcomer")
+			if err := await(t, closed); err != ErrStalled {
+				t.Errorf("guilty connection closed with %v", err)
+			}
+			guilty.wantEnd()
+			stats := s.Stats().Loops[0]
+			if stats.Kills != 1 || stats.Stalls != 1 || stats.MovedIn != 50 {
+				t.Errorf("%d kills, %d stalls, %d moved", stats.Kills, stats.Stalls, stats.MovedIn)
+			}
+			close(release)
+			eventually(t, "the goroutine has ended", func() bool {
+				haunted := true
+				on(t, s.loops[0], func() { haunted = s.loops[0].own.haunts > 0 })
+				return !haunted
+			})
+			for _, c := range others {
+				c.say("echo afterwards")
+				c.want("afterwards")
+			}
+			eventually(t, "goroutines as before", func() bool { return runtime.NumGoroutine() <= before+12 })
+		})
+	}
+}
+
+// A goroutine that lost its Loop learns so from every call, also when the next engine's own lent
+// code makes the word look right.
+func TestFencedCallsAreRefused(t *testing.T) {
+	fenced, again := make(chan struct{}), make(chan struct{})
+	refused := make(chan bool, 1)
+	calls := 0
+	config := brisk()
+	config.Loops = 1
+	s := serve(t, config, staller(func(c *Conn) {
+		l := c.Loop()
+		if calls++; calls == 1 {
+			close(fenced)
+			<-again
+			refused <- !l.Enter(nil) && !l.Enter(c)
+			return
+		}
+		close(again)
+		if <-refused {
+			refused <- true
+		}
+	}, nil))
+	first, second := s.dial(), s.dial()
+	second.say("echo there")
+	second.want("there")
+	first.say("run")
+	await(t, fenced)
+	second.say("run")
+	second.want("came back")
+	if !await(t, refused) {
+		t.Error("a call was let in")
+	}
+}
+
+// Tasks, timers and touched connections that waited behind the stall are not lost.
+func TestWorkBehindAStallIsDone(t *testing.T) {
+	release := make(chan struct{})
+	defer close(release)
+	config := brisk()
+	config.Loops = 1
+	s := serve(t, config, nil)
+	l := s.loops[0]
+	done := make(chan int, 8)
+	blocked := make(chan struct{})
+	on(t, l, func() {
+		l.AfterFunc(time.Millisecond, func() { done <- 4 })
+		l.Post(func() {
+			l.Post(func() { done <- 3 })
+			l.Lend(nil, text("a task that waits"))
+			close(blocked)
+			<-release
+			l.Reclaim()
+			done <- -1
+		})
+		l.Post(func() { done <- 1 })
+		l.Post(func() { done <- 2 })
+	})
+	await(t, blocked)
+	sum := 0
+	for range 4 {
+		sum += await(t, done)
+	}
+	if sum != 10 {
+		t.Errorf("sum of what was done: %d", sum)
+	}
+}
+
+func TestStallIsReported(t *testing.T) {
+	core, logs := observer.New(zapcore.WarnLevel)
+	release := make(chan struct{})
+	config := brisk()
+	config.Loops, config.StallTimeout, config.Logger = 1, -1, zap.New(core)
+	s := serve(t, config, staller(func(*Conn) { <-release }, nil))
+	c := s.dial()
+	c.say("run for a while")
+	eventually(t, "a warning", func() bool { return logs.FilterMessage("loop is stalled").Len() > 0 })
+	close(release)
+	c.want("came back")
+	fields := logs.FilterMessage("loop is stalled").All()[0].ContextMap()
+	if fields["what"] != "run for a while" {
+		t.Errorf("what: %v", fields["what"])
+	}
+	if stack := fmt.Sprint(fields["stack"]); !strings.Contains(stack, "TestStallIsReported") {
+		t.Errorf("stack: %v", stack)
+	}
+	if s.Stats().Loops[0].Deaf == 0 {
+		t.Error("no time counted as deaf")
+	}
+}
+
+// While a loop is stalled, the others accept what arrives at its socket.
+func TestOthersAcceptForADeafLoop(t *testing.T) {
+	release := make(chan struct{})
+	config := brisk()
+	config.StallTimeout = -1
+	s := serve(t, config, staller(func(*Conn) { <-release }, nil))
+	c := s.dial()
+	c.say("run")
+	// The kernel gives about half of them to the deaf loop's socket.
+	for i := range 50 {
+		newcomer := s.dial()
+		newcomer.say("echo %d", i)
+		newcomer.want(fmt.Sprint(i))
+	}
+	close(release)
+	c.want("came back")
+	stats := s.Stats()
+	if stats.Loops[0].StandIns+stats.Loops[1].StandIns == 0 {
+		t.Error("nobody stood in")
+	}
+}
+
+// Kills in a row, of both Loops, also while they take in what moved: nothing leaks, and nobody but
+// the guilty is lost.
+func TestTwentyKills(t *testing.T) {
+	config := brisk()
+	config.StallWarn, config.StallTimeout = 5*time.Millisecond, 20*time.Millisecond
+	var release atomic.Pointer[chan struct{}]
+	s := serve(t, config, staller(func(*Conn) { <-*release.Load() }, nil))
+	var others []*client
+	for i := range 40 {
+		c := s.dial()
+		c.say("echo %d", i)
+		c.want(fmt.Sprint(i))
+		others = append(others, c)
+	}
+	descriptors, goroutines := openDescriptors(), runtime.NumGoroutine()
+	for i := range 20 {
+		late := make(chan struct{})
+		release.Store(&late)
+		guilty := []*client{s.dial(), s.dial()}
+		for _, c := range guilty {
+			c.say("run")
+		}
+		s.EachConn(func(c *Conn) { c.MoveTo(s.loops[i%2], func(error) {}) })
+		for _, c := range guilty {
+			c.wantEnd()
+		}
+		for j, c := range others {
+			c.say("echo %d %d", i, j)
+		}
+		for j, c := range others {
+			c.want(fmt.Sprintf("%d %d", i, j))
+		}
+		close(late)
+		for _, c := range guilty {
+			_ = c.Close()
+		}
+	}
+	eventually(t, "descriptors given back", func() bool { return openDescriptors() <= descriptors })
+	eventually(t, "goroutines ended", func() bool { return runtime.NumGoroutine() <= goroutines+12 })
+	kills := s.Stats().Loops[0].Kills + s.Stats().Loops[1].Kills
+	if kills != 40 {
+		t.Errorf("%d kills", kills)
+	}
+}
+
+// A watchdog that looks late does not hold it against the loops.
+func TestLateLookKillsNobody(t *testing.T) {
+	r := &Reactor{config: Config{StallWarn: time.Second, StallTimeout: time.Second}}
+	l := &Loop{reactor: r}
+	w := &watchdog{reactor: r, period: time.Second / 2}
+	var s sight
+	l.turn.Store(1)
+	l.own.lends = append(l.own.lends, lend{})
+	l.own.word.Store(l.own.compose(stateLent))
+	now := time.Now()
+	w.look(l, &s, now, 0, false)
+	now = now.Add(time.Minute)
+	w.look(l, &s, now, time.Minute, true)
+	w.look(l, &s, now.Add(w.period), w.period, false)
+	if s.standIn != nil || l.own.word.Load()&stateMask != stateLent {
+		t.Error("killed")
+	}
+}
+
+// A stall outside of lent code is a fault of ours that only a new process repairs.
+func TestStallOfOursAborts(t *testing.T) {
+	aborted := make(chan string, 1)
+	release := make(chan struct{})
+	config := brisk()
+	config.Abort = func(reason string, stacks []byte) {
+		if !strings.Contains(string(stacks), "TestStallOfOursAborts") {
+			reason = "no stacks"
+		}
+		select {
+		case aborted <- reason:
+		default:
+		}
+	}
+	s := serve(t, config, nil)
+	s.loops[0].Post(func() { <-release })
+	if reason := await(t, aborted); !strings.Contains(reason, "outside of any handler") {
+		t.Errorf("aborted: %s", reason)
+	}
+	close(release)
+}
+
+func TestTooManyKillsAbort(t *testing.T) {
+	aborted := make(chan string, 1)
+	release := make(chan struct{})
+	defer close(release)
+	config := brisk()
+	config.StallRestarts = 2
+	config.Abort = func(reason string, _ []byte) { aborted <- reason }
+	s := serve(t, config, staller(func(*Conn) { <-release }, nil))
+	for range 3 {
+		c := s.dial()
+		c.say("run")
+		_, _ = io.ReadAll(c)
+	}
+	if reason := await(t, aborted); !strings.Contains(reason, "stalled loops") {
+		t.Errorf("aborted: %s", reason)
+	}
+}
