@@ -27,6 +27,7 @@ func (c *serveCommand) config(log *zap.Logger) (server.Config, error) {
 		Loops:          int(c.Loops),
 		MaxConnections: int(c.MaxConnections),
 		MaxBody:        int64(c.MaxBody),
+		NoBalance:      !c.Balance,
 	}
 	for _, n := range c.TrustProxy {
 		config.TrustedProxies = append(config.TrustedProxies, netip.Prefix(n))

@@ -4,28 +4,68 @@ package main
 
 import (
 	"fmt"
+	"regexp"
 	"testing"
 
 	"github.com/alecthomas/kong"
 	"go.uber.org/zap"
+
+	"github.com/gatewheel/gatewheel/app/server"
 )
 
-// testTrustProxy looks at what the server is given: who a client is behind a proxy is shown by the
-// tests of the packages that read the fields.
-func testTrustProxy(t *testing.T) {
+// configured is what the server is given for these flags.
+func configured(t *testing.T, flags ...string) server.Config {
+	t.Helper()
 	var c commands
 	parser, err := kong.New(&c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := parser.Parse([]string{"serve", "--trust-proxy", "10.0.0.0/8", "--trust-proxy", "192.0.2.1", "--trust-proxy", "2001:db8::/32"}); err != nil {
+	if _, err := parser.Parse(append([]string{"serve"}, flags...)); err != nil {
 		t.Fatal(err)
 	}
 	config, err := c.Serve.config(zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
+	return config
+}
+
+// testTrustProxy looks at what the server is given: who a client is behind a proxy is shown by the
+// tests of the packages that read the fields.
+func testTrustProxy(t *testing.T) {
+	config := configured(t, "--trust-proxy", "10.0.0.0/8", "--trust-proxy", "192.0.2.1", "--trust-proxy", "2001:db8::/32")
 	if got := fmt.Sprint(config.TrustedProxies); got != "[10.0.0.0/8 192.0.2.1/32 2001:db8::/32]" {
 		t.Errorf("trusted networks are %s", got)
+	}
+}
+
+// testBalance: with it, two connections use two loops. Without it, where they are is the kernel's
+// choice, so there only the server's options are looked at.
+func testBalance(t *testing.T) {
+	for flag, want := range map[string]bool{"--balance": false, "--balance=false": true, "--no-balance": true} {
+		if got := configured(t, flag).NoBalance; got != want {
+			t.Errorf("%s: NoBalance is %v", flag, got)
+		}
+	}
+	c := serve(t, "--loops", "2")
+	loops := map[string]bool{}
+	for range 2 {
+		h := c.http2()
+		h.get(1, "/headers")
+		loops[regexp.MustCompile(`"loop":\d+`).FindString(h.content(1))] = true
+	}
+	if len(loops) != 2 {
+		t.Errorf("two connections are on %v", loops)
+	}
+}
+
+// TestCount: the built-in application shows what the server has counted.
+func TestCount(t *testing.T) {
+	c := serve(t)
+	c.get("/")
+	c.get("/status/404")
+	if _, text := c.get("/count"); !regexp.MustCompile(`"200":1\b.*"404":1\b`).MatchString(text) {
+		t.Errorf("/count says %s", text)
 	}
 }

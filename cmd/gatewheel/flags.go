@@ -57,6 +57,7 @@ type applicationFlags struct {
 type loopFlags struct {
 	Loops          uint      `default:"0" help:"Event loops; 0 is one a processor."`
 	MaxConnections uint      `default:"0" help:"Open connections at most; 0 is what the descriptor limit leaves."`
+	Balance        bool      `default:"true" negatable:"" help:"Let an HTTP/2 connection settle on the loop that has the fewest."`
 	TrustProxy     []network `placeholder:"CIDR" help:"Networks whose Forwarded and X-Forwarded-* fields are believed. Repeatable."`
 }
 

@@ -26,6 +26,7 @@ var flagTests = map[string]func(*testing.T){
 	"allow-stall":      testAllowStall,
 	"loops":            testLoops,
 	"max-connections":  testMaxConnections,
+	"balance":          testBalance,
 	"trust-proxy":      testTrustProxy,
 	"request-timeout":  testRequestTimeout,
 	"head-timeout":     testHeadTimeout,

@@ -122,3 +122,18 @@ func testMaxConnectionAge(t *testing.T) {
 		return ok && g.ErrCode == http2.ErrCodeNo
 	})
 }
+
+// content reads the whole content of a response.
+func (h *h2Conn) content(stream uint32) string {
+	h.t.Helper()
+	var text []byte
+	h.until("end of the content", func(f http2.Frame) bool {
+		d, ok := f.(*http2.DataFrame)
+		if !ok || d.StreamID != stream {
+			return false
+		}
+		text = append(text, d.Data()...)
+		return d.StreamEnded()
+	})
+	return string(text)
+}

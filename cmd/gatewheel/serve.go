@@ -62,17 +62,18 @@ func (c *serveCommand) open(log *zap.Logger, certificates *reactor.CertificateSt
 	if config.Listeners, err = c.listeners(secure); err != nil {
 		return nil, nil, usage(err)
 	}
-	var srv *server.Server // set before the first request
+	var count counter // its server is set before the first request
 	config.Handler, err = target.New(target.Config{
 		Root:       c.Root,
 		AllowStall: c.AllowStall,
-		Draining:   func() bool { return srv.Draining() },
+		Draining:   func() bool { return count.server.Draining() },
+		Counter:    &count,
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	srv, err = server.New(config)
-	return srv, config.Listeners, err
+	count.server, err = server.New(config)
+	return count.server, config.Listeners, err
 }
 
 // announce says where the server listens: once for a person, once for the log.

@@ -1,0 +1,30 @@
+//go:build linux
+
+package main
+
+import (
+	"github.com/gatewheel/gatewheel/app/server"
+	"github.com/gatewheel/gatewheel/app/target"
+)
+
+// counter shows the built-in application what the server has counted.
+type counter struct{ server *server.Server }
+
+// Counts are the totals since the start. Any goroutine.
+func (c counter) Counts() target.Counts {
+	n := c.server.Counts()
+	return target.Counts{
+		Requests: n.Responses,
+		BytesIn:  n.BytesIn,
+		BytesOut: n.BytesOut,
+		Accepted: n.Accepted,
+		Open:     n.Open,
+		Errors: map[string]uint64{
+			"malformed": n.Malformed,
+			"timeout":   n.Timeouts,
+			"failed":    n.Failed,
+			"panic":     n.Panics,
+			"aborted":   n.Aborted,
+		},
+	}
+}

@@ -1,0 +1,36 @@
+//go:build linux
+
+package main
+
+import (
+	"flag"
+	"os"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the help into the README")
+
+// TestReadmeHasTheHelp: the README shows the help of serve, word for word.
+func TestReadmeHasTheHelp(t *testing.T) {
+	const file, opening, closing = "../../README.md", "```\n$ gatewheel serve --help\n", "```\n"
+	_, help, _ := toEnd(t, nil, "serve", "--help")
+	readme, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(readme), opening)
+	shown, after, ends := strings.Cut(rest, closing)
+	if !ok || !ends {
+		t.Fatalf("the README has no %q", opening)
+	}
+	if shown == help {
+		return
+	}
+	if !*update {
+		t.Fatal("the README's flags are not those of the program: go test ./cmd/gatewheel -run Readme -update")
+	}
+	if err := os.WriteFile(file, []byte(before+opening+help+closing+after), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
