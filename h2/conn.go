@@ -19,7 +19,7 @@ type Conn struct {
 	streams streamTable
 	history history
 	queue   *schedule  // streams with content to send; nil: none
-	early   streamList // streams answered whole before their request ended
+	early   streamList // streams answered whole whose requests have not ended
 	notices []notice   // events for Next that need no input
 
 	out     []byte // encoded and not yet pulled; nil: nothing

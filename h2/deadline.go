@@ -11,6 +11,7 @@ const (
 	blockTimer            // the end of a header block
 	stallTimer            // a look at the responses that the peer's windows hold up
 	keepAliveTimer        // a PING, then its answer
+	earlyTimer            // the end of requests that were answered before
 	drainTimer            // the second GOAWAY
 	ageTimer              // a drain for age, then its end
 	timers
@@ -64,6 +65,8 @@ func (c *Conn) expire(timer int, at instant) *ConnError {
 		c.reap(at)
 	case keepAliveTimer:
 		return c.keepAlive(at)
+	case earlyTimer:
+		c.cutOffLate(at)
 	case drainTimer:
 		c.goodbye()
 	case ageTimer:
@@ -93,8 +96,8 @@ func (c *Conn) keepAlive(at instant) *ConnError {
 // stall notes that a window of the peer's holds st up. It stays noted until the stream makes
 // progress worth the name, so that windows opened byte by byte count as closed.
 func (c *Conn) stall(st *stream) {
-	if st.stalledAt == 0 {
-		st.stalledAt = c.sh.now
+	if st.since == 0 {
+		st.since = c.sh.now
 		c.watchStalls()
 	}
 }
@@ -119,7 +122,10 @@ func (c *Conn) reap(at instant) {
 	var late []*stream
 	next := instant(0)
 	for st := range c.streams.all {
-		since := st.stalledAt
+		if st.list == &c.early {
+			continue
+		}
+		since := st.since
 		if c.queue != nil && st.list == c.queue.queue(st) && c.stalledAt != 0 && (since == 0 || c.stalledAt < since) {
 			since = c.stalledAt
 		}

@@ -23,7 +23,7 @@ const (
 	Trailers
 	// Reset: the stream is gone before its exchange was complete, by the peer's RST_STREAM or by
 	// ours; Code tells why. Commands for it answer ErrStream. Code CodeNoError: the response went
-	// out whole, and the rest of the request's content is not wanted any more.
+	// out whole, and the rest of the request was cut off (RFC 9113 section 8.1).
 	Reset
 	// Sent: the last byte of the response to Stream was pulled. Only for a Response with Notify.
 	Sent

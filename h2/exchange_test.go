@@ -280,23 +280,64 @@ func TestLargeHeadIsSplit(t *testing.T) {
 	p.wants("HEADERS 1 :status=200 x=" + large + " content-length=0 end")
 }
 
+// TestEarlyResponse: a response that does not need the rest of the request.
 func TestEarlyResponse(t *testing.T) {
-	// RFC 9113 section 8.1: a response that does not need the rest of the request.
+	answer := []string{"HEADERS 1 :status=200 content-type=text/plain content-length=13", "DATA 1 Hello, world! end"}
+	for name, tt := range map[string]struct {
+		length string
+		goesOn func(p *peer)
+		wants  []string
+		events []string
+	}{
+		"ends": {"", func(p *peer) { p.writes(dataFrame(1, flagEndStream, "rest")) }, nil, []string{"Data 1 rest end"}},
+		"errs": {"1", func(p *peer) { p.writes(dataFrame(1, flagEndStream, "rest")) },
+			[]string{"RST_STREAM 1 PROTOCOL_ERROR"}, []string{"Reset 1 PROTOCOL_ERROR"}},
+		"is reset": {"", func(p *peer) { p.writes(resetFrame(1)) }, nil, []string{"Reset 1 CANCEL"}},
+		"lingers": {"", func(p *peer) { p.passes(earlyGrace) },
+			[]string{"RST_STREAM 1 NO_ERROR"}, []string{"Reset 1 NO_ERROR"}},
+		"is too long": {"65536", func(p *peer) {}, []string{"RST_STREAM 1 NO_ERROR"}, []string{"Reset 1 NO_ERROR"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := meet(t, Config{})
+			if tt.length == "" {
+				p.writes(p.post(1))
+			} else {
+				p.writes(p.headers(1, 0, post("content-length", tt.length)...))
+			}
+			p.answers(1, &hello)
+			if name == "is too long" {
+				tt.wants = append(answer, tt.wants...)
+			} else {
+				p.wants(answer...)
+			}
+			p.events = nil
+			tt.goesOn(p)
+			p.wants(tt.wants...)
+			p.wantsEvents(tt.events...)
+			if p.c.Streams() != 0 {
+				t.Error("the stream is open")
+			}
+		})
+	}
+}
+
+// TestEarlyResponseToLargeUpload takes half a window and no more, whatever is consumed.
+func TestEarlyResponseToLargeUpload(t *testing.T) {
 	p := meet(t, Config{})
 	p.writes(p.post(1))
 	p.answers(1, &hello)
-	p.wants("HEADERS 1 :status=200 content-type=text/plain content-length=13", "DATA 1 Hello, world! end", "RST_STREAM 1 NO_ERROR")
-	p.wantsEvents("Request 1 POST a.example/", "Reset 1 NO_ERROR")
+	p.frames()
+	p.writes(dataFrame(1, 0, kib(16)), dataFrame(1, 0, kib(16)))
+	p.c.Consumed(1, 32<<10)
+	p.wants()
+	p.writes(dataFrame(1, 0, "x"))
+	p.wants("RST_STREAM 1 NO_ERROR")
 	// What was on its way is ignored.
 	p.writes(dataFrame(1, 0, "late"), p.headers(1, flagEndStream, "late", "1"), resetFrame(1), windowFrame(1, 1))
 	p.wants()
-
-	// A request that ends within the same turn is let end.
-	p.writes(p.post(3))
-	p.answers(3, &hello)
-	p.writes(dataFrame(3, flagEndStream, "rest"))
-	p.wants("HEADERS 3 :status=200 content-type=text/plain content-length=13", "DATA 3 Hello, world! end")
-	p.wantsEvents("Request 3 POST a.example/", "Data 3 rest end")
+	if p.c.Streams() != 0 || p.err != nil {
+		t.Error(p.c.Streams(), p.err)
+	}
 }
 
 func TestConnect(t *testing.T) {

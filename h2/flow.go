@@ -30,10 +30,10 @@ func (c *Conn) creditConnection() {
 }
 
 // creditStream announces what stream st may receive again once that is half a window. A peer
-// that has ended needs no window.
+// that has ended needs none, and one that has its response gets none.
 func (c *Conn) creditStream(st *stream, n int32) {
 	st.credit += n
-	if st.credit < (c.recvInitial+1)/2 || !st.state.allows(sendWindow) {
+	if st.credit < (c.recvInitial+1)/2 || !st.state.allows(sendWindow) || st.list == &c.early {
 		return
 	}
 	st.recvWindow += st.credit
@@ -64,11 +64,13 @@ func (c *Conn) windowUpdate(h frameHeader, payload []byte) *ConnError {
 		return err
 	}
 	increment := binary.BigEndian.Uint32(payload) & maxWindow
+	st := c.streams.find(h.stream)
+	if increment == 0 && st == nil {
+		// RFC 9113 section 6.9: an increment of 0 is an error, of the connection when no stream
+		// is there to be reset.
+		return c.fail(CodeProtocolError, "WINDOW_UPDATE of 0")
+	}
 	if h.stream == 0 {
-		// RFC 9113 section 6.9: an increment of 0 is an error, of the connection here.
-		if increment == 0 {
-			return c.fail(CodeProtocolError, "WINDOW_UPDATE of 0")
-		}
 		// RFC 9113 section 6.9.1: no window may exceed 2^31-1.
 		if int64(c.sendWindow)+int64(increment) > maxWindow {
 			return c.fail(CodeFlowControlError, "connection window overflows")
@@ -76,14 +78,12 @@ func (c *Conn) windowUpdate(h frameHeader, payload []byte) *ConnError {
 		c.sendWindow += int32(increment)
 		return nil
 	}
-	st := c.streams.find(h.stream)
 	if st == nil {
 		if s := c.absent(h.stream); !s.allows(recvWindow) {
 			return c.fail(CodeProtocolError, "WINDOW_UPDATE on an idle stream")
 		}
 		return nil
 	}
-	// RFC 9113 section 6.9: of the stream here.
 	if increment == 0 {
 		return c.streamError(st, CodeProtocolError)
 	}

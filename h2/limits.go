@@ -51,6 +51,9 @@ const maxAnswers = 4096
 // the stream to count as progressing.
 const leastProgress = 256
 
+// earlyGrace is how long a request may go on after its response: longer than a round trip.
+const earlyGrace = time.Second
+
 // allowance is a budget: burst units at once, and back for each exchange or frame of content that
 // was completed (perWork) and each second.
 type allowance struct {

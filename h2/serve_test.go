@@ -136,7 +136,8 @@ func (a *echoApp) handle(ev *Event) {
 			a.c.Respond(ev.Stream, &Response{Status: 200, Source: e, Length: -1})
 		case path == "/big":
 			a.c.Respond(ev.Stream, &Response{Status: 200, Bytes: make([]byte, bigSize)})
-		case ev.End:
+		default:
+			// Without waiting for the request's end, which the rules must survive.
 			a.c.Respond(ev.Stream, &hello)
 		}
 	case Data:
@@ -145,16 +146,12 @@ func (a *echoApp) handle(ev *Event) {
 			e.body.Write(ev.Data)
 			e.end = ev.End
 			a.c.Resume(ev.Stream)
-		} else if ev.End {
-			a.c.Respond(ev.Stream, &hello)
 		}
 	case Trailers:
 		if e, ok := ev.Value.(*echoStream); ok {
 			e.end = true
 			e.tail = append([]Field(nil), ev.Trailers...)
 			a.c.Resume(ev.Stream)
-		} else {
-			a.c.Respond(ev.Stream, &hello)
 		}
 	}
 }

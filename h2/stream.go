@@ -18,12 +18,12 @@ type stream struct {
 	credit     int32 // consumed and not announced to the peer yet
 	unconsumed int32 // received and not consumed yet
 
-	expected  int64 // content bytes still to come by the request's content-length, -1: unknown
-	left      int64 // content bytes of the response still to be sent, -1: unknown
-	bytes     []byte
-	source    Source
-	stalledAt instant // since when the peer's window holds the response up, 0: it does not
-	value     any
+	expected int64 // content bytes still to come by the request's content-length, -1: unknown
+	left     int64 // content bytes of the response still to be sent, -1: unknown
+	bytes    []byte
+	source   Source
+	since    instant // when the peer began to keep us waiting, 0: it does not. For its window, or for the request's end
+	value    any
 }
 
 type streamFlags uint16
@@ -115,7 +115,7 @@ func (c *Conn) finished(st *stream) {
 	}
 	c.unschedule(st)
 	if st.flags&tunnel == 0 {
-		c.early.push(st)
+		c.awaitEnd(st)
 	}
 }
 

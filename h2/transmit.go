@@ -41,7 +41,7 @@ func (c *Conn) answer(out []byte) *ConnError {
 
 // Wanting reports whether Transmit would append something.
 func (c *Conn) Wanting() bool {
-	return c.out != nil || c.err == nil && (c.early.head != nil || c.queue != nil && c.sendWindow > 0)
+	return c.out != nil || c.err == nil && c.queue != nil && c.sendWindow > 0
 }
 
 // Transmit appends to dst what may be sent now, about room bytes at most (it may exceed them by a
@@ -60,12 +60,6 @@ func (c *Conn) Transmit(dst []byte, room int) []byte {
 			break
 		}
 		dst = c.transmitContent(dst, max(limit-len(dst)-frameHeaderLen, leastFrame))
-	}
-	for st := c.early.head; st != nil; st = c.early.head {
-		// RFC 9113 section 8.1: the response is whole, so the rest of the request can stay
-		// where it is.
-		c.notice(notice{kind: Reset, code: CodeNoError, stream: st.id, value: st.value})
-		c.queueReset(st, CodeNoError)
 	}
 	if c.queue != nil && c.sendWindow <= 0 {
 		c.stallConnection()
@@ -124,7 +118,7 @@ func (c *Conn) sent(st *stream, n int, cut bool) {
 		c.stall(st)
 	} else {
 		c.work++
-		st.stalledAt = 0
+		st.since = 0
 		c.stalledAt = 0
 	}
 	if st.sendWindow <= 0 {
@@ -156,7 +150,7 @@ func (c *Conn) transmitSource(dst []byte, st *stream, size int, cut bool) []byte
 	case err == io.EOF:
 		return c.endSource(dst, start, st, n)
 	case n == 0:
-		st.stalledAt = 0
+		st.since = 0
 		if st.flags&dry != 0 {
 			c.unschedule(st)
 		}
