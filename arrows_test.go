@@ -23,12 +23,12 @@ type arrow struct {
 // sansIO is what a protocol machine has never heard of.
 var sansIO = []string{"net", "net/...", "os", "os/...", "io/fs", "log", "log/...", "syscall"}
 
-// http is what the reactor has never heard of.
-var http = []string{"net/http", "net/http/...", "golang.org/x/net/http2", "golang.org/x/net/http2/..."}
+// web is what the reactor has never heard of.
+var web = []string{"net/http", "net/http/...", "golang.org/x/net/http2", "golang.org/x/net/http2/..."}
 
 // arrows point one way: cmd, app/server, then app, reactor and the machines. The first that matches counts.
 var arrows = []arrow{
-	{packages: "reactor", not: http, others: []string{
+	{packages: "reactor", not: web, others: []string{
 		"github.com/panjf2000/gnet/v2", "github.com/panjf2000/gnet/v2/...", "go.uber.org/zap", "go.uber.org/zap/...",
 		"golang.org/x/sys/unix", "github.com/coreos/go-systemd/v22/activation", "github.com/fsnotify/fsnotify",
 		"github.com/pires/go-proxyproto"}},
