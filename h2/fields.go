@@ -26,10 +26,6 @@ const (
 	pseudoProtocol
 )
 
-// maxFields bounds the number of field lines: browsers send some 20, proxies some 40; each costs
-// an application 32 bytes and a comparison whenever it looks for another.
-const maxFields = 512
-
 // begin makes s ready for a field section, keeping the memory of its slices.
 func (s *section) begin(trailers bool, limit uint32) {
 	fields, cookies := s.head.Fields[:0], s.cookies[:0]

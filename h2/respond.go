@@ -1,14 +1,5 @@
 package h2
 
-// directContent is the most content that Respond encodes at once, when nothing else waits to be
-// sent: the response is done with, and its stream's storage free, before the next request comes.
-// More would be copied twice for nothing.
-const directContent = 2 << 10
-
-// directOutput is how much output may wait while responses are encoded at once; beyond it
-// streams stay open, and MaxConcurrentStreams bounds what a peer that reads nothing can pile up.
-const directOutput = 64 << 10
-
 // Respond queues the final response to the request of stream id. It answers ErrStream when the
 // stream is gone, ErrAnswered for a second response, ErrStatus and ErrField; nothing was queued
 // then.

@@ -2,18 +2,6 @@ package h2
 
 import "io"
 
-// frameContent is the most content that one frame carries, whatever the peer takes: what is more
-// urgent waits for one frame at most, which is 13 µs at 10 Gbit/s.
-const frameContent = 16 << 10
-
-// leastFrame is the content that a frame is given even if less room is left, so that the end of a
-// turn does not leave a trail of tiny frames.
-const leastFrame = 1 << 10
-
-// maxPulls bounds the frames that one Transmit asks for, so that a Source which always resumes and
-// never gives anything cannot keep the caller for ever.
-const maxPulls = 1 << 14
-
 // output gives the queue of encoded frames for appending.
 func (c *Conn) output() []byte {
 	if c.out == nil {
