@@ -80,25 +80,29 @@ type membership struct {
 // Join makes s a member until it is closed. Joining twice is joining once. On
 // s's loop.
 func (r *Room) Join(s *Socket) {
-	if s.ended || s.membership(r) != nil {
-		return
-	}
-	part := r.part(s.wire.Home())
-	m := &membership{part: part, socket: s, index: len(part.members), next: s.rooms}
-	part.members = append(part.members, m)
-	s.rooms = m
-	part.size.Add(1)
+	touch(s.wire.Home(), func() {
+		if s.ended || s.membership(r) != nil {
+			return
+		}
+		part := r.part(s.wire.Home())
+		m := &membership{part: part, socket: s, index: len(part.members), next: s.rooms}
+		part.members = append(part.members, m)
+		s.rooms = m
+		part.size.Add(1)
+	})
 }
 
 // Leave ends s's membership, if it is a member. On s's loop.
 func (r *Room) Leave(s *Socket) {
-	for at := &s.rooms; *at != nil; at = &(*at).next {
-		if m := *at; m.part.room == r {
-			*at = m.next
-			m.leave()
-			return
+	touch(s.wire.Home(), func() {
+		for at := &s.rooms; *at != nil; at = &(*at).next {
+			if m := *at; m.part.room == r {
+				*at = m.next
+				m.leave()
+				return
+			}
 		}
-	}
+	})
 }
 
 func (s *Socket) membership(r *Room) *membership {
@@ -111,10 +115,15 @@ func (s *Socket) membership(r *Room) *membership {
 }
 
 func (s *Socket) leaveRooms() {
-	for m := s.rooms; m != nil; m = m.next {
-		m.leave()
+	if s.rooms == nil {
+		return
 	}
-	s.rooms = nil
+	touch(s.wire.Home(), func() {
+		for m := s.rooms; m != nil; m = m.next {
+			m.leave()
+		}
+		s.rooms = nil
+	})
 }
 
 func (m *membership) leave() {
@@ -186,7 +195,9 @@ func (part *roomLoop) add(p *Prepared) {
 }
 
 // deliver is the task of a loop: every member gets everything that has come.
-func (part *roomLoop) deliver() {
+func (part *roomLoop) deliver() { touch(part.home, part.hand) }
+
+func (part *roomLoop) hand() {
 	r := part.room
 	r.mu.Lock()
 	messages := part.backlog

@@ -14,7 +14,7 @@ type Wire interface {
 	// Loop is the loop that owns the connection. Any goroutine.
 	Loop() Loop
 	// Home is the same loop in a form that all its sockets share: they are told
-	// apart by ==. Any goroutine.
+	// apart by ==. It may be a Guard. Any goroutine.
 	Home() Loop
 	// Conn describes the connection. Any goroutine.
 	Conn() *ConnInfo
@@ -44,6 +44,27 @@ type Wire interface {
 	Resume()
 	// Fail reports a failure of the application and closes with 1011.
 	Fail(err error)
+}
+
+// Guard is a Loop that can be taken away from user code that blocks it. What app
+// itself keeps for a loop it touches between Enter and Leave only.
+type Guard interface {
+	// Enter is false when the calling goroutine has lost the loop; then there is
+	// no Leave.
+	Enter() bool
+	Leave()
+}
+
+// touch calls f if the caller has loop, and sees that it keeps it meanwhile. f runs
+// no user code.
+func touch(loop Loop, f func()) {
+	if g, ok := loop.(Guard); ok {
+		if !g.Enter() {
+			return
+		}
+		defer g.Leave()
+	}
+	f()
 }
 
 // ErrSocketClosed is the failure of sending to a socket that is closing or

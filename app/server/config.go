@@ -114,6 +114,8 @@ func (c Config) withDefaults() (Config, error) {
 	c.IdleTimeout = timeout(c.IdleTimeout, defaultIdleTimeout)
 	c.BodyTimeout = timeout(c.BodyTimeout, defaultBodyTimeout)
 	c.WriteTimeout = timeout(c.WriteTimeout, defaultWriteTimeout)
+	// RFC 8441: a handler decides whether there is a WebSocket, as over HTTP/1.1.
+	c.HTTP2.EnableConnectProtocol = true
 	return c, nil
 }
 

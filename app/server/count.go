@@ -17,6 +17,9 @@ type counts struct {
 	failed    atomic.Uint64
 	panics    atomic.Uint64
 	aborted   atomic.Uint64
+	// Sockets count when they open.
+	sockets     [len(protocolNames)]atomic.Uint64
+	openSockets atomic.Int64
 }
 
 var protocolNames = [...]string{app.HTTP10, app.HTTP11, app.HTTP2}
@@ -57,6 +60,9 @@ type Counts struct {
 	Failed, Panics uint64
 	// Aborted is responses that were broken off by the application.
 	Aborted uint64
+	// Sockets is WebSockets that were opened, by protocol, and OpenSockets those that are open now.
+	Sockets     map[string]uint64
+	OpenSockets uint64
 	// Accepted connections since the start, and those that are open now.
 	Accepted, Open uint64
 	// BytesIn and BytesOut are what the sockets have carried.
@@ -65,7 +71,7 @@ type Counts struct {
 
 // Counts reads the counters. Any goroutine.
 func (s *Server) Counts() Counts {
-	total := Counts{Responses: map[string]map[int]uint64{}}
+	total := Counts{Responses: map[string]map[int]uint64{}, Sockets: map[string]uint64{}}
 	for _, l := range s.loops {
 		total.add(&l.count)
 	}
@@ -84,6 +90,7 @@ func (s *Server) Stats() reactor.Stats { return s.reactor.Stats() }
 
 func (total *Counts) add(c *counts) {
 	for i, name := range protocolNames {
+		total.Sockets[name] += c.sockets[i].Load()
 		for status := range c.responses[i] {
 			n := c.responses[i][status].Load()
 			if n == 0 {
@@ -100,4 +107,5 @@ func (total *Counts) add(c *counts) {
 	total.Failed += c.failed.Load()
 	total.Panics += c.panics.Load()
 	total.Aborted += c.aborted.Load()
+	total.OpenSockets += uint64(c.openSockets.Load())
 }

@@ -35,6 +35,7 @@ type exchange struct {
 	answered bool          // the response's head was given to the machine
 	ended    bool          // nothing of the response is to come
 	gone     bool          // the peer is gone or has cancelled
+	extended bool          // an extended CONNECT for a WebSocket, which the application sees as the GET that it stands for
 }
 
 // session is what an exchange asks of the protocol that carries it. On the loop, owned.
@@ -42,6 +43,8 @@ type session interface {
 	// respond gives the head and the content to the machine. On an error nothing was queued.
 	respond(x *exchange, status int, fields app.Fields, c content) error
 	inform(x *exchange, status int, fields app.Fields) error
+	// upgrade accepts a WebSocket and gives the one that the transport carries. On an error nothing was queued.
+	upgrade(x *exchange, fields app.Fields) (*socket, error)
 	// resume: the response's source has more.
 	resume(x *exchange)
 	// abort: the response cannot be completed.
@@ -117,6 +120,14 @@ func (x *exchange) answer(r *app.Response, err error) {
 
 // give hands r to the machine and starts its producer.
 func (x *exchange) give(r *app.Response) error {
+	if u, ok := r.Content.(*app.Upgrade); ok {
+		return x.upgrade(r, u)
+	}
+	if x.extended && r.Status < 300 {
+		// RFC 9110 section 9.3.6: a 2xx would open the tunnel.
+		x.discard(r)
+		r = app.Error(400, "there is no WebSocket here")
+	}
 	var c content
 	status := r.Status
 	switch kind := r.Content.(type) {
@@ -229,10 +240,15 @@ func (x *exchange) Inform(status int, fields app.Fields) error {
 // report logs and counts what an application did wrong: panics with their stack, and failures that have no
 // status of their own.
 func (l *loop) report(x *exchange, err error) {
-	var who fmt.Stringer = l
-	if x != nil {
-		who = x
+	if x == nil {
+		l.reportFor(l, err)
+	} else {
+		l.reportFor(x, err)
 	}
+}
+
+// reportFor is report for whoever.
+func (l *loop) reportFor(who fmt.Stringer, err error) {
 	var p *app.PanicError
 	switch {
 	case errors.As(err, &p):

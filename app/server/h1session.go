@@ -20,6 +20,7 @@ type h1Session struct {
 	reading *exchange // its content is arriving
 	began   time.Time // when the first byte of a head came that is not complete
 	stalled bool      // reading waits for the application, or for answers to leave
+	next    *h1Socket // what the connection switches to; nil: it does not
 	fin     bool      // the peer sends nothing more
 }
 
@@ -139,6 +140,9 @@ func (s *h1Session) Transmit(dst []byte, room int) []byte {
 	if len(dst) > start {
 		s.moved = s.loop.r.Now()
 	}
+	if s.turned() {
+		return dst
+	}
 	s.settle()
 	return dst
 }
@@ -191,6 +195,7 @@ func (s *h1Session) end() {
 // Closed implements reactor.Session.
 func (s *h1Session) Closed(error) {
 	s.desert(app.ErrPeerGone)
+	s.forsake()
 	s.machine.Release()
 }
 
@@ -244,6 +249,9 @@ func (s *h1Session) Timeout() {
 // drain implements drainer: what has come is answered, then the connection ends.
 func (s *h1Session) drain() {
 	s.machine.Drain()
+	if s.next != nil {
+		s.next.goAway()
+	}
 	s.conn.Touch()
 }
 

@@ -44,7 +44,7 @@ func (s *h2Session) take(in []byte) (used int) {
 		n, err := s.machine.Next(in[used:], ev)
 		used += n
 		if err != nil {
-			s.desert(app.ErrPeerGone)
+			s.abandon()
 			s.conn.Touch()
 			return len(in)
 		}
@@ -64,6 +64,10 @@ func (s *h2Session) handle(ev *h2.Event) {
 		s.accept(ev)
 		return
 	}
+	if k, ok := ev.Value.(*h2Socket); ok {
+		s.handleSocket(k, ev)
+		return
+	}
 	x, ok := ev.Value.(*exchange)
 	if !ok {
 		return
@@ -79,6 +83,15 @@ func (s *h2Session) handle(ev *h2.Event) {
 	}
 }
 
+func (s *h2Session) handleSocket(k *h2Socket, ev *h2.Event) {
+	switch ev.Kind {
+	case h2.Data:
+		k.deliver(ev)
+	case h2.Reset:
+		k.reset()
+	}
+}
+
 // accept makes an exchange of a request and runs its handler.
 func (s *h2Session) accept(ev *h2.Event) {
 	head := &ev.Head
@@ -90,6 +103,9 @@ func (s *h2Session) accept(ev *h2.Event) {
 	x.setFields(head.Fields)
 	if !ev.End {
 		x.body = &inbound{}
+	}
+	if strings.EqualFold(head.Protocol, "websocket") {
+		x.stand()
 	}
 	s.machine.SetValue(ev.Stream, x)
 	x.admit()
@@ -131,7 +147,7 @@ func (s *h2Session) Transmit(dst []byte, room int) []byte {
 		s.moved = s.loop.r.Now()
 	}
 	if s.machine.Done() {
-		s.desert(app.ErrPeerGone)
+		s.abandon()
 		s.conn.Linger()
 	}
 	s.watch()
@@ -141,12 +157,16 @@ func (s *h2Session) Transmit(dst []byte, room int) []byte {
 // EOF implements reactor.Session.
 func (s *h2Session) EOF() bool {
 	s.halfClose()
+	for _, k := range s.sockets() {
+		k.half = true
+		k.pump()
+	}
 	return s.machine.Streams() > 0
 }
 
 // Closed implements reactor.Session.
 func (s *h2Session) Closed(error) {
-	s.desert(app.ErrPeerGone)
+	s.abandon()
 	s.loop.load.connections.Add(-1)
 	s.loop.load.streams.Add(int64(-s.streams))
 }
@@ -156,7 +176,7 @@ func (s *h2Session) Timeout() {
 	now := s.loop.r.Now()
 	if d := s.machine.Deadline(); !d.IsZero() && !now.Before(d) {
 		if s.machine.Expire(now) != nil {
-			s.desert(app.ErrPeerGone)
+			s.abandon()
 		}
 		s.take(nil)
 	}
@@ -184,6 +204,10 @@ func (s *h2Session) watch() {
 // drain implements drainer: the peer is asked to leave.
 func (s *h2Session) drain() {
 	s.machine.Drain(s.loop.r.Now())
+	for _, k := range s.sockets() {
+		k.goAway()
+		k.watch()
+	}
 	s.conn.Touch()
 	s.watch()
 }

@@ -3,6 +3,7 @@
 package server
 
 import (
+	"fmt"
 	"runtime/debug"
 	"strconv"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 	"github.com/gatewheel/gatewheel/h1"
 	"github.com/gatewheel/gatewheel/h2"
 	"github.com/gatewheel/gatewheel/reactor"
+	"github.com/gatewheel/gatewheel/ws"
 )
 
 // loop is what the server keeps for one reactor.Loop: what the machines on it share, scratch, and counters.
@@ -23,6 +25,8 @@ type loop struct {
 	h2     *h2.Shared
 	event1 h1.Event
 	event2 h2.Event
+	ws     ws.Shared
+	event3 ws.Event
 	ticked time.Time
 	chunks chunks
 	count  counts
@@ -36,6 +40,7 @@ func (l *loop) tick() {
 		l.ticked = now
 		l.h1.Tick(now)
 		l.h2.Tick(now)
+		l.ws.Tick(now)
 	}
 }
 
@@ -52,14 +57,19 @@ func (l *loop) pull(s *app.Pull, p []byte) (n int, err error) {
 // run brackets a callback of the application on behalf of x; nil stands for the loop itself.
 func (l *loop) run(x *exchange, task func()) {
 	if x == nil {
-		l.r.Lend(nil, l)
+		l.runFor(nil, l, task)
 	} else {
-		l.r.Lend(x.conn, x)
+		l.runFor(x.conn, x, task)
 	}
+}
+
+// runFor is run for whoever.
+func (l *loop) runFor(c *reactor.Conn, who fmt.Stringer, task func()) {
+	l.r.Lend(c, who)
 	err := contain(task)
 	l.r.Reclaim()
 	if err != nil {
-		l.report(x, err)
+		l.reportFor(who, err)
 	}
 }
 
@@ -113,7 +123,11 @@ func (l *loop) post(x *exchange, task func()) {
 
 // after arms a timer through the inbox, since any goroutine may ask for one.
 func (l *loop) after(x *exchange, d time.Duration, task func()) *timer {
-	t := &timer{loop: l, x: x, task: task}
+	return l.arm(d, func() { l.run(x, task) })
+}
+
+func (l *loop) arm(d time.Duration, task func()) *timer {
+	t := &timer{loop: l, task: task}
 	l.r.Post(func() { t.arm(d) })
 	return t
 }
@@ -122,7 +136,6 @@ func (l *loop) after(x *exchange, d time.Duration, task func()) *timer {
 // stops it.
 type timer struct {
 	loop    *loop
-	x       *exchange
 	task    func()
 	armed   *reactor.Timer // the loop's
 	decided atomic.Bool
@@ -136,7 +149,7 @@ func (t *timer) arm(d time.Duration) {
 
 func (t *timer) fire() {
 	if t.decided.CompareAndSwap(false, true) {
-		t.loop.run(t.x, t.task)
+		t.task()
 	}
 }
 

@@ -1,0 +1,137 @@
+//go:build linux
+
+package server
+
+import (
+	"errors"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/ws"
+)
+
+// upgrade accepts a WebSocket, or answers why not.
+func (x *exchange) upgrade(r *app.Response, u *app.Upgrade) error {
+	hello, refusal := x.handshake()
+	if refusal == nil && !ws.OriginAllowed(hello.Origin, x.Client().Host, u.Endpoint.Origins) {
+		// RFC 6455 section 4.2.2: an origin that is not accepted is answered with 403.
+		refusal = app.Error(403, "pages of the origin "+hello.Origin+" may not open a WebSocket here")
+	}
+	if refusal != nil {
+		r.Close()
+		return x.give(refusal)
+	}
+	t := termsOf(u.Endpoint)
+	protocol := ws.ChooseProtocol(hello.Protocols, u.Endpoint.Protocols)
+	ext, extensions := t.deflate.Answer(hello.Extensions)
+	fields := append(r.Fields.Clone(5), ws.AnswerFields(&hello, protocol, extensions)...)
+	s, err := x.session.upgrade(x, fields)
+	if err != nil {
+		return err
+	}
+	x.answered = true
+	s.begin(x, t, ext)
+	s.user.Bind((*wire)(s), u, protocol)
+	s.opened(&x.Request)
+	x.endResponse()
+	if x.body != nil {
+		x.endBody(app.ErrRequestDone)
+	}
+	return nil
+}
+
+// handshake reads the opening handshake, or makes the response that refuses it.
+func (x *exchange) handshake() (hello ws.Hello, refusal *app.Response) {
+	var err error
+	switch {
+	case x.Protocol == app.HTTP2 && !x.extended:
+		// RFC 8441 section 4: there is no Upgrade in HTTP/2.
+		return hello, app.Error(400, "over HTTP/2 a WebSocket is opened by an extended CONNECT")
+	case x.Protocol == app.HTTP2:
+		hello, err = ws.ParseConnect("websocket", x.Fields)
+	case x.body != nil:
+		return hello, app.Error(400, "a WebSocket's opening handshake has no content")
+	default:
+		minor := uint8(1)
+		if x.Protocol == app.HTTP10 {
+			minor = 0
+		}
+		hello, err = ws.ParseUpgrade(x.Method, minor, x.Fields)
+	}
+	var e *ws.HandshakeError
+	if errors.As(err, &e) {
+		refusal = app.Error(e.Status, e.Reason)
+		refusal.Fields = append(refusal.Fields, e.Fields...)
+	}
+	return hello, refusal
+}
+
+// stand makes an extended CONNECT the GET that it stands for (RFC 8441 section 5), so that routes and
+// handlers need not know by which protocol a WebSocket is opened.
+func (x *exchange) stand() {
+	x.extended = true
+	x.Method = "GET"
+	x.ContentLength = 0
+	x.Fields = append(x.Fields,
+		app.Field{Name: "Connection", Value: "Upgrade"},
+		app.Field{Name: "Upgrade", Value: "websocket"})
+}
+
+// terms is what a server makes of an endpoint, once.
+type terms struct {
+	settings      ws.Settings
+	deflate       ws.DeflatePolicy
+	queueBytes    int
+	queueMessages int
+}
+
+func termsOf(e *app.Endpoint) *terms {
+	if t, ok := e.Binding().Load().(*terms); ok {
+		return t
+	}
+	bytes, messages := e.QueueLimits()
+	c := e.Compression
+	return e.Binding().LoadOrStore(&terms{
+		settings: ws.Settings{
+			Message:      e.MaxMessage,
+			Frame:        e.MaxFrame,
+			Fragment:     e.Fragment,
+			CompressFrom: c.MinSize,
+			KeepAlive:    e.PingAfter(),
+			PongTimeout:  e.PongTimeout,
+			Idle:         e.IdleTimeout,
+			CloseTimeout: e.CloseTimeout,
+		},
+		deflate: ws.DeflatePolicy{
+			Off:              c.Off,
+			ServerContext:    c.ServerContext,
+			ClientContext:    c.ClientContext,
+			ServerWindowBits: c.ServerWindowBits,
+			ClientWindowBits: c.ClientWindowBits,
+		},
+		queueBytes:    bytes,
+		queueMessages: messages,
+	}).(*terms)
+}
+
+// preparedOf is a message in the machine's form, encoded once for all sockets.
+func preparedOf(p *app.Prepared) (*ws.Prepared, error) {
+	if encoded, ok := p.Binding().Load().(*ws.Prepared); ok {
+		return encoded, nil
+	}
+	encoded, err := ws.Prepare(ws.Opcode(p.Kind()), p.Data())
+	if err != nil {
+		return nil, socketError(err)
+	}
+	return p.Binding().LoadOrStore(encoded).(*ws.Prepared), nil
+}
+
+// socketError makes the machine's errors the application's.
+func socketError(err error) error {
+	switch err {
+	case ws.ErrClosed:
+		return app.ErrSocketClosed
+	case ws.ErrText:
+		return app.ErrText
+	}
+	return err
+}

@@ -1,0 +1,156 @@
+//go:build linux
+
+package server
+
+import (
+	"errors"
+	"time"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/h1"
+	"github.com/gatewheel/gatewheel/reactor"
+)
+
+// h1Socket carries a WebSocket over an HTTP/1.1 connection that has switched to it.
+type h1Socket struct {
+	socket
+	fin bool // the peer sends nothing more
+}
+
+var _ reactor.Session = (*h1Socket)(nil)
+
+// upgrade implements session: 101 is queued, and the connection switches when that has left.
+func (s *h1Session) upgrade(x *exchange, fields app.Fields) (*socket, error) {
+	err := s.machine.Respond(x.id, &h1.Response{Status: 101, Fields: fields})
+	if errors.Is(err, h1.ErrGone) {
+		return nil, app.ErrPeerGone
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.conn.Touch()
+	x.loop.count.response(x.Protocol, 101)
+	info := s.info
+	s.next = &h1Socket{}
+	s.next.carrier, s.next.info = s.next, &info
+	return &s.next.socket, nil
+}
+
+// turned switches the session once the 101 has left.
+func (s *h1Session) turned() bool {
+	if s.next == nil {
+		return false
+	}
+	ev := &s.loop.event1
+	if _, err := s.machine.Next(nil, ev); err != nil || ev.Kind != h1.Switched {
+		return false
+	}
+	s.next.fin = s.fin
+	s.conn.SetSession(s.next)
+	s.conn.Resume()
+	s.machine.Release()
+	return true
+}
+
+// forsake ends a WebSocket whose connection ends before it has switched.
+func (s *h1Session) forsake() {
+	if s.next != nil {
+		s.next.lose(app.ErrPeerGone)
+	}
+}
+
+// Receive implements reactor.Session.
+func (s *h1Socket) Receive(in []byte) int {
+	s.loop.tick()
+	used := s.feed(in)
+	if s.held {
+		s.conn.Pause()
+	}
+	return used
+}
+
+// Transmit implements reactor.Session.
+func (s *h1Socket) Transmit(dst []byte, room int) []byte {
+	s.loop.tick()
+	s.finish()
+	dst = s.transmit(dst, room)
+	if s.machine.Done() {
+		// RFC 6455 section 7.1.1: the server ends the connection first.
+		s.conn.Linger()
+	}
+	s.watch()
+	return dst
+}
+
+// watch sets the time at which the socket is looked at again if nothing happens.
+func (s *h1Socket) watch() {
+	d := s.deadline()
+	if w := s.writeBy(); !w.IsZero() && (d.IsZero() || w.Before(d)) {
+		d = w
+	}
+	s.conn.SetDeadline(d)
+}
+
+// writeBy is when the peer must have taken something of what waits for it.
+func (s *h1Socket) writeBy() time.Time {
+	timeout := s.loop.server.config.WriteTimeout
+	if timeout == 0 || s.machine.Queued() == 0 && s.conn.Queued() == 0 {
+		return time.Time{}
+	}
+	return s.moved.Add(timeout)
+}
+
+// EOF implements reactor.Session.
+func (s *h1Socket) EOF() bool {
+	s.fin = true
+	return !s.finish()
+}
+
+// finish ends the socket behind the peer's FIN, once the application has had every message before it.
+func (s *h1Socket) finish() bool {
+	if !s.fin || s.held || s.conn.Paused() {
+		return false
+	}
+	s.inputEnded()
+	s.conn.CloseFlushed()
+	return true
+}
+
+// Timeout implements reactor.Session.
+func (s *h1Socket) Timeout() {
+	s.loop.tick()
+	now := s.loop.r.Now()
+	if w := s.writeBy(); !w.IsZero() && !now.Before(w) {
+		s.loop.count.timeouts.Add(1)
+		s.lose(app.ErrPeerGone)
+		s.conn.Close()
+		return
+	}
+	s.expire(now)
+}
+
+// Closed implements reactor.Session.
+func (s *h1Socket) Closed(error) { s.lose(app.ErrPeerGone) }
+
+// drain implements drainer.
+func (s *h1Socket) drain() { s.goAway() }
+
+// announce implements carrier.
+func (s *h1Socket) announce() { s.conn.Touch() }
+
+// release implements carrier. The machine may have more to tell without further input.
+func (s *h1Socket) release() {
+	s.loop.r.Post(func() {
+		if s.held || s.conn.Closed() {
+			return
+		}
+		s.conn.Resume()
+		s.feed(nil)
+		if s.held {
+			s.conn.Pause()
+		}
+	})
+}
+
+// cut implements carrier.
+func (s *h1Socket) cut() { s.conn.Close() }

@@ -1,0 +1,203 @@
+//go:build linux
+
+package server
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/h2"
+	"github.com/gatewheel/gatewheel/reactor"
+)
+
+// h2Socket carries a WebSocket over a stream that an extended CONNECT has opened (RFC 8441): it is the
+// stream's value in the machine, and the source of its response.
+type h2Socket struct {
+	socket
+	session *h2Session
+	kept    []byte // input that is held back, or the begin of a frame
+	id      h2.StreamID
+
+	alarm *reactor.Timer
+	at    time.Time // of the alarm
+
+	announced bool // the machine knows that there is output
+	half      bool // the peer has ended its side
+	over      bool // the stream is gone
+}
+
+// upgrade implements session.
+func (s *h2Session) upgrade(x *exchange, fields app.Fields) (*socket, error) {
+	id := h2.StreamID(x.id)
+	k := &h2Socket{session: s, id: id, announced: true}
+	k.carrier, k.info = k, &s.info
+	err := s.machine.Respond(id, &h2.Response{Status: 200, Fields: fields, Source: k, Length: -1})
+	if errors.Is(err, h2.ErrStream) {
+		return nil, app.ErrPeerGone
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.machine.SetValue(id, k)
+	s.conn.Touch()
+	x.loop.count.response(x.Protocol, 200)
+	k.inherit(x)
+	return &k.socket, nil
+}
+
+// inherit takes what the peer has sent before it was answered.
+func (s *h2Socket) inherit(x *exchange) {
+	if n := x.body.kept.len(); n > 0 {
+		s.kept = make([]byte, n)
+		x.body.kept.read(&x.loop.chunks, s.kept)
+		s.release()
+	}
+	s.half = x.body.err == io.EOF
+}
+
+// deliver takes the tunnel's bytes. Windows open as the machine takes them.
+func (s *h2Socket) deliver(ev *h2.Event) {
+	s.half = s.half || ev.End
+	if s.half && s.machine.Done() {
+		s.leave()
+	}
+	if len(s.kept) > 0 || s.held {
+		s.kept = append(s.kept, ev.Data...)
+		s.pump()
+		return
+	}
+	used := s.feed(ev.Data)
+	s.session.machine.Consumed(s.id, used)
+	s.kept = append(s.kept, ev.Data[used:]...)
+	s.settle()
+}
+
+// pump feeds what is kept.
+func (s *h2Socket) pump() {
+	if s.held {
+		return
+	}
+	used := s.feed(s.kept)
+	s.session.machine.Consumed(s.id, used)
+	if s.kept = append(s.kept[:0], s.kept[used:]...); len(s.kept) == 0 {
+		s.kept = nil
+	}
+	s.settle()
+}
+
+// settle follows input.
+func (s *h2Socket) settle() {
+	if s.half && !s.held {
+		s.inputEnded()
+	}
+	if s.machine.Queued() > 0 || s.machine.Done() {
+		s.announce()
+	}
+	s.watch()
+}
+
+// Read implements the machine's Source. The end of the socket is that of the stream.
+func (s *h2Socket) Read(p []byte) (int, error) {
+	n := len(s.transmit(p[:0], len(p)))
+	done := s.machine.Done()
+	if done {
+		// A stream that both sides have ended is gone without further notice.
+		if s.half {
+			s.leave()
+		}
+		s.watch()
+		return n, io.EOF
+	}
+	if n == 0 {
+		s.announced = false
+		s.watch()
+	}
+	return n, nil
+}
+
+// reset: the stream is gone.
+func (s *h2Socket) reset() {
+	s.leave()
+	s.kept = nil
+	s.lose(app.ErrPeerGone)
+}
+
+// announce implements carrier.
+func (s *h2Socket) announce() {
+	if !s.announced {
+		s.announced = true
+		s.session.machine.Resume(s.id)
+		s.conn.Touch()
+	}
+}
+
+// release implements carrier.
+func (s *h2Socket) release() {
+	s.loop.r.Post(func() {
+		if !s.conn.Closed() {
+			s.pump()
+		}
+	})
+}
+
+// cut implements carrier.
+func (s *h2Socket) cut() {
+	s.leave()
+	s.session.machine.Reset(s.id, h2.CodeCancel)
+	s.conn.Touch()
+}
+
+// watch keeps a timer that fires no later than something is due. It is not moved when that becomes later.
+func (s *h2Socket) watch() {
+	d := s.deadline()
+	switch {
+	case d.IsZero() || s.over:
+		return
+	case s.alarm != nil && !d.Before(s.at):
+		return
+	}
+	s.disarm()
+	s.at = d
+	s.alarm = s.loop.r.AfterFunc(max(d.Sub(s.loop.r.Now()), 0), s.ring)
+}
+
+// disarm stops the alarm.
+func (s *h2Socket) disarm() {
+	if s.alarm != nil {
+		s.alarm.Stop()
+		s.alarm = nil
+	}
+}
+
+// leave: nothing is due any more.
+func (s *h2Socket) leave() {
+	s.over = true
+	s.disarm()
+}
+
+func (s *h2Socket) ring() {
+	s.alarm = nil
+	s.loop.tick()
+	s.expire(s.loop.r.Now())
+	s.watch()
+}
+
+// sockets are the connection's WebSockets.
+func (s *h2Session) sockets() (all []*h2Socket) {
+	s.machine.Each(func(_ h2.StreamID, value any) {
+		if k, ok := value.(*h2Socket); ok {
+			all = append(all, k)
+		}
+	})
+	return all
+}
+
+// abandon tells everything on the connection that the peer is gone.
+func (s *h2Session) abandon() {
+	s.desert(app.ErrPeerGone)
+	for _, k := range s.sockets() {
+		k.reset()
+	}
+}

@@ -1,0 +1,281 @@
+//go:build linux
+
+package server
+
+import (
+	"errors"
+	"time"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/reactor"
+	"github.com/gatewheel/gatewheel/ws"
+)
+
+// socket binds one WebSocket: its machine and what the application sees of it. It is the same over both
+// transports; h1Socket and h2Socket carry it. All of it belongs to the loop. An idle one holds nothing
+// else.
+type socket struct {
+	user    app.Socket
+	machine ws.Conn
+	carrier carrier
+	loop    *loop
+	conn    *reactor.Conn
+	info    *app.ConnInfo
+	terms   *terms
+	marks   *marks // of queued messages; nil: they are not counted
+
+	moved    time.Time // when the peer last took something
+	released int64     // when input was last held back, in Unix nanoseconds; 0: never
+	low      int32     // the mark at which the application is told of the drained queue, plus 1; 0: it is not
+	protocol uint8     // place in protocolNames
+
+	held  bool // the application has not taken the last message: input waits
+	ended bool // the application knows that the socket is over
+}
+
+// carrier is what a socket asks of its transport. On the loop, owned.
+type carrier interface {
+	// announce: output waits, or all of it has left and the transport is to end.
+	announce()
+	// release: input that was held back is to be presented again, not from inside this call.
+	release()
+	// cut ends the transport without further output.
+	cut()
+}
+
+// marks are the ends of queued messages in the output, on the scale of bytes since the socket began.
+type marks struct {
+	sent uint64
+	ends []uint64
+}
+
+// grace is how long a peer whose messages were held back has for a sign of life, which may stand behind
+// them in the kernel.
+const grace = 5 * time.Second
+
+// begin makes the socket ready, on a transport that is set.
+func (s *socket) begin(x *exchange, t *terms, ext ws.Deflate) {
+	s.loop, s.conn, s.terms = x.loop, x.conn, t
+	s.moved = x.loop.r.Now()
+	s.protocol = uint8(protocolIndex(x.Protocol))
+	s.machine.Init(&x.loop.ws, ws.Server, ext, &t.settings)
+	if t.queueMessages > 0 {
+		s.marks = &marks{}
+	}
+	s.loop.count.sockets[s.protocol].Add(1)
+	s.loop.count.openSockets.Add(1)
+}
+
+// String names the socket for the watchdog's report.
+func (s *socket) String() string { return "WebSocket from " + s.info.PeerString() }
+
+// opened tells the application.
+func (s *socket) opened(r *app.Request) {
+	s.loop.r.Lend(s.conn, s)
+	err := s.user.Opened(r)
+	s.loop.r.Reclaim()
+	s.blame(err)
+}
+
+// blame closes for a failure of the application.
+func (s *socket) blame(err error) {
+	if err == nil {
+		return
+	}
+	s.loop.reportFor(s, err)
+	if s.machine.Close(ws.CloseInternalError, "") == nil {
+		s.held = false
+		s.carrier.announce()
+	}
+}
+
+// feed gives input to the machine until it needs more or the application holds it back. What is not used
+// is to be presented again.
+func (s *socket) feed(in []byte) (used int) {
+	ev := &s.loop.event3
+	for !s.held {
+		n, err := s.machine.Next(in[used:], ev)
+		used += n
+		if err != nil {
+			s.fail(err)
+			return len(in)
+		}
+		switch ev.Kind {
+		case ws.NeedMore:
+			return used
+		case ws.Data:
+			s.receive(ev)
+		case ws.Pong:
+			s.ponged(ev)
+		case ws.Close:
+			s.end(app.Closed{Code: int(ev.Code), Reason: ev.Reason})
+		case ws.Closed:
+			return len(in)
+		}
+	}
+	return used
+}
+
+func (s *socket) receive(ev *ws.Event) {
+	s.loop.r.Lend(s.conn, s)
+	more, err := s.user.Receive(app.MessageKind(ev.Op), ev.Data, ev.First, ev.Final)
+	s.loop.r.Reclaim()
+	s.held = !more
+	s.blame(err)
+}
+
+func (s *socket) ponged(ev *ws.Event) {
+	s.loop.r.Lend(s.conn, s)
+	err := s.user.Ponged(ev.Data)
+	s.loop.r.Reclaim()
+	s.blame(err)
+}
+
+// resume ends the holding back.
+func (s *socket) resume() {
+	if s.held && !s.ended {
+		s.held = false
+		s.released = s.loop.r.Now().UnixNano()
+		s.carrier.release()
+	}
+}
+
+// fail ends the socket for what the peer did, or did not do. The machine has queued what is to be said.
+func (s *socket) fail(err error) {
+	c := app.Closed{Code: app.CloseAbnormal, Err: err}
+	var e *ws.Error
+	if errors.As(err, &e) {
+		c.Code, c.Reason = int(e.Code), e.Reason
+	}
+	s.end(c)
+}
+
+// lose ends the socket because its transport has.
+func (s *socket) lose(err error) {
+	s.end(app.Closed{Code: app.CloseAbnormal, Err: err})
+}
+
+// inputEnded: the peer sends nothing more.
+func (s *socket) inputEnded() {
+	if s.machine.EOF() != nil {
+		// RFC 6455 section 7.1.5: without a Close frame the connection was lost.
+		s.lose(app.ErrPeerGone)
+	}
+}
+
+// end tells the application, once.
+func (s *socket) end(c app.Closed) {
+	if s.ended {
+		return
+	}
+	s.ended, s.held, s.low = true, false, 0
+	s.loop.count.openSockets.Add(-1)
+	s.loop.r.Lend(s.conn, s)
+	err := s.user.Ended(c)
+	s.loop.r.Reclaim()
+	if err != nil {
+		s.loop.reportFor(s, err)
+	}
+}
+
+// goAway closes because the server stops.
+func (s *socket) goAway() {
+	if s.machine.Close(ws.CloseGoingAway, "") == nil {
+		s.carrier.announce()
+	}
+}
+
+// transmit pulls output.
+func (s *socket) transmit(dst []byte, room int) []byte {
+	start := len(dst)
+	dst = s.machine.Transmit(dst, room)
+	n := len(dst) - start
+	if n == 0 {
+		return dst
+	}
+	s.moved = s.loop.r.Now()
+	if s.marks != nil {
+		s.marks.sent += uint64(n)
+	}
+	if s.low > 0 && s.machine.Queued() < int(s.low) {
+		s.low = 0
+		s.loop.r.Post(s.drained)
+	}
+	return dst
+}
+
+// drained goes through the inbox: it is reached while output is being pulled.
+func (s *socket) drained() {
+	if !s.ended {
+		s.run(s.user.QueueDrained)
+	}
+}
+
+// run brackets a callback of the application.
+func (s *socket) run(task func()) { s.loop.runFor(s.conn, s, task) }
+
+// deadline is when expire is to be called, zero for never.
+func (s *socket) deadline() time.Time {
+	if s.held && s.machine.Open() {
+		// The peer's signs of life wait unread.
+		return time.Time{}
+	}
+	d := s.machine.Deadline()
+	if s.released != 0 && !d.IsZero() && s.machine.Open() {
+		if until := time.Unix(0, s.released).Add(grace); d.Before(until) {
+			return until
+		}
+	}
+	return d
+}
+
+// expire does what is due.
+func (s *socket) expire(now time.Time) {
+	if d := s.deadline(); d.IsZero() || now.Before(d) {
+		return
+	}
+	closing := !s.machine.Open()
+	err := s.machine.Expire(now)
+	if err != nil {
+		s.loop.count.timeouts.Add(1)
+		s.fail(err)
+	}
+	if err != nil && closing {
+		// RFC 6455 section 7.1.7: a peer that does not end its side is not waited for.
+		s.carrier.cut()
+		return
+	}
+	s.carrier.announce()
+}
+
+// queued counts a message that was just queued, and tells how many bytes wait.
+func (s *socket) queued() int {
+	n := s.machine.Queued()
+	if m := s.marks; m != nil {
+		m.ends = append(m.ends, m.sent+uint64(n))
+	}
+	s.carrier.announce()
+	return n
+}
+
+// messages is how many are in the queue; 0 where they are not counted.
+func (s *socket) messages() int {
+	m := s.marks
+	if m == nil {
+		return 0
+	}
+	left := 0
+	for left < len(m.ends) && m.ends[left] <= m.sent {
+		left++
+	}
+	m.ends = m.ends[left:]
+	if len(m.ends) == 0 {
+		m.ends = nil
+	}
+	return len(m.ends)
+}
+
+// isFull tells that the endpoint's limits allow no further message.
+func (s *socket) isFull() bool {
+	return s.machine.Queued() >= s.terms.queueBytes || s.marks != nil && s.messages() >= s.terms.queueMessages
+}

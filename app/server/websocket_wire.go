@@ -1,0 +1,201 @@
+//go:build linux
+
+package server
+
+import (
+	"time"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/ws"
+)
+
+// wire is a socket as its application sees the server's side of it: app.Wire. Its methods come out of
+// user code.
+type wire socket
+
+var (
+	_ app.Wire  = (*wire)(nil)
+	_ app.Guard = (*loop)(nil)
+)
+
+func (w *wire) enter() bool {
+	if !w.loop.r.Enter(w.conn) {
+		return false
+	}
+	if w.ended {
+		w.loop.r.Leave()
+		return false
+	}
+	return true
+}
+
+func (w *wire) leave() { w.loop.r.Leave() }
+
+// Loop implements app.Wire.
+func (w *wire) Loop() app.Loop { return (*socketLoop)(w) }
+
+// Home implements app.Wire.
+func (w *wire) Home() app.Loop { return w.loop }
+
+// Conn implements app.Wire.
+func (w *wire) Conn() *app.ConnInfo { return w.info }
+
+// Send implements app.Wire.
+func (w *wire) Send(kind app.MessageKind, p []byte) (int, error) {
+	if !w.enter() {
+		return 0, app.ErrSocketClosed
+	}
+	defer w.leave()
+	s := (*socket)(w)
+	if s.isFull() {
+		return 0, app.ErrQueueFull
+	}
+	if err := w.machine.Send(ws.Opcode(kind), p); err != nil {
+		return 0, socketError(err)
+	}
+	return s.queued(), nil
+}
+
+// SendPrepared implements app.Wire.
+func (w *wire) SendPrepared(p *app.Prepared, limit int) (int, error) {
+	if !w.enter() {
+		return 0, app.ErrSocketClosed
+	}
+	defer w.leave()
+	s := (*socket)(w)
+	encoded, err := preparedOf(p)
+	switch {
+	case err != nil:
+		return 0, err
+	case s.machine.Queued() > limit || s.isFull():
+		return 0, app.ErrQueueFull
+	}
+	if err := w.machine.SendPrepared(encoded); err != nil {
+		return 0, socketError(err)
+	}
+	return s.queued(), nil
+}
+
+// Begin implements app.Wire.
+func (w *wire) Begin(kind app.MessageKind) error {
+	if !w.enter() {
+		return app.ErrSocketClosed
+	}
+	defer w.leave()
+	if (*socket)(w).isFull() {
+		return app.ErrQueueFull
+	}
+	return socketError(w.machine.Begin(ws.Opcode(kind)))
+}
+
+// Write implements app.Wire.
+func (w *wire) Write(p []byte) (int, error) {
+	if !w.enter() {
+		return 0, app.ErrSocketClosed
+	}
+	defer w.leave()
+	if err := w.machine.Write(p); err != nil {
+		return 0, socketError(err)
+	}
+	w.carrier.announce()
+	return w.machine.Queued(), nil
+}
+
+// End implements app.Wire.
+func (w *wire) End() (int, error) {
+	if !w.enter() {
+		return 0, app.ErrSocketClosed
+	}
+	defer w.leave()
+	if err := w.machine.End(); err != nil {
+		return 0, socketError(err)
+	}
+	return (*socket)(w).queued(), nil
+}
+
+// Ping implements app.Wire.
+func (w *wire) Ping(payload []byte) error {
+	if !w.enter() {
+		return app.ErrSocketClosed
+	}
+	defer w.leave()
+	err := w.machine.Ping(payload)
+	w.carrier.announce()
+	return socketError(err)
+}
+
+// Close implements app.Wire. What the application holds back is given up, so that the peer's Close frame
+// behind it is seen.
+func (w *wire) Close(code int, reason string) error {
+	if !w.enter() {
+		return app.ErrSocketClosed
+	}
+	defer w.leave()
+	if err := w.machine.Close(ws.CloseCode(code), reason); err != nil {
+		return socketError(err)
+	}
+	w.carrier.announce()
+	(*socket)(w).resume()
+	return nil
+}
+
+// Queued implements app.Wire: what the reactor holds for a peer that is slow counts too, but not as
+// messages.
+func (w *wire) Queued() (bytes, messages int) {
+	if !w.enter() {
+		return 0, 0
+	}
+	defer w.leave()
+	return w.machine.Queued(), (*socket)(w).messages()
+}
+
+// AwaitDrain implements app.Wire.
+func (w *wire) AwaitDrain(low int) {
+	if !w.enter() {
+		return
+	}
+	defer w.leave()
+	w.low = int32(low) + 1
+}
+
+// Resume implements app.Wire.
+func (w *wire) Resume() {
+	if !w.enter() {
+		return
+	}
+	defer w.leave()
+	(*socket)(w).resume()
+}
+
+// Fail implements app.Wire.
+func (w *wire) Fail(err error) {
+	if !w.enter() {
+		return
+	}
+	defer w.leave()
+	(*socket)(w).blame(err)
+}
+
+// socketLoop is a socket's loop as its application sees it: what runs there is laid at this connection's
+// door when it stalls.
+type socketLoop socket
+
+func (l *socketLoop) Index() int     { return l.loop.r.Index() }
+func (l *socketLoop) Now() time.Time { return l.loop.r.Now() }
+func (l *socketLoop) State() any     { return l.loop.state }
+
+// Post implements app.Loop.
+func (l *socketLoop) Post(task func()) {
+	l.loop.r.Post(func() { (*socket)(l).run(task) })
+}
+
+// After implements app.Loop.
+func (l *socketLoop) After(d time.Duration, task func()) app.Timer {
+	return l.loop.arm(d, func() { (*socket)(l).run(task) })
+}
+
+// Enter implements app.Guard.
+func (l *loop) Enter() bool { return l.r.Enter(nil) }
+
+// Leave implements app.Guard.
+func (l *loop) Leave() { l.r.Leave() }
