@@ -86,6 +86,8 @@ type allowance struct {
 	perWork, perSecond uint16
 }
 
+// allowances are the budgets that are counted; BlockBudget and QueueBudget are maxBlockFrames and
+// maxAnswers.
 var allowances = [budgets]allowance{
 	// A gRPC client that hedges cancels half of what it asks for, and a proxy cancels all that
 	// is open when its own client leaves. An attack resets 100,000 a second.
