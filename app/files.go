@@ -162,11 +162,8 @@ func (f *Files) directory(dir, index *os.File, err error) (*Response, error) {
 // redirectToSlash adds the slash, relative to the last segment: the path as a
 // whole might begin with two slashes, which is another host's address.
 func redirectToSlash(r *Request) *Response {
-	location := "./" + r.RawPath[strings.LastIndexByte(r.RawPath, '/')+1:] + "/"
-	if r.RawQuery != "" {
-		location += "?" + r.RawQuery
-	}
-	return Redirect(301, location)
+	last := r.RawPath[strings.LastIndexByte(r.RawPath, '/')+1:]
+	return Redirect(301, reference("./"+last+"/", r.RawQuery))
 }
 
 // respond answers with a regular file, which it takes over.

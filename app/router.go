@@ -152,10 +152,21 @@ func (m *Router) Serve(r *Request) Future[*Response] {
 }
 
 func redirectPath(r *Request, path string) Future[*Response] {
-	if r.RawQuery != "" {
-		path += "?" + r.RawQuery
+	return Ready(Redirect(307, reference(path, r.RawQuery)))
+}
+
+// reference is path and query as a Location may hold them (RFC 9110 section
+// 10.2.2): bytes beyond ASCII are escaped.
+func reference(path, query string) string {
+	if query != "" {
+		path += "?" + query
 	}
-	return Ready(Redirect(307, path))
+	for i := 0; i < len(path); i++ {
+		if path[i] <= ' ' || path[i] >= 0x7f {
+			path = path[:i] + fmt.Sprintf("%%%02x", path[i]) + path[i+1:]
+		}
+	}
+	return path
 }
 
 func (m *Router) exact(r *Request, path string) *route {
@@ -197,8 +208,8 @@ func (m *Router) search(r *Request, path string) Future[*Response] {
 	name := hostName(r.Authority)
 	found, captures := m.find(name, r.Method, clean, space[:0])
 	if (found == nil || found.openEnded(captures)) && !strings.HasSuffix(clean, "/") {
-		other, empty := m.find(name, r.Method, clean+"/", nil)
-		if other != nil && !other.openEnded(empty) {
+		inHost := found != nil && found.host != ""
+		if m.hosts[name].endsInSlash(r.Method, clean) || !inHost && m.anyHost.endsInSlash(r.Method, clean) {
 			return redirectPath(r, clean+"/")
 		}
 	}
@@ -243,25 +254,51 @@ func (m *Router) find(name, method, path string, captures []string) (*route, []s
 }
 
 func (h *host) find(method, path string, captures []string) (*route, []string) {
-	for _, name := range [...]string{method, "GET", ""} {
-		if name == "GET" && method != "GET" && method != "HEAD" {
-			continue
-		}
-		for i := range h.methods {
-			if h.methods[i].method != name {
-				continue
-			}
-			if found, captures := h.methods[i].root.find(path, captures); found != nil {
-				return found, captures
-			}
+	if found, captures := h.root(method).find(path, captures); found != nil {
+		return found, captures
+	}
+	if method == "HEAD" {
+		if found, captures := h.root("GET").find(path, captures); found != nil {
+			return found, captures
 		}
 	}
-	return nil, nil
+	return h.root("").find(path, captures)
+}
+
+// root is the tree of the patterns with that method, nil for none.
+func (h *host) root(method string) *branch {
+	for i := range h.methods {
+		if h.methods[i].method == method {
+			return &h.methods[i].root
+		}
+	}
+	return nil
+}
+
+// endsInSlash tells whether path would match exactly if it had a slash behind it.
+// Whatever else matches then is wider: conflicts are refused.
+func (h *host) endsInSlash(method, path string) bool {
+	return h != nil && (h.root(method).endsInSlash(path) ||
+		method == "HEAD" && h.root("GET").endsInSlash(path) || h.root("").endsInSlash(path))
+}
+
+func (b *branch) endsInSlash(path string) bool {
+	switch {
+	case b == nil:
+		return false
+	case path == "":
+		return b.end != nil || b.rest != nil
+	}
+	text, rest, _ := nextSegment(path)
+	return b.literals[unescape(text)].endsInSlash(rest) || b.one.endsInSlash(rest)
 }
 
 // find matches path, which begins with a slash or is empty. Literals go before
 // wildcards, one segment before many.
 func (b *branch) find(path string, captures []string) (*route, []string) {
+	if b == nil {
+		return nil, nil
+	}
 	if path == "" {
 		return b.leaf, captures
 	}
@@ -271,15 +308,11 @@ func (b *branch) find(path string, captures []string) (*route, []string) {
 	text, rest, _ := nextSegment(path)
 	if text != "" {
 		text = unescape(text)
-		if next := b.literals[text]; next != nil {
-			if found, captures := next.find(rest, captures); found != nil {
-				return found, captures
-			}
+		if found, captures := b.literals[text].find(rest, captures); found != nil {
+			return found, captures
 		}
-		if b.one != nil {
-			if found, captures := b.one.find(rest, append(captures, text)); found != nil {
-				return found, captures
-			}
+		if found, captures := b.one.find(rest, append(captures, text)); found != nil {
+			return found, captures
 		}
 	}
 	if b.rest != nil {

@@ -208,8 +208,8 @@ func FuzzRouterRoutesAsServeMux(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, method, authority, target string) {
 		u, err := url.ParseRequestURI(target)
-		if err != nil || target[0] != '/' || method == "" || method == "CONNECT" || u.Host != "" || u.Scheme != "" || u.Opaque != "" ||
-			u.EscapedPath() != strings.SplitN(target, "?", 2)[0] || strings.ContainsAny(target, "#\x00") ||
+		if err != nil || target[0] != '/' || method == "" || authority == "" || method == "CONNECT" || u.Host != "" || u.Scheme != "" || u.Opaque != "" ||
+			u.EscapedPath() != strings.SplitN(target, "?", 2)[0] || strings.ContainsAny(target, "# \x00\t\x7f") ||
 			strings.Contains(strings.ToLower(target), "%25") || slashSegment.MatchString(target) {
 			return
 		}
