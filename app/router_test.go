@@ -89,11 +89,12 @@ func same(t *testing.T, set []string, host *apptest.Host, mux http.Handler, meth
 	}
 }
 
-func unescaped(s string) string {
-	if u, err := url.PathUnescape(s); err == nil {
-		return u
+func unescaped(location string) string {
+	path, query, _ := strings.Cut(location, "?")
+	if u, err := url.PathUnescape(path); err == nil {
+		path = u
 	}
-	return s
+	return path + "?" + query
 }
 
 func wildcards(pattern string) (names []string) {
