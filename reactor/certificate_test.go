@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"io"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -325,6 +326,56 @@ func (c loadedCore) Write(e zapcore.Entry, _ []zapcore.Field) error {
 		c.loaded <- e.Message
 	}
 	return nil
+}
+
+// An expired certificate is served, since nothing better is there, and complained about.
+func TestCertificateExpired(t *testing.T) {
+	logged, lines := observer.New(zapcore.WarnLevel)
+	certificate, key := newAuthority(t, "ca").issue(t, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }, "late.test")
+	s := opened(t, CertificateOptions{Pairs: []CertificatePair{pairIn(t, t.TempDir(), "late", certificate, key)}, Logger: zap.New(logged)})
+	if got := presented(t, s, &tls.Config{}).Subject.CommonName; got != "late.test" {
+		t.Errorf("%s is presented, want late.test", got)
+	}
+	if lines.FilterMessage("certificate has expired").Len() != 1 {
+		t.Errorf("logged: %v", lines.All())
+	}
+}
+
+// Authorities are replaced like certificates, and a session that was begun under the old ones is not
+// resumed under the new.
+func TestClientAuthoritiesReload(t *testing.T) {
+	first, second, dir := newAuthority(t, "first"), newAuthority(t, "second"), t.TempDir()
+	file := filepath.Join(dir, "ca.pem")
+	first.write(t, file)
+	s := opened(t, CertificateOptions{SelfSigned: true, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: []string{file}})
+	accepted := func(client *tls.Config) error {
+		c, server := pipeClient(t, s.Config(), client, whole)
+		defer c.NetConn().Close()
+		if err := c.Handshake(); err != nil {
+			return err
+		}
+		go c.Write([]byte("x"))
+		if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+			return errors.Join(err, <-server.done)
+		}
+		return nil
+	}
+	cache := tls.NewLRUClientSessionCache(1)
+	alice := &tls.Config{InsecureSkipVerify: true, ServerName: "x", ClientSessionCache: cache, Certificates: []tls.Certificate{first.issueClient(t, "alice")}}
+	if err := accepted(alice); err != nil {
+		t.Fatal(err)
+	}
+	second.write(t, file)
+	if err := s.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if err := accepted(alice); err == nil {
+		t.Error("a certificate of the authority that was replaced is accepted")
+	}
+	bob := &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{second.issueClient(t, "bob")}}
+	if err := accepted(bob); err != nil {
+		t.Error("a certificate of the new authority: ", err)
+	}
 }
 
 func TestCertificateOptionsRefused(t *testing.T) {

@@ -479,3 +479,85 @@ func TestTLSCertificateSwappedUnderLoad(t *testing.T) {
 	}
 	mustAsk(t, old) // opened before, and still there
 }
+
+// While its handshake waits for a slot, a client that goes on sending is stopped; nothing it has sent
+// is lost.
+func TestTLSInputWaitsForTheHandshake(t *testing.T) {
+	leakChecked(t)
+	config := serverConfig(t)
+	blocking, release := make(chan struct{}), make(chan struct{})
+	certificate := config.Certificates[0]
+	config.Certificates = nil
+	config.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		if hello.ServerName == "blocks.test" {
+			close(blocking)
+			<-release
+		}
+		return &certificate, nil
+	}
+	r, addr := served(t, Config{}, ListenerConfig{TLS: config, Open: openEcho})
+	r.tls.pool.mu.Lock()
+	r.tls.pool.slots = 1
+	r.tls.pool.mu.Unlock()
+
+	raw, err := net.Dial("tcp", addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The client's last message is held back until somebody else has the slot.
+	gate := &gatedConn{Conn: raw, hellos: 1, at: make(chan struct{}), open: make(chan struct{})}
+	c := tls.Client(gate, &tls.Config{InsecureSkipVerify: true, CurvePreferences: []tls.CurveID{tls.X25519}})
+	defer c.Close()
+	sent := bytes.Repeat([]byte("early "), 1<<18)
+	go c.Write(sent)
+
+	var group sync.WaitGroup
+	group.Go(func() {
+		<-gate.at
+		b, err := tls.Dial("tcp", addr.String(), &tls.Config{InsecureSkipVerify: true, ServerName: "blocks.test"})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		b.Close()
+	})
+	<-blocking
+	close(gate.open)
+	// The connection's loop has stopped reading when the pause is seen.
+	for held := false; !held; {
+		seen := make(chan bool)
+		r.loops[0].Post(func() {
+			paused := false
+			for _, c := range r.loops[0].conns {
+				paused = paused || c.Paused()
+			}
+			seen <- paused
+		})
+		held = <-seen
+	}
+	close(release)
+	got := make([]byte, len(sent))
+	if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, sent) {
+		t.Errorf("the echo differs, %v", err)
+	}
+	group.Wait()
+}
+
+// A gatedConn lets so many writes pass, and the others once it is open.
+type gatedConn struct {
+	net.Conn
+	hellos int
+	once   sync.Once
+	at     chan struct{} // closed when the first write waits
+	open   chan struct{}
+}
+
+func (c *gatedConn) Write(b []byte) (int, error) {
+	if c.hellos > 0 {
+		c.hellos--
+		return c.Conn.Write(b)
+	}
+	c.once.Do(func() { close(c.at) })
+	<-c.open
+	return c.Conn.Write(b)
+}

@@ -3,6 +3,7 @@ package reactor
 import (
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -74,7 +75,7 @@ func classify(err error) TLSFailure {
 		return TLSFailureTimeout
 	case errors.Is(err, errHandshakeQueue), errors.Is(err, errHandshakeDisplaced):
 		return TLSFailureOverload
-	case errors.Is(err, errPeerLeft):
+	case errors.Is(err, errPeerLeft), errors.Is(err, io.EOF): // EOF: by close_notify
 		return TLSFailureLeft
 	}
 	return classifyHandshake(err)

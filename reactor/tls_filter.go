@@ -186,15 +186,16 @@ func (f *tlsFilter) pending(dst []byte) []byte {
 
 func (f *tlsFilter) established() bool { return f.phase == tlsOpen }
 
-// eof: a stream that has begun must end with close_notify (RFC 8446 section 6.1). One whose handshake
-// is being worked on may hold that, and a request in front of it.
+// eof: a stream that has begun must end with close_notify (RFC 8446 section 6.1), unless nothing was
+// expected of the peer any more. One whose handshake is being worked on may hold that, and a request
+// in front of it.
 func (f *tlsFilter) eof() (later bool, err error) {
 	switch {
 	case f.phase == tlsHandshake:
 		f.finished = true
 		f.transport.handshake.end(errPeerLeft)
 		return true, nil
-	case f.phase == tlsOpen && !f.ended:
+	case f.phase == tlsOpen && !f.ended && f.conn.mode == modeOpen:
 		return false, f.truncated()
 	}
 	return false, nil
