@@ -145,6 +145,9 @@ func (c *Conn) nextHead(in []byte, ev *Event) (n int, more bool, err *Error) {
 		}
 	}
 	size, err := c.scanner.scan(c.sh, in)
+	if err == errForeign && c.requests > 0 {
+		err = errVersion
+	}
 	if size == 0 || err != nil {
 		return n, false, err
 	}
@@ -202,6 +205,12 @@ func (c *Conn) begin(h *Head) {
 func (c *Conn) refuse(e *Error, in []byte) {
 	inContent := c.reading != inHead
 	c.stop()
+	if e == errForeign {
+		// RFC 9113 section 3.4: no words for a peer that sent neither preface nor request.
+		c.spilled = true
+		c.writing.step(lastPulled)
+		return
+	}
 	ex := c.last
 	if !inContent {
 		ex = c.push()

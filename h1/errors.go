@@ -9,7 +9,7 @@ import (
 // connection ends. The answer is already queued behind those of earlier
 // requests when the error is returned.
 type Error struct {
-	Status int    // of the answer
+	Status int    // of the answer; 0: the peer does not speak HTTP, so that there is none
 	Reason string // one sentence, also the answer's content
 }
 

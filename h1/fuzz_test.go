@@ -198,7 +198,8 @@ func compareWithNetHTTP(t *testing.T, in string) bool {
 	if r.ContentLength != h.ContentLength {
 		t.Errorf("length %d, net/http: %d", h.ContentLength, r.ContentLength)
 	}
-	if r.Host != h.Authority {
+	// net/http undoes percent-encoding in the host of an absolute target, h1 leaves it to whoever uses the name.
+	if r.Host != h.Authority && !strings.Contains(h.Authority, "%") {
 		t.Errorf("authority %q, net/http: %q", h.Authority, r.Host)
 	}
 	if r.ProtoMinor == int(h.Minor) && r.Close == h.KeepAlive {

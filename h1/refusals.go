@@ -21,6 +21,7 @@ var (
 	errTargetLength = &Error{414, "the request target is too long"}
 	errVersion      = bad("the HTTP version must be HTTP/1.0 or HTTP/1.1")
 	errMajor        = &Error{505, "only HTTP/1.0 and HTTP/1.1 are spoken here"}
+	errForeign      = &Error{0, "the first line is of neither HTTP/1 nor HTTP/2"}
 	errForm         = bad("the request target has none of the forms that its method allows")
 	errAuthority    = bad("the authority in the request target is invalid")
 )

@@ -1,5 +1,7 @@
 package h1
 
+import "bytes"
+
 // A scanner finds the words of a head and checks each byte once, whatever the
 // pieces are in which the head arrives: it remembers where it stopped, and what
 // is wrong with a head depends on its bytes alone, not on how they were split.
@@ -142,9 +144,17 @@ func (s *scanner) version(w *words, in []byte) (whole bool, err *Error) {
 		if i == len(form)-1 {
 			return false, errBareCR
 		}
+		if !hasForm(in[w.method+1:w.target]) {
+			return false, lineError(v[i], errForeign)
+		}
 		return false, lineError(v[i], errVersion)
 	}
 	return false, errMajor
+}
+
+// hasForm reports whether a target looks like one of HTTP, up to its first bytes.
+func hasForm(target []byte) bool {
+	return target[0] == '/' || target[0] == '*' || bytes.IndexByte(target, ':') > 0
 }
 
 // fields: RFC 9112 section 5, up to and with the empty line.
