@@ -161,6 +161,7 @@ const scratchSize = 32 << 10
 // number of bytes.
 func (b *Body) Each(buf []byte, use func(p []byte) Future[Done]) Future[int64] {
 	e := &each{body: b, buf: buf, use: use}
+	e.next = e.took
 	return Map(While(e.step), func(Done) (int64, error) { return e.total, nil })
 }
 
@@ -168,6 +169,7 @@ type each struct {
 	body  *Body
 	buf   []byte
 	use   func([]byte) Future[Done]
+	next  func(int, error) Future[bool] // took
 	total int64
 }
 
@@ -176,7 +178,7 @@ func (e *each) step() Future[bool] {
 	if f.Ready() {
 		return e.took(f.Result())
 	}
-	return After(f, e.took)
+	return After(f, e.next)
 }
 
 func (e *each) took(n int, err error) Future[bool] {
@@ -186,13 +188,12 @@ func (e *each) took(n int, err error) Future[bool] {
 	e.total += int64(n)
 	f := e.use(e.buf[:n])
 	if f.Ready() {
-		_, err := f.Result()
-		return Future[bool]{value: err == nil, err: err}
+		return goOn(f.Result())
 	}
-	return After(f, func(_ Done, err error) Future[bool] {
-		return Future[bool]{value: err == nil, err: err}
-	})
+	return After(f, goOn)
 }
+
+func goOn(_ Done, err error) Future[bool] { return Future[bool]{value: err == nil, err: err} }
 
 // Copy writes a body to w as it arrives, with one buffer of 32 KiB. The future
 // is the number of bytes.

@@ -102,12 +102,22 @@ const poolRetry = 20 * time.Millisecond
 // patiently is Offload for a response that has begun: it is too late to say 503.
 func patiently[T any](r *Request, work func(context.Context) (T, error)) Future[T] {
 	f := Offload(r, work)
-	if f.Ready() {
-		if _, err := f.Result(); errors.Is(err, ErrPoolFull) {
-			return Then(Sleep(r, poolRetry), func(Done) Future[T] { return patiently(r, work) })
-		}
+	if !refusedByPool(f) {
+		return f
 	}
-	return f
+	again := func(Done) (bool, error) {
+		if r.isGone() {
+			return false, r.cause()
+		}
+		f = Offload(r, work)
+		return refusedByPool(f), nil
+	}
+	admitted := While(func() Future[bool] { return Map(Sleep(r, poolRetry), again) })
+	return Then(admitted, func(Done) Future[T] { return f })
+}
+
+func refusedByPool[T any](f Future[T]) bool {
+	return f.cell == nil && errors.Is(f.err, ErrPoolFull)
 }
 
 // read fills p with what comes next; 0 is the end. A file that has become shorter

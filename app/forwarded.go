@@ -49,10 +49,14 @@ type Client struct {
 // Client is the client's address, scheme and host: those of the connection and
 // of the request, or what trusted proxies say in their place. Any goroutine.
 func (r *Request) Client() Client {
+	peer := Client{r.conn.Peer, r.Scheme, r.Authority}
+	if r.conn.Trust == nil {
+		return peer
+	}
 	if c := r.client.Load(); c != nil {
 		return *c
 	}
-	c := r.conn.Trust.Client(Client{r.conn.Peer, r.Scheme, r.Authority}, r.Fields)
+	c := r.conn.Trust.Client(peer, r.Fields)
 	r.client.Store(&c)
 	return c
 }
