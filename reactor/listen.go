@@ -27,7 +27,10 @@ type ListenerConfig struct {
 	// File is an inherited listening socket. With it, Network and Address are ignored. It stays
 	// the caller's; the reactor works on a duplicate.
 	File *os.File
-	// TLS is the configuration that connections are served with; nil: cleartext.
+	// TLS is the configuration that connections are served with; nil: cleartext. Its callbacks run
+	// on the few goroutines that handshakes have, and should not wait for anybody. One that makes a
+	// config for each connection costs kilobytes for as long as the connection lives.
+	// CertificateStore.Config and WithProtocols make what suits HTTP.
 	TLS *tls.Config
 	// ProxyProtocol says what is made of a PROXY header in front of everything else, TLS included.
 	ProxyProtocol ProxyMode

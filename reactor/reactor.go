@@ -176,6 +176,7 @@ func (r *Reactor) stop(ctx context.Context) (err error) {
 	for _, l := range r.loops {
 		l.stop()
 	}
+	r.tls.pool.wait(time.After(stopPatience))
 	r.release()
 	return err
 }

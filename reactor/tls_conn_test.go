@@ -199,7 +199,7 @@ func settledStats(r *Reactor) TLSStats {
 		l.Post(func() { close(done) })
 		<-done
 	}
-	r.tls.pool.wait()
+	r.tls.pool.wait(nil)
 	return r.TLSStats()
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+	"time"
 )
 
 const (
@@ -36,10 +37,10 @@ const (
 // keeps nobody else waiting.
 type handshakePool struct {
 	mu      sync.Mutex
-	idle    sync.Cond // no handshake has a goroutine
 	slots   int
 	running int
-	started int // handshakes with a goroutine: running, parked or ready
+	started int           // handshakes with a goroutine: running, parked or ready
+	idle    chan struct{} // told when started gets to zero
 
 	fresh  handshakeList
 	ready  handshakeList
@@ -48,9 +49,7 @@ type handshakePool struct {
 
 // newHandshakePool makes a pool of one slot fewer than there are processors, and at least one.
 func newHandshakePool() *handshakePool {
-	p := &handshakePool{slots: max(1, runtime.GOMAXPROCS(0)-1)}
-	p.idle.L = &p.mu
-	return p
+	return &handshakePool{slots: max(1, runtime.GOMAXPROCS(0)-1), idle: make(chan struct{}, 1)}
 }
 
 // begin queues h, which has input. It answers false when the queue is full.
@@ -164,18 +163,30 @@ func (p *handshakePool) leave(h *handshake) {
 	p.running--
 	p.started--
 	if p.started == 0 {
-		p.idle.Broadcast()
+		select {
+		case p.idle <- struct{}{}:
+		default:
+		}
 	}
 	p.schedule()
 }
 
-// wait returns once no handshake has a goroutine. Whoever calls it has cancelled all of them.
-func (p *handshakePool) wait() {
+// wait returns once no handshake has a goroutine, or when patience is over: a callback of a
+// *tls.Config may keep one. Whoever calls it has cancelled all of them.
+func (p *handshakePool) wait(patience <-chan time.Time) {
+	for p.busy() {
+		select {
+		case <-p.idle:
+		case <-patience:
+			return
+		}
+	}
+}
+
+func (p *handshakePool) busy() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.started > 0 {
-		p.idle.Wait()
-	}
+	return p.started > 0
 }
 
 // A handshakeList is a queue that forgets one in its midst at once.

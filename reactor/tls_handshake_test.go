@@ -58,7 +58,7 @@ func TestHandshakeWaitsWithoutASlot(t *testing.T) {
 	for _, h := range parked {
 		h.cancel(errHandshakeTimeout, func(error) {})
 	}
-	pool.wait()
+	pool.wait(nil)
 	for _, h := range parked {
 		if over, _, err := h.outcome(); !over || !errors.Is(err, errHandshakeTimeout) {
 			t.Fatalf("over %v, %v, want the reason of its cancellation", over, err)
@@ -89,7 +89,7 @@ func TestHandshakeCancelledInTheQueue(t *testing.T) {
 	pool.mu.Unlock()
 	<-told
 	second.cancel(errPeerLeft, func(error) {})
-	pool.wait()
+	pool.wait(nil)
 }
 
 func TestHandshakeQueueIsBounded(t *testing.T) {
@@ -135,7 +135,7 @@ func TestHandshakeDisplacesTheOneSilentLongest(t *testing.T) {
 	pool.mu.Lock()
 	pool.started -= maxStartedHandshakes
 	pool.mu.Unlock()
-	pool.wait()
+	pool.wait(nil)
 }
 
 func TestHandshakePanicIsAnError(t *testing.T) {
@@ -144,7 +144,7 @@ func TestHandshakePanicIsAnError(t *testing.T) {
 	h, told := silentHandshake(pool, config, clientHello(t, &tls.Config{InsecureSkipVerify: true}))
 	pool.begin(h)
 	<-told
-	pool.wait()
+	pool.wait(nil)
 	if over, _, err := h.outcome(); !over || !errors.Is(err, errHandshakePanic) || !strings.Contains(err.Error(), "oops") {
 		t.Fatalf("over %v, %v", over, err)
 	}

@@ -102,9 +102,6 @@ func (m *tlsMachine) takeOutput(dst []byte) []byte {
 	return dst
 }
 
-// owes tells whether takeOutput would give something.
-func (m *tlsMachine) owes() bool { return len(m.transport.out) > 0 }
-
 // goodbye appends close_notify to dst, unless an alert has ended the connection already. Nothing can
 // be sealed afterwards.
 func (m *tlsMachine) goodbye(dst []byte) []byte {

@@ -164,7 +164,7 @@ func pipeClient(t *testing.T, server, client *tls.Config, chop func([]byte) [][]
 	t.Cleanup(func() {
 		near.Close()
 		far.Close()
-		pool.wait()
+		pool.wait(nil)
 		close(s.quit)
 	})
 	return tls.Client(near, client), s

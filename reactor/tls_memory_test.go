@@ -94,7 +94,7 @@ func (p *memoryPipe) SetWriteDeadline(time.Time) error { return nil }
 func memoryHandshake(t testing.TB, machine *tlsMachine, server, client *tls.Config) *tls.Conn {
 	t.Helper()
 	pool := newHandshakePool()
-	defer pool.wait()
+	defer pool.wait(nil)
 	return memoryHandshakeIn(t, pool, machine, server, client)
 }
 
