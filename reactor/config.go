@@ -54,6 +54,9 @@ type Config struct {
 	// StallTimeout is for how long lent code may keep its loop before the loop goes on without it;
 	// default 10 s; negative: for ever.
 	StallTimeout time.Duration
+	// faultTimeout is for how long a turn may do nothing but our own work. A goroutine that does
+	// not get a processor looks just like that, so it is not less than faultTimeoutLeast.
+	faultTimeout time.Duration
 	// StallRestarts is how many times a minute that may happen before Abort; default 8.
 	StallRestarts int
 	// Renew is called on a Loop, before anything else, when it goes on after lent code was left
@@ -77,6 +80,7 @@ const (
 	stallWarnDefault     = 100 * time.Millisecond
 	stallTimeoutDefault  = 10 * time.Second
 	stallRestartsDefault = 8
+	faultTimeoutLeast    = 5 * time.Second
 )
 
 func (cfg *Config) applyDefaults() {
@@ -91,6 +95,7 @@ func (cfg *Config) applyDefaults() {
 	setDefault(&cfg.LingerTime, LingerTimeDefault)
 	setDefault(&cfg.StallWarn, stallWarnDefault)
 	setDefault(&cfg.StallTimeout, stallTimeoutDefault)
+	setDefault(&cfg.faultTimeout, max(cfg.StallTimeout, faultTimeoutLeast))
 	setDefault(&cfg.StallRestarts, stallRestartsDefault)
 	if cfg.Logger == nil {
 		cfg.Logger = zap.NewNop()

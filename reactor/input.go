@@ -87,12 +87,12 @@ func (c *Conn) runFilter() {
 	}
 }
 
-// open gives the connection its session.
+// open gives the connection its session, unless it is about to move: then the next Loop does.
 func (c *Conn) open() {
-	c.deadline = 0
-	if c.special != nil && c.special.departure != nil {
+	if c.departing() {
 		return
 	}
+	c.deadline = 0
 	if c.special != nil && c.special.open != nil {
 		c.session = c.special.open(c)
 		c.special.open = nil
@@ -113,6 +113,9 @@ func (c *Conn) present(plain []byte) {
 	}
 	if c.session == nil {
 		if c.open(); c.session == nil {
+			if !c.closed {
+				c.keep(append(c.kept, plain...))
+			}
 			return
 		}
 	}

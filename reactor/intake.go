@@ -143,7 +143,7 @@ func (l *Loop) release() {
 		c := l.held[last]
 		l.held[last] = nil
 		l.held = l.held[:last]
-		if !c.closed && c.loop.Load() == l {
+		if c.loop.Load() == l && !c.closed {
 			l.current = c
 			c.catchUp()
 			l.current = nil

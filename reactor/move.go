@@ -90,6 +90,9 @@ func (c *Conn) arrived() {
 	c.special.departure = nil
 	c.resumed = true
 	c.Touch()
+	if c.session == nil && (c.filter == nil || c.filter.established()) {
+		c.open()
+	}
 	d.done(nil)
 	for _, task := range d.waiting {
 		if !c.closed {

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"os/exec"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -102,14 +100,6 @@ func TestEnginesReplacedUnderLoad(t *testing.T) {
 	if n := s.Stats().Loops[0].Replaced; n != 10 {
 		t.Errorf("%d engines of loop 0 were replaced", n)
 	}
-	defer func() {
-		if t.Failed() {
-			out, _ := exec.Command("ls", "-l", fmt.Sprintf("/proc/%d/fd", os.Getpid())).CombinedOutput()
-			t.Logf("before %d: %s %+v", before, out, s.Stats())
-			out, _ = exec.Command("ss", "-tnp").CombinedOutput()
-			t.Logf("%s", out)
-		}
-	}()
 	eventually(t, "descriptors given back", func() bool { return openDescriptors() <= before })
 }
 
@@ -190,17 +180,6 @@ func TestMovesUnderLoad(t *testing.T) {
 			await(t, e.done)
 		}
 		w.more(20)
-	}
-	if t.Failed() {
-		for _, l := range s.loops {
-			on(t, l, func() {
-				t.Logf("loop %d taking %v held %d later %d intake %+v", l.index, l.taking.Load(), len(l.held), len(l.later), l.intake.queue)
-				for _, c := range l.conns {
-					t.Logf("%+v gnet %v", *c.special, c.gnet != nil)
-					t.Logf("touched %v resumed %v paused %v deaf %v moving %v closed %v unread %d kept %d fd %d mode %d", c.touched, c.resumed, c.paused, c.deaf, c.moving, c.closed, len(c.unread), len(c.kept), c.fd, c.mode)
-				}
-			})
-		}
 	}
 	w.stop()
 }

@@ -112,7 +112,7 @@ func TestStalledLoopIsReplaced(t *testing.T) {
 			}
 			guilty.wantEnd()
 			stats := s.Stats().Loops[0]
-			if stats.Kills != 1 || stats.Stalls != 1 || stats.MovedIn != 50 {
+			if stats.Kills != 1 || stats.Stalls < 1 || stats.MovedIn < 50 {
 				t.Errorf("%d kills, %d stalls, %d moved", stats.Kills, stats.Stalls, stats.MovedIn)
 			}
 			close(release)
@@ -135,12 +135,12 @@ func TestStalledLoopIsReplaced(t *testing.T) {
 func TestFencedCallsAreRefused(t *testing.T) {
 	fenced, again := make(chan struct{}), make(chan struct{})
 	refused := make(chan bool, 1)
-	calls := 0
+	var calls atomic.Int64
 	config := brisk()
 	config.Loops = 1
 	s := serve(t, config, staller(func(c *Conn) {
 		l := c.Loop()
-		if calls++; calls == 1 {
+		if calls.Add(1) == 1 {
 			close(fenced)
 			<-again
 			refused <- !l.Enter(nil) && !l.Enter(c)
@@ -310,6 +310,7 @@ func TestStallOfOursAborts(t *testing.T) {
 	aborted := make(chan string, 1)
 	release := make(chan struct{})
 	config := brisk()
+	config.faultTimeout = config.StallTimeout
 	config.Abort = func(reason string, stacks []byte) {
 		if !strings.Contains(string(stacks), "TestStallOfOursAborts") {
 			reason = "no stacks"

@@ -112,7 +112,6 @@ func (w *watchdog) look(l *Loop, s *sight, now time.Time, since time.Duration, l
 	if config.StallWarn > 0 && now.Sub(s.turnSince) >= config.StallWarn {
 		w.deaf(l, s, since)
 	}
-	inside := word&insideBit != 0
 	busy := now.Sub(s.sectionSince)
 	if config.StallWarn > 0 && busy >= config.StallWarn && now.Sub(s.warned) >= warnInterval {
 		s.warned = now
@@ -121,11 +120,12 @@ func (w *watchdog) look(l *Loop, s *sight, now time.Time, since time.Duration, l
 	if config.StallTimeout <= 0 || busy < config.StallTimeout {
 		return
 	}
-	switch {
-	case inside && w.kill(l, section, busy):
+	if word&insideBit != 0 && w.kill(l, section, busy) {
 		w.hears(l, s)
-	case !inside || busy >= 2*config.StallTimeout:
-		w.reactor.abort(fmt.Sprintf("loop %d has been busy for %v outside of any handler", l.index, busy.Round(time.Millisecond)))
+		return
+	}
+	if busy >= config.faultTimeout {
+		w.reactor.abort(fmt.Sprintf("loop %d has been busy outside of any handler for %v", l.index, busy.Round(time.Millisecond)))
 		s.sectionSince = now
 	}
 }
