@@ -1,0 +1,154 @@
+package app_test
+
+import (
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gatewheel/gatewheel/app"
+)
+
+// runLoop runs a loop's tasks in a goroutine of its own, as a server does; stop
+// drops what is left, as a loop that has stopped for good does.
+func runLoop(t *testing.T) (loop *bareLoop, stop func()) {
+	t.Helper()
+	tasks := make(chan func(), 1<<16)
+	quit, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case task := <-tasks:
+				task()
+			case <-quit:
+				return
+			}
+		}
+	}()
+	return &bareLoop{post: func(task func()) { tasks <- task }}, func() { close(quit); <-ended }
+}
+
+// moody is an exchange whose content comes and whose room opens now and then.
+type moody struct {
+	bareExchange
+	patience int
+}
+
+func (x *moody) mood(ready func()) bool {
+	if rand.IntN(3) > 0 {
+		return true
+	}
+	if x.patience--; x.patience > 0 {
+		x.loop.Post(ready)
+	}
+	return false
+}
+
+func (x *moody) ReadBody(p []byte, ready func()) (int, error) {
+	if !x.mood(ready) {
+		return 0, nil
+	}
+	for i := range p {
+		p[i] = 'x'
+	}
+	return len(p), nil
+}
+
+func (x *moody) Write(p []byte, ready func()) (int, error) {
+	if !x.mood(ready) {
+		return 0, nil
+	}
+	return rand.IntN(len(p) + 1), nil
+}
+
+// Goroutines read and write while their requests end at any moment, and the loop
+// forgets some of them: each goroutine ends, and its memory is its own again when
+// its Read has returned (the race detector looks).
+func TestGoroutinesEndWithTheirRequestsWhateverTheLoopDoes(t *testing.T) {
+	loop, stop := runLoop(t)
+	defer stop()
+	var running sync.WaitGroup
+	var reads atomic.Int64
+	handler := app.Blocking(func(w *app.ResponseWriter, r *app.Request) error {
+		defer running.Done()
+		for body, p := r.Body.Reader(), make([]byte, 16); ; reads.Add(1) {
+			n, err := body.Read(p)
+			for i := range p {
+				p[i] = 'y'
+			}
+			if err == nil {
+				_, err = w.Write(make([]byte, 100*n))
+			}
+			if err != nil {
+				return err
+			}
+		}
+	})
+	for range 300 {
+		running.Add(1)
+		r := &app.Request{Method: "POST", ContentLength: -1}
+		loop.Post(func() {
+			r.Bind(&moody{bareExchange: bareExchange{loop: loop}, patience: 1 + rand.IntN(20)}, &app.ConnInfo{})
+			app.Run(handler, r, 0).Done(func(resp *app.Response, err error) {
+				if err == nil {
+					resp.Content.(*app.Stream).Serve(r)
+				}
+			})
+		})
+		go func() {
+			for range rand.IntN(100) {
+				runtime.Gosched()
+			}
+			r.Cancel(app.ErrPeerGone)
+		}()
+	}
+	running.Wait()
+}
+
+// Everything that can be combined, resolved from everywhere at once, on loops that
+// run at the same time.
+func TestFuturesOfSeveralLoopsAtOnce(t *testing.T) {
+	var loops []*bareLoop
+	for range 4 {
+		loop, stop := runLoop(t)
+		defer stop()
+		loops = append(loops, loop)
+	}
+	const rounds = 300
+	sums := make(chan int, rounds)
+	for range rounds {
+		home := loops[rand.IntN(len(loops))]
+		home.Post(func() {
+			r := &app.Request{}
+			r.Bind(&bareExchange{loop: home}, &app.ConnInfo{})
+			fs := make([]app.Future[int], 8)
+			for i := range fs {
+				other := &app.Request{}
+				other.Bind(&bareExchange{loop: loops[i%len(loops)]}, &app.ConnInfo{})
+				p, f := app.Promised[int](other)
+				fs[i] = app.Then(app.Here(r, f), func(n int) app.Future[int] {
+					q, g := app.Promised[int](other)
+					go q.Resolve(n + 1)
+					return g
+				})
+				go p.Resolve(i)
+				go p.Resolve(i)
+			}
+			app.Collect(r, time.Hour, app.All(fs...)).Done(func(outcomes []app.Outcome[[]int], err error) {
+				sum := 0
+				for _, n := range outcomes[0].Value {
+					sum += n
+				}
+				sums <- sum
+			})
+		})
+	}
+	for range rounds {
+		if sum := <-sums; sum != 36 {
+			t.Fatalf("got %d", sum)
+		}
+	}
+}
