@@ -106,3 +106,12 @@ func explainTCPAddress(text string) error {
 	}
 	return fmt.Errorf("listen address %q is not host:port", text)
 }
+
+// ParseSocketMode reads the permissions of a unix socket in octal, such as 660.
+func ParseSocketMode(text string) (os.FileMode, error) {
+	mode, err := strconv.ParseUint(text, 8, 32)
+	if err != nil || mode == 0 || mode > 0o777 {
+		return 0, fmt.Errorf("socket mode %q is not a permission in octal: write 660, for example", text)
+	}
+	return os.FileMode(mode), nil
+}

@@ -3,6 +3,7 @@
 package reactor
 
 import (
+	"os"
 	"strings"
 	"testing"
 )
@@ -66,6 +67,14 @@ func TestWrongListenAddresses(t *testing.T) {
 		}
 		if strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: more than a sentence: %v", text, err)
+		}
+	}
+}
+
+func TestSocketModes(t *testing.T) {
+	for text, want := range map[string]os.FileMode{"660": 0o660, "0600": 0o600, "777": 0o777, "0": 0, "888": 0, "1777": 0, "rw": 0, "": 0} {
+		if got, err := ParseSocketMode(text); got != want || (err == nil) != (want != 0) {
+			t.Errorf("%q: %o, %v, want %o", text, got, err, want)
 		}
 	}
 }

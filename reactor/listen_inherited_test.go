@@ -57,7 +57,8 @@ func inherit(t *testing.T, address, names string, files ...*os.File) *dialogue {
 	t.Helper()
 	// systemd sets LISTEN_PID between fork and exec; a shell that becomes the child can do the same.
 	cmd := exec.Command("/bin/sh", "-c", `LISTEN_PID=$$ exec "$0" -test.run='^TestInheritor$'`, os.Args[0])
-	cmd.Env = append(os.Environ(), inheritorAddress+"="+address, fmt.Sprintf("LISTEN_FDS=%d", len(files)), "LISTEN_FDNAMES="+names)
+	cmd.Env = append(os.Environ(), inheritorAddress+"="+address, fmt.Sprintf("LISTEN_FDS=%d", len(files)), "LISTEN_FDNAMES="+names,
+		"GORACE=atexit_sleep_ms=0")
 	cmd.ExtraFiles = files
 	return talk(t, cmd)
 }

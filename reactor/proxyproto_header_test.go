@@ -154,3 +154,26 @@ func TestProxyModes(t *testing.T) {
 		t.Error("an unknown mode was taken")
 	}
 }
+
+// Whatever comes: a header's length is the same however much stands behind it, nothing shorter passes
+// for whole, and parsing what is whole takes all of it or fails.
+func FuzzProxyHeader(f *testing.F) {
+	f.Add(proxyHeader(f, 1, tcpAddr("192.0.2.1:1"), tcpAddr("192.0.2.2:2")))
+	f.Add(proxyHeader(f, 2, tcpAddr("[2001:db8::1]:1"), tcpAddr("[2001:db8::2]:2")))
+	f.Add([]byte("GET / HTTP/1.1\r\n"))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		n, err := proxyLength(in)
+		if err != nil || n <= 0 {
+			return
+		}
+		for i := range n {
+			if short, err := proxyLength(in[:i]); short != -1 || err != nil {
+				t.Fatalf("%d bytes long, but the first %d bytes give %d, %v", n, i, short, err)
+			}
+		}
+		source, destination, err := parseProxyHeader(in[:n])
+		if err == nil && (source == nil) != (destination == nil) {
+			t.Fatalf("one address without the other: %v, %v", source, destination)
+		}
+	})
+}

@@ -362,6 +362,21 @@ func TestTLSPeerLeaves(t *testing.T) {
 	}
 }
 
+// A load balancer looks whether the port is open, and leaves: no failure.
+func TestTLSHealthCheck(t *testing.T) {
+	r, addr := served(t, Config{}, ListenerConfig{TLS: serverConfig(t), Open: openTeller})
+	raw, err := net.Dial("tcp", addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw.(*net.TCPConn).CloseWrite()
+	io.Copy(io.Discard, raw)
+	raw.Close()
+	if got := settledStats(r).Failures; got != [tlsFailures]uint64{} {
+		t.Errorf("failures counted: %v", got)
+	}
+}
+
 // A client that says close_notify behind its request still gets its answer, and close_notify too.
 func TestTLSHalfClosed(t *testing.T) {
 	_, addr := served(t, Config{}, ListenerConfig{TLS: serverConfig(t), Open: openTeller})
