@@ -28,6 +28,7 @@ type fieldLine struct {
 	Value string `json:"value"`
 }
 
+// clientSeen is what trusted proxies say.
 type clientSeen struct {
 	Address string `json:"address"`
 	Scheme  string `json:"scheme"`
@@ -52,6 +53,10 @@ func headers(r *app.Request) app.Future[*app.Response] {
 	}
 	for i, f := range r.Fields {
 		s.Fields[i] = fieldLine(f)
+	}
+	if r.Conn().Trust != nil {
+		c := r.Client()
+		s.Client = &clientSeen{c.Addr.String(), c.Scheme, c.Host}
 	}
 	if local := r.Conn().Local; local.IsValid() {
 		s.Local = local.String()

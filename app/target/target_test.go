@@ -2,8 +2,10 @@ package target_test
 
 import (
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -167,6 +169,24 @@ func TestHeadersTellWhatWasUnderstood(t *testing.T) {
 	if got.Method != "GET" || got.Target != "/headers?x=1" || got.Protocol != "HTTP/1.1" ||
 		got.Peer != "192.0.2.1:1234" || len(got.Fields) != 2 || got.Fields[1].Name != "x-two" || got.TLS != nil {
 		t.Fatalf("got %s", call.Content)
+	}
+}
+
+func TestHeadersTellTheClientBehindAProxy(t *testing.T) {
+	request := apptest.Get("/headers", "X-Forwarded-For", "203.0.113.7", "X-Forwarded-Proto", "https")
+	request.Conn = &app.ConnInfo{
+		Peer:  netip.MustParseAddrPort("10.0.0.1:1"),
+		Trust: app.TrustProxies(netip.MustParsePrefix("10.0.0.0/8")),
+		TLS:   &tls.ConnectionState{Version: tls.VersionTLS13, CipherSuite: tls.TLS_AES_128_GCM_SHA256, NegotiatedProtocol: "h2"},
+	}
+	call := newHost(t, target.Config{}).Do(request)
+	for _, want := range []string{
+		`"client":{"address":"203.0.113.7:0","scheme":"https","host":"example.com"}`,
+		`"tls":{"version":"TLS 1.3","cipher":"TLS_AES_128_GCM_SHA256","alpn":"h2","resumed":false}`,
+	} {
+		if !strings.Contains(string(call.Content), want) {
+			t.Errorf("%s is not in %s", want, call.Content)
+		}
 	}
 }
 
