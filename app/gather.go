@@ -99,15 +99,19 @@ type part[T any] struct {
 func (p *part[T]) woken(q *queue) { p.whole.note(p.i, p.from.value, p.from.err, q) }
 
 // note takes one outcome, unless the whole is settled: then the outcomes are
-// somebody else's.
+// somebody else's, and what comes is dropped.
 func (g *gathering[T]) note(i int, v T, err error, q *queue) {
 	if g.isSettled() {
+		drop(v)
 		return
 	}
 	g.outcomes[i] = Outcome[T]{v, err}
 	g.missing--
 	switch {
 	case err != nil && g.firstOnly:
+		for _, o := range g.outcomes {
+			drop(o.Value)
+		}
 		g.settle(nil, err, q)
 	case g.missing == 0:
 		g.settle(g.outcomes, nil, q)
@@ -116,5 +120,12 @@ func (g *gathering[T]) note(i int, v T, err error, q *queue) {
 	}
 	if g.timer != nil {
 		g.timer.Stop()
+	}
+}
+
+// drop is for a result that nobody will get: a response may hold something open.
+func drop[T any](v T) {
+	if resp, ok := any(v).(*Response); ok {
+		resp.Close()
 	}
 }

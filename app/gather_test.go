@@ -203,3 +203,31 @@ func TestResultOfAPendingFuturePanics(t *testing.T) {
 	})
 	answered(t, host.Do(apptest.Get("/")), 500, "Internal Server Error\n")
 }
+
+func TestResponsesThatNobodyGetsAreClosed(t *testing.T) {
+	for name, wait := range map[string]func(r *app.Request, late app.Future[*app.Response]) app.Future[*app.Response]{
+		"timeout": func(r *app.Request, late app.Future[*app.Response]) app.Future[*app.Response] {
+			return app.Timeout(r, 1, late)
+		},
+		"collect": func(r *app.Request, late app.Future[*app.Response]) app.Future[*app.Response] {
+			return app.Map(app.Collect(r, 1, late), func([]app.Outcome[*app.Response]) (*app.Response, error) { return nil, errTorn })
+		},
+		"all, late": func(r *app.Request, late app.Future[*app.Response]) app.Future[*app.Response] {
+			return app.Map(app.All(app.Failed[*app.Response](errTorn), late), func([]*app.Response) (*app.Response, error) { return nil, nil })
+		},
+		"all, early": func(r *app.Request, late app.Future[*app.Response]) app.Future[*app.Response] {
+			torn := app.Then(app.Sleep(r, 5), func(app.Done) app.Future[*app.Response] { return app.Failed[*app.Response](errTorn) })
+			return app.Map(app.All(late, torn), func([]*app.Response) (*app.Response, error) { return nil, nil })
+		},
+	} {
+		closed := 0
+		host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+			return wait(r, after(r, 2, &app.Response{Status: 200, Content: &app.Stream{OnClose: func() { closed++ }}}))
+		})
+		call := host.Do(apptest.Get("/"))
+		host.Advance(10)
+		if call.Err == nil || closed != 1 {
+			t.Errorf("%s: failure %v, closed %d times", name, call.Err, closed)
+		}
+	}
+}

@@ -48,7 +48,9 @@ type timeout[T any] struct {
 
 func (t *timeout[T]) woken(q *queue) {
 	t.timer.Stop()
-	t.settle(t.from.value, t.from.err, q)
+	if !t.settle(t.from.value, t.from.err, q) {
+		drop(t.from.value)
+	}
 }
 
 // Here is f with its continuations on r's loop: for a result that several
