@@ -3,6 +3,7 @@
 package reactor
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/panjf2000/gnet/v2"
 	"go.uber.org/zap"
@@ -82,7 +84,7 @@ func (*floor) OnTraffic(c gnet.Conn) gnet.Action {
 	return gnet.None
 }
 
-// runCostChild is a server of either kind, for as long as standard input is open.
+// runCostChild is a server of one kind, for as long as standard input is open.
 func runCostChild(name string) {
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
@@ -97,7 +99,15 @@ func runCostChild(name string) {
 	if err != nil {
 		panic(err)
 	}
-	addr, err := r.Listen(ListenerConfig{Address: "127.0.0.1:0", Open: func(c *Conn) Session { return &helloSession{conn: c, lend: true} }})
+	listener := ListenerConfig{Address: "127.0.0.1:0", Open: func(c *Conn) Session { return &helloSession{conn: c, lend: true} }}
+	if name == "reactor with TLS" {
+		certificate, err := selfSigned(nil, time.Now())
+		if err != nil {
+			panic(err)
+		}
+		listener.TLS = &tls.Config{Certificates: []tls.Certificate{*certificate}}
+	}
+	addr, err := r.Listen(listener)
 	if err != nil {
 		panic(err)
 	}

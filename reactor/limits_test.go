@@ -36,7 +36,7 @@ var children = map[string]func() Config{
 }
 
 func runChild(name string) {
-	if name == "floor" || name == "reactor" {
+	if name == "floor" || strings.HasPrefix(name, "reactor") {
 		runCostChild(name)
 	}
 	r, err := New(children[name]())
