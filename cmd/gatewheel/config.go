@@ -93,6 +93,17 @@ func (c *serveCommand) listeners(secure *tls.Config) ([]reactor.ListenerConfig, 
 	if len(c.Listen)+len(c.ListenTLS) == 0 {
 		addresses = []string{defaultListen}
 	}
+	mode := reactor.ProxyMode(c.ProxyProtocol)
+	if mode == reactor.ProxyAccept && len(c.ProxyFrom) == 0 {
+		return nil, errors.New("--proxy-protocol accept needs --proxy-from: anybody could choose an address otherwise")
+	}
+	if mode == reactor.ProxyOff && len(c.ProxyFrom) > 0 {
+		return nil, errors.New("--proxy-from is of no use without --proxy-protocol accept or require")
+	}
+	trusted, err := reactor.TrustNetworks(c.ProxyFrom...)
+	if err != nil {
+		return nil, err
+	}
 	var all []reactor.ListenerConfig
 	add := func(addresses []string, secure *tls.Config) error {
 		for _, text := range addresses {
@@ -102,6 +113,7 @@ func (c *serveCommand) listeners(secure *tls.Config) ([]reactor.ListenerConfig, 
 			}
 			for _, l := range parsed {
 				l.TLS, l.SocketMode = secure, os.FileMode(c.SocketMode)
+				l.ProxyProtocol, l.ProxyTrusted = mode, trusted
 				all = append(all, l)
 			}
 		}

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"fmt"
 	"regexp"
 	"testing"
 
@@ -29,15 +28,6 @@ func configured(t *testing.T, flags ...string) server.Config {
 		t.Fatal(err)
 	}
 	return config
-}
-
-// testTrustProxy looks at what the server is given: who a client is behind a proxy is shown by the
-// tests of the packages that read the fields.
-func testTrustProxy(t *testing.T) {
-	config := configured(t, "--trust-proxy", "10.0.0.0/8", "--trust-proxy", "192.0.2.1", "--trust-proxy", "2001:db8::/32")
-	if got := fmt.Sprint(config.TrustedProxies); got != "[10.0.0.0/8 192.0.2.1/32 2001:db8::/32]" {
-		t.Errorf("trusted networks are %s", got)
-	}
 }
 
 // testBalance: with it, two connections use two loops. Without it, where they are is the kernel's

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/gatewheel/gatewheel/reactor"
 )
 
 // groups are the headings of the help, in its order.
@@ -45,8 +47,10 @@ func (*serveCommand) Help() string {
 }
 
 type listenFlags struct {
-	Listen     []string `placeholder:"ADDRESS" help:"Serve HTTP/1.1 and HTTP/2 in the clear: host:port, :port, unix:PATH, fd:N or systemd[:NAME]. Repeatable; 127.0.0.1:8080 when there is no address at all."`
-	SocketMode fileMode `placeholder:"MODE" help:"Permissions of unix sockets, octal."`
+	Listen        []string  `placeholder:"ADDRESS" help:"Serve HTTP/1.1 and HTTP/2 in the clear: host:port, :port, unix:PATH, fd:N or systemd[:NAME]. Repeatable; 127.0.0.1:8080 when there is no address at all."`
+	SocketMode    fileMode  `placeholder:"MODE" help:"Permissions of unix sockets, octal."`
+	ProxyProtocol proxyMode `default:"off" help:"Whether connections begin with a PROXY header that names their peer: off, accept or require."`
+	ProxyFrom     []string  `placeholder:"CIDR" help:"Networks that may send a PROXY header. Repeatable; needed for --proxy-protocol accept."`
 }
 
 type applicationFlags struct {
@@ -111,12 +115,18 @@ func (b *byteSize) UnmarshalText(text []byte) error {
 type fileMode os.FileMode
 
 func (m *fileMode) UnmarshalText(text []byte) error {
-	n, err := strconv.ParseUint(string(text), 8, 32)
-	if err != nil || n == 0 || n > 0o777 {
-		return fmt.Errorf("%q is not a mode: write octal digits such as 0660", text)
-	}
-	*m = fileMode(n)
-	return nil
+	mode, err := reactor.ParseSocketMode(string(text))
+	*m = fileMode(mode)
+	return err
+}
+
+// proxyMode says what is made of PROXY headers.
+type proxyMode reactor.ProxyMode
+
+func (m *proxyMode) UnmarshalText(text []byte) error {
+	mode, err := reactor.ParseProxyMode(string(text))
+	*m = proxyMode(mode)
+	return err
 }
 
 // off turns "0 is no limit", as flags have it, into what the server's options have for that.

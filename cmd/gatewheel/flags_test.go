@@ -22,6 +22,8 @@ import (
 var flagTests = map[string]func(*testing.T){
 	"listen":           testListen,
 	"socket-mode":      testSocketMode,
+	"proxy-protocol":   testProxyProtocol,
+	"proxy-from":       testProxyFrom,
 	"root":             testRoot,
 	"allow-stall":      testAllowStall,
 	"loops":            testLoops,
