@@ -130,7 +130,16 @@ func timeout(d, byDefault time.Duration) time.Duration {
 	return d
 }
 
-// reactor is what the reactor is made with. Its own defaults fill in what is 0.
+// http1 is what HTTP/1 connections are made with: a body too large is refused by the machine already.
+func (c *Config) http1() h1.Limits {
+	limits := c.HTTP1
+	if limits.Content == 0 {
+		limits.Content = c.MaxBody
+	}
+	return limits
+}
+
+// reactorConfig is what the reactor is made with. Its own defaults fill in what is 0.
 func (s *Server) reactorConfig() reactor.Config {
 	c := &s.config
 	return reactor.Config{
@@ -142,5 +151,6 @@ func (s *Server) reactorConfig() reactor.Config {
 		StallTimeout:   c.Stall.Timeout,
 		StallRestarts:  c.Stall.Restarts,
 		Abort:          c.Stall.Abort,
+		Renew:          func(r *reactor.Loop) { r.Value().(*loop).renew() },
 	}
 }

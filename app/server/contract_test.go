@@ -168,3 +168,19 @@ func echo(r *app.Request) app.Future[*app.Response] {
 		return app.Then(app.Copy(w, r.Body), func(int64) app.Future[app.Done] { return app.Ready(app.Done{}) })
 	}))
 }
+
+// The bound of pipelined requests stops reading, and answers that leave start it again.
+func TestPipeliningBeyondTheBound(t *testing.T) {
+	waiting := make(chan *app.Promise[*app.Response], 100)
+	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+		p, f := app.Promised[*app.Response](r)
+		waiting <- p
+		return f
+	}, func(c *server.Config) { c.HTTP1.Pipelined = 4 })
+	l := s.dial()
+	l.say(strings.Repeat("GET / HTTP/1.1\r\nHost: a\r\n\r\n", 50))
+	for range 50 {
+		(<-waiting).Resolve(app.Text(200, "one"))
+		l.hear("GET", 200, "one")
+	}
+}

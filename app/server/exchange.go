@@ -10,7 +10,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gatewheel/gatewheel/app"
-	"github.com/gatewheel/gatewheel/reactor"
 )
 
 // exchange is one request and its response on either protocol: it implements app.Exchange towards the
@@ -19,19 +18,16 @@ import (
 type exchange struct {
 	app.Request
 
-	session session
-	loop    *loop
-	conn    *reactor.Conn
-	id      uint64 // the machine's name for the request
+	*peer
+	id uint64 // the machine's name for the request
 
-	peer *peer
 	// Live exchanges of a connection form a list, so that all of them hear when the peer goes.
 	previous, next *exchange
 
 	body     *inbound      // nil: the request has no content
 	stream   *outbound     // nil: the response is not streamed
 	response *app.Response // while its content is being sent
-	inline   [3]app.Field  // the request's field lines, where few
+	inline   [2]app.Field  // the request's field lines, where few
 	answered bool          // the response's head was given to the machine
 	ended    bool          // nothing of the response is to come
 	gone     bool          // the peer is gone or has cancelled
@@ -64,7 +60,7 @@ type content struct {
 
 // String names the request for the watchdog's report.
 func (x *exchange) String() string {
-	return x.Method + " " + x.Target + " from " + x.peer.info.PeerString()
+	return x.Method + " " + x.Target + " from " + x.info.PeerString()
 }
 
 // serve runs the handler. On the loop, owned.
@@ -123,10 +119,10 @@ func (x *exchange) give(r *app.Response) error {
 	if u, ok := r.Content.(*app.Upgrade); ok {
 		return x.upgrade(r, u)
 	}
-	if x.extended && r.Status < 300 {
+	if r.Status < 300 && (x.extended || x.Method == "CONNECT") {
 		// RFC 9110 section 9.3.6: a 2xx would open the tunnel.
 		x.discard(r)
-		r = app.Error(400, "there is no WebSocket here")
+		r = x.noTunnel()
 	}
 	var c content
 	status := r.Status
@@ -163,6 +159,13 @@ func (x *exchange) give(r *app.Response) error {
 	return nil
 }
 
+func (x *exchange) noTunnel() *app.Response {
+	if x.extended {
+		return app.Error(400, "there is no WebSocket here")
+	}
+	return app.Error(501, "there are no tunnels here")
+}
+
 // endResponse: the machine has all that the response will ever give.
 func (x *exchange) endResponse() {
 	if x.ended {
@@ -188,7 +191,7 @@ func (x *exchange) discard(r *app.Response) {
 // settle takes an exchange off its connection's list once both directions are over.
 func (x *exchange) settle() {
 	if x.ended && (x.body == nil || x.body.err != nil) {
-		x.peer.unlink(x)
+		x.unlink(x)
 		x.Request.Cancel(nil)
 	}
 }

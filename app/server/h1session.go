@@ -18,7 +18,8 @@ type h1Session struct {
 	peer
 	machine h1.Conn
 	reading *exchange // its content is arriving
-	began   time.Time // when the first byte of a head came that is not complete
+	began   instant   // when the first byte of a head came that is not complete
+	crowd   int32     // requests that were under way when the machine would take no more
 	stalled bool      // reading waits for the application, or for answers to leave
 	next    *h1Socket // what the connection switches to; nil: it does not
 	fin     bool      // the peer sends nothing more
@@ -28,6 +29,7 @@ var _ reactor.Session = (*h1Session)(nil)
 
 func newH1Session(p peer) *h1Session {
 	s := &h1Session{peer: p}
+	s.session = s
 	s.machine.Init(p.loop.h1)
 	return s
 }
@@ -35,7 +37,7 @@ func newH1Session(p peer) *h1Session {
 // Receive implements reactor.Session.
 func (s *h1Session) Receive(in []byte) int {
 	s.loop.tick()
-	s.moved = s.loop.r.Now()
+	s.moved = s.loop.instant()
 	s.stalled = false
 	used := 0
 	for {
@@ -65,9 +67,17 @@ func (s *h1Session) demands() bool {
 	return x.body.waiting() || x.ended || x.gone
 }
 
+// goesOn says that what reading waited for has come: the application's demand, or an answer that has left.
+func (s *h1Session) goesOn() bool {
+	if s.reading != nil {
+		return s.demands()
+	}
+	return s.machine.Pending() < int(s.crowd)
+}
+
 // step takes one event from the machine.
 func (s *h1Session) step(in []byte) (n int, more bool) {
-	ev := &s.loop.event1
+	ev := s.loop.event1
 	n, err := s.machine.Next(in, ev)
 	if err != nil {
 		s.refuse(err)
@@ -81,7 +91,7 @@ func (s *h1Session) step(in []byte) (n int, more bool) {
 	case h1.End:
 		s.complete(ev.Trailers)
 	case h1.Blocked:
-		s.stalled = true
+		s.stalled, s.crowd = true, int32(s.machine.Pending())
 		return n, false
 	default:
 		return n, false
@@ -92,7 +102,7 @@ func (s *h1Session) step(in []byte) (n int, more bool) {
 // accept makes an exchange of a request and runs its handler.
 func (s *h1Session) accept(ev *h1.Event) {
 	head := &ev.Head
-	x := s.open(s, ev.ID)
+	x := s.open(ev.ID)
 	x.Method, x.Authority, x.Target = head.Method, head.Authority, head.Target
 	x.RawPath, x.RawQuery, x.Protocol = head.Path, head.Query, app.HTTP11
 	if head.Minor == 0 {
@@ -101,7 +111,7 @@ func (s *h1Session) accept(ev *h1.Event) {
 	x.Scheme = s.scheme()
 	x.ContentLength = head.ContentLength
 	x.setFields(head.Fields)
-	s.began = time.Time{}
+	s.began = 0
 	if head.ContentLength != 0 {
 		x.body = &inbound{}
 		s.reading = x
@@ -138,7 +148,7 @@ func (s *h1Session) Transmit(dst []byte, room int) []byte {
 	start := len(dst)
 	dst = s.machine.Transmit(dst, room)
 	if len(dst) > start {
-		s.moved = s.loop.r.Now()
+		s.moved = s.loop.instant()
 	}
 	if s.turned() {
 		return dst
@@ -154,7 +164,7 @@ func (s *h1Session) settle() {
 		s.part(linger)
 		return
 	}
-	if s.stalled && (s.reading == nil || s.demands()) {
+	if s.stalled && s.goesOn() {
 		s.conn.Resume()
 	}
 	s.watch()
@@ -210,8 +220,8 @@ func (s *h1Session) watch() {
 	case s.machine.Phase() == h1.InContent:
 		s.await(s.moved, c.BodyTimeout)
 	case s.machine.Phase() == h1.InHead:
-		if s.began.IsZero() {
-			s.began = s.loop.r.Now()
+		if s.began == 0 {
+			s.began = s.loop.instant()
 		}
 		s.await(s.began, c.HeadTimeout)
 	case s.machine.Pending() == 0:
@@ -221,12 +231,12 @@ func (s *h1Session) watch() {
 	}
 }
 
-func (s *h1Session) await(from time.Time, d time.Duration) {
+func (s *h1Session) await(from instant, d time.Duration) {
 	if d == 0 {
 		s.conn.SetDeadline(time.Time{})
 		return
 	}
-	s.conn.SetDeadline(from.Add(d))
+	s.conn.SetDeadline(s.loop.at(from).Add(d))
 }
 
 // Timeout implements reactor.Session: the peer did not act in time.

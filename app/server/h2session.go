@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"strings"
+	"time"
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/h2"
@@ -26,6 +27,7 @@ var _ reactor.Session = (*h2Session)(nil)
 // newH2Session begins HTTP/2 on a loop whose load counts the connection already.
 func newH2Session(p peer) *h2Session {
 	s := &h2Session{peer: p}
+	s.session = s
 	s.machine.Init(p.loop.h2, rand.Float64())
 	return s
 }
@@ -33,13 +35,13 @@ func newH2Session(p peer) *h2Session {
 // Receive implements reactor.Session.
 func (s *h2Session) Receive(in []byte) int {
 	s.loop.tick()
-	s.moved = s.loop.r.Now()
+	s.moved = s.loop.instant()
 	return s.take(in)
 }
 
 // take feeds the machine until it needs more, or has nothing to tell.
 func (s *h2Session) take(in []byte) (used int) {
-	ev := &s.loop.event2
+	ev := s.loop.event2
 	for {
 		n, err := s.machine.Next(in[used:], ev)
 		used += n
@@ -95,7 +97,7 @@ func (s *h2Session) handleSocket(k *h2Socket, ev *h2.Event) {
 // accept makes an exchange of a request and runs its handler.
 func (s *h2Session) accept(ev *h2.Event) {
 	head := &ev.Head
-	x := s.open(s, uint64(ev.Stream))
+	x := s.open(uint64(ev.Stream))
 	x.Method, x.Authority, x.Target, x.Protocol = head.Method, head.Authority, head.Path, app.HTTP2
 	x.Scheme = s.scheme()
 	x.RawPath, x.RawQuery, _ = strings.Cut(head.Path, "?")
@@ -144,7 +146,7 @@ func (s *h2Session) Transmit(dst []byte, room int) []byte {
 		dst = s.machine.Transmit(dst, room-(len(dst)-start))
 	}
 	if len(dst) > start {
-		s.moved = s.loop.r.Now()
+		s.moved = s.loop.instant()
 	}
 	if s.machine.Done() {
 		s.abandon()
@@ -167,6 +169,7 @@ func (s *h2Session) EOF() bool {
 // Closed implements reactor.Session.
 func (s *h2Session) Closed(error) {
 	s.abandon()
+	s.machine.Close()
 	s.loop.load.connections.Add(-1)
 	s.loop.load.streams.Add(int64(-s.streams))
 }
@@ -180,10 +183,29 @@ func (s *h2Session) Timeout() {
 		}
 		s.take(nil)
 	}
-	if idle := s.loop.server.config.IdleTimeout; idle > 0 && s.machine.Streams() == 0 && !now.Before(s.moved.Add(idle)) {
+	if d := s.patience(); !d.IsZero() && !now.Before(d) {
+		s.loop.count.timeouts.Add(1)
+		if s.conn.Queued() > 0 {
+			s.abandon()
+			s.conn.Close()
+			return
+		}
 		s.machine.Drain(now)
 	}
 	s.conn.Touch()
+}
+
+// patience is when the connection ends if its peer does nothing: it takes no output, or nothing is under
+// way. The windows of single streams are the machine's matter.
+func (s *h2Session) patience() time.Time {
+	c := &s.loop.server.config
+	switch {
+	case s.conn.Queued() > 0 && c.WriteTimeout > 0:
+		return s.loop.at(s.moved).Add(c.WriteTimeout)
+	case s.machine.Streams() == 0 && c.IdleTimeout > 0:
+		return s.loop.at(s.moved).Add(c.IdleTimeout)
+	}
+	return time.Time{}
 }
 
 // watch sets the time at which the connection is looked at again if nothing happens.
@@ -193,10 +215,8 @@ func (s *h2Session) watch() {
 		s.streams = n
 	}
 	deadline := s.machine.Deadline()
-	if idle := s.loop.server.config.IdleTimeout; idle > 0 && s.machine.Streams() == 0 {
-		if d := s.moved.Add(idle); deadline.IsZero() || d.Before(deadline) {
-			deadline = d
-		}
+	if d := s.patience(); deadline.IsZero() || !d.IsZero() && d.Before(deadline) {
+		deadline = d
 	}
 	s.conn.SetDeadline(deadline)
 }

@@ -11,6 +11,7 @@ import (
 // inbound is the content of a request on its way to the application.
 type inbound struct {
 	ready    func() // the application waits: called once when a further read gives something
+	taken    int64  // bytes that came
 	lent     []byte // borrowed from the loop's buffer while deliver runs
 	kept     queue  // came before anybody asked
 	err      error  // io.EOF at the end, or why the end never comes
@@ -24,6 +25,11 @@ func (b *inbound) waiting() bool { return b.ready != nil }
 // not take is kept.
 func (x *exchange) deliver(data []byte) {
 	b := x.body
+	b.taken += int64(len(data))
+	if limit := x.loop.server.config.MaxBody; limit > 0 && b.taken > limit {
+		x.endBody(tooLarge(limit))
+		return
+	}
 	b.lent = data
 	x.wakeReader()
 	if len(b.lent) > 0 {

@@ -23,10 +23,11 @@ type loop struct {
 	server *Server
 	h1     *h1.Shared
 	h2     *h2.Shared
-	event1 h1.Event
-	event2 h2.Event
+	event1 *h1.Event
+	event2 *h2.Event
 	ws     ws.Shared
-	event3 ws.Event
+	event3 *ws.Event
+	origin time.Time // what instants count from
 	ticked time.Time
 	chunks chunks
 	count  counts
@@ -53,6 +54,20 @@ func (l *loop) pull(s *app.Pull, p []byte) (n int, err error) {
 	}()
 	return s.Read(p)
 }
+
+// renew gives the loop events of its own again: a stalled callback may still be reading those that it left
+// behind.
+func (l *loop) renew() {
+	l.event1, l.event2, l.event3 = new(h1.Event), new(h2.Event), new(ws.Event)
+}
+
+// instant is a time in nanoseconds since the loop's origin, a third of the size of a time.Time: every idle
+// connection holds two. 0 is none.
+type instant int64
+
+func (l *loop) instant() instant { return max(instant(l.r.Now().Sub(l.origin)), 1) }
+
+func (l *loop) at(i instant) time.Time { return l.origin.Add(time.Duration(i)) }
 
 // run brackets a callback of the application on behalf of x; nil stands for the loop itself.
 func (l *loop) run(x *exchange, task func()) {

@@ -4,7 +4,6 @@ package server
 
 import (
 	"net"
-	"time"
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/reactor"
@@ -12,15 +11,16 @@ import (
 
 // peer is what the sessions of both protocols keep of a connection.
 type peer struct {
-	conn  *reactor.Conn
-	loop  *loop
-	info  app.ConnInfo
-	live  *exchange // the exchanges that are under way, newest first
-	moved time.Time // when the peer last gave or took something
+	conn    *reactor.Conn
+	loop    *loop
+	info    app.ConnInfo
+	session session   // what the exchanges ask of the connection
+	live    *exchange // the exchanges that are under way, newest first
+	moved   instant   // when the peer last gave or took something
 }
 
 func newPeer(l *loop, c *reactor.Conn) peer {
-	p := peer{conn: c, loop: l, moved: l.r.Now()}
+	p := peer{conn: c, loop: l, moved: l.instant()}
 	p.info.TLS = c.TLS()
 	p.info.Trust = l.server.trust
 	if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
@@ -43,8 +43,8 @@ func (p *peer) scheme() string {
 }
 
 // open makes the exchange of a request whose head has come.
-func (p *peer) open(s session, id uint64) *exchange {
-	x := &exchange{session: s, peer: p, loop: p.loop, conn: p.conn, id: id}
+func (p *peer) open(id uint64) *exchange {
+	x := &exchange{peer: p, id: id}
 	x.next = p.live
 	if x.next != nil {
 		x.next.previous = x
@@ -96,7 +96,7 @@ func (x *exchange) setFields(fields []app.Field) {
 // admit runs the handler, unless the content is announced to be larger than the server takes.
 func (x *exchange) admit() {
 	l := x.loop
-	x.Bind(x, &x.peer.info)
+	x.Bind(x, &x.info)
 	if limit := l.server.config.MaxBody; limit > 0 && x.ContentLength > limit {
 		x.answer(nil, tooLarge(limit))
 		return

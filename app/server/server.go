@@ -31,6 +31,7 @@ type Server struct {
 	loops   []*loop
 	addrs   []net.Addr
 
+	started  bool        // the start-up hook of the process has succeeded
 	draining atomic.Bool // Shutdown sets it; handlers ask by Draining
 	stop     sync.Once
 	stopped  chan struct{}
@@ -71,13 +72,26 @@ func (s *Server) Addrs() []net.Addr { return s.addrs }
 // Draining says that Shutdown has begun: connections end behind the requests that have come. Any goroutine.
 func (s *Server) Draining() bool { return s.draining.Load() }
 
-// Start runs the start-up hooks and begins to accept. A hook's error stops the start and is returned.
+// Start runs the start-up hooks and begins to accept. A hook's error stops the start and is returned; then
+// what has been started is stopped again, by its hooks too.
 func (s *Server) Start(ctx context.Context) error {
+	err := s.start(ctx)
+	if err != nil {
+		s.stop.Do(func() {
+			s.failure = s.close(ctx)
+			close(s.stopped)
+		})
+	}
+	return err
+}
+
+func (s *Server) start(ctx context.Context) error {
 	if hook := s.config.Hooks.Start; hook != nil {
 		if err := hook(ctx); err != nil {
 			return fmt.Errorf("start-up hook: %w", err)
 		}
 	}
+	s.started = true
 	for _, r := range s.reactor.Loops() {
 		l, err := s.newLoop(r)
 		if err != nil {
@@ -94,7 +108,8 @@ func (s *Server) newLoop(r *reactor.Loop) (*loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &loop{r: r, server: s, h1: h1.NewShared(s.config.HTTP1), h2: shared}
+	l := &loop{r: r, server: s, origin: time.Now(), h1: h1.NewShared(s.config.http1()), h2: shared}
+	l.renew()
 	if hook := s.config.Hooks.LoopStart; hook != nil {
 		if l.state, err = hook(l); err != nil {
 			return nil, fmt.Errorf("start-up hook of loop %d: %w", r.Index(), err)
@@ -132,9 +147,19 @@ func (s *Server) shutdown(ctx context.Context) error {
 			d.drain()
 		}
 	})
+	return s.close(ctx)
+}
+
+// close ends the loops, and what was started before them in the opposite order.
+func (s *Server) close(ctx context.Context) error {
 	err := s.reactor.Stop(ctx)
 	_ = s.pool.close(time.Second)
-	if hook := s.config.Hooks.Stop; hook != nil {
+	if hook := s.config.Hooks.LoopStop; hook != nil {
+		for _, l := range s.loops {
+			hook(l)
+		}
+	}
+	if hook := s.config.Hooks.Stop; hook != nil && s.started {
 		err = errors.Join(err, hook(ctx))
 	}
 	return err

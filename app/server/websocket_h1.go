@@ -41,7 +41,7 @@ func (s *h1Session) turned() bool {
 	if s.next == nil {
 		return false
 	}
-	ev := &s.loop.event1
+	ev := s.loop.event1
 	if _, err := s.machine.Next(nil, ev); err != nil || ev.Kind != h1.Switched {
 		return false
 	}

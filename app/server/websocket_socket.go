@@ -92,7 +92,7 @@ func (s *socket) blame(err error) {
 // feed gives input to the machine until it needs more or the application holds it back. What is not used
 // is to be presented again.
 func (s *socket) feed(in []byte) (used int) {
-	ev := &s.loop.event3
+	ev := s.loop.event3
 	for !s.held {
 		n, err := s.machine.Next(in[used:], ev)
 		used += n
@@ -117,16 +117,18 @@ func (s *socket) feed(in []byte) (used int) {
 }
 
 func (s *socket) receive(ev *ws.Event) {
+	kind, data, first, final := app.MessageKind(ev.Op), ev.Data, ev.First, ev.Final
 	s.loop.r.Lend(s.conn, s)
-	more, err := s.user.Receive(app.MessageKind(ev.Op), ev.Data, ev.First, ev.Final)
+	more, err := s.user.Receive(kind, data, first, final)
 	s.loop.r.Reclaim()
 	s.held = !more
 	s.blame(err)
 }
 
 func (s *socket) ponged(ev *ws.Event) {
+	data := ev.Data
 	s.loop.r.Lend(s.conn, s)
-	err := s.user.Ponged(ev.Data)
+	err := s.user.Ponged(data)
 	s.loop.r.Reclaim()
 	s.blame(err)
 }
