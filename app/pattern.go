@@ -13,6 +13,7 @@ type pattern struct {
 	text     string
 	method   string // "": any
 	host     string // "": any
+	path     string // as written, {$} left out
 	segments []segment
 	names    []string // of the wildcards that capture, in order
 }
@@ -52,6 +53,7 @@ func parsePattern(text string) (*pattern, error) {
 	if p.method != "CONNECT" && rest != cleanPath(rest) {
 		return nil, errors.New("requests for a path with . or .. or // are redirected to the clean one: it never matches")
 	}
+	p.path = strings.TrimSuffix(rest, "{$}")
 	for last := false; !last; {
 		var text string
 		text, rest, last = nextSegment(rest)

@@ -34,14 +34,16 @@ type Router struct {
 }
 
 // host holds the patterns of one host, or of any.
-type host struct{ methods []methodRoutes }
+type host struct {
+	trees []tree
+	exact map[string][]*route // by path, those without wildcards
+}
 
-// methodRoutes holds the patterns of one method. Trees apart by method need no
-// way back from a path that matches to one that allows the method: conflicts are
-// refused, so that the narrower method always has the narrower path.
-type methodRoutes struct {
+// tree holds the patterns of one method. Trees apart by method need no way back
+// from a path that matches to one that allows the method: conflicts are refused,
+// so that the narrower method always has the narrower path.
+type tree struct {
 	method string
-	exact  map[string]*route
 	root   branch
 }
 
@@ -52,11 +54,48 @@ type route struct {
 
 // branch is a node of the tree of segments.
 type branch struct {
-	literals map[string]*branch
+	literals []edge             // up to fewEdges are searched in order
+	many     map[string]*branch // all of them, when there are more
 	one      *branch
 	leaf     *route // the path ends here
 	end      *route // {$}
 	rest     *route
+}
+
+type edge struct {
+	segment string
+	to      *branch
+}
+
+const fewEdges = 8
+
+// literal is the branch behind a segment, nil for none.
+func (b *branch) literal(segment string) *branch {
+	if b.many != nil {
+		return b.many[segment]
+	}
+	for i := range b.literals {
+		if b.literals[i].segment == segment {
+			return b.literals[i].to
+		}
+	}
+	return nil
+}
+
+// grow is literal that makes what is not there.
+func (b *branch) grow(segment string) *branch {
+	if next := b.literal(segment); next != nil {
+		return next
+	}
+	next := &branch{}
+	b.literals = append(b.literals, edge{segment, next})
+	if len(b.literals) > fewEdges {
+		b.many = make(map[string]*branch, len(b.literals))
+		for _, e := range b.literals {
+			b.many[e.segment] = e.to
+		}
+	}
+	return next
 }
 
 // Handle registers a handler. It panics when the pattern is malformed or
@@ -73,7 +112,7 @@ func (m *Router) Handle(pattern string, h Handler) {
 	}
 	added := &route{pattern: p, handler: h}
 	m.routes = append(m.routes, added)
-	m.host(p.host).method(p.method).add(added)
+	m.host(p.host).add(added)
 }
 
 func (m *Router) host(name string) *host {
@@ -89,53 +128,40 @@ func (m *Router) host(name string) *host {
 	return m.hosts[name]
 }
 
-func (h *host) method(name string) *methodRoutes {
-	for i := range h.methods {
-		if h.methods[i].method == name {
-			return &h.methods[i]
+func (h *host) add(r *route) {
+	if len(r.names) == 0 && !strings.Contains(r.path, "%") {
+		if h.exact == nil {
+			h.exact = make(map[string][]*route)
 		}
+		h.exact[r.path] = append(h.exact[r.path], r)
 	}
-	h.methods = append(h.methods, methodRoutes{method: name, exact: make(map[string]*route)})
-	return &h.methods[len(h.methods)-1]
+	root := h.root(r.method)
+	if root == nil {
+		h.trees = append(h.trees, tree{method: r.method})
+		root = h.root(r.method)
+	}
+	root.add(r)
 }
 
-func (m *methodRoutes) add(r *route) {
-	at, path := &m.root, ""
+func (b *branch) add(r *route) {
 	for _, s := range r.segments {
 		switch s.kind {
 		case restSegment:
-			at.rest = r
+			b.rest = r
 			return
 		case endSegment:
-			at.end = r
-			m.addExact(path+"/", r)
+			b.end = r
 			return
 		case oneSegment:
-			if at.one == nil {
-				at.one = &branch{}
+			if b.one == nil {
+				b.one = &branch{}
 			}
-			at = at.one
+			b = b.one
 		case literalSegment:
-			if at.literals == nil {
-				at.literals = make(map[string]*branch)
-			}
-			if at.literals[s.literal] == nil {
-				at.literals[s.literal] = &branch{}
-			}
-			at = at.literals[s.literal]
+			b = b.grow(s.literal)
 		}
-		path += "/" + s.literal
 	}
-	at.leaf = r
-	m.addExact(path, r)
-}
-
-// addExact makes a path that needs neither unescaping nor captures found by one
-// look into a map.
-func (m *methodRoutes) addExact(path string, r *route) {
-	if len(r.names) == 0 && isClean(path) && !strings.ContainsRune(path, '%') && strings.Count(path, "/") == len(r.segments) {
-		m.exact[path] = r
-	}
+	b.leaf = r
 }
 
 // Serve is the router's Handler.
@@ -173,27 +199,20 @@ func (m *Router) exact(r *Request, path string) *route {
 	if m.hosts != nil {
 		return nil
 	}
-	return m.anyHost.exact(r.Method, path)
+	return m.anyHost.lookup(r.Method, path)
 }
 
-func (h *host) exact(method, path string) *route {
-	var get, all *route
-	for i := range h.methods {
-		switch m := &h.methods[i]; {
-		case m.method == method:
-			if found := m.exact[path]; found != nil {
-				return found
-			}
-		case m.method == "GET" && method == "HEAD":
-			get = m.exact[path]
-		case m.method == "":
-			all = m.exact[path]
+// lookup finds a route without wildcards for a path that needs no unescaping.
+func (h *host) lookup(method, path string) (best *route) {
+	for _, r := range h.exact[path] {
+		switch {
+		case r.method == method:
+			return r
+		case r.method == "GET" && method == "HEAD", r.method == "" && best == nil:
+			best = r
 		}
 	}
-	if get != nil {
-		return get
-	}
-	return all
+	return best
 }
 
 func (m *Router) search(r *Request, path string) Future[*Response] {
@@ -267,9 +286,9 @@ func (h *host) find(method, path string, captures []string) (*route, []string) {
 
 // root is the tree of the patterns with that method, nil for none.
 func (h *host) root(method string) *branch {
-	for i := range h.methods {
-		if h.methods[i].method == method {
-			return &h.methods[i].root
+	for i := range h.trees {
+		if h.trees[i].method == method {
+			return &h.trees[i].root
 		}
 	}
 	return nil
@@ -290,7 +309,7 @@ func (b *branch) endsInSlash(path string) bool {
 		return b.end != nil || b.rest != nil
 	}
 	text, rest, _ := nextSegment(path)
-	return b.literals[unescape(text)].endsInSlash(rest) || b.one.endsInSlash(rest)
+	return b.literal(unescape(text)).endsInSlash(rest) || b.one.endsInSlash(rest)
 }
 
 // find matches path, which begins with a slash or is empty. Literals go before
@@ -308,7 +327,7 @@ func (b *branch) find(path string, captures []string) (*route, []string) {
 	text, rest, _ := nextSegment(path)
 	if text != "" {
 		text = unescape(text)
-		if found, captures := b.literals[text].find(rest, captures); found != nil {
+		if found, captures := b.literal(text).find(rest, captures); found != nil {
 			return found, captures
 		}
 		if found, captures := b.one.find(rest, append(captures, text)); found != nil {
@@ -328,10 +347,10 @@ func (m *Router) allowed(name, path string) []string {
 		if h == nil {
 			continue
 		}
-		for i := range h.methods {
-			if found, _ := h.methods[i].root.find(path, nil); found != nil {
-				methods = append(methods, h.methods[i].method)
-				if h.methods[i].method == "GET" {
+		for i := range h.trees {
+			if found, _ := h.trees[i].root.find(path, nil); found != nil {
+				methods = append(methods, h.trees[i].method)
+				if h.trees[i].method == "GET" {
 					methods = append(methods, "HEAD")
 				}
 			}
