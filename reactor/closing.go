@@ -9,8 +9,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Close closes the connection now. Output that is not out is lost.
-func (c *Conn) Close() { c.close(nil) }
+// Close closes the connection now. Output that is not out is lost. TLS ends with close_notify if
+// nothing is queued before it and the kernel takes it at once.
+func (c *Conn) Close() {
+	if c.filter != nil && c.backlog == nil && !c.closed && !c.moving {
+		if bye := c.filter.goodbye(nil); len(bye) > 0 {
+			_, _ = unix.Write(int(c.fd), bye)
+		}
+	}
+	c.close(nil)
+}
 
 // CloseFlushed closes the connection once its output is out: everything queued, and everything
 // that the session still transmits. Input is no longer presented. The deadline stays in force.

@@ -5,7 +5,6 @@ package reactor
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -15,193 +14,7 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"go.uber.org/goleak"
 )
-
-// A teller answers each line that ends a request's head with what it knows of its connection, in the
-// form of an HTTP/1.1 response, so that curl and haproxy can be its clients too.
-type teller struct {
-	conn   *Conn
-	out    []byte
-	closed chan<- error
-}
-
-func (s *teller) Receive(in []byte) int {
-	used := 0
-	for {
-		end := bytes.Index(in[used:], []byte("\r\n\r\n"))
-		if end < 0 {
-			return used
-		}
-		head := string(in[used : used+end])
-		used += end + 4
-		s.answer(head)
-		s.conn.Touch()
-	}
-}
-
-func (s *teller) answer(head string) {
-	var about strings.Builder
-	fmt.Fprintf(&about, "peer=%v local=%v", s.conn.RemoteAddr(), s.conn.LocalAddr())
-	if state := s.conn.TLS(); state != nil {
-		fmt.Fprintf(&about, " version=%q alpn=%q sni=%q resumed=%v", tls.VersionName(state.Version), state.NegotiatedProtocol, state.ServerName, state.DidResume)
-		if len(state.VerifiedChains) > 0 {
-			fmt.Fprintf(&about, " client=%s", state.PeerCertificates[0].Subject.CommonName)
-		}
-	}
-	s.out = fmt.Appendf(s.out, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", about.Len(), about.String())
-	if strings.Contains(head, "Connection: close") {
-		s.conn.CloseFlushed()
-	}
-}
-
-func (s *teller) Transmit(dst []byte, room int) []byte {
-	dst = append(dst, s.out...)
-	s.out = nil
-	return dst
-}
-
-func (s *teller) EOF() bool { return false }
-func (s *teller) Timeout()  {}
-func (s *teller) Closed(err error) {
-	if s.closed != nil {
-		s.closed <- err
-	}
-}
-
-func openTeller(c *Conn) Session { return &teller{conn: c} }
-
-// An echo sends back what comes, and takes no more than it has got rid of.
-type echo struct {
-	conn *Conn
-	out  []byte
-}
-
-const echoBound = 256 << 10
-
-func (s *echo) Receive(in []byte) int {
-	n := min(len(in), echoBound-len(s.out))
-	s.out = append(s.out, in[:n]...)
-	if n < len(in) {
-		s.conn.Pause()
-	}
-	s.conn.Touch()
-	return n
-}
-
-func (s *echo) Transmit(dst []byte, room int) []byte {
-	n := min(room, len(s.out))
-	dst = append(dst, s.out[:n]...)
-	s.out = s.out[:copy(s.out, s.out[n:])]
-	if s.conn.Paused() && len(s.out) < echoBound/2 {
-		s.conn.Resume()
-	}
-	return dst
-}
-
-func (s *echo) EOF() bool    { return false }
-func (s *echo) Timeout()     {}
-func (s *echo) Closed(error) {}
-
-func openEcho(c *Conn) Session { return &echo{conn: c} }
-
-// served starts a reactor with one listener for the length of the test.
-func served(t testing.TB, config Config, listener ListenerConfig) (*Reactor, net.Addr) {
-	t.Helper()
-	if config.Loops == 0 {
-		config.Loops = 1
-	}
-	r, err := New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if listener.Address == "" && listener.File == nil {
-		listener.Address = "127.0.0.1:0"
-	}
-	addr, err := r.Listen(listener)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := r.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		over, cancel := context.WithCancel(context.Background())
-		cancel()
-		r.Stop(over)
-	})
-	return r, addr
-}
-
-// leakChecked has the end of the test, with everything else cleaned up, look for goroutines.
-func leakChecked(t *testing.T) {
-	// gnet starts workers of a pool once for the process.
-	before := goleak.IgnoreCurrent()
-	t.Cleanup(func() {
-		goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*goWorker).run.func1"))
-	})
-}
-
-func dialTLS(t testing.TB, addr net.Addr, config *tls.Config) *tls.Conn {
-	t.Helper()
-	c, err := tls.Dial("tcp", addr.String(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return c
-}
-
-// ask sends a request and gives what the teller said.
-func ask(c net.Conn) (string, error) {
-	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\n\r\n"); err != nil {
-		return "", err
-	}
-	return readAnswer(bufio.NewReader(c))
-}
-
-func readAnswer(r *bufio.Reader) (string, error) {
-	var length int
-	for {
-		line, err := r.ReadString('\n')
-		if err != nil {
-			return "", err
-		}
-		if line == "\r\n" {
-			break
-		}
-		fmt.Sscanf(line, "Content-Length: %d", &length)
-	}
-	body := make([]byte, length)
-	_, err := io.ReadFull(r, body)
-	return string(body), err
-}
-
-func mustAsk(t testing.TB, c net.Conn, want ...string) {
-	t.Helper()
-	got, err := ask(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, w := range want {
-		if !strings.Contains(got, w) {
-			t.Errorf("the server says %q, want %s in it", got, w)
-		}
-	}
-}
-
-// settledStats are the counters once each loop has done what it had begun, such as to count the
-// connection whose end the test has seen.
-func settledStats(r *Reactor) TLSStats {
-	for _, l := range r.Loops() {
-		done := make(chan struct{})
-		l.Post(func() { close(done) })
-		<-done
-	}
-	r.tls.pool.wait(nil)
-	return r.TLSStats()
-}
 
 func TestTLSVersionsAndProtocols(t *testing.T) {
 	leakChecked(t)
@@ -377,33 +190,73 @@ func TestTLSHealthCheck(t *testing.T) {
 	}
 }
 
+// recordAlert is the type of an alert's record, which TLS 1.2 shows. crypto/tls takes an end without
+// one for a proper end, so that a test has to look.
+const recordAlert = 21
+
+// A recordedConn remembers what it has read.
+type recordedConn struct {
+	net.Conn
+	read []byte
+}
+
+func (c *recordedConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.read = append(c.read, b[:n]...)
+	return n, err
+}
+
+// lastRecord is the type of the last record that was read.
+func (c *recordedConn) lastRecord() (kind byte) {
+	for rest := c.read; len(rest) >= recordHeader; {
+		kind = rest[0]
+		rest = rest[min(len(rest), recordHeader+int(rest[3])<<8+int(rest[4])):]
+	}
+	return kind
+}
+
+func dialRecorded(t *testing.T, addr net.Addr) (*tls.Conn, *recordedConn) {
+	t.Helper()
+	raw, err := net.Dial("tcp", addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { raw.Close() })
+	recorded := &recordedConn{Conn: raw}
+	return tls.Client(recorded, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12}), recorded
+}
+
 // A client that says close_notify behind its request still gets its answer, and close_notify too.
 func TestTLSHalfClosed(t *testing.T) {
 	_, addr := served(t, Config{}, ListenerConfig{TLS: serverConfig(t), Open: openTeller})
 	for _, fin := range []bool{false, true} {
-		c := dialTLS(t, addr, &tls.Config{InsecureSkipVerify: true})
+		c, seen := dialRecorded(t, addr)
 		io.WriteString(c, "GET / HTTP/1.1\r\n\r\n")
 		c.CloseWrite()
 		if fin {
-			c.NetConn().(*net.TCPConn).CloseWrite()
+			seen.Conn.(*net.TCPConn).CloseWrite()
 		}
 		r := bufio.NewReader(c)
 		if got, err := readAnswer(r); err != nil || !strings.Contains(got, "peer=") {
 			t.Errorf("FIN too %v: answered %q, %v", fin, got, err)
 		}
-		if _, err := r.ReadByte(); err != io.EOF {
-			t.Errorf("then %v, want close_notify", err)
+		if _, err := r.ReadByte(); err != io.EOF || seen.lastRecord() != recordAlert {
+			t.Errorf("then %v and a record of type %d, want close_notify", err, seen.lastRecord())
 		}
 	}
 }
 
 func TestTLSServerSaysGoodbye(t *testing.T) {
 	_, addr := served(t, Config{}, ListenerConfig{TLS: serverConfig(t), Open: openTeller})
-	c := dialTLS(t, addr, &tls.Config{InsecureSkipVerify: true})
-	io.WriteString(c, "GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
-	// A connection that ends without close_notify would be io.ErrUnexpectedEOF.
-	if got, err := io.ReadAll(c); err != nil || !strings.Contains(string(got), "peer=") {
-		t.Errorf("%q, %v", got, err)
+	for request, want := range map[string]string{"Connection: close": "peer=", "Close now": ""} {
+		c, seen := dialRecorded(t, addr)
+		io.WriteString(c, "GET / HTTP/1.1\r\n"+request+"\r\n\r\n")
+		if got, err := io.ReadAll(c); err != nil || !strings.Contains(string(got), want) {
+			t.Errorf("%s: %q, %v", request, got, err)
+		}
+		if got := seen.lastRecord(); got != recordAlert {
+			t.Errorf("%s: the last record is of type %d, want the alert close_notify", request, got)
+		}
 	}
 }
 
