@@ -51,6 +51,13 @@ func (c *cell[T]) settle(value T, err error, q *queue) bool {
 	return true
 }
 
+// settleHere settles from a task of the cell's own loop: what waits runs now.
+func (c *cell[T]) settleHere(v T, err error) {
+	q := queue{loop: c.loop}
+	c.settle(v, err, &q)
+	q.run()
+}
+
 func (c *cell[T]) isSettled() bool { return c.waiters.Load() == &settled }
 
 // subscribe adds a waiter; false says that the result is there already.

@@ -206,3 +206,21 @@ func Finally[T any](f Future[T], fn func()) Future[T] {
 		return Future[T]{value: v, err: err}
 	})
 }
+
+// Here is f with its continuations on r's loop: for a result that several
+// requests share, which otherwise belongs to the loop of the one that began it.
+func Here[T any](r *Request, f Future[T]) Future[T] { return on(r.Loop(), f) }
+
+func on[T any](loop Loop, f Future[T]) Future[T] {
+	if f.Ready() || f.cell.loop == loop {
+		return f
+	}
+	t := &then[T, T]{from: f.cell, after: outcome[T]}
+	t.loop, t.node.wake = loop, t
+	if !f.cell.subscribe(&t.node) {
+		return f
+	}
+	return t.future()
+}
+
+func outcome[T any](v T, err error) Future[T] { return Future[T]{value: v, err: err} }

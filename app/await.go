@@ -1,0 +1,42 @@
+package app
+
+import "sync/atomic"
+
+// Await blocks until f is ready or r is over (its peer gone, its deadline passed,
+// its response complete). For goroutines, those of Blocking handlers above all;
+// on a loop it would wait for itself.
+func Await[T any](r *Request, f Future[T]) (T, error) {
+	if f.Ready() {
+		return f.Result()
+	}
+	w := &await[T]{r: r, arrived: make(chan struct{})}
+	w.node.wake = w
+	if !f.cell.subscribe(&w.node) {
+		return f.Result()
+	}
+	r.park()
+	select {
+	case <-w.arrived:
+		return f.Result()
+	case <-r.lifetime().gone:
+		if w.ended.CompareAndSwap(false, true) {
+			r.unpark()
+		}
+		var zero T
+		return zero, r.cause()
+	}
+}
+
+type await[T any] struct {
+	node    node
+	r       *Request
+	ended   atomic.Bool
+	arrived chan struct{}
+}
+
+func (w *await[T]) woken(*queue) {
+	if w.ended.CompareAndSwap(false, true) {
+		w.r.unpark()
+	}
+	close(w.arrived)
+}
