@@ -31,7 +31,7 @@ type filter interface {
 	// It is asked after each receive and leaves nothing behind.
 	pending(dst []byte) []byte
 
-	// established says that plaintext may flow. It never goes back to false.
+	// established says that plaintext may flow. Only a failure takes that back.
 	established() bool
 
 	// eof tells of the peer's FIN. An error says that the stream was cut short. later: what came
