@@ -39,6 +39,7 @@ type engine struct {
 	gone      bool           // gnet closes its epoll set and listeners, and the numbers mean nothing
 	asked     bool           // to end
 	served    bool           // ready was told nil
+	haunted   bool           // its event loop was left behind in lent code
 	listeners []int          // gnet's descriptors, which refer to our sockets
 	listening bool
 
@@ -94,9 +95,13 @@ func (e *engine) run() {
 		_ = unix.Close(c.other)
 	}
 	e.mu.Lock()
-	asked, served := e.asked, e.served
+	asked, served, haunted := e.asked, e.served, e.haunted
 	e.mu.Unlock()
 	close(e.done)
+	if haunted {
+		// Not before its deferred functions have run.
+		e.loop.Post(func() { e.loop.own.haunts-- })
+	}
 	switch {
 	case !served:
 		e.fail(errors.Join(errors.New("engine ended before it was ready"), err))
@@ -307,6 +312,13 @@ func (e *engine) OnShutdown(gnet.Engine) {
 	defer e.mu.Unlock()
 	e.retired, e.gone = true, true
 	e.listeners = nil
+}
+
+// haunt says that the goroutine of the event loop was left behind.
+func (e *engine) haunt() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.haunted = true
 }
 
 // retire keeps the engine from being woken.

@@ -4,6 +4,7 @@ package reactor
 
 import (
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,10 +27,11 @@ type Loop struct {
 	woken atomic.Bool   // a wake is on its way
 	// taking holds back tasks, timers and input while connections are being registered, so that no
 	// lent code can stall the engine with a registration under way.
-	taking  atomic.Bool
-	engine  atomic.Pointer[engine]
-	isDeaf  atomic.Bool // others accept in its place
-	stopped chan struct{}
+	taking   atomic.Bool
+	engine   atomic.Pointer[engine]
+	isDeaf   atomic.Bool // others accept in its place
+	starting sync.Mutex  // over starting an engine and stopping for good
+	stopped  chan struct{}
 
 	conns   []*Conn
 	touched []*Conn // to be settled in this turn, from touchedNext on
@@ -217,13 +219,16 @@ func (l *Loop) contain() {
 	}
 }
 
-// revive does what waits for the Loop to go on after its engine was replaced.
+// revive does what waits for the Loop to go on after its engine was replaced. One thing of it may
+// stall the Loop again: the rest is then for the next engine.
 func (l *Loop) revive() {
-	waiting := l.revived
-	l.revived = nil
-	for _, f := range waiting {
+	for len(l.revived) > 0 {
+		f := l.revived[0]
+		l.revived[0] = nil
+		l.revived = l.revived[1:]
 		f()
 	}
+	l.revived = nil
 }
 
 // add makes c one of the Loop's connections.

@@ -154,9 +154,14 @@ func (l *Loop) Enter(c *Conn) bool {
 	}
 }
 
-// Leave ends what Enter began.
+// Leave ends what Enter began. It does nothing on a goroutine that has lost the Loop since, whose
+// deferred calls run when Reclaim ends it.
 func (l *Loop) Leave() {
 	o := &l.own
+	w := o.word.Load()
+	if w&stateMask == stateFenced || w&hauntedBit != 0 && !l.here() {
+		return
+	}
 	if o.nested > 0 {
 		o.nested--
 		return
@@ -168,11 +173,8 @@ func (l *Loop) Leave() {
 // and is asked only while some fenced goroutine has not ended.
 func (l *Loop) here() bool { return goroutineNumber() == l.own.goroutine.Load() }
 
-// leaveFenced ends the calling goroutine, which lost the Loop.
-func (l *Loop) leaveFenced() {
-	l.Post(func() { l.own.haunts-- })
-	runtime.Goexit()
-}
+// leaveFenced ends the calling goroutine, which lost the Loop. Its engine tells when that is done.
+func (l *Loop) leaveFenced() { runtime.Goexit() }
 
 // regain makes the caller, which has recovered from a panic somewhere below, owner again, or ends
 // it when it has lost the Loop.

@@ -16,8 +16,16 @@ const (
 	restartPauseLast  = time.Second
 )
 
-// startEngine lets a new engine turn l. What it reports by ready is to be waited for.
+// startEngine lets a new engine turn l. What it reports by ready is to be waited for. nil: the Loop
+// has stopped.
 func (l *Loop) startEngine() *engine {
+	l.starting.Lock()
+	defer l.starting.Unlock()
+	select {
+	case <-l.stopped:
+		return nil
+	default:
+	}
 	e := newEngine(l)
 	l.engine.Store(e)
 	go e.run()
@@ -28,13 +36,17 @@ func (l *Loop) startEngine() *engine {
 func (l *Loop) restartEngine() {
 	l.stats.replaced.Add(1)
 	for pause := restartPauseFirst; ; pause = min(2*pause, restartPauseLast) {
-		err := <-l.startEngine().ready
+		e := l.startEngine()
+		if e == nil {
+			return
+		}
+		err := <-e.ready
 		if err == nil {
 			return
 		}
 		l.reactor.log.Error("cannot start an engine", zap.Int("loop", l.index), zap.Error(err))
 		select {
-		case <-l.reactor.stopping:
+		case <-l.stopped:
 			return
 		case <-time.After(pause):
 		}
@@ -72,8 +84,11 @@ func (l *Loop) seize(e *engine, guilty *Conn, fenced bool) {
 	l.stats.sampling = false
 
 	l.own.forget()
+	// Nobody turns the Loop until the next engine does, and who was left behind least of all.
+	l.own.goroutine.Store(0)
 	if fenced {
 		l.own.haunts++
+		e.haunt()
 	}
 	waiting := append([]func(){func() { l.own.goroutine.Store(goroutineNumber()) }}, l.revived...)
 	if fenced && l.reactor.config.Renew != nil {
@@ -104,11 +119,6 @@ func (l *Loop) replaceEngine() {
 // engineDied is called when an engine has ended that nobody asked to.
 func (r *Reactor) engineDied(e *engine, err error) {
 	l := e.loop
-	select {
-	case <-r.stopping:
-		return
-	default:
-	}
 	r.log.Error("engine ended by itself; its loop goes on with another",
 		zap.Int("loop", l.index), zap.Int("connections", int(l.stats.connections.Load())), zap.Error(err))
 	l.seize(e, nil, false)
