@@ -95,7 +95,7 @@ func (c *Conn) close(err error) {
 	l.reactor.table.leave(c)
 	c.kept, c.unread, c.backlog = nil, nil, nil
 	c.hangUp()
-	l.reactor.left(l)
+	l.reactor.left()
 	if c.filter != nil {
 		c.filter.closed(err)
 	}

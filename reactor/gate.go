@@ -75,20 +75,28 @@ func (g *gate) measure(config *Config) {
 
 // check is called when the number of connections has changed.
 func (g *gate) check(open int64) {
-	full := open >= g.limit.Load()
-	if full == g.shut.Load() {
+	limit := g.limit.Load()
+	if shut := g.shut.Load(); !shut && open < limit || shut && open > limit-slack(limit) {
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if full := g.reactor.open.Load() >= g.limit.Load(); full != g.full {
-		g.full = full
-		if full {
-			g.withheld.Add(1)
-		}
-		g.update()
+	open = g.reactor.open.Load()
+	switch {
+	case !g.full && open >= limit:
+		g.full = true
+		g.withheld.Add(1)
+	case g.full && open <= limit-slack(limit):
+		g.full = false
+	default:
+		return
 	}
+	g.update()
 }
+
+// slack is how many connections must leave before newcomers are taken again: with one, each that
+// leaves would cost a system call for every socket.
+func slack(limit int64) int64 { return 1 + limit/128 }
 
 // rest leaves the listening sockets alone for a moment.
 func (g *gate) rest() {
@@ -138,15 +146,9 @@ func (g *gate) apply(e *engine) {
 }
 
 // joined and left count connections.
-func (r *Reactor) joined(*Loop) { r.gate.check(r.open.Add(1)) }
+func (r *Reactor) joined() { r.gate.check(r.open.Add(1)) }
 
-func (r *Reactor) left(*Loop) {
-	open := r.open.Add(-1)
-	r.gate.check(open)
-	if open == 0 {
-		select {
-		case r.empty <- struct{}{}:
-		default:
-		}
-	}
+func (r *Reactor) left() {
+	r.gate.check(r.open.Add(-1))
+	r.tellEmpty()
 }

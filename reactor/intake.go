@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/panjf2000/gnet/v2"
 	"go.uber.org/zap"
@@ -21,6 +22,8 @@ const (
 	// intakeFlight is how many registrations are under way at once. Each needs three descriptors
 	// for a moment.
 	intakeFlight = 8
+	// intakePause stands before another attempt at registrations that failed.
+	intakePause = 5 * time.Millisecond
 )
 
 // intake brings sockets to a Loop by another way than its listeners: connections that move, or come
@@ -50,10 +53,31 @@ type arrival struct {
 	failed   func(error)         // from any goroutine; may be nil
 
 	taken bool // on the loop: adopted
+
+	counted *Reactor // as arriving
+}
+
+// count counts a socket without a Conn as arriving; counted off it is when it has one, or never
+// will.
+func (a *arrival) count(l *Loop) {
+	if a.fresh != nil && a.counted == nil {
+		a.counted = l.reactor
+		a.counted.arriving.Add(1)
+	}
+}
+
+func (a *arrival) countOff() {
+	if a.counted != nil {
+		a.counted.arriving.Add(-1)
+		a.counted.tellEmpty()
+	}
 }
 
 // add has a registered, at some time soon. From any goroutine.
 func (in *intake) add(l *Loop, arrivals ...*arrival) {
+	for _, a := range arrivals {
+		a.count(l)
+	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.closed {
@@ -77,6 +101,7 @@ func (a *arrival) drop(err error) {
 	if a.failed != nil {
 		a.failed(err)
 	}
+	a.countOff()
 }
 
 func (in *intake) run(l *Loop) {
@@ -103,6 +128,7 @@ func (in *intake) run(l *Loop) {
 		again := register(e, batch)
 		in.end(l)
 		if len(again) > 0 {
+			time.Sleep(intakePause) // for descriptors, or the next engine
 			in.add(l, again...)
 		}
 	}
@@ -176,6 +202,9 @@ func register(e *engine, batch []*arrival) (again []*arrival) {
 // errEngineGone says that an engine died with a registration under way.
 var errEngineGone = errors.New("reactor: engine ended during a registration")
 
+// errNotAdopted says that a registration went through and came to nothing.
+var errNotAdopted = errors.New("reactor: socket was registered but not polled")
+
 // register brings one socket to e. An error means that it should be tried again.
 func (a *arrival) register(e *engine) error {
 	conn := a.fresh
@@ -185,47 +214,59 @@ func (a *arrival) register(e *engine) error {
 		}
 		var err error
 		if conn, err = netConn(int(a.conn.fd)); err != nil {
-			return a.giveUp(e, err)
+			return a.failedBy(e, err)
 		}
 	}
-	// gnet closes conn in any case once it has begun.
+	// From here on gnet closes conn, unless it refuses at once.
 	ctx := gnet.NewContext(gnet.NewNetConnContext(context.Background(), conn), a)
 	registered, err := e.gnet.Register(ctx)
-	if err != nil && a.conn != nil {
-		_ = conn.Close()
-	}
-	if err == nil {
-		select {
-		case result := <-registered:
-			err = result.Err
-		case <-e.done:
-			err = errEngineGone
+	if err != nil {
+		if a.conn != nil {
+			_ = conn.Close()
+			return err
 		}
+		return a.failedBy(e, err)
 	}
-	switch {
-	case err == nil, a.taken:
-		return nil
-	case errors.Is(err, errEngineGone) && a.conn != nil:
+	select {
+	case result := <-registered:
+		err = result.Err
+		if err == nil && !a.taken {
+			err = errNotAdopted
+		}
+	case <-e.done:
+		err = errEngineGone
+	}
+	if err == errEngineGone && a.conn != nil {
 		_ = conn.Close()
 		a.conn.rarely().leaked = true
 		return err
-	case a.fresh == nil && e.ending():
-		return err
-	default:
-		return a.giveUp(e, err)
 	}
+	if err != nil {
+		return a.failedBy(e, err)
+	}
+	return nil
+}
+
+// failedBy decides whether a failed registration is tried again. A socket that gnet has closed
+// cannot be.
+func (a *arrival) failedBy(e *engine, err error) error {
+	scarce := errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.ENOMEM)
+	if a.conn != nil && (scarce || err == errNotAdopted || e.ending()) {
+		return err
+	}
+	a.giveUp(e, err)
+	return nil
 }
 
 // giveUp closes a connection that cannot be registered.
-func (a *arrival) giveUp(e *engine, err error) error {
+func (a *arrival) giveUp(e *engine, err error) {
 	l := e.loop
 	l.reactor.log.Warn("connection lost on its way to a loop", zap.Int("loop", l.index), zap.Error(err))
 	if a.conn != nil {
 		a.conn.Handle().Post(func(c *Conn) { c.close(err) })
-		return nil
+		return
 	}
 	a.drop(err)
-	return nil
 }
 
 // netConn makes a net.Conn of a duplicate of fd.
@@ -247,6 +288,7 @@ func (l *Loop) adopt(g gnet.Conn, a *arrival) gnet.Action {
 	a.taken = true
 	if a.conn == nil {
 		c := l.newConn(g, a.listener)
+		a.countOff()
 		if a.open != nil {
 			c.rarely().open = a.open
 		}

@@ -17,7 +17,7 @@ func (l *Loop) newConn(g gnet.Conn, ln *listener) *Conn {
 	l.reactor.table.enter(c)
 	g.SetContext(c)
 	l.add(c)
-	l.reactor.joined(l)
+	l.reactor.joined()
 	return c
 }
 

@@ -46,6 +46,7 @@ func (c *Conn) transmit() {
 	}
 	l := c.loop.Load()
 	if c.Queued() > l.reactor.config.WriteLow {
+		c.arm(l)
 		return
 	}
 	out, more := c.pull(l)

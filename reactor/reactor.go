@@ -31,9 +31,10 @@ type Reactor struct {
 	tls        *tlsService
 	proxyLines seldom
 
-	open    atomic.Int64
-	refused atomic.Int64
-	empty   chan struct{} // told when open gets to zero
+	open     atomic.Int64
+	arriving atomic.Int64 // sockets without a Conn, on their way to a Loop
+	refused  atomic.Int64
+	empty    chan struct{} // told when present gets to zero
 
 	started  bool
 	stopping chan struct{}
@@ -160,13 +161,13 @@ func (r *Reactor) Stop(ctx context.Context) error {
 
 func (r *Reactor) stop(ctx context.Context) (err error) {
 	r.StopAccepting()
-	for r.open.Load() > 0 && ctx.Err() == nil {
+	for r.present() > 0 && ctx.Err() == nil {
 		select {
 		case <-r.empty:
 		case <-ctx.Done():
 		}
 	}
-	if r.open.Load() > 0 {
+	if r.present() > 0 {
 		err = ctx.Err()
 	}
 	close(r.stopping)
@@ -181,39 +182,54 @@ func (r *Reactor) stop(ctx context.Context) (err error) {
 	return err
 }
 
+// present is how many connections there are, those that no session knows yet included.
+func (r *Reactor) present() int64 { return r.open.Load() + r.arriving.Load() }
+
+// tellEmpty wakes Stop when nobody is present.
+func (r *Reactor) tellEmpty() {
+	if r.present() == 0 {
+		select {
+		case r.empty <- struct{}{}:
+		default:
+		}
+	}
+}
+
 // stopPatience is how long a Loop may take to close what it has left, before it counts as stalled.
 const stopPatience = 5 * time.Second
 
 // stop closes the Loop's connections and ends its engine.
 func (l *Loop) stop() {
-	e := l.engine.Load()
-	if e == nil {
-		close(l.stopped)
-		return
-	}
-	closed := make(chan struct{})
-	l.Post(func() {
-		for len(l.conns) > 0 {
-			l.conns[len(l.conns)-1].abandon(ErrStopped)
+	patience, cancel := context.WithTimeout(context.Background(), stopPatience)
+	defer cancel()
+	if l.engine.Load() != nil {
+		closed := make(chan struct{})
+		l.Post(func() {
+			for len(l.conns) > 0 {
+				l.conns[len(l.conns)-1].abandon(ErrStopped)
+			}
+			close(closed)
+		})
+		select {
+		case <-closed:
+		case <-patience.Done():
+			l.reactor.log.Error("loop is stalled and left behind", zap.Int("loop", l.index))
 		}
-		close(closed)
-	})
-	patience := time.NewTimer(stopPatience)
-	defer patience.Stop()
-	select {
-	case <-closed:
-	case <-e.done:
-	case <-patience.C:
-		l.reactor.log.Error("loop is stalled and left behind", zap.Int("loop", l.index))
 	}
+	l.starting.Lock()
 	close(l.stopped)
+	e := l.engine.Load()
+	l.starting.Unlock()
 	l.intake.close()
 	l.inbox.close()
 	l.timers.clock.Stop()
+	if e == nil {
+		return
+	}
 	e.stop()
 	select {
 	case <-e.done:
-	case <-patience.C:
+	case <-patience.Done():
 	}
 }
 

@@ -221,12 +221,13 @@ func TestStallIsReported(t *testing.T) {
 
 // While a loop is stalled, the others accept what arrives at its socket.
 func TestOthersAcceptForADeafLoop(t *testing.T) {
-	release := make(chan struct{})
+	stalled, release := make(chan struct{}), make(chan struct{})
 	config := brisk()
 	config.StallTimeout = -1
-	s := serve(t, config, staller(func(*Conn) { <-release }, nil))
+	s := serve(t, config, staller(func(*Conn) { close(stalled); <-release }, nil))
 	c := s.dial()
 	c.say("run")
+	await(t, stalled)
 	// The kernel gives about half of them to the deaf loop's socket.
 	for i := range 50 {
 		newcomer := s.dial()
