@@ -32,7 +32,7 @@ type h2Socket struct {
 func (s *h2Session) upgrade(x *exchange, fields app.Fields) (*socket, error) {
 	id := h2.StreamID(x.id)
 	k := &h2Socket{session: s, id: id, announced: true}
-	k.carrier, k.info = k, &s.info
+	k.carrier, k.loop, k.conn, k.info = k, x.loop, x.conn, &s.info
 	err := s.machine.Respond(id, &h2.Response{Status: 200, Fields: fields, Source: k, Length: -1})
 	if errors.Is(err, h2.ErrStream) {
 		return nil, app.ErrPeerGone
