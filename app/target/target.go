@@ -56,6 +56,8 @@ func New(config Config) (app.Handler, error) {
 	} {
 		routes.Handle(pattern, handler)
 	}
+	routes.Handle("/events", events)
+	handleSockets(&routes)
 	if config.AllowStall {
 		routes.Handle("/stall/{duration}", stall)
 	}

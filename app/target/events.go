@@ -1,0 +1,48 @@
+package target
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/gatewheel/gatewheel/app"
+)
+
+// events sends the numbers from 1 to n, one every so often, and goes on where a
+// browser that connects again has stopped. One that has them all is told not to
+// come back.
+func events(r *app.Request) app.Future[*app.Response] {
+	var p params
+	last := p.number(r, "n", maxMessages, 1, maxMessages)
+	every := p.duration(r, "every", time.Second)
+	if p.err != nil {
+		return app.Failed[*app.Response](p.err)
+	}
+	sent, _ := strconv.Atoi(r.LastEventID())
+	if sent = max(sent, 0); sent >= last {
+		return app.Ready(app.Empty(204))
+	}
+	return app.Ready(app.Events(func(s *app.EventStream) app.Future[app.Done] {
+		return app.While(func() app.Future[bool] {
+			sent++
+			number := strconv.Itoa(sent)
+			accepted := s.Send(app.Event{ID: number, Data: number})
+			return app.Then(accepted, func(app.Done) app.Future[bool] {
+				if sent == last {
+					return app.Ready(false)
+				}
+				return pause(s, every)
+			})
+		})
+	}))
+}
+
+func (p *params) number(r *app.Request, name string, otherwise, low, high int) int {
+	n, err := number(r, name, otherwise, low, high)
+	p.note(err)
+	return n
+}
+
+// pause waits for the next event, or for the stream's end.
+func pause(s *app.EventStream, d time.Duration) app.Future[bool] {
+	return app.Map(app.Sleep(s.Request(), d), func(app.Done) (bool, error) { return !s.Closed().Ready(), nil })
+}
