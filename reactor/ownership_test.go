@@ -131,10 +131,22 @@ func TestHauntedWordAsksForTheGoroutine(t *testing.T) {
 	}
 	l.Leave()
 	l.Reclaim()
-	for !l.round() {
-	}
-	if l.own.haunts != 0 {
-		t.Error("still haunted")
+}
+
+// What a goroutine that lost the Loop has deferred runs when Reclaim ends it, and changes nothing.
+func TestDeferredLeaveOfAFencedGoroutineDoesNothing(t *testing.T) {
+	l := bare(t)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		l.Lend(nil, nil)
+		defer l.Leave()
+		l.fence(t)
+		l.Reclaim()
+	}()
+	await(t, ended)
+	if l.state() != stateFenced {
+		t.Error("no longer fenced")
 	}
 }
 
