@@ -138,18 +138,18 @@ func (x *exchange) give(r *app.Response) error {
 	default:
 		return fmt.Errorf("content of the unknown kind %T", kind)
 	}
+	if status == 205 {
+		// RFC 9110 section 15.3.6: it has no content, and says so.
+		c = content{}
+	}
 	if err := x.session.respond(x, status, r.Fields, c); err != nil {
 		return err
 	}
 	x.answered = true
 	x.loop.count.response(x.Protocol, status)
-	if c.source == nil {
-		x.endResponse()
-		return nil
-	}
 	x.response = r
 	// RFC 9110 section 6.4.1: these have no content, whatever the application gave.
-	if x.Method == "HEAD" || status == 204 || status == 304 {
+	if c.source == nil || x.Method == "HEAD" || status == 204 || status == 304 {
 		x.endResponse()
 		return nil
 	}

@@ -5,7 +5,6 @@ package server
 import (
 	"errors"
 	"io"
-	"time"
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/h1"
@@ -20,6 +19,7 @@ type h1Session struct {
 	reading *exchange // its content is arriving
 	began   instant   // when the first byte of a head came that is not complete
 	crowd   int32     // requests that were under way when the machine would take no more
+	sending progress
 	stalled bool      // reading waits for the application, or for answers to leave
 	next    *h1Socket // what the connection switches to; nil: it does not
 	fin     bool      // the peer sends nothing more
@@ -73,6 +73,17 @@ func (s *h1Session) goesOn() bool {
 		return s.demands()
 	}
 	return s.machine.Pending() < int(s.crowd)
+}
+
+// readOn ends a pause: from now on the peer is waited for.
+func (s *h1Session) readOn() {
+	s.stalled = false
+	s.moved = s.loop.instant()
+	s.conn.Resume()
+	if s.conn.Kept() == 0 {
+		// The end of content needs no further input to be told.
+		s.Receive(nil)
+	}
 }
 
 // step takes one event from the machine.
@@ -137,6 +148,10 @@ func (s *h1Session) refuse(err error) {
 	s.loop.count.malformed.Add(1)
 	if x := s.reading; x != nil {
 		s.reading = nil
+		if x.answered && !x.ended {
+			// What is being sent may well be made of the content that is missing.
+			s.machine.Abort(x.id)
+		}
 		x.leaveBehind(err)
 	}
 	s.conn.Touch()
@@ -149,6 +164,7 @@ func (s *h1Session) Transmit(dst []byte, room int) []byte {
 	dst = s.machine.Transmit(dst, room)
 	if len(dst) > start {
 		s.moved = s.loop.instant()
+		s.sending.begin(s.moved)
 	}
 	if s.turned() {
 		return dst
@@ -165,7 +181,7 @@ func (s *h1Session) settle() {
 		return
 	}
 	if s.stalled && s.goesOn() {
-		s.conn.Resume()
+		s.readOn()
 	}
 	s.watch()
 }
@@ -209,51 +225,61 @@ func (s *h1Session) Closed(error) {
 	s.machine.Release()
 }
 
-// watch sets the time by which the peer has to act.
+// watch sets the time at which to look whether the peer has acted.
 func (s *h1Session) watch() {
+	by := earlier(s.readBy(), s.sending.by(s.conn, s.loop.server.config.WriteTimeout))
+	s.conn.SetDeadline(s.loop.deadline(by))
+}
+
+// readBy is when something must have come from the peer; 0: it is not its turn.
+func (s *h1Session) readBy() instant {
 	c := &s.loop.server.config
-	switch {
-	case s.machine.Wanting() || s.conn.Queued() > 0:
-		s.await(s.moved, c.WriteTimeout)
-	case s.stalled || s.machine.Phase() == h1.Waiting:
-		s.conn.SetDeadline(time.Time{})
-	case s.machine.Phase() == h1.InContent:
-		s.await(s.moved, c.BodyTimeout)
-	case s.machine.Phase() == h1.InHead:
+	if s.stalled {
+		return 0
+	}
+	switch s.machine.Phase() {
+	case h1.InContent:
+		return s.moved.after(c.BodyTimeout)
+	case h1.InHead:
 		if s.began == 0 {
 			s.began = s.loop.instant()
 		}
-		s.await(s.began, c.HeadTimeout)
-	case s.machine.Pending() == 0:
-		s.await(s.moved, c.IdleTimeout)
-	default:
-		s.conn.SetDeadline(time.Time{})
+		return s.began.after(c.HeadTimeout)
+	case h1.Between:
+		if s.machine.Pending() == 0 {
+			return s.moved.after(c.IdleTimeout)
+		}
 	}
+	return 0
 }
 
-func (s *h1Session) await(from instant, d time.Duration) {
-	if d == 0 {
-		s.conn.SetDeadline(time.Time{})
-		return
-	}
-	s.conn.SetDeadline(s.loop.at(from).Add(d))
-}
-
-// Timeout implements reactor.Session: the peer did not act in time.
+// Timeout implements reactor.Session.
 func (s *h1Session) Timeout() {
-	s.loop.count.timeouts.Add(1)
-	switch phase := s.machine.Phase(); {
-	case s.machine.Wanting() || s.conn.Queued() > 0:
+	now := s.loop.instant()
+	if s.sending.stuck(s.conn, now, s.loop.server.config.WriteTimeout) {
+		s.loop.count.timeouts.Add(1)
 		s.desert(app.ErrPeerGone)
 		s.conn.Close()
-	case phase == h1.InHead || phase == h1.InContent:
-		// RFC 9110 section 15.5.9.
-		err := &h1.Error{Status: 408, Reason: "the request did not arrive in time"}
-		s.machine.Refuse(err)
-		s.refuse(err)
-	default:
-		s.conn.CloseFlushed()
+		return
 	}
+	if s.conn.Queued() == 0 && s.readBy().passed(now) {
+		s.late()
+		return
+	}
+	s.watch()
+}
+
+// late ends a connection whose peer has not sent in time.
+func (s *h1Session) late() {
+	s.loop.count.timeouts.Add(1)
+	if phase := s.machine.Phase(); phase != h1.InHead && phase != h1.InContent {
+		s.conn.CloseFlushed()
+		return
+	}
+	// RFC 9110 section 15.5.9.
+	err := &h1.Error{Status: 408, Reason: "the request did not arrive in time"}
+	s.machine.Refuse(err)
+	s.refuse(err)
 }
 
 // drain implements drainer: what has come is answered, then the connection ends.
@@ -298,9 +324,6 @@ func (s *h1Session) abort(x *exchange) {
 func (s *h1Session) want(x *exchange) {
 	s.machine.Continue(x.id)
 	s.conn.Touch()
-	if s.stalled && s.reading == x {
-		s.conn.Resume()
-	}
 }
 
 // consumed implements session: the socket's own window is the only one.

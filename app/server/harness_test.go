@@ -88,6 +88,13 @@ func (s *site) client2() *http.Client {
 	return &http.Client{Transport: transport, Timeout: patience}
 }
 
+// in is the same server for a subtest.
+func (s *site) in(t *testing.T) *site {
+	copied := *s
+	copied.t = t
+	return &copied
+}
+
 func (s *site) url(path string) string { return "http://" + s.addr + path }
 
 // line is a raw connection: what is said and what is heard stand in the test as they cross the wire.

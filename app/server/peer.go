@@ -97,9 +97,12 @@ func (x *exchange) setFields(fields []app.Field) {
 func (x *exchange) admit() {
 	l := x.loop
 	x.Bind(x, &x.info)
-	if limit := l.server.config.MaxBody; limit > 0 && x.ContentLength > limit {
-		x.answer(nil, tooLarge(limit))
-		return
+	if limit := l.server.config.MaxBody; limit > 0 {
+		if x.ContentLength > limit {
+			x.answer(nil, tooLarge(limit))
+			return
+		}
+		x.Body.Limit(limit)
 	}
 	x.serve()
 }

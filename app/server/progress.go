@@ -1,0 +1,68 @@
+//go:build linux
+
+package server
+
+import (
+	"math"
+	"time"
+
+	"github.com/gatewheel/gatewheel/reactor"
+)
+
+// progress tells whether a peer takes what is sent to it.
+type progress struct {
+	since instant // when output was last given away, or seen to be taken
+	left  int32   // what waited then; unknown: all that there may be
+	given bool    // output was given away and may be waiting
+}
+
+const unknown = math.MaxInt32
+
+// begin notes that output is being given to the connection.
+func (p *progress) begin(now instant) { p.since, p.left, p.given = now, unknown, true }
+
+// by is when to look whether the peer has taken some; 0: nothing can be waiting. How much of the output that
+// is just being given away will wait is not known yet, so one look may be for nothing.
+func (p *progress) by(c *reactor.Conn, timeout time.Duration) instant {
+	if !p.given && c.Queued() == 0 {
+		return 0
+	}
+	return p.since.after(timeout)
+}
+
+// stuck says that the peer has taken nothing for that long.
+func (p *progress) stuck(c *reactor.Conn, now instant, timeout time.Duration) bool {
+	queued := int32(min(c.Queued(), unknown-1))
+	if queued < p.left {
+		p.since, p.left = now, queued
+	}
+	p.given = false
+	return queued > 0 && p.since.after(timeout).passed(now)
+}
+
+// after is d later; 0, which is never, without d.
+func (i instant) after(d time.Duration) instant {
+	if d == 0 {
+		return 0
+	}
+	return i + instant(d)
+}
+
+// passed says that i is not never, and not later than now.
+func (i instant) passed(now instant) bool { return i != 0 && i <= now }
+
+// earlier is the first of two; 0 is never.
+func earlier(a, b instant) instant {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// deadline is i as connections take it.
+func (l *loop) deadline(i instant) time.Time {
+	if i == 0 {
+		return time.Time{}
+	}
+	return l.at(i)
+}
