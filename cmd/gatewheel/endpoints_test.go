@@ -1,0 +1,103 @@
+//go:build linux
+
+package main
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// transport speaks one version of HTTP and nothing else.
+func transport(version int, secure bool) *http.Transport {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(version == 1)
+	protocols.SetHTTP2(version == 2 && secure)
+	protocols.SetUnencryptedHTTP2(version == 2 && !secure)
+	return &http.Transport{Protocols: protocols, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableCompression: true}
+}
+
+// TestEndpoints: everything that the README promises of the built-in application, over each protocol.
+func TestEndpoints(t *testing.T) {
+	root := t.TempDir()
+	if err := os.WriteFile(filepath.Join(root, "a.txt"), []byte("from a file"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := serve(t, "--listen", "127.0.0.1:0", "--listen-tls", "127.0.0.1:0", "--tls-self-signed", "--allow-stall", "--root", root)
+	uploaded := strings.Repeat("content ", 10_000)
+	sum := fmt.Sprintf("%x", sha256.Sum256([]byte(uploaded)))
+	for _, version := range []int{1, 2} {
+		for _, url := range c.urls {
+			secure := strings.HasPrefix(url, "https:")
+			client := &http.Client{Transport: transport(version, secure), Timeout: patience}
+			for _, e := range []struct {
+				method, path, content string
+				status                int
+				want                  string // a pattern that the content has, or only "length " and its length
+			}{
+				{"GET", "/", "", 200, `^Hello, World!$`},
+				{"HEAD", "/", "", 200, `^$`},
+				{"GET", "/bytes/70000", "", 200, `length 70000`},
+				{"GET", "/bytes/64KiB", "", 200, `length 65536`},
+				{"GET", "/stream/70000", "", 200, `length 70000`},
+				{"GET", "/drip?bytes=100&every=1ms&size=30", "", 200, `length 100`},
+				{"GET", "/delay/5ms", "", 200, ``},
+				{"GET", "/delay/1ms:90,2ms:9,3ms:1", "", 200, ``},
+				{"GET", "/status/204", "", 204, `^$`},
+				{"GET", "/status/418", "", 418, ``},
+				{"GET", "/unstable?fail=1&status=502", "", 502, ``},
+				{"POST", "/echo", uploaded, 200, `^(?:content )+$`},
+				{"POST", "/upload", uploaded, 200, `"bytes":80000,"sha256":"` + sum + `"`},
+				{"POST", "/upload?rate=1MiB", "12345", 200, `"bytes":5`},
+				{"GET", "/headers", "", 200, `"method":"GET"`},
+				{"GET", "/trailers", "", 200, ``},
+				{"GET", "/offload/1ms", "", 200, ``},
+				{"GET", "/fanout?n=5&delay=1ms&deadline=10s", "", 200, `5`},
+				{"GET", "/file/a.txt", "", 200, `^from a file$`},
+				{"GET", "/count", "", 200, `"200":`},
+				{"GET", "/healthz", "", 200, ``},
+				{"GET", "/readyz", "", 200, ``},
+				{"GET", "/stall/1ms", "", 200, ``},
+				{"GET", "/stall/1ms?spin=1", "", 200, ``},
+				{"GET", "/nowhere", "", 404, ``},
+				{"GET", "/bytes/many", "", 400, `^[^\n]*many[^\n]*\n?$`},
+				{"GET", "/delay/soon", "", 400, `^[^\n]*soon[^\n]*\n?$`},
+				{"GET", "/status/9000", "", 400, `^[^\n]*9000[^\n]*\n?$`},
+			} {
+				name := fmt.Sprintf("HTTP/%d secure=%v %s %s", version, secure, e.method, e.path)
+				request, err := http.NewRequestWithContext(t.Context(), e.method, url+e.path, strings.NewReader(e.content))
+				if err != nil {
+					t.Fatal(err)
+				}
+				r, err := client.Do(request)
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+					continue
+				}
+				text, err := io.ReadAll(r.Body)
+				_ = r.Body.Close()
+				if err != nil || r.StatusCode != e.status || r.ProtoMajor != version || !contentIs(string(text), e.want) {
+					t.Errorf("%s: answered %s over %s, %.200q, %v", name, r.Status, r.Proto, text, err)
+				}
+				if e.path == "/trailers" && len(r.Trailer) == 0 {
+					t.Errorf("%s: no trailers came", name)
+				}
+			}
+			client.CloseIdleConnections()
+		}
+	}
+}
+
+func contentIs(text, want string) bool {
+	if length, ok := strings.CutPrefix(want, "length "); ok {
+		return fmt.Sprint(len(text)) == length
+	}
+	return regexp.MustCompile(want).MatchString(text)
+}
