@@ -10,7 +10,7 @@ func Await[T any](r *Request, f Future[T]) (T, error) {
 		return f.Result()
 	}
 	w := &await[T]{r: r, arrived: make(chan struct{})}
-	w.node.wake = w
+	w.node.wake, w.node.far = w, true
 	if !f.cell.subscribe(&w.node) {
 		return f.Result()
 	}

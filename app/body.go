@@ -21,6 +21,10 @@ type Body struct {
 // limit that is exceeded a *StatusError with 413, a peer that left ErrPeerGone.
 // One Read at a time: ErrBusy.
 func (b *Body) Read(p []byte) Future[int] {
+	if !b.r.enter() {
+		return Failed[int](ErrPeerGone)
+	}
+	defer b.r.leave()
 	if b.pending != nil {
 		return Failed[int](ErrBusy)
 	}
@@ -79,24 +83,41 @@ func tooLarge(limit int64) error {
 // resume is the exchange's callback. It is a task of the loop already, so what
 // waits for this read runs in it, without another trip through the inbox.
 func (b *Body) resume() {
-	waiting := b.pending
+	waiting, n, err := b.resumed()
 	if waiting == nil {
 		return
 	}
-	n, err := b.take(b.p, b.wake)
-	if n == 0 && err == nil {
-		return
-	}
-	b.p, b.pending = nil, nil
 	q := queue{loop: waiting.loop}
 	waiting.settle(n, err, &q)
 	q.run()
+}
+
+// resumed reads what the pending Read waits for. nil: it has to wait on.
+func (b *Body) resumed() (waiting *cell[int], n int, err error) {
+	if !b.r.enter() {
+		return nil, 0, nil
+	}
+	defer b.r.leave()
+	if b.pending == nil {
+		return nil, 0, nil
+	}
+	n, err = b.take(b.p, b.wake)
+	if n == 0 && err == nil {
+		return nil, 0, nil
+	}
+	waiting = b.pending
+	b.p, b.pending = nil, nil
+	return waiting, n, err
 }
 
 // Limit bounds what may still be read; beyond it Read fails with 413, and when
 // the length is declared and too large, before the first byte. A limit can only
 // be lowered.
 func (b *Body) Limit(n int64) {
+	if !b.r.enter() {
+		return
+	}
+	defer b.r.leave()
 	if b.left < 0 || n < b.left {
 		b.left = n
 	}

@@ -20,6 +20,9 @@ type cell[T any] struct {
 type node struct {
 	next *node
 	wake waker
+	// far says that the waiter belongs elsewhere: it runs nothing of the
+	// application's here, but passes the result on.
+	far bool
 }
 
 // waker is told that what it waits for is settled. It runs on the loop of the
@@ -46,8 +49,9 @@ func (c *cell[T]) settle(value T, err error, q *queue) bool {
 		return true
 	}
 	q = &queue{loop: c.loop}
-	q.append(newest)
-	c.loop.Post(q.run)
+	if q.append(newest); q.first != nil {
+		c.loop.Post(q.run)
+	}
 	return true
 }
 
@@ -85,26 +89,39 @@ type queue struct {
 	first, last *node
 }
 
-// append takes over a cell's list, which has the newest waiter first.
+// append takes over a cell's list, which has the newest waiter first. Those from
+// elsewhere are woken at once: what one of the others does, block for ever even,
+// is not theirs to suffer.
 func (q *queue) append(newest *node) {
-	var oldest *node
-	tail := newest
+	var oldest, tail *node
 	for n := newest; n != nil; {
 		next := n.next
-		n.next = oldest
-		oldest, n = n, next
+		if n.far {
+			n.next = nil
+			n.wake.woken(q)
+		} else {
+			if tail == nil {
+				tail = n
+			}
+			n.next = oldest
+			oldest = n
+		}
+		n = next
 	}
-	if q.first == nil {
+	switch {
+	case oldest == nil:
+		return
+	case q.first == nil:
 		q.first = oldest
-	} else {
+	default:
 		q.last.next = oldest
 	}
 	q.last = tail
 }
 
-// run wakes everything in the queue. A waiter whose goroutine is ended in the
-// middle (a stalled loop is taken away from its goroutine) takes nobody with it:
-// the rest is posted again.
+// run wakes everything in the queue. A waiter whose goroutine has lost the loop
+// meanwhile (a stalled loop is taken away from its goroutine), or is ended for it,
+// takes nobody with it: the rest is posted again.
 func (q *queue) run() {
 	defer func() {
 		if q.first != nil {
@@ -115,5 +132,21 @@ func (q *queue) run() {
 		n := q.first
 		q.first, n.next = n.next, nil
 		n.wake.woken(q)
+		if q.first != nil && lost(q.loop) {
+			return
+		}
 	}
+}
+
+// lost tells that the calling goroutine has lost the loop.
+func lost(loop Loop) bool {
+	g, ok := loop.(Guard)
+	switch {
+	case !ok:
+		return false
+	case !g.Enter():
+		return true
+	}
+	g.Leave()
+	return false
 }

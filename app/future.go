@@ -216,7 +216,7 @@ func on[T any](loop Loop, f Future[T]) Future[T] {
 		return f
 	}
 	t := &then[T, T]{from: f.cell, after: outcome[T]}
-	t.loop, t.node.wake = loop, t
+	t.loop, t.node.wake, t.node.far = loop, t, true
 	if !f.cell.subscribe(&t.node) {
 		return f
 	}

@@ -77,6 +77,20 @@ func (r *Request) Bind(x Exchange, conn *ConnInfo) {
 	r.Body = &r.body
 }
 
+// enter takes the loop for a call that touches what belongs to it, until leave. It
+// is false when the calling goroutine has lost the loop: then nothing may be
+// touched.
+func (r *Request) enter() bool {
+	g, ok := r.x.(Guard)
+	return !ok || g.Enter()
+}
+
+func (r *Request) leave() {
+	if g, ok := r.x.(Guard); ok {
+		g.Leave()
+	}
+}
+
 // Conn describes the connection. Any goroutine.
 func (r *Request) Conn() *ConnInfo { return r.conn }
 
@@ -141,6 +155,10 @@ func unescapeQuery(raw string) string {
 // SetValue attaches a value, for the handlers that come after a middleware. Use
 // a key type of your own, as with context.WithValue. On the loop.
 func (r *Request) SetValue(key, v any) {
+	if !r.enter() {
+		return
+	}
+	defer r.leave()
 	for i := range r.values {
 		if r.values[i].key == key {
 			r.values[i].value = v

@@ -22,6 +22,7 @@ func Run(h Handler, r *Request, limit time.Duration) Future[*Response] {
 	}
 	g := &guard{r: r}
 	g.loop, g.from, g.node.wake = r.Loop(), f.cell, g
+	g.node.far = g.loop != f.cell.loop
 	if !f.cell.subscribe(&g.node) {
 		return checked(f.Result())
 	}
@@ -110,6 +111,10 @@ func (g *guard) expire() {
 // default, and the last call wins; 0 is no deadline. A stream, once its head is
 // out, is not concerned. On the loop.
 func (r *Request) SetTimeout(d time.Duration) {
+	if !r.enter() {
+		return
+	}
+	defer r.leave()
 	r.deadline = time.Time{}
 	if d > 0 {
 		r.deadline = r.Arrived.Add(d)

@@ -46,8 +46,9 @@ type Wire interface {
 	Fail(err error)
 }
 
-// Guard is a Loop that can be taken away from user code that blocks it. What app
-// itself keeps for a loop it touches between Enter and Leave only.
+// Guard is a Loop, or an Exchange for its loop, that can be taken away from user
+// code that blocks it. What app itself keeps for a loop it touches between Enter
+// and Leave only. They nest.
 type Guard interface {
 	// Enter is false when the calling goroutine has lost the loop; then there is
 	// no Leave.

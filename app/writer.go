@@ -27,6 +27,10 @@ func (w *Writer) Write(p []byte) Future[int] {
 	if w.through != nil {
 		return w.through(p)
 	}
+	if !w.r.enter() {
+		return Failed[int](ErrPeerGone)
+	}
+	defer w.r.leave()
 	if w.pending != nil {
 		return Failed[int](ErrBusy)
 	}
@@ -50,20 +54,32 @@ func (w *Writer) Write(p []byte) Future[int] {
 
 // resume is the exchange's callback: a task of the loop, see Body.resume.
 func (w *Writer) resume() {
-	waiting := w.pending
+	waiting, n, err := w.resumed()
 	if waiting == nil {
 		return
 	}
-	n, err := w.r.x.Write(w.p, w.wake)
-	w.p = w.p[n:]
-	if err == nil && len(w.p) > 0 {
-		return
-	}
-	n = w.total - len(w.p)
-	w.p, w.pending = nil, nil
 	q := queue{loop: waiting.loop}
 	waiting.settle(n, err, &q)
 	q.run()
+}
+
+// resumed writes what the pending Write has left. nil: it has to wait on.
+func (w *Writer) resumed() (waiting *cell[int], n int, err error) {
+	if !w.r.enter() {
+		return nil, 0, nil
+	}
+	defer w.r.leave()
+	if w.pending == nil {
+		return nil, 0, nil
+	}
+	n, err = w.r.x.Write(w.p, w.wake)
+	w.p = w.p[n:]
+	if err == nil && len(w.p) > 0 {
+		return nil, 0, nil
+	}
+	n, waiting = w.total-len(w.p), w.pending
+	w.p, w.pending = nil, nil
+	return waiting, n, err
 }
 
 // WriteAll is Write for those who do not count: Done in place of len(p).
@@ -85,6 +101,10 @@ func (w *Writer) Trailer(name, value string) {
 	for w.parent != nil {
 		w = w.parent
 	}
+	if !w.r.enter() {
+		return
+	}
+	defer w.r.leave()
 	w.trailers.Add(name, value)
 }
 

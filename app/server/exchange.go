@@ -87,6 +87,13 @@ func (x *exchange) resolved(r *app.Response, err error) {
 func (x *exchange) enter() bool { return x.loop.r.Enter(x.conn) }
 func (x *exchange) leave()      { x.loop.r.Leave() }
 
+// Enter implements app.Guard. What the application waits for on a connection that was closed for a stall
+// fails like that of any other, so the connection does not count.
+func (x *exchange) Enter() bool { return x.loop.r.Enter(nil) }
+
+// Leave implements app.Guard.
+func (x *exchange) Leave() { x.loop.r.Leave() }
+
 // answer gives the response to the machine; a second one, or one for a peer that has gone, is inert.
 func (x *exchange) answer(r *app.Response, err error) {
 	if x.answered || x.gone {

@@ -86,8 +86,9 @@ func (x *exchange) ReadBody(p []byte, ready func()) (int, error) {
 
 // Trailers implements app.Exchange.
 func (x *exchange) Trailers() app.Fields {
-	if x.body == nil {
+	if x.body == nil || !x.enter() {
 		return nil
 	}
+	defer x.leave()
 	return x.body.trailers
 }

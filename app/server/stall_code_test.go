@@ -37,3 +37,34 @@ func TestStallWithinACallIntoTheServer(t *testing.T) {
 		other.hear("GET", 200, "/after")
 	}
 }
+
+// Two requests wait for the same result. What the first one does with it is not the second one's to suffer.
+func TestStallOfOneOfTwoWhoWait(t *testing.T) {
+	var shared app.Future[string]
+	var result *app.Promise[string]
+	s := newStage(t, func(s *stage) map[string]app.Handler {
+		return map[string]app.Handler{
+			"first": func(r *app.Request) app.Future[*app.Response] {
+				result, shared = app.Promised[string](r)
+				s.arrived <- struct{}{}
+				return app.Map(shared, func(string) (*app.Response, error) {
+					s.stall(r, "wait")
+					return app.Text(200, "came back"), nil
+				})
+			},
+			"second": func(r *app.Request) app.Future[*app.Response] {
+				s.arrived <- struct{}{}
+				return app.Map(app.Here(r, shared), func(v string) (*app.Response, error) { return app.Text(200, v), nil })
+			},
+		}
+	})
+	first, second := s.dial(), s.dial()
+	first.say("GET /first HTTP/1.1\r\nHost: a\r\n\r\n")
+	s.await(1)
+	second.say("GET /second HTTP/1.1\r\nHost: a\r\n\r\n")
+	s.await(1)
+	result.Resolve("for both")
+	s.awaitStall()
+	second.hear("GET", 200, "for both")
+	first.gone()
+}

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
+	"net/http"
 	"runtime"
 	"strconv"
 	"strings"
@@ -47,6 +49,7 @@ type stage struct {
 // brisk makes stalls short. One loop carries everything.
 func brisk(c *server.Config) {
 	c.Loops = 1
+	c.HeadTimeout = patience
 	c.Stall = server.StallConfig{Warn: 50 * time.Millisecond, Timeout: 250 * time.Millisecond, Restarts: 1000}
 }
 
@@ -174,20 +177,25 @@ func (s *stage) keepCalling(r *app.Request, released func() bool) {
 	readers, writers := s.readers, s.writers
 	s.mu.Unlock()
 	p := make([]byte, 100)
-	for fenced := false; !released(); runtime.Gosched() {
+	// Tasks that it posts run; let them not be all that does.
+	for fenced, posts := false, 50; !released(); runtime.Gosched() {
+		posting := posts > 0
+		posts--
 		own, promised := app.Promised[int](r)
 		app.Then(promised, func(int) app.Future[int] { return app.Ready(1) })
 		own.Resolve(1)
-		app.Sleep(r, time.Millisecond)
 		r.Body.Read(p)
 		r.SetTimeout(time.Minute)
 		_ = r.Context().Err()
-		app.Offload(r, func(context.Context) (int, error) { return 1, nil })
+		if posting {
+			app.Sleep(r, time.Millisecond)
+			app.Offload(r, func(context.Context) (int, error) { return 1, nil })
+		}
 		if r.Inform(103, nil) == nil {
 			continue
 		}
 		if !fenced {
-			fenced = true
+			fenced, posts = true, 10
 			s.arrived <- struct{}{}
 		}
 		for _, other := range readers {
@@ -200,7 +208,9 @@ func (s *stage) keepCalling(r *app.Request, released func() bool) {
 			_ = other.Context()
 			_ = other.Inform(103, nil)
 			other.Body.Limit(1)
-			app.Sleep(other, time.Millisecond)
+			if posting {
+				app.Sleep(other, time.Millisecond)
+			}
 		}
 		for _, w := range writers {
 			f := w.Write(p)
@@ -270,16 +280,20 @@ func settled(t testing.TB, what string, holds func() bool) {
 // patterned is content of which every part can be checked.
 type patterned struct{ off, left int64 }
 
-func patternAt(off int64) byte { return byte(off*131 + off>>8*29 + off>>16) }
+// patternBlock is repeated. Its length has nothing in common with that of any buffer.
+var patternBlock = sync.OnceValue(func() []byte {
+	b := make([]byte, 65521)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(b)
+	return b
+})
 
 func (p *patterned) Read(b []byte) (int, error) {
 	if p.left == 0 {
 		return 0, io.EOF
 	}
-	n := int(min(int64(len(b)), p.left))
-	for i := range n {
-		b[i] = patternAt(p.off + int64(i))
-	}
+	block := patternBlock()
+	rest := block[p.off%int64(len(block)):]
+	n := copy(b[:min(int64(len(b)), p.left)], rest)
 	p.off += int64(n)
 	p.left -= int64(n)
 	return n, nil
@@ -323,4 +337,15 @@ func readAnswer(r *bufio.Reader, want string) error {
 		return fmt.Errorf("answered %d %.100q, want %.100q", status, body, want)
 	}
 	return nil
+}
+
+// answerOf reads one answer.
+func answerOf(r *bufio.Reader) (status int, body string, err error) {
+	response, err := http.ReadResponse(r, nil)
+	if err != nil {
+		return 0, "", err
+	}
+	defer response.Body.Close()
+	b, err := io.ReadAll(response.Body)
+	return response.StatusCode, string(b), err
 }
