@@ -211,7 +211,7 @@ func (e *each) took(n int, err error) Future[bool] {
 	if f.Ready() {
 		return goOn(f.Result())
 	}
-	return After(f, goOn)
+	return After(on(e.body.r.Loop(), f), goOn)
 }
 
 func goOn(_ Done, err error) Future[bool] { return Future[bool]{value: err == nil, err: err} }

@@ -150,3 +150,16 @@ func lost(loop Loop) bool {
 	g.Leave()
 	return false
 }
+
+// at calls wake on that loop: now when the queue runs there, else in a task.
+func (q *queue) at(loop Loop, wake func(q *queue)) {
+	if q.loop == loop {
+		wake(q)
+		return
+	}
+	loop.Post(func() {
+		q := queue{loop: loop}
+		wake(&q)
+		q.run()
+	})
+}

@@ -152,3 +152,40 @@ func TestFuturesOfSeveralLoopsAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// A future that a goroutine settles may be ready between two looks at it.
+func TestWritesThatOtherGoroutinesAccept(t *testing.T) {
+	loop, stop := runLoop(t)
+	defer stop()
+	handler := app.Blocking(func(w *app.ResponseWriter, r *app.Request) error {
+		for range 2000 {
+			w.WriteString("x")
+			if err := w.Flush(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	r := &app.Request{Method: "GET"}
+	written := make(chan int)
+	loop.Post(func() {
+		r.Bind(&bareExchange{loop: loop}, &app.ConnInfo{})
+		app.Run(handler, r, 0).Done(func(resp *app.Response, err error) {
+			stream, n := resp.Content.(*app.Stream), 0
+			produce := stream.Produce
+			stream.Produce = func(w *app.Writer) app.Future[app.Done] {
+				return produce(w.Wrap(func(p []byte) app.Future[int] {
+					n += len(p)
+					accepted, f := app.Promised[int](r)
+					go accepted.Resolve(len(p))
+					return f
+				}))
+			}
+			stream.OnClose = func() { written <- n }
+			stream.Serve(r)
+		})
+	})
+	if n := <-written; n != 2000 {
+		t.Fatalf("%d bytes were written", n)
+	}
+}

@@ -384,6 +384,40 @@ func TestAResponseOfAnotherLoopsFutureComesHome(t *testing.T) {
 	answered(t, second, 200, "shared")
 }
 
+func TestStreamsAndIterationsComeHomeToo(t *testing.T) {
+	var foreign *app.Request
+	host := apptest.NewLoops(func(r *app.Request) app.Future[*app.Response] {
+		if r.Loop().Index() == 1 {
+			foreign = r
+			_, f := app.Promised[*app.Response](r)
+			return f
+		}
+		elsewhere := func() app.Future[app.Done] { return app.Sleep(foreign, time.Second) }
+		return app.Map(r.Body.Each(make([]byte, 1), func([]byte) app.Future[app.Done] { return elsewhere() }),
+			func(n int64) (*app.Response, error) {
+				return app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
+					steps := 0
+					written := app.While(func() app.Future[bool] {
+						steps++
+						w.WriteString(fmt.Sprint(n))
+						if steps == 1 {
+							return app.Map(app.Sleep(r, time.Second), func(app.Done) (bool, error) { return true, nil })
+						}
+						return app.Map(elsewhere(), func(app.Done) (bool, error) { return steps < 3, nil })
+					})
+					return app.Then(written, func(app.Done) app.Future[app.Done] { return elsewhere() })
+				}), nil
+			})
+	}, 2)
+	host.Do(&apptest.Request{Target: "/", Loop: 1})
+	call := host.Do(apptest.Post("/", "", "abc"))
+	host.Advance(time.Minute) // the fake exchange refuses to be used off its loop
+	answered(t, call, 200, "333")
+	if len(host.Panics()) > 0 {
+		t.Fatal(host.Panics())
+	}
+}
+
 func TestOneResolutionIsOneTask(t *testing.T) {
 	var p *app.Promise[int]
 	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {

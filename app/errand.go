@@ -14,6 +14,7 @@ import (
 //
 //	idle ─do→ asked ─attempt→ trying ─→ asked (has to wait: attempt is called again)
 //	                          trying ─→ idle  (done)
+//	                          trying ─attempt→ again ─→ trying (ready before it was waited for)
 //	          asked ─gone, expire→ idle (given up; a late attempt finds nothing asked)
 type errand struct {
 	r        *Request
@@ -31,6 +32,7 @@ const (
 	errandIdle uint32 = iota
 	errandAsked
 	errandTrying
+	errandAgain
 )
 
 func (e *errand) init(r *Request, try func(ready func()) (int, bool, error)) {
@@ -72,18 +74,25 @@ func (e *errand) giveUp() (int, error) {
 	return 0, e.r.cause()
 }
 
-// run is a task of the loop, and the callback of what it waits for.
+// run is a task of the loop, and the callback of what it waits for: that may call
+// it from inside try, when it has become ready meanwhile.
 func (e *errand) run() {
 	if !e.state.CompareAndSwap(errandAsked, errandTrying) {
+		e.state.CompareAndSwap(errandTrying, errandAgain)
 		return
 	}
-	n, wait, err := e.try(e.attempt)
-	if wait {
+	for {
+		n, wait, err := e.try(e.attempt)
+		if !wait {
+			e.finish(n, err)
+			return
+		}
 		e.arm()
-		e.state.Store(errandAsked)
-		return
+		if e.state.CompareAndSwap(errandTrying, errandAsked) {
+			return
+		}
+		e.state.Store(errandTrying)
 	}
-	e.finish(n, err)
 }
 
 func (e *errand) finish(n int, err error) {

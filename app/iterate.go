@@ -2,7 +2,7 @@ package app
 
 // While repeats step until it answers false or fails. Steps that are ready run
 // in a for loop: neither the stack nor the heap grows with their number. The
-// others continue on the loop. A panic of step is a failure.
+// others continue on the loop of the first that was not. A panic of step is a failure.
 func While(step func() Future[bool]) Future[Done] {
 	cell, more, err := spin(step)
 	if !more {
@@ -23,7 +23,14 @@ type while struct {
 	step func() Future[bool]
 }
 
-func (w *while) woken(q *queue) { w.advance(q) }
+// woken brings the iteration back to its loop, if a step has belonged to another.
+func (w *while) woken(q *queue) {
+	if q.loop == w.loop {
+		w.advance(q)
+		return
+	}
+	q.at(w.loop, w.advance)
+}
 
 // advance goes on from the step that is settled.
 func (w *while) advance(q *queue) {

@@ -84,7 +84,7 @@ func (s *Stream) Close() error {
 // place.
 func (s *Stream) Serve(r *Request) {
 	w := &Writer{r: r, left: s.Size}
-	produce(s, w).Done(func(_ Done, err error) {
+	on(r.Loop(), produce(s, w)).Done(func(_ Done, err error) {
 		if err == nil && w.left > 0 {
 			err = errShort
 		}

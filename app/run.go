@@ -53,17 +53,7 @@ type guard struct {
 	timer Timer
 }
 
-func (g *guard) woken(q *queue) {
-	if q.loop != g.loop {
-		g.loop.Post(func() {
-			q := queue{loop: g.loop}
-			g.finish(&q)
-			q.run()
-		})
-		return
-	}
-	g.finish(q)
-}
+func (g *guard) woken(q *queue) { q.at(g.loop, g.finish) }
 
 func (g *guard) finish(q *queue) {
 	g.disarm()
