@@ -211,3 +211,46 @@ func TestNobodyReads(t *testing.T) {
 		t.Errorf("%d bytes and %d streams wait", n, p.c.Streams())
 	}
 }
+
+// Answers without content leave no stream open that could be counted, so a peer that asks for them
+// and reads nothing is cut off by what waits.
+func TestHeadsUnread(t *testing.T) {
+	for name, fields := range map[string][]Field{"many": nil, "large": {{"x", strings.Repeat("x", 8000)}}} {
+		t.Run(name, func(t *testing.T) {
+			p := meet(t, Config{})
+			for id := StreamID(1); p.err == nil; id += 2 {
+				if id > 20_000 {
+					t.Fatal("output piles up for ever")
+				}
+				p.writes(p.get(id))
+				p.events = nil
+				if p.err == nil {
+					p.answers(id, &Response{Status: 204, Fields: fields})
+				}
+			}
+			if size := len(p.c.out); size > 4<<20 {
+				t.Fatalf("%d bytes wait", size)
+			}
+		})
+	}
+}
+
+// Answers that a peer reads late are no abuse, and what it has read takes no memory.
+func TestHeadsReadSlowly(t *testing.T) {
+	p := meet(t, Config{})
+	p.frames()
+	for id := StreamID(1); id < 200_000; id += 2 {
+		p.writes(p.get(id))
+		p.events = nil
+		p.answers(id, &Response{Status: 204})
+		if id > 1000 {
+			p.c.Transmit(nil, 64) // more than a head
+		}
+	}
+	if p.err != nil {
+		t.Fatal(p.err)
+	}
+	if size := cap(p.c.out); size > 64<<10 {
+		t.Fatalf("output takes %d bytes", size)
+	}
+}

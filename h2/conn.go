@@ -20,6 +20,7 @@ type Conn struct {
 	history history
 	queue   *schedule  // streams with content to send; nil: none
 	early   streamList // streams answered whole whose requests have not ended
+	ends    streamList // streams without a window whose content may have ended since
 	notices []notice   // events for Next that need no input
 
 	out     []byte // encoded and not yet pulled; nil: nothing
@@ -74,6 +75,7 @@ const (
 	drained                                // the second one is
 	aged                                   // the drain is for age: grace follows
 	pinged                                 // a keep-alive PING is out
+	inputEnded                             // the peer has sent its last byte
 )
 
 // Init makes c ready for the client's preface and queues ours. jitter in [0, 1) is this
@@ -183,7 +185,8 @@ func (c *Conn) Noticed() bool { return len(c.notices) > 0 }
 // noticed moves the oldest notice into ev.
 func (c *Conn) noticed(ev *Event) {
 	n := c.notices[0]
-	ev.Kind, ev.Code, ev.Stream, ev.Value, ev.End = n.kind, n.code, n.stream, n.value, false
+	// Data comes without input only as the end of a tunnel.
+	ev.Kind, ev.Code, ev.Stream, ev.Value, ev.Data, ev.End = n.kind, n.code, n.stream, n.value, nil, n.kind == Data
 	if copy(c.notices, c.notices[1:]); len(c.notices) == 1 {
 		c.sh.giveNotices(c.notices)
 		c.notices = nil

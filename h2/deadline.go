@@ -139,8 +139,7 @@ func (c *Conn) reap(at instant) {
 	}
 	for _, st := range late {
 		c.sh.Stats.Stalled++
-		c.notice(notice{kind: Reset, code: CodeEnhanceYourCalm, stream: st.id, value: st.value})
-		c.queueReset(st, CodeEnhanceYourCalm)
+		c.giveUp(st, CodeEnhanceYourCalm)
 	}
 	c.timers[stallTimer] = next
 }

@@ -12,6 +12,9 @@ func (c *Conn) drain(at instant) {
 		return
 	}
 	c.flags |= draining
+	if c.flags&inputEnded != 0 {
+		return // there is nobody to leave
+	}
 	c.out = appendGoaway(c.output(), maxStreamID, CodeNoError, "")
 	c.out = appendPing(c.out, 0, pingDrain)
 	c.timers[drainTimer] = at + instant(c.sh.cfg.DrainTimeout)
@@ -38,13 +41,16 @@ func (c *Conn) age() *ConnError {
 	return nil
 }
 
-// Done reports that all output was pulled and the connection is to be closed: after an error, or
-// when a drain has completed.
+// Draining reports that the peer was asked to leave.
+func (c *Conn) Draining() bool { return c.flags&draining != 0 }
+
+// Done reports that all output was pulled and the connection is to be closed: after an error, when
+// a drain has completed, or when the peer has sent its last byte and nothing can be sent any more.
 func (c *Conn) Done() bool {
 	if c.out != nil {
 		return false
 	}
-	return c.err != nil || c.flags&drained != 0 && c.streams.count == 0 && c.block == nil
+	return c.err != nil || c.flags&(drained|inputEnded) != 0 && c.streams.count == 0 && c.block == nil
 }
 
 // goaway takes the peer's leave (RFC 9113 section 6.8). The connection is drained too: it is done

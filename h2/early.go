@@ -20,8 +20,7 @@ func (c *Conn) awaitEnd(st *stream) {
 
 // cutOff tells the peer that the rest of the request is not wanted.
 func (c *Conn) cutOff(st *stream) {
-	c.notice(notice{kind: Reset, code: CodeNoError, stream: st.id, value: st.value})
-	c.queueReset(st, CodeNoError)
+	c.giveUp(st, CodeNoError)
 }
 
 // cutOffLate ends the requests whose time is over; those that wait are in the order of time.

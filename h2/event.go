@@ -92,7 +92,7 @@ type Response struct {
 type Source interface {
 	// Read fills p with what is ready. (0, nil): nothing now; Conn.Resume will be called when
 	// there is more. io.EOF ends the content (and may come along with n > 0); any other error
-	// aborts the response.
+	// aborts the response. An empty p asks for the end alone: (0, nil) or io.EOF.
 	Read(p []byte) (int, error)
 }
 

@@ -108,10 +108,10 @@ func (c *Conn) setPeerInitialWindow(size int32) *ConnError {
 			return c.fail(CodeFlowControlError, "initial window overflows a stream's")
 		}
 		st.sendWindow += int32(delta)
-		switch waits := st.list != nil && st.list != &c.early; {
+		switch {
 		case st.sendWindow > 0:
 			c.schedule(st)
-		case waits:
+		case c.waits(st):
 			c.unschedule(st)
 			c.stall(st)
 		}

@@ -72,6 +72,10 @@ const maxBlockFrames = 64
 // 50 KB.
 const maxAnswers = 4096
 
+// maxOutput bounds what waits of answers that were encoded at once, when there are more of them
+// than a peer that reads can have left unread: 4 KB for each of the default number of streams.
+const maxOutput = 1 << 20
+
 // leastProgress is the content that has to leave between two of the peer's window updates for
 // the stream to count as progressing.
 const leastProgress = 256

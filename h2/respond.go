@@ -29,6 +29,7 @@ func (c *Conn) Respond(id StreamID, r *Response) error {
 	switch {
 	case ends:
 		c.finished(st)
+		_ = c.provoked()
 	case r.Source == nil && c.direct(st, len(r.Bytes)):
 		c.queueContent(st, r.Bytes)
 	default:
@@ -79,6 +80,7 @@ func (c *Conn) queueContent(st *stream, content []byte) {
 	c.out = append(c.out, content...)
 	c.sendWindow -= int32(len(content))
 	c.finished(st)
+	_ = c.provoked()
 }
 
 // appendHead encodes a response's status and fields and tells the content-length among them, -1
@@ -228,7 +230,10 @@ func appendFields(out []byte, fields []Field) (_ []byte, ok bool) {
 func (c *Conn) Resume(id StreamID) {
 	if st := c.streams.find(id); st != nil && c.err == nil {
 		st.flags &^= dry
-		c.schedule(st)
+		if c.schedule(st); st.list == nil && st.source != nil && st.state.allows(sendData) {
+			// The window is closed, but an end needs none.
+			c.ends.push(st)
+		}
 	}
 }
 

@@ -106,8 +106,8 @@ func (c *Conn) schedule(st *stream) {
 func (c *Conn) unschedule(st *stream) {
 	switch {
 	case st.list == nil:
-	case st.list == &c.early:
-		c.early.remove(st)
+	case !c.waits(st):
+		st.list.remove(st)
 	default:
 		c.queue.remove(st)
 		if c.queue.waiting == 0 {
@@ -119,7 +119,7 @@ func (c *Conn) unschedule(st *stream) {
 
 // prioritize changes what governs st's turn.
 func (c *Conn) prioritize(st *stream, p priority) {
-	waits := st.list != nil && st.list != &c.early
+	waits := c.waits(st)
 	if waits {
 		c.queue.remove(st)
 	}

@@ -87,6 +87,7 @@ func (c *Conn) settings(h frameHeader, payload []byte) *ConnError {
 	if err := c.spend(SettingsBudget); err != nil {
 		return err
 	}
+	window := int64(-1)
 	for ; len(payload) > 0; payload = payload[settingLen:] {
 		s := parseSetting(payload)
 		if code := s.check(); code != CodeNoError {
@@ -94,9 +95,7 @@ func (c *Conn) settings(h frameHeader, payload []byte) *ConnError {
 		}
 		switch s.id {
 		case settingInitialWindowSize:
-			if err := c.setPeerInitialWindow(int32(s.value)); err != nil {
-				return err
-			}
+			window = int64(s.value)
 		case settingMaxFrameSize:
 			c.peerMaxFrame = s.value
 		case settingNoRFC7540Priorities:
@@ -107,6 +106,13 @@ func (c *Conn) settings(h frameHeader, payload []byte) *ConnError {
 			if s.value == 1 {
 				c.flags |= peerNoPriorities
 			}
+		}
+	}
+	if window >= 0 {
+		// RFC 9113 section 6.5.3: nothing happens between the values of one frame, so the last
+		// one counts; there may be thousands, and as many streams.
+		if err := c.setPeerInitialWindow(int32(window)); err != nil {
+			return err
 		}
 	}
 	c.flags |= gotSettings

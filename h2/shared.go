@@ -25,6 +25,7 @@ type Shared struct {
 	decoding *hpack.Decoder // whose fields section gathers
 	memos    [memos]memo
 	lastHead headMemo
+	probe    [1]byte // for asking a Source for its end
 
 	streams   *stream // linked by next
 	idle      int     // streams in it

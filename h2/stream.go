@@ -36,6 +36,11 @@ const (
 	dry                                 // its Source had nothing
 )
 
+// waits reports whether st is in the queue of those that may send.
+func (c *Conn) waits(st *stream) bool {
+	return st.list != nil && st.list != &c.early && st.list != &c.ends
+}
+
 // readyToSend reports whether content waits and the stream's own window lets it go.
 func (st *stream) readyToSend() bool {
 	return st.flags&(answered|dry) == answered && st.state.allows(sendData) && st.sendWindow > 0

@@ -21,15 +21,24 @@ func (c *Conn) releaseOutput() {
 // makes us answer and reads nothing is cut off before much waits (CVE-2019-9517).
 func (c *Conn) answer(out []byte) *ConnError {
 	c.out = out
-	if c.answers++; c.answers > maxAnswers && c.err == nil {
+	return c.provoked()
+}
+
+// provoked counts an answer that was encoded at once. A peer that keeps to the limit of streams
+// has read the answers to all but that many of its requests.
+func (c *Conn) provoked() *ConnError {
+	c.answers++
+	streams := int(c.sh.cfg.MaxConcurrentStreams)
+	if c.err == nil && (c.answers > max(maxAnswers, streams) || c.answers > streams && len(c.out)-c.pulled > maxOutput) {
 		return c.calm(QueueBudget)
 	}
 	return nil
 }
 
-// Wanting reports whether Transmit would append something.
+// Wanting reports whether Transmit has something to do.
 func (c *Conn) Wanting() bool {
-	return c.out != nil || c.err == nil && c.queue != nil && c.sendWindow > 0
+	return c.out != nil || c.err == nil &&
+		(c.queue != nil && c.sendWindow > 0 || c.ends.head != nil || c.flags&inputEnded != 0 && c.streams.count > 0)
 }
 
 // Transmit appends to dst what may be sent now, about room bytes at most (it may exceed them by a
@@ -38,6 +47,7 @@ func (c *Conn) Wanting() bool {
 // or Expire.
 func (c *Conn) Transmit(dst []byte, room int) []byte {
 	limit := len(dst) + room
+	c.endBlocked()
 	for range maxPulls {
 		// What is encoded goes first: a response's head is among it.
 		dst = c.transmitOutput(dst, limit)
@@ -52,6 +62,7 @@ func (c *Conn) Transmit(dst []byte, room int) []byte {
 	if c.queue != nil && c.sendWindow <= 0 {
 		c.stallConnection()
 	}
+	c.giveUpBlocked()
 	if c.out != nil && len(dst) < limit {
 		dst = c.transmitOutput(dst, limit)
 	}
@@ -63,10 +74,18 @@ func (c *Conn) transmitOutput(dst []byte, limit int) []byte {
 	if c.out == nil || len(dst) >= limit {
 		return dst
 	}
-	n := min(len(c.out)-c.pulled, limit-len(dst))
+	waiting := len(c.out) - c.pulled
+	n := min(waiting, limit-len(dst))
 	dst = append(dst, c.out[c.pulled:c.pulled+n]...)
-	if c.pulled += n; c.pulled == len(c.out) {
+	switch c.pulled += n; {
+	case n == waiting:
 		c.releaseOutput()
+	default:
+		c.answers -= c.answers * n / waiting
+		if c.pulled >= len(c.out)/2 {
+			c.out = c.out[:copy(c.out, c.out[c.pulled:])]
+			c.pulled = 0
+		}
 	}
 	return dst
 }
@@ -145,6 +164,15 @@ func (c *Conn) transmitSource(dst []byte, st *stream, size int, cut bool) []byte
 		return dst[:start]
 	}
 	st.flags &^= dry
+	if n == size && (st.left == 0 || int32(n) >= min(st.sendWindow, c.sendWindow)) {
+		// Nothing may follow for long, or nothing at all.
+		switch over, gone := c.sourceOver(st); {
+		case gone:
+			return dst[:start]
+		case over:
+			return c.endSource(dst, start, st, n)
+		}
+	}
 	putFrameHeader(dst[start:], frameHeader{uint32(n), frameData, 0, id})
 	c.sent(st, n, cut && n == size)
 	return dst
@@ -172,13 +200,24 @@ func wrongLength(left, n int64, err error) bool { return n > left || n < left &&
 // brokenSource resets a stream whose content failed or has another length than was announced:
 // the peer must not take what came for the whole (RFC 9113 section 8.1.1).
 func (c *Conn) brokenSource(dst []byte, st *stream) []byte {
-	c.notice(notice{kind: Reset, code: CodeInternalError, stream: st.id, value: st.value})
-	c.queueReset(st, CodeInternalError)
+	c.giveUp(st, CodeInternalError)
 	return dst
 }
 
 // endSource ends a response whose last n bytes of content stand behind start.
 func (c *Conn) endSource(dst []byte, start int, st *stream, n int) []byte {
+	dst, ok := c.appendEnd(dst, start, st, n)
+	if !ok {
+		return c.brokenSource(dst[:start], st)
+	}
+	c.sendWindow -= int32(n)
+	c.finished(st)
+	return dst
+}
+
+// appendEnd completes the frame of the last n bytes and puts the trailers behind it; ok is false
+// when they cannot be sent.
+func (c *Conn) appendEnd(dst []byte, start int, st *stream, n int) (_ []byte, ok bool) {
 	var fields []Field
 	if src, ok := st.source.(TrailerSource); ok {
 		fields = src.Trailers()
@@ -194,16 +233,69 @@ func (c *Conn) endSource(dst []byte, start int, st *stream, n int) []byte {
 	}
 	if len(fields) > 0 {
 		block := len(dst)
-		var ok bool
 		dst, _ = c.beginBlock(dst)
 		if dst, ok = appendFields(dst, fields); !ok {
-			return c.brokenSource(dst[:start], st)
+			return dst, false
 		}
 		dst = c.endBlock(dst, block, st.id, flagEndStream)
 	}
-	c.sendWindow -= int32(n)
+	return dst, true
+}
+
+// sourceOver asks the Source of a stream that has no window left, or no content due, for its end.
+// gone: the stream was reset over it.
+func (c *Conn) sourceOver(st *stream) (over, gone bool) {
+	if st.flags&tunnel != 0 {
+		return false, false
+	}
+	p := c.sh.probe[:0]
+	if st.left == 0 {
+		p = c.sh.probe[:] // what is read into it is too much
+	}
+	id := st.id
+	n, err := st.source.Read(p)
+	switch {
+	case st.id != id || c.streams.find(id) != st:
+		return false, true
+	case n != 0 || err != nil && err != io.EOF || err == io.EOF && st.left > 0:
+		c.giveUp(st, CodeInternalError)
+		return false, true
+	}
+	return err == io.EOF, false
+}
+
+// endBlocked ends the responses that a closed window holds up and that have no more content: an
+// empty frame with END_STREAM and a trailer section need no window (RFC 9113 section 6.9.1).
+func (c *Conn) endBlocked() {
+	for range c.streams.count { // a Source may resume while it is asked
+		st := c.ends.head
+		if st == nil {
+			return
+		}
+		c.ends.remove(st)
+		if st.sendWindow > 0 {
+			c.schedule(st)
+			continue
+		}
+		c.endIfOver(st)
+	}
+}
+
+// endIfOver ends st if its Source says so; gone: it did, or the stream was reset.
+func (c *Conn) endIfOver(st *stream) (gone bool) {
+	over, gone := c.sourceOver(st)
+	if !over {
+		return gone
+	}
+	start := len(c.output())
+	out, ok := c.appendEnd(extend(c.out, frameHeaderLen), start, st, 0)
+	if !ok {
+		c.giveUp(st, CodeInternalError)
+		return true
+	}
+	c.out = out
 	c.finished(st)
-	return dst
+	return true
 }
 
 // extend gives dst n more bytes, whose content is arbitrary.
