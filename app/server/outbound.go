@@ -112,8 +112,9 @@ type pullSource exchange
 // Read implements the machines' Source.
 func (s *pullSource) Read(p []byte) (int, error) {
 	x := (*exchange)(s)
+	source := x.response.Content.(*app.Pull)
 	x.loop.r.Lend(x.conn, x)
-	n, err := x.loop.pull(x.response.Content.(*app.Pull), p)
+	n, err := x.loop.pull(source, p)
 	x.loop.r.Reclaim()
 	switch {
 	case err == io.EOF:

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -348,4 +349,16 @@ func answerOf(r *bufio.Reader) (status int, body string, err error) {
 	defer response.Body.Close()
 	b, err := io.ReadAll(response.Body)
 	return response.StatusCode, string(b), err
+}
+
+// gone wants the connection closed without the answer of one who came back.
+func (l *line) gone() {
+	l.t.Helper()
+	rest, err := io.ReadAll(l.r)
+	if errors.Is(err, syscall.ECONNRESET) {
+		err = nil
+	}
+	if err != nil || strings.Contains(string(rest), "came back") {
+		l.t.Fatalf("heard %.200q and %v, want the end", rest, err)
+	}
 }
