@@ -31,7 +31,7 @@ type CertificateOptions struct {
 	// MinVersion is the oldest version served; zero means TLS 1.2.
 	MinVersion uint16
 	// Protocols are offered by ALPN, the preferred one first. A client that names none of them is
-	// served without ALPN.
+	// served without ALPN. Empty leaves them to whoever serves, by WithProtocols.
 	Protocols []string
 	// ClientCAs are PEM files with the authorities that client certificates are verified against.
 	ClientCAs []string
@@ -50,9 +50,9 @@ type CertificateStore struct {
 	logger  *zap.Logger
 	config  *tls.Config
 	current atomic.Pointer[certificateState]
-	tickets ticketKeys
 
 	loading sync.Mutex // one load at a time
+	tickets ticketKeys
 	pairs   []*loadedPair
 	signed  *tls.Certificate
 	clients clientAuthorities
@@ -105,7 +105,8 @@ func OpenCertificates(options CertificateOptions) (*CertificateStore, error) {
 		s.pairs = append(s.pairs, &loadedPair{files: files})
 	}
 	s.config = s.baseConfig()
-	if err := s.tickets.start(s.config); err != nil {
+	var err error
+	if s.tickets, err = s.tickets.renewed(); err != nil {
 		return nil, err
 	}
 	if err := s.Reload(); err != nil {
@@ -234,6 +235,7 @@ func (s *CertificateStore) publish() {
 		ClientCAs:      s.clients.good,
 		GetCertificate: s.config.GetCertificate,
 	}
+	state.offering.SetSessionTicketKeys(s.tickets)
 	state.plain = state.offering.Clone()
 	state.plain.NextProtos = nil
 	s.current.Store(state)

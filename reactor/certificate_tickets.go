@@ -2,8 +2,6 @@ package reactor
 
 import (
 	"crypto/rand"
-	"crypto/tls"
-	"sync"
 	"time"
 )
 
@@ -17,32 +15,29 @@ const (
 	ticketKeysKept = 3
 )
 
-// ticketKeys are the keys of one config's session tickets, the sealing one first.
-type ticketKeys struct {
-	mu     sync.Mutex
-	config *tls.Config
-	keys   [][32]byte
-}
+// ticketKeys are the keys of session tickets, the sealing one first.
+type ticketKeys [][32]byte
 
-func (t *ticketKeys) start(config *tls.Config) error {
-	t.config = config
-	return t.rotate()
-}
-
-// rotate makes a new sealing key and forgets the oldest. Connections notice nothing.
-func (t *ticketKeys) rotate() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+// renewed is keys with a new sealing key and without the oldest.
+func (keys ticketKeys) renewed() (ticketKeys, error) {
 	var key [32]byte
 	if _, err := rand.Read(key[:]); err != nil {
-		return err
+		return nil, err
 	}
-	keys := append([][32]byte{key}, t.keys...)
-	t.keys = keys[:min(len(keys), ticketKeysKept)]
-	t.config.SetSessionTicketKeys(t.keys)
-	return nil
+	more := append(ticketKeys{key}, keys...)
+	return more[:min(len(more), ticketKeysKept)], nil
 }
 
 // RotateTicketKeys seals new session tickets with a new key and forgets the oldest of three. It
-// happens by itself every twelve hours.
-func (s *CertificateStore) RotateTicketKeys() error { return s.tickets.rotate() }
+// happens by itself every twelve hours. Connections notice nothing.
+func (s *CertificateStore) RotateTicketKeys() error {
+	s.loading.Lock()
+	defer s.loading.Unlock()
+	keys, err := s.tickets.renewed()
+	if err != nil {
+		return err
+	}
+	s.tickets = keys
+	s.publish()
+	return nil
+}

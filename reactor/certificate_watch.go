@@ -78,7 +78,7 @@ func (s *CertificateStore) follow() {
 		case <-s.watch.done:
 			return
 		case <-rotation.C:
-			if err := s.tickets.rotate(); err != nil {
+			if err := s.RotateTicketKeys(); err != nil {
 				s.logger.Error("session ticket keys not rotated", zap.Error(err))
 			}
 		case event := <-s.watch.watcher.Events:

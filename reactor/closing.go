@@ -20,6 +20,17 @@ func (c *Conn) Close() {
 	c.close(nil)
 }
 
+// Reset closes the connection now, so that the peer cannot take what it has got for all there was: TLS
+// ends without close_notify, and TCP with a reset, which may also destroy what is on its way. A unix
+// socket knows no such end.
+func (c *Conn) Reset() {
+	if c.closed {
+		return
+	}
+	_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	c.close(nil)
+}
+
 // CloseFlushed closes the connection once its output is out: everything queued, and everything
 // that the session still transmits. Input is no longer presented. The deadline stays in force.
 func (c *Conn) CloseFlushed() { c.finish(modeFlush, nil) }

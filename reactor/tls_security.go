@@ -3,6 +3,7 @@ package reactor
 import (
 	"crypto/tls"
 	"fmt"
+	"sync/atomic"
 )
 
 // ParseTLSVersion reads 1.2 or 1.3, the versions that are served.
@@ -57,23 +58,59 @@ func InadequateSecurity(state *tls.ConnectionState) string {
 
 // WithProtocols returns config with what a listener of HTTP needs and config leaves open: protocols
 // are offered by ALPN unless config offers some, and a client that names none of them is served
-// without ALPN. config itself is not changed; one with a GetConfigForClient of its own is left to
-// that.
+// without ALPN. The same goes for what a GetConfigForClient of config's returns. config itself is not
+// changed, and ticket keys that it is given later go unnoticed.
+//
+// A config with both NextProtos and GetConfigForClient knows what it does and is returned as it is.
 func WithProtocols(config *tls.Config, protocols ...string) *tls.Config {
-	if config.GetConfigForClient != nil {
+	chooses := config.GetConfigForClient
+	if chooses != nil && len(config.NextProtos) > 0 {
 		return config
 	}
-	offering := config.Clone()
-	if len(offering.NextProtos) == 0 {
-		offering.NextProtos = protocols
-	}
-	plain := offering.Clone()
-	plain.NextProtos = nil
+	own := newALPNOffer(config, protocols)
+	var last atomic.Pointer[alpnOffer]
+	offering := own.offering.Clone()
 	offering.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		if offersNone(hello.SupportedProtos, offering.NextProtos) {
-			return plain, nil
+		if chooses == nil {
+			return own.choose(hello), nil
 		}
-		return nil, nil
+		chosen, err := chooses(hello)
+		switch {
+		case err != nil:
+			return nil, err
+		case chosen == nil:
+			return own.choose(hello), nil
+		case len(chosen.NextProtos) > 0:
+			return chosen, nil
+		}
+		// Most functions choose one config again and again: it is cloned once.
+		o := last.Load()
+		if o == nil || o.from != chosen {
+			o = newALPNOffer(chosen, protocols)
+			last.Store(o)
+		}
+		return o.choose(hello), nil
 	}
 	return offering
+}
+
+// alpnOffer is a config with and without ALPN.
+type alpnOffer struct{ from, offering, plain *tls.Config }
+
+func newALPNOffer(config *tls.Config, protocols []string) *alpnOffer {
+	o := &alpnOffer{from: config, offering: config.Clone()}
+	o.offering.GetConfigForClient = nil
+	if len(o.offering.NextProtos) == 0 {
+		o.offering.NextProtos = protocols
+	}
+	o.plain = o.offering.Clone()
+	o.plain.NextProtos = nil
+	return o
+}
+
+func (o *alpnOffer) choose(hello *tls.ClientHelloInfo) *tls.Config {
+	if offersNone(hello.SupportedProtos, o.offering.NextProtos) {
+		return o.plain
+	}
+	return o.offering
 }

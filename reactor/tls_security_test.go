@@ -44,12 +44,19 @@ func TestParseTLSOptions(t *testing.T) {
 }
 
 func TestWithProtocols(t *testing.T) {
-	config := WithProtocols(serverConfig(t), "h2", "http/1.1")
-	for offered, want := range map[string]string{"h2": "h2", "http/1.1": "http/1.1", "imap": ""} {
-		var machine tlsMachine
-		memoryHandshake(t, &machine, config, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{offered}})
-		if got := machine.conn.ConnectionState().NegotiatedProtocol; got != want {
-			t.Errorf("offered %s: agreed on %q, want %q", offered, got, want)
+	served := []string{"h2", "http/1.1"}
+	for name, config := range map[string]*tls.Config{
+		"of a user's own":    WithProtocols(serverConfig(t), served...),
+		"of a store":         WithProtocols(opened(t, CertificateOptions{SelfSigned: true}).Config(), served...),
+		"of a store's own":   opened(t, CertificateOptions{SelfSigned: true, Protocols: served}).Config(),
+		"that is left alone": WithProtocols(opened(t, CertificateOptions{SelfSigned: true, Protocols: served}).Config(), "none"),
+	} {
+		for offered, want := range map[string]string{"h2": "h2", "http/1.1": "http/1.1", "imap": ""} {
+			var machine tlsMachine
+			memoryHandshake(t, &machine, config, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{offered}})
+			if got := machine.conn.ConnectionState().NegotiatedProtocol; got != want {
+				t.Errorf("config %s, offered %s: agreed on %q, want %q", name, offered, got, want)
+			}
 		}
 	}
 }
