@@ -22,7 +22,8 @@ import (
 type Config struct {
 	// Handler answers every request. Required.
 	Handler app.Handler
-	// Listeners are the addresses to serve. Required; see ListenerConfig.
+	// Listeners are the addresses to serve. Required; see ListenerConfig. Their Open is set by New. A TLS
+	// configuration without NextProtos offers h2 and http/1.1; one with NextProtos offers those.
 	Listeners []reactor.ListenerConfig
 	// Hooks run at start-up and shut-down, for the process and for each loop.
 	Hooks app.Hooks

@@ -192,7 +192,7 @@ func (s *h1Session) part(linger bool) {
 	switch {
 	case s.machine.Resets():
 		// Only the reset tells the peer that the content was cut.
-		s.conn.Close()
+		s.conn.Reset()
 	case linger:
 		s.conn.Linger()
 	default:
@@ -259,7 +259,7 @@ func (s *h1Session) Timeout() {
 	if s.sending.stuck(s.conn, now, s.loop.server.config.WriteTimeout) {
 		s.loop.count.timeouts.Add(1)
 		s.desert(app.ErrPeerGone)
-		s.conn.Close()
+		s.conn.Reset()
 		return
 	}
 	if s.conn.Queued() == 0 && s.readBy().passed(now) {

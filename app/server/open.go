@@ -33,7 +33,11 @@ func (g *greeting) Receive(in []byte) int {
 	case protocolHTTP1:
 		s := newH1Session(newPeer(g.loop, g.conn))
 		g.conn.SetSession(s)
-		return s.Receive(in)
+		used := s.Receive(in)
+		if g.loop.server.Draining() {
+			s.drain()
+		}
+		return used
 	case protocolHTTP2:
 		g.greetHTTP2()
 	}
@@ -82,5 +86,10 @@ func (g *greeting) Closed(error) {
 	}
 }
 
-// drain implements drainer.
-func (g *greeting) drain() { g.conn.CloseFlushed() }
+// drain implements drainer. Where a session is about to begin, that one drains. So it does on connections
+// that are not here yet, since their handshake goes on: their first request is answered.
+func (g *greeting) drain() {
+	if g.settling == nil {
+		g.conn.CloseFlushed()
+	}
+}

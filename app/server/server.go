@@ -56,8 +56,7 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	for _, l := range config.Listeners {
-		l.Open = s.open
-		addr, err := s.reactor.Listen(l)
+		addr, err := s.listen(l)
 		if err != nil {
 			return nil, errors.Join(err, s.reactor.Stop(context.Background()))
 		}

@@ -49,6 +49,11 @@ func (g *greeting) settle() {
 			return
 		}
 		g.loop, g.settling = to, nil
-		g.conn.SetSession(newH2Session(newPeer(to, g.conn)))
+		s := newH2Session(newPeer(to, g.conn))
+		g.conn.SetSession(s)
+		if to.server.Draining() {
+			to.tick()
+			s.drain()
+		}
 	})
 }

@@ -1,0 +1,42 @@
+//go:build linux
+
+package server
+
+import (
+	"crypto/tls"
+	"net"
+	"slices"
+
+	"go.uber.org/zap"
+
+	"github.com/gatewheel/gatewheel/reactor"
+)
+
+// listen opens one listener.
+func (s *Server) listen(l reactor.ListenerConfig) (net.Addr, error) {
+	l.Open = s.open
+	if l.TLS != nil {
+		l.TLS = s.offering(l.TLS)
+	}
+	addr, err := s.reactor.Listen(l)
+	if err != nil {
+		return nil, err
+	}
+	if l.ProxyProtocol != reactor.ProxyOff && l.ProxyTrusted == nil && addr.Network() != "unix" {
+		s.log.Warn("any peer may choose the address that it is seen under: no network restricts PROXY headers",
+			zap.Stringer("address", addr), zap.Stringer("proxy_protocol", l.ProxyProtocol))
+	}
+	return addr, nil
+}
+
+// offering has config offer, by ALPN, what is served.
+func (s *Server) offering(config *tls.Config) *tls.Config {
+	if !s.config.HTTP2.Disabled {
+		return reactor.WithProtocols(config, "h2", "http/1.1")
+	}
+	if slices.Contains(config.NextProtos, "h2") {
+		config = config.Clone()
+		config.NextProtos = slices.DeleteFunc(slices.Clone(config.NextProtos), func(p string) bool { return p == "h2" })
+	}
+	return reactor.WithProtocols(config, "http/1.1")
+}
