@@ -13,10 +13,10 @@ type Socket struct {
 	wire     Wire
 	endpoint *Endpoint
 	state    any
-	protocol string
 	life     atomic.Pointer[lifetime]
 	rooms    *membership
 	extra    *socketExtra
+	protocol int16 // place in the endpoint's; -1: none
 	ended    bool
 }
 
@@ -48,9 +48,14 @@ func (s *Socket) more() *socketExtra {
 func (s *Socket) State() any { return s.state }
 
 // Protocol is the subprotocol that was chosen, "" for none. Any goroutine.
-func (s *Socket) Protocol() string { return s.protocol }
+func (s *Socket) Protocol() string {
+	if s.protocol < 0 {
+		return ""
+	}
+	return s.endpoint.Protocols[s.protocol]
+}
 
-// Conn describes the connection. Any goroutine.
+// Conn describes the connection. It is put together for each call.
 func (s *Socket) Conn() *ConnInfo { return s.wire.Conn() }
 
 // Loop is the socket's loop. To send from another goroutine, post a function

@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 )
 
@@ -16,7 +17,7 @@ type Wire interface {
 	// Home is the same loop in a form that all its sockets share: they are told
 	// apart by ==. It may be a Guard. Any goroutine.
 	Home() Loop
-	// Conn describes the connection. Any goroutine.
+	// Conn describes the connection.
 	Conn() *ConnInfo
 	// Send queues a message and returns how many bytes wait for the peer; p is
 	// copied. ErrQueueFull beyond the endpoint's limits; ErrText.
@@ -107,9 +108,12 @@ func (c Closed) Unwrap() error { return c.Err }
 func (c Closed) Is(target error) bool { return target == ErrSocketClosed }
 
 // Bind connects a socket with the server's side of it. A server embeds Socket by
-// value in its session and calls Bind once, before Opened.
+// value in its session and calls Bind once, before Opened. protocol is one of the
+// endpoint's, or empty.
 func (s *Socket) Bind(wire Wire, u *Upgrade, protocol string) {
-	s.wire, s.endpoint, s.state, s.protocol = wire, u.Endpoint, u.State, protocol
+	s.wire, s.endpoint, s.state = wire, u.Endpoint, u.State
+	// The text given is a part of the request, which would be kept along with it.
+	s.protocol = int16(slices.Index(u.Endpoint.Protocols, protocol))
 }
 
 // Opened tells that the opening handshake is complete. Servers call it, as the

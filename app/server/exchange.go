@@ -264,10 +264,10 @@ func (l *loop) reportFor(who fmt.Stringer, err error) {
 	case errors.As(err, &p):
 		l.count.panics.Add(1)
 		l.count.failed.Add(1)
-		l.server.log.Error("panic in the application", zap.Stringer("request", who), zap.Any("value", p.Value), zap.ByteString("stack", p.Stack))
+		l.server.log.Error("panic in the application", zap.String("request", who.String()), zap.Any("value", p.Value), zap.ByteString("stack", p.Stack))
 	case app.ErrorResponse(err).Status == 500:
 		l.count.failed.Add(1)
-		l.server.log.Error("request failed", zap.Stringer("request", who), zap.Error(err))
+		l.server.log.Error("request failed", zap.String("request", who.String()), zap.Error(err))
 	}
 }
 

@@ -160,7 +160,7 @@ func (s *h2Session) Transmit(dst []byte, room int) []byte {
 func (s *h2Session) EOF() bool {
 	s.halfClose()
 	for _, k := range s.sockets() {
-		k.half = true
+		k.fin = true
 		k.pump()
 	}
 	return s.machine.Streams() > 0

@@ -20,18 +20,24 @@ type peer struct {
 }
 
 func newPeer(l *loop, c *reactor.Conn) peer {
-	p := peer{conn: c, loop: l, moved: l.instant()}
-	p.info.TLS = c.TLS()
-	p.info.Trust = l.server.trust
-	if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
-		p.info.Peer = a.AddrPort()
-	} else {
-		p.info.PeerName = c.RemoteAddr().String()
+	return peer{conn: c, loop: l, moved: l.instant(), info: l.describe(c)}
+}
+
+// describe asks the connection who is there.
+func (l *loop) describe(c *reactor.Conn) (info app.ConnInfo) {
+	info.TLS = c.TLS()
+	info.Trust = l.server.trust
+	switch a := c.RemoteAddr().(type) {
+	case *net.TCPAddr:
+		info.Peer = a.AddrPort()
+	case nil:
+	default:
+		info.PeerName = a.String()
 	}
 	if a, ok := c.LocalAddr().(*net.TCPAddr); ok {
-		p.info.Local = a.AddrPort()
+		info.Local = a.AddrPort()
 	}
-	return p
+	return info
 }
 
 // scheme is that of the connection itself.

@@ -12,10 +12,7 @@ import (
 )
 
 // h1Socket carries a WebSocket over an HTTP/1.1 connection that has switched to it.
-type h1Socket struct {
-	socket
-	fin bool // the peer sends nothing more
-}
+type h1Socket struct{ socket }
 
 var _ reactor.Session = (*h1Socket)(nil)
 
@@ -30,9 +27,8 @@ func (s *h1Session) upgrade(x *exchange, fields app.Fields) (*socket, error) {
 	}
 	s.conn.Touch()
 	x.loop.count.response(x.Protocol, 101)
-	info := s.info
 	s.next = &h1Socket{}
-	s.next.carrier, s.next.info = s.next, &info
+	s.next.carrier = s.next
 	return &s.next.socket, nil
 }
 
@@ -97,7 +93,7 @@ func (s *h1Socket) writeBy() time.Time {
 	if timeout == 0 || s.machine.Queued() == 0 && s.conn.Queued() == 0 {
 		return time.Time{}
 	}
-	return s.moved.Add(timeout)
+	return s.loop.at(s.moved).Add(timeout)
 }
 
 // EOF implements reactor.Session.

@@ -24,7 +24,6 @@ type h2Socket struct {
 	at    time.Time // of the alarm
 
 	announced bool // the machine knows that there is output
-	half      bool // the peer has ended its side
 	over      bool // the stream is gone
 }
 
@@ -32,7 +31,7 @@ type h2Socket struct {
 func (s *h2Session) upgrade(x *exchange, fields app.Fields) (*socket, error) {
 	id := h2.StreamID(x.id)
 	k := &h2Socket{session: s, id: id, announced: true}
-	k.carrier, k.loop, k.conn, k.info = k, x.loop, x.conn, &s.info
+	k.carrier, k.loop, k.conn = k, x.loop, x.conn
 	err := s.machine.Respond(id, &h2.Response{Status: 200, Fields: fields, Source: k, Length: -1})
 	if errors.Is(err, h2.ErrStream) {
 		return nil, app.ErrPeerGone
@@ -54,13 +53,13 @@ func (s *h2Socket) inherit(x *exchange) {
 		x.body.kept.read(&x.loop.chunks, s.kept)
 		s.release()
 	}
-	s.half = x.body.err == io.EOF
+	s.fin = x.body.err == io.EOF
 }
 
 // deliver takes the tunnel's bytes. Windows open as the machine takes them.
 func (s *h2Socket) deliver(ev *h2.Event) {
-	s.half = s.half || ev.End
-	if s.half && s.machine.Done() {
+	s.fin = s.fin || ev.End
+	if s.fin && s.machine.Done() {
 		s.leave()
 	}
 	if len(s.kept) > 0 || s.held {
@@ -89,7 +88,7 @@ func (s *h2Socket) pump() {
 
 // settle follows input.
 func (s *h2Socket) settle() {
-	if s.half && !s.held {
+	if s.fin && !s.held {
 		s.inputEnded()
 	}
 	if s.machine.Queued() > 0 || s.machine.Done() {
@@ -104,7 +103,7 @@ func (s *h2Socket) Read(p []byte) (int, error) {
 	done := s.machine.Done()
 	if done {
 		// A stream that both sides have ended is gone without further notice.
-		if s.half {
+		if s.fin {
 			s.leave()
 		}
 		s.watch()

@@ -20,16 +20,15 @@ type socket struct {
 	carrier carrier
 	loop    *loop
 	conn    *reactor.Conn
-	info    *app.ConnInfo
 	terms   *terms
 	marks   *marks // of queued messages; nil: they are not counted
 
-	moved    time.Time // when the peer last took something
-	released int64     // when input was last held back, in Unix nanoseconds; 0: never
-	low      int32     // the mark at which the application is told of the drained queue, plus 1; 0: it is not
-	protocol uint8     // place in protocolNames
+	moved    instant // when the peer last took something
+	released instant // when input was last held back; 0: never
+	low      int32   // the mark at which the application is told of the drained queue, plus 1; 0: it is not
 
 	held  bool // the application has not taken the last message: input waits
+	fin   bool // the peer sends nothing more
 	ended bool // the application knows that the socket is over
 }
 
@@ -56,18 +55,20 @@ const grace = 5 * time.Second
 // begin makes the socket ready, on a transport that is set.
 func (s *socket) begin(x *exchange, t *terms, ext ws.Deflate) {
 	s.loop, s.conn, s.terms = x.loop, x.conn, t
-	s.moved = x.loop.r.Now()
-	s.protocol = uint8(protocolIndex(x.Protocol))
+	s.moved = x.loop.instant()
 	s.machine.Init(&x.loop.ws, ws.Server, ext, &t.settings)
 	if t.queueMessages > 0 {
 		s.marks = &marks{}
 	}
-	s.loop.count.sockets[s.protocol].Add(1)
+	s.loop.count.sockets[protocolIndex(x.Protocol)].Add(1)
 	s.loop.count.openSockets.Add(1)
 }
 
 // String names the socket for the watchdog's report.
-func (s *socket) String() string { return "WebSocket from " + s.info.PeerString() }
+func (s *socket) String() string {
+	info := s.loop.describe(s.conn)
+	return "WebSocket from " + info.PeerString()
+}
 
 // opened tells the application.
 func (s *socket) opened(r *app.Request) {
@@ -137,7 +138,7 @@ func (s *socket) ponged(ev *ws.Event) {
 func (s *socket) resume() {
 	if s.held && !s.ended {
 		s.held = false
-		s.released = s.loop.r.Now().UnixNano()
+		s.released = s.loop.instant()
 		s.carrier.release()
 	}
 }
@@ -195,7 +196,7 @@ func (s *socket) transmit(dst []byte, room int) []byte {
 	if n == 0 {
 		return dst
 	}
-	s.moved = s.loop.r.Now()
+	s.moved = s.loop.instant()
 	if s.marks != nil {
 		s.marks.sent += uint64(n)
 	}
@@ -224,7 +225,7 @@ func (s *socket) deadline() time.Time {
 	}
 	d := s.machine.Deadline()
 	if s.released != 0 && !d.IsZero() && s.machine.Open() {
-		if until := time.Unix(0, s.released).Add(grace); d.Before(until) {
+		if until := s.loop.at(s.released).Add(grace); d.Before(until) {
 			return until
 		}
 	}

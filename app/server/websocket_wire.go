@@ -38,7 +38,14 @@ func (w *wire) Loop() app.Loop { return (*socketLoop)(w) }
 func (w *wire) Home() app.Loop { return w.loop }
 
 // Conn implements app.Wire.
-func (w *wire) Conn() *app.ConnInfo { return w.info }
+func (w *wire) Conn() *app.ConnInfo {
+	if !w.loop.r.Enter(w.conn) {
+		return &app.ConnInfo{}
+	}
+	defer w.leave()
+	info := w.loop.describe(w.conn)
+	return &info
+}
 
 // Send implements app.Wire.
 func (w *wire) Send(kind app.MessageKind, p []byte) (int, error) {
