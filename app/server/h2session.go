@@ -7,7 +7,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"strings"
-	"time"
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/h2"
@@ -20,6 +19,9 @@ type h2Session struct {
 	peer
 	machine h2.Conn
 	streams int // of the machine's, as counted in the loop's load
+	sending progress
+	fin     bool    // the peer sends nothing more
+	bodyBy  instant // when to look at the requests that wait for content; 0: none does
 }
 
 var _ reactor.Session = (*h2Session)(nil)
@@ -147,10 +149,14 @@ func (s *h2Session) Transmit(dst []byte, room int) []byte {
 	}
 	if len(dst) > start {
 		s.moved = s.loop.instant()
+		s.sending.begin(s.moved)
 	}
-	if s.machine.Done() {
+	switch {
+	case s.machine.Done():
 		s.abandon()
 		s.conn.Linger()
+	case s.fin && s.machine.Streams() == 0 && !s.machine.Wanting():
+		s.conn.CloseFlushed()
 	}
 	s.watch()
 	return dst
@@ -158,7 +164,11 @@ func (s *h2Session) Transmit(dst []byte, room int) []byte {
 
 // EOF implements reactor.Session.
 func (s *h2Session) EOF() bool {
+	s.fin = true
 	s.halfClose()
+	for x := range s.unfinished() {
+		s.cutOff(x, 400, "the request ends before it is complete")
+	}
 	for _, k := range s.sockets() {
 		k.fin = true
 		k.pump()
@@ -176,36 +186,37 @@ func (s *h2Session) Closed(error) {
 
 // Timeout implements reactor.Session.
 func (s *h2Session) Timeout() {
-	now := s.loop.r.Now()
-	if d := s.machine.Deadline(); !d.IsZero() && !now.Before(d) {
-		if s.machine.Expire(now) != nil {
+	now := s.loop.instant()
+	if s.sending.stuck(s.conn, now, s.loop.server.config.WriteTimeout) {
+		s.loop.count.timeouts.Add(1)
+		s.abandon()
+		s.conn.Close()
+		return
+	}
+	if d := s.machine.Deadline(); !d.IsZero() && !s.loop.r.Now().Before(d) {
+		if s.machine.Expire(s.loop.r.Now()) != nil {
 			s.abandon()
 		}
 		s.take(nil)
 	}
-	if d := s.patience(); !d.IsZero() && !now.Before(d) {
+	if s.bodyBy.passed(now) {
+		s.expireBodies(now)
+	}
+	if s.conn.Queued() == 0 && s.idleBy().passed(now) {
 		s.loop.count.timeouts.Add(1)
-		if s.conn.Queued() > 0 {
-			s.abandon()
-			s.conn.Close()
-			return
-		}
-		s.machine.Drain(now)
+		s.machine.Drain(s.loop.r.Now())
+		s.moved = now
 	}
 	s.conn.Touch()
+	s.watch()
 }
 
-// patience is when the connection ends if its peer does nothing: it takes no output, or nothing is under
-// way. The windows of single streams are the machine's matter.
-func (s *h2Session) patience() time.Time {
-	c := &s.loop.server.config
-	switch {
-	case s.conn.Queued() > 0 && c.WriteTimeout > 0:
-		return s.loop.at(s.moved).Add(c.WriteTimeout)
-	case s.machine.Streams() == 0 && c.IdleTimeout > 0:
-		return s.loop.at(s.moved).Add(c.IdleTimeout)
+// idleBy is when the connection ends if no request comes; 0: one is under way.
+func (s *h2Session) idleBy() instant {
+	if s.machine.Streams() > 0 {
+		return 0
 	}
-	return time.Time{}
+	return s.moved.after(s.loop.server.config.IdleTimeout)
 }
 
 // watch sets the time at which the connection is looked at again if nothing happens.
@@ -215,7 +226,8 @@ func (s *h2Session) watch() {
 		s.streams = n
 	}
 	deadline := s.machine.Deadline()
-	if d := s.patience(); deadline.IsZero() || !d.IsZero() && d.Before(deadline) {
+	by := earlier(s.idleBy(), s.sending.by(s.conn, s.loop.server.config.WriteTimeout))
+	if d := s.loop.deadline(earlier(by, s.bodyBy)); deadline.IsZero() || !d.IsZero() && d.Before(deadline) {
 		deadline = d
 	}
 	s.conn.SetDeadline(deadline)
@@ -262,7 +274,13 @@ func (s *h2Session) abort(x *exchange) {
 }
 
 // want implements session: the windows that are open already let the content come.
-func (s *h2Session) want(*exchange) {}
+func (s *h2Session) want(x *exchange) {
+	x.body.asked = s.loop.instant()
+	if s.bodyBy == 0 {
+		s.bodyBy = x.body.asked.after(s.loop.server.config.BodyTimeout)
+		s.conn.Touch()
+	}
+}
 
 // consumed implements session.
 func (s *h2Session) consumed(x *exchange, n int) {

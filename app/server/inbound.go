@@ -10,11 +10,12 @@ import (
 
 // inbound is the content of a request on its way to the application.
 type inbound struct {
-	ready    func() // the application waits: called once when a further read gives something
-	taken    int64  // bytes that came
-	lent     []byte // borrowed from the loop's buffer while deliver runs
-	kept     queue  // came before anybody asked
-	err      error  // io.EOF at the end, or why the end never comes
+	ready    func()  // the application waits: called once when a further read gives something
+	taken    int64   // bytes that came
+	lent     []byte  // borrowed from the loop's buffer while deliver runs
+	kept     queue   // came before anybody asked
+	err      error   // io.EOF at the end, or why the end never comes
+	asked    instant // when the application began to wait; on HTTP/2
 	trailers app.Fields
 }
 
