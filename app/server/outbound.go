@@ -119,7 +119,7 @@ func (s *pullSource) Read(p []byte) (int, error) {
 	switch {
 	case err == io.EOF:
 		x.endResponse()
-	case err == nil && n == 0:
+	case err == nil && n == 0 && len(p) > 0:
 		err = io.ErrNoProgress
 		x.brokenOff(err)
 	case err != nil:
