@@ -209,7 +209,7 @@ func (w *ResponseWriter) try(ready func()) (int, bool, error) {
 		return 0, true, nil // produce or closed tries again
 	}
 	if !w.begun {
-		w.begun, w.writing = true, w.out.Write(w.buf)
+		w.begun, w.writing = true, on(w.r.Loop(), w.out.Write(w.buf))
 		if !w.writing.Ready() {
 			w.writing.Done(func(int, error) { ready() })
 			return 0, true, nil
