@@ -286,6 +286,43 @@ func TestRoomOverBothTransports(t *testing.T) {
 	}
 }
 
+// A thousand sockets share four connections: each gets its own echo, and all get the broadcast.
+func TestSocketsOverFourConnections(t *testing.T) {
+	const connections, each = 4, 250
+	room := app.NewRoom(app.RoomOptions{})
+	s := serve(t, at(&app.Endpoint{
+		Open:    func(s *app.Socket, _ *app.Request) { room.Join(s) },
+		Message: func(s *app.Socket, m app.Message) app.Future[app.Done] { return s.Send(m.Kind, m.Data) },
+	}))
+	var all [connections][each]*speaker
+	for i := range all {
+		c := s.dialHTTP2()
+		for k := range all[i] {
+			all[i][k], _ = c.connect("/")
+		}
+	}
+	if counts := s.Counts(); counts.Sockets[app.HTTP2] != connections*each || counts.Accepted != connections || room.Len() != connections*each {
+		t.Fatalf("%v over %d connections, %d members", counts.Sockets, counts.Accepted, room.Len())
+	}
+	say := func(i, k int) frame { return text(fmt.Sprint("from ", i, ".", k)) }
+	for i := range all {
+		for k, peer := range all[i] {
+			peer.say(say(i, k))
+		}
+	}
+	for i := range all {
+		for k, peer := range all[i] {
+			peer.hear(say(i, k))
+		}
+	}
+	room.Broadcast(app.TextMessage, []byte("to everybody"))
+	for i := range all {
+		for _, peer := range all[i] {
+			peer.hear(text("to everybody"))
+		}
+	}
+}
+
 // WebSockets of both transports survive the kill of their loop for what another connection's code does.
 func TestSocketsSurviveAStall(t *testing.T) {
 	release, stalls := make(chan struct{}), make(chan struct{}, 1)
