@@ -3,8 +3,6 @@
 package server
 
 import (
-	"net"
-
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/reactor"
 )
@@ -27,15 +25,9 @@ func newPeer(l *loop, c *reactor.Conn) peer {
 func (l *loop) describe(c *reactor.Conn) (info app.ConnInfo) {
 	info.TLS = c.TLS()
 	info.Trust = l.server.trust
-	switch a := c.RemoteAddr().(type) {
-	case *net.TCPAddr:
-		info.Peer = a.AddrPort()
-	case nil:
-	default:
+	info.Peer, info.Local = c.RemoteAddrPort(), c.LocalAddrPort()
+	if a := c.RemoteAddr(); a != nil && !info.Peer.IsValid() {
 		info.PeerName = a.String()
-	}
-	if a, ok := c.LocalAddr().(*net.TCPAddr); ok {
-		info.Local = a.AddrPort()
 	}
 	return info
 }
