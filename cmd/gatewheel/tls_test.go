@@ -28,8 +28,9 @@ type pair struct {
 	key               *ecdsa.PrivateKey
 }
 
-// makePair writes a certificate for name, signed by issuer, or by itself.
-func makePair(t *testing.T, dir, name string, issuer *pair) *pair {
+// makePair writes a certificate for name, signed by issuer, or by itself. It is good for an hour, unless until
+// is changed.
+func makePair(t *testing.T, dir, name string, issuer *pair, until ...func(*time.Time)) *pair {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -44,6 +45,9 @@ func makePair(t *testing.T, dir, name string, issuer *pair) *pair {
 		IsCA:                  issuer == nil,
 		BasicConstraintsValid: true,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	for _, change := range until {
+		change(&template.NotAfter)
 	}
 	signer := &pair{cert: template, key: key}
 	if issuer != nil {
