@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/server"
 )
@@ -345,6 +347,43 @@ func TestContentComesAfterAPause(t *testing.T) {
 	l.say("four")
 	(<-asks)()
 	l.hear("POST", 200, "onetwofour")
+}
+
+// A window that closes and opens again does not break content off, whatever gives it.
+func TestContentThroughASmallWindow(t *testing.T) {
+	content := pattern(50)
+	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+		switch r.RawPath {
+		case "/bytes":
+			return app.Ready(app.Text(200, content))
+		case "/stream":
+			return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] { return w.WriteString(content) }))
+		}
+		size, _ := strconv.ParseInt(r.QueryValue("size"), 10, 64)
+		return app.Ready(app.Pulled(200, "text/plain", size, strings.NewReader(content).Read))
+	})
+	for _, path := range []string{"/bytes", "/stream", "/pull?size=50", "/pull?size=-1"} {
+		t.Run(path, func(t *testing.T) {
+			l := s.in(t).dial2(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 7})
+			l.request(1, "GET", path, true)
+			l.headers(1)
+			got := ""
+			for end := false; !end; {
+				heard := l.frame()
+				f, ok := heard.(*http2.DataFrame)
+				if !ok || len(f.Data()) > 7 {
+					t.Fatalf("heard %v", heard)
+				}
+				got += string(f.Data())
+				if end = f.StreamEnded(); !end {
+					l.must(l.framer.WriteWindowUpdate(1, uint32(len(f.Data()))))
+				}
+			}
+			if got != content {
+				t.Errorf("heard %q", got)
+			}
+		})
+	}
 }
 
 // However an upload is split into packets, it is the same.

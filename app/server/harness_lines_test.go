@@ -141,13 +141,24 @@ type line2 struct {
 // dial2 connects, and says what every client says first.
 func (s *site) dial2(settings ...http2.Setting) *line2 {
 	s.t.Helper()
-	l := &line2{line: s.dial()}
-	l.framer = http2.NewFramer(l.Conn, l.r)
-	l.framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
-	l.encode = hpack.NewEncoder(&l.block)
+	l := newLine2(s.dial())
+	l.open(settings...)
+	return l
+}
+
+func newLine2(l *line) *line2 {
+	l2 := &line2{line: l}
+	l2.framer = http2.NewFramer(l.Conn, l.r)
+	l2.framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	l2.encode = hpack.NewEncoder(&l2.block)
+	return l2
+}
+
+// open says what every client says first.
+func (l *line2) open(settings ...http2.Setting) {
+	l.t.Helper()
 	l.say(http2.ClientPreface)
 	l.must(l.framer.WriteSettings(settings...))
-	return l
 }
 
 func (l *line2) must(err error) {

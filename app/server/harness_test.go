@@ -24,6 +24,7 @@ import (
 
 // TestMain wants every goroutine to be gone in the end, but those of the pool that gnet keeps for the process.
 func TestMain(m *testing.M) {
+	becomeChild()
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*goWorker).run.func1"),
 		goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*poolCommon).purgeStaleWorkers"),
@@ -104,9 +105,11 @@ type line struct {
 	r *bufio.Reader
 }
 
+func (s *site) connect() (net.Conn, error) { return net.Dial("tcp", s.addr) }
+
 func (s *site) dial() *line {
 	s.t.Helper()
-	c, err := net.Dial("tcp", s.addr)
+	c, err := s.connect()
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -111,6 +111,9 @@ type pullSource exchange
 
 // Read implements the machines' Source.
 func (s *pullSource) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil // a closed window is no lack of progress
+	}
 	x := (*exchange)(s)
 	source := x.response.Content.(*app.Pull)
 	x.loop.r.Lend(x.conn, x)
