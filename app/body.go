@@ -6,14 +6,26 @@ import "io"
 // a large upload leaves no garbage, and a body that is not read stops the peer.
 // On the request's loop; Reader is for other goroutines.
 type Body struct {
-	r       *Request
-	left    int64 // what the limit still allows; -1: no limit
-	err     error // how it ended
-	begun   bool
-	p       []byte
+	r     *Request
+	left  int64 // what the limit still allows; -1: no limit
+	err   error // how it ended
+	began *bodyReads
+}
+
+// bodyReads is what a body needs once it is read, which most never are.
+type bodyReads struct {
+	taken   bool   // content was asked for
+	p       []byte // where a pending Read wants it
 	pending *cell[int]
 	wake    func()
 	reader  *BodyReader
+}
+
+func (b *Body) reads() *bodyReads {
+	if b.began == nil {
+		b.began = &bodyReads{wake: b.resume}
+	}
+	return b.began
 }
 
 // Read reads what is there into p, and waits for at least one byte when nothing
@@ -25,18 +37,16 @@ func (b *Body) Read(p []byte) Future[int] {
 		return Failed[int](ErrPeerGone)
 	}
 	defer b.r.leave()
-	if b.pending != nil {
+	reads := b.reads()
+	if reads.pending != nil {
 		return Failed[int](ErrBusy)
 	}
-	if b.wake == nil {
-		b.wake = b.resume
-	}
-	n, err := b.take(p, b.wake)
+	n, err := b.take(p, reads.wake)
 	if n > 0 || err != nil || len(p) == 0 {
 		return Future[int]{value: n, err: err}
 	}
-	b.p, b.pending = p, &cell[int]{loop: b.r.Loop()}
-	return b.pending.future()
+	reads.p, reads.pending = p, &cell[int]{loop: b.r.Loop()}
+	return reads.pending.future()
 }
 
 // take reads without waiting; (0, nil): ready will be called.
@@ -48,13 +58,14 @@ func (b *Body) take(p []byte, ready func()) (int, error) {
 		b.err = io.EOF
 		return 0, b.err
 	}
-	if b.left >= 0 && b.r.ContentLength > b.left && !b.begun {
+	reads := b.reads()
+	if b.left >= 0 && b.r.ContentLength > b.left && !reads.taken {
 		return 0, b.fail(tooLarge(b.left))
 	}
 	if len(p) == 0 {
 		return 0, nil
 	}
-	b.begun = true
+	reads.taken = true
 	n, err := b.r.x.ReadBody(p, ready)
 	if b.left >= 0 && n > 0 {
 		if int64(n) > b.left {
@@ -98,15 +109,16 @@ func (b *Body) resumed() (waiting *cell[int], n int, err error) {
 		return nil, 0, nil
 	}
 	defer b.r.leave()
-	if b.pending == nil {
+	reads := b.reads()
+	if reads.pending == nil {
 		return nil, 0, nil
 	}
-	n, err = b.take(b.p, b.wake)
+	n, err = b.take(reads.p, reads.wake)
 	if n == 0 && err == nil {
 		return nil, 0, nil
 	}
-	waiting = b.pending
-	b.p, b.pending = nil, nil
+	waiting = reads.pending
+	reads.p, reads.pending = nil, nil
 	return waiting, n, err
 }
 

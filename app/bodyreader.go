@@ -18,11 +18,12 @@ type BodyReader struct {
 // request is over. It reads into the caller's memory. Not for the loop; one
 // goroutine at a time.
 func (b *Body) Reader() *BodyReader {
-	if b.reader == nil {
-		b.reader = &BodyReader{body: b}
-		b.reader.errand.init(b.r, b.reader.try)
+	reads := b.reads()
+	if reads.reader == nil {
+		reads.reader = &BodyReader{body: b}
+		reads.reader.errand.init(b.r, reads.reader.try)
 	}
-	return b.reader
+	return reads.reader
 }
 
 // Read implements io.Reader.
@@ -35,7 +36,7 @@ func (r *BodyReader) Read(p []byte) (int, error) {
 }
 
 func (r *BodyReader) try(ready func()) (int, bool, error) {
-	if r.body.pending != nil {
+	if r.body.reads().pending != nil {
 		return 0, false, ErrBusy
 	}
 	n, err := r.body.take(r.p, ready)

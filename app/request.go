@@ -59,7 +59,7 @@ type Request struct {
 	route    *route
 	captures []string
 	values   []value
-	deadline time.Time
+	limit    time.Duration // from Arrived to the deadline; 0: none
 	guard    *guard
 	expired  []func() // called when the deadline has passed
 	body     Body

@@ -13,9 +13,7 @@ import (
 // context ends, and what comes late is closed and dropped. limit 0 is no limit;
 // Request.SetTimeout overrides it.
 func Run(h Handler, r *Request, limit time.Duration) Future[*Response] {
-	if limit > 0 {
-		r.SetTimeout(limit)
-	}
+	r.limit = max(limit, 0)
 	f := guarded(r, h)
 	if f.Ready() {
 		return checked(f.Result())
@@ -64,8 +62,8 @@ func (g *guard) finish(q *queue) {
 }
 
 func (g *guard) arm() {
-	if !g.r.deadline.IsZero() {
-		g.timer = g.loop.After(g.r.deadline.Sub(g.loop.Now()), g.expire)
+	if deadline := g.r.Deadline(); !deadline.IsZero() {
+		g.timer = g.loop.After(deadline.Sub(g.loop.Now()), g.expire)
 	}
 }
 
@@ -79,10 +77,10 @@ func (g *guard) disarm() {
 // expire is a task of the loop. A timer that was stopped too late to keep it
 // from running finds the cell settled, or the deadline moved.
 func (g *guard) expire() {
-	if g.isSettled() || g.r.deadline.IsZero() {
+	if g.isSettled() || g.r.limit == 0 {
 		return
 	}
-	if g.loop.Now().Before(g.r.deadline) {
+	if g.loop.Now().Before(g.r.Deadline()) {
 		g.disarm()
 		g.arm()
 		return
@@ -105,10 +103,7 @@ func (r *Request) SetTimeout(d time.Duration) {
 		return
 	}
 	defer r.leave()
-	r.deadline = time.Time{}
-	if d > 0 {
-		r.deadline = r.Arrived.Add(d)
-	}
+	r.limit = max(d, 0)
 	if r.guard != nil {
 		r.guard.disarm()
 		r.guard.arm()
@@ -116,4 +111,9 @@ func (r *Request) SetTimeout(d time.Duration) {
 }
 
 // Deadline is when the response's head must be there; zero: never. On the loop.
-func (r *Request) Deadline() time.Time { return r.deadline }
+func (r *Request) Deadline() time.Time {
+	if r.limit == 0 {
+		return time.Time{}
+	}
+	return r.Arrived.Add(r.limit)
+}
