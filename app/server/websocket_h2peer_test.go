@@ -55,6 +55,12 @@ func (s *site) dialHTTP2() *h2Peer {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	return s.greetHTTP2(conn)
+}
+
+// greetHTTP2 begins HTTP/2 on a connection.
+func (s *site) greetHTTP2(conn net.Conn) *h2Peer {
+	s.t.Helper()
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		s.t.Fatal(err)
 	}
