@@ -27,7 +27,7 @@ type Conn struct {
 	sh       *Shared
 	first    *exchange // the oldest request whose answer is not out
 	last     *exchange // the newest one
-	err      error     // why an answer was cut
+	cut      *error    // why an answer was cut; nil: none was
 	requests uint64    // how many have come: the newest one's id
 	left     int64     // bytes of the content, or of the chunk, to come
 	total    int64     // bytes of chunked content announced so far
@@ -308,7 +308,12 @@ func (c *Conn) Done() (done, linger bool) {
 
 // Err returns why a response was cut, or nil: the error of its Source,
 // ErrLength, ErrField for trailers, or ErrAborted.
-func (c *Conn) Err() error { return c.err }
+func (c *Conn) Err() error {
+	if c.cut == nil {
+		return nil
+	}
+	return *c.cut
+}
 
 // Resets reports that an answer was cut whose end only the end of the
 // connection would tell: reset it, lest the peer takes the answer for complete

@@ -134,8 +134,8 @@ func (c *Conn) complete(ex *exchange) {
 
 // cutShort ends the connection within an answer.
 func (c *Conn) cutShort(err error) {
-	if c.err == nil {
-		c.err = err
+	if c.cut == nil {
+		c.cut = &err
 	}
 	if ex := c.first; ex != nil && ex.framing == untilShut && ex.out {
 		c.resets = true

@@ -17,12 +17,11 @@ type h1Session struct {
 	peer
 	machine h1.Conn
 	reading *exchange // its content is arriving
-	began   instant   // when the first byte of a head came that is not complete
-	crowd   int32     // requests that were under way when the machine would take no more
-	sending progress
-	stalled bool      // reading waits for the application, or for answers to leave
 	next    *h1Socket // what the connection switches to; nil: it does not
-	fin     bool      // the peer sends nothing more
+	sending progress
+	crowd   uint16 // requests that were under way when the machine would take no more
+	stalled bool   // reading waits for the application, or for answers to leave
+	fin     bool   // the peer sends nothing more
 }
 
 var _ reactor.Session = (*h1Session)(nil)
@@ -37,7 +36,10 @@ func newH1Session(p peer) *h1Session {
 // Receive implements reactor.Session.
 func (s *h1Session) Receive(in []byte) int {
 	s.loop.tick()
-	s.moved = s.loop.instant()
+	if s.machine.Phase() != h1.InHead {
+		// A head has its time from its first byte, however many pieces come.
+		s.moved = s.loop.instant()
+	}
 	s.stalled = false
 	used := 0
 	for {
@@ -102,7 +104,7 @@ func (s *h1Session) step(in []byte) (n int, more bool) {
 	case h1.End:
 		s.complete(ev.Trailers)
 	case h1.Blocked:
-		s.stalled, s.crowd = true, int32(s.machine.Pending())
+		s.stalled, s.crowd = true, uint16(s.machine.Pending())
 		return n, false
 	default:
 		return n, false
@@ -122,7 +124,7 @@ func (s *h1Session) accept(ev *h1.Event) {
 	x.Scheme = s.scheme()
 	x.ContentLength = head.ContentLength
 	x.setFields(head.Fields)
-	s.began = 0
+	s.moved = s.loop.instant()
 	if head.ContentLength != 0 {
 		x.body = &inbound{}
 		s.reading = x
@@ -241,10 +243,7 @@ func (s *h1Session) readBy() instant {
 	case h1.InContent:
 		return s.moved.after(c.BodyTimeout)
 	case h1.InHead:
-		if s.began == 0 {
-			s.began = s.loop.instant()
-		}
-		return s.began.after(c.HeadTimeout)
+		return s.moved.after(c.HeadTimeout)
 	case h1.Between:
 		if s.machine.Pending() == 0 {
 			return s.moved.after(c.IdleTimeout)
