@@ -44,8 +44,8 @@ type Config struct {
 	HeadTimeout time.Duration
 	// IdleTimeout closes a connection on which no request is under way; 0 means 120 s.
 	IdleTimeout time.Duration
-	// BodyTimeout closes a connection whose peer sends none of the content that the application waits for;
-	// 0 means 60 s.
+	// BodyTimeout ends a request whose peer sends none of the content that the application waits for; 0 means
+	// 60 s. Over HTTP/2 content of unknown length that is being answered already may be silent for longer.
 	BodyTimeout time.Duration
 	// WriteTimeout closes a connection whose peer takes nothing of what waits for it; 0 means 60 s.
 	WriteTimeout time.Duration
@@ -140,6 +140,9 @@ func (c *Config) http1() h1.Limits {
 	return limits
 }
 
+// maxKept bounds the input that a session may leave for later: a frame of HTTP/2 has to fit.
+func (s *Server) maxKept() int { return max(1<<20, 2*int(s.config.HTTP2.MaxFrameSize)) }
+
 // reactorConfig is what the reactor is made with. Its own defaults fill in what is 0.
 func (s *Server) reactorConfig() reactor.Config {
 	c := &s.config
@@ -152,6 +155,7 @@ func (s *Server) reactorConfig() reactor.Config {
 		StallTimeout:   c.Stall.Timeout,
 		StallRestarts:  c.Stall.Restarts,
 		Abort:          c.Stall.Abort,
+		MaxKept:        s.maxKept(),
 		Renew:          func(r *reactor.Loop) { r.Value().(*loop).renew() },
 	}
 }

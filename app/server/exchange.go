@@ -207,7 +207,7 @@ func (x *exchange) settle() {
 func (x *exchange) fail(err error) {
 	x.loop.report(x, err)
 	x.session.abort(x)
-	x.endResponse()
+	x.leaveBehind(app.ErrPeerGone)
 }
 
 // leaveBehind tells the application that the peer is gone: contexts end, waiting readers and writers wake

@@ -27,7 +27,9 @@ func (s *h2Session) unfinished() iter.Seq[*exchange] {
 func (s *h2Session) expireBodies(now instant) {
 	s.bodyBy = 0
 	for x := range s.unfinished() {
-		if !x.body.waiting() {
+		if !x.body.waiting() || x.answered && x.ContentLength < 0 {
+			// What is being answered while it comes, and without a known length, is a conversation: those
+			// of gRPC are silent for hours.
 			continue
 		}
 		by := x.body.asked.after(s.loop.server.config.BodyTimeout)

@@ -37,7 +37,6 @@ func newH2Session(p peer) *h2Session {
 // Receive implements reactor.Session.
 func (s *h2Session) Receive(in []byte) int {
 	s.loop.tick()
-	s.moved = s.loop.instant()
 	return s.take(in)
 }
 
@@ -48,8 +47,7 @@ func (s *h2Session) take(in []byte) (used int) {
 		n, err := s.machine.Next(in[used:], ev)
 		used += n
 		if err != nil {
-			s.abandon()
-			s.conn.Touch()
+			s.lose()
 			return len(in)
 		}
 		if ev.Kind == h2.NeedMore {
@@ -61,6 +59,16 @@ func (s *h2Session) take(in []byte) (used int) {
 		s.conn.Touch()
 	}
 	return used
+}
+
+// lose ends the connection for an error; what happened to streams before is told first.
+func (s *h2Session) lose() {
+	for ev := s.loop.event2; s.machine.Noticed(); {
+		_, _ = s.machine.Next(nil, ev)
+		s.handle(ev)
+	}
+	s.abandon()
+	s.conn.Touch()
 }
 
 func (s *h2Session) handle(ev *h2.Event) {
@@ -99,6 +107,7 @@ func (s *h2Session) handleSocket(k *h2Socket, ev *h2.Event) {
 // accept makes an exchange of a request and runs its handler.
 func (s *h2Session) accept(ev *h2.Event) {
 	head := &ev.Head
+	s.moved = s.loop.instant()
 	x := s.open(uint64(ev.Stream))
 	x.Method, x.Authority, x.Target, x.Protocol = head.Method, head.Authority, head.Path, app.HTTP2
 	x.Scheme = s.scheme()
@@ -120,6 +129,7 @@ func (s *h2Session) deliver(x *exchange, ev *h2.Event) {
 	case x.ended || x.gone:
 		// Nobody will read it: the windows open at once.
 		s.machine.Consumed(ev.Stream, len(ev.Data))
+		x.miss(len(ev.Data))
 	case len(ev.Data) > 0:
 		x.deliver(ev.Data)
 	}
@@ -131,48 +141,56 @@ func (s *h2Session) deliver(x *exchange, ev *h2.Event) {
 // reset: the stream is gone. After a whole response only the rest of the request is.
 func (s *h2Session) reset(x *exchange, code h2.ErrCode) {
 	s.unlink(x)
-	if code == h2.CodeNoError && x.ended {
+	if code == h2.CodeNoError && x.ended && x.body != nil {
 		x.endBody(app.ErrRequestDone)
 		return
 	}
 	x.leaveBehind(app.ErrPeerGone)
 }
 
-// Transmit implements reactor.Session. Pulling content may end streams, which the application then hears of.
+// Transmit implements reactor.Session. Pulling content may end streams, which the application then hears of,
+// and does something about.
 func (s *h2Session) Transmit(dst []byte, room int) []byte {
 	s.loop.tick()
-	start := len(dst)
+	start, limit := len(dst), len(dst)+room
 	dst = s.machine.Transmit(dst, room)
-	if s.machine.Noticed() {
+	for s.machine.Noticed() {
 		s.take(nil)
-		dst = s.machine.Transmit(dst, room-(len(dst)-start))
+		dst = s.machine.Transmit(dst, limit-len(dst))
 	}
-	if len(dst) > start {
-		s.moved = s.loop.instant()
-		s.sending.begin(s.moved)
+	if n := len(dst) - start; n > 0 {
+		s.sending.add(s.conn.Queued(), n, s.loop.instant())
 	}
-	switch {
-	case s.machine.Done():
+	if s.machine.Done() {
 		s.abandon()
-		s.conn.Linger()
-	case s.fin && s.machine.Streams() == 0 && !s.machine.Wanting():
-		s.conn.CloseFlushed()
+		s.part()
 	}
 	s.watch()
 	return dst
 }
 
-// EOF implements reactor.Session.
+// part closes the connection behind its output. A peer that has said all needs no lingering.
+func (s *h2Session) part() {
+	if s.fin {
+		s.conn.CloseFlushed()
+	} else {
+		s.conn.Linger()
+	}
+}
+
+// EOF implements reactor.Session. What is answered is still sent, as far as the peer's windows are open.
 func (s *h2Session) EOF() bool {
+	s.loop.tick()
 	s.fin = true
 	s.halfClose()
 	for x := range s.unfinished() {
-		s.cutOff(x, 400, "the request ends before it is complete")
+		if !x.extended {
+			s.cutOff(x, 400, "the request ends before it is complete")
+		}
 	}
-	for _, k := range s.sockets() {
-		k.fin = true
-		k.pump()
-	}
+	s.machine.EOF()
+	s.take(nil)
+	s.conn.Touch()
 	return s.machine.Streams() > 0
 }
 
@@ -186,6 +204,7 @@ func (s *h2Session) Closed(error) {
 
 // Timeout implements reactor.Session.
 func (s *h2Session) Timeout() {
+	s.loop.tick()
 	now := s.loop.instant()
 	if s.sending.stuck(s.conn, now, s.loop.server.config.WriteTimeout) {
 		s.loop.count.timeouts.Add(1)
@@ -194,26 +213,24 @@ func (s *h2Session) Timeout() {
 		return
 	}
 	if d := s.machine.Deadline(); !d.IsZero() && !s.loop.r.Now().Before(d) {
-		if s.machine.Expire(s.loop.r.Now()) != nil {
-			s.abandon()
-		}
+		_ = s.machine.Expire(s.loop.r.Now()) // an error is what Next gives, too
 		s.take(nil)
 	}
 	if s.bodyBy.passed(now) {
 		s.expireBodies(now)
 	}
-	if s.conn.Queued() == 0 && s.idleBy().passed(now) {
+	if s.idleBy().passed(now) {
 		s.loop.count.timeouts.Add(1)
 		s.machine.Drain(s.loop.r.Now())
-		s.moved = now
 	}
 	s.conn.Touch()
 	s.watch()
 }
 
-// idleBy is when the connection ends if no request comes; 0: one is under way.
+// idleBy is when the connection ends if no request comes; 0: one is under way, or the peer is being asked to
+// leave. What the peer says besides does not count.
 func (s *h2Session) idleBy() instant {
-	if s.machine.Streams() > 0 {
+	if s.machine.Streams() > 0 || s.machine.Draining() {
 		return 0
 	}
 	return s.moved.after(s.loop.server.config.IdleTimeout)
@@ -224,6 +241,7 @@ func (s *h2Session) watch() {
 	if n := s.machine.Streams(); n != s.streams {
 		s.loop.load.streams.Add(int64(n - s.streams))
 		s.streams = n
+		s.moved = s.loop.instant()
 	}
 	deadline := s.machine.Deadline()
 	by := earlier(s.idleBy(), s.sending.by(s.conn, s.loop.server.config.WriteTimeout))
@@ -273,8 +291,13 @@ func (s *h2Session) abort(x *exchange) {
 	s.conn.Touch()
 }
 
-// want implements session: the windows that are open already let the content come.
+// want implements session: the windows that are open already let the content come, unless the client waits
+// to be told.
 func (s *h2Session) want(x *exchange) {
+	if b := x.body; b.asked == 0 && b.taken == 0 && !x.answered && strings.EqualFold(x.Fields.Get("expect"), "100-continue") {
+		// RFC 9110 section 10.1.1: the expectation is met in every version.
+		_ = s.inform(x, 100, nil)
+	}
 	x.body.asked = s.loop.instant()
 	if s.bodyBy == 0 {
 		s.bodyBy = x.body.asked.after(s.loop.server.config.BodyTimeout)

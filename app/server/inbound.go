@@ -39,6 +39,14 @@ func (x *exchange) deliver(data []byte) {
 	b.lent = nil
 }
 
+// miss: n bytes came after the response had ended and were dropped, so that no reader may take what it has
+// for the whole.
+func (x *exchange) miss(n int) {
+	if n > 0 {
+		x.endBody(app.ErrRequestDone)
+	}
+}
+
 // endBody: nothing follows what was delivered. err is io.EOF when the request is complete.
 func (x *exchange) endBody(err error) {
 	if x.body.err != nil {

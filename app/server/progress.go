@@ -21,6 +21,15 @@ const unknown = math.MaxInt32
 // begin notes that output is being given to the connection.
 func (p *progress) begin(now instant) { p.since, p.left, p.given = now, unknown, true }
 
+// add notes that n bytes are being given to the connection, behind others that wait. What the peer makes the
+// server say is no sign that it takes anything.
+func (p *progress) add(queued, n int, now instant) {
+	if queued == 0 || queued < int(p.left) {
+		p.since = now
+	}
+	p.left, p.given = int32(min(queued+n, unknown)), true
+}
+
 // by is when to look whether the peer has taken some; 0: nothing can be waiting. How much of the output that
 // is just being given away will wait is not known yet, so one look may be for nothing.
 func (p *progress) by(c *reactor.Conn, timeout time.Duration) instant {

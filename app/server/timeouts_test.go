@@ -145,7 +145,7 @@ func TestBodyTimeout(t *testing.T) {
 	})
 	t.Run("HTTP/2 under way", func(t *testing.T) {
 		l := s.in(t).dial2()
-		l.request(1, "POST", "/echo", false)
+		l.request(1, "POST", "/echo", false, "content-length", "10")
 		l.must(l.framer.WriteData(1, false, []byte("hello")))
 		l.headers(1)
 		for {

@@ -1,0 +1,233 @@
+//go:build linux
+
+package server_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/server"
+)
+
+// noWindow keeps all content from coming.
+var noWindow = http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}
+
+// A connection whose peer has sent its last byte is gone once nothing can be sent any more: nobody will open
+// a window again.
+func TestHTTP2FinWithClosedWindows(t *testing.T) {
+	never := make(chan error, 1)
+	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+		if r.RawPath == "/stream" {
+			return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
+				ctx := w.Request().Context()
+				go func() {
+					<-ctx.Done()
+					never <- context.Cause(ctx)
+				}()
+				return w.WriteString(strings.Repeat("x", 1<<20))
+			}))
+		}
+		return hello(r)
+	})
+	l := s.dial2(noWindow)
+	l.request(1, "GET", "/", true)
+	l.request(3, "GET", "/stream", true)
+	l.answered(1, "200")
+	l.answered(3, "200")
+	l.finish()
+	l.over()
+	if cause := <-never; cause != app.ErrPeerGone && cause != app.ErrHalfClosed {
+		t.Errorf("cause %v", cause)
+	}
+	eventually(t, "the connection is gone", func() bool { return s.Stats().Connections == 0 })
+}
+
+// A FIN right behind the first request loses neither it nor its answer.
+func TestHTTP2FinBehindThePreface(t *testing.T) {
+	s := serve(t, hello)
+	for range 20 {
+		l := s.dial2()
+		l.request(1, "GET", "/", true)
+		l.finish()
+		l.answer(1, "200", "Hello, World!")
+		l.over()
+	}
+}
+
+// A stream may be reset with any code, whatever has become of its response.
+func TestHTTP2ResetOfAWaitingResponse(t *testing.T) {
+	s := serve(t, hello)
+	l := s.dial2(noWindow)
+	stream := uint32(1)
+	for _, code := range []http2.ErrCode{http2.ErrCodeNo, http2.ErrCodeCancel, http2.ErrCodeStreamClosed} {
+		l.request(stream, "GET", "/", true)
+		l.answered(stream, "200")
+		l.must(l.framer.WriteRSTStream(stream, code))
+		stream += 2
+	}
+	l.works()
+}
+
+// Windows that stay closed are not waited for; the connection serves others meanwhile.
+func TestHTTP2ZeroWindowIsReaped(t *testing.T) {
+	s := serve(t, hello, func(c *server.Config) { c.HTTP2.StallTimeout = 100 * time.Millisecond })
+	l := s.dial2(noWindow)
+	for stream := uint32(1); stream < 100; stream += 2 {
+		l.request(stream, "GET", "/", true)
+	}
+	l.isReset(1, http2.ErrCodeEnhanceYourCalm)
+	l.request(101, "GET", "/", true)
+	l.answered(101, "200")
+	l.must(l.framer.WriteWindowUpdate(101, 100))
+	l.until("content", func(frame http2.Frame) bool {
+		d, ok := frame.(*http2.DataFrame)
+		return ok && d.StreamID == 101 && d.StreamEnded() && string(d.Data()) == "Hello, World!"
+	})
+}
+
+// A client that leaves a stream cancels its request, and no other.
+func TestHTTP2CancelledStream(t *testing.T) {
+	causes := make(chan error, 1)
+	begun := make(chan *app.Promise[*app.Response], 2)
+	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+		p, f := app.Promised[*app.Response](r)
+		if r.RawPath == "/cancelled" {
+			ctx := r.Context()
+			go func() {
+				<-ctx.Done()
+				causes <- context.Cause(ctx)
+			}()
+		}
+		begun <- p
+		return f
+	})
+	l := s.dial2()
+	l.request(1, "GET", "/cancelled", true)
+	l.request(3, "GET", "/", true)
+	first, second := <-begun, <-begun
+	l.must(l.framer.WriteRSTStream(1, http2.ErrCodeCancel))
+	if cause := <-causes; cause != app.ErrPeerGone {
+		t.Errorf("cause %v", cause)
+	}
+	first.Resolve(app.Text(200, "nobody hears this"))
+	second.Resolve(app.Text(200, "heard"))
+	l.answer(3, "200", "heard")
+}
+
+// A client that waits to be told gets 100 once the application reads, and not when it does not.
+func TestHTTP2ExpectContinue(t *testing.T) {
+	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+		if r.RawPath == "/no" {
+			return app.Ready(app.Text(403, "no"))
+		}
+		return whole(r)
+	})
+	l := s.dial2()
+	l.request(1, "POST", "/no", false, "expect", "100-continue")
+	l.answer(1, "403", "no")
+	l.request(3, "POST", "/", false, "expect", "100-continue")
+	l.answered(3, "100")
+	l.must(l.framer.WriteData(3, true, []byte("told")))
+	l.answered(3, "200")
+}
+
+// What came after the response has ended is dropped, and whoever still reads learns of it.
+func TestHTTP2ContentBehindTheResponse(t *testing.T) {
+	ends := make(chan error, 1)
+	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+		return app.Then(r.Body.Read(make([]byte, 5)), func(int) app.Future[*app.Response] {
+			r.Body.Each(make([]byte, 5), func([]byte) app.Future[app.Done] { return app.Ready(app.Done{}) }).
+				Done(func(_ int64, err error) { ends <- err })
+			return app.Ready(app.Text(202, "accepted"))
+		})
+	})
+	l := s.dial2()
+	l.request(1, "POST", "/", false)
+	l.must(l.framer.WriteData(1, false, []byte("begin")))
+	l.answer(1, "202", "accepted")
+	l.must(l.framer.WriteData(1, true, []byte(" and end")))
+	if err := <-ends; !errors.Is(err, app.ErrRequestDone) {
+		t.Errorf("the reader got %v", err)
+	}
+}
+
+// The rest of a conversation that the application keeps up may be silent for longer than an upload.
+func TestHTTP2ConversationMayBeSilent(t *testing.T) {
+	s := serve(t, echo, func(c *server.Config) { c.BodyTimeout = soon })
+	l := s.dial2()
+	l.request(1, "POST", "/", false)
+	l.answered(1, "200")
+	l.request(3, "POST", "/", false, "content-length", "5")
+	l.answered(3, "200")
+	l.isReset(3, http2.ErrCodeCancel) // it was due after the other
+	l.must(l.framer.WriteData(1, true, []byte("still here")))
+	l.until("echo", func(frame http2.Frame) bool {
+		d, ok := frame.(*http2.DataFrame)
+		return ok && d.StreamID == 1 && string(d.Data()) == "still here"
+	})
+}
+
+// An idle connection is asked to leave once, and what it says without asking for anything keeps it not.
+func TestHTTP2IdleTimeout(t *testing.T) {
+	s := serve(t, hello, func(c *server.Config) {
+		c.IdleTimeout = 200 * time.Millisecond
+		c.HTTP2.DrainTimeout = 200 * time.Millisecond
+	})
+	l := s.dial2()
+	l.request(1, "GET", "/", true)
+	l.answer(1, "200", "Hello, World!")
+	stop := make(chan struct{})
+	defer close(stop)
+	go func() {
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+				_ = l.framer.WritePing(false, [8]byte{})
+			}
+		}
+	}()
+	for {
+		frame, err := l.framer.ReadFrame()
+		if err != nil {
+			if err != io.EOF && !strings.Contains(err.Error(), "reset") {
+				t.Fatal(err)
+			}
+			break
+		}
+		_ = frame
+	}
+	_ = l.Close()
+	eventually(t, "the connection is gone", func() bool { return s.Stats().Connections == 0 })
+	if n := s.Counts().Timeouts; n != 1 {
+		t.Errorf("%d timeouts, want 1", n)
+	}
+}
+
+// Pings keep no connection whose peer reads nothing.
+func TestHTTP2PingsDoNotCountAsReading(t *testing.T) {
+	s := serve(t, endless, func(c *server.Config) { c.WriteTimeout = soon })
+	l := s.dial2(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1})
+	l.must(l.framer.WriteWindowUpdate(0, 1<<30))
+	l.request(1, "GET", "/", true)
+	tick := time.NewTicker(soon / 5)
+	defer tick.Stop()
+	eventually(t, "the peer is gone", func() bool {
+		select {
+		case <-tick.C:
+			_ = l.framer.WritePing(false, [8]byte{})
+		default:
+		}
+		return s.Stats().Connections == 0 && s.Counts().Timeouts > 0
+	})
+}
