@@ -106,6 +106,9 @@ func (c *Conn) close(err error) {
 	l.reactor.table.leave(c)
 	c.kept, c.unread, c.backlog = nil, nil, nil
 	c.hangUp()
+	if c.special != nil && c.special.refused {
+		l.reactor.parting.Add(-1)
+	}
 	l.reactor.left()
 	if c.filter != nil {
 		c.filter.closed(err)

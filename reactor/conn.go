@@ -61,6 +61,7 @@ type rarities struct {
 	cause         error    // for Session.Closed, after modeFlush
 	parted        bool     // the filter's goodbye is said
 	leaked        bool     // some descriptor of it is out of reach
+	refused       bool     // exceeds Config.MaxConnections
 	discarded     int
 	departure     *departure
 	open          func(*Conn) Session // of a dialled connection

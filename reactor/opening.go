@@ -100,8 +100,10 @@ func (l *Loop) lost(c *Conn, err error) {
 
 // sessionFor gives an accepted connection its session.
 func (r *Reactor) sessionFor(c *Conn) Session {
-	if r.config.Refuse != nil && r.config.MaxConnections > 0 && r.open.Load() > int64(r.config.MaxConnections) {
+	if r.config.Refuse != nil && r.config.MaxConnections > 0 && r.open.Load()-r.parting.Load() > int64(r.config.MaxConnections) {
 		r.refused.Add(1)
+		r.parting.Add(1)
+		c.rarely().refused = true
 		return r.config.Refuse(c)
 	}
 	return c.listener.config.Open(c)

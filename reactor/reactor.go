@@ -34,6 +34,7 @@ type Reactor struct {
 	open     atomic.Int64
 	arriving atomic.Int64 // sockets without a Conn, on their way to a Loop
 	refused  atomic.Int64
+	parting  atomic.Int64  // of those that are open, refused: they take nobody's place
 	empty    chan struct{} // told when present gets to zero
 
 	started  bool

@@ -243,6 +243,11 @@ func TestMaxConnections(t *testing.T) {
 	if _, err := s.client2().Get(s.url("/")); err == nil {
 		t.Error("an HTTP/2 client was served beyond the limit")
 	}
+	// Those who were refused and stay take nobody's place.
+	for range 5 {
+		refused := s.dial()
+		refused.status("GET", 503)
+	}
 	held[0].close()
 	eventually(t, "a newcomer is served again", func() bool {
 		response, err := s.client().Get(s.url("/"))
