@@ -116,6 +116,9 @@ func (s *Socket) Bind(wire Wire, u *Upgrade, protocol string) {
 	s.protocol = int16(slices.Index(u.Endpoint.Protocols, protocol))
 }
 
+// Endpoint is what Bind was given. For servers.
+func (s *Socket) Endpoint() *Endpoint { return s.endpoint }
+
 // Opened tells that the opening handshake is complete. Servers call it, as the
 // following methods, on the loop as user code; an error is a failure of the
 // application, after which the server reports it and closes with 1011.

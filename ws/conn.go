@@ -83,11 +83,11 @@ type Conn struct {
 	sendTight   bool
 	sendText    utf8Check
 	ended       bool   // EOF was called
-	pong        []byte // payload of the latest ping that waits for room, preceded by one byte
-	pongs       int    // bytes of pongs queued since the last time none was
-	pongEnd     uint64 // position in the output behind the last of them
 	pinged      bool   // a keep-alive ping awaits a sign of life
 	paused      bool   // the caller does not read
+	pongs       int32  // bytes of pongs queued since the last time none was
+	pong        []byte // payload of the latest ping that waits for room, preceded by one byte
+	pongEnd     uint64 // position in the output behind the last of them
 	heard, used time.Duration
 	pingedAt    time.Duration
 	closeBy     time.Duration
@@ -304,7 +304,7 @@ func (c *Conn) queuePong(payload []byte) {
 	before := c.out.end()
 	c.frame(bitFin|byte(opPong), payload)
 	c.pongEnd = c.out.end()
-	c.pongs += int(c.pongEnd - before)
+	c.pongs += int32(c.pongEnd - before)
 }
 
 // Transmit appends up to room bytes of output to dst, never more. The caller may

@@ -80,7 +80,7 @@ func (s *h1Socket) Transmit(dst []byte, room int) []byte {
 
 // watch sets the time at which the socket is looked at again if nothing happens.
 func (s *h1Socket) watch() {
-	d := s.deadline()
+	d := s.machine.Deadline()
 	if w := s.writeBy(); !w.IsZero() && (d.IsZero() || w.Before(d)) {
 		d = w
 	}

@@ -150,7 +150,7 @@ func (s *h2Socket) cut() {
 
 // watch keeps a timer that fires no later than something is due. It is not moved when that becomes later.
 func (s *h2Socket) watch() {
-	d := s.deadline()
+	d := s.machine.Deadline()
 	switch {
 	case d.IsZero() || s.over:
 		return

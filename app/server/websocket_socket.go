@@ -20,12 +20,10 @@ type socket struct {
 	carrier carrier
 	loop    *loop
 	conn    *reactor.Conn
-	terms   *terms
 	marks   *marks // of queued messages; nil: they are not counted
 
-	moved    instant // when the peer last took something
-	released instant // when input was last held back; 0: never
-	low      int32   // the mark at which the application is told of the drained queue, plus 1; 0: it is not
+	moved instant // when the peer last took something
+	low   int32   // the mark at which the application is told of the drained queue, plus 1; 0: it is not
 
 	held  bool // the application has not taken the last message: input waits
 	fin   bool // the peer sends nothing more
@@ -48,13 +46,9 @@ type marks struct {
 	ends []uint64
 }
 
-// grace is how long a peer whose messages were held back has for a sign of life, which may stand behind
-// them in the kernel.
-const grace = 5 * time.Second
-
 // begin makes the socket ready, on a transport that is set.
 func (s *socket) begin(x *exchange, t *terms, ext ws.Deflate) {
-	s.loop, s.conn, s.terms = x.loop, x.conn, t
+	s.loop, s.conn = x.loop, x.conn
 	s.moved = x.loop.instant()
 	s.machine.Init(&x.loop.ws, ws.Server, ext, &t.settings)
 	if t.queueMessages > 0 {
@@ -85,8 +79,8 @@ func (s *socket) blame(err error) {
 	}
 	s.loop.reportFor(s, err)
 	if s.machine.Close(ws.CloseInternalError, "") == nil {
-		s.held = false
 		s.carrier.announce()
+		s.resume()
 	}
 }
 
@@ -122,7 +116,10 @@ func (s *socket) receive(ev *ws.Event) {
 	s.loop.r.Lend(s.conn, s)
 	more, err := s.user.Receive(kind, data, first, final)
 	s.loop.r.Reclaim()
-	s.held = !more
+	if !more && s.machine.Open() {
+		s.held = true
+		s.machine.Pause()
+	}
 	s.blame(err)
 }
 
@@ -137,8 +134,9 @@ func (s *socket) ponged(ev *ws.Event) {
 // resume ends the holding back.
 func (s *socket) resume() {
 	if s.held && !s.ended {
+		s.loop.tick()
 		s.held = false
-		s.released = s.loop.instant()
+		s.machine.Resume()
 		s.carrier.release()
 	}
 }
@@ -185,6 +183,7 @@ func (s *socket) end(c app.Closed) {
 func (s *socket) goAway() {
 	if s.machine.Close(ws.CloseGoingAway, "") == nil {
 		s.carrier.announce()
+		s.resume()
 	}
 }
 
@@ -217,24 +216,9 @@ func (s *socket) drained() {
 // run brackets a callback of the application.
 func (s *socket) run(task func()) { s.loop.runFor(s.conn, s, task) }
 
-// deadline is when expire is to be called, zero for never.
-func (s *socket) deadline() time.Time {
-	if s.held && s.machine.Open() {
-		// The peer's signs of life wait unread.
-		return time.Time{}
-	}
-	d := s.machine.Deadline()
-	if s.released != 0 && !d.IsZero() && s.machine.Open() {
-		if until := s.loop.at(s.released).Add(grace); d.Before(until) {
-			return until
-		}
-	}
-	return d
-}
-
 // expire does what is due.
 func (s *socket) expire(now time.Time) {
-	if d := s.deadline(); d.IsZero() || now.Before(d) {
+	if d := s.machine.Deadline(); d.IsZero() || now.Before(d) {
 		return
 	}
 	closing := !s.machine.Open()
@@ -280,5 +264,10 @@ func (s *socket) messages() int {
 
 // isFull tells that the endpoint's limits allow no further message.
 func (s *socket) isFull() bool {
-	return s.machine.Queued() >= s.terms.queueBytes || s.marks != nil && s.messages() >= s.terms.queueMessages
+	queued := s.machine.Queued()
+	if queued == 0 {
+		return false
+	}
+	t := termsOf(s.user.Endpoint())
+	return queued >= t.queueBytes || s.marks != nil && s.messages() >= t.queueMessages
 }

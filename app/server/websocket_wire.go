@@ -131,8 +131,7 @@ func (w *wire) Ping(payload []byte) error {
 	return socketError(err)
 }
 
-// Close implements app.Wire. What the application holds back is given up, so that the peer's Close frame
-// behind it is seen.
+// Close implements app.Wire. Nothing is held back any more, so that the peer's Close frame is seen.
 func (w *wire) Close(code int, reason string) error {
 	if !w.enter() {
 		return app.ErrSocketClosed
