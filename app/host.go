@@ -2,6 +2,7 @@ package app
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"net/netip"
 	"time"
 )
@@ -89,6 +90,15 @@ type ConnInfo struct {
 	TLS *tls.ConnectionState
 	// Trust says which proxies may speak for the client. nil: none may.
 	Trust *ProxyTrust
+}
+
+// ClientCertificate is what the client has proved to hold, verified against the listener's authorities; nil
+// when it has shown none.
+func (c *ConnInfo) ClientCertificate() *x509.Certificate {
+	if c.TLS == nil || len(c.TLS.VerifiedChains) == 0 {
+		return nil
+	}
+	return c.TLS.PeerCertificates[0]
 }
 
 // PeerString is the peer's address as text, for logs.

@@ -41,6 +41,8 @@ type tlsSeen struct {
 	ALPN       string `json:"alpn,omitempty"`
 	ServerName string `json:"server_name,omitempty"`
 	Resumed    bool   `json:"resumed"`
+	// Client is the subject of the client's verified certificate.
+	Client string `json:"client,omitempty"`
 }
 
 // headers tells what the server has understood of the request.
@@ -65,6 +67,9 @@ func headers(r *app.Request) app.Future[*app.Response] {
 		s.TLS = &tlsSeen{
 			Version: tls.VersionName(state.Version), Cipher: tls.CipherSuiteName(state.CipherSuite),
 			ALPN: state.NegotiatedProtocol, ServerName: state.ServerName, Resumed: state.DidResume,
+		}
+		if certificate := r.Conn().ClientCertificate(); certificate != nil {
+			s.TLS.Client = certificate.Subject.String()
 		}
 	}
 	return app.Ready(app.JSON(200, s))

@@ -116,3 +116,41 @@ func TestExpiredCertificate(t *testing.T) {
 	c.logs("certificate has expired")
 	wantCertificate(t, c, "a.test", old)
 }
+
+// TestAuthorityReplaced: a client that the new authority does not vouch for is refused, also one that would
+// resume what it began under the old one.
+func TestAuthorityReplaced(t *testing.T) {
+	dir := t.TempDir()
+	authority := makePair(t, dir, "authority", nil)
+	client := makePair(t, dir, "client", authority)
+	c := serve(t, "--listen-tls", "127.0.0.1:0", "--tls-self-signed", "--tls-client-ca", authority.certFile, "--tls-client-auth", "require")
+	config := &tls.Config{ClientSessionCache: tls.NewLRUClientSessionCache(4), ServerName: "localhost",
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return &tls.Certificate{Certificate: [][]byte{client.cert.Raw}, PrivateKey: client.key}, nil
+		}}
+	for i := range 2 {
+		state, err := handshake(t, c.address(), config)
+		if err != nil || state.DidResume != (i == 1) {
+			t.Fatalf("connection %d: resumed %v, %v", i+1, state.DidResume, err)
+		}
+	}
+	_, text := tlsHeaders(t, c, config)
+	if !strings.Contains(text, `"resumed":true,"client":"CN=client"`) {
+		t.Errorf("a resumed connection does not know its client: %s", text)
+	}
+	makePair(t, dir, "authority", nil)
+	c.signal(syscall.SIGHUP)
+	c.logs("certificates loaded again")
+	if _, err := handshake(t, c.address(), config); err == nil {
+		t.Error("a client of the old authority is still served")
+	}
+}
+
+func tlsHeaders(t *testing.T, c *child, config *tls.Config) (status int, text string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.urls[0]+"/headers", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer(t, &http.Client{Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}}, request)
+}
