@@ -41,6 +41,8 @@ type site struct {
 	t    *testing.T
 	addr string
 	logs *observer.ObservedLogs
+
+	failed bool // the test has seen Shutdown fail, and expects it
 }
 
 // serve starts a server with two loops on a free port and stops it when the test ends.
@@ -63,14 +65,15 @@ func serve(t *testing.T, handler app.Handler, options ...func(*server.Config)) *
 	if err := s.Start(context.Background()); err != nil {
 		t.Fatal(err)
 	}
+	site := &site{Server: s, t: t, addr: s.Addrs()[0].String(), logs: logs}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		if err := s.Shutdown(ctx); err != nil {
+		if err := s.Shutdown(ctx); err != nil && !site.failed {
 			t.Errorf("shutdown: %v", err)
 		}
 	})
-	return &site{Server: s, t: t, addr: s.Addrs()[0].String(), logs: logs}
+	return site
 }
 
 // client is an HTTP/1.1 client of Go's whose connections end with the test.
