@@ -213,8 +213,27 @@ func (s *CertificateStore) announce(pair *loadedPair) {
 	leaf := pair.good.Leaf
 	s.logger.Info("certificate loaded", zap.String("file", pair.files.Certificate),
 		zap.Strings("names", certificateNames(leaf)), zap.Time("expires", leaf.NotAfter))
-	if time.Now().After(leaf.NotAfter) {
-		s.logger.Warn("certificate has expired", zap.String("file", pair.files.Certificate), zap.Time("expired", leaf.NotAfter))
+	s.warnOfExpiry(pair.good, time.Now())
+}
+
+// expirySoon is how long before its end a certificate is reported: renewals that work come earlier.
+const expirySoon = 7 * 24 * time.Hour
+
+func (s *CertificateStore) warnOfExpiry(certificate *tls.Certificate, now time.Time) {
+	says := "certificate expires soon"
+	switch left := certificate.Leaf.NotAfter.Sub(now); {
+	case left > expirySoon:
+		return
+	case left < 0:
+		says = "certificate has expired"
+	}
+	s.logger.Warn(says, zap.Strings("names", certificateNames(certificate.Leaf)), zap.Time("expires", certificate.Leaf.NotAfter))
+}
+
+// lookAtExpiry reports what a server that runs for months would not notice otherwise.
+func (s *CertificateStore) lookAtExpiry(now time.Time) {
+	for _, certificate := range s.current.Load().index.all {
+		s.warnOfExpiry(certificate, now)
 	}
 }
 

@@ -341,6 +341,25 @@ func TestCertificateExpired(t *testing.T) {
 	}
 }
 
+// A server may run past the end of its certificate: it says so beforehand, and then.
+func TestCertificateExpiresMeanwhile(t *testing.T) {
+	logged, lines := observer.New(zapcore.WarnLevel)
+	s := opened(t, CertificateOptions{SelfSigned: true, Logger: zap.New(logged)})
+	for _, c := range []struct {
+		after time.Duration
+		want  string // "": nothing
+	}{{0, ""}, {selfSignedLife - time.Hour, "certificate expires soon"}, {selfSignedLife + time.Hour, "certificate has expired"}} {
+		s.lookAtExpiry(time.Now().Add(c.after))
+		var said string
+		for _, line := range lines.TakeAll() {
+			said += line.Message
+		}
+		if said != c.want {
+			t.Errorf("after %v it says %q, want %q", c.after, said, c.want)
+		}
+	}
+}
+
 // Authorities are replaced like certificates, and a session that was begun under the old ones is not
 // resumed under the new.
 func TestClientAuthoritiesReload(t *testing.T) {

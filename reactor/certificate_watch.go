@@ -77,7 +77,8 @@ func (s *CertificateStore) follow() {
 		select {
 		case <-s.watch.done:
 			return
-		case <-rotation.C:
+		case now := <-rotation.C:
+			s.lookAtExpiry(now)
 			if err := s.RotateTicketKeys(); err != nil {
 				s.logger.Error("session ticket keys not rotated", zap.Error(err))
 			}
