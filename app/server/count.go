@@ -88,6 +88,9 @@ func (s *Server) Counts() Counts {
 // Stats reads the counters of the loops beneath. Any goroutine.
 func (s *Server) Stats() reactor.Stats { return s.reactor.Stats() }
 
+// TLSStats reads the counters of TLS handshakes and of what went wrong with TLS, by reason. Any goroutine.
+func (s *Server) TLSStats() reactor.TLSStats { return s.reactor.TLSStats() }
+
 func (total *Counts) add(c *counts) {
 	for i, name := range protocolNames {
 		total.Sockets[name] += c.sockets[i].Load()

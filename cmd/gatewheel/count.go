@@ -5,6 +5,7 @@ package main
 import (
 	"github.com/gatewheel/gatewheel/app/server"
 	"github.com/gatewheel/gatewheel/app/target"
+	"github.com/gatewheel/gatewheel/reactor"
 )
 
 // counter shows the built-in application what the server has counted.
@@ -13,7 +14,7 @@ type counter struct{ server *server.Server }
 // Counts are the totals since the start. Any goroutine.
 func (c counter) Counts() target.Counts {
 	n := c.server.Counts()
-	return target.Counts{
+	counts := target.Counts{
 		Requests: n.Responses,
 		BytesIn:  n.BytesIn,
 		BytesOut: n.BytesOut,
@@ -27,4 +28,10 @@ func (c counter) Counts() target.Counts {
 			"aborted":   n.Aborted,
 		},
 	}
+	for reason, n := range c.server.TLSStats().Failures {
+		if n > 0 {
+			counts.Errors["tls-"+reactor.TLSFailure(reason).String()] = n
+		}
+	}
+	return counts
 }

@@ -191,3 +191,21 @@ func testClientCertificates(t *testing.T) {
 		}
 	}
 }
+
+// TestTLSFailuresAreCounted: a load tester who is refused finds out why.
+func TestTLSFailuresAreCounted(t *testing.T) {
+	c := serve(t, "--listen", "127.0.0.1:0", "--listen-tls", "127.0.0.1:0", "--tls-self-signed")
+	secure := strings.TrimPrefix(c.urls[1], "https://")
+	for text, reason := range map[string]string{"GET / HTTP/1.1\r\n\r\n": "tls-plain-http", "SSH-2.0-x\r\n": "tls-not-tls"} {
+		conn, err := net.DialTimeout("tcp", secure, patience)
+		if err != nil {
+			t.Fatal(err)
+		}
+		send(t, conn, text)
+		rest(t, conn)
+		_ = conn.Close()
+		if _, counted := c.get("/count"); !strings.Contains(counted, `"`+reason+`":1`) {
+			t.Errorf("%q: /count says %s", text, counted)
+		}
+	}
+}
