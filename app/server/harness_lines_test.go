@@ -281,3 +281,12 @@ func eventually(t *testing.T, what string, reached func() bool) {
 		}
 	}
 }
+
+// connect sends a CONNECT, which has neither scheme nor path.
+func (l *line2) connect(stream uint32, authority string) {
+	l.t.Helper()
+	l.block.Reset()
+	l.must(l.encode.WriteField(hpack.HeaderField{Name: ":method", Value: "CONNECT"}))
+	l.must(l.encode.WriteField(hpack.HeaderField{Name: ":authority", Value: authority}))
+	l.must(l.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: l.block.Bytes(), EndHeaders: true}))
+}
