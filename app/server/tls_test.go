@@ -17,6 +17,7 @@ import (
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/server"
+	"github.com/gatewheel/gatewheel/reactor"
 )
 
 // A user's *tls.Config is enough for both protocols; what it says itself is left to it.
@@ -313,4 +314,36 @@ func TestTooManyConnectionsOverTLS(t *testing.T) {
 		t.Fatalf("heard %v, %v, want GOAWAY with no stream processed", f, err)
 	}
 	third.end()
+}
+
+// A store that names no protocols serves both, too, and what it loads again is presented to newcomers while
+// connections go on.
+func TestCertificateStoreReloaded(t *testing.T) {
+	dir := t.TempDir()
+	old, renewed := issue(t, "a.test", nil), issue(t, "a.test", nil)
+	store, err := reactor.OpenCertificates(reactor.CertificateOptions{Pairs: []reactor.CertificatePair{old.write(t, dir, "a")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	s := serve(t, hello, overTLS(store.Config()))
+	presented := func(l *line, want *identity) {
+		t.Helper()
+		if !l.state().PeerCertificates[0].Equal(want.cert) {
+			t.Error("the other certificate is presented")
+		}
+	}
+	config := anyone()
+	config.NextProtos = []string{"h2"}
+	first := s.dialTLS(anyone())
+	presented(first, old)
+	renewed.write(t, dir, "a")
+	if err := store.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	second := s.dialTLS(config)
+	presented(second, renewed)
+	wantHTTP2(t, second)
+	first.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	first.hear("GET", 200, "Hello, World!")
 }
