@@ -138,7 +138,7 @@ func (x *exchange) give(r *app.Response) error {
 	case app.Bytes:
 		c.bytes = kind
 	case *app.Pull:
-		c.source, c.length = (*pullSource)(x), kind.Size
+		c.source, c.length = &pullSource{x, kind, kind.Size}, kind.Size
 	case *app.Stream:
 		x.stream = &outbound{}
 		c.source, c.length = (*streamSource)(x), kind.Size

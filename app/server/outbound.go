@@ -105,28 +105,3 @@ func (s *streamSource) Read(p []byte) (int, error) {
 
 // Trailers implements the machines' TrailerSource.
 func (s *streamSource) Trailers() []app.Field { return s.stream.trailers }
-
-// pullSource is an exchange as the machine's source of content that the application can always give.
-type pullSource exchange
-
-// Read implements the machines' Source.
-func (s *pullSource) Read(p []byte) (int, error) {
-	if len(p) == 0 {
-		return 0, nil // a closed window is no lack of progress
-	}
-	x := (*exchange)(s)
-	source := x.response.Content.(*app.Pull)
-	x.loop.r.Lend(x.conn, x)
-	n, err := x.loop.pull(source, p)
-	x.loop.r.Reclaim()
-	switch {
-	case err == io.EOF:
-		x.endResponse()
-	case err == nil && n == 0 && len(p) > 0:
-		err = io.ErrNoProgress
-		x.brokenOff(err)
-	case err != nil:
-		x.brokenOff(err)
-	}
-	return n, err
-}
