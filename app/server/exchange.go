@@ -100,6 +100,8 @@ func (x *exchange) answer(r *app.Response, err error) {
 		x.discard(r)
 		return
 	}
+	// The loop may have been idle until just now.
+	x.loop.tick()
 	if err != nil {
 		x.loop.report(x, err)
 		r = app.ErrorResponse(err)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -230,4 +231,51 @@ func TestHTTP2PingsDoNotCountAsReading(t *testing.T) {
 		}
 		return s.Stats().Connections == 0 && s.Counts().Timeouts > 0
 	})
+}
+
+// A loop that was idle does not take the time of its last turn for the present: neither for its timeouts nor
+// for what it tells.
+func TestIdleLoopKnowsTheTime(t *testing.T) {
+	late := make(chan *app.Promise[*app.Response], 2)
+	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+		if r.RawPath == "/" {
+			return hello(r)
+		}
+		p, f := app.Promised[*app.Response](r)
+		late <- p
+		return f
+	}, func(c *server.Config) {
+		c.Loops = 1
+		c.HTTP2.SettingsTimeout = time.Second
+		c.HTTP2.StallTimeout = time.Second
+	})
+	blocked := s.dial2(noWindow)
+	blocked.request(1, "GET", "/late", true)
+	blocked.works()
+	plain := s.dial()
+	plain.say(get("/late"))
+	first, second := <-late, <-late
+	<-time.After(1200 * time.Millisecond)
+	now := time.Now()
+	first.Resolve(app.Text(200, "late"))
+	second.Resolve(app.Text(200, "late"))
+	date, err := http.ParseTime(plain.hear("GET", 200, "late").Header.Get("Date"))
+	if err != nil || date.Before(now.Truncate(time.Second)) {
+		t.Errorf("the answer is of %v, %v, and came after %v", date, err, now)
+	}
+	blocked.answered(1, "200")
+	blocked.must(blocked.framer.WriteWindowUpdate(1, 100))
+	blocked.until("content", func(frame http2.Frame) bool {
+		if r, ok := frame.(*http2.RSTStreamFrame); ok {
+			t.Fatalf("given up with %v", r.ErrCode)
+		}
+		d, ok := frame.(*http2.DataFrame)
+		return ok && d.StreamID == 1
+	})
+
+	<-time.After(1200 * time.Millisecond)
+	fresh := s.dial2()
+	fresh.request(1, "GET", "/", true)
+	fresh.answer(1, "200", "Hello, World!")
+	fresh.works()
 }

@@ -28,6 +28,7 @@ var _ reactor.Session = (*h2Session)(nil)
 
 // newH2Session begins HTTP/2 on a loop whose load counts the connection already.
 func newH2Session(p peer) *h2Session {
+	p.loop.tick()
 	s := &h2Session{peer: p}
 	s.session = s
 	s.machine.Init(p.loop.h2, rand.Float64())
@@ -253,6 +254,7 @@ func (s *h2Session) watch() {
 
 // drain implements drainer: the peer is asked to leave.
 func (s *h2Session) drain() {
+	s.loop.tick()
 	s.machine.Drain(s.loop.r.Now())
 	for _, k := range s.sockets() {
 		k.goAway()
@@ -281,6 +283,7 @@ func (s *h2Session) inform(x *exchange, status int, fields app.Fields) error {
 
 // resume implements session.
 func (s *h2Session) resume(x *exchange) {
+	s.loop.tick()
 	s.machine.Resume(h2.StreamID(x.id))
 	s.conn.Touch()
 }
