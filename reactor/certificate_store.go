@@ -216,18 +216,19 @@ func (s *CertificateStore) announce(pair *loadedPair) {
 	s.warnOfExpiry(pair.good, time.Now())
 }
 
-// expirySoon is how long before its end a certificate is reported: renewals that work come earlier.
+// expirySoon is how long before its end a certificate is reported, or a sixth of its life where that is less:
+// renewals that work come earlier.
 const expirySoon = 7 * 24 * time.Hour
 
 func (s *CertificateStore) warnOfExpiry(certificate *tls.Certificate, now time.Time) {
-	says := "certificate expires soon"
-	switch left := certificate.Leaf.NotAfter.Sub(now); {
-	case left > expirySoon:
+	leaf, says := certificate.Leaf, "certificate expires soon"
+	switch left := leaf.NotAfter.Sub(now); {
+	case left > min(expirySoon, leaf.NotAfter.Sub(leaf.NotBefore)/6):
 		return
 	case left < 0:
 		says = "certificate has expired"
 	}
-	s.logger.Warn(says, zap.Strings("names", certificateNames(certificate.Leaf)), zap.Time("expires", certificate.Leaf.NotAfter))
+	s.logger.Warn(says, zap.Strings("names", certificateNames(leaf)), zap.Time("expires", leaf.NotAfter))
 }
 
 // lookAtExpiry reports what a server that runs for months would not notice otherwise.
