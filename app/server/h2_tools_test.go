@@ -56,10 +56,6 @@ func TestHTTP2Curl(t *testing.T) {
 	if got := curl("-I", s.url("/bytes/1000")); !strings.Contains(got, "content-length: 1000") {
 		t.Errorf("HEAD: %q", got)
 	}
-	// Several on one connection.
-	if got := curl(s.url("/bytes/[1-50]")); len(got) != 50*51/2 {
-		t.Errorf("%d bytes of fifty responses", len(got))
-	}
 	// HTTP/1.1 and HTTP/2 side by side, and an upgrade that is not taken.
 	if got := s.tool("curl", "curl", "-sS", "--http2", "-w", " %{http_version}", s.url("/")); got != "Hello, World! 1.1" {
 		t.Errorf("got %q", got)
