@@ -290,3 +290,12 @@ func (l *line2) connect(stream uint32, authority string) {
 	l.must(l.encode.WriteField(hpack.HeaderField{Name: ":authority", Value: authority}))
 	l.must(l.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: l.block.Bytes(), EndHeaders: true}))
 }
+
+// readAll is a response's content, or what went wrong with it.
+func readAll(response *http.Response) string {
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return string(body)
+}
