@@ -36,6 +36,9 @@ const (
 	budgets
 )
 
+// Budgets is how many kinds there are.
+const Budgets = int(budgets)
+
 var budgetNames = [budgets]string{
 	"reset", "provoked", "refused", "oversize", "block", "ping", "settings", "empty", "priority",
 	"window", "stray", "unknown", "queue",

@@ -20,6 +20,7 @@ type counts struct {
 	// Sockets count when they open.
 	sockets     [len(protocolNames)]atomic.Uint64
 	openSockets atomic.Int64
+	http2       h2counts
 }
 
 var protocolNames = [...]string{app.HTTP10, app.HTTP11, app.HTTP2}
@@ -63,6 +64,8 @@ type Counts struct {
 	// Sockets is WebSockets that were opened, by protocol, and OpenSockets those that are open now.
 	Sockets     map[string]uint64
 	OpenSockets uint64
+	// HTTP2 is what HTTP/2 counts besides.
+	HTTP2 HTTP2Counts
 	// Accepted connections since the start, and those that are open now.
 	Accepted, Open uint64
 	// BytesIn and BytesOut are what the sockets have carried.
@@ -111,4 +114,5 @@ func (total *Counts) add(c *counts) {
 	total.Panics += c.panics.Load()
 	total.Aborted += c.aborted.Load()
 	total.OpenSockets += uint64(c.openSockets.Load())
+	total.HTTP2.add(&c.http2)
 }

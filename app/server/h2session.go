@@ -199,6 +199,7 @@ func (s *h2Session) EOF() bool {
 func (s *h2Session) Closed(error) {
 	s.abandon()
 	s.machine.Close()
+	s.loop.count.http2.publish(&s.loop.h2.Stats)
 	s.loop.load.connections.Add(-1)
 	s.loop.load.streams.Add(int64(-s.streams))
 }

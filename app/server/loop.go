@@ -19,20 +19,21 @@ import (
 // loop is what the server keeps for one reactor.Loop: what the machines on it share, scratch, and counters.
 // Only the loop touches it.
 type loop struct {
-	r      *reactor.Loop
-	server *Server
-	h1     *h1.Shared
-	h2     *h2.Shared
-	event1 *h1.Event
-	event2 *h2.Event
-	ws     ws.Shared
-	event3 *ws.Event
-	origin time.Time // what instants count from
-	ticked time.Time
-	chunks chunks
-	count  counts
-	load   load
-	state  any // from the start-up hook
+	r         *reactor.Loop
+	server    *Server
+	h1        *h1.Shared
+	h2        *h2.Shared
+	event1    *h1.Event
+	event2    *h2.Event
+	ws        ws.Shared
+	event3    *ws.Event
+	origin    time.Time // what instants count from
+	ticked    time.Time
+	published int64 // Unix second in which HTTP/2's counts were
+	chunks    chunks
+	count     counts
+	load      load
+	state     any // from the start-up hook
 }
 
 // tick tells the machines the time, once a turn at most.
@@ -41,6 +42,10 @@ func (l *loop) tick() {
 		l.ticked = now
 		l.h1.Tick(now)
 		l.h2.Tick(now)
+		if unix := now.Unix(); unix != l.published {
+			l.published = unix
+			l.count.http2.publish(&l.h2.Stats)
+		}
 		l.ws.Tick(now)
 	}
 }

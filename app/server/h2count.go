@@ -1,0 +1,64 @@
+//go:build linux
+
+package server
+
+import (
+	"sync/atomic"
+
+	"github.com/gatewheel/gatewheel/h2"
+)
+
+// h2counts is what the machines of a loop count, as others may read it. Machines count for their loop alone;
+// it is published when a connection ends, and once a second while the loop turns.
+type h2counts struct {
+	streams, refused, tooLarge, malformed, resets, stalled, failed atomic.Uint64
+
+	calmed [h2.Budgets]atomic.Uint64
+}
+
+// HTTP2Counts is what HTTP/2 adds to Counts. It may lag behind by a second.
+type HTTP2Counts struct {
+	// Streams is requests that reached a handler.
+	Streams uint64
+	// Refused is streams beyond the limit, TooLarge requests whose fields were, Malformed streams on which the
+	// peer broke the protocol.
+	Refused, TooLarge, Malformed uint64
+	// Resets is streams that the peer reset before they were complete.
+	Resets uint64
+	// Stalled is responses given up because the peer's windows stayed closed.
+	Stalled uint64
+	// Failed is connections ended for an error, and Calmed those of them that ended for abuse, by its kind.
+	Failed uint64
+	Calmed map[string]uint64
+}
+
+func (c *h2counts) publish(s *h2.Stats) {
+	c.streams.Store(s.Streams)
+	c.refused.Store(s.Refused)
+	c.tooLarge.Store(s.TooLarge)
+	c.malformed.Store(s.Malformed)
+	c.resets.Store(s.PeerResets)
+	c.stalled.Store(s.Stalled)
+	c.failed.Store(s.ConnErrors)
+	for b := range s.Calmed {
+		c.calmed[b].Store(s.Calmed[b])
+	}
+}
+
+func (total *HTTP2Counts) add(c *h2counts) {
+	total.Streams += c.streams.Load()
+	total.Refused += c.refused.Load()
+	total.TooLarge += c.tooLarge.Load()
+	total.Malformed += c.malformed.Load()
+	total.Resets += c.resets.Load()
+	total.Stalled += c.stalled.Load()
+	total.Failed += c.failed.Load()
+	for b := range c.calmed {
+		if n := c.calmed[b].Load(); n > 0 {
+			if total.Calmed == nil {
+				total.Calmed = map[string]uint64{}
+			}
+			total.Calmed[h2.Budget(b).String()] += n
+		}
+	}
+}
