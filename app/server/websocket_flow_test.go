@@ -77,7 +77,9 @@ func TestSocketHoldsThePeer(t *testing.T) {
 			t.Errorf("%d bytes were read", in)
 		}
 		next(t, first).Resolve(app.Done{})
-		send()
+		if send() {
+			t.Fatal("not all was taken")
+		}
 		if got := next(t, all); got != messages {
 			t.Errorf("%d messages", got)
 		}

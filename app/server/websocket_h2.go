@@ -80,6 +80,7 @@ func (s *h2Socket) pump() {
 	}
 	used := s.feed(s.kept)
 	s.session.machine.Consumed(s.id, used)
+	s.conn.Touch()
 	if s.kept = append(s.kept[:0], s.kept[used:]...); len(s.kept) == 0 {
 		s.kept = nil
 	}
