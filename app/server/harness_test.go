@@ -42,7 +42,8 @@ type site struct {
 	addr string
 	logs *observer.ObservedLogs
 
-	failed bool // the test has seen Shutdown fail, and expects it
+	network string // of addr; "" is tcp
+	failed  bool   // the test has seen Shutdown fail, and expects it
 }
 
 // serve starts a server with two loops on a free port and stops it when the test ends.
@@ -108,7 +109,12 @@ type line struct {
 	r *bufio.Reader
 }
 
-func (s *site) connect() (net.Conn, error) { return net.Dial("tcp", s.addr) }
+func (s *site) connect() (net.Conn, error) {
+	if s.network == "" {
+		return net.Dial("tcp", s.addr)
+	}
+	return net.Dial(s.network, s.addr)
+}
 
 func (s *site) dial() *line {
 	s.t.Helper()
@@ -116,6 +122,12 @@ func (s *site) dial() *line {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	return s.over(c)
+}
+
+// over makes a line of a connection, which ends with the test.
+func (s *site) over(c net.Conn) *line {
+	s.t.Helper()
 	s.t.Cleanup(func() { c.Close() })
 	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 		s.t.Fatal(err)
