@@ -65,6 +65,7 @@ type rarities struct {
 	discarded     int
 	departure     *departure
 	open          func(*Conn) Session // of a dialled connection
+	haunting      *haunting           // of a connection that was closed for stalling its loop
 }
 
 func (c *Conn) rarely() *rarities {

@@ -39,7 +39,7 @@ type engine struct {
 	gone      bool           // gnet closes its epoll set and listeners, and the numbers mean nothing
 	asked     bool           // to end
 	served    bool           // ready was told nil
-	haunted   bool           // its event loop was left behind in lent code
+	haunting  *haunting      // its event loop's goroutine, if that was left behind in lent code
 	listeners []int          // gnet's descriptors, which refer to our sockets
 	listening bool
 
@@ -95,12 +95,12 @@ func (e *engine) run() {
 		_ = unix.Close(c.other)
 	}
 	e.mu.Lock()
-	asked, served, haunted := e.asked, e.served, e.haunted
+	asked, served, left := e.asked, e.served, e.haunting
 	e.mu.Unlock()
 	close(e.done)
-	if haunted {
+	if left != nil {
 		// Not before its deferred functions have run.
-		e.loop.Post(func() { e.loop.own.haunts-- })
+		e.loop.Post(func() { left.end(e.loop) })
 	}
 	switch {
 	case !served:
@@ -315,10 +315,10 @@ func (e *engine) OnShutdown(gnet.Engine) {
 }
 
 // haunt says that the goroutine of the event loop was left behind.
-func (e *engine) haunt() {
+func (e *engine) haunt(h *haunting) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.haunted = true
+	e.haunting = h
 }
 
 // retire keeps the engine from being woken.

@@ -83,12 +83,16 @@ func (l *Loop) seize(e *engine, guilty *Conn, fenced bool) {
 	l.out, l.wire, l.in.joint = nil, nil, nil
 	l.stats.sampling = false
 
+	var left *haunting
+	if fenced {
+		left = &haunting{what: l.own.lends[len(l.own.lends)-1].what}
+	}
 	l.own.forget()
 	// Nobody turns the Loop until the next engine does, and who was left behind least of all.
 	l.own.goroutine.Store(0)
 	if fenced {
 		l.own.haunts++
-		e.haunt()
+		e.haunt(left)
 	}
 	waiting := append([]func(){func() { l.own.goroutine.Store(goroutineNumber()) }}, l.revived...)
 	if fenced && l.reactor.config.Renew != nil {
@@ -96,6 +100,7 @@ func (l *Loop) seize(e *engine, guilty *Conn, fenced bool) {
 	}
 	if guilty != nil {
 		guilty.guilty = true
+		guilty.rarely().haunting = left
 		waiting = append(waiting, func() { guilty.abandon(ErrStalled) })
 	}
 	l.revived = append(waiting, func() { l.intake.add(l, arrivals...) })

@@ -76,9 +76,13 @@ func (l *loop) at(i instant) time.Time { return l.origin.Add(time.Duration(i)) }
 
 // run brackets a callback of the application on behalf of x; nil stands for the loop itself.
 func (l *loop) run(x *exchange, task func()) {
-	if x == nil {
+	switch {
+	case x == nil:
 		l.runFor(nil, l, task)
-	} else {
+	case x.conn.Fenced() == fmt.Stringer(x):
+		// Its code has lost the loop and runs on: two goroutines in one request would be a surprise.
+		x.conn.AfterStall(func() { l.run(x, task) })
+	default:
 		l.runFor(x.conn, x, task)
 	}
 }

@@ -3,6 +3,7 @@
 package server_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -195,4 +196,32 @@ var askers = map[string]func(s *stage, path string) asker{
 			},
 		}
 	},
+}
+
+// What waits for a request whose handler has lost the loop hears of its end when the handler has returned:
+// until then two goroutines would be in one request.
+func TestNothingRunsBesideAFencedHandler(t *testing.T) {
+	continued := make(chan error, 1)
+	s := newStage(t, func(s *stage) map[string]app.Handler {
+		return map[string]app.Handler{"read": func(r *app.Request) app.Future[*app.Response] {
+			r.Body.Read(make([]byte, 100)).Done(func(_ int, err error) { continued <- err })
+			s.stall(r, "wait")
+			return app.Ready(app.Text(200, "came back"))
+		}}
+	})
+	guilty, other := s.dial(), s.dial()
+	guilty.say("POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n")
+	s.awaitStall()
+	other.say("GET /other HTTP/1.1\r\nHost: a\r\n\r\n")
+	other.hear("GET", 200, "/other")
+	guilty.gone()
+	select {
+	case err := <-continued:
+		t.Errorf("went on with %v beside the handler", err)
+	default:
+	}
+	s.letGo()
+	if err := <-continued; !errors.Is(err, app.ErrPeerGone) {
+		t.Errorf("went on with %v", err)
+	}
 }
