@@ -1,0 +1,117 @@
+//go:build linux
+
+package server_test
+
+import (
+	"encoding/binary"
+	"io"
+	"runtime"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/server"
+)
+
+// A request is one block of memory for its exchange, and over HTTP/1.1 one for its text: the strings of HTTP/2
+// are those of the connection's table when the peer repeats itself. An answer that is ready and made before adds
+// nothing.
+func TestAllocationsARequest(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates too")
+	}
+	static := app.Text(200, "Hello, World!")
+	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+		return app.Ready(static)
+	}, func(c *server.Config) { c.Loops = 1 })
+	const batch = 50
+	l := s.dial()
+	l.say(get("/", "Accept: */*"))
+	l.hear("GET", 200, "Hello, World!")
+	words := []byte(strings.Repeat(get("/", "Accept: */*"), batch))
+	answers := make([]byte, batch*len(helloAnswer))
+	one := allocations(200, func() {
+		exchangeBytes(t, l.Conn, words, answers)
+	}) / batch
+	t.Logf("%.2f allocations a request over HTTP/1.1", one)
+
+	l2 := s.dial2()
+	l2.request(1, "GET", "/", true, "accept", "*/*")
+	l2.answer(1, "200", "Hello, World!")
+	two := allocations(200, l2.rounds(batch)) / batch
+	t.Logf("%.2f allocations a request over HTTP/2", two)
+
+	// Now and then the runtime allocates for itself.
+	if one > 2.1 || two > 1.1 {
+		t.Errorf("%.2f allocations a request over HTTP/1.1 and %.2f over HTTP/2, want 2 and 1", one, two)
+	}
+}
+
+const helloAnswer = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nDate: Tue, 24 Nov 2026 07:10:58 GMT\r\nContent-Length: 13\r\n\r\nHello, World!"
+
+func exchangeBytes(t *testing.T, c io.ReadWriter, words, answers []byte) {
+	t.Helper()
+	if _, err := c.Write(words); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(c, answers); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// rounds is a function that opens so many streams in one write and reads their answers, without allocating.
+func (l *line2) rounds(streams int) func() {
+	l.block.Reset()
+	for _, f := range [][2]string{{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":authority", "a"}, {"accept", "*/*"}} {
+		l.must(l.encode.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]}))
+	}
+	block := l.block.Bytes()
+	var words []byte
+	for range streams {
+		words = append(words, 0, 0, byte(len(block)), 1, 5, 0, 0, 0, 0)
+		words = append(words, block...)
+	}
+	next := uint32(3)
+	answers, head := []byte(nil), make([]byte, 9)
+	return func() {
+		for i := range streams {
+			binary.BigEndian.PutUint32(words[i*(9+len(block))+5:], next)
+			next += 2
+		}
+		update := []byte{0, 0, 4, 8, 0, 0, 0, 0, 0, 0, 0, 255, 255}
+		if _, err := l.Conn.Write(append(words, update...)[:len(words)+len(update)]); err != nil {
+			l.t.Fatal(err)
+		}
+		for ended := 0; ended < streams; {
+			if _, err := io.ReadFull(l.r, head); err != nil {
+				l.t.Fatal(err)
+			}
+			n := int(head[0])<<16 | int(head[1])<<8 | int(head[2])
+			if cap(answers) < n {
+				answers = make([]byte, n)
+			}
+			if _, err := io.ReadFull(l.r, answers[:n]); err != nil {
+				l.t.Fatal(err)
+			}
+			if head[3] <= 1 && head[4]&1 != 0 {
+				ended++
+			}
+		}
+	}
+}
+
+// allocations is how many a run makes, in the whole process. Nothing else runs meanwhile.
+func allocations(runs int, run func()) float64 {
+	for range runs / 10 {
+		run()
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range runs {
+		run()
+	}
+	runtime.ReadMemStats(&after)
+	return float64(after.Mallocs-before.Mallocs) / float64(runs)
+}
