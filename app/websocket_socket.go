@@ -140,7 +140,9 @@ func (s *Socket) settleDrain(err error) {
 	q.run()
 }
 
-// Queued is how many bytes and messages wait for the peer, inside the server.
+// Queued is how many bytes wait for the peer, and how many messages if the
+// endpoint limits them (QueueMessages), else 0. What is on its way already, in the
+// buffers of the connection, does not count.
 func (s *Socket) Queued() (bytes, messages int) { return s.wire.Queued() }
 
 // Drained is ready when no more than 16 KiB wait for the peer. It fails with

@@ -427,3 +427,24 @@ func BenchmarkReceiveAndSend(b *testing.B) {
 		s.Receive(app.TextMessage, p, true, true)
 	}
 }
+
+// A future that another goroutine settles while the callback returns holds nothing back.
+func TestFutureSettledInBetween(t *testing.T) {
+	var request *app.Request
+	e := &app.Endpoint{
+		Open: func(_ *app.Socket, r *app.Request) { request = r },
+		Message: func(*app.Socket, app.Message) app.Future[app.Done] {
+			p, f := app.Promised[app.Done](request)
+			go p.Resolve(app.Done{})
+			return f
+		},
+	}
+	host := accepting(e, 1)
+	socket := host.Do(apptest.Get("/")).Socket()
+	for range 1000 {
+		socket.Say("x")
+		for socket.Unheard() > 0 {
+			host.Settle()
+		}
+	}
+}

@@ -155,13 +155,25 @@ func (s *Socket) Receive(kind MessageKind, p []byte, first, final bool) (more bo
 		_, err = f.Result()
 		return true, failure(err)
 	}
-	f.Done(func(_ Done, err error) {
-		if err = failure(err); err != nil {
-			s.wire.Fail(err)
+	return s.await(f)
+}
+
+// await has the server wait for what a callback has returned. That may be settled
+// in between by another goroutine: then there is nothing to wait for.
+func (s *Socket) await(f Future[Done]) (more bool, err error) {
+	waiting := false
+	f.Done(func(_ Done, e error) {
+		if e = failure(e); !waiting {
+			more, err = true, e
+			return
+		}
+		if e != nil {
+			s.wire.Fail(e)
 		}
 		s.wire.Resume()
 	})
-	return false, nil
+	waiting = true
+	return more, err
 }
 
 // assemble makes whole messages of pieces. The memory is the application's, but

@@ -145,8 +145,8 @@ func (w *wire) Close(code int, reason string) error {
 	return nil
 }
 
-// Queued implements app.Wire: what the reactor holds for a peer that is slow counts too, but not as
-// messages.
+// Queued implements app.Wire. What has left the machine, and waits in the reactor or for HTTP/2's next
+// frame, does not count: that is bounded for a connection as a whole.
 func (w *wire) Queued() (bytes, messages int) {
 	if !w.enter() {
 		return 0, 0
