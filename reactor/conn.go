@@ -179,6 +179,16 @@ func (c *Conn) Queued() int {
 // Kept is how many bytes of input wait because the session has not consumed them.
 func (c *Conn) Kept() int { return len(c.kept) }
 
+// Waiting tells whether input has come that nobody has read yet. It asks the kernel.
+func (c *Conn) Waiting() bool {
+	if len(c.unread) > 0 {
+		return true
+	}
+	var one [1]byte
+	n, _, err := unix.Recvfrom(int(c.fd), one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	return err == nil && n > 0
+}
+
 // HalfClosed says that the peer's FIN has come and the connection stays for writing.
 func (c *Conn) HalfClosed() bool { return c.gnet == nil && c.special != nil && c.special.cause != nil }
 

@@ -22,6 +22,7 @@ type h1Session struct {
 	crowd   uint16 // requests that were under way when the machine would take no more
 	stalled bool   // reading waits for the application, or for answers to leave
 	fin     bool   // the peer sends nothing more
+	parting bool   // the connection drains once the socket has been read
 }
 
 var _ reactor.Session = (*h1Session)(nil)
@@ -162,6 +163,10 @@ func (s *h1Session) refuse(err error) {
 // Transmit implements reactor.Session.
 func (s *h1Session) Transmit(dst []byte, room int) []byte {
 	s.loop.tick()
+	if s.parting && !s.conn.Waiting() {
+		s.parting = false
+		s.machine.Drain()
+	}
 	start := len(dst)
 	dst = s.machine.Transmit(dst, room)
 	if len(dst) > start {
@@ -281,8 +286,13 @@ func (s *h1Session) late() {
 	s.refuse(err)
 }
 
-// drain implements drainer: what has come is answered, then the connection ends.
+// drain implements drainer: what has come is answered, then the connection ends. That counts a request in the
+// socket, which a busy loop has not got to.
 func (s *h1Session) drain() {
+	if s.machine.Pending() == 0 && s.machine.Phase() == h1.Between && s.conn.Waiting() {
+		s.parting = true
+		return
+	}
 	s.machine.Drain()
 	if s.next != nil {
 		s.next.goAway()

@@ -86,10 +86,11 @@ func (g *greeting) Closed(error) {
 	}
 }
 
-// drain implements drainer. Where a session is about to begin, that one drains. So it does on connections
-// that are not here yet, since their handshake goes on: their first request is answered.
+// drain implements drainer. Where a session is about to begin, since its first bytes have come, that one
+// drains. So it does on connections that are not here yet, since their handshake goes on: their first request
+// is answered.
 func (g *greeting) drain() {
-	if g.settling == nil {
+	if g.settling == nil && !g.conn.Waiting() {
 		g.conn.CloseFlushed()
 	}
 }

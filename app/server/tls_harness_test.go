@@ -174,3 +174,12 @@ func (s *site) tapTLS() (*line, *tap) {
 	}
 	return &line{Conn: c, t: s.t, r: bufio.NewReader(c)}, wire
 }
+
+// dialable tells whether somebody listens still.
+func (s *site) dialable() bool {
+	c, err := net.Dial("tcp", s.addr)
+	if err == nil {
+		_ = c.Close()
+	}
+	return err == nil
+}
