@@ -182,6 +182,8 @@ func listenTCP(network, address string, notsentLowat int) (int, net.Addr, error)
 			return errors.Join(control, err)
 		},
 	}
+	// Connections that a multipath socket accepts do not inherit all of its options.
+	lc.SetMultipathTCP(false)
 	ln, err := lc.Listen(context.Background(), network, address)
 	if err != nil {
 		return -1, nil, err
