@@ -92,6 +92,15 @@ func (l *line) close() {
 	}
 }
 
+// sayMeanwhile says what is too long to be said before anything is heard.
+func (l *line) sayMeanwhile(text string) {
+	go func() {
+		if _, err := io.WriteString(l.Conn, text); err != nil {
+			l.t.Error(err)
+		}
+	}()
+}
+
 // finish closes the sending direction.
 func (l *line) finish() {
 	l.t.Helper()

@@ -42,7 +42,7 @@ func TestOffloadOfTenThousandSlowJobs(t *testing.T) {
 	accepted.say(strings.Repeat(get("/slow"), workers+queue))
 	eventually(t, "the pool is busy", func() bool { return running.Load() == workers && submitted.Load() == workers+queue })
 	refused := s.dial()
-	go refused.say(strings.Repeat(get("/slow"), jobs-workers-queue))
+	refused.sayMeanwhile(strings.Repeat(get("/slow"), jobs-workers-queue))
 	others := s.dial()
 	for i := range jobs - workers - queue {
 		response := refused.status("GET", 503)

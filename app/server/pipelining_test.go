@@ -37,7 +37,7 @@ func TestThousandsOfPipelinedRequests(t *testing.T) {
 	for i := range requests {
 		all.WriteString(get(path(i)))
 	}
-	go l.say(all.String())
+	l.sayMeanwhile(all.String())
 	for i := range requests {
 		l.hear("GET", 200, path(i))
 	}
@@ -83,11 +83,11 @@ func TestPipelinedUploads(t *testing.T) {
 	s := serve(t, digest)
 	l := s.dial()
 	contents := []string{pattern(10), pattern(100_000), "", pattern(300_000), "x"}
-	go func() {
-		for _, c := range contents {
-			l.say(post("/", len(c)) + c)
-		}
-	}()
+	all := ""
+	for _, c := range contents {
+		all += post("/", len(c)) + c
+	}
+	l.sayMeanwhile(all)
 	for _, c := range contents {
 		l.hear("POST", 200, digestOf(c))
 	}
