@@ -104,7 +104,8 @@ func (c *Conn) close(err error) {
 	l.timers.forget(c)
 	l.remove(c)
 	l.reactor.table.leave(c)
-	c.kept, c.unread, c.backlog = nil, nil, nil
+	c.takeUnread()
+	c.kept, c.backlog = nil, nil
 	c.hangUp()
 	if c.special != nil && c.special.refused {
 		l.reactor.parting.Add(-1)

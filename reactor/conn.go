@@ -23,7 +23,6 @@ type Conn struct {
 	gnet     gnet.Conn // what reads for it; nil while it has none: half-closed, or between engines
 	listener *listener // nil: dialled
 	kept     []byte    // input that the session has not consumed
-	unread   []byte    // input that a filter left to its successor, within one receive
 	backlog  *backlog  // output that the kernel has not taken
 	special  *rarities
 	deadline int64 // in the measure of timers; 0: none
@@ -57,6 +56,7 @@ const (
 
 // rarities is what few connections have.
 type rarities struct {
+	unread        []byte   // input that waits for the filter, or for the Loop to run code of others again
 	remote, local net.Addr // as a PROXY header says, or kept from an engine that is gone
 	cause         error    // for Session.Closed, after modeFlush
 	parted        bool     // the filter's goodbye is said
@@ -73,6 +73,22 @@ func (c *Conn) rarely() *rarities {
 		c.special = &rarities{}
 	}
 	return c.special
+}
+
+func (c *Conn) unread() []byte {
+	if c.special == nil {
+		return nil
+	}
+	return c.special.unread
+}
+
+// takeUnread gives the input that waits, which then waits no more.
+func (c *Conn) takeUnread() []byte {
+	raw := c.unread()
+	if raw != nil {
+		c.special.unread = nil
+	}
+	return raw
 }
 
 // Loop is where the connection is at home now. From any goroutine; only on the loop itself is it
@@ -181,7 +197,7 @@ func (c *Conn) Kept() int { return len(c.kept) }
 
 // Waiting tells whether input has come that nobody has read yet. It asks the kernel.
 func (c *Conn) Waiting() bool {
-	if len(c.unread) > 0 {
+	if len(c.unread()) > 0 {
 		return true
 	}
 	var one [1]byte

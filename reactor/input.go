@@ -46,7 +46,7 @@ func (c *Conn) feed(raw []byte) {
 			c.finish(modeLinger, err)
 			return
 		case c.filter != f:
-			raw, c.unread = c.unread, nil
+			raw = c.takeUnread()
 			if len(raw) > 0 || c.filter == nil {
 				continue
 			}
@@ -61,11 +61,12 @@ func (c *Conn) feed(raw []byte) {
 // hold keeps bytes from the socket back while the Loop runs no code of others.
 func (c *Conn) hold(raw []byte) {
 	l := c.loop.Load()
-	if len(c.unread) == 0 {
+	r := c.rarely()
+	if len(r.unread) == 0 {
 		l.held = append(l.held, c)
 	}
-	c.unread = append(c.unread, raw...)
-	if len(c.unread) >= l.reactor.config.MaxKept {
+	r.unread = append(r.unread, raw...)
+	if len(r.unread) >= l.reactor.config.MaxKept {
 		c.stuffed = true
 		c.applyPause()
 	}
@@ -73,8 +74,7 @@ func (c *Conn) hold(raw []byte) {
 
 // catchUp feeds what was held back.
 func (c *Conn) catchUp() {
-	if raw := c.unread; raw != nil {
-		c.unread = nil
+	if raw := c.takeUnread(); raw != nil {
 		c.stuffed = false
 		c.feed(raw)
 	}

@@ -66,8 +66,8 @@ func (l *Loop) read(c *Conn, in []byte) {
 	}
 	defer l.contain()
 	l.current = c
-	if c.unread != nil {
-		c.unread = append(c.unread, in...)
+	if c.unread() != nil {
+		c.special.unread = append(c.special.unread, in...)
 		c.catchUp()
 	} else {
 		c.feed(in)
