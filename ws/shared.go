@@ -31,6 +31,10 @@ func (sh *Shared) Tick(now time.Time) {
 	sh.now = now.Sub(sh.base)
 }
 
+// Renew gives the loop scratch of its own again: whoever holds borrowed Data of an
+// event and has lost the loop may go on reading it.
+func (sh *Shared) Renew() { sh.plain = nil }
+
 func (sh *Shared) key() uint32 {
 	if sh.Mask != nil {
 		return sh.Mask()
