@@ -192,6 +192,16 @@ func (c *Conn) Queued() int {
 	return len(c.backlog.rest)
 }
 
+// Untaken is Queued, and what the kernel holds besides because the peer has not acknowledged it, in bytes. A
+// peer that reads slowly makes it smaller long before the kernel takes more. It costs a system call.
+func (c *Conn) Untaken() int {
+	n, err := unix.IoctlGetInt(int(c.fd), unix.TIOCOUTQ)
+	if err != nil {
+		n = 0
+	}
+	return c.Queued() + n
+}
+
 // Kept is how many bytes of input wait because the session has not consumed them.
 func (c *Conn) Kept() int { return len(c.kept) }
 

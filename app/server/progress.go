@@ -41,12 +41,14 @@ func (p *progress) by(c *reactor.Conn, timeout time.Duration) instant {
 
 // stuck says that the peer has taken nothing for that long.
 func (p *progress) stuck(c *reactor.Conn, now instant, timeout time.Duration) bool {
-	queued := int32(min(c.Queued(), unknown-1))
-	if queued < p.left {
-		p.since, p.left = now, queued
-	}
 	p.given = false
-	return queued > 0 && p.since.after(timeout).passed(now)
+	if c.Queued() == 0 {
+		return false
+	}
+	if untaken := int32(min(c.Untaken(), unknown-1)); untaken < p.left {
+		p.since, p.left = now, untaken
+	}
+	return p.since.after(timeout).passed(now)
 }
 
 // after is d later; 0, which is never, without d.

@@ -6,11 +6,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/net/http2"
+	"golang.org/x/sys/unix"
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/server"
@@ -232,19 +235,24 @@ func TestWriteTimeout(t *testing.T) {
 
 // A peer that reads slowly takes something all the time and is not cut.
 func TestWriteTimeoutSparesTheSlow(t *testing.T) {
-	content := strings.Repeat("0123456789abcdef", 1<<16)
+	content := strings.Repeat("0123456789abcdef", 1<<14)
 	s := serve(t, func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, content)) },
-		func(c *server.Config) { c.WriteTimeout = 2 * soon })
-	l := s.dial()
-	if err := l.Conn.(interface{ SetReadBuffer(int) error }).SetReadBuffer(16 << 10); err != nil {
+		func(c *server.Config) { c.WriteTimeout = 4 * soon })
+	// The window must be small from the start: a kernel that has seen a larger one waits for it to open.
+	small := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
+		return raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 8<<10) })
+	}}
+	c, err := small.Dial("tcp", s.addr)
+	if err != nil {
 		t.Fatal(err)
 	}
+	l := s.over(c)
 	l.say(get("/"))
 	body := l.head("GET", 200).Body
 	tick := time.NewTicker(soon / 5)
 	defer tick.Stop()
 	got := 0
-	for buf := make([]byte, 24<<10); ; <-tick.C {
+	for buf := make([]byte, 4<<10); ; <-tick.C {
 		n, err := body.Read(buf)
 		got += n
 		if err == io.EOF {
