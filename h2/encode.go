@@ -156,10 +156,12 @@ func appendName(dst []byte, name string) (_ []byte, ok bool) {
 // appendField encodes a field; ok is false when RFC 9113 section 8.2.1 forbids it.
 func appendField(dst []byte, f *Field) (_ []byte, ok bool) {
 	dst, ok = appendName(dst, f.Name)
-	if !ok || !validValue(f.Value) {
+	// RFC 9110 section 5.5: space around a value is no part of it, and may not be sent here.
+	value := trimSpace(f.Value)
+	if !ok || !consistsOf(value, valueChar) {
 		return dst, false
 	}
-	return appendString(dst, f.Value), true
+	return appendString(dst, value), true
 }
 
 func appendContentLength(dst []byte, n int64) []byte {

@@ -256,7 +256,7 @@ func TestContentLengthContradicts(t *testing.T) {
 func TestResponseFields(t *testing.T) {
 	p := meet(t, Config{})
 	p.writes(p.get(1))
-	for _, f := range []Field{{"", "v"}, {"a b", "v"}, {":status", "200"}, {"x", "a\r\nb"}, {"x", "a\x00"}, {"x", " a"}, {"ü", "v"}} {
+	for _, f := range []Field{{"", "v"}, {"a b", "v"}, {":status", "200"}, {"x", "a\r\nb"}, {"x", "a\x00"}, {"x", "a\x01"}, {"ü", "v"}} {
 		if err := p.c.Respond(1, &Response{Status: 200, Fields: []Field{{"ok", "v"}, f}}); err != ErrField {
 			t.Errorf("%q: %v", f, err)
 		}
@@ -398,4 +398,12 @@ func TestValues(t *testing.T) {
 	if ev.Kind != Reset || ev.Value != "mine" || ev.Code != CodeCancel {
 		t.Errorf("%v", ev)
 	}
+}
+
+// Space around a value is no part of it (RFC 9110 section 5.5), and HTTP/2 cannot carry it.
+func TestSpaceAroundValues(t *testing.T) {
+	p := meet(t, Config{})
+	p.writes(p.get(1))
+	p.answers(1, &Response{Status: 204, Fields: []Field{{"a", " b c\t"}, {"d", " "}}})
+	p.wants("HEADERS 1 :status=204 a=b c d= end")
 }

@@ -119,7 +119,10 @@ func TestHTTP2ResponsesCannotBeSplit(t *testing.T) {
 	for _, value := range []string{"a%0d%0ab:%20c", "a%0ab", "%00"} {
 		get2(t, s.client2(), s.to("GET", "/?x="+value, nil), 500)
 	}
-	get2(t, s.client2(), s.to("GET", "/?x=fine", nil), 200)
+	_, response := get2(t, s.client2(), s.to("GET", "/?x=%20fine%20", nil), 200)
+	if x := response.Header.Get("X"); x != "fine" {
+		t.Errorf("the space around a value was sent: %q", x)
+	}
 }
 
 // The field of HTTP/1.1 that would upgrade is ignored, and a preface may come a byte at a time, between

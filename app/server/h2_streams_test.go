@@ -279,3 +279,14 @@ func TestIdleLoopKnowsTheTime(t *testing.T) {
 	fresh.answer(1, "200", "Hello, World!")
 	fresh.works()
 }
+
+// A frame as large as the settings allow is taken whole.
+func TestHTTP2LargeFrames(t *testing.T) {
+	s := serve(t, hello, func(c *server.Config) {
+		c.HTTP2.MaxFrameSize = 4 << 20
+		c.HTTP2.MaxHeaderListSize = 8 << 20
+	})
+	l := s.dial2()
+	l.request(1, "GET", "/", true, "x", strings.Repeat("x", 3<<20))
+	l.answer(1, "200", "Hello, World!")
+}

@@ -111,6 +111,10 @@ func (s *h2Session) accept(ev *h2.Event) {
 	s.moved = s.loop.instant()
 	x := s.open(uint64(ev.Stream))
 	x.Method, x.Authority, x.Target, x.Protocol = head.Method, head.Authority, head.Path, app.HTTP2
+	if head.Path == "" {
+		// RFC 9110 section 9.3.6: the target of CONNECT is an authority.
+		x.Target = head.Authority
+	}
 	x.Scheme = s.scheme()
 	x.RawPath, x.RawQuery, _ = strings.Cut(head.Path, "?")
 	x.ContentLength = head.ContentLength
