@@ -2,6 +2,7 @@ package h2
 
 import (
 	"errors"
+	"io"
 	"strings"
 	"testing"
 )
@@ -50,5 +51,34 @@ func play(t *testing.T, input string, cuts []byte) string {
 		p.events = append(p.events, e.Error())
 	}
 	out := p.c.Transmit(nil, 1<<30)
+	out = p.c.Transmit(out, p.leaves(t))
+	if p.pump(); !p.c.Done() {
+		t.Fatalf("%d streams hold a connection whose peer has sent its last byte", p.c.Streams())
+	}
 	return strings.Join(p.events, "\n") + "\n" + string(out)
+}
+
+// leaves says the peer's last byte, and answers what can still be answered: half of it at once, half of it bit
+// by bit. It gives room enough for all output.
+func (p *peer) leaves(t *testing.T) int {
+	p.c.EOF()
+	p.pump()
+	var open []StreamID
+	p.c.Each(func(id StreamID, _ any) { open = append(open, id) })
+	for _, id := range open {
+		content := &tailed{feed{ready: "bit", tail: []Field{{"x", "y"}}}}
+		r := &hello
+		if id&2 != 0 {
+			r = &Response{Status: 200, Source: content, Length: -1}
+		}
+		if p.c.Respond(id, r) == nil && r != &hello {
+			p.sent()
+			content.err = io.EOF
+			p.c.Resume(id)
+		}
+	}
+	if d := p.c.Deadline(); !d.IsZero() {
+		t.Fatalf("something is due at %v", d)
+	}
+	return 1 << 30
 }
