@@ -258,10 +258,12 @@ func (a *arrival) failedBy(e *engine, err error) error {
 	return nil
 }
 
-// giveUp closes a connection that cannot be registered.
+// giveUp closes a connection that cannot be registered. That a peer resets one on its way is nothing to warn of.
 func (a *arrival) giveUp(e *engine, err error) {
 	l := e.loop
-	l.reactor.log.Warn("connection lost on its way to a loop", zap.Int("loop", l.index), zap.Error(err))
+	if !errors.Is(err, unix.ENOTCONN) {
+		l.reactor.log.Warn("connection lost on its way to a loop", zap.Int("loop", l.index), zap.Error(err))
+	}
 	if a.conn != nil {
 		a.conn.Handle().Post(func(c *Conn) { c.close(err) })
 		return
@@ -269,7 +271,7 @@ func (a *arrival) giveUp(e *engine, err error) {
 	a.drop(err)
 }
 
-// netConn makes a net.Conn of a duplicate of fd.
+// netConn makes a net.Conn of a duplicate of fd, which has a peer.
 func netConn(fd int) (net.Conn, error) {
 	dup, err := duplicate(fd)
 	if err != nil {
@@ -277,7 +279,13 @@ func netConn(fd int) (net.Conn, error) {
 	}
 	file := os.NewFile(uintptr(dup), "connection")
 	defer file.Close()
-	return net.FileConn(file)
+	conn, err := net.FileConn(file)
+	if err == nil && conn.RemoteAddr() == nil {
+		// The peer has reset the connection meanwhile. gnet takes it for granted that there is one.
+		_ = conn.Close()
+		return nil, os.NewSyscallError("getpeername", unix.ENOTCONN)
+	}
+	return conn, err
 }
 
 // adopt is called on the loop when a socket is registered.

@@ -290,3 +290,15 @@ func TestHTTP2LargeFrames(t *testing.T) {
 	l.request(1, "GET", "/", true, "x", strings.Repeat("x", 3<<20))
 	l.answer(1, "200", "Hello, World!")
 }
+
+// A peer that resets its connection while that settles on a loop harms nobody.
+func TestHTTP2ResetWhileSettling(t *testing.T) {
+	s := serve(t, hello)
+	for range 300 {
+		l := s.dial2()
+		l.reset()
+	}
+	l := s.dial2()
+	l.request(1, "GET", "/", true)
+	l.answer(1, "200", "Hello, World!")
+}
