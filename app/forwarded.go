@@ -23,8 +23,8 @@ type ProxyFields uint8
 
 const (
 	// EitherForwarded takes whichever is there. A proxy that writes one of the two
-	// may pass the other on as the client has sent it: where both are there and
-	// name different clients, neither is believed.
+	// may pass the other on as the client has sent it: where both are there and do
+	// not say the same of address, scheme and host, neither is believed.
 	EitherForwarded ProxyFields = iota
 	// OnlyForwarded takes Forwarded (RFC 7239).
 	OnlyForwarded
@@ -77,12 +77,18 @@ func (t *ProxyTrust) Client(peer Client, fields Fields) Client {
 		x, isX = t.follow(peer, xForwardedHops(fields))
 	}
 	switch {
-	case isForwarded && isX && forwarded.Addr.Addr() != x.Addr.Addr():
+	case isForwarded && isX && !forwarded.agrees(x):
 		return peer
 	case isForwarded:
 		return forwarded
 	}
 	return x
+}
+
+// agrees tells whether two accounts are of the same client. Scheme and host count: a
+// client knows its own address, and could have them believed by naming it.
+func (c Client) agrees(other Client) bool {
+	return c.Addr.Addr() == other.Addr.Addr() && c.Scheme == other.Scheme && c.Host == other.Host
 }
 
 func (t *ProxyTrust) trusts(addr netip.AddrPort) bool {

@@ -47,7 +47,13 @@ func TestTheClientBehindProxies(t *testing.T) {
 		{"Forwarded, malformed", proxy, []string{"Forwarded", `for="203.0.113.7`}, proxy, "http", "own"},
 		{"Forwarded, malformed too", proxy, []string{"Forwarded", `for`}, proxy, "http", "own"},
 
-		{"both agree", proxy, []string{"Forwarded", "for=203.0.113.7;proto=https", "X-Forwarded-For", "203.0.113.7"}, "203.0.113.7:0", "https", "own"},
+		{"both agree", proxy,
+			[]string{"Forwarded", "for=203.0.113.7;proto=https", "X-Forwarded-For", "203.0.113.7", "X-Forwarded-Proto", "https"},
+			"203.0.113.7:0", "https", "own"},
+		{"both, but the client has added a scheme to its own address", proxy,
+			[]string{"Forwarded", "for=203.0.113.7;proto=https", "X-Forwarded-For", "203.0.113.7"}, proxy, "http", "own"},
+		{"both, but the client has added a host to its own address", proxy,
+			[]string{"Forwarded", "for=203.0.113.7;host=evil", "X-Forwarded-For", "203.0.113.7"}, proxy, "http", "own"},
 		{"both, but different: one of them is the client's invention", proxy,
 			[]string{"Forwarded", "for=1.2.3.4", "X-Forwarded-For", "203.0.113.7"}, proxy, "http", "own"},
 	} {
