@@ -281,6 +281,23 @@ func TestAPanicBecomes500(t *testing.T) {
 	}
 }
 
+func TestAPanicIs500WhateverItsValue(t *testing.T) {
+	for name, c := range map[string]struct {
+		err    error
+		status int
+	}{
+		"a status":              {&app.PanicError{Value: app.Statusf(404, "x")}, 500},
+		"a deadline":            {&app.PanicError{Value: context.DeadlineExceeded}, 500},
+		"a full pool":           {fmt.Errorf("x: %w", &app.PanicError{Value: app.ErrPoolFull}), 500},
+		"no error":              {&app.PanicError{Value: "boom"}, 500},
+		"one that got a status": {&app.StatusError{Status: 502, Err: &app.PanicError{Value: app.Statusf(404, "x")}}, 502},
+	} {
+		if got := app.ErrorResponse(c.err).Status; got != c.status {
+			t.Errorf("%s: got %d want %d", name, got, c.status)
+		}
+	}
+}
+
 func TestAPanicOfAStreamAbortsTheResponse(t *testing.T) {
 	for name, produce := range map[string]func(*app.Writer) app.Future[app.Done]{
 		"producer": func(*app.Writer) app.Future[app.Done] { panic("boom") },

@@ -209,7 +209,9 @@ func ErrorResponse(err error) *Response {
 	var status *StatusError
 	var deadline interface{ Timeout() bool }
 	switch {
-	case errors.As(err, &status):
+	case hasPanicked(err, &status):
+		return Error(500, "")
+	case status != nil:
 		resp := Error(status.Status, status.message())
 		resp.Fields = append(resp.Fields, status.Fields...)
 		return resp
@@ -221,6 +223,14 @@ func ErrorResponse(err error) *Response {
 		return Error(503, "the request was cancelled")
 	}
 	return Error(500, "")
+}
+
+// hasPanicked tells whether err is a panic, whatever its value is, that nobody gave
+// a status to. It sets status to the one that err has.
+func hasPanicked(err error, status **StatusError) bool {
+	var p *PanicError
+	given := errors.As(err, status)
+	return errors.As(err, &p) && (!given || errors.Is(p, *status))
 }
 
 func reason(status int) string {
