@@ -27,14 +27,13 @@ func negotiate(fields app.Fields) coding {
 		name, params, _ := strings.Cut(item, ";")
 		q := weight(params)
 		switch name = strings.ToLower(strings.Trim(name, " \t")); name {
-		case "":
 		case "*":
 			any = q
 		case "x-gzip": // RFC 9110 section 8.4.1.3
 			weights[gzipped] = q
 		case "identity":
 			weights[identity] = q
-		default:
+		case string(gzipped), string(zstded): // others are not kept: there may be thousands
 			weights[coding(name)] = q
 		}
 	}

@@ -3,6 +3,7 @@ package compress
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 
 	"github.com/gatewheel/gatewheel/app"
@@ -88,6 +89,9 @@ func (p *pipe) feed(b []byte) app.Future[app.Done] {
 		f := app.Offload(p.w.Request(), func(context.Context) (app.Done, error) { return work() })
 		if !f.Ready() {
 			return f
+		}
+		if _, err := f.Result(); !errors.Is(err, app.ErrPoolFull) {
+			return f // the pool was quick
 		}
 	}
 	return result(work())
