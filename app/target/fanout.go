@@ -43,7 +43,8 @@ func (t *target) fanout(r *app.Request) app.Future[*app.Response] {
 	}
 	ask := t.config.Ask
 	if ask == nil {
-		ask = t.ask
+		limit := waits(r, deadline)
+		ask = func(r *app.Request, target string) app.Future[*app.Response] { return t.ask(r, target, limit) }
 	}
 	calls := make([]app.Future[*app.Response], n)
 	for i := range calls {
@@ -67,15 +68,24 @@ func report(outcomes []app.Outcome[*app.Response]) (*app.Response, error) {
 	return app.JSON(200, g), nil
 }
 
-// ask serves a request of its own, in process.
-func (t *target) ask(r *app.Request, target string) app.Future[*app.Response] {
+// waits is how long answers are of use to r, which takes none behind the deadline:
+// what is not waited for is not to be held either.
+func waits(r *app.Request, deadline time.Duration) time.Duration {
+	if own := r.Deadline(); !own.IsZero() {
+		deadline = min(deadline, own.Sub(r.Loop().Now()))
+	}
+	return max(deadline, 1)
+}
+
+// ask serves a request of its own, in process, that has so much time.
+func (t *target) ask(r *app.Request, target string, limit time.Duration) app.Future[*app.Response] {
 	sub := &subrequest{parent: r}
 	sub.request = app.Request{
 		Method: "GET", Scheme: r.Scheme, Authority: r.Authority,
 		Target: target, RawPath: target, Protocol: r.Protocol,
 	}
 	sub.request.Bind(sub, r.Conn())
-	return app.Run(t.serve, &sub.request, 0)
+	return app.Run(t.serve, &sub.request, limit)
 }
 
 // subrequest is the exchange of a request without content whose response nobody

@@ -116,9 +116,9 @@ type count struct {
 func newCount(c Counter) *count { return &count{counter: c} }
 
 func (c *count) serve(r *app.Request) app.Future[*app.Response] {
-	now := c.counter.Counts()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	now := c.counter.Counts() // under the lock: never older than base
 	answer := since(now, c.base)
 	if r.QueryValue("reset") == "1" {
 		c.base = now

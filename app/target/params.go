@@ -93,9 +93,16 @@ type choice struct {
 	weight uint64
 }
 
+// maxChoices bounds a distribution: picking goes through them, a thousand times for
+// one /fanout.
+const maxChoices = 100
+
 // durations reads 20ms, or a distribution such as 1ms:90,20ms:9,500ms:1.
 func durations(name, text string) (distribution, error) {
 	var dist distribution
+	if strings.Count(text, ",") >= maxChoices {
+		return dist, app.Statusf(400, "%s has %d choices at most", name, maxChoices)
+	}
 	for item := range strings.SplitSeq(text, ",") {
 		first, weight, weighted := strings.Cut(item, ":")
 		c := choice{weight: 1}

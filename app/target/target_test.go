@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,10 +35,11 @@ func newHost(t *testing.T, config target.Config) *apptest.Host {
 func TestWrongParametersGetOneClearSentence(t *testing.T) {
 	host := newHost(t, target.Config{AllowStall: true})
 	for url, sentence := range map[string]string{
-		"/bytes/x":                  `n is a number of bytes such as 512, 64KiB or 1MiB, not "x"`,
-		"/bytes/-1":                 `n is a number of bytes such as 512, 64KiB or 1MiB, not "-1"`,
-		"/bytes/2GiB":               "n is at most 1073741824 bytes, not 2GiB",
-		"/stream/1KB":               `n is a number of bytes such as 512, 64KiB or 1MiB, not "1KB"`,
+		"/bytes/x":    `n is a number of bytes such as 512, 64KiB or 1MiB, not "x"`,
+		"/bytes/-1":   `n is a number of bytes such as 512, 64KiB or 1MiB, not "-1"`,
+		"/bytes/2GiB": "n is at most 1073741824 bytes, not 2GiB",
+		"/stream/1KB": `n is a number of bytes such as 512, 64KiB or 1MiB, not "1KB"`,
+		"/delay/" + strings.Repeat("0s,", 100) + "0s": "the delay has 100 choices at most",
 		"/delay/soon":               `the delay is a duration such as 150ms or 2s, not "soon"`,
 		"/delay/-1s":                `the delay is a duration such as 150ms or 2s, not "-1s"`,
 		"/delay/2h":                 "the delay is at most 1h0m0s, not 2h",
@@ -278,7 +281,28 @@ func TestFanoutAnswersWithWhatCameBeforeTheDeadline(t *testing.T) {
 	if !strings.HasPrefix(string(call.Content), `{"asked":3,"came":0,"missing":3,`) {
 		t.Fatalf("got %s", call.Content)
 	}
-	host.Advance(10 * time.Minute)
+	if n := host.Timers(); n > 0 {
+		t.Errorf("%d timers are left of what nobody waits for", n)
+	}
+	host.Timeout = time.Second
+	if call = host.Do(apptest.Get("/fanout?n=3&delay=10m&deadline=1h")); call.Status != 0 {
+		t.Fatalf("got %d", call.Status)
+	}
+	host.Advance(time.Second)
+	if call.Status != 503 && call.Status != 200 || host.Timers() > 1 {
+		t.Errorf("got %d, and %d timers are left", call.Status, host.Timers())
+	}
+	host.Advance(time.Hour)
+}
+
+func TestADelayBeyondTheDeadlineHoldsNothing(t *testing.T) {
+	host := newHost(t, target.Config{})
+	host.Timeout = time.Second
+	call := host.Do(apptest.Get("/delay/1h"))
+	host.Advance(time.Second)
+	if call.Status != 503 || host.Timers() > 0 {
+		t.Errorf("got %d, and %d timers are left", call.Status, host.Timers())
+	}
 }
 
 func TestReadinessTurnsWhileDraining(t *testing.T) {
@@ -344,5 +368,43 @@ func TestCountTellsWhatCameSinceTheReset(t *testing.T) {
 	want = `{"requests":{"HTTP/1.1":{"200":2},"HTTP/2.0":{"200":1}},"total":3,"bytes_in":30,"bytes_out":0,"connections_accepted":0,"connections_open":2,"errors":{"panic":0}}` + "\n"
 	if call := host.Do(apptest.Get("/count")); string(call.Content) != want {
 		t.Fatalf("got %s", call.Content)
+	}
+}
+
+// racingCounter is asked again while it answers.
+type racingCounter struct {
+	n     atomic.Uint64
+	again func()
+}
+
+func (c *racingCounter) Counts() target.Counts {
+	n := c.n.Add(1)
+	if n == 1 {
+		done := make(chan struct{})
+		go func() { defer close(done); c.again() }()
+		select {
+		case <-done:
+		case <-time.After(50 * time.Millisecond): // it waits for this answer
+		}
+	}
+	return target.Counts{BytesIn: n}
+}
+
+func TestCountsOfTwoAtOnceDoNotRunBackwards(t *testing.T) {
+	c := &racingCounter{}
+	handler, err := target.New(target.Config{Counter: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var again sync.WaitGroup
+	again.Add(1)
+	c.again = func() {
+		defer again.Done()
+		apptest.New(handler).Do(apptest.Get("/count?reset=1"))
+	}
+	call := apptest.New(handler).Do(apptest.Get("/count?reset=1"))
+	again.Wait()
+	if !strings.Contains(string(call.Content), `"bytes_in":1,`) {
+		t.Errorf("got %s", call.Content)
 	}
 }
