@@ -294,6 +294,13 @@ func (e *engine) ending() bool {
 	return e.asked
 }
 
+// hasServed says whether the engine has begun to turn its Loop.
+func (e *engine) hasServed() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.served
+}
+
 // die is called on the loop when gnet closes connections that nobody asked it to close: it could
 // not accept, or not poll, and ends. The goroutine stops here, so that all connections stay; the
 // next engine takes them.

@@ -87,13 +87,17 @@ func (r *Reactor) Listen(config ListenerConfig) (net.Addr, error) {
 	return s.addr, nil
 }
 
-// Start starts the loops. On an error everything is released.
+// Start starts the loops, once; not after Stop. On an error everything is released.
 func (r *Reactor) Start() error {
 	r.started = true
 	var started []*engine
 	for _, l := range r.loops {
 		l.revived = append(l.revived, func() { l.own.goroutine.Store(goroutineNumber()) })
-		started = append(started, l.startEngine())
+		e := l.startEngine()
+		if e == nil {
+			return ErrStopped
+		}
+		started = append(started, e)
 	}
 	var errs []error
 	for _, e := range started {
@@ -203,7 +207,7 @@ const stopPatience = 5 * time.Second
 func (l *Loop) stop() {
 	patience, cancel := context.WithTimeout(context.Background(), stopPatience)
 	defer cancel()
-	if l.engine.Load() != nil {
+	if e := l.engine.Load(); e != nil && (e.hasServed() || l.stats.connections.Load() > 0) {
 		closed := make(chan struct{})
 		l.Post(func() {
 			for len(l.conns) > 0 {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+	"golang.org/x/sys/unix"
 )
 
 // brisk is a configuration in which stalls are short.
@@ -194,6 +196,79 @@ func TestWorkBehindAStallIsDone(t *testing.T) {
 	if sum != 10 {
 		t.Errorf("sum of what was done: %d", sum)
 	}
+}
+
+// What lent code works on is described while it cannot come back and change it.
+func TestStallIsDescribedWhileHeld(t *testing.T) {
+	core, logs := observer.New(zapcore.WarnLevel)
+	config := brisk()
+	config.Loops, config.StallTimeout, config.Logger = 1, -1, zap.New(core)
+	s := serve(t, config, nil)
+	l := s.Loops()[0]
+	states := make(chan uint64, 1)
+	on(t, l, func() {
+		l.Lend(nil, description(func() string {
+			states <- l.own.word.Load() & stateMask
+			return "described"
+		}))
+		time.Sleep(5 * config.StallWarn)
+		l.Reclaim()
+	})
+	if state := await(t, states); state != stateHeld {
+		t.Errorf("described in state %d, want %d", state, stateHeld)
+	}
+	eventually(t, "a warning", func() bool { return logs.FilterMessage("loop is stalled").Len() > 0 })
+	if what := logs.FilterMessage("loop is stalled").All()[0].ContextMap()["what"]; what != "described" {
+		t.Errorf("what: %v", what)
+	}
+}
+
+type description func() string
+
+func (d description) String() string { return d() }
+
+// Loops that are all deaf leave newcomers alone, and the processor too.
+func TestNobodyHears(t *testing.T) {
+	config := brisk()
+	config.StallTimeout = -1
+	s := serve(t, config, nil)
+	release := make(chan struct{})
+	var away sync.WaitGroup
+	for _, l := range s.Loops() {
+		away.Add(1)
+		l.Post(func() {
+			defer away.Done()
+			l.Lend(nil, nil)
+			<-release
+			l.Reclaim()
+		})
+	}
+	for _, l := range s.Loops() {
+		eventually(t, "the loop is deaf", l.isDeaf.Load)
+	}
+	var clients []*client
+	for range 8 {
+		clients = append(clients, s.dial())
+	}
+	began := processorTime(t)
+	time.Sleep(500 * time.Millisecond)
+	if busy := processorTime(t) - began; busy > 200*time.Millisecond {
+		t.Errorf("%v of processor time within 500 ms", busy)
+	}
+	close(release)
+	away.Wait()
+	for _, c := range clients {
+		c.say("echo heard")
+		c.want("heard")
+	}
+}
+
+func processorTime(t *testing.T) time.Duration {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func TestStallIsReported(t *testing.T) {

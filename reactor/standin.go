@@ -45,6 +45,7 @@ func (r *Reactor) standIn(deaf *Loop, over <-chan struct{}) {
 			continue
 		}
 		n, _ := unix.Poll(polls, int(standInWait/time.Millisecond))
+		taken := 0
 		for i := 0; n > 0 && i < len(polls); i++ {
 			if polls[i].Revents&unix.POLLIN == 0 {
 				continue
@@ -54,8 +55,13 @@ func (r *Reactor) standIn(deaf *Loop, over <-chan struct{}) {
 				continue
 			}
 			if acceptFor(l, from[i], int(polls[i].Fd)) == nil {
-				deaf.stats.standIns.Add(1)
+				taken++
 			}
+		}
+		deaf.stats.standIns.Add(int64(taken))
+		if n > 0 && taken == 0 {
+			// Nobody hears, or there is no descriptor left: the next look would find the same.
+			time.Sleep(standInWait)
 		}
 	}
 }
