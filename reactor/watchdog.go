@@ -156,11 +156,10 @@ func (w *watchdog) hears(l *Loop, s *sight) {
 func (w *watchdog) warn(l *Loop, word uint64, busy time.Duration) {
 	fields := []zap.Field{zap.Int("loop", l.index), zap.Duration("for", busy)}
 	if word&stateMask == stateLent && l.own.word.CompareAndSwap(word, word&^stateMask|stateHeld) {
-		what := l.own.lends[len(l.own.lends)-1].what
-		l.own.word.Store(word)
-		if what != nil {
-			fields = append(fields, zap.Stringer("what", what))
+		if what := l.own.lends[len(l.own.lends)-1].what; what != nil {
+			fields = append(fields, zap.String("what", what.String()))
 		}
+		l.own.word.Store(word)
 	}
 	fields = append(fields, zap.ByteString("stack", goroutineStack(l.own.goroutine.Load())))
 	w.reactor.log.Warn("loop is stalled", fields...)
