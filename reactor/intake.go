@@ -234,7 +234,10 @@ func (a *arrival) register(e *engine) error {
 			err = errNotAdopted
 		}
 	case <-e.done:
-		err = errEngineGone
+		// What was adopted before is the next engine's by now.
+		if !a.taken {
+			err = errEngineGone
+		}
 	}
 	if err == errEngineGone && a.conn != nil {
 		_ = conn.Close()
