@@ -46,6 +46,23 @@ type marks struct {
 	ends []uint64
 }
 
+// add remembers a message behind which n bytes wait, itself included.
+func (m *marks) add(n int) {
+	m.forget()
+	m.ends = append(m.ends, m.sent+uint64(n))
+}
+
+// forget drops the messages that have left.
+func (m *marks) forget() {
+	left := 0
+	for left < len(m.ends) && m.ends[left] <= m.sent {
+		left++
+	}
+	if m.ends = m.ends[left:]; len(m.ends) == 0 {
+		m.ends = nil
+	}
+}
+
 // begin makes the socket ready, on a transport that is set.
 func (s *socket) begin(x *exchange, t *terms, ext ws.Deflate) {
 	s.loop, s.conn = x.loop, x.conn
@@ -239,7 +256,7 @@ func (s *socket) expire(now time.Time) {
 func (s *socket) queued() int {
 	n := s.machine.Queued()
 	if m := s.marks; m != nil {
-		m.ends = append(m.ends, m.sent+uint64(n))
+		m.add(n)
 	}
 	s.carrier.announce()
 	return n
@@ -251,14 +268,7 @@ func (s *socket) messages() int {
 	if m == nil {
 		return 0
 	}
-	left := 0
-	for left < len(m.ends) && m.ends[left] <= m.sent {
-		left++
-	}
-	m.ends = m.ends[left:]
-	if len(m.ends) == 0 {
-		m.ends = nil
-	}
+	m.forget()
 	return len(m.ends)
 }
 
