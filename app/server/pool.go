@@ -68,8 +68,7 @@ func (p *pool) Submit(work func()) error {
 
 // recruit starts a worker unless enough are looking at the queue already.
 func (p *pool) recruit() {
-	if p.workers.Add(1) > p.max {
-		p.workers.Add(-1)
+	if !p.count() {
 		return
 	}
 	if p.ants.Submit(p.work) != nil {
@@ -92,9 +91,22 @@ func (p *pool) work() {
 		if len(p.queue) == 0 {
 			return
 		}
-		if p.workers.Add(1) > p.max {
-			p.workers.Add(-1)
+		if !p.count() {
 			return
+		}
+	}
+}
+
+// count counts one more worker, unless there are enough. Only those count, at any time, that will look at the
+// queue: each of two that counted themselves in for a try would leave a job to the other.
+func (p *pool) count() bool {
+	for {
+		n := p.workers.Load()
+		if n >= p.max {
+			return false
+		}
+		if p.workers.CompareAndSwap(n, n+1) {
+			return true
 		}
 	}
 }

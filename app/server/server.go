@@ -53,12 +53,12 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	if s.reactor, err = reactor.New(s.reactorConfig()); err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.pool.close(time.Second))
 	}
 	for _, l := range config.Listeners {
 		addr, err := s.listen(l)
 		if err != nil {
-			return nil, errors.Join(err, s.reactor.Stop(context.Background()))
+			return nil, errors.Join(err, s.reactor.Stop(context.Background()), s.pool.close(time.Second))
 		}
 		s.addrs = append(s.addrs, addr)
 	}

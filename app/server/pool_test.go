@@ -1,0 +1,60 @@
+//go:build linux
+
+package server
+
+import (
+	"net"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/reactor"
+)
+
+// A job that comes while the only worker is about to leave is done all the same.
+func TestPoolForgetsNoJob(t *testing.T) {
+	p, err := newPool(PoolConfig{Workers: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close(time.Second)
+	var done atomic.Int64
+	for want := int64(1); want <= 100_000; want++ {
+		if err := p.Submit(func() { done.Add(1) }); err != nil {
+			t.Fatal(err)
+		}
+		for began := time.Now(); done.Load() < want; runtime.Gosched() {
+			if time.Since(began) > 5*time.Second {
+				t.Fatalf("job %d was forgotten", want)
+			}
+		}
+	}
+}
+
+// A server that could not listen leaves nothing behind.
+func TestNewThatFails(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	before := runtime.NumGoroutine()
+	for range 10 {
+		s, err := New(Config{
+			Handler:   func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, "")) },
+			Listeners: []reactor.ListenerConfig{{Address: taken.Addr().String()}},
+		})
+		if err == nil {
+			t.Fatal("listening where somebody else does", s.Addrs())
+		}
+	}
+	deadline := time.Now().Add(5 * time.Second)
+	for runtime.NumGoroutine() > before+5 {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d goroutines more", runtime.NumGoroutine()-before)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
