@@ -114,9 +114,21 @@ func (c *SocketConn) until(ctx context.Context, gate **cell[Done], try func() bo
 		closed := *gate
 		c.mu.Unlock()
 		if err := c.wait(ctx, closed); err != nil {
+			c.abandon(gate, closed)
 			return err
 		}
 	}
+}
+
+// abandon opens a gate at which nobody waits any more, lest it keeps everybody who
+// ever did. Others who wait try again, and make another one.
+func (c *SocketConn) abandon(gate **cell[Done], closed *cell[Done]) {
+	c.mu.Lock()
+	if *gate == closed {
+		*gate = nil
+	}
+	c.mu.Unlock()
+	closed.settle(Done{}, nil, nil)
 }
 
 // open lets those go on who wait at the gate. On the loop.

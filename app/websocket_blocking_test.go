@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -234,5 +235,29 @@ func TestBlockingReadWithContext(t *testing.T) {
 	socket.SayPiece(app.TextMessage, "halves", false, true)
 	if !slices.Equal(texts(socket.Heard), []string{"two halves"}) || !socket.Ended {
 		t.Errorf("heard %q", texts(socket.Heard))
+	}
+}
+
+func TestBlockingReadsThatHaveEndedHoldNothing(t *testing.T) {
+	const reads = 20000
+	var before, after runtime.MemStats
+	host := accepting(&app.Endpoint{Serve: func(ctx context.Context, c *app.SocketConn) error {
+		over, cancel := context.WithCancel(ctx)
+		cancel()
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		for range reads {
+			if _, err := c.Read(over); !errors.Is(err, context.Canceled) {
+				t.Errorf("got %v", err)
+			}
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		runtime.KeepAlive(c)
+		return nil
+	}}, 1)
+	host.Do(apptest.Get("/"))
+	if held := int64(after.HeapAlloc) - int64(before.HeapAlloc); held > reads*16 {
+		t.Errorf("%d reads hold %d bytes", reads, held)
 	}
 }
