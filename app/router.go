@@ -182,17 +182,21 @@ func redirectPath(r *Request, path string) Future[*Response] {
 }
 
 // reference is path and query as a Location may hold them (RFC 9110 section
-// 10.2.2): bytes beyond ASCII are escaped.
+// 10.2.2): bytes beyond ASCII are escaped, and so are backslashes, which browsers
+// take for slashes: two at the front would begin another host's address.
 func reference(path, query string) string {
 	if query != "" {
 		path += "?" + query
 	}
+	escaped := make([]byte, 0, len(path))
 	for i := 0; i < len(path); i++ {
-		if path[i] <= ' ' || path[i] >= 0x7f {
-			path = path[:i] + fmt.Sprintf("%%%02x", path[i]) + path[i+1:]
+		if c := path[i]; c <= ' ' || c >= 0x7f || c == '\\' {
+			escaped = fmt.Appendf(escaped, "%%%02x", c)
+		} else {
+			escaped = append(escaped, c)
 		}
 	}
-	return path
+	return string(escaped)
 }
 
 func (m *Router) exact(r *Request, path string) *route {

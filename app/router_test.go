@@ -187,6 +187,23 @@ func TestRouterTakesAnEscapedSlashForASegment(t *testing.T) {
 	answered(t, host.Do(apptest.Get("/%2F")), 200, "/")
 }
 
+func TestRedirectsStayOnTheHost(t *testing.T) {
+	var routes app.Router
+	routes.Handle("/a/", func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Empty(204)) })
+	host := apptest.New(routes.Serve)
+	for target, want := range map[string]string{
+		"//evil.example/x/..":    "/evil.example",
+		`/\evil.example/x/..`:    "/%5cevil.example",
+		`/x/../\evil.example/`:   "/%5cevil.example/",
+		"/a?\u00e9":              "/a/?%c3%a9",
+		"/./%5cevil.example?q= ": "/%5cevil.example?q=%20",
+	} {
+		if got := host.Do(apptest.Get(target)).Header.Get("Location"); got != want {
+			t.Errorf("%q leads to %q, want %q", target, got, want)
+		}
+	}
+}
+
 func FuzzRouterRoutesAsServeMux(f *testing.F) {
 	for _, target := range targets {
 		f.Add("GET", "example.com", target)
