@@ -10,12 +10,13 @@ FUZZTIME ?= 30s
 # Flags of `make bench`, for example: make bench BENCH='-case h1 -rounds 5 -duration 3s'
 BENCH    ?=
 
-.PHONY: help build run test tools lint conform nested unit race fuzz bench clean
+.PHONY: help build run test tools lint conform nested poison unit race fuzz bench clean
 
 help:
 	@echo 'build    bin/gatewheel, static'
 	@echo 'run      build, then serve on 127.0.0.1:8080'
 	@echo 'test     tools, lint, conform, the nested modules, the unit tests, and those again with -race'
+	@echo 'poison   the tests of those who borrow bytes, with borrowed bytes overwritten'
 	@echo 'race     the unit tests with the race detector'
 	@echo 'fuzz     each fuzz target for FUZZTIME (30s)'
 	@echo 'conform  h2spec in strict mode against the binary'
@@ -44,6 +45,10 @@ nested: tools build
 		(cd $$module && go test ./...); \
 	done
 
+# Borrowed bytes are overwritten when their time is over: what still reads them fails here.
+poison: tools
+	go test -short -tags poison ./h1 ./h2 ./ws ./app/server
+
 unit: tools
 	go test ./...
 
@@ -56,6 +61,7 @@ test:
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory conform
 	@$(MAKE) --no-print-directory nested
+	@$(MAKE) --no-print-directory poison
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory race
 

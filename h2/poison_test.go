@@ -1,12 +1,11 @@
+//go:build poison
+
 package h2
 
 import "testing"
 
-// TestBorrowedBytesDie: with the tag poison, what an event lent is spoilt by the next call.
+// TestBorrowedBytesDie: what an event lent is spoilt by the next call.
 func TestBorrowedBytesDie(t *testing.T) {
-	if !poisons {
-		t.Skip("needs the tag poison")
-	}
 	p := meet(t, Config{})
 	p.writes(p.post(1))
 	var ev Event
