@@ -141,7 +141,7 @@ func open(gate *cell[Done]) {
 // wait blocks until the gate is open or ctx ends.
 func (c *SocketConn) wait(ctx context.Context, gate *cell[Done]) error {
 	w := &gateWait{c: c, opened: make(chan struct{})}
-	w.node.wake = w
+	w.node.wake, w.node.far = w, true
 	if !gate.subscribe(&w.node) {
 		return nil
 	}
