@@ -11,8 +11,8 @@ import (
 
 // progress tells whether a peer takes what is sent to it.
 type progress struct {
-	since instant // when output was last given away, or seen to be taken
-	left  int32   // what waited then; unknown: all that there may be
+	since instant // when output was last given away with none before it, or seen to be taken
+	left  int32   // what waited then, and what was given away since; unknown: all that there may be
 	given bool    // output was given away and may be waiting
 }
 
@@ -24,10 +24,12 @@ func (p *progress) begin(now instant) { p.since, p.left, p.given = now, unknown,
 // add notes that n bytes are being given to the connection, behind others that wait. What the peer makes the
 // server say is no sign that it takes anything.
 func (p *progress) add(queued, n int, now instant) {
-	if queued == 0 || queued < int(p.left) {
-		p.since = now
+	if queued == 0 {
+		p.begin(now)
+		return
 	}
-	p.left, p.given = int32(min(queued+n, unknown)), true
+	// What the kernel holds of it, and of what came before, is not known: only a look can tell.
+	p.left, p.given = int32(min(int(p.left)+n, unknown)), true
 }
 
 // by is when to look whether the peer has taken some; 0: nothing can be waiting. How much of the output that

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"strings"
 	"syscall"
 	"testing"
@@ -238,32 +239,59 @@ func TestWriteTimeoutSparesTheSlow(t *testing.T) {
 	content := strings.Repeat("0123456789abcdef", 1<<14)
 	s := serve(t, func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, content)) },
 		func(c *server.Config) { c.WriteTimeout = 4 * soon })
-	// The window must be small from the start: a kernel that has seen a larger one waits for it to open.
+	l := s.dialNarrow()
+	l.say(get("/"))
+	sip(t, l.head("GET", 200).Body, len(content))
+
+	l2 := newLine2(s.dialNarrow())
+	l2.open(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1})
+	l2.must(l2.framer.WriteWindowUpdate(0, 1<<30))
+	l2.request(1, "GET", "/", true)
+	sip(t, l2.r, len(content))
+}
+
+// So is a WebSocket's peer.
+func TestWriteTimeoutSparesTheSlowSocket(t *testing.T) {
+	content := strings.Repeat("0123456789abcdef", 1<<14)
+	e := &app.Endpoint{
+		Compression: app.Compression{Off: true},
+		Open:        func(s *app.Socket, _ *app.Request) { s.SendText(content) },
+	}
+	s := serve(t, at(e), func(c *server.Config) { c.WriteTimeout = 4 * soon })
+	l := s.dialNarrow()
+	l.say(get("/", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: "+sampleKey))
+	if response, err := http.ReadResponse(l.r, nil); err != nil || response.StatusCode != 101 {
+		t.Fatal(response, err)
+	}
+	sip(t, l.r, len(content))
+}
+
+// dialNarrow connects with a window that is small from the start: a kernel that has seen a larger one waits for
+// it to open.
+func (s *site) dialNarrow() *line {
+	s.t.Helper()
 	small := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
 		return raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 8<<10) })
 	}}
 	c, err := small.Dial("tcp", s.addr)
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	l := s.over(c)
-	l.say(get("/"))
-	body := l.head("GET", 200).Body
+	return s.over(c)
+}
+
+// sip reads that many bytes, a few at a time.
+func sip(t *testing.T, r io.Reader, size int) {
+	t.Helper()
 	tick := time.NewTicker(soon / 5)
 	defer tick.Stop()
 	got := 0
-	for buf := make([]byte, 4<<10); ; <-tick.C {
-		n, err := body.Read(buf)
+	for buf := make([]byte, 4<<10); got < size; <-tick.C {
+		n, err := r.Read(buf)
 		got += n
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
+		if err != nil && got < size {
 			t.Fatalf("cut after %d bytes: %v", got, err)
 		}
-	}
-	if got != len(content) {
-		t.Errorf("%d bytes", got)
 	}
 }
 

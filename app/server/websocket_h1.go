@@ -4,7 +4,6 @@ package server
 
 import (
 	"errors"
-	"time"
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/h1"
@@ -12,7 +11,10 @@ import (
 )
 
 // h1Socket carries a WebSocket over an HTTP/1.1 connection that has switched to it.
-type h1Socket struct{ socket }
+type h1Socket struct {
+	socket
+	sending progress
+}
 
 var _ reactor.Session = (*h1Socket)(nil)
 
@@ -69,7 +71,11 @@ func (s *h1Socket) Receive(in []byte) int {
 func (s *h1Socket) Transmit(dst []byte, room int) []byte {
 	s.loop.tick()
 	s.finish()
+	start := len(dst)
 	dst = s.transmit(dst, room)
+	if n := len(dst) - start; n > 0 {
+		s.sending.add(s.conn.Queued(), n, s.loop.instant())
+	}
 	if s.machine.Done() {
 		// RFC 6455 section 7.1.1: the server ends the connection first.
 		s.conn.Linger()
@@ -81,19 +87,11 @@ func (s *h1Socket) Transmit(dst []byte, room int) []byte {
 // watch sets the time at which the socket is looked at again if nothing happens.
 func (s *h1Socket) watch() {
 	d := s.machine.Deadline()
-	if w := s.writeBy(); !w.IsZero() && (d.IsZero() || w.Before(d)) {
+	w := s.loop.deadline(s.sending.by(s.conn, s.loop.server.config.WriteTimeout))
+	if !w.IsZero() && (d.IsZero() || w.Before(d)) {
 		d = w
 	}
 	s.conn.SetDeadline(d)
-}
-
-// writeBy is when the peer must have taken something of what waits for it.
-func (s *h1Socket) writeBy() time.Time {
-	timeout := s.loop.server.config.WriteTimeout
-	if timeout == 0 || s.machine.Queued() == 0 && s.conn.Queued() == 0 {
-		return time.Time{}
-	}
-	return s.loop.at(s.moved).Add(timeout)
 }
 
 // EOF implements reactor.Session.
@@ -115,14 +113,15 @@ func (s *h1Socket) finish() bool {
 // Timeout implements reactor.Session.
 func (s *h1Socket) Timeout() {
 	s.loop.tick()
-	now := s.loop.r.Now()
-	if w := s.writeBy(); !w.IsZero() && !now.Before(w) {
+	if s.sending.stuck(s.conn, s.loop.instant(), s.loop.server.config.WriteTimeout) {
 		s.loop.count.timeouts.Add(1)
 		s.lose(app.ErrPeerGone)
 		s.conn.Close()
 		return
 	}
-	s.expire(now)
+	s.expire(s.loop.r.Now())
+	// Output that waits may keep Transmit from being asked, which sets the time else.
+	s.watch()
 }
 
 // Closed implements reactor.Session.

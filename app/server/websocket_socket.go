@@ -22,8 +22,7 @@ type socket struct {
 	conn    *reactor.Conn
 	marks   *marks // of queued messages; nil: they are not counted
 
-	moved instant // when the peer last took something
-	low   int32   // the mark at which the application is told of the drained queue, plus 1; 0: it is not
+	low int32 // the mark at which the application is told of the drained queue, plus 1; 0: it is not
 
 	held  bool // the application has not taken the last message: input waits
 	fin   bool // the peer sends nothing more
@@ -66,7 +65,6 @@ func (m *marks) forget() {
 // begin makes the socket ready, on a transport that is set.
 func (s *socket) begin(x *exchange, t *terms, ext ws.Deflate) {
 	s.loop, s.conn = x.loop, x.conn
-	s.moved = x.loop.instant()
 	s.machine.Init(&x.loop.ws, ws.Server, ext, &t.settings)
 	if t.queueMessages > 0 {
 		s.marks = &marks{}
@@ -212,7 +210,6 @@ func (s *socket) transmit(dst []byte, room int) []byte {
 	if n == 0 {
 		return dst
 	}
-	s.moved = s.loop.instant()
 	if s.marks != nil {
 		s.marks.sent += uint64(n)
 	}
