@@ -110,8 +110,13 @@ func (c *serveCommand) wait(srv *server.Server, certificates *reactor.Certificat
 			log.Info("certificates loaded again")
 		}
 	}
-	grace, cut := context.WithTimeout(context.Background(), c.ShutdownTimeout)
+	grace, cut := context.WithCancel(context.Background())
 	defer cut()
+	if c.ShutdownTimeout > 0 {
+		var end context.CancelFunc
+		grace, end = context.WithTimeout(grace, c.ShutdownTimeout)
+		defer end()
+	}
 	go func() {
 		for received := range signals {
 			if received != syscall.SIGHUP {

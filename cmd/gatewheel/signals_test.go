@@ -64,6 +64,20 @@ func testShutdownTimeout(t *testing.T) {
 	}
 }
 
+func TestAShutdownTimeoutOf0IsNoLimit(t *testing.T) {
+	c := serve(t, "--shutdown-timeout", "0", "--loops", "1")
+	busy := c.dial()
+	send(t, busy, "GET /delay/300ms HTTP/1.1\r\nHost: x\r\n\r\n")
+	arrived(t, c)
+	c.signal(syscall.SIGTERM)
+	if code := c.exit(); code != exitClean {
+		t.Errorf("exit %d: %s", code, c.stderr.String())
+	}
+	if got := rest(t, busy); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+		t.Errorf("answered %q", got)
+	}
+}
+
 func TestSecondSignalStopsAtOnce(t *testing.T) {
 	c := serve(t, "--shutdown-timeout", "1h", "--loops", "1", "--request-timeout", "0")
 	busy := c.dial()
