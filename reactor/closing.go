@@ -5,8 +5,16 @@ package reactor
 import (
 	"errors"
 	"io"
+	"time"
 
 	"golang.org/x/sys/unix"
+)
+
+// RFC 9112 section 9.6 wants input read for a while after the last answer; these bounds keep a peer
+// that never stops sending from living on it.
+const (
+	LingerBytesDefault = 512 << 10
+	LingerTimeDefault  = 5 * time.Second
 )
 
 // Close closes the connection now. Output that is not out is lost. TLS ends with close_notify if

@@ -42,9 +42,10 @@ type Config struct {
 	// resumed; default 1 MiB.
 	MaxKept int
 
-	// HandshakeTimeout bounds TLS handshake and PROXY header together.
+	// HandshakeTimeout bounds TLS handshake and PROXY header together; default 10 s.
 	HandshakeTimeout time.Duration
-	// LingerBytes and LingerTime bound what Conn.Linger reads and throws away before it closes.
+	// LingerBytes and LingerTime bound what Conn.Linger reads and throws away before it closes;
+	// default 512 KiB and 5 s.
 	LingerBytes int
 	LingerTime  time.Duration
 

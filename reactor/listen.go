@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -120,7 +119,7 @@ func (s *sockets) close() {
 func openSockets(config *ListenerConfig, loops, notsentLowat int) (sockets, error) {
 	switch network := config.Network; {
 	case config.File != nil:
-		return openInherited(config, loops, notsentLowat)
+		return openInherited(config, notsentLowat)
 	case network == "unix":
 		return openUnix(config)
 	case network == "" || network == "tcp" || network == "tcp4" || network == "tcp6":
@@ -236,10 +235,3 @@ func duplicate(fd int) (int, error) {
 	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 	return dup, os.NewSyscallError("fcntl F_DUPFD_CLOEXEC", err)
 }
-
-// lingerDefaults: RFC 9112 section 9.6 wants input read for a while after the last answer; these
-// bounds keep a peer that never stops sending from living on it.
-const (
-	LingerBytesDefault = 512 << 10
-	LingerTimeDefault  = 5 * time.Second
-)

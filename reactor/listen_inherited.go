@@ -49,7 +49,7 @@ func activatedListeners(name string) ([]ListenerConfig, error) {
 
 // openInherited takes a duplicate of config.File, which all Loops share: the one who opened the
 // socket has decided about SO_REUSEPORT.
-func openInherited(config *ListenerConfig, _, notsentLowat int) (sockets, error) {
+func openInherited(config *ListenerConfig, notsentLowat int) (sockets, error) {
 	if err := checkListening(int(config.File.Fd())); err != nil {
 		return sockets{}, fmt.Errorf("reactor: inherited descriptor %s %w", config.File.Name(), err)
 	}

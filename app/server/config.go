@@ -39,8 +39,8 @@ type Config struct {
 	// RequestTimeout is how long a request may wait for the head of its response before it gets a 503;
 	// 0 means 60 s, negative no limit.
 	RequestTimeout time.Duration
-	// HeadTimeout bounds the time from a connection's or request's first byte to the end of its head;
-	// 0 means 10 s.
+	// HeadTimeout bounds the time from a request's first byte to the end of its head, and how long a new
+	// connection may be silent; 0 means 10 s.
 	HeadTimeout time.Duration
 	// IdleTimeout closes a connection on which no request is under way; 0 means 120 s.
 	IdleTimeout time.Duration

@@ -17,7 +17,6 @@ func (x *exchange) upgrade(r *app.Response, u *app.Upgrade) error {
 		refusal = app.Error(403, "pages of the origin "+hello.Origin+" may not open a WebSocket here")
 	}
 	if refusal != nil {
-		r.Close()
 		return x.give(refusal)
 	}
 	t := termsOf(u.Endpoint)
