@@ -1,6 +1,10 @@
 package target
 
 import (
+	"maps"
+	"sync"
+	"weak"
+
 	"github.com/gatewheel/gatewheel/app"
 )
 
@@ -95,9 +99,32 @@ func flood(r *app.Request) app.Future[*app.Response] {
 	if p.err != nil {
 		return app.Failed[*app.Response](p.err)
 	}
-	message, err := app.Prepare(app.BinaryMessage, make([]byte, size))
+	message, err := floodMessage(size)
 	if err != nil {
 		return app.Failed[*app.Response](err)
 	}
 	return app.Ready(app.WebSocketWith(flooding, &deluge{n, message}))
+}
+
+// floods are the messages that are being sent, by size: sockets share them, so that
+// they cost no more memory than one.
+var floods = struct {
+	sync.Mutex
+	messages map[int64]weak.Pointer[app.Prepared]
+}{messages: map[int64]weak.Pointer[app.Prepared]{}}
+
+// floodMessage is the message of that size.
+func floodMessage(size int64) (*app.Prepared, error) {
+	floods.Lock()
+	defer floods.Unlock()
+	if message := floods.messages[size].Value(); message != nil {
+		return message, nil
+	}
+	message, err := app.Prepare(app.BinaryMessage, make([]byte, size))
+	if err != nil {
+		return nil, err
+	}
+	maps.DeleteFunc(floods.messages, func(_ int64, m weak.Pointer[app.Prepared]) bool { return m.Value() == nil })
+	floods.messages[size] = weak.Make(message)
+	return message, nil
 }
