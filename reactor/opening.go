@@ -89,7 +89,7 @@ func (l *Loop) lost(c *Conn, err error) {
 			return
 		}
 		l.guarded(c, func(c *Conn) { c.close(hungUp(err)) })
-	case l.taking.Load():
+	case l.taking.Load(), c.onTheWay():
 		if c.outlive(); !c.closed {
 			c.Handle().Post((*Conn).peerFinished)
 		}
