@@ -3,6 +3,8 @@
 package reactor
 
 import (
+	"unsafe"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -109,12 +111,22 @@ func keepScratch(scratch *[]byte, used []byte) {
 	}
 }
 
+// send is write(2) without telling the scheduler, which is for calls that may block: a socket that never does
+// is not worth the bookkeeping, a sixth of a microsecond each time.
+func send(fd int, out []byte) (int, error) {
+	n, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(out))), uintptr(len(out)))
+	if errno != 0 {
+		return -1, errno
+	}
+	return int(n), nil
+}
+
 // write gives out to the kernel and what it does not take to the backlog. It is false when the
 // connection was closed over it.
 func (c *Conn) write(l *Loop, out []byte) bool {
-	n, err := unix.Write(int(c.fd), out)
+	n, err := send(int(c.fd), out)
 	for err == unix.EINTR {
-		n, err = unix.Write(int(c.fd), out)
+		n, err = send(int(c.fd), out)
 	}
 	if err != nil && err != unix.EAGAIN {
 		c.close(err)
@@ -153,7 +165,7 @@ func (c *Conn) writeBacklog() {
 		c.Touch()
 		return
 	}
-	n, err := unix.Write(int(c.fd), b.rest)
+	n, err := send(int(c.fd), b.rest)
 	if err != nil && err != unix.EAGAIN && err != unix.EINTR {
 		c.close(err)
 		return
