@@ -2,8 +2,6 @@
 
 package h2
 
-const poisons = true
-
 // lend gives a copy of what is lent, which poisonLent spoils: a caller that keeps borrowed
 // bytes beyond the next call sees it in a test.
 func lend(b []byte) []byte { return append([]byte{}, b...) }
