@@ -55,7 +55,8 @@ type Counts struct {
 	Responses map[string]map[int]uint64
 	// Malformed is requests that were refused before any handler saw them.
 	Malformed uint64
-	// Timeouts is connections that were closed because the peer did not act in time.
+	// Timeouts is how often a peer did not act in time: connections that were closed for it, and requests
+	// of HTTP/2 that got 408.
 	Timeouts uint64
 	// Failed is requests whose handler failed with no status of its own, Panics those of them that panicked.
 	Failed, Panics uint64
