@@ -121,3 +121,25 @@ func TestSlowPeersHoldNoMemory(t *testing.T) {
 		}
 	}
 }
+
+// TestFloodsHoldBoundedMemory: however many sockets ask for however many sizes of messages, what is held for
+// them stays within one bound.
+func TestFloodsHoldBoundedMemory(t *testing.T) {
+	t.Parallel()
+	// The race detector multiplies what is touched.
+	const sockets, most = 40, 256 << 20
+	c := serve(t)
+	before := c.resident()
+	for i := range sockets {
+		conn := c.dial()
+		send(t, conn, fmt.Sprintf("GET /ws/flood?size=%d HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n", 16<<20-i))
+		wantStatus(t, conn, http.StatusSwitchingProtocols)
+	}
+	c.comesToRest()
+	if grown := c.resident() - before; grown > most {
+		t.Errorf("%d bytes more for %d sockets, want at most %d", grown, sockets, most)
+	} else {
+		t.Logf("%d KB for %d sockets", grown>>10, sockets)
+	}
+}
