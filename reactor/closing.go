@@ -118,6 +118,7 @@ func (c *Conn) close(err error) {
 	if c.special != nil && c.special.refused {
 		l.reactor.parting.Add(-1)
 	}
+	l.reactor.open.Add(-1)
 	l.reactor.left()
 	if c.filter != nil {
 		c.filter.closed(err)

@@ -59,34 +59,38 @@ func openDescriptors() int {
 	return len(entries)
 }
 
+// reserve is how many of limit descriptors are kept from connections.
+func (c *Config) reserve(limit int) int {
+	if c.DescriptorReserve > 0 {
+		return c.DescriptorReserve
+	}
+	return min(max(limit/8, reserveLeast), reserveMost)
+}
+
 // measure finds how many connections there is room for, once everything else is open.
 func (g *gate) measure(config *Config) {
 	limit := descriptorLimit()
-	reserve := config.DescriptorReserve
-	if reserve == 0 {
-		reserve = min(max(limit/8, reserveLeast), reserveMost)
-	}
-	room := max(limit-reserve-openDescriptors(), 1)
+	room := max(limit-config.reserve(limit)-openDescriptors(), 1)
 	if config.MaxConnections > 0 && config.Refuse == nil {
 		room = min(room, config.MaxConnections)
 	}
 	g.limit.Store(int64(room))
 }
 
-// check is called when the number of connections has changed.
-func (g *gate) check(open int64) {
-	limit := g.limit.Load()
-	if shut := g.shut.Load(); !shut && open < limit || shut && open > limit-slack(limit) {
+// check is called when the number of connections that are present has changed.
+func (g *gate) check() {
+	limit, present := g.limit.Load(), g.reactor.present()
+	if shut := g.shut.Load(); !shut && present < limit || shut && present > limit-slack(limit) {
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	open = g.reactor.open.Load()
+	present = g.reactor.present()
 	switch {
-	case !g.full && open >= limit:
+	case !g.full && present >= limit:
 		g.full = true
 		g.withheld.Add(1)
-	case g.full && open <= limit-slack(limit):
+	case g.full && present <= limit-slack(limit):
 		g.full = false
 	default:
 		return
@@ -112,7 +116,7 @@ func (g *gate) rest() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		g.resting = false
-		g.full = g.reactor.open.Load() >= g.limit.Load()
+		g.full = g.reactor.present() >= g.limit.Load()
 		g.update()
 	})
 }
@@ -145,10 +149,8 @@ func (g *gate) apply(e *engine) {
 	e.listen(!g.shut.Load())
 }
 
-// joined and left count connections.
-func (r *Reactor) joined() { r.gate.check(r.open.Add(1)) }
-
+// left is called when one of those that were present is not any more.
 func (r *Reactor) left() {
-	r.gate.check(r.open.Add(-1))
+	r.gate.check()
 	r.tellEmpty()
 }

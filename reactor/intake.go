@@ -19,9 +19,11 @@ const (
 	// intakeBatch is how many connections are registered while the Loop holds everything else
 	// back: some milliseconds.
 	intakeBatch = 128
-	// intakeFlight is how many registrations are under way at once. Each needs three descriptors
-	// for a moment.
+	// intakeFlight is how many registrations of one Loop are under way at once.
 	intakeFlight = 8
+	// flightShare is the part of the reserve for one registration: it takes three descriptors for
+	// a moment, and engines, files and upstreams need some meanwhile.
+	flightShare = 12
 	// intakePause stands before another attempt at registrations that failed.
 	intakePause = 5 * time.Millisecond
 )
@@ -47,12 +49,13 @@ type intake struct {
 type arrival struct {
 	conn *Conn // one that exists
 
-	fresh    net.Conn // or a socket that has none yet
+	fresh    int // or else a descriptor that has none yet
 	listener *listener
 	open     func(*Conn) Session // its session, where no listener knows
 	failed   func(error)         // from any goroutine; may be nil
 
-	taken bool // on the loop: adopted
+	taken  bool // on the loop: adopted
+	leaked bool // a fresh one some descriptor of which is out of reach
 
 	counted *Reactor // as arriving
 }
@@ -60,16 +63,17 @@ type arrival struct {
 // count counts a socket without a Conn as arriving; counted off it is when it has one, or never
 // will.
 func (a *arrival) count(l *Loop) {
-	if a.fresh != nil && a.counted == nil {
+	if a.conn == nil && a.counted == nil {
 		a.counted = l.reactor
 		a.counted.arriving.Add(1)
+		a.counted.gate.check()
 	}
 }
 
 func (a *arrival) countOff() {
 	if a.counted != nil {
 		a.counted.arriving.Add(-1)
-		a.counted.tellEmpty()
+		a.counted.left()
 	}
 }
 
@@ -95,8 +99,11 @@ func (in *intake) add(l *Loop, arrivals ...*arrival) {
 
 // drop gives up a socket that has no Conn yet. One that has is closed with its Loop.
 func (a *arrival) drop(err error) {
-	if a.fresh != nil {
-		_ = a.fresh.Close()
+	if a.conn == nil {
+		if a.leaked {
+			_ = unix.Shutdown(a.fresh, unix.SHUT_RDWR)
+		}
+		_ = unix.Close(a.fresh)
 	}
 	if a.failed != nil {
 		a.failed(err)
@@ -181,13 +188,14 @@ func (l *Loop) release() {
 func register(e *engine, batch []*arrival) (again []*arrival) {
 	var mu sync.Mutex
 	var flights sync.WaitGroup
-	slots := make(chan struct{}, intakeFlight)
+	slots, shared := make(chan struct{}, intakeFlight), e.loop.reactor.flights
 	for _, a := range batch {
 		slots <- struct{}{}
+		shared <- struct{}{}
 		flights.Add(1)
 		go func() {
 			defer flights.Done()
-			defer func() { <-slots }()
+			defer func() { <-shared; <-slots }()
 			if err := a.register(e); err != nil {
 				mu.Lock()
 				again = append(again, a)
@@ -207,25 +215,23 @@ var errNotAdopted = errors.New("reactor: socket was registered but not polled")
 
 // register brings one socket to e. An error means that it should be tried again.
 func (a *arrival) register(e *engine) error {
-	conn := a.fresh
+	fd := a.fresh
 	if a.conn != nil {
 		if a.conn.closed {
 			return nil
 		}
-		var err error
-		if conn, err = netConn(int(a.conn.fd)); err != nil {
-			return a.failedBy(e, err)
-		}
+		fd = int(a.conn.fd)
+	}
+	conn, err := netConn(fd)
+	if err != nil {
+		return a.failedBy(e, err)
 	}
 	// From here on gnet closes conn, unless it refuses at once.
 	ctx := gnet.NewContext(gnet.NewNetConnContext(context.Background(), conn), a)
 	registered, err := e.gnet.Register(ctx)
 	if err != nil {
-		if a.conn != nil {
-			_ = conn.Close()
-			return err
-		}
-		return a.failedBy(e, err)
+		_ = conn.Close()
+		return err
 	}
 	select {
 	case result := <-registered:
@@ -239,9 +245,12 @@ func (a *arrival) register(e *engine) error {
 			err = errEngineGone
 		}
 	}
-	if err == errEngineGone && a.conn != nil {
+	if err == errEngineGone {
 		_ = conn.Close()
-		a.conn.rarely().leaked = true
+		if a.conn != nil {
+			a.conn.rarely().leaked = true
+		}
+		a.leaked = true
 		return err
 	}
 	if err != nil {
@@ -250,11 +259,10 @@ func (a *arrival) register(e *engine) error {
 	return nil
 }
 
-// failedBy decides whether a failed registration is tried again. A socket that gnet has closed
-// cannot be.
+// failedBy decides whether a failed registration is tried again: when it was not the socket's fault.
 func (a *arrival) failedBy(e *engine, err error) error {
 	scarce := errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.ENOMEM)
-	if a.conn != nil && (scarce || err == errNotAdopted || e.ending()) {
+	if scarce || err == errNotAdopted || e.ending() {
 		return err
 	}
 	a.giveUp(e, err)
@@ -300,6 +308,10 @@ func (l *Loop) adopt(g gnet.Conn, a *arrival) gnet.Action {
 	if a.conn == nil {
 		c := l.newConn(g, a.listener)
 		a.countOff()
+		_ = unix.Close(a.fresh)
+		if a.leaked {
+			c.rarely().leaked = true
+		}
 		if a.open != nil {
 			c.rarely().open = a.open
 		}

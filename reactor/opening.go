@@ -6,6 +6,7 @@ import (
 	"context"
 	"net"
 	"runtime"
+	"syscall"
 
 	"github.com/panjf2000/gnet/v2"
 )
@@ -17,7 +18,7 @@ func (l *Loop) newConn(g gnet.Conn, ln *listener) *Conn {
 	l.reactor.table.enter(c)
 	g.SetContext(c)
 	l.add(c)
-	l.reactor.joined()
+	l.reactor.open.Add(1)
 	return c
 }
 
@@ -25,6 +26,7 @@ func (l *Loop) newConn(g gnet.Conn, ln *listener) *Conn {
 func (l *Loop) accept(g gnet.Conn, ln *listener) {
 	l.stats.accepted.Add(1)
 	c := l.newConn(g, ln)
+	l.reactor.gate.check()
 	c.filter = newFilter(c, ln)
 	if c.filter != nil {
 		c.setDeadline(l.timers.at(l.Now().Add(l.reactor.config.HandshakeTimeout)))
@@ -121,7 +123,13 @@ func (l *Loop) Dial(ctx context.Context, network, address string, open func(*Con
 			failed(err)
 			return
 		}
-		l.intake.add(l, &arrival{fresh: conn, open: open, failed: failed})
+		fd, err := takeDescriptor(conn.(syscall.Conn))
+		_ = conn.Close()
+		if err != nil {
+			failed(err)
+			return
+		}
+		l.intake.add(l, &arrival{fresh: fd, open: open, failed: failed})
 	}()
 }
 

@@ -32,7 +32,8 @@ type Reactor struct {
 	proxyLines seldom
 
 	open     atomic.Int64
-	arriving atomic.Int64 // sockets without a Conn, on their way to a Loop
+	arriving atomic.Int64  // sockets without a Conn, on their way to a Loop
+	flights  chan struct{} // as many as there are registrations under way, of all Loops
 	refused  atomic.Int64
 	parting  atomic.Int64  // of those that are open, refused: they take nobody's place
 	empty    chan struct{} // told when present gets to zero
@@ -56,6 +57,7 @@ func New(config Config) (*Reactor, error) {
 	}
 	r.gate.reactor = r
 	r.gate.limit.Store(1 << 62)
+	r.flights = make(chan struct{}, max(1, config.reserve(descriptorLimit())/flightShare))
 	var err error
 	if r.inert, err = unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
 		return nil, os.NewSyscallError("open /dev/null", err)
@@ -110,7 +112,7 @@ func (r *Reactor) Start() error {
 		return fmt.Errorf("reactor: %w", err)
 	}
 	r.gate.measure(&r.config)
-	r.gate.check(r.open.Load())
+	r.gate.check()
 	r.watchdog = startWatchdog(r)
 	return nil
 }

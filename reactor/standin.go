@@ -3,11 +3,8 @@
 package reactor
 
 import (
-	"net"
-	"os"
 	"time"
 
-	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 )
 
@@ -47,7 +44,7 @@ func (r *Reactor) standIn(deaf *Loop, over <-chan struct{}) {
 		n, _ := unix.Poll(polls, int(standInWait/time.Millisecond))
 		taken := 0
 		for i := 0; n > 0 && i < len(polls); i++ {
-			if polls[i].Revents&unix.POLLIN == 0 {
+			if polls[i].Revents&unix.POLLIN == 0 || r.gate.shut.Load() {
 				continue
 			}
 			l := r.hearing(&next)
@@ -83,14 +80,7 @@ func acceptFor(l *Loop, ln *listener, fd int) error {
 	if err != nil {
 		return err
 	}
-	file := os.NewFile(uintptr(accepted), "connection")
-	conn, err := net.FileConn(file)
-	_ = file.Close()
-	if err != nil {
-		l.reactor.log.Warn("connection lost while it was accepted", zap.Error(err))
-		return nil
-	}
 	l.stats.accepted.Add(1)
-	l.intake.add(l, &arrival{fresh: conn, listener: ln})
+	l.intake.add(l, &arrival{fresh: accepted, listener: ln})
 	return nil
 }
