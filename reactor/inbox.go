@@ -3,11 +3,13 @@
 package reactor
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 )
 
-// task is one thing to be done on a Loop: run alone, or forConn with the connection of handle.
+// task is one thing to be done on a Loop: run alone, or forConn with the connection of handle. When run
+// has a handle, it is the arrival of that connection from another Loop.
 type task struct {
 	run     func()
 	forConn func(*Conn)
@@ -66,13 +68,15 @@ func (in *inbox) refill() {
 	in.waiting.Store(0)
 }
 
-// close drops what waits and lets everything that comes later fall.
+func (t *task) arrives() bool { return t.run != nil && t.handle != (Handle{}) }
+
+// close drops what waits, but for connections that arrive, and lets everything that comes later fall.
 func (in *inbox) close() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.closed = true
-	in.tasks = nil
-	in.waiting.Store(0)
+	in.tasks = slices.DeleteFunc(in.tasks, func(t task) bool { return !t.arrives() })
+	in.waiting.Store(int64(len(in.tasks)))
 }
 
 // Post has task run on the loop as loop code (owned), in the order of the calls from one goroutine.
@@ -101,9 +105,10 @@ func (l *Loop) postTo(c *Conn, h Handle, forConn func(*Conn)) bool {
 	return true
 }
 
-// handOver makes c belong to another Loop, where arrival is put first, then what waits here for c:
-// so tasks posted before the move run before those posted after it.
-func (l *Loop) handOver(c *Conn, to *Loop, arrival task) {
+// handOver makes c belong to another Loop, where its arrival is put first, then what waits here for
+// c: so tasks posted before the move run before those posted after it. It is false when that Loop has
+// stopped; c then stays.
+func (l *Loop) handOver(c *Conn, to *Loop) bool {
 	first, second := &l.inbox, &to.inbox
 	if to.index < l.index {
 		first, second = second, first
@@ -114,7 +119,10 @@ func (l *Loop) handOver(c *Conn, to *Loop, arrival task) {
 	defer second.mu.Unlock()
 
 	in, out := &l.inbox, &to.inbox
-	out.tasks = append(out.tasks, arrival)
+	if out.closed {
+		return false
+	}
+	out.tasks = append(out.tasks, task{run: func() { to.welcome(c) }, handle: c.Handle()})
 	rest := in.tasks[:0]
 	for _, t := range in.tasks {
 		if t.forConn != nil && t.handle.id == c.id {
@@ -128,6 +136,7 @@ func (l *Loop) handOver(c *Conn, to *Loop, arrival task) {
 	in.waiting.Store(int64(len(in.tasks)))
 	out.waiting.Store(int64(len(out.tasks)))
 	c.loop.Store(to)
+	return true
 }
 
 // runTask does one task.

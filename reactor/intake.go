@@ -36,10 +36,10 @@ const (
 // connections are registered only while the Loop runs no code of others: between begun and end of
 // a batch it adopts what is registered and holds everything else back.
 type intake struct {
-	mu      sync.Mutex
-	queue   []*arrival
-	running bool
-	closed  bool
+	mu     sync.Mutex
+	queue  []*arrival
+	over   chan struct{} // closed when the goroutine that registers has ended; nil: there is none
+	closed bool
 
 	window chan *engine // told when the Loop holds back
 	asked  bool         // on the loop: somebody waits for that
@@ -91,8 +91,8 @@ func (in *intake) add(l *Loop, arrivals ...*arrival) {
 		return
 	}
 	in.queue = append(in.queue, arrivals...)
-	if !in.running && len(in.queue) > 0 {
-		in.running = true
+	if in.over == nil && len(in.queue) > 0 {
+		in.over = make(chan struct{})
 		go in.run(l)
 	}
 }
@@ -119,7 +119,8 @@ func (in *intake) run(l *Loop) {
 		in.queue = in.queue[n:]
 		if n == 0 {
 			in.queue = nil
-			in.running = false
+			close(in.over)
+			in.over = nil
 			in.mu.Unlock()
 			return
 		}
@@ -345,8 +346,9 @@ func (l *Loop) adopt(g gnet.Conn, a *arrival) gnet.Action {
 	return gnet.None
 }
 
-// close drops what waits.
-func (in *intake) close() {
+// close drops what waits. Nothing is registered any more once what it gives is closed, if that is
+// anything.
+func (in *intake) close() (over <-chan struct{}) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.closed = true
@@ -354,4 +356,5 @@ func (in *intake) close() {
 		a.drop(ErrStopped)
 	}
 	in.queue = nil
+	return in.over
 }

@@ -20,7 +20,8 @@ var errNotMovable = errors.New("reactor: the connection is closing, half-closed 
 // called on that Loop with nil, and may belong to none but that from then on; between MoveTo and
 // done nothing of it must be used. done with an error is called on the present Loop, where the
 // connection stays. What is posted by the connection's Handle runs after done, in its order. Input that waits,
-// TLS and deadline move along.
+// TLS and deadline move along. A connection that ends on the way, as when the other Loop has stopped,
+// has Session.Closed called in done's place.
 func (c *Conn) MoveTo(to *Loop, done func(error)) {
 	switch {
 	case c.closed:
@@ -68,7 +69,11 @@ func (c *Conn) depart() {
 	from.timers.forget(c)
 	from.remove(c)
 	c.touched = false
-	from.handOver(c, d.to, task{run: func() { d.to.welcome(c) }})
+	if !from.handOver(c, d.to) {
+		from.add(c)
+		c.close(ErrStopped)
+		return
+	}
 	d.to.wake()
 }
 

@@ -202,44 +202,6 @@ func (r *Reactor) tellEmpty() {
 	}
 }
 
-// stopPatience is how long a Loop may take to close what it has left, before it counts as stalled.
-const stopPatience = 5 * time.Second
-
-// stop closes the Loop's connections and ends its engine.
-func (l *Loop) stop() {
-	patience, cancel := context.WithTimeout(context.Background(), stopPatience)
-	defer cancel()
-	if e := l.engine.Load(); e != nil && (e.hasServed() || l.stats.connections.Load() > 0) {
-		closed := make(chan struct{})
-		l.Post(func() {
-			for len(l.conns) > 0 {
-				l.conns[len(l.conns)-1].abandon(ErrStopped)
-			}
-			close(closed)
-		})
-		select {
-		case <-closed:
-		case <-patience.Done():
-			l.reactor.log.Error("loop is stalled and left behind", zap.Int("loop", l.index))
-		}
-	}
-	l.starting.Lock()
-	close(l.stopped)
-	e := l.engine.Load()
-	l.starting.Unlock()
-	l.intake.close()
-	l.inbox.close()
-	l.timers.clock.Stop()
-	if e == nil {
-		return
-	}
-	e.stop()
-	select {
-	case <-e.done:
-	case <-patience.Done():
-	}
-}
-
 // release closes what the Reactor holds itself.
 func (r *Reactor) release() {
 	for _, l := range r.loops {
