@@ -266,7 +266,8 @@ func TestRefusedHead(t *testing.T) {
 }
 
 // A peer whose first line is no request at all gets no answer, since it would not understand one: RFC 9113
-// section 3.4 has an endless variety of wrong prefaces. One that makes a mistake in a request gets its 400.
+// section 3.4 has an endless variety of wrong prefaces. One that makes a mistake in a request, or names HTTP, gets its
+// 400.
 func TestForeignProtocol(t *testing.T) {
 	for _, in := range []string{"INVALID CONNECTION PREFACE\r\n\r\n", "SSH x y\r\n", "A b \r\n"} {
 		for _, pieces := range [][]string{{in}, bytesOf(in), {in, next}} {
@@ -277,8 +278,12 @@ func TestForeignProtocol(t *testing.T) {
 			d.ends(true, true)
 		}
 	}
-	_, out, d := play(t, Limits{}, nil, "INVALID example.org:80 PREFACE\r\n\r\n")
-	if d.err != errVersion || out != answerTo(errVersion) {
-		t.Errorf("%v, answered %q", d.err, out)
+	for _, in := range []string{"INVALID example.org:80 PREFACE\r\n\r\n", "GET index.html HTTP/2\r\n\r\n", "GET x HTTP/1.1 \r\n"} {
+		for _, pieces := range [][]string{{in}, bytesOf(in), {in, next}} {
+			_, out, d := play(t, Limits{}, nil, pieces...)
+			if d.err != errVersion || out != answerTo(errVersion) {
+				t.Errorf("%q: %v, answered %q", in, d.err, out)
+			}
+		}
 	}
 }

@@ -144,7 +144,7 @@ func (s *scanner) version(w *words, in []byte) (whole bool, err *Error) {
 		if i == len(form)-1 {
 			return false, errBareCR
 		}
-		if !hasForm(in[w.method+1 : w.target]) {
+		if i < len("HTTP/") && !hasForm(in[w.method+1:w.target]) {
 			return false, lineError(v[i], errForeign)
 		}
 		return false, lineError(v[i], errVersion)
