@@ -211,8 +211,12 @@ func (s *h1Session) part(linger bool) {
 func (s *h1Session) EOF() bool {
 	s.fin = true
 	s.halfClose()
-	if s.conn.Kept() == 0 {
+	switch {
+	case s.conn.Kept() == 0:
 		s.end()
+	case !s.stalled:
+		// Nothing will follow what waits for more.
+		s.conn.Resume()
 	}
 	s.conn.Touch()
 	return s.conn.Kept() > 0 || s.machine.Pending() > 0

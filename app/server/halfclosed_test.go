@@ -122,6 +122,22 @@ func TestHalfClosedWithinContent(t *testing.T) {
 	eventually(t, "all connections are gone", func() bool { return s.Stats().Connections == 0 })
 }
 
+// A head that a FIN cuts off is refused at once, in place of waiting for the rest of it.
+func TestHalfClosedWithinHead(t *testing.T) {
+	s := serve(t, hello)
+	for _, head := range []string{"GET / HT", "GET / HTTP/1.1\r\nHost: example.org\r\n", get("/") + "GET"} {
+		l := s.dial()
+		l.say(head)
+		if strings.HasPrefix(head, get("/")) {
+			l.hear("GET", 200, "Hello, World!")
+		}
+		l.finish()
+		l.status("GET", 400)
+		l.end()
+	}
+	eventually(t, "all connections are gone", func() bool { return s.Stats().Connections == 0 })
+}
+
 // A FIN ends the contexts of what is under way, and what is answered nevertheless is sent: HTTP/2 too.
 func TestHalfClosedHTTP2(t *testing.T) {
 	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
