@@ -46,14 +46,16 @@ func (s *h2Session) upgrade(x *exchange, fields app.Fields) (*socket, error) {
 	return &k.socket, nil
 }
 
-// inherit takes what the peer has sent before it was answered.
+// inherit takes what the peer has sent before it was answered, and that it has said all, if it has.
 func (s *h2Socket) inherit(x *exchange) {
-	if n := x.body.kept.len(); n > 0 {
-		s.kept = make([]byte, n)
+	s.fin = x.body == nil || x.body.err == io.EOF
+	if x.body != nil && x.body.kept.len() > 0 {
+		s.kept = make([]byte, x.body.kept.len())
 		x.body.kept.read(&x.loop.chunks, s.kept)
+	}
+	if s.fin || len(s.kept) > 0 {
 		s.release()
 	}
-	s.fin = x.body.err == io.EOF
 }
 
 // deliver takes the tunnel's bytes. Windows open as the machine takes them.

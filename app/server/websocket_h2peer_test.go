@@ -165,6 +165,12 @@ func (c *h2Peer) take(f http2.Frame) {
 // open sends a request's head without its end.
 func (c *h2Peer) open(fields ...string) *h2Stream {
 	c.t.Helper()
+	return c.begin(false, fields...)
+}
+
+// begin sends a request's head, which may be all of it.
+func (c *h2Peer) begin(end bool, fields ...string) *h2Stream {
+	c.t.Helper()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.block.Reset()
@@ -174,7 +180,7 @@ func (c *h2Peer) open(fields ...string) *h2Stream {
 	st := &h2Stream{peer: c, id: c.next, window: 65535}
 	c.next += 2
 	c.streams[st.id] = st
-	if err := c.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: st.id, BlockFragment: c.block.Bytes(), EndHeaders: true}); err != nil {
+	if err := c.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: st.id, BlockFragment: c.block.Bytes(), EndHeaders: true, EndStream: end}); err != nil {
 		c.t.Fatal(err)
 	}
 	return st

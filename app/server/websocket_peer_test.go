@@ -221,8 +221,8 @@ func connectHTTP2(s *site, path string, fields ...string) (*speaker, *http.Respo
 	return s.dialHTTP2().connect(path, fields...)
 }
 
-func (c *h2Peer) connect(path string, fields ...string) (*speaker, *http.Response) {
-	c.t.Helper()
+// connecting are the fields of a valid opening handshake, with others added.
+func connecting(path string, fields ...string) []string {
 	given := map[string]bool{}
 	for i := 0; i < len(fields); i += 2 {
 		given[strings.ToLower(fields[i])] = true
@@ -230,7 +230,12 @@ func (c *h2Peer) connect(path string, fields ...string) (*speaker, *http.Respons
 	if !given["sec-websocket-version"] {
 		fields = append(fields, "sec-websocket-version", "13")
 	}
-	st := c.open(append([]string{":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":path", path, ":authority", "example.com"}, fields...)...)
+	return append([]string{":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":path", path, ":authority", "example.com"}, fields...)
+}
+
+func (c *h2Peer) connect(path string, fields ...string) (*speaker, *http.Response) {
+	c.t.Helper()
+	st := c.open(connecting(path, fields...)...)
 	head := st.head()
 	if head.StatusCode != 200 {
 		body, err := io.ReadAll(st)

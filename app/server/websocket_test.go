@@ -268,6 +268,42 @@ func TestSocketIsLost(t *testing.T) {
 	}
 }
 
+// Who ends a stream before its WebSocket is accepted loses that one, and nothing else of the connection.
+func TestSocketIsLostBeforeItIsAccepted(t *testing.T) {
+	e, ends := ended(echoes())
+	accept := make(chan struct{})
+	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+		if r.Path() == "/at-once" {
+			return app.Ready(app.WebSocket(e))
+		}
+		return app.Offload(r, func(context.Context) (*app.Response, error) { <-accept; return app.WebSocket(e), nil })
+	})
+	c := s.dialHTTP2()
+	other, _ := c.connect("/at-once")
+	lost := map[string]*h2Stream{
+		"/at-once": c.begin(true, connecting("/at-once")...),
+		"/later":   c.begin(true, connecting("/later")...),
+		"/between": c.begin(false, connecting("/between")...),
+	}
+	lost["/between"].finish()
+	other.say(text("a"))
+	other.hear(text("a"))
+	close(accept)
+	for path, st := range lost {
+		if status := st.head().StatusCode; status != 200 {
+			t.Errorf("%s: status %d", path, status)
+		}
+		if _, err := io.Copy(io.Discard, st); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+		if c := next(t, ends); c.Code != app.CloseAbnormal || !errors.Is(c, app.ErrPeerGone) {
+			t.Errorf("closed %+v", c)
+		}
+	}
+	other.say(text("b"))
+	other.hear(text("b"))
+}
+
 // All sockets of a connection that breaks end.
 func TestSocketsOfALostConnection(t *testing.T) {
 	e, ends := ended(echoes())
