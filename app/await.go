@@ -20,6 +20,8 @@ func Await[T any](r *Request, f Future[T]) (T, error) {
 		return f.Result()
 	case <-r.lifetime().gone:
 		if w.ended.CompareAndSwap(false, true) {
+			w.r = nil
+			f.cell.forget(&w.node)
 			r.unpark()
 		}
 		var zero T

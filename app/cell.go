@@ -10,6 +10,7 @@ import "sync/atomic"
 type cell[T any] struct {
 	loop    Loop
 	taken   atomic.Bool
+	idle    atomic.Int32 // see forget
 	waiters atomic.Pointer[node]
 	value   T
 	err     error
@@ -23,6 +24,8 @@ type node struct {
 	// far says that the waiter belongs elsewhere: it runs nothing of the
 	// application's here, but passes the result on.
 	far bool
+	// idle says that nobody waits any more.
+	idle atomic.Bool
 }
 
 // waker is told that what it waits for is settled. It runs on the loop of the
@@ -48,11 +51,16 @@ func (c *cell[T]) settle(value T, err error, q *queue) bool {
 		q.append(newest)
 		return true
 	}
-	q = &queue{loop: c.loop}
+	c.post(newest)
+	return true
+}
+
+// post wakes waiters on the cell's loop.
+func (c *cell[T]) post(newest *node) {
+	q := &queue{loop: c.loop}
 	if q.append(newest); q.first != nil {
 		c.loop.Post(q.run)
 	}
-	return true
 }
 
 // settleHere settles from a task of the cell's own loop: what waits runs now.
@@ -76,6 +84,58 @@ func (c *cell[T]) subscribe(n *node) bool {
 			return true
 		}
 	}
+}
+
+// maxIdle is how many waiters that wait no more a cell holds beyond as many as it
+// has of the others.
+const maxIdle = 32
+
+// forget says that a waiter of the cell waits no more. It is taken out of the list
+// in time, together with others, so that what is asked for again and again holds no
+// more than those who wait; until then the waiter may still be woken. Any goroutine.
+func (c *cell[T]) forget(n *node) {
+	n.idle.Store(true)
+	if c.idle.Add(1) > maxIdle {
+		c.sweep()
+	}
+}
+
+// sweep takes out whoever waits no more: it takes the whole list and puts the rest
+// of it back, below what came meanwhile.
+func (c *cell[T]) sweep() {
+	var kept *node
+	for {
+		newest := c.waiters.Load()
+		switch {
+		case newest == &settled:
+			// Whoever has settled the cell has not seen them.
+			c.post(kept)
+			return
+		case newest == nil:
+			if c.waiters.CompareAndSwap(nil, kept) {
+				return
+			}
+		case c.waiters.CompareAndSwap(newest, nil):
+			kept = c.waiting(newest, kept)
+		}
+	}
+}
+
+// waiting joins two lists without those who wait no more.
+func (c *cell[T]) waiting(newest, older *node) *node {
+	var first *node
+	last, count := &first, int32(0)
+	for _, n := range [...]*node{newest, older} {
+		for ; n != nil; n = n.next {
+			if !n.idle.Load() {
+				*last, last = n, &n.next
+				count++
+			}
+		}
+	}
+	*last = nil
+	c.idle.Store(-count)
+	return first
 }
 
 // future is the cell's future.

@@ -12,8 +12,9 @@ type lifetime struct {
 	cancel context.CancelCauseFunc
 	// gone is closed when nobody can read an answer any more. A peer that has
 	// only closed its sending side ends ctx and leaves gone open.
-	gone   chan struct{}
-	closed atomic.Bool
+	gone    chan struct{}
+	claimed atomic.Bool
+	cause   error // why gone is closed
 }
 
 func newLifetime() *lifetime {
@@ -23,7 +24,8 @@ func newLifetime() *lifetime {
 
 func (l *lifetime) end(cause error) {
 	l.cancel(cause)
-	if cause != ErrHalfClosed && l.closed.CompareAndSwap(false, true) {
+	if cause != ErrHalfClosed && l.claimed.CompareAndSwap(false, true) {
+		l.cause = cause
 		close(l.gone)
 	}
 }
@@ -59,16 +61,37 @@ func (r *Request) Context() context.Context { return r.lifetime().ctx }
 // cause stays.
 func (r *Request) Cancel(cause error) {
 	if cause == nil {
-		if r.life.CompareAndSwap(nil, ended) {
-			return
-		}
 		cause = ErrRequestDone
 	}
-	r.lifetime().end(cause)
+	if cause != ErrRequestDone || !r.life.CompareAndSwap(nil, ended) {
+		r.lifetime().end(cause)
+	}
+	if cause != ErrHalfClosed {
+		r.endings.end(cause)
+	}
 }
 
 // isGone tells whether nobody can read an answer any more.
 func (r *Request) isGone() bool {
 	l := r.life.Load()
-	return l != nil && l.closed.Load()
+	if l == nil {
+		return false
+	}
+	select {
+	case <-l.gone:
+		return true
+	default:
+		return false
+	}
+}
+
+// cause is why nobody can read an answer any more, when that is so.
+func (r *Request) cause() error {
+	l := r.lifetime()
+	select {
+	case <-l.gone:
+		return l.cause
+	default:
+		return context.Cause(l.ctx)
+	}
 }

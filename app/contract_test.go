@@ -162,9 +162,7 @@ func TestNeverResolvedMeetsTheDeadlineWith503(t *testing.T) {
 func TestALateResponseIsClosed(t *testing.T) {
 	closed := 0
 	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
-		return app.Map(app.Sleep(r, time.Minute), func(app.Done) (*app.Response, error) {
-			return &app.Response{Status: 200, Content: &app.Stream{OnClose: func() { closed++ }}}, nil
-		})
+		return later(r, time.Minute, &app.Response{Status: 200, Content: &app.Stream{OnClose: func() { closed++ }}})
 	})
 	host.Timeout = time.Second
 	call := host.Do(apptest.Get("/"))

@@ -11,8 +11,9 @@ import (
 
 // bareLoop and bareExchange cost nothing, so that what is measured is app's.
 type bareLoop struct {
-	post  func(func())
-	tasks []func()
+	post   func(func())
+	tasks  []func()
+	timers []func()
 }
 
 func (l *bareLoop) Index() int     { return 0 }
@@ -25,7 +26,10 @@ func (l *bareLoop) Post(task func()) {
 	}
 	l.tasks = append(l.tasks, task)
 }
-func (l *bareLoop) After(time.Duration, func()) app.Timer { return bareTimer{} }
+func (l *bareLoop) After(_ time.Duration, task func()) app.Timer {
+	l.timers = append(l.timers, task)
+	return bareTimer{}
+}
 
 func (l *bareLoop) run() {
 	for len(l.tasks) > 0 {
@@ -128,6 +132,23 @@ func TestWhatIsPendingAllocatesLittle(t *testing.T) {
 	}
 }
 
+func TestWaitingForTimeAllocatesLittle(t *testing.T) {
+	r := bareRequest("/")
+	_, never := app.Promised[int](r)
+	for name, c := range map[string]struct {
+		most float64
+		run  func()
+	}{
+		// What waits with its result's cell, and the timer's task.
+		"sleep":   {2, func() { app.Sleep(r, time.Second) }},
+		"timeout": {2, func() { app.Timeout(r, time.Second, never) }},
+	} {
+		if got := testing.AllocsPerRun(100, c.run); got > c.most {
+			t.Errorf("%s: %v allocations, want %v", name, got, c.most)
+		}
+	}
+}
+
 func TestALargeUploadLeavesNoGarbage(t *testing.T) {
 	x := &bareExchange{loop: &bareLoop{}, content: 1 << 30}
 	r := &app.Request{ContentLength: -1}
@@ -191,6 +212,24 @@ func BenchmarkThen(b *testing.B) {
 			loop.run()
 		}
 	})
+}
+
+// BenchmarkDelayedAnswer is a request that waits for time, from its begin to its end.
+func BenchmarkDelayedAnswer(b *testing.B) {
+	loop := &bareLoop{}
+	loop.post = func(task func()) { task() }
+	h := func(r *app.Request) app.Future[*app.Response] {
+		return app.Then(app.Sleep(r, time.Second), func(app.Done) app.Future[*app.Response] { return static })
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		r := &app.Request{Method: "GET", RawPath: "/"}
+		r.Bind(&bareExchange{loop: loop}, &app.ConnInfo{})
+		app.Run(h, r, time.Minute)
+		loop.timers[0]() // the sleep's
+		loop.timers = loop.timers[:0]
+		r.Cancel(nil)
+	}
 }
 
 func BenchmarkAll(b *testing.B) {

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"os"
 	"runtime"
 	"sync/atomic"
@@ -70,6 +69,7 @@ func (e *errand) giveUp() (int, error) {
 			runtime.Gosched()
 		}
 	}
+	e.disarm()
 	e.r.unpark()
 	return 0, e.r.cause()
 }
@@ -96,10 +96,7 @@ func (e *errand) run() {
 }
 
 func (e *errand) finish(n int, err error) {
-	if e.timer != nil {
-		e.timer.Stop()
-		e.timer = nil
-	}
+	e.disarm()
 	e.n, e.err = n, err
 	e.state.Store(errandIdle)
 	e.r.unpark()
@@ -114,15 +111,20 @@ func (e *errand) arm() {
 	e.timer = e.r.Loop().After(at.Sub(e.r.Loop().Now()), e.expire)
 }
 
+// disarm is for whoever owns the errand.
+func (e *errand) disarm() {
+	if e.timer != nil {
+		e.timer.Stop()
+		e.timer = nil
+	}
+}
+
+// expire is a task of the loop.
 func (e *errand) expire() {
-	e.timer = nil
 	if e.state.CompareAndSwap(errandAsked, errandTrying) {
 		e.finish(0, os.ErrDeadlineExceeded)
 	}
 }
-
-// cause is why the request is over.
-func (r *Request) cause() error { return context.Cause(r.Context()) }
 
 func (r *Request) spawn(f func()) {
 	if s, ok := r.x.(Spawner); ok {

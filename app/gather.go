@@ -12,7 +12,7 @@ type Outcome[T any] struct {
 // first failure is its failure. Continuations run on the loop of the first
 // future that was pending. On the loop.
 func All[T any](fs ...Future[T]) Future[[]T] {
-	return Map(gather(fs, true).start(nil), func(outcomes []Outcome[T]) ([]T, error) {
+	return Map(gather(fs, true).start(0), func(outcomes []Outcome[T]) ([]T, error) {
 		values := make([]T, len(outcomes))
 		for i := range outcomes {
 			values[i] = outcomes[i].Value
@@ -24,18 +24,17 @@ func All[T any](fs ...Future[T]) Future[[]T] {
 // AllSettled is ready when every future is, and never fails: the outcomes are in
 // the order of the futures. On the loop.
 func AllSettled[T any](fs ...Future[T]) Future[[]Outcome[T]] {
-	return gather(fs, false).start(nil)
+	return gather(fs, false).start(0)
 }
 
 // Collect is AllSettled with a deadline, for fan-out: when d has passed it is
 // ready with what came before; the others' outcome is ErrDeadline, and what
-// they bring later is dropped. On the loop.
+// they bring later is dropped. When the request is over before that it is ready too;
+// the others' outcome is then what Sleep would fail with. On the loop.
 func Collect[T any](r *Request, d time.Duration, fs ...Future[T]) Future[[]Outcome[T]] {
 	g := gather(fs, false)
-	g.loop = r.Loop()
-	return g.start(func() {
-		g.timer = g.loop.After(d, func() { g.settleHere(g.outcomes, nil) })
-	})
+	g.loop, g.r = r.Loop(), r
+	return g.start(d)
 }
 
 // gathering waits for several futures. Everything happens on its loop.
@@ -43,60 +42,136 @@ type gathering[T any] struct {
 	cell[[]Outcome[T]]
 	fs        []Future[T]
 	outcomes  []Outcome[T]
+	parts     []part[T] // those that are waited for
 	missing   int
-	firstOnly bool // the first failure settles it
+	firstOnly bool     // the first failure settles it
+	r         *Request // of Collect, as are the following
+	ending    ending
 	timer     Timer
 }
 
 func gather[T any](fs []Future[T], firstOnly bool) *gathering[T] {
-	g := &gathering[T]{fs: fs, outcomes: make([]Outcome[T], len(fs)), firstOnly: firstOnly}
-	for i := range g.outcomes {
-		g.outcomes[i].Err = ErrDeadline
-	}
-	return g
+	return &gathering[T]{fs: fs, outcomes: make([]Outcome[T], len(fs)), firstOnly: firstOnly, missing: len(fs)}
 }
 
-// start subscribes to everything that is pending, and then calls pending if
-// there is something to wait for.
-func (g *gathering[T]) start(pending func()) Future[[]Outcome[T]] {
-	g.missing = len(g.fs)
+// start subscribes to everything that is pending; Collect then waits for d. From the
+// first subscription on, what comes may run elsewhere, on the gathering's loop.
+func (g *gathering[T]) start(d time.Duration) Future[[]Outcome[T]] {
 	for i, f := range g.fs {
 		if !f.Ready() {
-			if g.loop == nil {
-				g.loop = f.cell.loop
-			}
-			f = on(g.loop, f)
-		}
-		if f.cell != nil {
-			p := &part[T]{whole: g, from: f.cell, i: i}
-			p.node.wake = p
-			if f.cell.subscribe(&p.node) {
-				continue
-			}
+			g.expect(i, f.cell)
+			continue
 		}
 		v, err := f.Result()
 		g.note(i, v, err, nil)
 	}
-	if len(g.fs) == 0 {
-		return Ready(g.outcomes)
+	for i := range g.parts {
+		p := &g.parts[i]
+		p.node.far = g.loop != p.from.loop
+		if !p.from.subscribe(&p.node) {
+			(&queue{}).at(g.loop, p.arrive)
+		}
 	}
-	if g.isSettled() {
+	switch {
+	case len(g.parts) == 0:
+		g.settle(g.outcomes, nil, nil)
 		return outcome(g.value, g.err)
-	}
-	if pending != nil {
-		pending()
+	case g.isSettled():
+		g.leave()
+		return outcome(g.value, g.err)
+	case g.r != nil:
+		g.limit(d)
 	}
 	return g.future()
 }
 
+func (g *gathering[T]) expect(i int, from *cell[T]) {
+	if g.loop == nil {
+		g.loop = from.loop
+	}
+	if g.parts == nil {
+		g.parts = make([]part[T], 0, len(g.fs)-i)
+	}
+	g.parts = append(g.parts, part[T]{whole: g, from: from, i: i})
+	p := &g.parts[len(g.parts)-1]
+	p.node.wake = p
+}
+
+// limit ends the waiting when d has passed, or the request is over.
+func (g *gathering[T]) limit(d time.Duration) {
+	if g.r.isGone() {
+		g.cut(g.r.cause())
+		return
+	}
+	g.timer = g.loop.After(d, func() {
+		g.r.detach(&g.ending)
+		g.cut(ErrDeadline)
+	})
+	if !g.r.attach(&g.ending, g) {
+		g.over(g.r.cause())
+	}
+}
+
+func (g *gathering[T]) over(cause error) {
+	g.timer.Stop()
+	g.loop.Post(func() { g.cut(cause) })
+}
+
+// cut is ready with what came; what did not has failed with err.
+func (g *gathering[T]) cut(err error) {
+	if g.isSettled() {
+		return
+	}
+	for i := range g.parts {
+		if p := &g.parts[i]; !p.over {
+			g.outcomes[p.i].Err = err
+		}
+	}
+	q := queue{loop: g.loop}
+	g.end(g.outcomes, nil, &q)
+	q.run()
+}
+
+// end settles the whole.
+func (g *gathering[T]) end(outcomes []Outcome[T], err error, q *queue) {
+	g.settle(outcomes, err, q)
+	if g.r != nil && g.r.detach(&g.ending) {
+		g.timer.Stop()
+	}
+	g.leave()
+}
+
+// leave waits no longer for what has not come.
+func (g *gathering[T]) leave() {
+	for i := range g.parts {
+		if p := &g.parts[i]; !p.over {
+			p.over = true
+			abandon(p.from, &p.node)
+		}
+	}
+}
+
+// part is one of the futures that are waited for.
 type part[T any] struct {
 	node  node
 	whole *gathering[T]
 	from  *cell[T]
 	i     int
+	over  bool // it has come, or is not waited for any more
 }
 
-func (p *part[T]) woken(q *queue) { p.whole.note(p.i, p.from.value, p.from.err, q) }
+func (p *part[T]) woken(q *queue) {
+	if q.loop == p.whole.loop {
+		p.arrive(q)
+		return
+	}
+	q.at(p.whole.loop, p.arrive)
+}
+
+func (p *part[T]) arrive(q *queue) {
+	p.over = true
+	p.whole.note(p.i, p.from.value, p.from.err, q)
+}
 
 // note takes one outcome, unless the whole is settled: then the outcomes are
 // somebody else's, and what comes is dropped.
@@ -112,14 +187,9 @@ func (g *gathering[T]) note(i int, v T, err error, q *queue) {
 		for _, o := range g.outcomes {
 			drop(o.Value)
 		}
-		g.settle(nil, err, q)
+		g.end(nil, err, q)
 	case g.missing == 0:
-		g.settle(g.outcomes, nil, q)
-	default:
-		return
-	}
-	if g.timer != nil {
-		g.timer.Stop()
+		g.end(g.outcomes, nil, q)
 	}
 }
 
@@ -127,5 +197,13 @@ func (g *gathering[T]) note(i int, v T, err error, q *queue) {
 func drop[T any](v T) {
 	if resp, ok := any(v).(*Response); ok {
 		resp.Close()
+	}
+}
+
+// abandon stops waiting for a result, unless it may have to be dropped.
+func abandon[T any](from *cell[T], n *node) {
+	var v T
+	if _, dropped := any(v).(*Response); !dropped {
+		from.forget(n)
 	}
 }

@@ -24,6 +24,14 @@ func after[T any](r *app.Request, d time.Duration, v T) app.Future[T] {
 	return app.Map(app.Sleep(r, d), func(app.Done) (T, error) { return v, nil })
 }
 
+// later is v when d has passed, for whoever waits by then: a timer of the loop
+// outlasts the request.
+func later[T any](r *app.Request, d time.Duration, v T) app.Future[T] {
+	p, f := app.Promised[T](r)
+	r.Loop().After(d, func() { p.Resolve(v) })
+	return f
+}
+
 var errTorn = app.Statusf(502, "torn")
 
 func TestAllIsReadyWhenAllAre(t *testing.T) {
@@ -119,6 +127,31 @@ func TestTimeout(t *testing.T) {
 		host.Advance(1)
 		if host.Timers() != 0 {
 			t.Errorf("%v: a timer is left", c.takes)
+		}
+	}
+}
+
+// What a future of another loop brings meets what was ready beforehand.
+func TestAllOverSeveralLoops(t *testing.T) {
+	for range 200 {
+		handler, _ := promising()
+		there := apptest.New(handler)
+		p, elsewhere := app.Promised[int](there.Do(apptest.Get("/")).Request)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			p.Resolve(1)
+			there.Settle()
+		}()
+		fs := []app.Future[int]{elsewhere}
+		for i := range 50 {
+			fs = append(fs, app.Ready(i))
+		}
+		all := app.AllSettled(fs...)
+		<-done
+		there.Settle()
+		if got, _ := all.Result(); len(got) != 51 || got[0].Value != 1 {
+			t.Fatal(got)
 		}
 	}
 }
@@ -222,7 +255,7 @@ func TestResponsesThatNobodyGetsAreClosed(t *testing.T) {
 	} {
 		closed := 0
 		host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
-			return wait(r, after(r, 2, &app.Response{Status: 200, Content: &app.Stream{OnClose: func() { closed++ }}}))
+			return wait(r, later(r, 2, &app.Response{Status: 200, Content: &app.Stream{OnClose: func() { closed++ }}}))
 		})
 		call := host.Do(apptest.Get("/"))
 		host.Advance(10)

@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -72,7 +71,9 @@ func LimitBody(bytes int64) Middleware {
 }
 
 // LimitConcurrency lets n requests at once wait for their response's head; the
-// others are refused with 503 and Retry-After. It counts over all loops.
+// others are refused with 503 and Retry-After. One whose peer has left, or whose
+// deadline has passed, waits no more, whatever becomes of its future. It counts over
+// all loops.
 func LimitConcurrency(n int64) Middleware {
 	return func(next Handler) Handler {
 		var waiting atomic.Int64
@@ -86,13 +87,27 @@ func LimitConcurrency(n int64) Middleware {
 				waiting.Add(-1)
 				return f
 			}
-			var once sync.Once
-			release := func() { once.Do(func() { waiting.Add(-1) }) }
-			r.expired = append(r.expired, release)
-			return Finally(f, release)
+			p := &place{waiting: &waiting}
+			if !r.attach(&p.ending, p) {
+				waiting.Add(-1)
+				return f
+			}
+			return Finally(f, func() {
+				if r.detach(&p.ending) {
+					waiting.Add(-1)
+				}
+			})
 		}
 	}
 }
+
+// place is a request's among those that wait.
+type place struct {
+	ending  ending
+	waiting *atomic.Int64
+}
+
+func (p *place) over(error) { p.waiting.Add(-1) }
 
 // RequestIDField is the field of RequestID.
 const RequestIDField = "X-Request-Id"

@@ -61,7 +61,7 @@ type Request struct {
 	values   []value
 	limit    time.Duration // from Arrived to the deadline; 0: none
 	guard    *guard
-	expired  []func() // called when the deadline has passed
+	endings  endings
 	body     Body
 }
 

@@ -45,13 +45,20 @@ func checked(resp *Response, err error) Future[*Response] {
 // guard is a response that is waited for, and its deadline.
 type guard struct {
 	cell[*Response]
-	node  node
-	from  *cell[*Response]
-	r     *Request
-	timer Timer
+	node   node
+	ending ending // in the request's list while the timer runs
+	from   *cell[*Response]
+	r      *Request
+	timer  Timer
 }
 
-func (g *guard) woken(q *queue) { q.at(g.loop, g.finish) }
+func (g *guard) woken(q *queue) {
+	if q.loop == g.loop {
+		g.finish(q)
+		return
+	}
+	q.at(g.loop, g.finish)
+}
 
 func (g *guard) finish(q *queue) {
 	g.disarm()
@@ -62,17 +69,24 @@ func (g *guard) finish(q *queue) {
 }
 
 func (g *guard) arm() {
-	if deadline := g.r.Deadline(); !deadline.IsZero() {
-		g.timer = g.loop.After(deadline.Sub(g.loop.Now()), g.expire)
+	deadline := g.r.Deadline()
+	if deadline.IsZero() || g.r.isGone() {
+		return
+	}
+	g.timer = g.loop.After(deadline.Sub(g.loop.Now()), g.expire)
+	if !g.r.attach(&g.ending, g) {
+		g.timer.Stop()
 	}
 }
 
 func (g *guard) disarm() {
-	if g.timer != nil {
+	if g.r.detach(&g.ending) {
 		g.timer.Stop()
-		g.timer = nil
 	}
 }
+
+// over: a deadline says nothing to a peer that has gone.
+func (g *guard) over(error) { g.timer.Stop() }
 
 // expire is a task of the loop. A timer that was stopped too late to keep it
 // from running finds the cell settled, or the deadline moved.
@@ -80,15 +94,12 @@ func (g *guard) expire() {
 	if g.isSettled() || g.r.limit == 0 {
 		return
 	}
+	g.disarm()
 	if g.loop.Now().Before(g.r.Deadline()) {
-		g.disarm()
 		g.arm()
 		return
 	}
 	g.r.Cancel(ErrDeadline)
-	for _, release := range g.r.expired {
-		release()
-	}
 	q := queue{loop: g.loop}
 	g.settle(nil, ErrDeadline, &q)
 	q.run()

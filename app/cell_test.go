@@ -1,0 +1,98 @@
+package app
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// stillLoop runs nothing but what is posted, at once.
+type stillLoop struct{}
+
+func (*stillLoop) Index() int                        { return 0 }
+func (*stillLoop) Now() time.Time                    { return time.Time{} }
+func (*stillLoop) State() any                        { return nil }
+func (*stillLoop) Post(task func())                  { task() }
+func (*stillLoop) After(time.Duration, func()) Timer { panic("no timers here") }
+
+type stillExchange struct{ Exchange }
+
+func (stillExchange) Loop() Loop { return &stillLoop{} }
+
+func waiters[T any](c *cell[T]) (count int) {
+	for n := c.waiters.Load(); n != nil; n = n.next {
+		count++
+	}
+	return count
+}
+
+// What is awaited again and again by requests that end holds nothing of them.
+func TestAFutureForgetsWhoHasLeft(t *testing.T) {
+	var kept Request
+	kept.Bind(stillExchange{}, nil)
+	promise, f := Promised[int](&kept)
+	for range 10 {
+		f.Done(func(int, error) {})
+	}
+	for range 1000 {
+		r := &Request{}
+		r.Bind(stillExchange{}, nil)
+		left := make(chan error)
+		go func() {
+			_, err := Await(r, f)
+			left <- err
+		}()
+		r.Cancel(ErrPeerGone)
+		if err := <-left; err != ErrPeerGone {
+			t.Fatal(err)
+		}
+	}
+	if n := waiters(&promise.cell); n < 10 || n > 2*10+maxIdle+1 {
+		t.Fatalf("%d wait, want the 10 that have not left, and few others", n)
+	}
+}
+
+// counter is a waiter that counts its wakes.
+type counter struct {
+	node
+	woke atomic.Int32
+}
+
+func (c *counter) woken(*queue) { c.woke.Add(1) }
+
+func TestNobodyWhoStaysIsForgotten(t *testing.T) {
+	const crowd, each = 8, 300
+	for range 20 {
+		c := &cell[int]{loop: &stillLoop{}}
+		var wg sync.WaitGroup
+		var staying [crowd][each]counter
+		for i := range crowd {
+			wg.Go(func() {
+				for j := range each {
+					stays := &staying[i][j]
+					stays.wake = stays
+					if !c.subscribe(&stays.node) {
+						stays.woke.Add(1)
+					}
+					leaves := &counter{}
+					leaves.wake = leaves
+					if c.subscribe(&leaves.node) {
+						c.forget(&leaves.node)
+					}
+					if i == 0 && j == each/2 {
+						c.settle(1, nil, nil)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		for i := range staying {
+			for j := range staying[i] {
+				if n := staying[i][j].woke.Load(); n != 1 {
+					t.Fatalf("one who stays was woken %d times", n)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,183 @@
+package app_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/apptest"
+)
+
+// ways are the ways in which a request can be over before what it waits for has
+// come; the handler waits beside a promise of the response.
+var ways = map[string]struct {
+	end   func(*apptest.Host, *apptest.Call, *app.Promise[*app.Response])
+	cause error
+}{
+	"the peer leaves": {func(_ *apptest.Host, c *apptest.Call, _ *app.Promise[*app.Response]) { c.Leave() }, app.ErrPeerGone},
+	"the peer leaves, half at first": {func(_ *apptest.Host, c *apptest.Call, _ *app.Promise[*app.Response]) {
+		c.HalfClose()
+		c.Leave()
+	}, app.ErrPeerGone},
+	"answered": {func(h *apptest.Host, _ *apptest.Call, p *app.Promise[*app.Response]) {
+		p.Resolve(app.Empty(204))
+		h.Settle()
+	}, app.ErrRequestDone},
+	"the deadline": {func(h *apptest.Host, _ *apptest.Call, _ *app.Promise[*app.Response]) { h.Advance(time.Second) }, app.ErrDeadline},
+}
+
+// TestWhatWaitsEndsWithItsRequest: nothing is held for an hour that nobody waits for.
+func TestWhatWaitsEndsWithItsRequest(t *testing.T) {
+	never := func(r *app.Request) app.Future[app.Done] {
+		_, f := app.Promised[app.Done](r)
+		return f
+	}
+	for what, wait := range map[string]func(r *app.Request) app.Future[app.Done]{
+		"sleep":   func(r *app.Request) app.Future[app.Done] { return app.Sleep(r, time.Hour) },
+		"timeout": func(r *app.Request) app.Future[app.Done] { return app.Timeout(r, time.Hour, never(r)) },
+		"collect": func(r *app.Request) app.Future[app.Done] {
+			came := app.Collect(r, time.Hour, app.Ready(app.Done{}), never(r))
+			return app.Map(came, func(o []app.Outcome[app.Done]) (app.Done, error) {
+				if o[0].Err != nil {
+					t.Errorf("what had come is %v", o[0].Err)
+				}
+				return o[1].Value, o[1].Err
+			})
+		},
+	} {
+		for how, way := range ways {
+			var got, late error
+			ended := false
+			var p *app.Promise[*app.Response]
+			host := apptest.New(func(r *app.Request) (f app.Future[*app.Response]) {
+				wait(r).Done(func(_ app.Done, err error) { ended, got = true, err })
+				p, f = app.Promised[*app.Response](r)
+				return f
+			})
+			host.Timeout = time.Second
+			call := host.Do(apptest.Get("/"))
+			if ended {
+				t.Errorf("%s: over at once: %v", what, got)
+			}
+			way.end(host, call, p)
+			if !ended || got != way.cause {
+				t.Errorf("%s, %s: over: %v, with %v, want %v", what, how, ended, got, way.cause)
+			}
+			host.Loop(0).Post(func() { wait(call.Request).Done(func(_ app.Done, err error) { late = err }) })
+			host.Settle()
+			if late == nil || late == app.ErrHalfClosed {
+				t.Errorf("%s, %s: begun behind the end it gives %v", what, how, late)
+			}
+			if host.Timers() != 0 {
+				t.Errorf("%s, %s: %s", what, how, host)
+			}
+		}
+	}
+}
+
+// A peer that has only closed its sending side still gets what is slept for.
+func TestASleepOutlastsAHalfClosedPeer(t *testing.T) {
+	host, call := within(t, func(r *app.Request) app.Future[int] { return after(r, time.Minute, 1) })
+	call.HalfClose()
+	host.Advance(time.Minute)
+	answered(t, call, 200, "1")
+}
+
+func TestTheDeadlineOfARequestWhosePeerHasLeftIsNotWaitedFor(t *testing.T) {
+	handler, promise := promising()
+	host := apptest.New(handler)
+	host.Timeout = time.Hour
+	call := host.Do(apptest.Get("/"))
+	call.Leave()
+	if host.Timers() != 0 {
+		t.Fatal(host)
+	}
+	host.Loop(0).Post(func() { call.Request.SetTimeout(time.Minute) })
+	host.Settle()
+	if host.Timers() != 0 {
+		t.Fatal(host)
+	}
+	promise().Resolve("late")
+	host.Settle()
+	unanswered(t, call)
+}
+
+// A goroutine that has given up, since its request is over, leaves no timer either.
+func TestADeadlineOfAGoroutineEndsWithItsRequest(t *testing.T) {
+	failed := make(chan error, 1)
+	host := apptest.New(app.Blocking(func(w *app.ResponseWriter, r *app.Request) error {
+		body := r.Body.Reader()
+		body.SetDeadline(r.Loop().Now().Add(time.Hour))
+		_, err := body.Read(make([]byte, 1))
+		failed <- err
+		return err
+	}))
+	call := host.Do(&apptest.Request{Target: "/", Open: true})
+	host.Loop(0).Post(func() { call.Request.Cancel(app.ErrPeerGone) })
+	host.Settle()
+	if err := <-failed; err != app.ErrPeerGone || host.Timers() != 0 {
+		t.Fatalf("%v, %s", err, host)
+	}
+}
+
+func TestALimitOfConcurrencyCountsNobodyWhoHasLeft(t *testing.T) {
+	var promises []*app.Promise[*app.Response]
+	host := apptest.New(app.LimitConcurrency(1)(func(r *app.Request) app.Future[*app.Response] {
+		p, f := app.Promised[*app.Response](r)
+		promises = append(promises, p)
+		return f
+	}))
+	for range 3 {
+		call := host.Do(apptest.Get("/"))
+		unanswered(t, call)
+		answered(t, host.Do(apptest.Get("/")), 503, "too busy, try again\n")
+		call.HalfClose() // still waits for its answer
+		answered(t, host.Do(apptest.Get("/")), 503, "too busy, try again\n")
+		call.Leave()
+	}
+	for _, p := range promises { // the places are free already, and once is enough
+		p.Resolve(app.Empty(204))
+	}
+	host.Settle()
+	unanswered(t, host.Do(apptest.Get("/")))
+	answered(t, host.Do(apptest.Get("/")), 503, "too busy, try again\n")
+}
+
+func TestALateResultOfAnEndedTimeoutIsDropped(t *testing.T) {
+	closed := 0
+	var late *app.Promise[*app.Response]
+	host := apptest.New(func(r *app.Request) (f app.Future[*app.Response]) {
+		late, f = app.Promised[*app.Response](r)
+		return app.Timeout(r, time.Hour, f)
+	})
+	call := host.Do(apptest.Get("/"))
+	call.Leave()
+	late.Resolve(&app.Response{Status: 200, Content: &app.Stream{OnClose: func() { closed++ }}})
+	host.Settle()
+	if closed != 1 {
+		t.Fatalf("closed %d times", closed)
+	}
+}
+
+func TestASleepThatEndsEarlyEndsWhatIsBuiltOnIt(t *testing.T) {
+	steps, cleaned := 0, false
+	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+		return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
+			return app.Finally(app.While(func() app.Future[bool] {
+				steps++
+				return app.Map(app.Sleep(r, time.Minute), func(app.Done) (bool, error) { return true, nil })
+			}), func() { cleaned = true })
+		}))
+	})
+	call := host.Do(apptest.Get("/"))
+	host.Advance(2 * time.Minute)
+	call.Leave()
+	if steps != 3 || !cleaned || host.Timers() != 0 || len(host.Panics()) > 0 {
+		t.Fatalf("%d steps, cleaned: %v, %s", steps, cleaned, host)
+	}
+	if !errors.Is(context.Cause(call.Request.Context()), app.ErrPeerGone) {
+		t.Fatal(context.Cause(call.Request.Context()))
+	}
+}
