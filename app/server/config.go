@@ -42,6 +42,8 @@ type Config struct {
 	// HeadTimeout bounds the time from a request's first byte to the end of its head, and how long a new
 	// connection may be silent; 0 means 10 s.
 	HeadTimeout time.Duration
+	// HandshakeTimeout bounds a TLS handshake and a PROXY header together; 0 means 10 s.
+	HandshakeTimeout time.Duration
 	// IdleTimeout closes a connection on which no request is under way; 0 means 120 s.
 	IdleTimeout time.Duration
 	// BodyTimeout ends a request whose peer sends none of the content that the application waits for; 0 means
@@ -60,8 +62,12 @@ type Config struct {
 	NoBalance bool
 	// TrustedProxies are the networks whose Forwarded and X-Forwarded-* fields are believed.
 	TrustedProxies []netip.Prefix
+	// TrustUnix believes peers on unix sockets in the same way. Whoever is believed must overwrite these fields,
+	// or append to them: what it passes on is believed too.
+	TrustUnix bool
 
-	// HTTP1 bounds HTTP/1 messages; 0 means the default that h1.Limits names.
+	// HTTP1 bounds HTTP/1 messages; 0 means the default that h1.Limits names. As much as a head may have is kept
+	// for each connection that sends one.
 	HTTP1 h1.Limits
 	// HTTP2 has the settings and times of HTTP/2.
 	HTTP2 HTTP2Config
@@ -140,22 +146,27 @@ func (c *Config) http1() h1.Limits {
 	return limits
 }
 
-// maxKept bounds the input that a session may leave for later: a frame of HTTP/2 has to fit.
-func (s *Server) maxKept() int { return max(1<<20, 2*int(s.config.HTTP2.MaxFrameSize)) }
+// maxKept bounds the input that a session may leave for later: a head of HTTP/1 and a frame of HTTP/2 have to
+// fit.
+func (s *Server) maxKept() int {
+	head := s.config.HTTP1.Target + s.config.HTTP1.FieldSize
+	return max(1<<20, 2*head, 2*int(s.config.HTTP2.MaxFrameSize))
+}
 
 // reactorConfig is what the reactor is made with. Its own defaults fill in what is 0.
 func (s *Server) reactorConfig() reactor.Config {
 	c := &s.config
 	return reactor.Config{
-		Loops:          c.Loops,
-		Logger:         c.Logger,
-		MaxConnections: c.MaxConnections,
-		Refuse:         s.turnAway,
-		StallWarn:      c.Stall.Warn,
-		StallTimeout:   c.Stall.Timeout,
-		StallRestarts:  c.Stall.Restarts,
-		Abort:          c.Stall.Abort,
-		MaxKept:        s.maxKept(),
-		Renew:          func(r *reactor.Loop) { r.Value().(*loop).renew() },
+		Loops:            c.Loops,
+		Logger:           c.Logger,
+		MaxConnections:   c.MaxConnections,
+		Refuse:           s.turnAway,
+		HandshakeTimeout: c.HandshakeTimeout,
+		StallWarn:        c.Stall.Warn,
+		StallTimeout:     c.Stall.Timeout,
+		StallRestarts:    c.Stall.Restarts,
+		Abort:            c.Stall.Abort,
+		MaxKept:          s.maxKept(),
+		Renew:            func(r *reactor.Loop) { r.Value().(*loop).renew() },
 	}
 }

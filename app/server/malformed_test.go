@@ -4,11 +4,15 @@ package server_test
 
 import (
 	"io"
+	"maps"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/server"
+	"github.com/gatewheel/gatewheel/h1"
 )
 
 // malformed are requests that no two readers need understand alike, each with its answer. h1 has the whole
@@ -88,6 +92,40 @@ func TestMalformedRequests(t *testing.T) {
 	})
 }
 
+// An answer counts, whoever gave it: what a client has counted is what the server has.
+func TestRefusalsAreCounted(t *testing.T) {
+	s := serve(t, whole)
+	answers := map[int]uint64{}
+	for _, m := range malformed {
+		l := s.dial()
+		l.say(get("/") + m.request)
+		l.hear("GET", 200, "")
+		l.status("POST", m.status)
+		answers[200]++
+		answers[m.status]++
+		l.close()
+	}
+	l := s.dial()
+	l.say(post("/", 10) + "hello")
+	l.finish()
+	l.status("POST", 400)
+	answers[400]++
+	refused := uint64(len(malformed)) + 1
+
+	l = s.dial()
+	l.say("no words for me\r\n\r\n")
+	l.end()
+	refused++
+
+	counts := s.Counts()
+	if got := counts.Responses[app.HTTP11]; !maps.Equal(got, answers) {
+		t.Errorf("answers %v, want %v", got, answers)
+	}
+	if counts.Malformed != refused {
+		t.Errorf("%d malformed, want %d", counts.Malformed, refused)
+	}
+}
+
 // A malformed request waits for the answers in front of it.
 func TestMalformedBehindASlowOne(t *testing.T) {
 	first := make(chan *app.Promise[*app.Response], 1)
@@ -121,4 +159,14 @@ func TestConnectOpensNoTunnel(t *testing.T) {
 	if h := l2.headers(1); h.status != "501" {
 		t.Errorf("status %s", h.status)
 	}
+}
+
+// A head as large as the limits allow is read, whatever they are.
+func TestLargeHeads(t *testing.T) {
+	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+		return app.Ready(app.Text(200, strconv.Itoa(len(r.Fields.Get("A")))))
+	}, func(c *server.Config) { c.HTTP1 = h1.Limits{FieldSize: 4 << 20} })
+	l := s.dial()
+	l.say(get("/", "A: "+strings.Repeat("x", 3<<20)))
+	l.hear("GET", 200, strconv.Itoa(3<<20))
 }

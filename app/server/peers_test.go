@@ -97,3 +97,22 @@ func TestPeersOnAUnixSocket(t *testing.T) {
 	named.say(get("/"))
 	named.hear("GET", 200, fmt.Sprintf("false false %q false", name))
 }
+
+// A proxy on a unix socket is trusted by TrustUnix, and by nothing else.
+func TestTrustedProxiesOnAUnixSocket(t *testing.T) {
+	for want, trust := range map[string]func(*server.Config){
+		"192.0.2.9 https a": func(c *server.Config) { c.TrustUnix = true },
+		"invalid IP http a": func(c *server.Config) { c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")} },
+	} {
+		path := filepath.Join(t.TempDir(), "gatewheel.sock")
+		s := serve(t, whoAsks, trust, func(c *server.Config) {
+			c.Listeners = []reactor.ListenerConfig{{Network: "unix", Address: path}}
+		})
+		s.network = "unix"
+		l, l2 := s.dial(), s.dial2()
+		l.say(get("/", "X-Forwarded-For: 6.6.6.6, 192.0.2.9", "X-Forwarded-Proto: https"))
+		l.hear("GET", 200, want)
+		l2.request(1, "GET", "/", true, "x-forwarded-for", "192.0.2.9", "x-forwarded-proto", "https")
+		l2.answer(1, "200", want)
+	}
+}

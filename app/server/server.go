@@ -46,8 +46,8 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{config: config, log: config.Logger, stopped: make(chan struct{})}
-	if len(config.TrustedProxies) > 0 {
-		s.trust = app.TrustProxies(config.TrustedProxies...)
+	if len(config.TrustedProxies) > 0 || config.TrustUnix {
+		s.trust = &app.ProxyTrust{Networks: config.TrustedProxies, Unix: config.TrustUnix}
 	}
 	if s.pool, err = newPool(config.Pool); err != nil {
 		return nil, err
