@@ -19,8 +19,8 @@ const (
 	floodMemory = 32 << 20
 )
 
-// flooding sends as fast as the peer reads, and closes.
-var flooding = &app.Endpoint{Open: func(s *app.Socket, _ *app.Request) {
+// pour sends as fast as the peer reads, and closes.
+func pour(s *app.Socket, _ *app.Request) {
 	want := s.State().(*deluge)
 	message := floodMessage(want.size)
 	left := want.messages
@@ -37,7 +37,7 @@ var flooding = &app.Endpoint{Open: func(s *app.Socket, _ *app.Request) {
 		}
 		return app.Map(sent, func(app.Done) (bool, error) { return true, nil })
 	})
-}}
+}
 
 // deluge is what one socket has asked for.
 type deluge struct {
@@ -45,14 +45,17 @@ type deluge struct {
 	size     int64
 }
 
-func flood(r *app.Request) app.Future[*app.Response] {
-	var p params
-	n := p.number(r, "n", 1000, 1, maxMessages)
-	size := p.size(r, "size", 1<<10, maxFlood)
-	if p.err != nil {
-		return app.Failed[*app.Response](p.err)
+func newFlood(limits SocketLimits) app.Handler {
+	pouring := limits.within(&app.Endpoint{Open: pour})
+	return func(r *app.Request) app.Future[*app.Response] {
+		var p params
+		n := p.number(r, "n", 1000, 1, maxMessages)
+		size := p.size(r, "size", 1<<10, maxFlood)
+		if p.err != nil {
+			return app.Failed[*app.Response](p.err)
+		}
+		return app.Ready(app.WebSocketWith(pouring, &deluge{n, size}))
 	}
-	return app.Ready(app.WebSocketWith(flooding, &deluge{n, size}))
 }
 
 // send sends the next message: the one that was made, or without one what is copied a block at a

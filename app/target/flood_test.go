@@ -28,7 +28,7 @@ func TestFloodsOfOneSizeShareTheirMessage(t *testing.T) {
 
 // A message is made when the opening handshake has been accepted, and not for who only asks.
 func TestFloodMakesNothingBeforeTheHandshake(t *testing.T) {
-	flood(&app.Request{Method: "GET", RawQuery: "size=12345678"})
+	newFlood(SocketLimits{})(&app.Request{Method: "GET", RawQuery: "size=12345678"})
 	if _, made := floods.messages[12345678]; made {
 		t.Error("a message was made")
 	}
@@ -49,7 +49,7 @@ func TestFloodsOfManySizes(t *testing.T) {
 	if sum == 0 || sum > floodMemory {
 		t.Errorf("%d bytes are held, want %d at most", sum, floodMemory)
 	}
-	host := apptest.New(flood)
+	host := apptest.New(newFlood(SocketLimits{}))
 	for _, size := range []int{0, 1, blockSize, blockSize + 1, 3 * blockSize, maxFlood - 50} {
 		request := &apptest.Request{Target: fmt.Sprintf("/?n=3&size=%d", size), Slow: true}
 		socket := host.Do(request).Socket()

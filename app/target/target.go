@@ -31,6 +31,8 @@ type Config struct {
 	// Ask sends GET target to the server itself, for /fanout; in process when
 	// nil. It is called on r's loop.
 	Ask func(r *app.Request, target string) app.Future[*app.Response]
+	// WebSocket has the limits and times of WebSockets.
+	WebSocket SocketLimits
 }
 
 // New makes the application. It fails when Root cannot be opened.
@@ -57,7 +59,7 @@ func New(config Config) (app.Handler, error) {
 		routes.Handle(pattern, handler)
 	}
 	routes.Handle("/events", events)
-	handleSockets(&routes)
+	handleSockets(&routes, config.WebSocket)
 	if config.AllowStall {
 		routes.Handle("/stall/{duration}", stall)
 	}

@@ -56,6 +56,22 @@ func TestChat(t *testing.T) {
 	}
 }
 
+// The limits that an operator sets are those of every endpoint; the room's own bound stays.
+func TestSocketLimits(t *testing.T) {
+	limits := target.SocketLimits{MaxMessage: 1 << 10, MaxFrame: 1 << 9, QueueBytes: 1 << 20, KeepAlive: -1, IdleTimeout: time.Hour}
+	host := newHost(t, target.Config{WebSocket: limits})
+	for _, path := range []string{"/ws", "/ws/chat", "/ws/flood"} {
+		e := host.Do(&apptest.Request{Target: path, Slow: true}).Socket().App().Endpoint()
+		if e.MaxMessage != 1<<10 || e.MaxFrame != 1<<9 || e.PingAfter() != 0 || e.IdleTimeout != time.Hour {
+			t.Errorf("%s: %d, %d, %v, %v", path, e.MaxMessage, e.MaxFrame, e.PingAfter(), e.IdleTimeout)
+		}
+	}
+	room := newHost(t, target.Config{}).Do(apptest.Get("/ws/chat")).Socket().App().Endpoint()
+	if room.MaxMessage != 64<<10 {
+		t.Errorf("messages in the room have %d bytes at most", room.MaxMessage)
+	}
+}
+
 func TestFlood(t *testing.T) {
 	host := newHost(t, target.Config{})
 	socket := host.Do(&apptest.Request{Target: "/ws/flood?n=20&size=20KiB", Slow: true}).Socket()
