@@ -13,6 +13,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gatewheel/gatewheel/app/server"
+	"github.com/gatewheel/gatewheel/app/target"
+	"github.com/gatewheel/gatewheel/h1"
+	"github.com/gatewheel/gatewheel/h2"
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
@@ -23,68 +26,64 @@ const defaultListen = "127.0.0.1:8080"
 // user's mistakes.
 func (c *serveCommand) config(log *zap.Logger) (server.Config, error) {
 	config := server.Config{
-		Logger:         log,
-		Loops:          int(c.Loops),
-		MaxConnections: int(c.MaxConnections),
-		MaxBody:        int64(c.MaxBody),
-		NoBalance:      !c.Balance,
+		Logger:           log,
+		Loops:            int(c.Loops),
+		MaxConnections:   int(c.MaxConnections),
+		MaxBody:          int64(c.MaxBody),
+		NoBalance:        !c.Balance,
+		RequestTimeout:   c.RequestTimeout.orNever(),
+		HeadTimeout:      c.HeadTimeout.orNever(),
+		BodyTimeout:      c.BodyTimeout.orNever(),
+		WriteTimeout:     c.WriteTimeout.orNever(),
+		IdleTimeout:      c.IdleTimeout.orNever(),
+		HandshakeTimeout: time.Duration(c.HandshakeTimeout),
+		HTTP1: h1.Limits{
+			Target:    int(c.MaxTarget),
+			Fields:    int(c.MaxHeaders),
+			FieldSize: int(c.MaxHeaderSize),
+		},
+		Stall: server.StallConfig{
+			Warn:     c.StallWarn.orNever(),
+			Timeout:  c.StallTimeout.orNever(),
+			Restarts: int(c.StallRestarts),
+		},
 	}
-	for _, n := range c.TrustProxy {
-		config.TrustedProxies = append(config.TrustedProxies, netip.Prefix(n))
-	}
-	for _, t := range []struct {
-		flag string
-		from time.Duration
-		to   *time.Duration
-	}{
-		{"request-timeout", c.RequestTimeout, &config.RequestTimeout},
-		{"head-timeout", c.HeadTimeout, &config.HeadTimeout},
-		{"body-timeout", c.BodyTimeout, &config.BodyTimeout},
-		{"write-timeout", c.WriteTimeout, &config.WriteTimeout},
-		{"idle-timeout", c.IdleTimeout, &config.IdleTimeout},
-		{"stall-warn", c.StallWarn, &config.Stall.Warn},
-		{"stall-timeout", c.StallTimeout, &config.Stall.Timeout},
-	} {
-		var err error
-		if *t.to, err = off(t.flag, t.from); err != nil {
-			return config, err
+	for _, p := range c.TrustProxy {
+		if p.unix {
+			config.TrustUnix = true
+		} else {
+			config.TrustedProxies = append(config.TrustedProxies, p.network)
 		}
 	}
-	if c.StallRestarts == 0 {
-		return config, errors.New("--stall-restarts 0 is out of range: at least 1")
-	}
-	config.Stall.Restarts = int(c.StallRestarts)
-	if c.ShutdownTimeout < 0 {
-		return config, fmt.Errorf("--shutdown-timeout %v is negative", c.ShutdownTimeout)
-	}
-	return config, c.http2(&config.HTTP2)
+	config.HTTP2 = c.http2()
+	check := config.HTTP2.Config
+	return config, check.Validate()
 }
 
-func (f *http2Flags) http2(config *server.HTTP2Config) error {
-	config.Disabled = !f.Enabled
-	config.MaxConcurrentStreams = f.MaxConcurrentStreams
-	config.KeepAlive = f.KeepAlive
-	config.MaxAge = f.MaxAge
-	if f.MaxConcurrentStreams == 0 {
-		return errors.New("--h2-max-concurrent-streams 0 is out of range: at least 1")
+func (f *http2Flags) http2() server.HTTP2Config {
+	return server.HTTP2Config{
+		Disabled: !f.Enabled,
+		Config: h2.Config{
+			MaxConcurrentStreams: uint32(f.MaxConcurrentStreams),
+			InitialWindowSize:    uint32(f.InitialWindowSize),
+			ConnectionWindow:     uint32(f.ConnectionWindow),
+			MaxFrameSize:         uint32(f.MaxFrameSize),
+			MaxHeaderListSize:    uint32(f.MaxHeaderListSize),
+			KeepAlive:            time.Duration(f.KeepAlive),
+			MaxAge:               time.Duration(f.MaxAge),
+		},
 	}
-	for _, s := range []struct {
-		flag string
-		from byteSize
-		to   *uint32
-	}{
-		{"h2-initial-window-size", f.InitialWindowSize, &config.InitialWindowSize},
-		{"h2-connection-window", f.ConnectionWindow, &config.ConnectionWindow},
-		{"h2-max-frame-size", f.MaxFrameSize, &config.MaxFrameSize},
-		{"h2-max-header-list-size", f.MaxHeaderListSize, &config.MaxHeaderListSize},
-	} {
-		var err error
-		if *s.to, err = word32(s.flag, s.from); err != nil {
-			return err
-		}
+}
+
+// limits are those of the built-in application's WebSockets.
+func (f *webSocketFlags) limits() target.SocketLimits {
+	return target.SocketLimits{
+		MaxMessage:  int64(f.MaxMessage),
+		MaxFrame:    int64(f.MaxFrame),
+		QueueBytes:  int(f.MaxQueue),
+		KeepAlive:   f.PingAfter.orNever(),
+		IdleTimeout: time.Duration(f.Idle),
 	}
-	check := config.Config
-	return check.Validate()
 }
 
 // listeners are the sockets that the flags ask for; secure is what those of --listen-tls serve.
@@ -125,18 +124,24 @@ func (c *serveCommand) listeners(secure *tls.Config) ([]reactor.ListenerConfig, 
 	return all, add(c.ListenTLS, secure)
 }
 
-// network is a CIDR prefix; a single address is the network of itself.
-type network netip.Prefix
+// proxy is who may speak for clients: a network, of which a single address is one, or every peer on a
+// unix socket.
+type proxy struct {
+	network netip.Prefix
+	unix    bool
+}
 
-func (n *network) UnmarshalText(text []byte) error {
-	if a, err := netip.ParseAddr(string(text)); err == nil {
-		*n = network(netip.PrefixFrom(a, a.BitLen()))
+func (p *proxy) UnmarshalText(text []byte) error {
+	if p.unix = string(text) == "unix"; p.unix {
 		return nil
 	}
-	p, err := netip.ParsePrefix(string(text))
-	if err != nil {
-		return fmt.Errorf("%q is not a network: write 10.0.0.0/8 or an address", text)
+	if a, err := netip.ParseAddr(string(text)); err == nil {
+		p.network = netip.PrefixFrom(a, a.BitLen())
+		return nil
 	}
-	*n = network(p)
+	var err error
+	if p.network, err = netip.ParsePrefix(string(text)); err != nil {
+		return fmt.Errorf("%q is not a network: write 10.0.0.0/8, an address, or unix", text)
+	}
 	return nil
 }

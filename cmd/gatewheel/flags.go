@@ -3,12 +3,7 @@
 package main
 
 import (
-	"fmt"
-	"math"
 	"os"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -22,7 +17,9 @@ var groups = []kong.Group{
 	{Key: "application", Title: "The built-in application"},
 	{Key: "loops", Title: "Loops and connections"},
 	{Key: "limits", Title: "Limits and times", Description: "A time of 0 is no limit."},
+	{Key: "http1", Title: "HTTP/1"},
 	{Key: "http2", Title: "HTTP/2"},
+	{Key: "websocket", Title: "WebSocket"},
 	{Key: "watchdog", Title: "Watchdog"},
 	{Key: "log", Title: "Log"},
 }
@@ -34,7 +31,9 @@ type serveCommand struct {
 	applicationFlags `embed:"" group:"application"`
 	loopFlags        `embed:"" group:"loops"`
 	limitFlags       `embed:"" group:"limits"`
+	http1Flags       `embed:"" group:"http1"`
 	http2Flags       `embed:"" group:"http2"`
+	webSocketFlags   `embed:"" group:"websocket"`
 	watchdogFlags    `embed:"" group:"watchdog"`
 	logFlags         `embed:"" group:"log"`
 }
@@ -59,56 +58,51 @@ type applicationFlags struct {
 }
 
 type loopFlags struct {
-	Loops          uint      `default:"0" help:"Event loops; 0 is one a processor."`
-	MaxConnections uint      `default:"0" help:"Open connections at most; 0 is what the descriptor limit leaves."`
-	Balance        bool      `default:"true" negatable:"" help:"Let an HTTP/2 connection settle on the loop that has the fewest."`
-	TrustProxy     []network `placeholder:"CIDR" help:"Networks whose Forwarded and X-Forwarded-* fields are believed. Repeatable."`
+	Loops          count   `default:"0" from:"0" to:"1024" help:"Event loops; 0 is one a processor."`
+	MaxConnections count   `default:"0" from:"0" to:"1000000000" help:"Open connections at most; 0 is what the descriptor limit leaves."`
+	Balance        bool    `default:"true" negatable:"" help:"Let an HTTP/2 connection settle on the loop that has the fewest."`
+	TrustProxy     []proxy `placeholder:"CIDR" help:"Networks whose Forwarded and X-Forwarded-* fields are believed; unix is every peer on a unix socket. Repeatable. Such a proxy must overwrite these fields."`
 }
 
 type limitFlags struct {
-	RequestTimeout  time.Duration `default:"60s" help:"From a request to the head of its response."`
-	HeadTimeout     time.Duration `default:"10s" help:"From the first byte of a request's head to its last."`
-	BodyTimeout     time.Duration `default:"60s" help:"Without a byte of the content that is waited for."`
-	WriteTimeout    time.Duration `default:"60s" help:"Without the peer taking a byte of the response."`
-	IdleTimeout     time.Duration `default:"120s" help:"Of a connection without a request."`
-	ShutdownTimeout time.Duration `default:"30s" help:"For requests under way once SIGINT or SIGTERM has come; a second signal cuts them."`
-	MaxBody         byteSize      `default:"0" help:"Bytes of a request's content at most; 0 is no limit."`
+	RequestTimeout  period   `default:"60s" help:"From a request to the head of its response."`
+	HeadTimeout     period   `default:"10s" help:"From the first byte of a request's head to its last."`
+	BodyTimeout     period   `default:"60s" help:"Without a byte of the content that is waited for."`
+	WriteTimeout    period   `default:"60s" help:"Without the peer taking a byte of the response."`
+	IdleTimeout     period   `default:"120s" help:"Of a connection without a request."`
+	ShutdownTimeout period   `default:"30s" help:"For requests under way once SIGINT or SIGTERM has come; a second signal cuts them."`
+	MaxBody         byteSize `default:"0" from:"0" to:"1048576GiB" help:"Bytes of a request's content at most; 0 is no limit."`
+}
+
+type http1Flags struct {
+	MaxTarget     byteSize `name:"h1-max-target" default:"8KiB" from:"256" to:"1MiB" help:"Bytes of a request's target; 414 beyond."`
+	MaxHeaders    count    `name:"h1-max-headers" default:"128" from:"1" to:"65535" help:"Fields of a request; 431 beyond."`
+	MaxHeaderSize byteSize `name:"h1-max-header-size" default:"64KiB" from:"256" to:"16MiB" help:"Bytes of a request's fields together; 431 beyond."`
 }
 
 type http2Flags struct {
-	Enabled              bool          `name:"h2" default:"true" negatable:"" help:"Serve HTTP/2."`
-	MaxConcurrentStreams uint32        `name:"h2-max-concurrent-streams" default:"250" help:"Streams of a connection at the same time."`
-	InitialWindowSize    byteSize      `name:"h2-initial-window-size" default:"65535" help:"Bytes that a stream may send ahead of the application."`
-	ConnectionWindow     byteSize      `name:"h2-connection-window" default:"1MiB" help:"Bytes that all streams of a connection together may have in flight."`
-	MaxFrameSize         byteSize      `name:"h2-max-frame-size" default:"16384" help:"Bytes of the largest frame that is taken."`
-	MaxHeaderListSize    byteSize      `name:"h2-max-header-list-size" default:"65536" help:"Bytes of a request's fields."`
-	KeepAlive            time.Duration `name:"h2-keepalive" default:"0s" help:"Silence after which a PING is sent; 0 sends none."`
-	MaxAge               time.Duration `name:"max-connection-age" default:"0s" help:"Age at which a connection is drained, so that its client comes back elsewhere; 0 is no limit."`
+	Enabled              bool     `name:"h2" default:"true" negatable:"" help:"Serve HTTP/2."`
+	MaxConcurrentStreams count    `name:"h2-max-concurrent-streams" default:"250" from:"1" to:"2147483647" help:"Streams of a connection at the same time."`
+	InitialWindowSize    byteSize `name:"h2-initial-window-size" default:"65535" from:"1" to:"2147483647" help:"Bytes that a stream may send ahead of the application."`
+	ConnectionWindow     byteSize `name:"h2-connection-window" default:"1MiB" from:"65535" to:"2147483647" help:"Bytes that all streams of a connection together may have in flight."`
+	MaxFrameSize         byteSize `name:"h2-max-frame-size" default:"16384" from:"16384" to:"16777215" help:"Bytes of the largest frame that is taken."`
+	MaxHeaderListSize    byteSize `name:"h2-max-header-list-size" default:"65536" from:"1KiB" to:"16MiB" help:"Bytes of a request's fields."`
+	KeepAlive            period   `name:"h2-keepalive" default:"0s" help:"Silence after which a PING is sent; 0 sends none."`
+	MaxAge               period   `name:"max-connection-age" default:"0s" help:"Age at which a connection is drained, so that its client comes back elsewhere; 0 is no limit."`
+}
+
+type webSocketFlags struct {
+	MaxMessage byteSize `name:"ws-max-message" default:"16MiB" from:"1" to:"1024GiB" help:"Bytes of the largest message that is taken, decompressed; one beyond closes with 1009."`
+	MaxFrame   byteSize `name:"ws-max-frame" default:"0" from:"0" to:"1024GiB" help:"Bytes of the largest frame that is taken; 0 is as large as a message."`
+	MaxQueue   byteSize `name:"ws-max-queue" default:"256KiB" from:"1" to:"1GiB" help:"Bytes that may wait for a member of /ws/chat before it misses messages."`
+	PingAfter  period   `name:"ws-keepalive" default:"60s" help:"Silence after which a ping is sent; 0 sends none."`
+	Idle       period   `name:"ws-idle-timeout" default:"0s" help:"Without a message in either direction; 0 is no limit."`
 }
 
 type watchdogFlags struct {
-	StallWarn     time.Duration `default:"100ms" help:"For how long a handler may keep its loop before that is logged; 0 is never."`
-	StallTimeout  time.Duration `default:"10s" help:"For how long it may before its loop goes on without it and without its connection; 0 turns that off."`
-	StallRestarts uint          `default:"8" help:"How often a minute that may happen before the process ends with exit code 70."`
-}
-
-// byteSize is a number of bytes, written plain or in KiB, MiB or GiB.
-type byteSize int64
-
-func (b *byteSize) UnmarshalText(text []byte) error {
-	number, shift := string(text), 0
-	for unit, by := range map[string]int{"KiB": 10, "MiB": 20, "GiB": 30} {
-		if before, ok := strings.CutSuffix(number, unit); ok {
-			number, shift = before, by
-			break
-		}
-	}
-	n, err := strconv.ParseInt(number, 10, 64)
-	if err != nil || n < 0 || n > math.MaxInt64>>shift {
-		return fmt.Errorf("%q is not a size: write a number of bytes, or of KiB, MiB or GiB", text)
-	}
-	*b = byteSize(n << shift)
-	return nil
+	StallWarn     period `default:"100ms" help:"For how long a handler may keep its loop before that is logged; 0 is never."`
+	StallTimeout  period `default:"10s" help:"For how long it may before its loop goes on without it and without its connection; 0 turns that off."`
+	StallRestarts count  `default:"8" from:"1" to:"1000000" help:"How often a minute that may happen before the process ends with exit code 70."`
 }
 
 // fileMode is the octal permission of a file.
@@ -127,24 +121,4 @@ func (m *proxyMode) UnmarshalText(text []byte) error {
 	mode, err := reactor.ParseProxyMode(string(text))
 	*m = proxyMode(mode)
 	return err
-}
-
-// off turns "0 is no limit", as flags have it, into what the server's options have for that.
-func off(name string, d time.Duration) (time.Duration, error) {
-	switch {
-	case d < 0:
-		return 0, fmt.Errorf("--%s %v is negative", name, d)
-	case d == 0:
-		return -1, nil
-	}
-	return d, nil
-}
-
-// word32 is a size that has to fit the 32 bits of an HTTP/2 setting. There 0 would stand for the
-// default, which is not what somebody who writes 0 means.
-func word32(name string, b byteSize) (uint32, error) {
-	if b == 0 || b > math.MaxUint32 {
-		return 0, fmt.Errorf("--%s %d is out of range", name, b)
-	}
-	return uint32(b), nil
 }

@@ -41,6 +41,16 @@ var flagTests = map[string]func(*testing.T){
 	"log-level":        testLogLevel,
 	"log-format":       testLogFormat,
 
+	"h1-max-target":      testH1Limits,
+	"h1-max-headers":     testH1Limits,
+	"h1-max-header-size": testH1Limits,
+
+	"ws-max-message":  testSocketLimits,
+	"ws-max-frame":    testSocketLimits,
+	"ws-max-queue":    testSocketQueue,
+	"ws-keepalive":    testSocketTimes,
+	"ws-idle-timeout": testSocketTimes,
+
 	"h2":                        testH2Off,
 	"h2-max-concurrent-streams": testH2Settings,
 	"h2-initial-window-size":    testH2Settings,
@@ -61,6 +71,8 @@ var flagTests = map[string]func(*testing.T){
 	"tls-min-version": testMinVersion,
 	"tls-client-ca":   testClientCertificates,
 	"tls-client-auth": testClientCertificates,
+
+	"tls-handshake-timeout": testHandshakeTimeout,
 }
 
 func TestFlag(t *testing.T) {
@@ -267,6 +279,34 @@ func testBodyTimeout(t *testing.T) {
 	send(t, conn, "POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345")
 	if got := rest(t, conn); strings.HasPrefix(got, "HTTP/1.1 200 ") {
 		t.Errorf("half a content was answered %q", got)
+	}
+}
+
+// testH1Limits: what a limit allows is answered, one more of it is not.
+func testH1Limits(t *testing.T) {
+	for flag, c := range map[string]struct {
+		request func(n int) string
+		n       int // the most that is allowed
+		status  int // for one more
+	}{
+		"--h1-max-target=300": {func(n int) string {
+			return "GET /headers?" + strings.Repeat("x", n-len("/headers?")) + " HTTP/1.1\r\nHost: x\r\n\r\n"
+		}, 300, http.StatusRequestURITooLong},
+		"--h1-max-headers=9": {func(n int) string {
+			return "GET / HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("A: b\r\n", n-1) + "\r\n"
+		}, 9, http.StatusRequestHeaderFieldsTooLarge},
+		"--h1-max-header-size=2MiB": {func(n int) string {
+			return "GET / HTTP/1.1\r\nHost: x\r\nA: " + strings.Repeat("b", n-len("Host: x\r\nA: \r\n\r\n")) + "\r\n\r\n"
+		}, 2 << 20, http.StatusRequestHeaderFieldsTooLarge},
+	} {
+		server := serve(t, flag)
+		for n, status := range map[int]int{c.n: http.StatusOK, c.n + 1: c.status} {
+			conn := server.dial()
+			send(t, conn, c.request(n))
+			if r, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || r.StatusCode != status {
+				t.Errorf("%s: %d are answered with %v, %v, want %d", flag, n, r, err, status)
+			}
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ package main
 
 import (
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -66,6 +67,50 @@ func testTrustProxy(t *testing.T) {
 	for _, flags := range [][]string{nil, {"--trust-proxy", "10.0.0.0/8"}} {
 		if got := client(flags...); strings.Contains(got, "192.0.2.7") {
 			t.Errorf("%q: the client is %q", flags, got)
+		}
+	}
+}
+
+// A proxy on a unix socket has no address: it is trusted by that word, and no other proxy is.
+func TestTrustProxyOnAUnixSocket(t *testing.T) {
+	for _, c := range []struct {
+		flags []string
+		unix  bool
+		tcp   bool
+	}{
+		{nil, false, false},
+		{[]string{"--trust-proxy", "unix"}, true, false},
+		{[]string{"--trust-proxy", "127.0.0.0/8"}, false, true},
+		{[]string{"--trust-proxy", "127.0.0.0/8,unix"}, true, true},
+	} {
+		path := filepath.Join(t.TempDir(), "x.sock")
+		server := serve(t, append([]string{"--listen", "127.0.0.1:0", "--listen", "unix:" + path}, c.flags...)...)
+		for _, place := range []struct {
+			args []string
+			want bool
+		}{{[]string{"--unix-socket", path, "http://localhost/headers"}, c.unix}, {[]string{server.urls[0] + "/headers"}, c.tcp}} {
+			got := curl(t, append([]string{"-H", "X-Forwarded-For: 192.0.2.7", "-H", "X-Forwarded-Proto: https", "-H", "X-Forwarded-Host: a.test"}, place.args...)...)
+			_, client, _ := strings.Cut(got, `"client":{`)
+			if believed := strings.HasPrefix(client, `"address":"192.0.2.7:0","scheme":"https","host":"a.test"`); believed != place.want {
+				t.Errorf("%q, %q: the client is %.200q", c.flags, place.args, client)
+			}
+		}
+	}
+}
+
+// testHandshakeTimeout: a peer that does not complete a handshake, or a PROXY header, is closed.
+func testHandshakeTimeout(t *testing.T) {
+	for what, flags := range map[string][]string{
+		"TLS":   {"--listen-tls", "127.0.0.1:0", "--tls-self-signed"},
+		"PROXY": {"--listen", "127.0.0.1:0", "--proxy-protocol", "require"},
+	} {
+		c := serve(t, append(flags, "--tls-handshake-timeout", "50ms", "--head-timeout", "1h", "--idle-timeout", "1h")...)
+		for _, begun := range []string{"", map[string]string{"TLS": "\x16\x03\x01", "PROXY": "PROX"}[what]} {
+			conn := c.dial()
+			send(t, conn, begun)
+			if got := rest(t, conn); strings.HasPrefix(got, "HTTP/") {
+				t.Errorf("%s: after %q it answered %q", what, begun, got)
+			}
 		}
 	}
 }

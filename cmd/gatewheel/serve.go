@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -68,6 +69,7 @@ func (c *serveCommand) open(log *zap.Logger, certificates *reactor.CertificateSt
 		AllowStall: c.AllowStall,
 		Draining:   func() bool { return count.server.Draining() },
 		Counter:    &count,
+		WebSocket:  c.webSocketFlags.limits(),
 	})
 	if err != nil {
 		return nil, nil, err
@@ -101,7 +103,7 @@ func url(scheme string, a net.Addr) string {
 func (c *serveCommand) wait(srv *server.Server, certificates *reactor.CertificateStore, log *zap.Logger, signals <-chan os.Signal) error {
 	for received := range signals {
 		if received != syscall.SIGHUP {
-			log.Info("stopping", zap.Stringer("signal", received), zap.Duration("at_most", c.ShutdownTimeout))
+			log.Info("stopping", zap.Stringer("signal", received), zap.Duration("at_most", time.Duration(c.ShutdownTimeout)))
 			break
 		}
 		if certificates == nil {
@@ -114,7 +116,7 @@ func (c *serveCommand) wait(srv *server.Server, certificates *reactor.Certificat
 	defer cut()
 	if c.ShutdownTimeout > 0 {
 		var end context.CancelFunc
-		grace, end = context.WithTimeout(grace, c.ShutdownTimeout)
+		grace, end = context.WithTimeout(grace, time.Duration(c.ShutdownTimeout))
 		defer end()
 	}
 	go func() {
@@ -132,7 +134,7 @@ func (c *serveCommand) wait(srv *server.Server, certificates *reactor.Certificat
 		log.Info("stopped")
 		return nil
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("connections were still busy after %v and have been cut", c.ShutdownTimeout)
+		return fmt.Errorf("connections were still busy after %v and have been cut", time.Duration(c.ShutdownTimeout))
 	case errors.Is(err, context.Canceled):
 		return errors.New("a second signal came, and busy connections have been cut")
 	}

@@ -12,13 +12,14 @@ import (
 )
 
 type tlsFlags struct {
-	ListenTLS  []string `name:"listen-tls" placeholder:"ADDRESS" group:"listen" help:"Serve over TLS, written as for --listen. Repeatable."`
-	Cert       []string `name:"tls-cert" placeholder:"FILE" help:"PEM file with a certificate and its chain. Repeatable: clients get the one of the name they ask for. Reloaded when it changes and on SIGHUP."`
-	Key        []string `name:"tls-key" placeholder:"FILE" help:"PEM file with the key of the --tls-cert in the same place."`
-	SelfSigned bool     `name:"tls-self-signed" help:"Make a certificate in memory, for a first try."`
-	MinVersion string   `name:"tls-min-version" enum:"1.2,1.3" default:"1.2" help:"Oldest version that is served: ${enum}."`
-	ClientCA   []string `name:"tls-client-ca" placeholder:"FILE" help:"PEM file with authorities that client certificates are verified against. Repeatable."`
-	ClientAuth string   `name:"tls-client-auth" enum:"none,request,require" default:"none" help:"Whether clients show a certificate: ${enum}."`
+	ListenTLS        []string `name:"listen-tls" placeholder:"ADDRESS" group:"listen" help:"Serve over TLS, written as for --listen. Repeatable."`
+	Cert             []string `name:"tls-cert" placeholder:"FILE" help:"PEM file with a certificate and its chain. Repeatable: clients get the one of the name they ask for. Reloaded when it changes and on SIGHUP."`
+	Key              []string `name:"tls-key" placeholder:"FILE" help:"PEM file with the key of the --tls-cert in the same place."`
+	SelfSigned       bool     `name:"tls-self-signed" help:"Make a certificate in memory, for a first try."`
+	MinVersion       string   `name:"tls-min-version" enum:"1.2,1.3" default:"1.2" help:"Oldest version that is served: ${enum}."`
+	ClientCA         []string `name:"tls-client-ca" placeholder:"FILE" help:"PEM file with authorities that client certificates are verified against. Repeatable."`
+	ClientAuth       string   `name:"tls-client-auth" enum:"none,request,require" default:"none" help:"Whether clients show a certificate: ${enum}."`
+	HandshakeTimeout period   `name:"tls-handshake-timeout" from:"1ms" default:"10s" help:"For a handshake, and for a PROXY header with or without one."`
 }
 
 // certificates opens what TLS listeners serve; nil when there are none. Wrong combinations are the

@@ -1,0 +1,103 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// quantities are all flags that are numbers, sizes or durations: what lies just inside of their range, what just
+// outside, and what is said of that.
+var quantities = []struct {
+	flag            string
+	inside, outside []string
+	says            string
+}{
+	{"loops", []string{"0", "1024"}, []string{"1025"}, "a number from 0 to 1024"},
+	{"max-connections", []string{"0", "1000000000"}, []string{"1000000001"}, "a number from 0 to 1000000000"},
+	{"request-timeout", anyTime, noTime, saysTime},
+	{"head-timeout", anyTime, noTime, saysTime},
+	{"body-timeout", anyTime, noTime, saysTime},
+	{"write-timeout", anyTime, noTime, saysTime},
+	{"idle-timeout", anyTime, noTime, saysTime},
+	{"shutdown-timeout", anyTime, noTime, saysTime},
+	{"max-body", []string{"0", "1", "1048576GiB"}, []string{"1048577GiB"}, "from 0 to 1048576GiB"},
+	{"h1-max-target", []string{"256", "1MiB"}, []string{"0", "255", "1048577"}, "from 256 to 1MiB"},
+	{"h1-max-headers", []string{"1", "65535"}, []string{"0", "65536"}, "a number from 1 to 65535"},
+	{"h1-max-header-size", []string{"256", "16MiB"}, []string{"0", "255", "17MiB"}, "from 256 to 16MiB"},
+	{"h2-max-concurrent-streams", []string{"1", "2147483647"}, []string{"0", "2147483648"}, "from 1 to 2147483647"},
+	{"h2-initial-window-size", []string{"1", "2147483647"}, []string{"0", "2GiB"}, "from 1 to 2147483647"},
+	{"h2-connection-window", []string{"65535", "2147483647"}, []string{"0", "65534", "2GiB"}, "from 65535 to 2147483647"},
+	{"h2-max-frame-size", []string{"16KiB", "16777215"}, []string{"0", "16383", "16MiB"}, "from 16384 to 16777215"},
+	{"h2-max-header-list-size", []string{"1KiB", "16MiB"}, []string{"0", "1023", "17MiB"}, "from 1KiB to 16MiB"},
+	{"h2-keepalive", anyTime, noTime, saysTime},
+	{"max-connection-age", anyTime, noTime, saysTime},
+	{"ws-max-message", []string{"1", "1024GiB"}, []string{"0", "1025GiB"}, "from 1 to 1024GiB"},
+	{"ws-max-frame", []string{"0", "1024GiB"}, []string{"1025GiB"}, "from 0 to 1024GiB"},
+	{"ws-max-queue", []string{"1", "1GiB"}, []string{"0", "2GiB"}, "from 1 to 1GiB"},
+	{"ws-keepalive", anyTime, noTime, saysTime},
+	{"ws-idle-timeout", anyTime, noTime, saysTime},
+	{"stall-warn", anyTime, noTime, saysTime},
+	{"stall-timeout", anyTime, noTime, saysTime},
+	{"stall-restarts", []string{"1", "1000000"}, []string{"0", "1000001"}, "a number from 1 to 1000000"},
+	{"tls-handshake-timeout", []string{"1ms", "8760h"}, append(noTime, "0"), "a duration from 1ms to 8760h"},
+	{"socket-mode", []string{"1", "0777"}, []string{"0", "1000", "8"}, "socket mode"},
+}
+
+var anyTime, noTime = []string{"0", "0s", "1ms", "8760h"}, []string{"999us", "8760h1s", "10", "5 minutes", "-1ms"}
+
+const saysTime = "a duration from 1ms to 8760h, or 0"
+
+// What a quantity may not be is refused at the start, with the range, and whichever way it is given.
+func TestQuantitiesHaveRanges(t *testing.T) {
+	for _, q := range quantities {
+		for _, value := range q.inside {
+			configured(t, "--"+q.flag+"="+value)
+		}
+		for _, value := range append(q.outside, "-1", "1e3", "0x10", "many", "99999999999999999999", "99999999999999999999s", "9007199254740993GiB") {
+			var out, stderr bytes.Buffer
+			if code := run([]string{"serve", "--" + q.flag + "=" + value}, &out, &stderr); code != exitUsage || out.Len() > 0 {
+				t.Errorf("--%s=%s: exit %d, printed %q", q.flag, value, code, out.String())
+			}
+			oneSentence(t, stderr.String(), "--"+q.flag+": ")
+			oneSentence(t, stderr.String(), q.says)
+			oneSentence(t, stderr.String(), value)
+		}
+	}
+	code, _, stderr := toEnd(t, []string{"GATEWHEEL_MAX_CONNECTIONS=-1"}, "serve")
+	if code != exitUsage {
+		t.Errorf("by a variable: exit %d", code)
+	}
+	oneSentence(t, stderr, "a number from 0 to 1000000000")
+}
+
+// TestEachQuantityHasARange: there is no number among the flags but those above.
+func TestEachQuantityHasARange(t *testing.T) {
+	named := map[string]bool{}
+	for _, q := range quantities {
+		named[q.flag] = true
+	}
+	parser, err := kong.New(&commands{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range parser.Model.Children {
+		for _, flag := range command.Flags {
+			switch flag.Target.Interface().(type) {
+			case bool, string, []string, []proxy, proxyMode:
+			case count, byteSize, period, fileMode:
+				if !named[flag.Name] {
+					t.Errorf("--%s has no line in the table", flag.Name)
+				}
+			case int, uint, int64, uint64, uint32, float64, time.Duration:
+				t.Errorf("--%s has no range", flag.Name)
+			default:
+				t.Errorf("--%s is of type %v, which is new here", flag.Name, flag.Target.Type())
+			}
+		}
+	}
+}

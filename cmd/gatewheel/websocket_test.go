@@ -1,0 +1,185 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"encoding/binary"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	opText  = 1
+	opClose = 8
+	opPing  = 9
+)
+
+// webSocket is a client that says what a test wants and nothing else.
+type webSocket struct {
+	t    *testing.T
+	conn net.Conn
+	in   *bufio.Reader
+}
+
+func (c *child) webSocket(path string) *webSocket {
+	c.t.Helper()
+	w := &webSocket{t: c.t, conn: c.dial()}
+	w.in = bufio.NewReader(w.conn)
+	send(c.t, w.conn, "GET "+path+" HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n")
+	r, err := http.ReadResponse(w.in, nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if r.StatusCode != http.StatusSwitchingProtocols {
+		c.t.Fatalf("%s answered %s", path, r.Status)
+	}
+	return w
+}
+
+// frame sends one, whose mask changes nothing.
+func (w *webSocket) frame(first byte, payload string) {
+	w.t.Helper()
+	head := []byte{first}
+	switch n := len(payload); {
+	case n < 126:
+		head = append(head, 0x80|byte(n))
+	case n < 1<<16:
+		head = binary.BigEndian.AppendUint16(append(head, 0x80|126), uint16(n))
+	default:
+		head = binary.BigEndian.AppendUint64(append(head, 0x80|127), uint64(n))
+	}
+	send(w.t, w.conn, string(head)+"\x00\x00\x00\x00"+payload)
+}
+
+func (w *webSocket) say(text string) {
+	w.t.Helper()
+	w.frame(0x80|opText, text)
+}
+
+// next is the next frame that comes.
+func (w *webSocket) next() (opcode byte, payload string) {
+	w.t.Helper()
+	head := make([]byte, 2)
+	w.read(head)
+	length := uint64(head[1])
+	switch length {
+	case 126:
+		long := make([]byte, 2)
+		w.read(long)
+		length = uint64(binary.BigEndian.Uint16(long))
+	case 127:
+		long := make([]byte, 8)
+		w.read(long)
+		length = binary.BigEndian.Uint64(long)
+	}
+	content := make([]byte, length)
+	w.read(content)
+	return head[0] & 0x0f, string(content)
+}
+
+func (w *webSocket) read(p []byte) {
+	w.t.Helper()
+	if _, err := io.ReadFull(w.in, p); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// hears wants a text to be next.
+func (w *webSocket) hears(text string) {
+	w.t.Helper()
+	if op, got := w.next(); op != opText || got != text {
+		w.t.Fatalf("opcode %d and %d bytes came, want a text of %d", op, len(got), len(text))
+	}
+}
+
+// closes wants a Close frame to be next.
+func (w *webSocket) closes(code uint16) {
+	w.t.Helper()
+	if op, got := w.next(); op != opClose || len(got) < 2 || binary.BigEndian.Uint16([]byte(got)) != code {
+		w.t.Errorf("opcode %d with %q came, want a Close with %d", op, got, code)
+	}
+}
+
+func testSocketLimits(t *testing.T) {
+	const tooBig = 1009
+	message := serve(t, "--ws-max-message", "1000")
+	for _, path := range []string{"/ws", "/ws/chat"} {
+		w := message.webSocket(path)
+		w.say(strings.Repeat("x", 1000))
+		w.hears(strings.Repeat("x", 1000))
+		w.say(strings.Repeat("x", 1001))
+		w.closes(tooBig)
+	}
+	frame := serve(t, "--ws-max-frame", "100").webSocket("/ws")
+	frame.frame(opText, strings.Repeat("x", 100))
+	frame.frame(0x80, strings.Repeat("y", 100))
+	for got := ""; len(got) < 200; {
+		_, part := frame.next()
+		got += part
+	}
+	frame.say(strings.Repeat("x", 101))
+	for op := byte(0); op != opClose; {
+		var payload string
+		if op, payload = frame.next(); op == opClose && binary.BigEndian.Uint16([]byte(payload)) != tooBig {
+			t.Errorf("closed with %q", payload)
+		}
+	}
+}
+
+func testSocketTimes(t *testing.T) {
+	if op, _ := serve(t, "--ws-keepalive", "50ms").webSocket("/ws").next(); op != opPing {
+		t.Errorf("opcode %d came, want a ping", op)
+	}
+	const goingAway = 1001
+	// By variables: an idle socket is not pinged.
+	c := begin(t, program([]string{"GATEWHEEL_WS_KEEPALIVE=0", "GATEWHEEL_WS_IDLE_TIMEOUT=50ms"}, "serve", "--listen", "127.0.0.1:0"))
+	c.webSocket("/ws").closes(goingAway)
+}
+
+// testSocketQueue: a member of the room that does not read for a while misses what the queue does not hold.
+func testSocketQueue(t *testing.T) {
+	const messages = 300
+	text := strings.Repeat("x", 32<<10)
+	missed := func(queue string) int {
+		c := serve(t, "--ws-max-queue", queue, "--loops", "1")
+		slow, speaker := c.webSocket("/ws/chat"), c.webSocket("/ws/chat")
+		for range messages {
+			speaker.say(text)
+			speaker.hears(text)
+		}
+		heard := make(chan int)
+		go func() {
+			n := 0
+			for {
+				_, got := slow.next()
+				if got == "end" {
+					break
+				}
+				n++
+			}
+			heard <- n
+		}()
+		for {
+			// While the queue is full this is missed, too.
+			speaker.say("end")
+			speaker.hears("end")
+			select {
+			case n := <-heard:
+				return messages - n
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+	}
+	if n := missed("1GiB"); n != 0 {
+		t.Errorf("%d messages of %d were missed with a large queue", n, messages)
+	}
+	if n := missed("64KiB"); n == 0 {
+		t.Errorf("all %d messages were held in a small queue", messages)
+	}
+}
