@@ -45,6 +45,7 @@ type engine struct {
 
 	control *controlConn
 	ready   chan error    // gets nil when connected, or why that failed
+	closing chan struct{} // closed when gnet begins to end
 	done    chan struct{} // closed when gnet is through with everything
 }
 
@@ -58,11 +59,11 @@ type controlConn struct {
 }
 
 func newEngine(l *Loop) *engine {
-	return &engine{loop: l, epoll: -1, ready: make(chan error, 1), done: make(chan struct{})}
+	return &engine{loop: l, epoll: -1, ready: make(chan error, 1), closing: make(chan struct{}), done: make(chan struct{})}
 }
 
-// placeholder is the address that gnet is given for the listener with that index; OnBoot puts our
-// socket in its place. The index is read back from it for every connection.
+// placeholder is the address that gnet is given for the listener with that index; our socket takes
+// its place once the engine is connected. The index is read back from it for every connection.
 func placeholder(i int) string { return fmt.Sprintf("127.0.%d.%d:0", i/250, i%250+1) }
 
 func placeholderIndex(addr net.Addr) int {
@@ -118,17 +119,14 @@ func (e *engine) fail(err error) {
 	}
 }
 
-// OnBoot puts our listening sockets over those that gnet has opened, before it polls them.
+// OnBoot finds the listening sockets that gnet has opened, in whose place ours come.
 func (e *engine) OnBoot(g gnet.Engine) gnet.Action {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.gnet = g
 	e.booted = true
-	for i, ln := range e.loop.reactor.listeners {
+	for i := range e.loop.reactor.listeners {
 		number, err := gnetListener(g, placeholder(i))
-		if err == nil {
-			err = ln.putOver(number, e.loop.index)
-		}
 		if err != nil {
 			e.fail(err)
 			e.asked = true
@@ -136,7 +134,6 @@ func (e *engine) OnBoot(g gnet.Engine) gnet.Action {
 		}
 		e.listeners = append(e.listeners, number)
 	}
-	e.listening = true
 	return gnet.None
 }
 
@@ -176,7 +173,7 @@ func nearestDescriptor(fd int, fits func(fd int) bool) (int, error) {
 // OnTick is called once the event loop exists, from a goroutine beside it.
 func (e *engine) OnTick() (time.Duration, gnet.Action) {
 	if e.control == nil {
-		if err := e.connect(); err != nil {
+		if err := e.connect(); err != nil && !e.hasServed() {
 			e.fail(err)
 			e.stop()
 		}
@@ -203,7 +200,12 @@ func (e *engine) connect() error {
 		_ = conn.Close()
 		return err
 	}
-	return (<-registered).Err
+	select {
+	case result := <-registered:
+		return result.Err
+	case <-e.closing:
+		return errEngineGone
+	}
 }
 
 // OnOpen is called for what was accepted and for what was registered.
@@ -215,6 +217,10 @@ func (e *engine) OnOpen(g gnet.Conn) ([]byte, gnet.Action) {
 	case *arrival:
 		return nil, e.loop.adopt(g, ctx)
 	default:
+		if !e.connected {
+			// A stranger has found a placeholder.
+			return nil, gnet.Close
+		}
 		l := e.loop
 		l.begin()
 		l.accept(g, l.reactor.listeners[placeholderIndex(g.LocalAddr())])
@@ -230,20 +236,40 @@ func (e *engine) onControl(g gnet.Conn) {
 		// Only a set that knows the control connection takes this, and it changes nothing there.
 		return unix.EpollCtl(fd, unix.EPOLL_CTL_MOD, g.Fd(), &unix.EpollEvent{Fd: int32(g.Fd()), Events: readEvents}) == nil
 	})
+	if err == nil {
+		err = e.takeListeners(epoll)
+	}
 	if err != nil {
-		e.fail(fmt.Errorf("epoll set: %w", err))
+		e.fail(err)
 		return
 	}
-	l := e.loop
 	e.mu.Lock()
-	e.eventLoop = g.EventLoop()
-	e.epoll = epoll
-	e.served = true
+	e.connected = !e.gone
+	if e.connected {
+		e.eventLoop = g.EventLoop()
+		e.epoll = epoll
+		e.served = true
+	}
 	e.mu.Unlock()
-	e.connected = true
-	l.reactor.gate.apply(e)
-	e.ready <- nil
-	l.wakeTurn()
+	if e.connected {
+		e.loop.reactor.gate.apply(e)
+		e.ready <- nil
+		e.loop.wakeTurn()
+	}
+}
+
+// takeListeners puts our listening sockets over gnet's, out of the epoll set still: it is the gate
+// that puts them in, and an engine that fails before it turns its Loop has accepted nothing.
+func (e *engine) takeListeners(epoll int) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i, fd := range e.listeners {
+		_ = unix.EpollCtl(epoll, unix.EPOLL_CTL_DEL, fd, nil)
+		if err := e.loop.reactor.listeners[i].putOver(fd, e.loop.index); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // OnTraffic is called with what one read has brought.
@@ -319,7 +345,12 @@ func (e *engine) OnShutdown(gnet.Engine) {
 	defer e.mu.Unlock()
 	e.retired, e.gone = true, true
 	e.listeners = nil
+	close(e.closing)
 }
+
+// descriptors is how many an engine needs: two of the epoll set, the control connection's, and the
+// listeners'.
+func (e *engine) descriptors() int { return 4 + len(e.loop.reactor.listeners) }
 
 // haunt says that the goroutine of the event loop was left behind.
 func (e *engine) haunt(h *haunting) {

@@ -77,9 +77,15 @@ func (g *gate) measure(config *Config) {
 	g.limit.Store(int64(room))
 }
 
+// lower takes room from connections, for descriptors that something else holds, or gives it back.
+func (g *gate) lower(by int) {
+	g.limit.Add(-int64(by))
+	g.check()
+}
+
 // check is called when the number of connections that are present has changed.
 func (g *gate) check() {
-	limit, present := g.limit.Load(), g.reactor.present()
+	limit, present := max(g.limit.Load(), 1), g.reactor.present()
 	if shut := g.shut.Load(); !shut && present < limit || shut && present > limit-slack(limit) {
 		return
 	}
@@ -116,7 +122,7 @@ func (g *gate) rest() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		g.resting = false
-		g.full = g.reactor.present() >= g.limit.Load()
+		g.full = g.reactor.present() >= max(g.limit.Load(), 1)
 		g.update()
 	})
 }
@@ -144,8 +150,6 @@ func (g *gate) update() {
 func (g *gate) apply(e *engine) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	// Out and in again: a socket that all loops share wakes one of them for each newcomer then.
-	e.listen(false)
 	e.listen(!g.shut.Load())
 }
 

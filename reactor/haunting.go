@@ -7,6 +7,7 @@ import "fmt"
 // haunting is a goroutine that was left behind in lent code. It belongs to the Loop.
 type haunting struct {
 	what  fmt.Stringer // that it runs
+	holds int          // descriptors of its engine
 	ended bool
 	after []func()
 }
@@ -14,6 +15,7 @@ type haunting struct {
 // end is called on the loop when the goroutine has ended.
 func (h *haunting) end(l *Loop) {
 	l.own.haunts--
+	l.reactor.gate.lower(-h.holds)
 	h.ended = true
 	waiting := h.after
 	h.after = nil

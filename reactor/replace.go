@@ -45,6 +45,8 @@ func (l *Loop) restartEngine() {
 			return
 		}
 		l.reactor.log.Error("cannot start an engine", zap.Int("loop", l.index), zap.Error(err))
+		e.stop()
+		<-e.done
 		select {
 		case <-l.stopped:
 			return
@@ -85,7 +87,8 @@ func (l *Loop) seize(e *engine, guilty *Conn, fenced bool) {
 
 	var left *haunting
 	if fenced {
-		left = &haunting{what: l.own.lends[len(l.own.lends)-1].what}
+		left = &haunting{what: l.own.lends[len(l.own.lends)-1].what, holds: e.descriptors()}
+		l.reactor.gate.lower(left.holds)
 	}
 	l.own.forget()
 	// Nobody turns the Loop until the next engine does, and who was left behind least of all.
