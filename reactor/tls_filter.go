@@ -4,6 +4,7 @@ package reactor
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -33,6 +34,12 @@ const plaintextSize = readBufferDefault + 2*maxPlaintext
 // a goroutine that is left behind in deliver, because its code stalled, keeps the one it has, and no
 // other connection's plaintext comes into it.
 var plaintexts = sync.Pool{New: func() any { return new([plaintextSize]byte) }}
+
+// maxUntaken bounds the answers that a peer has asked for, by key updates, and that have not been sent
+// because it takes nothing. Each has 27 bytes, and no peer needs more than one for gigabytes.
+const maxUntaken = 16 << 10
+
+var errUntaken = errors.New("tls: peer asks for key updates and does not take them")
 
 type tlsPhase uint8
 
@@ -144,6 +151,12 @@ func (f *tlsFilter) hold(enough bool) {
 func (f *tlsFilter) decrypt(raw []byte, deliver func([]byte)) error {
 	if len(raw) == 0 || f.ended {
 		return nil
+	}
+	if len(f.transport.out) > maxUntaken {
+		// There is nobody to say goodbye to who would read it.
+		_ = f.fail(classifyRecord, errUntaken)
+		f.conn.close(errUntaken)
+		return errUntaken
 	}
 	buffer := plaintexts.Get().(*[plaintextSize]byte)
 	for len(raw) > 0 && !f.conn.closed {
