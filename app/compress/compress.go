@@ -29,6 +29,9 @@ const (
 	// inline is how many bytes are compressed on the loop at once, about 0.1 ms;
 	// more goes to the pool.
 	inline = 16 << 10
+	// turn is how many bytes of one stream are compressed on the loop before others
+	// have theirs: the peer does not hold back what shrinks to nothing.
+	turn = 128 << 10
 )
 
 // New makes the middleware. It leaves alone: responses that have a
@@ -39,7 +42,8 @@ const (
 //
 // A stream is flushed when its producer pauses, at the end of the loop's turn: a
 // client sees each event when it happens, and a fast producer still compresses
-// well.
+// well. However much there is to compress, the loop goes on with its other work
+// about every millisecond.
 func New(options Options) app.Middleware {
 	if options.MinSize == 0 {
 		options.MinSize = defaultMinSize

@@ -234,6 +234,63 @@ func TestStreamsAndPullsKeepTheirContent(t *testing.T) {
 	}
 }
 
+// What shrinks to nothing is not held back by the peer: the loop has its turn all
+// the same.
+func TestEndlessContentLeavesTheLoopItsTurns(t *testing.T) {
+	const most, all = 256 << 10, 4 << 20
+	blank := make([]byte, 1<<20)
+	for name, size := range map[string]int{"pulled": 0, "small writes": 1000, "large writes": 16 << 10, "writes for the pool, which is full": 1 << 20} {
+		given, turns := 0, 0
+		var watch func(loop app.Loop)
+		watch = func(loop app.Loop) { // runs between any two tasks of the stream's
+			loop.Post(func() {
+				turns++
+				if given < all {
+					watch(loop)
+				}
+			})
+		}
+		h := host(func(r *app.Request) app.Future[*app.Response] {
+			watch(r.Loop())
+			if size == 0 {
+				return app.Ready(app.Pulled(200, "text/plain", -1, func(p []byte) (int, error) {
+					if given += len(p); given >= all {
+						return len(p), io.EOF
+					}
+					return len(p), nil
+				}))
+			}
+			return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
+				return app.While(func() app.Future[bool] {
+					given += size
+					return app.Map(w.WriteAll(blank[:size]), func(app.Done) (bool, error) { return given < all, nil })
+				})
+			}))
+		})
+		h.PoolQueue = 0
+		call := h.Do(apptest.Get("/", "Accept-Encoding", "gzip"))
+		if !call.Complete || turns < all/most {
+			t.Errorf("%s: complete: %v, in %d turns", name, call.Complete, turns)
+		}
+	}
+}
+
+func TestEndlessContentEndsWithItsPeer(t *testing.T) {
+	given := 0
+	h := host(func(r *app.Request) app.Future[*app.Response] {
+		return app.Ready(app.Pulled(200, "text/plain", -1, func(p []byte) (int, error) {
+			if given += len(p); given == 1<<20 {
+				r.Loop().Post(func() { r.Cancel(app.ErrPeerGone) })
+			}
+			return len(p), nil
+		}))
+	})
+	call := h.Do(apptest.Get("/", "Accept-Encoding", "gzip"))
+	if !call.Aborted || given > 2<<20 {
+		t.Errorf("aborted: %v, after %d bytes", call.Aborted, given)
+	}
+}
+
 func TestAFailedStreamAborts(t *testing.T) {
 	h := host(answering(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
 		w.WriteString(words)

@@ -48,6 +48,7 @@ type pipe struct {
 	w       *app.Writer
 	enc     *encoder
 	last    app.Future[app.Done]
+	spent   int  // bytes encoded on the loop in this turn of the stream's
 	flushes bool // a flush is posted
 	ended   bool // the producer is done
 }
@@ -81,20 +82,42 @@ func (p *pipe) encode(b []byte) app.Future[app.Done] {
 
 // feed encodes b: on the pool when it is long, unless the pool is full.
 func (p *pipe) feed(b []byte) app.Future[app.Done] {
-	work := func() (app.Done, error) {
+	if len(b) <= inline {
+		return p.feedHere(b)
+	}
+	f := app.Offload(p.w.Request(), func(context.Context) (app.Done, error) {
 		_, err := p.enc.sink.Write(b)
 		return app.Done{}, err
+	})
+	if !f.Ready() {
+		return f
 	}
-	if len(b) > inline {
-		f := app.Offload(p.w.Request(), func(context.Context) (app.Done, error) { return work() })
-		if !f.Ready() {
-			return f
-		}
-		if _, err := f.Result(); !errors.Is(err, app.ErrPoolFull) {
-			return f // the pool was quick
-		}
+	if _, err := f.Result(); !errors.Is(err, app.ErrPoolFull) {
+		return f // the pool was quick
 	}
-	return result(work())
+	return app.While(func() app.Future[bool] {
+		part := b[:min(len(b), inline)]
+		b = b[len(part):]
+		return app.Map(p.feedHere(part), func(app.Done) (bool, error) { return len(b) > 0, nil })
+	})
+}
+
+// feedHere encodes a short b on the loop. At the end of the stream's turn, others
+// have theirs first.
+func (p *pipe) feedHere(b []byte) app.Future[app.Done] {
+	if _, err := p.enc.sink.Write(b); err != nil {
+		return app.Failed[app.Done](err)
+	}
+	if p.spent += len(b); p.spent < turn {
+		return app.Ready(app.Done{})
+	}
+	p.spent = 0
+	r := p.w.Request()
+	next, f := app.Promised[app.Done](r)
+	r.Loop().Post(func() { next.Resolve(app.Done{}) })
+	// Who has left is not noticed by writing, where there is so little to write:
+	// Sleep fails then.
+	return app.Then(f, func(app.Done) app.Future[app.Done] { return app.Sleep(r, 0) })
 }
 
 func result(_ app.Done, err error) app.Future[app.Done] {
