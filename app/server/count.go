@@ -51,7 +51,8 @@ func (c *counts) response(protocol string, status int) {
 
 // Counts is what a Server has counted since it started.
 type Counts struct {
-	// Responses counts requests that were answered, by protocol and status.
+	// Responses counts requests that were answered, by protocol and status: by a handler, or over HTTP/1 by this
+	// server, which refused them.
 	Responses map[string]map[int]uint64
 	// Malformed is requests that were refused before any handler saw them.
 	Malformed uint64

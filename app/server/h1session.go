@@ -94,7 +94,7 @@ func (s *h1Session) step(in []byte) (n int, more bool) {
 	ev := s.loop.event1
 	n, err := s.machine.Next(in, ev)
 	if err != nil {
-		s.refuse(err)
+		s.malformed(err)
 		return len(in), false
 	}
 	switch ev.Kind {
@@ -146,10 +146,17 @@ func (s *h1Session) complete(trailers []app.Field) {
 	x.endBody(io.EOF)
 }
 
+// malformed: the machine has refused what came.
+func (s *h1Session) malformed(err error) {
+	s.loop.count.malformed.Add(1)
+	s.refuse(err)
+}
+
 // refuse: the machine has queued its answer; the request that it concerns can have no other.
 func (s *h1Session) refuse(err error) {
-	s.loop.count.malformed.Add(1)
-	if x := s.reading; x != nil {
+	x := s.reading
+	s.countRefusal(x, err)
+	if x != nil {
 		s.reading = nil
 		if x.answered && !x.ended {
 			// What is being sent may well be made of the content that is missing.
@@ -158,6 +165,20 @@ func (s *h1Session) refuse(err error) {
 		x.leaveBehind(err)
 	}
 	s.conn.Touch()
+}
+
+// countRefusal counts the answer of the machine, unless x has one.
+func (s *h1Session) countRefusal(x *exchange, err error) {
+	var refused *h1.Error
+	if !errors.As(err, &refused) || refused.Status == 0 {
+		return
+	}
+	switch {
+	case x == nil:
+		s.loop.count.response(app.HTTP11, refused.Status)
+	case !x.answered:
+		s.loop.count.response(x.Protocol, refused.Status)
+	}
 }
 
 // Transmit implements reactor.Session.
@@ -225,7 +246,7 @@ func (s *h1Session) EOF() bool {
 // end tells the machine of the peer's FIN, once it has had every byte before it.
 func (s *h1Session) end() {
 	if err := s.machine.EOF(); err != nil {
-		s.refuse(err)
+		s.malformed(err)
 	}
 }
 

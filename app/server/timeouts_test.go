@@ -53,8 +53,9 @@ func TestHeadTimeout(t *testing.T) {
 	}
 	close(stop)
 	<-dripped
-	if n := s.Counts().Timeouts; n != 1 {
-		t.Errorf("%d timeouts counted", n)
+	counts := s.Counts()
+	if late := counts.Responses[app.HTTP11][408]; counts.Timeouts != 1 || late != 1 || counts.Malformed != 0 {
+		t.Errorf("%d timeouts counted, %d answers with 408, %d malformed requests", counts.Timeouts, late, counts.Malformed)
 	}
 	// The second request of a connection is no different.
 	l = s.dial()
