@@ -65,7 +65,13 @@ var served = &app.Endpoint{
 
 func serve(t *testing.T) *site {
 	t.Helper()
-	handler, err := target.New(target.Config{})
+	return serveTarget(t, target.Config{})
+}
+
+// serveTarget serves the built-in application, and beside it what browsers and sockets need.
+func serveTarget(t *testing.T, config target.Config) *site {
+	t.Helper()
+	handler, err := target.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}

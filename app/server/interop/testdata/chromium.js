@@ -1,7 +1,6 @@
 // Opens a page of the server in headless Chromium, speaks WebSocket and EventSource from it, and reports as JSON.
 'use strict';
-const { chromium } = require('playwright-core');
-const [executable, profile, origin] = process.argv.slice(2);
+const { browse } = require('./browser.js');
 
 // The functions below run in the page.
 const sockets = async (count) => {
@@ -49,21 +48,8 @@ const events = () => new Promise((resolve) => {
 	};
 });
 
-(async () => {
-	const context = await chromium.launchPersistentContext(profile, {
-		executablePath: executable,
-		headless: true,
-		ignoreHTTPSErrors: true,
-		args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-			'--disable-component-update', '--disable-sync', '--ignore-certificate-errors'],
-	});
-	try {
-		const page = await context.newPage();
-		await page.goto(origin + '/page');
-		const report = { ...await page.evaluate(sockets, 10), ...await page.evaluate(events) };
-		report.PageProtocol = await page.evaluate(() => performance.getEntriesByType('navigation')[0].nextHopProtocol);
-		process.stdout.write(JSON.stringify(report));
-	} finally {
-		await context.close();
-	}
-})().then(() => process.exit(0), (error) => { console.error(error); process.exit(1); });
+browse(async (page) => {
+	const report = { ...await page.evaluate(sockets, 10), ...await page.evaluate(events) };
+	report.PageProtocol = await page.evaluate(() => performance.getEntriesByType('navigation')[0].nextHopProtocol);
+	return report;
+});
