@@ -8,7 +8,7 @@ import (
 // ProxyTrust says which proxies may speak for the client: those whose own address
 // lies in one of the networks. Of a chain of proxies, what the last trusted one
 // has seen counts, and what stands before that in the fields may be anybody's
-// invention.
+// invention. A chain is followed over 32 proxies; who the 32nd has seen counts then.
 type ProxyTrust struct {
 	// Networks are those of the trusted proxies.
 	Networks []netip.Prefix
@@ -70,11 +70,11 @@ func (t *ProxyTrust) Client(peer Client, fields Fields) Client {
 	}
 	forwarded, isForwarded := peer, false
 	if t.Fields != OnlyXForwarded {
-		forwarded, isForwarded = t.follow(peer, forwardedHops(fields))
+		forwarded, isForwarded = t.followForwarded(peer, fields)
 	}
 	x, isX := peer, false
 	if t.Fields != OnlyForwarded {
-		x, isX = t.follow(peer, xForwardedHops(fields))
+		x, isX = t.followXForwarded(peer, fields)
 	}
 	switch {
 	case isForwarded && isX && !forwarded.agrees(x):
@@ -104,38 +104,125 @@ func (t *ProxyTrust) trusts(addr netip.AddrPort) bool {
 	return false
 }
 
+// maxProxies is how far a chain is followed: nobody has as many, and each costs the
+// reading of an address.
+const maxProxies = 32
+
 // hop is what one proxy says about the peer that it has seen.
 type hop struct{ addr, scheme, host string }
 
-// follow goes back from the peer as long as the hops are trusted proxies.
-func (t *ProxyTrust) follow(peer Client, hops []hop) (client Client, found bool) {
-	client = peer
-	for i := len(hops) - 1; i >= 0 && t.trusts(client.Addr); i-- {
-		if hops[i].scheme == "http" || hops[i].scheme == "https" {
-			client.Scheme = hops[i].scheme
-		}
-		if isHost(hops[i].host) {
-			client.Host = hops[i].host
-		}
-		addr, ok := parseNode(hops[i].addr)
-		if !ok {
-			// RFC 7239 section 6: unknown, or an obfuscated identifier. The
-			// proxy that says so is the last one who is known.
-			return client, true
-		}
-		client.Addr = addr
+// before makes the client the one that a trusted proxy, which it has been so far, has
+// seen. It is false when the proxy does not tell the address.
+func (c *Client) before(h hop) bool {
+	if scheme := lowerString(h.scheme); scheme == "http" || scheme == "https" {
+		c.Scheme = scheme
 	}
-	return client, len(hops) > 0
+	if isHost(h.host) {
+		c.Host = h.host
+	}
+	addr, ok := parseNode(h.addr)
+	if ok {
+		c.Addr = addr
+	}
+	return ok
+}
+
+// followXForwarded goes back from the peer as long as the hops are trusted proxies.
+func (t *ProxyTrust) followXForwarded(peer Client, fields Fields) (client Client, found bool) {
+	client = peer
+	addrs := backwards(fields, "X-Forwarded-For")
+	schemes, hosts := alongside(fields, "X-Forwarded-Proto"), alongside(fields, "X-Forwarded-Host")
+	for n := 0; n < maxProxies && t.trusts(client.Addr); n++ {
+		addr, more := addrs.next()
+		if !more {
+			break
+		}
+		found = true
+		if !client.before(hop{addr, schemes.next(), hosts.next()}) {
+			break
+		}
+	}
+	return client, found
+}
+
+// list goes through a field's comma separated values from the last to the first.
+type list struct {
+	fields Fields
+	name   string
+	line   int    // of the fields
+	rest   string // what of it is to come
+}
+
+func backwards(fields Fields, name string) list {
+	return list{fields: fields, name: name, line: len(fields)}
+}
+
+func (l *list) next() (item string, ok bool) {
+	for {
+		for l.rest != "" {
+			i := strings.LastIndexByte(l.rest, ',')
+			item, l.rest = l.rest[i+1:], l.rest[:max(i, 0)]
+			if item = strings.Trim(item, " \t"); item != "" {
+				return item, true
+			}
+		}
+		if l.line--; l.line < 0 {
+			return "", false
+		}
+		if equalFold(l.fields[l.line].Name, l.name) {
+			l.rest = l.fields[l.line].Value
+		}
+	}
+}
+
+// aligned is a field beside X-Forwarded-For: proxies either append to both, or the
+// last one that knows sets the one value.
+type aligned struct {
+	list
+	last string
+	each bool
+}
+
+func alongside(fields Fields, name string) (a aligned) {
+	a.list = backwards(fields, name)
+	a.last, _ = a.list.next()
+	a.list = backwards(fields, name)
+	a.each = sameLength(backwards(fields, "X-Forwarded-For"), a.list)
+	return a
+}
+
+func (a *aligned) next() string {
+	if !a.each {
+		return a.last
+	}
+	value, _ := a.list.next()
+	return value
+}
+
+// sameLength does not count further than chains are followed.
+func sameLength(a, b list) bool {
+	for range maxProxies + 1 {
+		_, isA := a.next()
+		_, isB := b.next()
+		if !isA || !isB {
+			return isA == isB
+		}
+	}
+	return false
 }
 
 // parseNode reads 192.0.2.1, 192.0.2.1:80, 2001:db8::1, [2001:db8::1] and
-// [2001:db8::1]:80.
+// [2001:db8::1]:80. Anything else (RFC 7239 section 6: unknown, or an obfuscated
+// identifier) is no address: the proxy that says so is the last one who is known.
 func parseNode(text string) (netip.AddrPort, bool) {
-	if addr, err := netip.ParseAddrPort(text); err == nil {
-		return netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), true
-	}
-	if strings.HasPrefix(text, "[") && strings.HasSuffix(text, "]") {
-		text = text[1 : len(text)-1]
+	inner, bracketed := strings.CutPrefix(text, "[")
+	inner, bare := strings.CutSuffix(inner, "]")
+	switch {
+	case bracketed && bare:
+		text = inner
+	case bracketed, strings.Count(text, ":") == 1:
+		addr, err := netip.ParseAddrPort(text)
+		return netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), err == nil
 	}
 	addr, err := netip.ParseAddr(text)
 	return netip.AddrPortFrom(addr.Unmap(), 0), err == nil
@@ -153,62 +240,60 @@ func isHost(host string) bool {
 	return host != "" && len(host) <= 255
 }
 
-func xForwardedHops(fields Fields) []hop {
-	addrs := list(fields.Joined("X-Forwarded-For"))
-	if len(addrs) == 0 {
-		return nil
+// followForwarded is followXForwarded for Forwarded (RFC 7239 section 4). A field that
+// is malformed says nothing.
+func (t *ProxyTrust) followForwarded(peer Client, fields Fields) (client Client, found bool) {
+	if !fields.Has("Forwarded") {
+		return peer, false
 	}
-	hops := make([]hop, len(addrs))
-	schemes, hosts := list(fields.Joined("X-Forwarded-Proto")), list(fields.Joined("X-Forwarded-Host"))
-	for i := range hops {
-		hops[i] = hop{addrs[i], lowerString(aligned(schemes, i, len(hops))), aligned(hosts, i, len(hops))}
-	}
-	return hops
-}
-
-// aligned is the value for hop i of n: proxies either append to X-Forwarded-Proto
-// and -Host as to X-Forwarded-For, or the last one that knows sets the one value.
-func aligned(values []string, i, n int) string {
-	switch {
-	case len(values) == n:
-		return values[i]
-	case len(values) > 0:
-		return values[len(values)-1]
-	}
-	return ""
-}
-
-func list(joined string) []string {
-	var items []string
-	for item := range strings.SplitSeq(joined, ",") {
-		if item = strings.Trim(item, " \t"); item != "" {
-			items = append(items, item)
+	var last lastHops
+	for i := range fields {
+		if equalFold(fields[i].Name, "Forwarded") && !last.read(fields[i].Value) {
+			return peer, false
 		}
 	}
-	return items
+	client = peer
+	for i := last.count - 1; i >= max(0, last.count-maxProxies) && t.trusts(client.Addr); i-- {
+		h := last.hops[i%maxProxies]
+		if !client.before(hop{unquoted(h.addr), unquoted(h.scheme), unquoted(h.host)}) {
+			break
+		}
+	}
+	return client, last.count > 0
 }
 
-// forwardedHops reads Forwarded (RFC 7239 section 4). A field that is malformed
-// says nothing.
-func forwardedHops(fields Fields) []hop {
-	rest := fields.Joined("Forwarded")
-	var hops []hop
+// lastHops are the last hops of Forwarded: where a quoted string begins can only be
+// told from the front. Their values may still have backslashes in them.
+type lastHops struct {
+	hops  [maxProxies]hop
+	count int
+}
+
+func (l *lastHops) add(h hop) {
+	l.hops[l.count%maxProxies] = h
+	l.count++
+}
+
+// read reads one line; false says that it is malformed.
+func (l *lastHops) read(rest string) bool {
 	var h hop
+	begun := false
 	for rest != "" {
 		rest = strings.TrimLeft(rest, " \t")
 		name, after, ok := strings.Cut(rest, "=")
 		if !ok || !isToken(name) {
-			return nil
+			return false
 		}
 		value, after, ok := tokenOrQuoted(after)
 		if !ok {
-			return nil
+			return false
 		}
+		begun = true
 		switch {
 		case equalFold(name, "for"):
 			h.addr = value
 		case equalFold(name, "proto"):
-			h.scheme = lowerString(value)
+			h.scheme = value
 		case equalFold(name, "host"):
 			h.host = value
 		}
@@ -216,50 +301,66 @@ func forwardedHops(fields Fields) []hop {
 		switch {
 		case rest == "":
 		case rest[0] == ',':
-			hops, h = append(hops, h), hop{}
+			l.add(h)
+			h, begun = hop{}, false
 		case rest[0] != ';':
-			return nil
+			return false
 		}
 		if rest != "" {
 			rest = rest[1:]
 		}
 	}
-	if h != (hop{}) {
-		hops = append(hops, h)
+	if begun {
+		l.add(h)
 	}
-	return hops
+	return true
 }
 
-// tokenOrQuoted takes a token or a quoted string (RFC 9110 section 5.6.4) from
-// the front. Addresses with colons and brackets are taken without quotes too.
+// tokenOrQuoted takes a token or what is in a quoted string (RFC 9110 section 5.6.4)
+// from the front. Addresses with colons and brackets are taken without quotes too.
 func tokenOrQuoted(s string) (value, rest string, ok bool) {
 	if !strings.HasPrefix(s, `"`) {
 		end := strings.IndexAny(s, ";, \t")
 		if end < 0 {
 			end = len(s)
 		}
-		return s[:end], s[end:], end > 0
+		return s[:end], s[end:], end > 0 && !strings.ContainsAny(s[:end], `"\`)
 	}
-	var text []byte
 	for i := 1; i < len(s); i++ {
 		switch s[i] {
 		case '"':
-			return string(text), s[i+1:], true
+			return s[1:i], s[i+1:], true
 		case '\\':
-			if i++; i == len(s) {
-				return "", "", false
-			}
+			i++
+		}
+	}
+	return "", "", false
+}
+
+// unquoted undoes a quoted string's backslashes.
+func unquoted(s string) string {
+	if strings.IndexByte(s, '\\') < 0 {
+		return s
+	}
+	text := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' {
+			i++
 		}
 		text = append(text, s[i])
 	}
-	return "", "", false
+	return string(text)
 }
 
 // lowerString is strings.ToLower in ASCII.
 func lowerString(s string) string {
 	for i := 0; i < len(s); i++ {
 		if lower(s[i]) != s[i] {
-			return strings.ToLower(s)
+			text := []byte(s)
+			for ; i < len(text); i++ {
+				text[i] = lower(text[i])
+			}
+			return string(text)
 		}
 	}
 	return s

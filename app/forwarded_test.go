@@ -2,6 +2,8 @@ package app_test
 
 import (
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gatewheel/gatewheel/app"
@@ -44,6 +46,10 @@ func TestTheClientBehindProxies(t *testing.T) {
 		{"Forwarded, a comma in quotes", proxy, []string{"Forwarded", `for=203.0.113.7;ext="a,\"b;for=1.2.3.4"`}, "203.0.113.7:0", "http", "own"},
 		{"Forwarded, unknown", proxy, []string{"Forwarded", "for=203.0.113.7, for=unknown"}, proxy, "http", "own"},
 		{"Forwarded, obfuscated", proxy, []string{"Forwarded", `for="_hidden";proto=https`}, proxy, "https", "own"},
+		{"Forwarded, the last proxy does not say whom it has seen", proxy, []string{"Forwarded", "for=1.2.3.4, by=10.0.0.1"}, proxy, "http", "own"},
+		{"Forwarded, malformed in one line", proxy, []string{"Forwarded", `for="1.2.3.4`, "Forwarded", `";for=203.0.113.7`}, proxy, "http", "own"},
+		{"Forwarded, escaped", proxy, []string{"Forwarded", `for="\203.0.113.7"`}, "203.0.113.7:0", "http", "own"},
+		{"Forwarded, escaped without quotes", proxy, []string{"Forwarded", `for=\203.0.113.7`}, proxy, "http", "own"},
 		{"Forwarded, malformed", proxy, []string{"Forwarded", `for="203.0.113.7`}, proxy, "http", "own"},
 		{"Forwarded, malformed too", proxy, []string{"Forwarded", `for`}, proxy, "http", "own"},
 
@@ -65,6 +71,37 @@ func TestTheClientBehindProxies(t *testing.T) {
 		want := app.Client{Addr: netip.MustParseAddrPort(c.client), Scheme: c.scheme, Host: c.host}
 		if got != want {
 			t.Errorf("%s: got %v want %v", c.why, got, want)
+		}
+	}
+}
+
+// What the client has put before the proxies' words is not looked at.
+func TestALongChainCostsNoMore(t *testing.T) {
+	trust := app.TrustProxies(netip.MustParsePrefix("10.0.0.0/8"))
+	peer := app.Client{Addr: netip.MustParseAddrPort("10.0.0.1:1"), Scheme: "http", Host: "own"}
+	const many = 32000
+	for name, c := range map[string]struct {
+		fields app.Fields
+		want   string
+	}{
+		"one line":          {apptest.Get("/", "X-Forwarded-For", strings.Repeat("1.2.3.4,", many)+"203.0.113.7, 10.1.1.1").Fields, "203.0.113.7:0"},
+		"nothing in it":     {apptest.Get("/", "X-Forwarded-For", "203.0.113.7"+strings.Repeat(",", many)).Fields, "203.0.113.7:0"},
+		"schemes and hosts": {apptest.Get("/", "X-Forwarded-For", strings.Repeat("1.2.3.4,", many)+"203.0.113.7", "X-Forwarded-Proto", strings.Repeat("http,", many)+"https", "X-Forwarded-Host", strings.Repeat("a,", many)+"b").Fields, "203.0.113.7:0"},
+		"quoted":            {apptest.Get("/", "Forwarded", strings.Repeat(`for="a\\b\"c",`, many)+`for="203.0.113.7"`).Fields, "203.0.113.7:0"},
+		"lines":             {append(slices.Repeat(apptest.Get("/", "X-Forwarded-For", "1.2.3.4").Fields, 1000), app.Field{Name: "x-forwarded-for", Value: "203.0.113.7"}), "203.0.113.7:0"},
+		"lines, quoted":     {append(slices.Repeat(apptest.Get("/", "Forwarded", `for="x"`).Fields, 1000), app.Field{Name: "forwarded", Value: "for=203.0.113.7"}), "203.0.113.7:0"},
+	} {
+		var got app.Client
+		if n := testing.AllocsPerRun(10, func() { got = trust.Client(peer, c.fields) }); n > 0 || got.Addr.String() != c.want {
+			t.Errorf("%s: %v, with %v allocations", name, got, n)
+		}
+	}
+	for _, fields := range []app.Fields{
+		apptest.Get("/", "X-Forwarded-For", "203.0.113.7"+strings.Repeat(",10.1.1.1", many)).Fields,
+		apptest.Get("/", "Forwarded", "for=203.0.113.7"+strings.Repeat(",for=10.1.1.1", many)).Fields,
+	} {
+		if got := trust.Client(peer, fields).Addr.String(); got != "10.1.1.1:0" {
+			t.Errorf("thousands of proxies are followed to %s", got)
 		}
 	}
 }
