@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -178,13 +180,19 @@ func offersNone(client, served []string) bool {
 func (s *CertificateStore) Reload() error {
 	s.loading.Lock()
 	defer s.loading.Unlock()
+	first := s.current.Load() == nil
 	var failures []error
+	keepOut := func(what string, err error) {
+		failures = append(failures, err)
+		if !first { // a start that fails says why by its error
+			s.logger.Error(what, zap.Error(err), zap.Bool("previous_serves_on", true))
+		}
+	}
 	var loaded []*loadedPair
 	for _, pair := range s.pairs {
 		fresh, err := pair.load()
 		if err != nil {
-			failures = append(failures, err)
-			s.logger.Error("certificate kept out", zap.Error(err), zap.Bool("previous_serves_on", pair.good != nil))
+			keepOut("certificate kept out", err)
 			continue
 		}
 		if fresh {
@@ -193,10 +201,8 @@ func (s *CertificateStore) Reload() error {
 	}
 	fresh, err := s.clients.load(s.options.ClientCAs)
 	if err != nil {
-		failures = append(failures, err)
-		s.logger.Error("client authorities kept out", zap.Error(err))
+		keepOut("client authorities kept out", err)
 	}
-	first := s.current.Load() == nil
 	if first && len(failures) > 0 {
 		return errors.Join(failures...)
 	}
@@ -223,6 +229,9 @@ const expirySoon = 7 * 24 * time.Hour
 func (s *CertificateStore) warnOfExpiry(certificate *tls.Certificate, now time.Time) {
 	leaf, says := certificate.Leaf, "certificate expires soon"
 	switch left := leaf.NotAfter.Sub(now); {
+	case now.Before(leaf.NotBefore):
+		s.logger.Warn("certificate is not valid yet", zap.Strings("names", certificateNames(leaf)), zap.Time("begins", leaf.NotBefore))
+		return
 	case left > min(expirySoon, leaf.NotAfter.Sub(leaf.NotBefore)/6):
 		return
 	case left < 0:
@@ -272,15 +281,29 @@ func (p *loadedPair) load() (fresh bool, err error) {
 		return false, err
 	}
 	content := slices.Concat(certificate, key)
-	if bytes.Equal(content, p.content) {
+	if p.good != nil && bytes.Equal(content, p.content) {
 		return false, nil
 	}
 	pair, err := tls.X509KeyPair(certificate, key)
+	if err != nil && encrypted(key) {
+		err = errors.New("the key is encrypted, and there is nobody to ask for its passphrase")
+	}
 	if err != nil {
 		return false, fmt.Errorf("certificate %s with key %s: %w", p.files.Certificate, p.files.Key, err)
 	}
 	p.content, p.good = content, &pair
 	return true, nil
+}
+
+// encrypted tells whether a PEM file holds a key under a passphrase: in the form of PKCS #8, or in the
+// older one of RFC 1421.
+func encrypted(file []byte) bool {
+	for block, rest := pem.Decode(file); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED") {
+			return true
+		}
+	}
+	return false
 }
 
 // load reads the authorities and tells whether they differ from those in use.

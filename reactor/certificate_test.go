@@ -279,6 +279,20 @@ func TestCertificateChangeNoticed(t *testing.T) {
 				t.Fatal(err)
 			}
 		},
+		"directory made again": func(t *testing.T, dir string, pair CertificatePair, certificate, key []byte) {
+			first := filepath.Join(dir, "first")
+			if err := os.RemoveAll(first); err != nil {
+				t.Fatal(err)
+			}
+			fresh := filepath.Join(dir, "fresh")
+			if err := os.Mkdir(fresh, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			pairIn(t, fresh, "pair", certificate, key)
+			if err := os.Rename(fresh, first); err != nil {
+				t.Fatal(err)
+			}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -1,8 +1,11 @@
 package reactor
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,14 +19,15 @@ const certificateSettle = 200 * time.Millisecond
 
 // certificateWatch is the goroutine that reloads when files change and rotates ticket keys.
 type certificateWatch struct {
-	watcher *fsnotify.Watcher
-	settle  time.Duration
-	done    chan struct{}
-	ended   sync.WaitGroup
-	once    sync.Once
+	watcher  *fsnotify.Watcher
+	decisive map[string]bool // paths whose change matters; others live in the same directories
+	settle   time.Duration
+	done     chan struct{}
+	ended    sync.WaitGroup
+	once     sync.Once
 }
 
-// startWatching watches directories, not files: a renewal replaces a file, or the symbolic link that
+// startWatching watches directories, not files: a renewal replaces a file, or a symbolic link that
 // leads to it, and a watch on the old file would see nothing more.
 func (s *CertificateStore) startWatching() error {
 	watcher, err := fsnotify.NewWatcher()
@@ -41,22 +45,70 @@ func (s *CertificateStore) startWatching() error {
 	return nil
 }
 
-// watchDirectories adds the directories of all files, and those that symbolic links lead to by now.
-// Adding one twice changes nothing.
+// watchDirectories adds the directories that decide by now what each file is. Adding one twice changes
+// nothing.
 func (s *CertificateStore) watchDirectories() error {
+	s.watch.decisive = make(map[string]bool)
+	var failures []error
 	for _, file := range s.files() {
-		if err := s.watch.watcher.Add(filepath.Dir(file)); err != nil {
-			return fmt.Errorf("watching %s: %w", filepath.Dir(file), err)
+		names, directories := decisiveFor(file)
+		for _, name := range names {
+			s.watch.decisive[name] = true
 		}
-		target, err := filepath.EvalSymlinks(file)
-		if err != nil {
-			continue // missing for the moment: its directory tells when it comes
-		}
-		if err := s.watch.watcher.Add(filepath.Dir(target)); err != nil {
-			return fmt.Errorf("watching %s: %w", filepath.Dir(target), err)
+		for _, directory := range directories {
+			if err := s.watch.add(directory); err != nil {
+				failures = append(failures, fmt.Errorf("watching %s: %w", directory, err))
+			}
 		}
 	}
-	return nil
+	return errors.Join(failures...)
+}
+
+// add watches directory, or the nearest one above it while it is missing.
+func (w *certificateWatch) add(directory string) error {
+	for {
+		err := w.watcher.Add(directory)
+		if directory == "/" || !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		directory = filepath.Dir(directory)
+	}
+}
+
+// longestLinkChain is the kernel's bound on symbolic links in one path.
+const longestLinkChain = 40
+
+// decisiveFor walks the path of file as the kernel does. A change of one of names, all of which are in
+// directories or are one, may change what file is.
+func decisiveFor(file string) (names, directories []string) {
+	file, err := filepath.Abs(file)
+	if err != nil {
+		return nil, nil
+	}
+	at, ahead := "/", strings.Split(file, "/")
+	for len(ahead) > 0 {
+		part := ahead[0]
+		ahead = ahead[1:]
+		next := filepath.Join(at, part) // which knows . and .. too
+		if next == at || part == ".." {
+			at = next
+			continue
+		}
+		names = append(names, next)
+		target, err := os.Readlink(next)
+		if err != nil {
+			at = next
+			continue
+		}
+		if directories = append(directories, at); len(directories) > longestLinkChain {
+			return names, directories
+		}
+		if filepath.IsAbs(target) {
+			at = "/"
+		}
+		ahead = append(strings.Split(target, "/"), ahead...)
+	}
+	return names, append(directories, filepath.Dir(at))
 }
 
 func (s *CertificateStore) files() []string {
@@ -84,7 +136,7 @@ func (s *CertificateStore) follow() {
 			}
 		case event := <-s.watch.watcher.Events:
 			// Reading a file must not count as a change to it.
-			if event.Op != fsnotify.Chmod {
+			if event.Op != fsnotify.Chmod && s.watch.decisive[event.Name] {
 				quiet.Reset(s.watch.settle)
 			}
 		case err := <-s.watch.watcher.Errors:

@@ -1,0 +1,99 @@
+package reactor
+
+import (
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+// What a start fails for is its error; a log line besides would say it twice.
+func TestCertificateStartRefusedInOneSentence(t *testing.T) {
+	dir, ca := t.TempDir(), newAuthority(t, "ca")
+	certificate, key := ca.issue(t, nil, "x.test")
+	block, _ := pem.Decode(key)
+	//lint:ignore SA1019 servers that came before took such keys, so users have them
+	old, err := x509.EncryptPEMBlock(rand.Reader, "EC PRIVATE KEY", block.Bytes, []byte("secret"), x509.PEMCipherAES256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed := pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: []byte("any")})
+	for name, c := range map[string]struct {
+		certificate, key []byte
+		want             string
+	}{
+		"empty":            {nil, nil, "certificate " + dir},
+		"sealed":           {certificate, sealed, "the key is encrypted"},
+		"sealed as of old": {certificate, pem.EncodeToMemory(old), "the key is encrypted"},
+	} {
+		logged, lines := observer.New(zapcore.InfoLevel)
+		s, err := OpenCertificates(CertificateOptions{Pairs: []CertificatePair{pairIn(t, dir, "x", c.certificate, c.key)}, Logger: zap.New(logged)})
+		if err == nil {
+			s.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: got %v, want it to say %q", name, err, c.want)
+		}
+		if lines.Len() > 0 {
+			t.Errorf("%s: logged besides: %v", name, lines.All())
+		}
+	}
+}
+
+func TestCertificateNotYetValid(t *testing.T) {
+	logged, lines := observer.New(zapcore.WarnLevel)
+	certificate, key := newAuthority(t, "ca").issue(t, func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Hour) }, "early.test")
+	s := opened(t, CertificateOptions{Pairs: []CertificatePair{pairIn(t, t.TempDir(), "early", certificate, key)}, Logger: zap.New(logged)})
+	if got := presented(t, s, &tls.Config{}).Subject.CommonName; got != "early.test" {
+		t.Errorf("%s is presented, want early.test", got)
+	}
+	if lines.FilterMessage("certificate is not valid yet").Len() != 1 {
+		t.Errorf("logged: %v", lines.All())
+	}
+}
+
+// What else is written beside the files neither delays a renewal nor causes one.
+func TestCertificateWatchKnowsItsFiles(t *testing.T) {
+	dir, ca := t.TempDir(), newAuthority(t, "ca")
+	for _, d := range []string{"first", "elsewhere"} {
+		if err := os.Mkdir(filepath.Join(dir, d), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for link, target := range map[string]string{"live": "first", "elsewhere/live": "../live"} {
+		if err := os.Symlink(target, filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	certificate, key := ca.issue(t, nil, "one.test")
+	pairIn(t, filepath.Join(dir, "first"), "x", certificate, key)
+	at := filepath.Join(dir, "elsewhere", "live", "x")
+	s := opened(t, CertificateOptions{Pairs: []CertificatePair{{Certificate: at + ".pem", Key: at + ".key"}}})
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{
+		"elsewhere/live":    true,
+		"live":              true,
+		"first/x.pem":       true,
+		"first/x.key":       true,
+		"first":             true,
+		"first/log":         false,
+		"elsewhere/old.pem": false,
+		"other":             false,
+	} {
+		if got := s.watch.decisive[filepath.Join(real, name)]; got != want {
+			t.Errorf("a change of %s counts: %v, want %v", name, got, want)
+		}
+	}
+}
