@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -173,6 +175,32 @@ func TestQuery(t *testing.T) {
 		return app.Ready(app.Text(200, fmt.Sprintf("%s|%s|%v|%v|%s", r.Path(), r.QueryValue("a b"), has, not, r.Query().Get("z"))))
 	})
 	answered(t, host.Do(apptest.Get("/p%20q?x=1&a+b=c%2Bd&empty&z=%zz&z=2")), 200, "/p q|c+d|true|false|2")
+}
+
+// Query and LookupQuery leave out the same pairs, those that net/url does.
+func TestBothWaysToReadAQueryAgree(t *testing.T) {
+	for _, query := range []string{
+		"a=1&b=2", "a=%zz", "a=%zz&a=2", "%zz=1&a=2", "a;b=1", "a=1;b=2&a=3", "&&a=1&&", "=1", "=", "&", "a", "a=", "a=1=2", "a+b=c+d", "%61=1",
+		"a%3Bb=1", "a=%", "a=%2", "%=1", "a=b%26c", strings.Repeat("b=1&", 12000) + "a=1",
+	} {
+		want := url.Values{}
+		for pair := range strings.SplitSeq(query, "&") { // one by one: there may be more than net/url takes
+			values, _ := url.ParseQuery(pair)
+			for name := range values {
+				want[name] = append(want[name], values[name]...)
+			}
+		}
+		r := &app.Request{RawQuery: query}
+		if got := r.Query(); !reflect.DeepEqual(got, want) {
+			t.Errorf("%.20q: the query has %d names, want %d", query, len(got), len(want))
+		}
+		for _, name := range []string{"", "a", "b", "a b", "a;b", "%zz", "%"} {
+			value, ok := r.LookupQuery(name)
+			if value != want.Get(name) || ok != want.Has(name) || r.QueryValue(name) != value {
+				t.Errorf("%.20q: %q is %q, %v; want %q", query, name, value, ok, want[name])
+			}
+		}
+	}
 }
 
 func TestValues(t *testing.T) {

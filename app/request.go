@@ -116,14 +116,26 @@ func unescape(raw string) string {
 	return raw
 }
 
-// Query parses the query. Malformed pairs are left out. Any goroutine.
+// Query parses the query. Pairs that net/url refuses, with an invalid escape or a
+// semicolon, are left out. Any goroutine.
 func (r *Request) Query() url.Values {
-	values, _ := url.ParseQuery(r.RawQuery)
+	values := url.Values{}
+	for rest := r.RawQuery; rest != ""; {
+		var pair string
+		pair, rest, _ = strings.Cut(rest, "&")
+		name, raw, ok := queryName(pair)
+		if !ok {
+			continue
+		}
+		if value, ok := unescapeQuery(raw); ok {
+			values[name] = append(values[name], value)
+		}
+	}
 	return values
 }
 
-// QueryValue returns the first value of that name in the query, or "". It
-// allocates only to unescape. Any goroutine.
+// QueryValue returns the first value of that name in the query, or "". It leaves out
+// what Query does, and allocates only to unescape. Any goroutine.
 func (r *Request) QueryValue(name string) string {
 	value, _ := r.LookupQuery(name)
 	return value
@@ -134,22 +146,34 @@ func (r *Request) LookupQuery(name string) (value string, ok bool) {
 	for rest := r.RawQuery; rest != ""; {
 		var pair string
 		pair, rest, _ = strings.Cut(rest, "&")
-		key, value, _ := strings.Cut(pair, "=")
-		if unescapeQuery(key) == name {
-			return unescapeQuery(value), true
+		found, raw, ok := queryName(pair)
+		if !ok || found != name {
+			continue
+		}
+		if value, ok := unescapeQuery(raw); ok {
+			return value, true
 		}
 	}
 	return "", false
 }
 
-func unescapeQuery(raw string) string {
+// queryName takes name=value apart, the value still escaped; ok is false for what
+// is none.
+func queryName(pair string) (name, rawValue string, ok bool) {
+	if pair == "" || strings.IndexByte(pair, ';') >= 0 {
+		return "", "", false
+	}
+	name, rawValue, _ = strings.Cut(pair, "=")
+	name, ok = unescapeQuery(name)
+	return name, rawValue, ok
+}
+
+func unescapeQuery(raw string) (string, bool) {
 	if strings.IndexByte(raw, '%') < 0 && strings.IndexByte(raw, '+') < 0 {
-		return raw
+		return raw, true
 	}
-	if text, err := url.QueryUnescape(raw); err == nil {
-		return text
-	}
-	return raw
+	text, err := url.QueryUnescape(raw)
+	return text, err == nil
 }
 
 // SetValue attaches a value, for the handlers that come after a middleware. Use
