@@ -296,6 +296,58 @@ func TestAPanicIs500WhateverItsValue(t *testing.T) {
 	}
 }
 
+func TestAFailureIsAlwaysAResponse(t *testing.T) {
+	for _, status := range []int{-1, 0, 1, 99, 100, 101, 103, 199, 600, 1000} {
+		err := &app.StatusError{Status: status, Message: "told"}
+		if resp := app.ErrorResponse(err); resp.Status != 500 || string(resp.Content.(app.Bytes)) != "Internal Server Error\n" {
+			t.Errorf("%d: got %d %q", status, resp.Status, resp.Content)
+		}
+		host := apptest.New(func(*app.Request) app.Future[*app.Response] { return app.Failed[*app.Response](err) })
+		answered(t, host.Do(apptest.Get("/")), 500, "Internal Server Error\n")
+	}
+	for _, status := range []int{200, 404, 599} {
+		if got := app.ErrorResponse(app.Statusf(status, "x")).Status; got != status {
+			t.Errorf("%d: got %d", status, got)
+		}
+	}
+	for name, c := range map[string]struct {
+		change func(*app.Response) *app.Response
+		status int
+	}{
+		"nil":       {func(*app.Response) *app.Response { return nil }, 500},
+		"no status": {func(*app.Response) *app.Response { return &app.Response{} }, 500},
+		"a panic":   {func(*app.Response) *app.Response { panic("boom") }, 500},
+		"another":   {func(*app.Response) *app.Response { return app.Text(418, "") }, 418},
+	} {
+		host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+			return app.Changed(app.Failed[*app.Response](app.Statusf(404, "x")), c.change)
+		})
+		if call := host.Do(apptest.Get("/")); call.Status != c.status || len(host.Panics()) > 0 {
+			t.Errorf("%s: got %d, panics %v", name, call.Status, host.Panics())
+		}
+	}
+	// Whoever has given a status last is right.
+	outer := app.Catch(app.Changed(app.Failed[*app.Response](app.Statusf(404, "x")), func(r *app.Response) *app.Response { return r }),
+		func(err error) app.Future[*app.Response] {
+			return app.Failed[*app.Response](&app.StatusError{Status: 502, Err: err})
+		})
+	_, err := outer.Result()
+	if got := app.ErrorResponse(err).Status; got != 502 {
+		t.Errorf("got %d", got)
+	}
+	calls := 0
+	changed := app.Changed(app.Failed[*app.Response](errTorn), func(r *app.Response) *app.Response {
+		calls++
+		return r.With("X", "y")
+	})
+	_, err = changed.Result()
+	for range 2 { // for the log, and for the peer
+		if got := app.ErrorResponse(err); got.Status != 502 || got.Fields.Get("X") != "y" || calls != 1 {
+			t.Errorf("got %v, after %d calls", got, calls)
+		}
+	}
+}
+
 func TestAPanicOfAStreamAbortsTheResponse(t *testing.T) {
 	for name, produce := range map[string]func(*app.Writer) app.Future[app.Done]{
 		"producer": func(*app.Writer) app.Future[app.Done] { panic("boom") },

@@ -39,7 +39,8 @@ func (deadlineError) Is(target error) bool { return target == context.DeadlineEx
 
 // StatusError is a failure that has a response of its own: see ErrorResponse.
 type StatusError struct {
-	// Status is the response's status code.
+	// Status is the response's status code, 200 to 599; anything else is a mistake,
+	// and the response is 500.
 	Status int
 	// Message is told to the peer; the status's reason phrase when empty.
 	Message string
@@ -64,6 +65,12 @@ func (e *StatusError) Error() string {
 
 func (e *StatusError) Unwrap() error { return e.Err }
 
+func (e *StatusError) response() *Response {
+	resp := Error(e.Status, e.message())
+	resp.Fields = append(resp.Fields, e.Fields...)
+	return resp
+}
+
 func (e *StatusError) message() string {
 	if e.Message != "" {
 		return e.Message
@@ -79,6 +86,8 @@ type PanicError struct {
 }
 
 func (e *PanicError) Error() string { return fmt.Sprintf("app: panic: %v", e.Value) }
+
+func (e *PanicError) response() *Response { return Error(500, "") }
 
 // Unwrap gives the panic's value where that is an error.
 func (e *PanicError) Unwrap() error {

@@ -166,16 +166,18 @@ func Changed(f Future[*Response], change func(*Response) *Response) Future[*Resp
 			err = ErrNoResponse
 		}
 		if err != nil {
-			return Failed[*Response](&changedError{err, change})
+			return Failed[*Response](&changedError{err, change(ErrorResponse(err))})
 		}
 		return Ready(change(resp))
 	})
 }
 
-// changedError is a failure whose response is changed when it is made.
+// changedError is a failure with the response that it has been given.
 type changedError struct {
 	error
-	change func(*Response) *Response
+	changed *Response
 }
 
 func (e *changedError) Unwrap() error { return e.error }
+
+func (e *changedError) response() *Response { return e.changed }

@@ -200,21 +200,16 @@ func Error(status int, message string) *Response {
 // its own status, message and fields; ErrPoolFull is 503 with Retry-After; a
 // deadline that has passed, or a context that has ended (when the peer has closed
 // its sending side, it still gets an answer), is 503; a panic and anything else
-// is 500, and the peer is not told why.
+// is 500, and the peer is not told why. Of errors around each other, the outermost
+// that has a response counts.
 func ErrorResponse(err error) *Response {
-	var changed *changedError
-	if errors.As(err, &changed) {
-		return changed.change(ErrorResponse(changed.error))
-	}
-	var status *StatusError
+	var own interface{ response() *Response }
 	var deadline interface{ Timeout() bool }
 	switch {
-	case hasPanicked(err, &status):
-		return Error(500, "")
-	case status != nil:
-		resp := Error(status.Status, status.message())
-		resp.Fields = append(resp.Fields, status.Fields...)
-		return resp
+	case errors.As(err, &own):
+		if resp := own.response(); resp != nil && isFinal(resp.Status) {
+			return resp
+		}
 	case errors.Is(err, ErrPoolFull):
 		return Error(503, "too busy, try again").With("Retry-After", "1")
 	case errors.Is(err, ErrDeadline), errors.As(err, &deadline) && deadline.Timeout():
@@ -225,13 +220,9 @@ func ErrorResponse(err error) *Response {
 	return Error(500, "")
 }
 
-// hasPanicked tells whether err is a panic, whatever its value is, that nobody gave
-// a status to. It sets status to the one that err has.
-func hasPanicked(err error, status **StatusError) bool {
-	var p *PanicError
-	given := errors.As(err, status)
-	return errors.As(err, &p) && (!given || errors.Is(p, *status))
-}
+// isFinal tells whether a response may have that status (RFC 9110 section 15): an
+// interim one, and what is none, cannot end an exchange.
+func isFinal(status int) bool { return status >= 200 && status <= 599 }
 
 func reason(status int) string {
 	if text := http.StatusText(status); text != "" {

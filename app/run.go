@@ -35,7 +35,7 @@ func checked(resp *Response, err error) Future[*Response] {
 		return Failed[*Response](err)
 	case resp == nil:
 		return Failed[*Response](ErrNoResponse)
-	case resp.Status < 200 || resp.Status > 599:
+	case !isFinal(resp.Status):
 		resp.Close()
 		return Failed[*Response](fmt.Errorf("app: the handler answered with the status %d", resp.Status))
 	}
