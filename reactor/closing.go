@@ -48,9 +48,10 @@ func (c *Conn) CloseFlushed() { c.finish(modeFlush, nil) }
 // is not destroyed by a reset that the peer's unread bytes would cause (RFC 9112 section 9.6).
 func (c *Conn) Linger() { c.finish(modeLinger, nil) }
 
-// finish begins to close. A later call never takes back an earlier one, but a cause counts.
+// finish begins to close. A later call never takes back an earlier one, but a cause counts. A session may say so
+// each time it is asked for output: saying the same again is no reason to ask again.
 func (c *Conn) finish(m mode, cause error) {
-	if c.closed || c.mode == modeDiscard {
+	if c.closed || c.mode == modeDiscard || c.mode == m && cause == nil {
 		return
 	}
 	if cause != nil {

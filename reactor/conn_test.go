@@ -5,6 +5,7 @@ package reactor
 import (
 	"errors"
 	"io"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -110,6 +111,46 @@ func TestHalfClose(t *testing.T) {
 	c.wantEnd()
 	if err := await(t, closed); err != io.EOF {
 		t.Errorf("closed with %v", err)
+	}
+}
+
+// farewell transmits until the kernel takes no more, and from then on closes each time it is asked, as sessions
+// do that look again whether they are done.
+type farewell struct {
+	lines
+	sent atomic.Int64
+}
+
+func (f *farewell) Transmit(dst []byte, _ int) []byte {
+	if f.conn.Queued() > 0 {
+		f.conn.CloseFlushed()
+		return dst
+	}
+	f.conn.Touch()
+	f.sent.Add(4096)
+	return append(dst, make([]byte, 4096)...)
+}
+
+// A connection that ends before a peer that does not read keeps nobody waiting.
+func TestFarewellToASlowReader(t *testing.T) {
+	sessions := make(chan *farewell, 1)
+	s := serve(t, Config{Loops: 1}, func(c *Conn) Session {
+		f := &farewell{lines: lines{conn: c}}
+		select {
+		case sessions <- f:
+			return f
+		default:
+			return &f.lines
+		}
+	})
+	slow := s.dial()
+	slow.say("anything")
+	other := s.dial()
+	other.say("echo served")
+	other.want("served")
+	n, err := io.Copy(io.Discard, slow)
+	if sent := (<-sessions).sent.Load(); n != sent || err != nil {
+		t.Errorf("%d bytes of %d, %v", n, sent, err)
 	}
 }
 
