@@ -137,3 +137,17 @@ func lower(c byte) byte {
 	}
 	return c
 }
+
+// lowerString is strings.ToLower in ASCII.
+func lowerString(s string) string {
+	for i := 0; i < len(s); i++ {
+		if lower(s[i]) != s[i] {
+			text := []byte(s)
+			for ; i < len(text); i++ {
+				text[i] = lower(text[i])
+			}
+			return string(text)
+		}
+	}
+	return s
+}

@@ -12,7 +12,7 @@ import (
 type pattern struct {
 	text     string
 	method   string // "": any
-	host     string // "": any
+	host     string // in lower case; "": any
 	path     string // as written, {$} left out
 	segments []segment
 	names    []string // of the wildcards that capture, in order
@@ -46,7 +46,7 @@ func parsePattern(text string) (*pattern, error) {
 	if slash < 0 {
 		return nil, errors.New("a path, which begins with a slash, is missing")
 	}
-	p.host, rest = rest[:slash], rest[slash:]
+	p.host, rest = lowerString(rest[:slash]), rest[slash:]
 	if strings.Contains(p.host, "{") {
 		return nil, errors.New("a host has no wildcards")
 	}

@@ -16,7 +16,8 @@ import (
 //	/posts/{$}            the path with the slash, nothing below
 //	example.com/          that host only
 //
-// A pattern with a method matches that method, and GET also HEAD. A request
+// Hosts are compared without their port and without regard to case, which ServeMux
+// minds. A pattern with a method matches that method, and GET also HEAD. A request
 // whose path matches only with other methods gets 405 with Allow; a path with
 // dot segments or doubled slashes, or one that lacks the trailing slash of a
 // pattern, is redirected (307). Patterns of which neither is more specific
@@ -228,7 +229,10 @@ func (m *Router) search(r *Request, path string) Future[*Response] {
 		}
 		clean = cleanPath(path)
 	}
-	name := hostName(r.Authority)
+	name := ""
+	if m.hosts != nil {
+		name = hostName(r.Authority)
+	}
 	found, captures := m.find(name, r.Method, clean, space[:0])
 	if (found == nil || found.openEnded(captures)) && !strings.HasSuffix(clean, "/") {
 		inHost := found != nil && found.host != ""
@@ -364,15 +368,15 @@ func (m *Router) allowed(name, path string) []string {
 	return slices.Compact(methods)
 }
 
-// hostName is an authority without its port.
+// hostName is an authority without its port, in lower case.
 func hostName(authority string) string {
-	if strings.IndexByte(authority, ':') < 0 {
-		return authority
+	if strings.IndexByte(authority, ':') >= 0 {
+		if name, _, err := net.SplitHostPort(authority); err == nil {
+			authority = name
+		}
 	}
-	if name, _, err := net.SplitHostPort(authority); err == nil {
-		return name
-	}
-	return authority
+	// RFC 9110 section 4.2.3.
+	return lowerString(authority)
 }
 
 // PathValue is what the pattern's wildcard of that name has matched, unescaped;

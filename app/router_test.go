@@ -165,6 +165,30 @@ func TestRouterAnswersForTheServerAsAWhole(t *testing.T) {
 	answered(t, host.Do(apptest.Get("*")), 400, "Bad Request\n")
 }
 
+// RFC 9110 section 4.2.3: a host has no case. ServeMux compares the letters.
+func TestHostsHaveNoCase(t *testing.T) {
+	var routes app.Router
+	for _, pattern := range []string{"Example.COM/", "other.example/{x}", "[::1]/", "/"} {
+		routes.Handle(pattern, func(r *app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, r.Pattern())) })
+	}
+	host := apptest.New(routes.Serve)
+	for authority, want := range map[string]string{
+		"example.com": "Example.COM/", "EXAMPLE.com": "Example.COM/", "eXample.Com:8080": "Example.COM/", "example.com:": "Example.COM/",
+		"Other.Example:1": "other.example/{x}", "other.example": "other.example/{x}", "[::1]": "[::1]/",
+		"example.co\u212a": "/", "example.com.": "/", "example.com:1:2": "/",
+	} {
+		if got := host.Do(&apptest.Request{Target: "/a", Host: authority}); string(got.Content) != want {
+			t.Errorf("%s: got %s, want %s", authority, got.Content, want)
+		}
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("two patterns for one host are no conflict")
+		}
+	}()
+	routes.Handle("eXAMPLE.com/", nil)
+}
+
 func TestRouterNotFound(t *testing.T) {
 	routes := app.Router{NotFound: func(*app.Request) app.Future[*app.Response] {
 		return app.Ready(app.Text(404, "nothing here"))
@@ -226,7 +250,7 @@ func FuzzRouterRoutesAsServeMux(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, method, authority, target string) {
 		u, err := url.ParseRequestURI(target)
-		if err != nil || target[0] != '/' || method == "" || authority == "" || method == "CONNECT" || u.Host != "" || u.Scheme != "" || u.Opaque != "" ||
+		if err != nil || target[0] != '/' || method == "" || authority == "" || strings.ToLower(authority) != authority || method == "CONNECT" || u.Host != "" || u.Scheme != "" || u.Opaque != "" ||
 			u.EscapedPath() != strings.SplitN(target, "?", 2)[0] || strings.ContainsAny(target, "# \x00\t\x7f") ||
 			strings.Contains(strings.ToLower(target), "%25") || slashSegment.MatchString(target) {
 			return
