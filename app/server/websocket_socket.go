@@ -196,6 +196,7 @@ func (s *socket) end(c app.Closed) {
 
 // goAway closes because the server stops.
 func (s *socket) goAway() {
+	s.loop.tick()
 	if s.machine.Close(ws.CloseGoingAway, "") == nil {
 		s.carrier.announce()
 		s.resume()

@@ -26,6 +26,8 @@ func (w *wire) enter() bool {
 		w.loop.r.Leave()
 		return false
 	}
+	// The loop may have been idle until just now.
+	w.loop.tick()
 	return true
 }
 
