@@ -14,7 +14,7 @@ import (
 const octets = "application/octet-stream"
 
 func bytes(r *app.Request) app.Future[*app.Response] {
-	n, err := size("n", r.PathValue("n"), MaxBytes)
+	n, err := size("n", r.PathValue(parameter), MaxBytes)
 	if err != nil {
 		return app.Failed[*app.Response](err)
 	}
@@ -37,7 +37,7 @@ func bytes(r *app.Request) app.Future[*app.Response] {
 }
 
 func stream(r *app.Request) app.Future[*app.Response] {
-	n, err := size("n", r.PathValue("n"), MaxBytes)
+	n, err := size("n", r.PathValue(parameter), MaxBytes)
 	if err != nil {
 		return app.Failed[*app.Response](err)
 	}
@@ -59,15 +59,15 @@ func write(w *app.Writer, n int64) app.Future[app.Done] {
 
 // drip gives bytes in parts of size, one every so often.
 func drip(r *app.Request) app.Future[*app.Response] {
-	var p params
-	total := p.size(r, "bytes", 10, MaxBytes)
-	part := p.size(r, "size", 1, MaxBytes)
-	every := p.duration(r, "every", time.Second)
-	if p.err == nil && part == 0 {
-		p.err = app.Statusf(400, "size is at least 1 byte")
+	p := params{r: r}
+	total := p.size("bytes", 10, MaxBytes)
+	part := p.size("size", 1, MaxBytes)
+	every := p.duration("every", time.Second)
+	if part == 0 {
+		p.note(app.Statusf(400, "size is at least 1 byte"))
 	}
 	if p.err != nil {
-		return app.Failed[*app.Response](p.err)
+		return p.refusal()
 	}
 	resp := app.Streamed(200, octets, func(w *app.Writer) app.Future[app.Done] {
 		return drops(w, total, part, every)
@@ -110,15 +110,18 @@ type uploaded struct {
 	SHA256 string `json:"sha256"`
 }
 
+// unlimited is the rate of who asks for none.
+const unlimited = -1
+
 // upload reads the content, at most so many bytes a second where a rate is given.
 func upload(r *app.Request) app.Future[*app.Response] {
-	var p params
-	rate := p.size(r, "rate", 0, 1<<40)
-	if p.err != nil {
-		return app.Failed[*app.Response](p.err)
+	p := params{r: r}
+	rate := p.size("rate", unlimited, 1<<40)
+	if rate == 0 {
+		p.note(app.Statusf(400, "rate is at least 1 byte a second"))
 	}
-	if _, given := r.LookupQuery("rate"); given && rate == 0 {
-		return refuse("rate is at least 1 byte a second")
+	if p.err != nil {
+		return p.refusal()
 	}
 	buf := make([]byte, uploadBuffer(rate))
 	in := &intake{r: r, hash: sha256.New(), rate: rate, begun: r.Loop().Now()}
@@ -130,7 +133,7 @@ func upload(r *app.Request) app.Future[*app.Response] {
 // uploadBuffer is small for a low rate, so that reading is even: a tenth of a
 // second's worth.
 func uploadBuffer(rate int64) int64 {
-	if rate == 0 {
+	if rate == unlimited {
 		return 32 << 10
 	}
 	return min(max(rate/10, 1), 32<<10)
@@ -147,7 +150,7 @@ type intake struct {
 func (in *intake) take(p []byte) app.Future[app.Done] {
 	in.hash.Write(p)
 	in.total += int64(len(p))
-	if in.rate == 0 {
+	if in.rate == unlimited {
 		return app.Ready(app.Done{})
 	}
 	due := time.Duration(float64(in.total) / float64(in.rate) * float64(time.Second))

@@ -11,11 +11,11 @@ import (
 // browser that connects again has stopped. One that has them all is told not to
 // come back.
 func events(r *app.Request) app.Future[*app.Response] {
-	var p params
-	last := p.number(r, "n", maxMessages, 1, maxMessages)
-	every := p.duration(r, "every", time.Second)
+	p := params{r: r}
+	last := p.number("n", maxMessages, 1, maxMessages)
+	every := p.duration("every", time.Second)
 	if p.err != nil {
-		return app.Failed[*app.Response](p.err)
+		return p.refusal()
 	}
 	sent, _ := strconv.Atoi(r.LastEventID())
 	if sent = max(sent, 0); sent >= last {
@@ -34,12 +34,6 @@ func events(r *app.Request) app.Future[*app.Response] {
 			})
 		})
 	}))
-}
-
-func (p *params) number(r *app.Request, name string, otherwise, low, high int) int {
-	n, err := number(r, name, otherwise, low, high)
-	p.note(err)
-	return n
 }
 
 // pause waits for the next event, or for the stream's end.

@@ -24,22 +24,12 @@ type answer struct {
 
 // fanout asks itself n times for /delay and answers with what came in time.
 func (t *target) fanout(r *app.Request) app.Future[*app.Response] {
-	n, err := number(r, "n", 10, 1, maxFanout)
-	if err != nil {
-		return app.Failed[*app.Response](err)
-	}
-	text, given := r.LookupQuery("delay")
-	if !given {
-		text = "0s"
-	}
-	dist, err := durations("delay", text)
-	if err != nil {
-		return app.Failed[*app.Response](err)
-	}
-	var p params
-	deadline := p.duration(r, "deadline", time.Second)
+	p := params{r: r}
+	n := p.number("n", 10, 1, maxFanout)
+	dist := p.durations("delay", "0s")
+	deadline := p.duration("deadline", time.Second)
 	if p.err != nil {
-		return app.Failed[*app.Response](p.err)
+		return p.refusal()
 	}
 	ask := t.config.Ask
 	if ask == nil {

@@ -48,11 +48,11 @@ type deluge struct {
 func newFlood(limits SocketLimits) app.Handler {
 	pouring := limits.within(&app.Endpoint{Open: pour})
 	return func(r *app.Request) app.Future[*app.Response] {
-		var p params
-		n := p.number(r, "n", 1000, 1, maxMessages)
-		size := p.size(r, "size", 1<<10, maxFlood)
+		p := params{r: r}
+		n := p.number("n", 1000, 1, maxMessages)
+		size := p.size("size", 1<<10, maxFlood)
 		if p.err != nil {
-			return app.Failed[*app.Response](p.err)
+			return p.refusal()
 		}
 		return app.Ready(app.WebSocketWith(pouring, &deluge{n, size}))
 	}

@@ -116,11 +116,16 @@ type count struct {
 func newCount(c Counter) *count { return &count{counter: c} }
 
 func (c *count) serve(r *app.Request) app.Future[*app.Response] {
+	p := params{r: r}
+	reset := p.flag("reset")
+	if p.err != nil {
+		return p.refusal()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.counter.Counts() // under the lock: never older than base
 	answer := since(now, c.base)
-	if r.QueryValue("reset") == "1" {
+	if reset {
 		c.base = now
 	}
 	return app.Ready(app.JSON(200, answer))

@@ -2,6 +2,7 @@ package target
 
 import (
 	"math/rand/v2"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -9,16 +10,28 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 )
 
-// refuse answers 400 with one sentence.
-func refuse(format string, args ...any) app.Future[*app.Response] {
-	return app.Failed[*app.Response](app.Statusf(400, format, args...))
+// params reads query parameters and keeps the first mistake.
+type params struct {
+	r   *app.Request
+	err error
 }
 
-// params reads query parameters and keeps the first mistake.
-type params struct{ err error }
+// refusal is the answer to the mistake.
+func (p *params) refusal() app.Future[*app.Response] { return app.Failed[*app.Response](p.err) }
 
-func (p *params) size(r *app.Request, name string, otherwise, most int64) int64 {
-	text, ok := r.LookupQuery(name)
+// text looks a parameter up. Of a query that cannot be read nothing is left out in silence.
+func (p *params) text(name string) (text string, given bool) {
+	text, given = p.r.LookupQuery(name)
+	if !given && p.r.RawQuery != "" {
+		if _, err := url.ParseQuery(p.r.RawQuery); err != nil {
+			p.note(app.Statusf(400, "the query cannot be read: %v", err))
+		}
+	}
+	return text, given
+}
+
+func (p *params) size(name string, otherwise, most int64) int64 {
+	text, ok := p.text(name)
 	if !ok {
 		return otherwise
 	}
@@ -27,14 +40,56 @@ func (p *params) size(r *app.Request, name string, otherwise, most int64) int64 
 	return n
 }
 
-func (p *params) duration(r *app.Request, name string, otherwise time.Duration) time.Duration {
-	text, ok := r.LookupQuery(name)
+func (p *params) duration(name string, otherwise time.Duration) time.Duration {
+	text, ok := p.text(name)
 	if !ok {
 		return otherwise
 	}
 	d, err := duration(name, text)
 	p.note(err)
 	return d
+}
+
+func (p *params) durations(name, otherwise string) distribution {
+	text, ok := p.text(name)
+	if !ok {
+		text = otherwise
+	}
+	dist, err := durations(name, text)
+	p.note(err)
+	return dist
+}
+
+func (p *params) number(name string, otherwise, low, high int) int {
+	text, ok := p.text(name)
+	if !ok {
+		return otherwise
+	}
+	n, err := number(name, text, low, high)
+	p.note(err)
+	return n
+}
+
+// share reads a number from 0 to 1.
+func (p *params) share(name string, otherwise float64) float64 {
+	text, ok := p.text(name)
+	if !ok {
+		return otherwise
+	}
+	x, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(x >= 0 && x <= 1) {
+		p.note(app.Statusf(400, "%s is a share from 0 to 1, not %q", name, text))
+	}
+	return x
+}
+
+// flag reads 1 for yes; 0 is the same as nothing.
+func (p *params) flag(name string) bool {
+	text, ok := p.text(name)
+	if ok && text != "0" && text != "1" {
+		p.note(app.Statusf(400, "%s is 0 or 1, not %q", name, text))
+	}
+	return text == "1"
 }
 
 func (p *params) note(err error) {
@@ -138,30 +193,13 @@ func (d distribution) pick() time.Duration {
 	return 0
 }
 
-// number reads a whole number from low to high.
-func number(r *app.Request, name string, otherwise, low, high int) (int, error) {
-	text, ok := r.LookupQuery(name)
-	if !ok {
-		return otherwise, nil
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < low || n > high {
+// number reads a whole number from low, which is not negative, to high.
+func number(name, text string, low, high int) (int, error) {
+	n, err := strconv.ParseUint(text, 10, 31)
+	if err != nil || int(n) < low || int(n) > high {
 		return 0, app.Statusf(400, "%s is a number from %d to %d, not %q", name, low, high, text)
 	}
-	return n, nil
-}
-
-// share reads a number from 0 to 1.
-func share(r *app.Request, name string, otherwise float64) (float64, error) {
-	text, ok := r.LookupQuery(name)
-	if !ok {
-		return otherwise, nil
-	}
-	x, err := strconv.ParseFloat(text, 64)
-	if err != nil || !(x >= 0 && x <= 1) {
-		return 0, app.Statusf(400, "%s is a share from 0 to 1, not %q", name, text)
-	}
-	return x, nil
+	return int(n), nil
 }
 
 func random() float64 { return rand.Float64() }

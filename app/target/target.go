@@ -39,30 +39,33 @@ type Config struct {
 func New(config Config) (app.Handler, error) {
 	var routes app.Router
 	t := &target{config: config, serve: routes.Serve}
-	for pattern, handler := range map[string]app.Handler{
-		"GET /{$}":            hello,
-		"/bytes/{n}":          bytes,
-		"/stream/{n}":         stream,
-		"/drip":               drip,
-		"/status/{code}":      status,
-		"/echo":               echo,
-		"/upload":             upload,
-		"/headers":            headers,
-		"/trailers":           trailers,
-		"/delay/{durations}":  delay,
-		"/offload/{duration}": offload,
-		"/unstable":           unstable,
-		"/fanout":             t.fanout,
-		"/healthz":            healthz,
-		"/readyz":             t.readyz,
+	for path, handler := range map[string]app.Handler{
+		"GET /{$}":  hello,
+		"/drip":     drip,
+		"/echo":     echo,
+		"/upload":   upload,
+		"/headers":  headers,
+		"/trailers": trailers,
+		"/unstable": unstable,
+		"/fanout":   t.fanout,
+		"/healthz":  healthz,
+		"/readyz":   t.readyz,
 	} {
-		routes.Handle(pattern, handler)
+		routes.Handle(path, handler)
+	}
+	withParameter := map[string]app.Handler{
+		"/bytes": bytes, "/stream": stream, "/status": status, "/delay": delay, "/offload": offload,
+	}
+	if config.AllowStall {
+		withParameter["/stall"] = stall
+	}
+	for path, handler := range withParameter {
+		// One that is missing, or is followed by more, is wrong like any other.
+		routes.Handle(path, handler)
+		routes.Handle(path+"/{"+parameter+"...}", handler)
 	}
 	routes.Handle("/events", events)
 	handleSockets(&routes, config.WebSocket)
-	if config.AllowStall {
-		routes.Handle("/stall/{duration}", stall)
-	}
 	if config.Counter != nil {
 		routes.Handle("/count", newCount(config.Counter).serve)
 	}
@@ -75,6 +78,9 @@ func New(config Config) (app.Handler, error) {
 	}
 	return routes.Serve, nil
 }
+
+// parameter names what stands behind an endpoint's name in the path.
+const parameter = "parameter"
 
 type target struct {
 	config Config
@@ -102,38 +108,43 @@ func (t *target) readyz(*app.Request) app.Future[*app.Response] {
 }
 
 func status(r *app.Request) app.Future[*app.Response] {
-	code, err := strconv.Atoi(r.PathValue("code"))
-	if err != nil || code < 200 || code > 599 {
-		return refuse("the status is a number from 200 to 599, not %q", r.PathValue("code"))
+	code, err := number("the status", r.PathValue(parameter), 200, 599)
+	if err != nil {
+		return app.Failed[*app.Response](err)
 	}
+	return app.Ready(bare(code))
+}
+
+// bare has that status, and its name for a content where it may have one.
+func bare(code int) *app.Response {
 	if code == 204 || code == 205 || code == 304 {
-		return app.Ready(app.Empty(code))
+		return app.Empty(code)
 	}
-	return app.Ready(app.Error(code, ""))
+	return app.Error(code, "")
 }
 
 func unstable(r *app.Request) app.Future[*app.Response] {
-	share, err := share(r, "fail", 0.1)
-	if err != nil {
-		return app.Failed[*app.Response](err)
-	}
-	code, err := number(r, "status", 503, 200, 599)
-	if err != nil {
-		return app.Failed[*app.Response](err)
+	p := params{r: r}
+	share := p.share("fail", 0.1)
+	code := p.number("status", 503, 200, 599)
+	if p.err != nil {
+		return p.refusal()
 	}
 	if random() < share {
-		return app.Ready(app.Error(code, ""))
+		return app.Ready(bare(code))
 	}
 	return okResponse
 }
 
 // stall does what a handler must not do.
 func stall(r *app.Request) app.Future[*app.Response] {
-	d, err := duration("duration", r.PathValue("duration"))
-	if err != nil {
-		return app.Failed[*app.Response](err)
+	d, err := duration("the duration", r.PathValue(parameter))
+	p := params{r: r, err: err}
+	spinning := p.flag("spin")
+	if p.err != nil {
+		return p.refusal()
 	}
-	if r.QueryValue("spin") == "1" {
+	if spinning {
 		spin(d)
 	} else {
 		time.Sleep(d)

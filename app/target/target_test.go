@@ -32,6 +32,19 @@ func newHost(t *testing.T, config target.Config) *apptest.Host {
 	return apptest.New(handler)
 }
 
+// A status without content has none, whichever endpoint answers with it.
+func TestStatusesWithoutContent(t *testing.T) {
+	host := newHost(t, target.Config{})
+	for _, code := range []int{204, 205, 304} {
+		for _, path := range []string{"/status/%d", "/unstable?fail=1&status=%d"} {
+			call := host.Do(apptest.Get(fmt.Sprintf(path, code)))
+			if call.Status != code || len(call.Content) > 0 || call.Header.Has("Content-Type") {
+				t.Errorf(path+": %d, %v, %q", code, call.Status, call.Header, call.Content)
+			}
+		}
+	}
+}
+
 func TestWrongParametersGetOneClearSentence(t *testing.T) {
 	host := newHost(t, target.Config{AllowStall: true})
 	for url, sentence := range map[string]string{
@@ -55,7 +68,17 @@ func TestWrongParametersGetOneClearSentence(t *testing.T) {
 		"/fanout?n=0":               `n is a number from 1 to 1000, not "0"`,
 		"/fanout?deadline=tomorrow": `deadline is a duration such as 150ms or 2s, not "tomorrow"`,
 		"/offload/x":                `the duration is a duration such as 150ms or 2s, not "x"`,
-		"/stall/x":                  `duration is a duration such as 150ms or 2s, not "x"`,
+		"/stall/x":                  `the duration is a duration such as 150ms or 2s, not "x"`,
+		"/stall/1ms?spin=yes":       `spin is 0 or 1, not "yes"`,
+		"/status/+200":              `the status is a number from 200 to 599, not "+200"`,
+		"/bytes":                    `n is a number of bytes such as 512, 64KiB or 1MiB, not ""`,
+		"/stream/":                  `n is a number of bytes such as 512, 64KiB or 1MiB, not ""`,
+		"/bytes/1/2":                `n is a number of bytes such as 512, 64KiB or 1MiB, not "1/2"`,
+		"/delay":                    `the delay is a duration such as 150ms or 2s, not ""`,
+		"/offload/":                 `the duration is a duration such as 150ms or 2s, not ""`,
+		"/upload?rate=%zz":          `the query cannot be read: invalid URL escape "%zz"`,
+		"/drip?bytes=1;size=1":      "the query cannot be read: invalid semicolon separator in query",
+		"/fanout?delay=1ms:":        `the weight behind 1ms is a whole number, not ""`,
 	} {
 		call := host.Do(apptest.Get(url))
 		if call.Status != 400 || string(call.Content) != sentence+"\n" {

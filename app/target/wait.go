@@ -9,7 +9,7 @@ import (
 
 // delay answers after a timer of the loop.
 func delay(r *app.Request) app.Future[*app.Response] {
-	dist, err := durations("the delay", r.PathValue("durations"))
+	dist, err := durations("the delay", r.PathValue(parameter))
 	if err != nil {
 		return app.Failed[*app.Response](err)
 	}
@@ -27,7 +27,7 @@ func delay(r *app.Request) app.Future[*app.Response] {
 
 // offload answers after a sleep that blocks a goroutine of the pool.
 func offload(r *app.Request) app.Future[*app.Response] {
-	d, err := duration("the duration", r.PathValue("duration"))
+	d, err := duration("the duration", r.PathValue(parameter))
 	if err != nil {
 		return app.Failed[*app.Response](err)
 	}
