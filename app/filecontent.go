@@ -4,13 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"html"
 	"io"
 	"math/rand/v2"
-	"net/url"
 	"os"
-	"slices"
-	"strings"
 	"time"
 )
 
@@ -154,36 +150,4 @@ func (p *filePart) readAt(file *os.File, dst []byte, offset int64) (int, error) 
 		err = io.ErrUnexpectedEOF
 	}
 	return n, err
-}
-
-// maxListed is how many entries of a directory are listed.
-const maxListed = 10000
-
-// list answers with what is in a directory. On the pool.
-func (f *Files) list(dir *os.File) (*Response, error) {
-	entries, err := dir.ReadDir(maxListed)
-	if err != nil && err != io.EOF {
-		return nil, err
-	}
-	var names []string
-	for _, e := range entries {
-		name := e.Name()
-		if !f.options.Hidden && name[0] == '.' {
-			continue
-		}
-		if e.IsDir() {
-			name += "/"
-		}
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	var page strings.Builder
-	page.WriteString("<!doctype html>\n<meta name=\"viewport\" content=\"width=device-width\">\n<ul>\n")
-	for _, name := range names {
-		// A name with a colon would be taken for a scheme without ./ before it.
-		href := "./" + (&url.URL{Path: name}).EscapedPath()
-		fmt.Fprintf(&page, "<li><a href=\"%s\">%s</a></li>\n", html.EscapeString(href), html.EscapeString(name))
-	}
-	page.WriteString("</ul>\n")
-	return HTML(200, page.String()), nil
 }

@@ -18,7 +18,8 @@ import (
 // FileOptions say how files are served.
 type FileOptions struct {
 	// List answers for a directory without an index with a list of what is in it,
-	// in place of 403.
+	// in place of 403: of 10,000 entries at most, and the page says when there are
+	// more.
 	List bool
 	// Index is the file that stands for its directory: index.html when empty.
 	Index string
@@ -156,7 +157,7 @@ func (f *Files) directory(dir, index *os.File, err error) (*Response, error) {
 	if !f.options.List {
 		return nil, Statusf(403, "")
 	}
-	return f.list(dir)
+	return list(dir, f.options.Hidden, maxListed)
 }
 
 // redirectToSlash adds the slash, relative to the last segment: the path as a

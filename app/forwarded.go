@@ -145,19 +145,19 @@ func (t *ProxyTrust) followXForwarded(peer Client, fields Fields) (client Client
 	return client, found
 }
 
-// list goes through a field's comma separated values from the last to the first.
-type list struct {
+// items goes through a field's comma separated values from the last to the first.
+type items struct {
 	fields Fields
 	name   string
 	line   int    // of the fields
 	rest   string // what of it is to come
 }
 
-func backwards(fields Fields, name string) list {
-	return list{fields: fields, name: name, line: len(fields)}
+func backwards(fields Fields, name string) items {
+	return items{fields: fields, name: name, line: len(fields)}
 }
 
-func (l *list) next() (item string, ok bool) {
+func (l *items) next() (item string, ok bool) {
 	for {
 		for l.rest != "" {
 			i := strings.LastIndexByte(l.rest, ',')
@@ -178,16 +178,16 @@ func (l *list) next() (item string, ok bool) {
 // aligned is a field beside X-Forwarded-For: proxies either append to both, or the
 // last one that knows sets the one value.
 type aligned struct {
-	list
+	items
 	last string
 	each bool
 }
 
 func alongside(fields Fields, name string) (a aligned) {
-	a.list = backwards(fields, name)
-	a.last, _ = a.list.next()
-	a.list = backwards(fields, name)
-	a.each = sameLength(backwards(fields, "X-Forwarded-For"), a.list)
+	a.items = backwards(fields, name)
+	a.last, _ = a.items.next()
+	a.items = backwards(fields, name)
+	a.each = sameLength(backwards(fields, "X-Forwarded-For"), a.items)
 	return a
 }
 
@@ -195,12 +195,12 @@ func (a *aligned) next() string {
 	if !a.each {
 		return a.last
 	}
-	value, _ := a.list.next()
+	value, _ := a.items.next()
 	return value
 }
 
 // sameLength does not count further than chains are followed.
-func sameLength(a, b list) bool {
+func sameLength(a, b items) bool {
 	for range maxProxies + 1 {
 		_, isA := a.next()
 		_, isB := b.next()
