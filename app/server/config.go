@@ -42,7 +42,7 @@ type Config struct {
 	// HeadTimeout bounds the time from a request's first byte to the end of its head, and how long a new
 	// connection may be silent; 0 means 10 s.
 	HeadTimeout time.Duration
-	// HandshakeTimeout bounds a TLS handshake and a PROXY header together; 0 means 10 s.
+	// HandshakeTimeout bounds a TLS handshake and a PROXY header together; 0 means 10 s, and there is always a limit.
 	HandshakeTimeout time.Duration
 	// IdleTimeout closes a connection on which no request is under way; 0 means 120 s.
 	IdleTimeout time.Duration
@@ -112,6 +112,13 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Loops < 0 {
 		return c, fmt.Errorf("server: %d loops: it takes at least 1", c.Loops)
+	}
+	if c.HandshakeTimeout < 0 {
+		return c, fmt.Errorf("server: a handshake timeout of %v: it takes a limit", c.HandshakeTimeout)
+	}
+	http2 := c.HTTP2.Config // what is filled in, each loop fills in for itself
+	if err := http2.Validate(); err != nil {
+		return c, err
 	}
 	if c.Logger == nil {
 		c.Logger = zap.NewNop()
