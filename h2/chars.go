@@ -2,12 +2,14 @@ package h2
 
 // Classes of bytes, as bits of charClass.
 const (
-	tokenChar     = 1 << iota // RFC 9110 section 5.6.2
-	nameChar                  // a token without uppercase letters: RFC 9113 section 8.2.1
-	valueChar                 // RFC 9110 section 5.5: visible, obs-text, space and tab
-	pathChar                  // what may stand in :path: visible ASCII but "#"
-	authorityChar             // RFC 3986 section 3.2 without userinfo
-	schemeChar                // RFC 3986 section 3.1
+	tokenChar   = 1 << iota // RFC 9110 section 5.6.2
+	nameChar                // a token without uppercase letters: RFC 9113 section 8.2.1
+	valueChar               // RFC 9110 section 5.5: visible, obs-text, space and tab
+	pathChar                // what may stand in :path: visible ASCII but "#"
+	hostChar                // RFC 3986 section 3.2.2: what a name consists of, but escapes
+	hexChar                 // a hexadecimal digit
+	literalChar             // what else an IPv6 address consists of
+	schemeChar              // RFC 3986 section 3.1
 )
 
 var charClass = func() (class [256]uint8) {
@@ -29,8 +31,14 @@ var charClass = func() (class [256]uint8) {
 		if visible && c != '#' {
 			class[b] |= pathChar
 		}
-		if letter || digit || isOneOf(c, "-._~!$&'()*+,;=:[]%") {
-			class[b] |= authorityChar
+		if letter || digit || isOneOf(c, "-._~!$&'()*+,;=") {
+			class[b] |= hostChar
+		}
+		if digit || c|0x20 >= 'a' && c|0x20 <= 'f' {
+			class[b] |= hexChar
+		}
+		if c == ':' || c == '.' {
+			class[b] |= literalChar
 		}
 		if letter || digit || isOneOf(c, "+-.") {
 			class[b] |= schemeChar

@@ -11,6 +11,7 @@ type section struct {
 	trailers bool     // RFC 9113 section 8.1: no pseudo-fields
 	pseudo   uint8    // which pseudo-fields came
 	regular  bool     // a regular field came
+	hosted   bool     // a host field came, which may be empty
 	signal   bool     // a priority field came
 	bad      string   // why the section is malformed
 	tooLarge bool
@@ -88,7 +89,7 @@ func (s *section) pseudoField(name, value string) {
 		bit, valid = pseudoScheme, value != "" && value[0]|0x20 >= 'a' && value[0]|0x20 <= 'z' && consistsOf(value, schemeChar)
 		s.head.Scheme = value
 	case ":authority":
-		bit, valid = pseudoAuthority, consistsOf(value, authorityChar)
+		bit, valid = pseudoAuthority, validAuthority(value)
 		s.head.Authority = value
 	case ":path":
 		bit, valid = pseudoPath, value != "" && consistsOf(value, pathChar)
@@ -125,10 +126,10 @@ func (s *section) regularField(name, value string) bool {
 		}
 		s.head.ContentLength = n
 	case "host":
-		if s.host != "" || !consistsOf(value, authorityChar) {
+		if s.hosted || !validAuthority(value) {
 			s.malformed("host invalid or repeated")
 		}
-		s.host = value
+		s.host, s.hosted = value, true
 	case "cookie":
 		// RFC 9113 section 8.2.3: crumbs are joined before anybody else sees them.
 		if s.cookie > 0 {
@@ -165,7 +166,7 @@ func (s *section) request(end, connectProtocol bool) string {
 	}
 	if s.pseudo&pseudoAuthority == 0 {
 		h.Authority = s.host
-	} else if s.host != "" && !sameAuthority(h.Scheme, s.host, h.Authority) {
+	} else if s.hosted && !sameAuthority(h.Scheme, s.host, h.Authority) {
 		// RFC 9113 section 8.3.1: host must not name another entity than :authority.
 		return "host differs from :authority"
 	}
