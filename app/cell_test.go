@@ -38,6 +38,7 @@ func TestAFutureForgetsWhoHasLeft(t *testing.T) {
 	for range 1000 {
 		r := &Request{}
 		r.Bind(stillExchange{}, nil)
+		Here(r, f)
 		left := make(chan error)
 		go func() {
 			_, err := Await(r, f)

@@ -37,6 +37,7 @@ func TestWhatWaitsEndsWithItsRequest(t *testing.T) {
 	for what, wait := range map[string]func(r *app.Request) app.Future[app.Done]{
 		"sleep":   func(r *app.Request) app.Future[app.Done] { return app.Sleep(r, time.Hour) },
 		"timeout": func(r *app.Request) app.Future[app.Done] { return app.Timeout(r, time.Hour, never(r)) },
+		"here":    func(r *app.Request) app.Future[app.Done] { return app.Here(r, never(r)) },
 		"collect": func(r *app.Request) app.Future[app.Done] {
 			came := app.Collect(r, time.Hour, app.Ready(app.Done{}), never(r))
 			return app.Map(came, func(o []app.Outcome[app.Done]) (app.Done, error) {
@@ -102,6 +103,30 @@ func TestTheDeadlineOfARequestWhosePeerHasLeftIsNotWaitedFor(t *testing.T) {
 	promise().Resolve("late")
 	host.Settle()
 	unanswered(t, call)
+}
+
+// A shared result is not waited for by those who have left, and is whole for the
+// others.
+func TestASharedResultForgetsWhoHasLeft(t *testing.T) {
+	var shared app.Future[*app.Response]
+	var promise *app.Promise[*app.Response]
+	closed := 0
+	host := apptest.NewLoops(func(r *app.Request) app.Future[*app.Response] {
+		if promise == nil {
+			promise, shared = app.Promised[*app.Response](r)
+		}
+		return app.Here(r, shared)
+	}, 2)
+	stays := host.Do(&apptest.Request{Target: "/", Loop: 1})
+	for i := range 100 {
+		host.Do(&apptest.Request{Target: "/", Loop: i % 2}).Leave()
+	}
+	content := &app.Stream{Size: -1, Produce: func(w *app.Writer) app.Future[app.Done] { return w.WriteString("whole") }, OnClose: func() { closed++ }}
+	promise.Resolve(&app.Response{Status: 200, Content: content})
+	if host.Settle(); closed != 1 {
+		t.Errorf("closed %d times", closed)
+	}
+	answered(t, stays, 200, "whole")
 }
 
 // A goroutine that has given up, since its request is over, leaves no timer either.

@@ -207,10 +207,6 @@ func Finally[T any](f Future[T], fn func()) Future[T] {
 	})
 }
 
-// Here is f with its continuations on r's loop: for a result that several
-// requests share, which otherwise belongs to the loop of the one that began it.
-func Here[T any](r *Request, f Future[T]) Future[T] { return on(r.Loop(), f) }
-
 func on[T any](loop Loop, f Future[T]) Future[T] {
 	if f.Ready() || f.cell.loop == loop {
 		return f
