@@ -57,10 +57,11 @@ func parseUnixAddress(text, path string) ([]ListenerConfig, error) {
 }
 
 func parseDescriptor(text, number string) ([]ListenerConfig, error) {
-	fd, err := strconv.Atoi(number)
-	if err != nil || fd < 0 {
+	n, err := strconv.ParseInt(number, 10, 32)
+	if err != nil || n < 0 {
 		return nil, fmt.Errorf("listen address %q has no descriptor number: write fd:3", text)
 	}
+	fd := int(n)
 	if fd < firstInherited {
 		return nil, fmt.Errorf("listen address %q is a standard stream: inherited sockets begin at fd:%d", text, firstInherited)
 	}
@@ -79,6 +80,9 @@ func parseTCPAddress(text string) ([]ListenerConfig, error) {
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return nil, fmt.Errorf("listen address %q has port %q: a port is a number from 0 to 65535", text, port)
 	}
+	if host == "*" {
+		return nil, fmt.Errorf("listen address %q has no address: for all addresses write :%s", text, port)
+	}
 	if strings.ContainsAny(host, " /") {
 		return nil, fmt.Errorf("listen address %q has host %q: write a name or an address", text, host)
 	}
@@ -94,6 +98,15 @@ func parseTCPAddress(text string) ([]ListenerConfig, error) {
 func explainTCPAddress(text string) error {
 	if _, err := strconv.ParseUint(text, 10, 16); err == nil {
 		return fmt.Errorf("listen address %q is only a port: write :%s", text, text)
+	}
+	if text[0] == '/' || text[0] == '.' || text[0] == '@' {
+		return fmt.Errorf("listen address %q is a path: write unix:%s", text, text)
+	}
+	if last := strings.LastIndexByte(text, ':'); last > 0 {
+		_, numeric := strconv.ParseUint(text[last+1:], 10, 16)
+		if ip, err := netip.ParseAddr(text[:last]); err == nil && numeric == nil {
+			return fmt.Errorf("listen address %q has an IPv6 address without brackets: write [%s]:%s", text, ip, text[last+1:])
+		}
 	}
 	if ip, err := netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
 		return fmt.Errorf("listen address %q has no port: write %s", text, netip.AddrPortFrom(ip, 8080))

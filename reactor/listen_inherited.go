@@ -71,6 +71,23 @@ func openInherited(config *ListenerConfig, notsentLowat int) (sockets, error) {
 	return sockets{fds: []int{fd}, addr: listener.Addr()}, nil
 }
 
+// refuseTwice refuses an inherited socket that another listener has already: which of them a connection
+// came to would be chance.
+func (r *Reactor) refuseTwice(file *os.File) error {
+	var wanted, taken unix.Stat_t
+	if file == nil || unix.Fstat(int(file.Fd()), &wanted) != nil {
+		return nil
+	}
+	for _, ln := range r.listeners {
+		for _, fd := range ln.sockets.fds {
+			if unix.Fstat(fd, &taken) == nil && taken.Ino == wanted.Ino && taken.Dev == wanted.Dev {
+				return fmt.Errorf("inherited socket %s is listened on twice", file.Name())
+			}
+		}
+	}
+	return nil
+}
+
 // checkListening says what keeps a descriptor from being a listening stream socket.
 func checkListening(fd int) error {
 	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)

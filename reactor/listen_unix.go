@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -48,7 +49,7 @@ func openUnix(config *ListenerConfig) (sockets, error) {
 	}
 	unlock, err := lockDirectory(filepath.Dir(path))
 	if err != nil {
-		return sockets{}, err
+		return sockets{}, fmt.Errorf("unix socket %s: %w", path, err)
 	}
 	defer unlock()
 	if err := clearStale(config.Address); err != nil {
@@ -68,16 +69,31 @@ func openUnix(config *ListenerConfig) (sockets, error) {
 	return s, nil
 }
 
+const (
+	// lockPatience bounds the wait for a directory's lock. A server that starts holds it for less than
+	// a millisecond; whoever holds it for longer does so for other reasons.
+	lockPatience = 200 * time.Millisecond
+	lockPause    = 2 * time.Millisecond
+)
+
 // lockDirectory keeps two servers that start at once from both finding the same stale file, and the
-// second from removing what the first has put in its place. Where a file system has no locks, that
-// risk is left.
+// second from removing what the first has put in its place. Where there is no lock to be had, that
+// risk is left: on file systems without them, in a directory that may be written and not read, or
+// when somebody else keeps it.
 func lockDirectory(directory string) (unlock func(), err error) {
 	d, err := os.Open(directory)
-	if err != nil {
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		return func() {}, nil
+	case err != nil:
 		return nil, err
 	}
-	_ = unix.Flock(int(d.Fd()), unix.LOCK_EX)
-	return func() { d.Close() }, nil
+	for deadline := time.Now().Add(lockPatience); ; time.Sleep(lockPause) {
+		err := unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err != unix.EWOULDBLOCK && err != unix.EINTR || time.Now().After(deadline) {
+			return func() { d.Close() }, nil
+		}
+	}
 }
 
 // clearStale removes a socket that nobody listens on.

@@ -79,6 +79,9 @@ func (r *Reactor) Listen(config ListenerConfig) (net.Addr, error) {
 	if r.started {
 		return nil, errors.New("reactor: Listen after Start")
 	}
+	if err := r.refuseTwice(config.File); err != nil {
+		return nil, err
+	}
 	s, err := openSockets(&config, len(r.loops), r.config.NotsentLowat)
 	if err != nil {
 		return nil, err
@@ -139,6 +142,9 @@ func (r *Reactor) EachConn(visit func(*Conn)) {
 func (r *Reactor) StopAccepting() {
 	r.gate.end()
 	for i, l := range r.loops {
+		if l.engine.Load() == nil {
+			continue // never started: who waits would wait for ever
+		}
 		for _, ln := range r.listeners {
 			if fd, err := ln.duplicate(i); err == nil {
 				for acceptFor(l, ln, fd) == nil {
