@@ -4,6 +4,8 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,21 +60,28 @@ func TestQuantitiesHaveRanges(t *testing.T) {
 		for _, value := range q.inside {
 			configured(t, "--"+q.flag+"="+value)
 		}
+		variable := "GATEWHEEL_" + strings.ToUpper(strings.ReplaceAll(q.flag, "-", "_"))
 		for _, value := range append(q.outside, "-1", "1e3", "0x10", "many", "99999999999999999999", "99999999999999999999s", "9007199254740993GiB") {
-			var out, stderr bytes.Buffer
-			if code := run([]string{"serve", "--" + q.flag + "=" + value}, &out, &stderr); code != exitUsage || out.Len() > 0 {
-				t.Errorf("--%s=%s: exit %d, printed %q", q.flag, value, code, out.String())
+			refused(t, q.flag, value, q.says, "--"+q.flag+"="+value)
+			t.Setenv(variable, value)
+			refused(t, q.flag, value, q.says)
+			if err := os.Unsetenv(variable); err != nil {
+				t.Fatal(err)
 			}
-			oneSentence(t, stderr.String(), "--"+q.flag+": ")
-			oneSentence(t, stderr.String(), q.says)
-			oneSentence(t, stderr.String(), value)
 		}
 	}
-	code, _, stderr := toEnd(t, []string{"GATEWHEEL_MAX_CONNECTIONS=-1"}, "serve")
-	if code != exitUsage {
-		t.Errorf("by a variable: exit %d", code)
+}
+
+// refused wants the flag's value not to be served, however it is given.
+func refused(t *testing.T, flag, value, says string, args ...string) {
+	t.Helper()
+	var out, stderr bytes.Buffer
+	if code := run(append([]string{"serve"}, args...), &out, &stderr); code != exitUsage || out.Len() > 0 {
+		t.Errorf("--%s, %s: exit %d, printed %q", flag, value, code, out.String())
 	}
-	oneSentence(t, stderr, "a number from 0 to 1000000000")
+	for _, part := range []string{"--" + flag + ": ", value, says} {
+		oneSentence(t, stderr.String(), part)
+	}
 }
 
 // TestEachQuantityHasARange: there is no number among the flags but those above.
