@@ -131,10 +131,7 @@ func TestFloodsHoldBoundedMemory(t *testing.T) {
 	c := serve(t)
 	before := c.resident()
 	for i := range sockets {
-		conn := c.dial()
-		send(t, conn, fmt.Sprintf("GET /ws/flood?size=%d HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
-			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n", 16<<20-i))
-		wantStatus(t, conn, http.StatusSwitchingProtocols)
+		c.webSocket(fmt.Sprintf("/ws/flood?size=%d", 16<<20-i))
 	}
 	c.comesToRest()
 	if grown := c.resident() - before; grown > most {
