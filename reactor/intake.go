@@ -277,7 +277,8 @@ func (a *arrival) giveUp(e *engine, err error) {
 		l.reactor.log.Warn("connection lost on its way to a loop", zap.Int("loop", l.index), zap.Error(err))
 	}
 	if a.conn != nil {
-		a.conn.Handle().Post(func(c *Conn) { c.close(err) })
+		// Not by its Handle: what is posted so waits until a move has ended.
+		l.Post(func() { l.guarded(a.conn, func(c *Conn) { c.close(err) }) })
 		return
 	}
 	a.drop(err)

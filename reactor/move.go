@@ -54,9 +54,7 @@ func (c *Conn) depart() {
 		fd, err = duplicate(int(c.fd))
 	}
 	if err != nil {
-		c.special.departure = nil
-		c.resumed = true
-		c.Touch()
+		c.settled()
 		d.done(err)
 		return
 	}
@@ -80,10 +78,17 @@ func (c *Conn) depart() {
 // welcome takes over a connection that has left its Loop.
 func (l *Loop) welcome(c *Conn) {
 	l.add(c)
-	if c.deadline != 0 {
-		l.timers.watch(c)
-	}
 	l.intake.add(l, &arrival{conn: c})
+}
+
+// settled lets the connection live again, wherever it is.
+func (c *Conn) settled() {
+	c.special.departure = nil
+	if c.deadline != 0 {
+		c.loop.Load().timers.watch(c)
+	}
+	c.resumed = true
+	c.Touch()
 }
 
 // arrived ends a move.
@@ -92,9 +97,7 @@ func (c *Conn) arrived() {
 		return
 	}
 	d := c.special.departure
-	c.special.departure = nil
-	c.resumed = true
-	c.Touch()
+	c.settled()
 	if c.session == nil && (c.filter == nil || c.filter.established()) {
 		c.open()
 	}

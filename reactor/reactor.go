@@ -124,12 +124,17 @@ func (r *Reactor) Start() error {
 func (r *Reactor) Loops() []*Loop { return r.loops }
 
 // EachConn has visit called for each connection that is open, on its loop, owned. It returns at
-// once. From any goroutine.
+// once. One that moves is visited where it arrives: twice perhaps, or not at all if that Loop's were
+// visited before. From any goroutine.
 func (r *Reactor) EachConn(visit func(*Conn)) {
 	for _, l := range r.loops {
 		l.Post(func() {
 			for _, c := range append([]*Conn(nil), l.conns...) {
-				if !c.closed {
+				switch {
+				case c.closed:
+				case c.departing():
+					c.Handle().Post(visit)
+				default:
 					l.guarded(c, visit)
 				}
 			}

@@ -84,6 +84,9 @@ func (l *Loop) expire() {
 			due.timer.task()
 			continue
 		}
+		if due.conn.departing() {
+			continue // the end of the move sees to it
+		}
 		l.current = due.conn
 		due.conn.expire(now)
 		l.current = nil

@@ -1,0 +1,120 @@
+//go:build linux
+
+package reactor
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A peer that resets its connection while that moves ends it.
+func TestResetWhileMoving(t *testing.T) {
+	closed, opened := make(chan error, 2), make(chan Handle, 1)
+	s := serve(t, Config{Loops: 2}, func(c *Conn) Session {
+		opened <- c.Handle()
+		return &lines{conn: c, closed: closed}
+	})
+	c := s.dial()
+	h := await(t, opened)
+	from := h.conn().Loop()
+	to := s.loops[1-from.index]
+	entered, goOn := make(chan struct{}), make(chan struct{})
+	to.Post(func() { close(entered); <-goOn })
+	await(t, entered)
+	socket := make(chan int, 1)
+	h.Post(func(c *Conn) {
+		fd, err := duplicate(int(c.fd))
+		if err != nil {
+			t.Error(err)
+		}
+		socket <- fd
+		c.MoveTo(to, func(err error) { t.Errorf("done with %v", err) })
+	})
+	fd := await(t, socket)
+	eventually(t, "it leaves", func() bool { return h.conn().Loop() == to })
+	_ = c.SetLinger(0)
+	_ = c.Close()
+	eventually(t, "the reset comes", func() bool {
+		_, err := unix.Getpeername(fd)
+		return errors.Is(err, unix.ENOTCONN)
+	})
+	_ = unix.Close(fd)
+	close(goOn)
+	if err := await(t, closed); !errors.Is(err, unix.ENOTCONN) {
+		t.Errorf("closed with %v", err)
+	}
+	eventually(t, "connection gone", func() bool { return s.present() == 0 })
+}
+
+// A deadline that passes while the connection moves is told once it has arrived.
+func TestDeadlineOnTheWay(t *testing.T) {
+	l := bare(t)
+	t.Cleanup(func() { stopWithoutEngine(l) })
+	c, _, _ := homeless(t, l)
+	session := &lines{conn: c}
+	c.session = session
+	c.rarely().departure = &departure{to: l, done: func(err error) {
+		if err != nil || len(session.out) > 0 {
+			t.Errorf("moved: %v, told before: %q", err, session.out)
+		}
+	}}
+	l.begin()
+	c.SetDeadline(l.Now().Add(-time.Second))
+	l.expire()
+	l.timers.forget(c)
+	l.remove(c)
+	c.special.departure.left = true
+	l.welcome(c)
+	l.expire()
+	c.arrived()
+	l.expire()
+	if have := string(session.out); have != "timeout\n" {
+		t.Errorf("said %q", have)
+	}
+}
+
+// A connection on the way is visited once it has arrived.
+func TestEachConnWaitsForArrival(t *testing.T) {
+	l := bare(t)
+	t.Cleanup(func() { stopWithoutEngine(l) })
+	c, _, _ := homeless(t, l)
+	arrived, visited := false, false
+	c.rarely().departure = &departure{to: l, left: true, done: func(error) { arrived = true }}
+	l.reactor.EachConn(func(*Conn) {
+		if !arrived {
+			t.Error("visited before")
+		}
+		visited = true
+	})
+	l.begin()
+	for range 2 {
+		l.drain()
+	}
+	c.arrived()
+	if !visited {
+		t.Error("not visited")
+	}
+}
+
+// A deadline that passes while the connection is about to move is told when it stays after all.
+func TestDeadlineOfADepartureThatFails(t *testing.T) {
+	l := bare(t)
+	t.Cleanup(func() { stopWithoutEngine(l) })
+	c, _, _ := homeless(t, l)
+	session := &lines{conn: c}
+	c.session = session
+	c.moving = false
+	failed := false
+	c.rarely().departure = &departure{to: l, done: func(err error) { failed = err != nil }}
+	l.begin()
+	c.SetDeadline(l.Now().Add(-time.Second))
+	l.expire()
+	c.depart()
+	l.expire()
+	if have := string(session.out); !failed || have != "timeout\n" {
+		t.Errorf("departure failed: %v, said %q", failed, have)
+	}
+}
