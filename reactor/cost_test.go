@@ -91,7 +91,7 @@ func runCostChild(name string) {
 	}()
 	if name == "floor" {
 		_ = gnet.Run(&floor{}, "tcp://127.0.0.1:0", gnet.WithNumEventLoop(1), gnet.WithReusePort(true),
-			gnet.WithLogger(gnetLog{zap.NewNop().Sugar()}))
+			gnet.WithLogger(gnetLog{SugaredLogger: zap.NewNop().Sugar()}))
 		return
 	}
 	r, err := New(Config{Loops: 1})

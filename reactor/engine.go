@@ -42,6 +42,7 @@ type engine struct {
 	haunting  *haunting      // its event loop's goroutine, if that was left behind in lent code
 	listeners []int          // gnet's descriptors, which refer to our sockets
 	listening bool
+	refusal   error // of the last accept that failed
 
 	control *controlConn
 	ready   chan error    // gets nil when connected, or why that failed
@@ -86,7 +87,7 @@ func (e *engine) run() {
 		gnet.WithLoadBalancing(gnet.SourceAddrHash),
 		gnet.WithReadBufferCap(r.config.ReadBuffer),
 		gnet.WithTicker(true),
-		gnet.WithLogger(gnetLog{r.log.Sugar()}),
+		gnet.WithLogger(gnetLog{r.log.Sugar(), e}),
 	)
 	e.retire()
 	if c := e.control; c != nil {
@@ -123,6 +124,9 @@ func (e *engine) fail(err error) {
 func (e *engine) OnBoot(g gnet.Engine) gnet.Action {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.asked {
+		return gnet.Shutdown
+	}
 	e.gnet = g
 	e.booted = true
 	for i := range e.loop.reactor.listeners {
@@ -204,6 +208,7 @@ func (e *engine) connect() error {
 	case result := <-registered:
 		return result.Err
 	case <-e.closing:
+		_ = conn.Close()
 		return errEngineGone
 	}
 }
@@ -451,8 +456,12 @@ func (e *engine) dropListeners() {
 }
 
 // gnetLog is what gnet logs to. Its word of events for connections that are closed already is
-// left out: they lay in the same batch as the event that closed the connection.
-type gnetLog struct{ *zap.SugaredLogger }
+// left out: they lay in the same batch as the event that closed the connection. Why an accept has
+// failed is said nowhere else.
+type gnetLog struct {
+	*zap.SugaredLogger
+	engine *engine
+}
 
 func (gnetLog) Debugf(string, ...any) {}
 func (gnetLog) Infof(string, ...any)  {}
@@ -461,6 +470,13 @@ func (g gnetLog) Warnf(format string, args ...any) {
 	if !strings.HasPrefix(format, "received event[") {
 		g.SugaredLogger.Warnf(format, args...)
 	}
+}
+
+func (g gnetLog) Errorf(format string, args ...any) {
+	if strings.HasPrefix(format, "Accept() failed") && len(args) > 0 {
+		g.engine.refusal, _ = args[0].(error)
+	}
+	g.SugaredLogger.Errorf(format, args...)
 }
 
 // finished says whether err is what gnet reports for the peer's FIN. Its plain io.EOF stands for a

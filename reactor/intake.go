@@ -262,12 +262,16 @@ func (a *arrival) register(e *engine) error {
 
 // failedBy decides whether a failed registration is tried again: when it was not the socket's fault.
 func (a *arrival) failedBy(e *engine, err error) error {
-	scarce := errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.ENOMEM)
-	if scarce || err == errNotAdopted || e.ending() {
+	if scarce(err) || err == errNotAdopted || e.ending() {
 		return err
 	}
 	a.giveUp(e, err)
 	return nil
+}
+
+// scarce says that err is for want of something that others may give back.
+func scarce(err error) bool {
+	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.ENOMEM)
 }
 
 // giveUp closes a connection that cannot be registered. That a peer resets one on its way is nothing to warn of.

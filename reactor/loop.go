@@ -32,6 +32,7 @@ type Loop struct {
 	isDeaf   atomic.Bool // others accept in its place
 	starting sync.Mutex  // over starting an engine and stopping for good
 	stopped  chan struct{}
+	deaths   deaths
 
 	conns   []*Conn
 	touched []*Conn // to be settled in this turn, from touchedNext on

@@ -16,19 +16,59 @@ const (
 	restartPauseLast  = time.Second
 )
 
-// startEngine lets a new engine turn l. What it reports by ready is to be waited for. nil: the Loop
-// has stopped.
-func (l *Loop) startEngine() *engine {
+// deathMemory is for how long the death of a Loop's engine makes the next one a repetition.
+const deathMemory = 10 * time.Second
+
+// deaths counts engines of a Loop that end by themselves, one soon after the other.
+type deaths struct {
+	last time.Time
+	wait time.Duration
+}
+
+// pause is how long to wait after another death: not at all after the first, lest a mishap keeps
+// anybody waiting.
+func (d *deaths) pause(now time.Time) time.Duration {
+	if now.Sub(d.last) > deathMemory {
+		d.wait = 0
+	} else {
+		d.wait = min(max(2*d.wait, restartPauseFirst), restartPauseLast)
+	}
+	d.last = now
+	return d.wait
+}
+
+// unlessStopped does something to a Loop that has not stopped, and not meanwhile. It is false when
+// it has.
+func (l *Loop) unlessStopped(do func()) bool {
 	l.starting.Lock()
 	defer l.starting.Unlock()
 	select {
 	case <-l.stopped:
-		return nil
+		return false
 	default:
+		do()
+		return true
 	}
-	e := newEngine(l)
-	l.engine.Store(e)
-	go e.run()
+}
+
+// rest waits, but not beyond the Loop's end: then it is false.
+func (l *Loop) rest(pause time.Duration) bool {
+	select {
+	case <-l.stopped:
+		return false
+	case <-time.After(pause):
+		return true
+	}
+}
+
+// startEngine lets a new engine turn l. What it reports by ready is to be waited for. nil: the Loop
+// has stopped.
+func (l *Loop) startEngine() (e *engine) {
+	l.unlessStopped(func() {
+		e = newEngine(l)
+		l.engine.Store(e)
+		go e.run()
+	})
 	return e
 }
 
@@ -47,10 +87,8 @@ func (l *Loop) restartEngine() {
 		l.reactor.log.Error("cannot start an engine", zap.Int("loop", l.index), zap.Error(err))
 		e.stop()
 		<-e.done
-		select {
-		case <-l.stopped:
+		if !l.rest(pause) {
 			return
-		case <-time.After(pause):
 		}
 	}
 }
@@ -129,9 +167,16 @@ func (r *Reactor) engineDied(e *engine, err error) {
 	l := e.loop
 	r.log.Error("engine ended by itself; its loop goes on with another",
 		zap.Int("loop", l.index), zap.Int("connections", int(l.stats.connections.Load())), zap.Error(err))
-	l.seize(e, nil, false)
-	if r.open.Load() > 0 {
-		// Most likely accept has failed for want of something that connections hold.
+	if !l.unlessStopped(func() { l.seize(e, nil, false) }) {
+		return
+	}
+	pause := l.deaths.pause(time.Now())
+	switch {
+	case !e.listening:
+		// It had nobody to accept: the next may end just so.
+		l.rest(pause)
+	case pause > 0 || scarce(e.refusal):
+		// Nor will the next accept, until others give back what it needs.
 		r.gate.rest()
 	}
 	l.restartEngine()

@@ -8,10 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 )
 
 // load keeps connections busy with echoes, some of them with a new connection for each, until it
@@ -137,6 +141,92 @@ func TestEngineThatDiesIsReplaced(t *testing.T) {
 	for _, c := range append(clients, s.dial()) {
 		c.say("echo after")
 		c.want("after")
+	}
+}
+
+// die has the Loop's engine end as after an accept that fails, and waits for the next.
+func (l *Loop) die(t *testing.T) {
+	t.Helper()
+	e := l.engine.Load()
+	stopGnet(e.gnet)
+	await(t, e.done)
+	eventually(t, "the next engine", func() bool {
+		next := l.engine.Load()
+		return next != e && next.hasServed()
+	})
+}
+
+// One death keeps nobody waiting. When engines go on dying, listening sockets rest, though there is
+// nobody who could leave.
+func TestEngineThatDiesAgainRests(t *testing.T) {
+	s := serve(t, Config{Loops: 1, Logger: quiet()}, nil)
+	l := s.loops[0]
+	l.die(t)
+	if n := s.Stats().Withheld; n != 0 {
+		t.Errorf("rested %d times after one death", n)
+	}
+	l.die(t)
+	if n := s.Stats().Withheld; n != 1 {
+		t.Errorf("rested %d times after two deaths", n)
+	}
+	c := s.dial()
+	c.say("echo after")
+	c.want("after")
+}
+
+func TestDeathsPause(t *testing.T) {
+	var d deaths
+	now := time.Now()
+	for i, want := range []time.Duration{0, restartPauseFirst, 2 * restartPauseFirst, 4 * restartPauseFirst} {
+		if have := d.pause(now); have != want {
+			t.Errorf("%v after death %d, want %v", have, i, want)
+		}
+	}
+	for range 10 {
+		d.pause(now)
+	}
+	if have := d.pause(now); have != restartPauseLast {
+		t.Errorf("%v in the end", have)
+	}
+	if have := d.pause(now.Add(deathMemory + 1)); have != 0 {
+		t.Errorf("%v after a long life", have)
+	}
+}
+
+// The cause of a failed accept is known only from what gnet logs.
+func TestScarcityIsHeardOf(t *testing.T) {
+	e := newEngine(bare(t))
+	gnetLog{zap.NewNop().Sugar(), e}.Errorf("Accept() failed due to error: %v", unix.EMFILE)
+	if !scarce(e.refusal) {
+		t.Errorf("refused with %v", e.refusal)
+	}
+}
+
+// An engine that is to end before it is up ends.
+func TestEngineStoppedEarly(t *testing.T) {
+	for _, booted := range []bool{false, true} {
+		for range 10 {
+			l := bare(t)
+			e := newEngine(l)
+			l.engine.Store(e)
+			if !booted {
+				e.stop()
+			}
+			go e.run()
+			if booted {
+				for {
+					e.mu.Lock()
+					booted := e.booted
+					e.mu.Unlock()
+					if booted {
+						break
+					}
+					runtime.Gosched()
+				}
+				e.stop()
+			}
+			await(t, e.done)
+		}
 	}
 }
 
