@@ -144,10 +144,9 @@ func (c *Conn) hangUp() {
 	c.fd = -1
 }
 
-// abandon closes a connection whose code has panicked, and may do so again.
+// abandon closes a connection whose code may panic over it, for the first time or again.
 func (c *Conn) abandon(err error) {
-	defer func() { _ = recover() }()
-	c.close(err)
+	c.loop.Load().guarded(c, func(c *Conn) { c.close(err) })
 }
 
 // peerFinished is called once the peer's FIN has come: within OnClose, whose descriptor gnet closes
