@@ -86,40 +86,57 @@ func (l *Loop) Lend(c *Conn, what fmt.Stringer) {
 	o.word.Store(o.compose(stateLent))
 }
 
+// now is the word as it is for the calling goroutine, which found the Loop lent or owned before: that
+// again, or fenced when it has lost the Loop since.
+func (o *ownership) now() uint64 {
+	w := o.word.Load()
+	if w&(hauntedBit|stateFenced) != 0 {
+		w = o.proven()
+	}
+	return w
+}
+
+// proven is now where the bits alone do not decide. It waits for the end of a look of the watchdog's.
+func (o *ownership) proven() uint64 {
+	for {
+		w := o.word.Load()
+		switch {
+		case w&hauntedBit != 0 && !o.here():
+			return stateFenced
+		case w&stateMask != stateHeld:
+			return w
+		}
+		runtime.Gosched()
+	}
+}
+
 // Reclaim ends what Lend began: lent→owned. When the watchdog has meanwhile given the Loop to
 // another goroutine, Reclaim does not return: it ends the calling goroutine (runtime.Goexit), whose
 // deferred functions run but must touch nothing of the Loop.
 func (l *Loop) Reclaim() {
 	o := &l.own
 	for {
-		w := o.word.Load()
-		if w&hauntedBit != 0 && !l.here() {
+		w := o.now()
+		if w&stateMask == stateFenced {
 			l.leaveFenced()
 		}
-		switch w & stateMask {
-		case stateHeld:
-			runtime.Gosched()
-		case stateFenced:
-			l.leaveFenced()
-		case stateOwned:
+		if w&stateMask == stateOwned {
 			panic("reactor: Reclaim without Lend")
-		case stateLent:
-			next := (w>>sectionShift + 1) << sectionShift
-			next |= w & hauntedBit
-			if w&nestedBit != 0 {
-				next |= insideBit
-			}
-			if !o.word.CompareAndSwap(w, next) {
-				continue
-			}
-			o.section++
-			last := len(o.lends) - 1
-			o.nested = o.lends[last].nested
-			o.lends[last] = lend{}
-			o.lends = o.lends[:last]
-			return
+		}
+		next := (w>>sectionShift + 1) << sectionShift
+		next |= w & hauntedBit
+		if w&nestedBit != 0 {
+			next |= insideBit
+		}
+		if o.word.CompareAndSwap(w, next) {
+			break
 		}
 	}
+	o.section++
+	last := len(o.lends) - 1
+	o.nested = o.lends[last].nested
+	o.lends[last] = lend{}
+	o.lends = o.lends[:last]
 }
 
 // Enter takes the Loop back for one call that lent code makes into an API of the Loop's owner:
@@ -129,37 +146,30 @@ func (l *Loop) Reclaim() {
 func (l *Loop) Enter(c *Conn) bool {
 	o := &l.own
 	for {
-		w := o.word.Load()
-		if w&hauntedBit != 0 && !l.here() {
+		w := o.now()
+		if w&stateMask == stateFenced {
 			return false
 		}
-		switch w & stateMask {
-		case stateHeld:
-			runtime.Gosched()
-			continue
-		case stateFenced:
-			return false
-		case stateOwned:
+		if w&stateMask == stateOwned {
 			o.nested++
-		case stateLent:
-			if !o.word.CompareAndSwap(w, w&^stateMask|stateOwned) {
-				continue
-			}
+			break
 		}
-		if c != nil && c.guilty {
-			l.Leave()
-			return false
+		if o.word.CompareAndSwap(w, w&^stateMask|stateOwned) {
+			break
 		}
-		return true
 	}
+	if c != nil && c.guilty {
+		l.Leave()
+		return false
+	}
+	return true
 }
 
 // Leave ends what Enter began. It does nothing on a goroutine that has lost the Loop since, whose
 // deferred calls run when Reclaim ends it.
 func (l *Loop) Leave() {
 	o := &l.own
-	w := o.word.Load()
-	if w&stateMask == stateFenced || w&hauntedBit != 0 && !l.here() {
+	if o.now()&stateMask == stateFenced {
 		return
 	}
 	if o.nested > 0 {
@@ -171,7 +181,7 @@ func (l *Loop) Leave() {
 
 // here says whether the caller is the goroutine that turns the Loop. It costs about a microsecond
 // and is asked only while some fenced goroutine has not ended.
-func (l *Loop) here() bool { return goroutineNumber() == l.own.goroutine.Load() }
+func (o *ownership) here() bool { return goroutineNumber() == o.goroutine.Load() }
 
 // leaveFenced ends the calling goroutine, which lost the Loop. Its engine tells when that is done.
 func (l *Loop) leaveFenced() { runtime.Goexit() }
@@ -181,25 +191,16 @@ func (l *Loop) leaveFenced() { runtime.Goexit() }
 func (l *Loop) regain() {
 	o := &l.own
 	for {
-		w := o.word.Load()
-		if w&hauntedBit != 0 && !l.here() {
+		w := o.now()
+		if w&stateMask == stateFenced {
 			l.leaveFenced()
 		}
-		switch w & stateMask {
-		case stateHeld:
-			runtime.Gosched()
-			continue
-		case stateFenced:
-			l.leaveFenced()
-		case stateLent:
-			if !o.word.CompareAndSwap(w, w&^stateMask|stateOwned) {
-				continue
-			}
+		if w&stateMask == stateOwned || o.word.CompareAndSwap(w, w&^stateMask|stateOwned) {
+			break
 		}
-		o.forget()
-		o.word.Store(o.compose(stateOwned))
-		return
 	}
+	o.forget()
+	o.word.Store(o.compose(stateOwned))
 }
 
 // forget drops the stretches of lent code that were in progress.

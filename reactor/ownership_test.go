@@ -186,3 +186,18 @@ func BenchmarkLendReclaim(b *testing.B) {
 		l.Reclaim()
 	}
 }
+
+func BenchmarkEnterLeave(b *testing.B) {
+	r, err := New(Config{Loops: 1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer r.release()
+	l := r.loops[0]
+	l.Lend(nil, nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		l.Enter(nil)
+		l.Leave()
+	}
+}
