@@ -16,9 +16,6 @@ type task struct {
 	handle  Handle
 }
 
-// inboxKeep is how many entries of memory an inbox keeps after a rush.
-const inboxKeep = 1 << 12
-
 // inbox brings tasks from any goroutine to the loop. Producers append under a lock that nobody
 // holds for longer than that; the loop takes the whole batch at once. A batch is worked off by
 // advancing next before each task, so that whoever goes on with the Loop after a kill goes on with
@@ -60,11 +57,7 @@ func (in *inbox) take() (t task, ok bool) {
 func (in *inbox) refill() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	old := in.batch[:0]
-	if cap(old) > inboxKeep {
-		old = nil
-	}
-	in.batch, in.tasks, in.next = in.tasks, old, 0
+	in.batch, in.tasks, in.next = in.tasks, emptied(in.batch), 0
 	in.waiting.Store(0)
 }
 

@@ -183,6 +183,7 @@ func (l *Loop) release() {
 			l.current = nil
 		}
 	}
+	l.held = emptied(l.held)
 }
 
 // register registers a batch with e, and returns what has to be tried again.

@@ -144,7 +144,7 @@ func (l *Loop) round() (done bool) {
 			c.settle()
 			l.current = nil
 		}
-		l.touched, l.next = l.touched[:0], 0
+		l.touched, l.next = emptied(l.touched), 0
 		if l.inbox.waiting.Load() == 0 {
 			break
 		}
@@ -175,13 +175,13 @@ func (l *Loop) wakeTurn() {
 	l.begin()
 	l.stats.wakes.Add(1)
 	if len(l.later) > 0 {
-		later := l.later
-		l.later = nil
-		for _, c := range later {
+		for i, c := range l.later {
+			l.later[i] = nil
 			if c.loop.Load() == l {
 				c.Touch()
 			}
 		}
+		l.later = emptied(l.later)
 	}
 	l.end()
 }
@@ -246,9 +246,6 @@ func (l *Loop) remove(c *Conn) {
 	l.conns[c.place] = moved
 	moved.place = c.place
 	l.conns[last] = nil
-	l.conns = l.conns[:last]
-	if last == 0 && cap(l.conns) > inboxKeep {
-		l.conns = nil
-	}
+	l.conns = slimmed(l.conns[:last])
 	l.stats.connections.Store(int64(last))
 }

@@ -124,7 +124,7 @@ func (t *timers) remove(i int) {
 	last := len(t.heap) - 1
 	m := t.heap[last]
 	t.heap[last] = moment{}
-	t.heap = t.heap[:last]
+	t.heap = slimmed(t.heap[:last])
 	if i < last {
 		t.heap[i] = m
 		t.place(i)

@@ -1,0 +1,66 @@
+//go:build linux
+
+package reactor
+
+import (
+	"testing"
+	"time"
+)
+
+// What a rush took is given back, and what goes on in its memory goes on.
+func TestMemoryAfterARush(t *testing.T) {
+	const rush, left = 16 * rushKeep, 100
+	l := bare(t)
+	l.begin()
+	fired := 0
+	var timers []*Timer
+	var conns []*Conn
+	for range rush {
+		timers = append(timers, l.AfterFunc(-time.Second, func() { fired++ }))
+		c := &Conn{moment: -1}
+		c.loop.Store(l)
+		l.add(c)
+		c.Touch()
+		c.closed = true
+		l.later, l.held = append(l.later, c), append(l.held, c)
+		conns = append(conns, c)
+	}
+	for i := left; i < rush; i++ {
+		timers[i].Stop()
+		l.remove(conns[i])
+	}
+	l.release()
+	l.end()
+	l.wakeTurn()
+	l.begin()
+	l.expire()
+	for i, c := range conns[:left] {
+		if int(c.place) >= len(l.conns) || l.conns[c.place] != c {
+			t.Fatalf("connection %d is lost", i)
+		}
+	}
+	if fired != left || len(l.conns) != left {
+		t.Errorf("%d timers have fired and %d connections are left, want %d", fired, len(l.conns), left)
+	}
+	for name, have := range map[string]int{
+		"timers": cap(l.timers.heap), "connections": cap(l.conns), "touched": cap(l.touched),
+		"later": cap(l.later), "held": cap(l.held),
+	} {
+		if have > rushKeep {
+			t.Errorf("%s: memory for %d is kept", name, have)
+		}
+	}
+}
+
+// Output that goes on and on, turn by turn, takes no memory for that.
+func TestLaterAllocatesNothing(t *testing.T) {
+	l := bare(t)
+	c := &Conn{moment: -1, closed: true}
+	c.loop.Store(l)
+	if n := testing.AllocsPerRun(100, func() {
+		l.later = append(l.later, c)
+		l.wakeTurn()
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
