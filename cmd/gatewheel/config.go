@@ -14,8 +14,6 @@ import (
 
 	"github.com/gatewheel/gatewheel/app/server"
 	"github.com/gatewheel/gatewheel/app/target"
-	"github.com/gatewheel/gatewheel/h1"
-	"github.com/gatewheel/gatewheel/h2"
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
@@ -37,11 +35,6 @@ func (c *serveCommand) config(log *zap.Logger) (server.Config, error) {
 		WriteTimeout:     c.WriteTimeout.orNever(),
 		IdleTimeout:      c.IdleTimeout.orNever(),
 		HandshakeTimeout: time.Duration(c.HandshakeTimeout),
-		HTTP1: h1.Limits{
-			Target:    int(c.MaxTarget),
-			Fields:    int(c.MaxHeaders),
-			FieldSize: int(c.MaxHeaderSize),
-		},
 		Stall: server.StallConfig{
 			Warn:     c.StallWarn.orNever(),
 			Timeout:  c.StallTimeout.orNever(),
@@ -55,24 +48,27 @@ func (c *serveCommand) config(log *zap.Logger) (server.Config, error) {
 			config.TrustedProxies = append(config.TrustedProxies, p.network)
 		}
 	}
-	config.HTTP2 = c.http2()
+	c.http1Flags.set(&config)
+	c.http2Flags.set(&config.HTTP2)
 	check := config.HTTP2.Config
 	return config, check.Validate()
 }
 
-func (f *http2Flags) http2() server.HTTP2Config {
-	return server.HTTP2Config{
-		Disabled: !f.Enabled,
-		Config: h2.Config{
-			MaxConcurrentStreams: uint32(f.MaxConcurrentStreams),
-			InitialWindowSize:    uint32(f.InitialWindowSize),
-			ConnectionWindow:     uint32(f.ConnectionWindow),
-			MaxFrameSize:         uint32(f.MaxFrameSize),
-			MaxHeaderListSize:    uint32(f.MaxHeaderListSize),
-			KeepAlive:            time.Duration(f.KeepAlive),
-			MaxAge:               time.Duration(f.MaxAge),
-		},
-	}
+func (f *http1Flags) set(config *server.Config) {
+	config.HTTP1.Target = int(f.MaxTarget)
+	config.HTTP1.Fields = int(f.MaxHeaders)
+	config.HTTP1.FieldSize = int(f.MaxHeaderSize)
+}
+
+func (f *http2Flags) set(config *server.HTTP2Config) {
+	config.Disabled = !f.Enabled
+	config.MaxConcurrentStreams = uint32(f.MaxConcurrentStreams)
+	config.InitialWindowSize = uint32(f.InitialWindowSize)
+	config.ConnectionWindow = uint32(f.ConnectionWindow)
+	config.MaxFrameSize = uint32(f.MaxFrameSize)
+	config.MaxHeaderListSize = uint32(f.MaxHeaderListSize)
+	config.KeepAlive = time.Duration(f.KeepAlive)
+	config.MaxAge = time.Duration(f.MaxAge)
 }
 
 // limits are those of the built-in application's WebSockets.
