@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// endings are what a request has begun that is of no use once it is over: timers
-// above all, which would hold it for as long as they run. Any goroutine.
+// endings are what a request or a socket has begun that is of no use once it is
+// over: timers above all, which would hold it for as long as they run. Any goroutine.
 type endings struct {
 	mu    sync.Mutex
 	first atomic.Pointer[ending]
@@ -18,9 +18,9 @@ type ending struct {
 	who            ender // nil: not in the list
 }
 
-// ender is told once that its request is over, unless it has been detached. That
-// happens in whatever goroutine ends the request, so it runs nothing of the
-// application's.
+// ender is told once that its request or socket is over, unless it has been
+// detached. That happens in whatever goroutine ends the request, so it runs nothing
+// of the application's.
 type ender interface{ over(cause error) }
 
 // attach has who told when the request is over. It is false when it is over

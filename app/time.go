@@ -5,8 +5,9 @@ import "time"
 // Sleep is ready when d has passed. It holds no goroutine: the timer is the
 // loop's. When the request is over first, the timer is stopped and Sleep fails at
 // once: with ErrPeerGone, with ErrDeadline, or with ErrRequestDone when the
-// response is complete or, behind an upgrade, a WebSocket has taken its place. What
-// is to outlast its request is for Loop.After. On the loop.
+// response is complete or, behind an upgrade, a WebSocket has taken its place, which
+// has a Sleep of its own. What is to outlast its request is for Loop.After. On the
+// loop.
 func Sleep(r *Request, d time.Duration) Future[Done] {
 	switch {
 	case r.isGone():
@@ -14,25 +15,44 @@ func Sleep(r *Request, d time.Duration) Future[Done] {
 	case d <= 0:
 		return Ready(Done{})
 	}
-	s := &sleep{r: r}
-	s.loop = r.Loop()
-	s.timer = s.loop.After(d, s.wake)
+	s := newSleep(r.Loop(), d, &r.endings)
 	if !r.attach(&s.ending, s) {
 		s.over(r.cause())
 	}
 	return s.future()
 }
 
+// Sleep is ready when d has passed. When the socket is over first it fails with a
+// Closed, which is ErrSocketClosed to errors.Is.
+func (s *Socket) Sleep(d time.Duration) Future[Done] {
+	switch {
+	case s.ended:
+		return Failed[Done](ErrSocketClosed)
+	case d <= 0:
+		return Ready(Done{})
+	}
+	w := newSleep(s.Loop(), d, &s.more().endings)
+	w.of.push(&w.ending, w)
+	return w.future()
+}
+
 type sleep struct {
 	cell[Done]
 	ending ending
-	r      *Request
+	of     *endings
 	timer  Timer
+}
+
+func newSleep(loop Loop, d time.Duration, of *endings) *sleep {
+	s := &sleep{of: of}
+	s.loop = loop
+	s.timer = loop.After(d, s.wake)
+	return s
 }
 
 // wake is a task of the loop.
 func (s *sleep) wake() {
-	s.r.detach(&s.ending)
+	s.of.take(&s.ending)
 	s.settleHere(Done{}, nil)
 }
 

@@ -28,6 +28,7 @@ type socketExtra struct {
 	streaming *MessageWriter // the message that is being sent in parts
 	deferred  []deferred     // messages that wait for its end
 	conn      *SocketConn    // of Endpoint.Serve
+	endings   endings
 }
 
 // The marks of a socket's queue in bytes: above the high one, sending is pending

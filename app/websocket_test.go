@@ -66,6 +66,44 @@ func TestSocketCallbacks(t *testing.T) {
 	}
 }
 
+// A message may be paced by time; the socket's end is that of waiting.
+func TestASocketSleepsNoLongerThanItLasts(t *testing.T) {
+	var slept []error
+	e := &app.Endpoint{
+		Open: func(s *app.Socket, _ *app.Request) {
+			s.Sleep(time.Hour).Done(func(_ app.Done, err error) { slept = append(slept, err) })
+		},
+		Message: func(s *app.Socket, m app.Message) app.Future[app.Done] {
+			return app.Then(s.Sleep(time.Second), func(app.Done) app.Future[app.Done] { return s.Send(m.Kind, m.Data) })
+		},
+		Close: func(s *app.Socket, _ app.Closed) {
+			s.Sleep(0).Done(func(_ app.Done, err error) { slept = append(slept, err) })
+		},
+	}
+	host := accepting(e, 1)
+	socket := host.Do(apptest.Get("/")).Socket()
+	socket.Say("one")
+	socket.Say("two")
+	host.Advance(time.Second)
+	if got := texts(socket.Heard); len(got) != 1 {
+		t.Errorf("heard %q within a second", got)
+	}
+	host.Advance(time.Second)
+	socket.Say("three")
+	socket.Drop()
+	if got := texts(socket.Heard); len(got) != 2 || len(slept) != 2 || host.Timers() != 0 {
+		t.Errorf("heard %q, slept %v, %s", got, slept, host)
+	}
+	for _, err := range slept {
+		if !errors.Is(err, app.ErrSocketClosed) {
+			t.Errorf("sleep failed with %v", err)
+		}
+	}
+	if host.Advance(time.Hour); len(host.Panics()) > 0 {
+		t.Error(host.Panics())
+	}
+}
+
 // A message is the application's own, though the peer's pieces are borrowed.
 func TestMessageIsOwned(t *testing.T) {
 	var kept []app.Message

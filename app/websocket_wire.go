@@ -226,6 +226,9 @@ func (s *Socket) Ended(c Closed) (err error) {
 		x.conn.end(c)
 	}
 	s.endContext(c)
+	if s.extra != nil {
+		s.extra.endings.end(c)
+	}
 	if s.endpoint.Close != nil {
 		defer s.endpoint.Close(s, c)
 	}
