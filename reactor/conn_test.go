@@ -242,6 +242,32 @@ func TestDeadlineIsLazy(t *testing.T) {
 	}
 }
 
+// overdue is a session whose deadline is always in the past.
+type overdue struct{ lines }
+
+func (o *overdue) Timeout() { o.conn.SetDeadline(o.conn.Loop().Now().Add(-time.Second)) }
+
+// A deadline that has passed when it is set waits for the next turn: others have theirs.
+func TestDeadlineInThePast(t *testing.T) {
+	first := make(chan struct{}, 1)
+	s := serve(t, Config{Loops: 1}, func(c *Conn) Session {
+		select {
+		case first <- struct{}{}:
+			o := &overdue{lines{conn: c}}
+			o.Timeout()
+			return o
+		default:
+			return &lines{conn: c}
+		}
+	})
+	s.dial().say("anything")
+	other := s.dial()
+	for range 10 {
+		other.say("echo served")
+		other.want("served")
+	}
+}
+
 func TestPanicClosesItsConnection(t *testing.T) {
 	closed := make(chan error, 2)
 	logged := Config{Loops: 1, Logger: quiet()}
