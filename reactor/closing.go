@@ -127,6 +127,12 @@ func (c *Conn) close(err error) {
 	if s := c.session; s != nil {
 		s.Closed(err)
 	}
+	if d := c.takeDialling(); d != nil {
+		if err == nil {
+			err = ErrClosed
+		}
+		d.fail(err)
+	}
 }
 
 // hangUp gives the descriptor back.

@@ -16,8 +16,8 @@ type Config struct {
 	// Logger is told of failures, stalls and replaced engines; default: nothing is logged.
 	Logger *zap.Logger
 
-	// MaxConnections is how many connections may be open at once; default: as many as the
-	// descriptor limit allows. At the limit the listening sockets are left alone until some
+	// MaxConnections is how many connections may be open at once, those that were dialled included;
+	// default: as many as the descriptor limit allows. At the limit the listening sockets are left alone until some
 	// leave, unless Refuse is set. The descriptor limit less its reserve always holds.
 	MaxConnections int
 	// Refuse, if set, gives the session of a connection that exceeds MaxConnections: it says so to

@@ -64,8 +64,8 @@ type rarities struct {
 	refused       bool     // exceeds Config.MaxConnections
 	discarded     int
 	departure     *departure
-	open          func(*Conn) Session // of a dialled connection
-	haunting      *haunting           // of a connection that was closed for stalling its loop
+	dialling      *dialling // of a dialled connection, until its session is open
+	haunting      *haunting // of a connection that was closed for stalling its loop
 }
 
 func (c *Conn) rarely() *rarities {

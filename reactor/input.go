@@ -93,9 +93,8 @@ func (c *Conn) open() {
 		return
 	}
 	c.deadline = 0
-	if c.special != nil && c.special.open != nil {
-		c.session = c.special.open(c)
-		c.special.open = nil
+	if d := c.takeDialling(); d != nil {
+		c.session = d.open(c)
 	} else {
 		c.session = c.loop.Load().reactor.sessionFor(c)
 	}

@@ -49,10 +49,9 @@ type intake struct {
 type arrival struct {
 	conn *Conn // one that exists
 
-	fresh    int // or else a descriptor that has none yet
+	fresh    int // or else a descriptor that has none yet; -1: it is still to come
 	listener *listener
-	open     func(*Conn) Session // its session, where no listener knows
-	failed   func(error)         // from any goroutine; may be nil
+	dialling *dialling // where no listener knows its session
 
 	taken  bool // on the loop: adopted
 	leaked bool // a fresh one some descriptor of which is out of reach
@@ -86,7 +85,7 @@ func (in *intake) add(l *Loop, arrivals ...*arrival) {
 	defer in.mu.Unlock()
 	if in.closed {
 		for _, a := range arrivals {
-			a.drop(ErrStopped)
+			a.drop(l, ErrStopped)
 		}
 		return
 	}
@@ -98,15 +97,15 @@ func (in *intake) add(l *Loop, arrivals ...*arrival) {
 }
 
 // drop gives up a socket that has no Conn yet. One that has is closed with its Loop.
-func (a *arrival) drop(err error) {
-	if a.conn == nil {
+func (a *arrival) drop(l *Loop, err error) {
+	if a.conn == nil && a.fresh >= 0 {
 		if a.leaked {
 			_ = unix.Shutdown(a.fresh, unix.SHUT_RDWR)
 		}
 		_ = unix.Close(a.fresh)
 	}
-	if a.failed != nil {
-		a.failed(err)
+	if a.dialling != nil {
+		a.dialling.failed(l, err)
 	}
 	a.countOff()
 }
@@ -129,7 +128,7 @@ func (in *intake) run(l *Loop) {
 		e := in.begin(l)
 		if e == nil {
 			for _, a := range batch {
-				a.drop(ErrStopped)
+				a.drop(l, ErrStopped)
 			}
 			continue
 		}
@@ -286,7 +285,7 @@ func (a *arrival) giveUp(e *engine, err error) {
 		l.Post(func() { l.guarded(a.conn, func(c *Conn) { c.close(err) }) })
 		return
 	}
-	a.drop(err)
+	a.drop(l, err)
 }
 
 // netConn makes a net.Conn of a duplicate of fd, which has a peer.
@@ -298,6 +297,9 @@ func netConn(fd int) (net.Conn, error) {
 	file := os.NewFile(uintptr(dup), "connection")
 	defer file.Close()
 	conn, err := net.FileConn(file)
+	if _, ok := conn.(*net.TCPConn); ok {
+		_ = keepAlive(dup) // net has set its own
+	}
 	if err == nil && conn.RemoteAddr() == nil {
 		// The peer has reset the connection meanwhile. gnet takes it for granted that there is one.
 		_ = conn.Close()
@@ -319,8 +321,8 @@ func (l *Loop) adopt(g gnet.Conn, a *arrival) gnet.Action {
 		if a.leaked {
 			c.rarely().leaked = true
 		}
-		if a.open != nil {
-			c.rarely().open = a.open
+		if a.dialling != nil {
+			c.rarely().dialling = a.dialling
 		}
 		if a.listener != nil {
 			c.filter = newFilter(c, a.listener)
@@ -354,12 +356,12 @@ func (l *Loop) adopt(g gnet.Conn, a *arrival) gnet.Action {
 
 // close drops what waits. Nothing is registered any more once what it gives is closed, if that is
 // anything.
-func (in *intake) close() (over <-chan struct{}) {
+func (in *intake) close(l *Loop) (over <-chan struct{}) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.closed = true
 	for _, a := range in.queue {
-		a.drop(ErrStopped)
+		a.drop(l, ErrStopped)
 	}
 	in.queue = nil
 	return in.over

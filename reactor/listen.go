@@ -201,22 +201,33 @@ func listenTCP(network, address string, notsentLowat int) (int, net.Addr, error)
 
 // prepareListening sets what accepted connections inherit, and the backlog.
 func prepareListening(fd, notsentLowat int) error {
-	for _, option := range []struct {
-		name               string
-		level, opt, wanted int
-	}{
-		{"TCP_NODELAY", unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
-		{"SO_KEEPALIVE", unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
-		{"TCP_KEEPIDLE", unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, keepAliveIdle},
-		{"TCP_KEEPINTVL", unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, keepAliveInterval},
-		{"TCP_KEEPCNT", unix.IPPROTO_TCP, unix.TCP_KEEPCNT, keepAliveCount},
-		{"TCP_NOTSENT_LOWAT", unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, notsentLowat},
-	} {
-		if err := unix.SetsockoptInt(fd, option.level, option.opt, option.wanted); err != nil {
-			return os.NewSyscallError("setsockopt "+option.name, err)
-		}
+	if err := prepareTCP(fd, notsentLowat); err != nil {
+		return err
 	}
 	return os.NewSyscallError("listen", unix.Listen(fd, listenBacklog))
+}
+
+// prepareTCP sets the options of a connection.
+func prepareTCP(fd, notsentLowat int) error {
+	return errors.Join(
+		setOption(fd, "TCP_NODELAY", unix.IPPROTO_TCP, unix.TCP_NODELAY, 1),
+		keepAlive(fd),
+		setOption(fd, "TCP_NOTSENT_LOWAT", unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, notsentLowat),
+	)
+}
+
+// keepAlive sets those that find out when a peer has vanished.
+func keepAlive(fd int) error {
+	return errors.Join(
+		setOption(fd, "SO_KEEPALIVE", unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1),
+		setOption(fd, "TCP_KEEPIDLE", unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, keepAliveIdle),
+		setOption(fd, "TCP_KEEPINTVL", unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, keepAliveInterval),
+		setOption(fd, "TCP_KEEPCNT", unix.IPPROTO_TCP, unix.TCP_KEEPCNT, keepAliveCount),
+	)
+}
+
+func setOption(fd int, name string, level, option, value int) error {
+	return os.NewSyscallError("setsockopt "+name, unix.SetsockoptInt(fd, level, option, value))
 }
 
 // takeDescriptor duplicates the descriptor of something that the net package opened.

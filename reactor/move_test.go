@@ -10,6 +10,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// A connection that has moved finds out about its peer just as before.
+func TestKeepAliveAfterAMove(t *testing.T) {
+	opened := make(chan Handle, 1)
+	s := serve(t, Config{Loops: 2}, func(c *Conn) Session {
+		opened <- c.Handle()
+		return &lines{conn: c}
+	})
+	s.dial()
+	h := await(t, opened)
+	idle := make(chan int, 1)
+	h.Post(func(c *Conn) {
+		c.MoveTo(s.loops[1-c.Loop().index], func(err error) {
+			n, err2 := unix.GetsockoptInt(int(c.fd), unix.IPPROTO_TCP, unix.TCP_KEEPIDLE)
+			if err := errors.Join(err, err2); err != nil {
+				t.Error(err)
+			}
+			idle <- n
+		})
+	})
+	if n := await(t, idle); n != keepAliveIdle {
+		t.Errorf("asked after %d seconds, want %d", n, keepAliveIdle)
+	}
+}
+
 // A peer that resets its connection while that moves ends it.
 func TestResetWhileMoving(t *testing.T) {
 	closed, opened := make(chan error, 2), make(chan Handle, 1)

@@ -3,10 +3,7 @@
 package reactor
 
 import (
-	"context"
-	"net"
 	"runtime"
-	"syscall"
 
 	"github.com/panjf2000/gnet/v2"
 )
@@ -109,28 +106,6 @@ func (r *Reactor) sessionFor(c *Conn) Session {
 		return r.config.Refuse(c)
 	}
 	return c.listener.config.Open(c)
-}
-
-// Dial connects to address and, once that is done, opens a session on this Loop; fail is called on
-// the loop when it cannot. network and address are those of net.Dial. The context bounds the
-// dialling only. From any goroutine.
-func (l *Loop) Dial(ctx context.Context, network, address string, open func(*Conn) Session, fail func(error)) {
-	failed := func(err error) { l.Post(func() { fail(err) }) }
-	go func() {
-		var d net.Dialer
-		conn, err := d.DialContext(ctx, network, address)
-		if err != nil {
-			failed(err)
-			return
-		}
-		fd, err := takeDescriptor(conn.(syscall.Conn))
-		_ = conn.Close()
-		if err != nil {
-			failed(err)
-			return
-		}
-		l.intake.add(l, &arrival{fresh: fd, open: open, failed: failed})
-	}()
 }
 
 // exitGoroutine ends the calling goroutine, of which nothing may be left to do.

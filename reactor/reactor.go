@@ -39,7 +39,8 @@ type Reactor struct {
 	empty    chan struct{} // told when present gets to zero
 
 	started  bool
-	stopping chan struct{}
+	life     context.Context // ends when the last connection has left, or is to be closed
+	endLife  func()
 	stopOnce sync.Once
 }
 
@@ -53,8 +54,9 @@ func New(config Config) (*Reactor, error) {
 	raiseDescriptorLimit()
 	r := &Reactor{
 		config: config, log: config.Logger, born: time.Now(), table: newTable(), tls: newTLSService(config.Logger),
-		empty: make(chan struct{}, 1), stopping: make(chan struct{}),
+		empty: make(chan struct{}, 1),
 	}
+	r.life, r.endLife = context.WithCancel(context.Background())
 	r.gate.reactor = r
 	r.gate.limit.Store(1 << 62)
 	r.flights = make(chan struct{}, max(1, config.reserve(descriptorLimit())/flightShare))
@@ -188,7 +190,7 @@ func (r *Reactor) stop(ctx context.Context) (err error) {
 	if r.present() > 0 {
 		err = ctx.Err()
 	}
-	close(r.stopping)
+	r.endLife()
 	if r.watchdog != nil {
 		r.watchdog.stop()
 	}

@@ -4,8 +4,6 @@ package reactor
 
 import (
 	"bufio"
-	"context"
-	"errors"
 	"fmt"
 	"net"
 	"runtime"
@@ -273,58 +271,3 @@ func TestMovesUnderLoad(t *testing.T) {
 	}
 	w.stop()
 }
-
-func TestDial(t *testing.T) {
-	s := serve(t, Config{Loops: 1}, nil)
-	opened, failed := make(chan *Conn, 1), make(chan error, 1)
-	answers := make(chan string, 1)
-	dial := func(ctx context.Context, addr string) {
-		s.loops[0].Dial(ctx, "tcp", addr,
-			func(c *Conn) Session {
-				opened <- c
-				return &asking{conn: c, answers: answers}
-			},
-			func(err error) { failed <- err })
-	}
-	dial(t.Context(), s.addr)
-	c := await(t, opened)
-	if answer := await(t, answers); answer != "over there\n" {
-		t.Errorf("answered %q", answer)
-	}
-	on(t, s.loops[0], func() {
-		if have := c.RemoteAddr().String(); have != s.addr {
-			t.Errorf("peer is %s, want %s", have, s.addr)
-		}
-		c.Close()
-	})
-	over, cancel := context.WithCancel(t.Context())
-	cancel()
-	dial(over, s.addr)
-	if err := await(t, failed); !errors.Is(err, context.Canceled) {
-		t.Errorf("failed with %v", err)
-	}
-}
-
-// asking sends one line and tells the answer.
-type asking struct {
-	conn    *Conn
-	asked   bool
-	answers chan string
-}
-
-func (a *asking) Receive(in []byte) int {
-	a.answers <- string(in)
-	return len(in)
-}
-
-func (a *asking) Transmit(dst []byte, _ int) []byte {
-	if !a.asked {
-		a.asked = true
-		dst = append(dst, "echo over there\n"...)
-	}
-	return dst
-}
-
-func (a *asking) EOF() bool    { return false }
-func (a *asking) Timeout()     {}
-func (a *asking) Closed(error) {}

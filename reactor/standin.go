@@ -33,7 +33,7 @@ func (r *Reactor) standIn(deaf *Loop, over <-chan struct{}) {
 		select {
 		case <-over:
 			return
-		case <-r.stopping:
+		case <-r.life.Done():
 			return
 		default:
 		}

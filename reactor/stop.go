@@ -35,7 +35,7 @@ func (l *Loop) stop() {
 	close(l.stopped)
 	e := l.engine.Load()
 	l.starting.Unlock()
-	registering := l.intake.close()
+	registering := l.intake.close(l)
 	l.inbox.close()
 	l.timers.clock.Stop()
 	if e == nil {
