@@ -14,8 +14,9 @@ func TestConnIsSmall(t *testing.T) {
 	}
 }
 
-// A request costs one allocation, which holds the text of its head. Its
-// answer, its content, its trailers' slice, its events cost none.
+// A request costs one allocation, which holds the text of its head, and none if
+// that is remembered. Its answer, its content, its trailers' slice, its events
+// cost none.
 func TestAllocations(t *testing.T) {
 	large := []byte(strings.Repeat("x", 10000))
 	source := &repeated{}
@@ -38,9 +39,12 @@ func TestAllocations(t *testing.T) {
 		var ev Event
 		c.Init(benchShared())
 		in, out := []byte(test.request), make([]byte, 0, 1<<17)
-		got := testing.AllocsPerRun(100, func() {
+		ask := func(remembered bool) {
 			source.left = 1000
 			for rest := in; ; {
+				if !remembered {
+					c.sh.unknown = 0
+				}
 				n, err := c.Next(rest, &ev)
 				if err != nil {
 					t.Fatal(err)
@@ -59,9 +63,12 @@ func TestAllocations(t *testing.T) {
 			if c.Pending() != 0 {
 				t.Fatal("not answered")
 			}
-		})
-		if got != test.want {
+		}
+		if got := testing.AllocsPerRun(100, func() { ask(false) }); got != test.want {
 			t.Errorf("%s: %v allocations, want %v", test.name, got, test.want)
+		}
+		if got := testing.AllocsPerRun(100, func() { ask(true) }); got != 0 {
+			t.Errorf("%s, remembered: %v allocations", test.name, got)
 		}
 	}
 }

@@ -66,7 +66,7 @@ func benchmarkParse(b *testing.B, request string) {
 		if n != len(in) || err != nil {
 			b.Fatal(n, err)
 		}
-		if err := h.parse(sh, in); err != nil {
+		if err := h.parse(sh, string(in)); err != nil {
 			b.Fatal(err)
 		}
 	}

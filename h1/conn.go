@@ -144,19 +144,40 @@ func (c *Conn) nextHead(in []byte, ev *Event) (n int, more bool, err *Error) {
 			return n, false, nil
 		}
 	}
-	size, err := c.scanner.scan(c.sh, in)
-	if err == errForeign && c.requests > 0 {
-		err = errVersion
-	}
+	size, err := c.readHead(in, &ev.Head)
 	if size == 0 || err != nil {
-		return n, false, err
-	}
-	if err := ev.Head.parse(c.sh, in[:size]); err != nil {
 		return n, false, err
 	}
 	c.begin(&ev.Head)
 	ev.Kind, ev.ID = Request, c.requests
 	return n + size, false, nil
+}
+
+// readHead reads one head, and returns its size: 0 if it is incomplete.
+func (c *Conn) readHead(in []byte, h *Head) (size int, err *Error) {
+	var memo *headMemo
+	if c.scanner.pos == 0 {
+		if memo = c.sh.memo(in); memo != nil {
+			if size = memo.recall(in, h); size > 0 {
+				return size, nil
+			}
+		}
+	}
+	size, err = c.scanner.scan(c.sh, in)
+	if err == errForeign && c.requests > 0 {
+		err = errVersion
+	}
+	if size == 0 || err != nil {
+		return 0, err
+	}
+	text := string(in[:size])
+	if err := h.parse(c.sh, text); err != nil {
+		return 0, err
+	}
+	if memo != nil {
+		memo.keep(c.sh, text, h)
+	}
+	return size, nil
 }
 
 // skipBlank: RFC 9112 section 2.2, a few empty lines in front of a request

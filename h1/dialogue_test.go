@@ -23,8 +23,10 @@ type dialogue struct {
 	app func(d *dialogue)
 }
 
-func newDialogue(t testing.TB, l Limits) *dialogue {
-	d := &dialogue{t: t, sh: NewShared(l)}
+func newDialogue(t testing.TB, l Limits) *dialogue { return newDialogueOn(t, NewShared(l)) }
+
+func newDialogueOn(t testing.TB, sh *Shared) *dialogue {
+	d := &dialogue{t: t, sh: sh}
 	d.c.Init(d.sh)
 	return d
 }
@@ -175,7 +177,12 @@ func (d *dialogue) answers(id uint64, r *Response) *dialogue {
 // play runs one connection over the pieces and returns all that came of it.
 func play(t testing.TB, l Limits, app func(*dialogue), pieces ...string) (trace []string, out string, d *dialogue) {
 	t.Helper()
-	d = newDialogue(t, l)
+	return playOn(t, NewShared(l), app, pieces...)
+}
+
+func playOn(t testing.TB, sh *Shared, app func(*dialogue), pieces ...string) (trace []string, out string, d *dialogue) {
+	t.Helper()
+	d = newDialogueOn(t, sh)
 	d.app = app
 	for _, piece := range pieces {
 		d.hear(piece)

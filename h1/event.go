@@ -53,7 +53,7 @@ const (
 )
 
 // Head is the head of a request. All its strings are parts of one block of
-// memory that is never used again for anything else.
+// memory that is never used again for anything else; equal heads may share it.
 type Head struct {
 	Method string // a token, as received
 	Target string // as received

@@ -47,10 +47,14 @@ func FuzzSplit(f *testing.F) {
 			rest = rest[n:]
 		}
 		for _, app := range []func(*dialogue){nil, silent} {
-			var traces [3][]string
-			var outs [3]string
-			for i, pieces := range [][]string{whole, split, bytesOf(string(in))} {
-				trace, out, d := play(t, limits, app, pieces...)
+			var traces [4][]string
+			var outs [4]string
+			for i, pieces := range [][]string{whole, split, bytesOf(string(in)), whole} {
+				sh := NewShared(limits)
+				if i == 3 {
+					acquaint(t, sh, string(in))
+				}
+				trace, out, d := playOn(t, sh, app, pieces...)
 				err := d.c.EOF()
 				if err != nil {
 					trace = append(trace, err.Error())
@@ -58,9 +62,9 @@ func FuzzSplit(f *testing.F) {
 				traces[i], outs[i] = trace, out+d.said()
 				invariants(t, "", d)
 			}
-			for i := 1; i < 3; i++ {
+			for i := 1; i < len(traces); i++ {
 				if !slices.Equal(traces[0], traces[i]) {
-					t.Fatalf("whole\n%s\nsplit\n%s", strings.Join(traces[0], "\n"), strings.Join(traces[i], "\n"))
+					t.Fatalf("whole\n%s\nsplit, or remembered (%d)\n%s", strings.Join(traces[0], "\n"), i, strings.Join(traces[i], "\n"))
 				}
 				if outs[0] != outs[i] {
 					t.Fatalf("whole\n%q\nsplit\n%q", outs[0], outs[i])

@@ -24,11 +24,10 @@ type meaning struct {
 	expects, expectFail  bool
 }
 
-// parse reads the head that the scanner found at the begin of in: it copies
-// the text once, and every string of h is a part of that copy.
-func (h *Head) parse(sh *Shared, in []byte) *Error {
+// parse reads the head that the scanner has found, of which block is a copy:
+// every string of h is a part of that.
+func (h *Head) parse(sh *Shared, block string) *Error {
 	w := &sh.words
-	block := string(in)
 	*h = Head{
 		Method: block[:w.method],
 		Target: block[w.method+1 : w.target],

@@ -143,19 +143,21 @@ type noted struct{ date, upgrade, close, length bool }
 // appendHead appends the final head but for the Connection field and the empty
 // line, which are written when it leaves.
 func (ex *exchange) appendHead(sh *Shared, r *Response) (noted, error) {
-	dst := appendStatusLine(ex.heads, r.Status)
 	// RFC 9110 section 8.6: HEAD and 304 may tell the length that the content
 	// would have.
 	stated := ex.head && !ex.switches && r.Status != 204 && r.Status != 205 || r.Status == 304
-	dst, seen, err := appendFields(dst, r.Fields, stated)
-	if err != nil {
-		return seen, err
-	}
-	if r.Status == 101 && !seen.upgrade {
-		return seen, &FieldError{"Upgrade", "a 101 must name the protocol"}
-	}
-	if !seen.date {
-		dst = append(dst, sh.date.line...)
+	var seen noted
+	dst, memo := ex.heads, &sh.answer
+	if !stated && memo.matches(sh, r) {
+		dst = append(dst, memo.bytes...)
+	} else {
+		var err error
+		if dst, seen, err = sh.appendLines(dst, r, stated); err != nil {
+			return seen, err
+		}
+		if !stated {
+			memo.keep(sh, r, seen, dst[len(ex.heads):])
+		}
 	}
 	switch {
 	case ex.framing == whole:
@@ -172,6 +174,18 @@ func (ex *exchange) appendHead(sh *Shared, r *Response) (noted, error) {
 	}
 	ex.heads = dst
 	return seen, nil
+}
+
+// appendLines appends the status line, the application's fields, and Date.
+func (sh *Shared) appendLines(dst []byte, r *Response, stated bool) ([]byte, noted, error) {
+	dst, seen, err := appendFields(appendStatusLine(dst, r.Status), r.Fields, stated)
+	if err == nil && r.Status == 101 && !seen.upgrade {
+		err = &FieldError{"Upgrade", "a 101 must name the protocol"}
+	}
+	if !seen.date {
+		dst = append(dst, sh.date.line...)
+	}
+	return dst, seen, err
 }
 
 // appendStatedLength tells the length of content that is not sent, if there is

@@ -12,6 +12,10 @@ type Shared struct {
 	free   *exchange
 	kept   int    // length of the list of free exchanges
 	work   uint64 // bytes of heads examined
+
+	memos   [memos]headMemo
+	unknown uint32 // heads that no memo knew
+	answer  answerMemo
 }
 
 // NewShared returns a Shared with these limits. Until Tick is called for the
