@@ -97,3 +97,41 @@ func TestNobodyWhoStaysIsForgotten(t *testing.T) {
 		}
 	}
 }
+
+// told counts how often it hears of the end.
+type told struct {
+	ending
+	times atomic.Int32
+}
+
+func (e *told) over(error) { e.times.Add(1) }
+
+// Whoever is attached is told once or detached, from whatever goroutine the end comes.
+func TestEverybodyHearsOfTheEndOnce(t *testing.T) {
+	for range 300 {
+		r := &Request{}
+		r.Bind(stillExchange{}, nil)
+		var staying, leaving [8]told
+		var stays, left [8]bool
+		var wg sync.WaitGroup
+		for _, cause := range []error{ErrPeerGone, nil, ErrHalfClosed, ErrDeadline} {
+			wg.Go(func() { r.Cancel(cause) })
+		}
+		for i := range staying {
+			stays[i] = r.attach(&staying[i].ending, &staying[i])
+			left[i] = !r.attach(&leaving[i].ending, &leaving[i]) || r.detach(&leaving[i].ending)
+		}
+		wg.Wait()
+		for i := range staying {
+			if got := staying[i].times.Load() == 1; got != stays[i] {
+				t.Fatalf("attached: %v, told %d times", stays[i], staying[i].times.Load())
+			}
+			if got := leaving[i].times.Load() == 0; got != left[i] {
+				t.Fatalf("left: %v, told %d times", left[i], leaving[i].times.Load())
+			}
+		}
+		if r.endings.first.Load() != nil || !r.isGone() || r.cause() == ErrHalfClosed {
+			t.Fatalf("gone: %v, %v", r.isGone(), r.cause())
+		}
+	}
+}

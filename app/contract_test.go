@@ -370,6 +370,20 @@ func TestAPanicOfAStreamAbortsTheResponse(t *testing.T) {
 	}
 }
 
+func TestAPanicOfOnCloseLeavesTheResponseItsEnd(t *testing.T) {
+	host := apptest.New(func(*app.Request) app.Future[*app.Response] {
+		return app.Ready(&app.Response{Status: 200, Content: &app.Stream{
+			Size:    -1,
+			Produce: func(w *app.Writer) app.Future[app.Done] { return w.WriteString("whole") },
+			OnClose: func() { panic("boom") },
+		}})
+	})
+	answered(t, host.Do(apptest.Get("/")), 200, "whole")
+	if got := fmt.Sprint(host.Panics()); got != "[boom]" {
+		t.Errorf("escaped %s", got)
+	}
+}
+
 func TestContinuationsRunOnTheRequestsOwnLoop(t *testing.T) {
 	var host *apptest.Host
 	check := func(r *app.Request, where string) {

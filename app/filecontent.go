@@ -102,9 +102,6 @@ func patiently[T any](r *Request, work func(context.Context) (T, error)) Future[
 		return f
 	}
 	again := func(Done) (bool, error) {
-		if r.isGone() {
-			return false, r.cause()
-		}
 		f = Offload(r, work)
 		return refusedByPool(f), nil
 	}

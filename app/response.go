@@ -88,8 +88,8 @@ func (s *Stream) Serve(r *Request) {
 		if err == nil && w.left > 0 {
 			err = errShort
 		}
+		defer r.x.Finish(w.trailers, err) // also when OnClose panics
 		s.Close()
-		r.x.Finish(w.trailers, err)
 	})
 }
 
