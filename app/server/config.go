@@ -3,6 +3,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -49,7 +50,8 @@ type Config struct {
 	// BodyTimeout ends a request whose peer sends none of the content that the application waits for; 0 means
 	// 60 s. Over HTTP/2 content of unknown length that is being answered already may be silent for longer.
 	BodyTimeout time.Duration
-	// WriteTimeout closes a connection whose peer takes nothing of what waits for it; 0 means 60 s.
+	// WriteTimeout closes a connection whose peer takes nothing of what waits for it, and resets an HTTP/2 stream
+	// whose windows stay closed; 0 means 60 s.
 	WriteTimeout time.Duration
 
 	// MaxBody bounds the content of one request in bytes, whatever the application would read;
@@ -88,7 +90,8 @@ type StallConfig struct {
 	Abort func(reason string, stacks []byte)
 }
 
-// HTTP2Config has the settings and times of HTTP/2 connections; 0 means the default that h2.Config names.
+// HTTP2Config has the settings and times of HTTP/2 connections; 0 means the default that h2.Config names, but
+// HeadTimeout for BlockTimeout, and WriteTimeout for StallTimeout.
 type HTTP2Config struct {
 	// Disabled serves HTTP/1 only.
 	Disabled bool
@@ -128,10 +131,24 @@ func (c Config) withDefaults() (Config, error) {
 	c.IdleTimeout = timeout(c.IdleTimeout, defaultIdleTimeout)
 	c.BodyTimeout = timeout(c.BodyTimeout, defaultBodyTimeout)
 	c.WriteTimeout = timeout(c.WriteTimeout, defaultWriteTimeout)
-	// RFC 8441: a handler decides whether there is a WebSocket, as over HTTP/1.1.
-	c.HTTP2.EnableConnectProtocol = true
+	c.HTTP2.follow(&c)
 	return c, nil
 }
+
+// follow gives HTTP/2 the times of all protocols where it has none of its own.
+func (h *HTTP2Config) follow(c *Config) {
+	if h.BlockTimeout == 0 {
+		h.BlockTimeout = cmp.Or(c.HeadTimeout, unlimited)
+	}
+	if h.StallTimeout == 0 {
+		h.StallTimeout = cmp.Or(c.WriteTimeout, unlimited)
+	}
+	// RFC 8441: a handler decides whether there is a WebSocket, as over HTTP/1.1.
+	h.EnableConnectProtocol = true
+}
+
+// unlimited is what no connection lives to see, for machines that know no absence of a limit.
+const unlimited = 100 * 365 * 24 * time.Hour
 
 // timeout resolves a configured duration: 0 is the default, negative is none.
 func timeout(d, byDefault time.Duration) time.Duration {

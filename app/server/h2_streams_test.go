@@ -78,7 +78,16 @@ func TestHTTP2ResetOfAWaitingResponse(t *testing.T) {
 
 // Windows that stay closed are not waited for; the connection serves others meanwhile.
 func TestHTTP2ZeroWindowIsReaped(t *testing.T) {
-	s := serve(t, hello, func(c *server.Config) { c.HTTP2.StallTimeout = 100 * time.Millisecond })
+	const soon = 100 * time.Millisecond
+	for name, set := range map[string]func(*server.Config){
+		"the time of HTTP/2":        func(c *server.Config) { c.HTTP2.StallTimeout = soon },
+		"the time of all protocols": func(c *server.Config) { c.WriteTimeout = soon },
+	} {
+		t.Run(name, func(t *testing.T) { reapsZeroWindows(t, serve(t, hello, set)) })
+	}
+}
+
+func reapsZeroWindows(t *testing.T, s *site) {
 	l := s.dial2(noWindow)
 	for stream := uint32(1); stream < 100; stream += 2 {
 		l.request(stream, "GET", "/", true)
@@ -91,6 +100,29 @@ func TestHTTP2ZeroWindowIsReaped(t *testing.T) {
 		d, ok := frame.(*http2.DataFrame)
 		return ok && d.StreamID == 101 && d.StreamEnded() && string(d.Data()) == "Hello, World!"
 	})
+}
+
+// A head that does not end has the time of all protocols, here less than an answer.
+func TestHTTP2HeadTimeout(t *testing.T) {
+	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+		_, never := app.Promised[*app.Response](r)
+		return never
+	}, func(c *server.Config) {
+		c.HeadTimeout = 100 * time.Millisecond
+		c.RequestTimeout = 5 * time.Second
+	})
+	l := s.dial2()
+	l.request(1, "GET", "/", true)
+	l.works()
+	l.must(l.framer.WriteRawFrame(http2.FrameHeaders, http2.FlagHeadersEndStream, 3, nil))
+	l.until("GOAWAY", func(frame http2.Frame) bool {
+		if h, ok := frame.(*http2.MetaHeadersFrame); ok {
+			t.Fatalf("the head had more time than an answer, %s", h.PseudoValue("status"))
+		}
+		g, ok := frame.(*http2.GoAwayFrame)
+		return ok && g.ErrCode == http2.ErrCodeEnhanceYourCalm
+	})
+	l.over()
 }
 
 // A client that leaves a stream cancels its request, and no other.
