@@ -206,9 +206,7 @@ func (s *h1Session) Transmit(dst []byte, room int) []byte {
 func (s *h1Session) settle() {
 	if done, linger := s.machine.Done(); done {
 		s.part(linger)
-		return
-	}
-	if s.stalled && s.goesOn() {
+	} else if s.stalled && s.goesOn() {
 		s.readOn()
 	}
 	s.watch()
@@ -259,6 +257,10 @@ func (s *h1Session) Closed(error) {
 
 // watch sets the time at which to look whether the peer has acted.
 func (s *h1Session) watch() {
+	if s.conn.Queued() > 0 {
+		// It is to read first: its time to send begins behind that.
+		s.moved = s.loop.instant()
+	}
 	by := earlier(s.readBy(), s.sending.by(s.conn, s.loop.server.config.WriteTimeout))
 	s.conn.SetDeadline(s.loop.deadline(by))
 }
@@ -266,7 +268,10 @@ func (s *h1Session) watch() {
 // readBy is when something must have come from the peer; 0: it is not its turn.
 func (s *h1Session) readBy() instant {
 	c := &s.loop.server.config
-	if s.stalled {
+	if s.stalled || s.conn.Queued() > 0 {
+		return 0
+	}
+	if done, _ := s.machine.Done(); done {
 		return 0
 	}
 	switch s.machine.Phase() {
@@ -291,7 +296,7 @@ func (s *h1Session) Timeout() {
 		s.conn.Reset()
 		return
 	}
-	if s.conn.Queued() == 0 && s.readBy().passed(now) {
+	if s.readBy().passed(now) {
 		s.late()
 		return
 	}

@@ -5,9 +5,11 @@ package server_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -233,6 +235,55 @@ func TestWriteTimeout(t *testing.T) {
 	l2.must(l2.framer.WriteWindowUpdate(0, 1<<30))
 	l2.request(1, "GET", "/endless", true)
 	eventually(t, "the HTTP/2 peer that reads nothing is gone", gone)
+}
+
+// repeated answers with so many bytes.
+func repeated(r *app.Request) app.Future[*app.Response] {
+	n, err := strconv.Atoi(r.QueryValue("n"))
+	if err != nil {
+		return hello(r)
+	}
+	return app.Ready(app.Text(200, strings.Repeat("x", n)))
+}
+
+// dialDeaf has peers that read nothing ask for sizes that differ by little: for some of them the answer is given
+// away whole and a rest of it waits, whatever the kernel holds.
+func (s *site) dialDeaf(say func(size int) string) {
+	for size := 16 << 10; size <= 640<<10; size += 16 << 10 {
+		s.dialNarrow().say(say(size))
+	}
+}
+
+// A peer that does not read the end of the last answer is cut as well.
+func TestWriteTimeoutAtTheEnd(t *testing.T) {
+	s := serve(t, repeated, func(c *server.Config) { c.WriteTimeout = soon })
+	s.dialDeaf(func(size int) string { return get(fmt.Sprint("/?n=", size), "Connection: close") })
+	eventually(t, "the peers are gone, and some were cut", func() bool {
+		return s.Stats().Connections == 0 && s.Counts().Timeouts > 0
+	})
+}
+
+// While a peer reads, or should, its time to send does not pass, and nobody else waits for it.
+func TestReadersHaveTimeToSend(t *testing.T) {
+	s := serve(t, repeated, func(c *server.Config) {
+		c.Loops = 1
+		c.HeadTimeout, c.IdleTimeout, c.BodyTimeout = 4*soon, soon, soon
+	})
+	for _, then := range []string{"", "GET / HT", post("/", 10) + "abc"} {
+		s.dialDeaf(func(size int) string { return get(fmt.Sprint("/?n=", size)) + then })
+	}
+	slow := s.dialNarrow()
+	slow.say(get("/?n=1000000") + "GET / HT")
+	for range 3 {
+		// Another one's time passes meanwhile.
+		other := s.dial()
+		other.say(get("/") + "GET / HT")
+		other.hear("GET", 200, "Hello, World!")
+		other.status("GET", 408)
+	}
+	if n, err := io.Copy(io.Discard, slow.head("GET", 200).Body); n != 1000000 || err != nil {
+		t.Errorf("%d bytes, %v", n, err)
+	}
 }
 
 // A peer that reads slowly takes something all the time and is not cut.
