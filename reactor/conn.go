@@ -181,11 +181,6 @@ func (c *Conn) expire(now int64) {
 	default:
 		c.session.Timeout()
 		c.Touch()
-		if !c.closed && c.deadline != 0 && c.deadline <= now {
-			// It has passed again: in the next turn, behind everybody else.
-			c.loop.Load().timers.forget(c)
-			c.setDeadline(now + 1)
-		}
 	}
 }
 

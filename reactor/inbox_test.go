@@ -113,6 +113,28 @@ func TestTableGrows(t *testing.T) {
 	}
 }
 
+// A timer that is set again and again for now has one go a turn: others have theirs.
+func TestTimerForNowWaitsForTheNextTurn(t *testing.T) {
+	l := bare(t)
+	l.begin()
+	ran := 0
+	var again func()
+	again = func() {
+		if ran++; ran < 100 {
+			l.AfterFunc(0, again)
+		}
+	}
+	l.AfterFunc(0, again)
+	l.nowKnown = false
+	for turn := 1; turn <= 3; turn++ {
+		l.expire()
+		if ran != turn {
+			t.Fatalf("ran %d times in %d turns", ran, turn)
+		}
+		l.nowKnown = false
+	}
+}
+
 // Timers run in the order of their times, stopped ones never.
 func TestTimersInOrder(t *testing.T) {
 	s := serve(t, Config{Loops: 1}, nil)

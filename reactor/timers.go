@@ -16,6 +16,9 @@ type timers struct {
 	clock *time.Timer
 	armed int64 // what clock is set to; never: not at all
 	base  time.Time
+	// worked is the time up to which entries have run, or do: one that is made meanwhile has to wait
+	// for another turn, lest it keeps the loop.
+	worked int64
 }
 
 // moment is an entry: of a connection, or of a Timer.
@@ -41,7 +44,8 @@ func (t *timers) init(l *Loop) {
 	t.clock.Stop()
 }
 
-// AfterFunc has task run on the loop, owned, once d has passed. On the loop. Memory: about 90
+// AfterFunc has task run on the loop, owned, once d has passed: if it has already, when others have had
+// their turn. On the loop. Memory: about 90
 // bytes until it ran or was stopped.
 func (l *Loop) AfterFunc(d time.Duration, task func()) *Timer {
 	t := &Timer{loop: l, task: task}
@@ -77,6 +81,7 @@ func (l *Loop) expire() {
 	t := &l.timers
 	t.armed = never
 	now := t.at(l.Now())
+	t.worked = now
 	for len(t.heap) > 0 && t.heap[0].when <= now {
 		due := t.heap[0]
 		t.remove(0)
@@ -114,6 +119,7 @@ func (t *timers) forget(c *Conn) {
 // The heap has four children a node: less deep, and they lie side by side.
 
 func (t *timers) push(m moment) {
+	m.when = max(m.when, t.worked+1)
 	t.heap = append(t.heap, m)
 	t.place(len(t.heap) - 1)
 	t.up(len(t.heap) - 1)
