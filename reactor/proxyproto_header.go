@@ -82,16 +82,28 @@ func parseNetwork(text string) (netip.Prefix, error) {
 		if err != nil {
 			return netip.Prefix{}, err
 		}
-		ip = ip.Unmap()
+		ip = ip.Unmap().WithZone("")
 		return netip.PrefixFrom(ip, ip.BitLen()), nil
 	}
 	prefix, err := netip.ParsePrefix(text)
+	if err == nil && prefix.Addr().Is4In6() {
+		// Peers of IPv4 are compared as such.
+		prefix = netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-mappedBits)
+		if !prefix.IsValid() {
+			return prefix, fmt.Errorf("%s holds more than IPv4", text)
+		}
+	}
 	return prefix.Masked(), err
 }
+
+// mappedBits stand in front of an IPv4 address in IPv6.
+const mappedBits = 96
 
 const (
 	// longestProxyLine is version 1's worst case, its line end included.
 	longestProxyLine = 107
+	// proxyCommand2 is version 2 with the command PROXY.
+	proxyCommand2 = 0x21
 	// proxyBlock is what stands in front of version 2's addresses: signature, command, family, length.
 	proxyBlock = 16
 )
@@ -140,6 +152,11 @@ func proxyLength(b []byte) (int, error) {
 // parseProxyHeader gives the two ends of the connection that a whole header names; nil when it names
 // none: the proxy speaks for itself then (LOCAL), or does not know (UNKNOWN).
 func parseProxyHeader(b []byte) (source, destination net.Addr, err error) {
+	if bytes.HasPrefix(b, proxySignature2) && len(b) >= proxyBlock && b[12] == proxyCommand2 && b[13]>>4 == 0 {
+		// A proxy may have no address for a peer, and says so by no family. The protocol leaves it
+		// to the receiver to refuse that: version 1's UNKNOWN, which says the same, is taken as well.
+		return nil, nil, nil
+	}
 	header, err := proxyproto.Read(bufio.NewReaderSize(bytes.NewReader(b), len(b)))
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", errProxyHeader, err)

@@ -37,7 +37,9 @@ func TestProxyHeaders(t *testing.T) {
 		"v2 IPv6":    {proxyHeader(t, 2, tcpAddr("[2001:db8::1]:1234"), tcpAddr("[2001:db8::2]:443")), "[2001:db8::1]:1234", "[2001:db8::2]:443"},
 		"v1 UNKNOWN": {[]byte("PROXY UNKNOWN\r\n"), "", ""},
 		"v1 UNKNOWN with addresses, to be ignored": {[]byte("PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n"), "", ""},
-		"v2 LOCAL": {local2, "", ""},
+		"v2 LOCAL":        {local2, "", ""},
+		"v2 of no family": {append(proxySignature2[:12:12], 0x21, 0x00, 0, 0), "", ""},
+		"v2 of no family, with more to be ignored": {append(proxySignature2[:12:12], 0x21, 0x00, 0, 4, 4, 0, 1, 'x'), "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			// Shorter than whole it says that more has to come, at each place.
@@ -81,17 +83,16 @@ func TestProxyHeaderUnix(t *testing.T) {
 func TestWrongProxyHeaders(t *testing.T) {
 	v2 := func(rest ...byte) []byte { return append(append([]byte(nil), proxySignature2...), rest...) }
 	for name, header := range map[string][]byte{
-		"v1 endless":        append([]byte("PROXY TCP4 "), make([]byte, longestProxyLine)...),
-		"v1 without CR":     []byte("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\n"),
-		"v1 port":           []byte("PROXY TCP4 192.0.2.1 192.0.2.2 1 65536\r\n"),
-		"v1 family":         []byte("PROXY TCP4 ::1 ::1 1 2\r\n"),
-		"v1 protocol":       []byte("PROXY SCTP 192.0.2.1 192.0.2.2 1 2\r\n"),
-		"v1 junk":           []byte("PROXY \r\n"),
-		"v2 version":        v2(0x31, 0x11, 0, 12, 1, 2, 3, 4, 1, 2, 3, 4, 0, 1, 0, 2),
-		"v2 too short":      v2(0x21, 0x11, 0, 11, 1, 2, 3, 4, 1, 2, 3, 4, 0, 1, 0),
-		"v2 without family": v2(0x21, 0x00, 0, 0),
-		"v2 enormous":       v2(0x21, 0x11, 0xff, 0xff),
-		"v2 datagrams":      v2(0x21, 0x12, 0, 12, 1, 2, 3, 4, 1, 2, 3, 4, 0, 1, 0, 2),
+		"v1 endless":    append([]byte("PROXY TCP4 "), make([]byte, longestProxyLine)...),
+		"v1 without CR": []byte("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\n"),
+		"v1 port":       []byte("PROXY TCP4 192.0.2.1 192.0.2.2 1 65536\r\n"),
+		"v1 family":     []byte("PROXY TCP4 ::1 ::1 1 2\r\n"),
+		"v1 protocol":   []byte("PROXY SCTP 192.0.2.1 192.0.2.2 1 2\r\n"),
+		"v1 junk":       []byte("PROXY \r\n"),
+		"v2 version":    v2(0x31, 0x11, 0, 12, 1, 2, 3, 4, 1, 2, 3, 4, 0, 1, 0, 2),
+		"v2 too short":  v2(0x21, 0x11, 0, 11, 1, 2, 3, 4, 1, 2, 3, 4, 0, 1, 0),
+		"v2 enormous":   v2(0x21, 0x11, 0xff, 0xff),
+		"v2 datagrams":  v2(0x21, 0x12, 0, 12, 1, 2, 3, 4, 1, 2, 3, 4, 0, 1, 0, 2),
 	} {
 		n, err := proxyLength(header)
 		if err == nil {
@@ -139,8 +140,15 @@ func TestTrustedNetworks(t *testing.T) {
 	if all, err := TrustNetworks(); all != nil || err != nil {
 		t.Error("no networks must give nil, for every peer")
 	}
-	if _, err := TrustNetworks("10.0.0.0/33"); err == nil {
-		t.Error("an impossible prefix was taken")
+	for _, network := range []string{"10.0.0.0/33", "::ffff:10.0.0.0/95"} {
+		if _, err := TrustNetworks(network); err == nil {
+			t.Errorf("%s was taken", network)
+		}
+	}
+	for network, peer := range map[string]string{"::ffff:10.0.0.0/104": "10.1.2.3:4", "fe80::1%lo": "[fe80::1%lo]:4"} {
+		if trusted, err := TrustNetworks(network); err != nil || !trusted(tcpAddr(peer)) {
+			t.Errorf("%s does not trust %s: %v", network, peer, err)
+		}
 	}
 }
 
