@@ -18,7 +18,7 @@ type Config struct {
 	EnableConnectProtocol bool // announce and accept extended CONNECT (RFC 8441)
 
 	SettingsTimeout  time.Duration // for the client's preface, and for its acknowledgement of our SETTINGS; default 10 s
-	BlockTimeout     time.Duration // for a header block from its HEADERS frame to END_HEADERS; default 10 s
+	BlockTimeout     time.Duration // for a header block from the begin of its HEADERS frame to END_HEADERS; default 10 s
 	StallTimeout     time.Duration // for a response that waits for the peer's windows; default 60 s
 	DrainTimeout     time.Duration // for the round trip between the two GOAWAY of a drain; default 1 s
 	KeepAlive        time.Duration // silence after which a PING is sent; default: none is

@@ -27,6 +27,26 @@ func TestBlockTimeout(t *testing.T) {
 	p.wantsEnd(CodeEnhanceYourCalm)
 }
 
+// The time of a header block begins with its HEADERS frame, which may come in parts and end the block.
+func TestBlockTimeoutWithinHeaders(t *testing.T) {
+	p := meet(t, Config{})
+	slow := p.get(1)
+	p.writes(slow[:10])
+	if err := p.passes(9 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	p.writes(slow[10:])
+	p.wantsEvents("Request 1 GET a.example/ end")
+	slow = frame(frameHeaders, flagEndStream, 3, "\x82")
+	p.writes(slow[:9])
+	if err := p.passes(9 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	p.writes(slow[9:] + frame(frameContinuation, 0, 3, "\x86"))
+	p.err = p.passes(time.Second)
+	p.wantsEnd(CodeEnhanceYourCalm)
+}
+
 func TestNoDeadlineWhileIdle(t *testing.T) {
 	p := meet(t, Config{})
 	p.writes(p.get(1))

@@ -53,12 +53,20 @@ func (c *Conn) headers(h frameHeader, fragment []byte, ev *Event) *ConnError {
 		}
 	}
 	if h.has(flagEndHeaders) {
+		c.clearTimer(blockTimer)
 		return c.fieldSection(h.stream, h.has(flagEndStream), p, fragment, ev)
 	}
 	c.block = c.sh.takeBlock()
 	c.block.stream, c.block.end, c.block.purpose = h.stream, h.has(flagEndStream), p
-	c.setTimer(blockTimer, c.sh.cfg.BlockTimeout)
+	c.timeBlock()
 	return c.gather(fragment)
+}
+
+// timeBlock bounds the time until a header block has ended, whose HEADERS frame may have come in part.
+func (c *Conn) timeBlock() {
+	if c.timers[blockTimer] == 0 {
+		c.setTimer(blockTimer, c.sh.cfg.BlockTimeout)
+	}
 }
 
 // headersPurpose decides by the stream's state.

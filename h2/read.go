@@ -79,6 +79,9 @@ func (c *Conn) step(b []byte, ev *Event) (int, *ConnError) {
 		return frameHeaderLen, nil
 	}
 	if uint32(len(b)) < h.length {
+		if h.typ == frameHeaders {
+			c.timeBlock()
+		}
 		return 0, nil
 	}
 	return frameHeaderLen + int(h.length), c.frame(h, b[:h.length:h.length], ev)
