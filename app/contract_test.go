@@ -260,7 +260,10 @@ func TestAPanicBecomes500(t *testing.T) {
 			return app.Offload(r, func(context.Context) (*app.Response, error) { return boom(), nil })
 		},
 		"goroutine": app.Blocking(func(*app.ResponseWriter, *app.Request) error { boom(); return nil }),
-		"JSON":      func(*app.Request) app.Future[*app.Response] { return app.Ready(app.JSON(200, func() {})) },
+		"closing": func(r *app.Request) app.Future[*app.Response] {
+			return after(r, 1, &app.Response{Status: 99, Content: &app.Stream{OnClose: func() { boom() }}})
+		},
+		"JSON": func(*app.Request) app.Future[*app.Response] { return app.Ready(app.JSON(200, func() {})) },
 	} {
 		host := apptest.New(handler)
 		call := host.Do(apptest.Get("/"))

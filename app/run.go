@@ -36,10 +36,17 @@ func checked(resp *Response, err error) Future[*Response] {
 	case resp == nil:
 		return Failed[*Response](ErrNoResponse)
 	case !isFinal(resp.Status):
-		resp.Close()
-		return Failed[*Response](fmt.Errorf("app: the handler answered with the status %d", resp.Status))
+		return unfit(resp)
 	}
 	return Ready(resp)
+}
+
+// unfit is the failure of a handler whose response has a status that is none. Closing
+// may panic.
+func unfit(resp *Response) (f Future[*Response]) {
+	defer rescue(&f)
+	resp.Close()
+	return Failed[*Response](fmt.Errorf("app: the handler answered with the status %d", resp.Status))
 }
 
 // guard is a response that is waited for, and its deadline.
