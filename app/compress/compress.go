@@ -29,9 +29,12 @@ const (
 	// inline is how many bytes are compressed on the loop at once, about 0.1 ms;
 	// more goes to the pool.
 	inline = 16 << 10
-	// turn is how many bytes of one stream are compressed on the loop before others
-	// have theirs: the peer does not hold back what shrinks to nothing.
+	// turn is how many bytes of one stream are compressed on the loop, call by call,
+	// before others have theirs: the peer does not hold back what shrinks to nothing.
 	turn = 128 << 10
+	// call is what every one of them counts for besides: about as many bytes could
+	// be compressed meanwhile.
+	call = 64
 )
 
 // New makes the middleware. It leaves alone: responses that have a

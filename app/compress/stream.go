@@ -48,7 +48,7 @@ type pipe struct {
 	w       *app.Writer
 	enc     *encoder
 	last    app.Future[app.Done]
-	spent   int  // bytes encoded on the loop in this turn of the stream's
+	spent   int  // of turn
 	flushes bool // a flush is posted
 	ended   bool // the producer is done
 }
@@ -108,7 +108,7 @@ func (p *pipe) feedHere(b []byte) app.Future[app.Done] {
 	if _, err := p.enc.sink.Write(b); err != nil {
 		return app.Failed[app.Done](err)
 	}
-	if p.spent += len(b); p.spent < turn {
+	if p.spent += len(b) + call; p.spent < turn {
 		return app.Ready(app.Done{})
 	}
 	p.spent = 0
