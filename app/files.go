@@ -221,13 +221,25 @@ func requestedSpans(r *Request, v *validators, size int64) ([]span, error) {
 	return parseRange(field, size)
 }
 
+// Within which time two changes of a file may leave the same modification time:
+// twice the tick of the kernel's clock that file systems ask, at its slowest; or
+// where they keep whole seconds only, as much as the coarsest.
+const (
+	fineGranularity   = 20 * time.Millisecond
+	coarseGranularity = 2 * time.Second
+)
+
 // fileValidators makes the entity tag of size and modification time. RFC 9110
 // section 8.8.1: it is weak as long as the file may change again without a
-// difference in them, within the file system's granularity of time.
+// difference in them.
 func fileValidators(info fs.FileInfo, now time.Time) *validators {
 	modified := info.ModTime()
 	etag := fmt.Sprintf("\"%x-%x\"", modified.UnixNano(), info.Size())
-	if now.Sub(modified) < 2*time.Second {
+	granularity := fineGranularity
+	if modified.Nanosecond() == 0 {
+		granularity = coarseGranularity
+	}
+	if now.Sub(modified) < granularity {
 		etag = "W/" + etag
 	}
 	return &validators{etag: etag, modified: modified, now: now}
