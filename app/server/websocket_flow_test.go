@@ -173,6 +173,50 @@ func TestSocketClosesWhileHolding(t *testing.T) {
 	})
 }
 
+// The closing handshake has its time also where the Close frame is stuck behind what the peer does not read.
+func TestSocketClosesThoughThePeerDoesNotRead(t *testing.T) {
+	stuck := make([]byte, 16<<20) // more than the kernel takes
+	for _, who := range []string{"the application", "the peer", "a violation", "the server"} {
+		t.Run(who, func(t *testing.T) {
+			eachTransport(t, func(t *testing.T, protocol string) {
+				e, ends := ended(&app.Endpoint{
+					CloseTimeout: 10 * time.Millisecond,
+					Message: func(s *app.Socket, m app.Message) app.Future[app.Done] {
+						if m.Text() == "close" {
+							s.Close(4000, "")
+						}
+						s.Send(app.BinaryMessage, stuck)
+						return app.Ready(app.Done{})
+					},
+				})
+				s := serve(t, at(e))
+				peer := s.open(protocol, "/")
+				peer.say(text("send"))
+				if _, err := io.ReadFull(peer.r, make([]byte, 1)); err != nil {
+					t.Fatal(err)
+				}
+				gone := make(chan error, 2)
+				shutdown := func() { gone <- s.Shutdown(context.Background()) }
+				switch who {
+				case "the application":
+					peer.say(text("close"))
+				case "the peer":
+					peer.say(closing(4000, ""))
+				case "a violation":
+					peer.say(frame{fin | 3, ""})
+				case "the server":
+					go shutdown()
+				}
+				next(t, ends)
+				go shutdown()
+				if err := next(t, gone); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
 // Large messages stream through a goroutine that blocks.
 func TestSocketServedByAGoroutine(t *testing.T) {
 	eachTransport(t, func(t *testing.T, protocol string) {

@@ -64,6 +64,9 @@ func (s *h1Socket) Receive(in []byte) int {
 	if s.held {
 		s.conn.Pause()
 	}
+	if !s.machine.Open() {
+		s.watch()
+	}
 	return used
 }
 
@@ -84,7 +87,8 @@ func (s *h1Socket) Transmit(dst []byte, room int) []byte {
 	return dst
 }
 
-// watch sets the time at which the socket is looked at again if nothing happens.
+// watch implements carrier: it sets the time at which the socket is looked at again if nothing happens.
+// Output that waits may keep Transmit, which does so after each turn else, from being asked.
 func (s *h1Socket) watch() {
 	d := s.machine.Deadline()
 	w := s.loop.deadline(s.sending.by(s.conn, s.loop.server.config.WriteTimeout))

@@ -151,7 +151,8 @@ func (s *h2Socket) cut() {
 	s.conn.Touch()
 }
 
-// watch keeps a timer that fires no later than something is due. It is not moved when that becomes later.
+// watch implements carrier: it keeps a timer that fires no later than something is due. It is not moved when that
+// becomes later.
 func (s *h2Socket) watch() {
 	d := s.machine.Deadline()
 	switch {

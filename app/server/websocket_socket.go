@@ -35,6 +35,8 @@ type carrier interface {
 	announce()
 	// release: input that was held back is to be presented again, not from inside this call.
 	release()
+	// watch: something may be due earlier than before.
+	watch()
 	// cut ends the transport without further output.
 	cut()
 }
@@ -94,8 +96,7 @@ func (s *socket) blame(err error) {
 	}
 	s.loop.reportFor(s, err)
 	if s.machine.Close(ws.CloseInternalError, "") == nil {
-		s.carrier.announce()
-		s.resume()
+		s.closing()
 	}
 }
 
@@ -198,9 +199,16 @@ func (s *socket) end(c app.Closed) {
 func (s *socket) goAway() {
 	s.loop.tick()
 	if s.machine.Close(ws.CloseGoingAway, "") == nil {
-		s.carrier.announce()
-		s.resume()
+		s.closing()
 	}
+}
+
+// closing follows a Close frame that was queued. Output before it may be stuck, so its time is seen to at once;
+// and nothing is held back any more, so that the peer's Close frame is seen.
+func (s *socket) closing() {
+	s.carrier.announce()
+	s.carrier.watch()
+	s.resume()
 }
 
 // transmit pulls output.

@@ -133,7 +133,7 @@ func (w *wire) Ping(payload []byte) error {
 	return socketError(err)
 }
 
-// Close implements app.Wire. Nothing is held back any more, so that the peer's Close frame is seen.
+// Close implements app.Wire.
 func (w *wire) Close(code int, reason string) error {
 	if !w.enter() {
 		return app.ErrSocketClosed
@@ -142,8 +142,7 @@ func (w *wire) Close(code int, reason string) error {
 	if err := w.machine.Close(ws.CloseCode(code), reason); err != nil {
 		return socketError(err)
 	}
-	w.carrier.announce()
-	(*socket)(w).resume()
+	(*socket)(w).closing()
 	return nil
 }
 
