@@ -116,16 +116,15 @@ func (l *Loop) handOver(c *Conn, to *Loop) bool {
 		return false
 	}
 	out.tasks = append(out.tasks, task{run: func() { to.welcome(c) }, handle: c.Handle()})
-	rest := in.tasks[:0]
-	for _, t := range in.tasks {
-		if t.forConn != nil && t.handle.id == c.id {
-			out.tasks = append(out.tasks, t)
-		} else {
-			rest = append(rest, t)
+	leaves := func(t task) bool {
+		if t.forConn == nil || t.handle.id != c.id {
+			return false
 		}
+		out.tasks = append(out.tasks, t)
+		return true
 	}
-	clear(in.tasks[len(rest):])
-	in.tasks = rest
+	in.batch = in.batch[:in.next+len(slices.DeleteFunc(in.batch[in.next:], leaves))]
+	in.tasks = slices.DeleteFunc(in.tasks, leaves)
 	in.waiting.Store(int64(len(in.tasks)))
 	out.waiting.Store(int64(len(out.tasks)))
 	c.loop.Store(to)
@@ -143,12 +142,9 @@ func (l *Loop) runTask(t task) {
 	case c == nil:
 	case c.loop.Load() != l:
 		t.handle.Post(t.forConn)
-	case c.onTheWay():
+	case c.departing():
 		d := c.special.departure
 		d.waiting = append(d.waiting, t.forConn)
-	case c.departing():
-		c.settle()
-		t.handle.Post(t.forConn)
 	default:
 		l.current = c
 		t.forConn(c)

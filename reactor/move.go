@@ -11,7 +11,7 @@ type departure struct {
 	to      *Loop
 	done    func(error)
 	left    bool          // the old Loop
-	waiting []func(*Conn) // tasks that came between leaving and arriving
+	waiting []func(*Conn) // tasks that came since
 }
 
 var errNotMovable = errors.New("reactor: the connection is closing, half-closed or moving already")
@@ -54,8 +54,7 @@ func (c *Conn) depart() {
 		fd, err = duplicate(int(c.fd))
 	}
 	if err != nil {
-		c.settled()
-		d.done(err)
+		c.settled(err)
 		return
 	}
 	from.writable.forget(c)
@@ -81,14 +80,24 @@ func (l *Loop) welcome(c *Conn) {
 	l.intake.add(l, &arrival{conn: c})
 }
 
-// settled lets the connection live again, wherever it is.
-func (c *Conn) settled() {
+// settled ends a move, or the attempt: the connection lives again, wherever it is.
+func (c *Conn) settled(err error) {
+	d := c.special.departure
 	c.special.departure = nil
 	if c.deadline != 0 {
 		c.loop.Load().timers.watch(c)
 	}
 	c.resumed = true
 	c.Touch()
+	if c.session == nil && c.mode == modeOpen && (c.filter == nil || c.filter.established()) {
+		c.open()
+	}
+	d.done(err)
+	for _, task := range d.waiting {
+		if !c.closed {
+			task(c)
+		}
+	}
 }
 
 // arrived ends a move.
@@ -96,17 +105,7 @@ func (c *Conn) arrived() {
 	if c.closed || !c.onTheWay() {
 		return
 	}
-	d := c.special.departure
-	c.settled()
-	if c.session == nil && (c.filter == nil || c.filter.established()) {
-		c.open()
-	}
-	d.done(nil)
-	for _, task := range d.waiting {
-		if !c.closed {
-			task(c)
-		}
-	}
+	c.settled(nil)
 	if !c.closed {
 		c.catchUp()
 	}

@@ -4,9 +4,11 @@ package reactor
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/panjf2000/gnet/v2"
 	"golang.org/x/sys/unix"
 )
 
@@ -31,6 +33,51 @@ func TestKeepAliveAfterAMove(t *testing.T) {
 	})
 	if n := await(t, idle); n != keepAliveIdle {
 		t.Errorf("asked after %d seconds, want %d", n, keepAliveIdle)
+	}
+}
+
+// leavingConn is a socket that can be taken from its engine.
+type leavingConn struct{ fakeConn }
+
+type leftEventLoop struct{ gnet.EventLoop }
+
+func (leftEventLoop) Close(gnet.Conn) error    { return nil }
+func (*leavingConn) EventLoop() gnet.EventLoop { return leftEventLoop{} }
+
+// What is posted by a Handle keeps its order across a move, wherever the move finds it waiting.
+func TestPostKeepsOrderAcrossAMove(t *testing.T) {
+	for _, taken := range []int{1, 2} {
+		r, err := New(Config{Loops: 2, Logger: quiet()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(r.release)
+		from, to := r.loops[0], r.loops[1]
+		t.Cleanup(func() { stopWithoutEngine(to) })
+		ours, _ := socketPair(t)
+		t.Cleanup(func() { _ = unix.Close(ours) })
+		c := from.newConn(&leavingConn{fakeConn{fd: ours}}, nil)
+		c.session = &lines{conn: c}
+		var ran []int
+		for i := range 3 {
+			if i == taken {
+				from.inbox.refill()
+			}
+			c.Handle().Post(func(*Conn) { ran = append(ran, i) })
+		}
+		from.begin()
+		c.MoveTo(to, func(err error) {
+			if err != nil || len(ran) > 0 {
+				t.Errorf("moved: %v, %v ran before", err, ran)
+			}
+		})
+		from.end()
+		to.begin()
+		to.drain()
+		c.arrived()
+		if want := []int{0, 1, 2}; !slices.Equal(ran, want) {
+			t.Errorf("%d taken: ran %v, want %v", taken, ran, want)
+		}
 	}
 }
 
