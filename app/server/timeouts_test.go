@@ -79,6 +79,8 @@ func TestGreetingTimeout(t *testing.T) {
 
 // A connection without requests is closed after a while, one with a request is not.
 func TestIdleTimeout(t *testing.T) {
+	// Long enough for whoever dials to get to ask on a crowded machine.
+	const idleTimeout = 10 * soon
 	later := make(chan *app.Promise[*app.Response], 2)
 	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
 		if r.RawPath == "/" {
@@ -87,13 +89,15 @@ func TestIdleTimeout(t *testing.T) {
 		p, f := app.Promised[*app.Response](r)
 		later <- p
 		return f
-	}, func(c *server.Config) { c.IdleTimeout = soon })
-	busy, busy2 := s.dial(), s.dial2()
+	}, func(c *server.Config) { c.IdleTimeout = idleTimeout })
+	busy := s.dial()
 	busy.say(get("/slow"))
+	busy2 := s.dial2()
 	busy2.request(1, "GET", "/slow", true)
-	idle, idle2 := s.dial(), s.dial2()
+	idle := s.dial()
 	idle.say(get("/"))
 	idle.hear("GET", 200, "Hello, World!")
+	idle2 := s.dial2()
 	idle2.request(1, "GET", "/", true)
 	idle2.answer(1, "200", "Hello, World!")
 	idle.end()
