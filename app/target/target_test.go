@@ -274,6 +274,16 @@ func TestOffloadSleepsOnThePool(t *testing.T) {
 	}
 }
 
+func TestOffloadAnswersAHalfClosedPeer(t *testing.T) {
+	host := newHost(t, target.Config{})
+	call := host.Start(apptest.Get("/offload/50ms"))
+	call.HalfClose()
+	host.Settle()
+	if call.Status != 200 {
+		t.Fatalf("got %d", call.Status)
+	}
+}
+
 func TestUnstableFailsAsOftenAsItIsTold(t *testing.T) {
 	host := newHost(t, target.Config{})
 	for url, want := range map[string]int{"/unstable?fail=0": 200, "/unstable?fail=1": 503, "/unstable?fail=1&status=502": 502} {

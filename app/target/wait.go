@@ -32,11 +32,16 @@ func offload(r *app.Request) app.Future[*app.Response] {
 		return app.Failed[*app.Response](err)
 	}
 	return app.Offload(r, func(ctx context.Context) (*app.Response, error) {
+		over := time.After(d)
 		select {
-		case <-time.After(d):
-			return app.Text(200, "after "+d.String()+" in the pool\n"), nil
+		case <-over:
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			if cause := context.Cause(ctx); cause != app.ErrHalfClosed {
+				return nil, cause
+			}
+			// Such a peer still reads.
+			<-over
 		}
+		return app.Text(200, "after "+d.String()+" in the pool\n"), nil
 	})
 }
