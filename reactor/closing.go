@@ -100,7 +100,7 @@ func (c *Conn) conclude(l *Loop) {
 	}
 	c.mode = modeDiscard
 	c.dropKept()
-	c.setDeadline(l.timers.at(l.Now().Add(l.reactor.config.LingerTime)))
+	c.setDeadline(int64(l.Age() + l.reactor.config.LingerTime))
 }
 
 // close is the end of a connection, whatever led to it.

@@ -154,8 +154,15 @@ func (c *Conn) SetDeadline(t time.Time) {
 		c.deadline = 0
 		return
 	}
-	timers := &c.loop.Load().timers
-	c.setDeadline(max(timers.at(t), 1))
+	c.SetDeadlineAt(t.Sub(c.loop.Load().reactor.born))
+}
+
+// SetDeadlineAt is SetDeadline for a moment in Loop.Age's measure, which needs no conversion. What is
+// not later than 0 has passed already.
+func (c *Conn) SetDeadlineAt(age time.Duration) {
+	if !c.closed && c.mode != modeDiscard {
+		c.setDeadline(max(int64(age), 1))
+	}
 }
 
 func (c *Conn) setDeadline(when int64) {

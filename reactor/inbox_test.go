@@ -125,13 +125,13 @@ func TestTimerForNowWaitsForTheNextTurn(t *testing.T) {
 		}
 	}
 	l.AfterFunc(0, again)
-	l.nowKnown = false
+	l.clock.known = false
 	for turn := 1; turn <= 3; turn++ {
 		l.expire()
 		if ran != turn {
 			t.Fatalf("ran %d times in %d turns", ran, turn)
 		}
-		l.nowKnown = false
+		l.clock.known = false
 	}
 }
 

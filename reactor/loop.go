@@ -6,7 +6,6 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"go.uber.org/zap"
 )
@@ -51,8 +50,7 @@ type Loop struct {
 	buffers buffers
 	deliver func(plain []byte)
 
-	now      time.Time
-	nowKnown bool
+	clock    clock
 	timers   timers
 	writable *writability
 	intake   intake
@@ -78,15 +76,6 @@ func (l *Loop) Value() any { return l.value }
 // SetValue stores whatever belongs to this Loop. On the loop, or before Reactor.Start.
 func (l *Loop) SetValue(v any) { l.value = v }
 
-// Now is the time, read at most once a turn. On the loop.
-func (l *Loop) Now() time.Time {
-	if !l.nowKnown {
-		l.now = time.Now()
-		l.nowKnown = true
-	}
-	return l.now
-}
-
 // Reactor is the reactor that the Loop belongs to.
 func (l *Loop) Reactor() *Reactor { return l.reactor }
 
@@ -95,7 +84,7 @@ func (l *Loop) begin() {
 	if l.turn.Add(1)>>1%turnSample == 0 {
 		l.stats.sampleBegin(l)
 	} else {
-		l.nowKnown = false
+		l.clock.known = false
 	}
 	if l.revived != nil {
 		l.revive()

@@ -139,10 +139,10 @@ func TestDeadlineOnTheWay(t *testing.T) {
 	l.remove(c)
 	c.special.departure.left = true
 	l.welcome(c)
-	l.nowKnown = false
+	l.clock.known = false
 	l.expire()
 	c.arrived()
-	l.nowKnown = false
+	l.clock.known = false
 	l.expire()
 	if have := string(session.out); have != "timeout\n" {
 		t.Errorf("said %q", have)
@@ -186,7 +186,7 @@ func TestDeadlineOfADepartureThatFails(t *testing.T) {
 	c.SetDeadline(l.Now().Add(-time.Second))
 	l.expire()
 	c.depart()
-	l.nowKnown = false
+	l.clock.known = false
 	l.expire()
 	if have := string(session.out); !failed || have != "timeout\n" {
 		t.Errorf("departure failed: %v, said %q", failed, have)

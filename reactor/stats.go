@@ -32,9 +32,8 @@ type loopStats struct {
 }
 
 func (s *loopStats) sampleBegin(l *Loop) {
-	l.now = time.Now()
-	l.nowKnown = true
-	s.sampling, s.began = true, l.now
+	l.readClock()
+	s.sampling, s.began = true, l.clock.now
 }
 
 func (s *loopStats) sampleEnd() {

@@ -15,7 +15,6 @@ type timers struct {
 	heap  []moment
 	clock *time.Timer
 	armed int64 // what clock is set to; never: not at all
-	base  time.Time
 	// worked is the time up to which entries have run, or do: one that is made meanwhile has to wait
 	// for another turn, lest it keeps the loop.
 	worked int64
@@ -23,7 +22,7 @@ type timers struct {
 
 // moment is an entry: of a connection, or of a Timer.
 type moment struct {
-	when  int64 // nanoseconds since timers.base
+	when  int64 // nanoseconds of Loop.Age
 	conn  *Conn
 	timer *Timer
 }
@@ -38,7 +37,6 @@ type Timer struct {
 }
 
 func (t *timers) init(l *Loop) {
-	t.base = l.reactor.born
 	t.armed = never
 	t.clock = time.AfterFunc(time.Hour, func() { l.Post(l.expire) })
 	t.clock.Stop()
@@ -49,7 +47,7 @@ func (t *timers) init(l *Loop) {
 // bytes until it ran or was stopped.
 func (l *Loop) AfterFunc(d time.Duration, task func()) *Timer {
 	t := &Timer{loop: l, task: task}
-	l.timers.push(moment{when: l.timers.at(l.Now().Add(d)), timer: t})
+	l.timers.push(moment{when: int64(l.Age() + d), timer: t})
 	return t
 }
 
@@ -64,23 +62,20 @@ func (t *Timer) Stop() bool {
 	return true
 }
 
-// at is the moment t in the heap's measure.
-func (t *timers) at(when time.Time) int64 { return int64(when.Sub(t.base)) }
-
 // arm sets the runtime timer, if the earliest moment has become earlier.
 func (t *timers) arm(l *Loop) {
 	if len(t.heap) == 0 || t.heap[0].when >= t.armed {
 		return
 	}
 	t.armed = t.heap[0].when
-	t.clock.Reset(time.Duration(t.armed - t.at(l.Now())))
+	t.clock.Reset(time.Duration(t.armed - int64(l.Age())))
 }
 
 // expire runs everything whose time has come.
 func (l *Loop) expire() {
 	t := &l.timers
 	t.armed = never
-	now := t.at(l.Now())
+	now := int64(l.Age())
 	t.worked = now
 	for len(t.heap) > 0 && t.heap[0].when <= now {
 		due := t.heap[0]

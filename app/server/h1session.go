@@ -262,7 +262,7 @@ func (s *h1Session) watch() {
 		s.moved = s.loop.instant()
 	}
 	by := earlier(s.readBy(), s.sending.by(s.conn, s.loop.server.config.WriteTimeout))
-	s.conn.SetDeadline(s.loop.deadline(by))
+	lookAt(s.conn, by)
 }
 
 // readBy is when something must have come from the peer; 0: it is not its turn.

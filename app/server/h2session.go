@@ -249,12 +249,8 @@ func (s *h2Session) watch() {
 		s.streams = n
 		s.moved = s.loop.instant()
 	}
-	deadline := s.machine.Deadline()
 	by := earlier(s.idleBy(), s.sending.by(s.conn, s.loop.server.config.WriteTimeout))
-	if d := s.loop.deadline(earlier(by, s.bodyBy)); deadline.IsZero() || !d.IsZero() && d.Before(deadline) {
-		deadline = d
-	}
-	s.conn.SetDeadline(deadline)
+	lookAt(s.conn, earlier(earlier(by, s.bodyBy), s.loop.moment(s.machine.Deadline())))
 }
 
 // drain implements drainer: the peer is asked to leave.

@@ -27,7 +27,6 @@ type loop struct {
 	event2    *h2.Event
 	ws        ws.Shared
 	event3    *ws.Event
-	origin    time.Time // what instants count from
 	ticked    time.Time
 	published int64 // Unix second in which HTTP/2's counts were
 	chunks    chunks
@@ -66,13 +65,11 @@ func (l *loop) renew() {
 	l.event1, l.event2, l.event3 = new(h1.Event), new(h2.Event), new(ws.Event)
 }
 
-// instant is a time in nanoseconds since the loop's origin, a third of the size of a time.Time: every idle
+// instant is a time in nanoseconds as reactor.Loop.Age counts it, a third of the size of a time.Time: every idle
 // connection holds two. 0 is none.
 type instant int64
 
-func (l *loop) instant() instant { return max(instant(l.r.Now().Sub(l.origin)), 1) }
-
-func (l *loop) at(i instant) time.Time { return l.origin.Add(time.Duration(i)) }
+func (l *loop) instant() instant { return max(instant(l.r.Age()), 1) }
 
 // run brackets a callback of the application on behalf of x; nil stands for the loop itself.
 func (l *loop) run(x *exchange, task func()) {

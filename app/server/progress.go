@@ -72,10 +72,19 @@ func earlier(a, b instant) instant {
 	return a
 }
 
-// deadline is i as connections take it.
-func (l *loop) deadline(i instant) time.Time {
-	if i == 0 {
-		return time.Time{}
+// moment is t as an instant; the zero time is never.
+func (l *loop) moment(t time.Time) instant {
+	if t.IsZero() {
+		return 0
 	}
-	return l.at(i)
+	return max(l.instant()+instant(t.Sub(l.r.Now())), 1)
+}
+
+// lookAt has the connection's session looked at again at that time.
+func lookAt(c *reactor.Conn, by instant) {
+	if by == 0 {
+		c.SetDeadline(time.Time{})
+		return
+	}
+	c.SetDeadlineAt(time.Duration(by))
 }

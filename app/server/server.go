@@ -107,7 +107,7 @@ func (s *Server) newLoop(r *reactor.Loop) (*loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &loop{r: r, server: s, origin: time.Now(), h1: h1.NewShared(s.config.http1()), h2: shared}
+	l := &loop{r: r, server: s, h1: h1.NewShared(s.config.http1()), h2: shared}
 	l.renew()
 	if hook := s.config.Hooks.LoopStart; hook != nil {
 		if l.state, err = hook(l); err != nil {

@@ -90,12 +90,8 @@ func (s *h1Socket) Transmit(dst []byte, room int) []byte {
 // watch implements carrier: it sets the time at which the socket is looked at again if nothing happens.
 // Output that waits may keep Transmit, which does so after each turn else, from being asked.
 func (s *h1Socket) watch() {
-	d := s.machine.Deadline()
-	w := s.loop.deadline(s.sending.by(s.conn, s.loop.server.config.WriteTimeout))
-	if !w.IsZero() && (d.IsZero() || w.Before(d)) {
-		d = w
-	}
-	s.conn.SetDeadline(d)
+	by := s.sending.by(s.conn, s.loop.server.config.WriteTimeout)
+	lookAt(s.conn, earlier(by, s.loop.moment(s.machine.Deadline())))
 }
 
 // EOF implements reactor.Session.
