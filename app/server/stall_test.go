@@ -71,7 +71,7 @@ func (c *crowd) gather(scale int) {
 		waiting++
 		c.idleHTTP2()
 	}
-	for range 4 * scale {
+	for range 2 * scale {
 		c.downloading("download")
 		c.downloadingHTTP2("download")
 		c.downloading("stream")
@@ -184,7 +184,7 @@ func (st *h2Stream) want(content string) error {
 	return err
 }
 
-const downloadSize = 600_000
+const downloadSize = 500_000
 
 // downloading has read nothing but the head when the stall begins, and has little room in its kernel.
 func (c *crowd) downloading(kind string) {
