@@ -1,14 +1,20 @@
 package target
 
 import (
+	"fmt"
 	"io"
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
 )
 
-// maxFanout bounds n.
-const maxFanout = 1000
+const (
+	// maxFanout bounds n.
+	maxFanout = 1000
+	// maxChildren bounds what all requests wait for at the same time. Each holds about
+	// a kilobyte, and a thousand cost the client no more than one.
+	maxChildren = 100_000
+)
 
 type gathered struct {
 	Asked   int      `json:"asked"`
@@ -22,6 +28,8 @@ type answer struct {
 	Error  string `json:"error,omitempty"`
 }
 
+var crowded = app.Ready(app.Error(503, fmt.Sprintf("all requests together wait for %d answers at most", maxChildren)).With("Retry-After", "1"))
+
 // fanout asks itself n times for /delay and answers with what came in time.
 func (t *target) fanout(r *app.Request) app.Future[*app.Response] {
 	p := params{r: r}
@@ -31,16 +39,30 @@ func (t *target) fanout(r *app.Request) app.Future[*app.Response] {
 	if p.err != nil {
 		return p.refusal()
 	}
+	if t.children.Add(int64(n)) > maxChildren {
+		t.children.Add(-int64(n))
+		return crowded
+	}
+	var own []*subrequest
 	ask := t.config.Ask
 	if ask == nil {
-		limit := waits(r, deadline)
-		ask = func(r *app.Request, target string) app.Future[*app.Response] { return t.ask(r, target, limit) }
+		ask = func(r *app.Request, target string) app.Future[*app.Response] {
+			s := newSubrequest(r, target)
+			own = append(own, s)
+			return app.Run(t.serve, &s.request, 0)
+		}
 	}
 	calls := make([]app.Future[*app.Response], n)
 	for i := range calls {
 		calls[i] = ask(r, "/delay/"+dist.pick().String())
 	}
-	return app.Map(app.Collect(r, deadline, calls...), report)
+	return app.Map(app.Collect(r, deadline, calls...), func(outcomes []app.Outcome[*app.Response]) (*app.Response, error) {
+		t.children.Add(-int64(n))
+		for _, s := range own {
+			s.request.Cancel(nil) // nobody waits for it any more, and neither does it
+		}
+		return report(outcomes)
+	})
 }
 
 func report(outcomes []app.Outcome[*app.Response]) (*app.Response, error) {
@@ -58,31 +80,22 @@ func report(outcomes []app.Outcome[*app.Response]) (*app.Response, error) {
 	return app.JSON(200, g), nil
 }
 
-// waits is how long answers are of use to r, which takes none behind the deadline:
-// what is not waited for is not to be held either.
-func waits(r *app.Request, deadline time.Duration) time.Duration {
-	if own := r.Deadline(); !own.IsZero() {
-		deadline = min(deadline, own.Sub(r.Loop().Now()))
-	}
-	return max(deadline, 1)
-}
-
-// ask serves a request of its own, in process, that has so much time.
-func (t *target) ask(r *app.Request, target string, limit time.Duration) app.Future[*app.Response] {
-	sub := &subrequest{parent: r}
-	sub.request = app.Request{
-		Method: "GET", Scheme: r.Scheme, Authority: r.Authority,
-		Target: target, RawPath: target, Protocol: r.Protocol,
-	}
-	sub.request.Bind(sub, r.Conn())
-	return app.Run(t.serve, &sub.request, limit)
-}
-
 // subrequest is the exchange of a request without content whose response nobody
 // streams: a Stream's bytes are dropped.
 type subrequest struct {
 	parent  *app.Request
 	request app.Request
+}
+
+// newSubrequest is a request of r's own, served in process.
+func newSubrequest(r *app.Request, target string) *subrequest {
+	s := &subrequest{parent: r}
+	s.request = app.Request{
+		Method: "GET", Scheme: r.Scheme, Authority: r.Authority,
+		Target: target, RawPath: target, Protocol: r.Protocol,
+	}
+	s.request.Bind(s, r.Conn())
+	return s
 }
 
 func (s *subrequest) Loop() app.Loop                            { return s.parent.Loop() }

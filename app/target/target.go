@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
@@ -83,8 +84,9 @@ func New(config Config) (app.Handler, error) {
 const parameter = "parameter"
 
 type target struct {
-	config Config
-	serve  app.Handler
+	config   Config
+	serve    app.Handler
+	children atomic.Int64 // that /fanout waits for, on all loops
 }
 
 var (

@@ -328,6 +328,51 @@ func TestFanoutAnswersWithWhatCameBeforeTheDeadline(t *testing.T) {
 	host.Advance(time.Hour)
 }
 
+// What a request has begun goes with its peer, whatever it was to wait for.
+func TestFanoutHoldsNothingForAPeerThatHasGone(t *testing.T) {
+	host := newHost(t, target.Config{})
+	host.Timeout = time.Minute
+	for _, url := range []string{"/fanout?n=100&delay=10s&deadline=20s", "/fanout?n=100&delay=10m&deadline=1h"} {
+		call := host.Do(apptest.Get(url))
+		if host.Timers() == 0 {
+			t.Fatalf("%s: nothing is waited for", url)
+		}
+		if call.HalfClose(); host.Timers() == 0 {
+			t.Fatalf("%s: who only closes its sending side is not waited for", url)
+		}
+		if call.Leave(); host.Timers() > 0 {
+			t.Errorf("%s: %d timers are left", url, host.Timers())
+		}
+	}
+}
+
+// What all requests wait for is bounded.
+func TestFanoutIsBoundedForAllTogether(t *testing.T) {
+	const largest = "/fanout?n=1000"
+	host := newHost(t, target.Config{Ask: func(r *app.Request, _ string) app.Future[*app.Response] {
+		_, never := app.Promised[*app.Response](r)
+		return never
+	}})
+	var calls []*apptest.Call
+	for range 100 {
+		calls = append(calls, host.Do(apptest.Get(largest)))
+	}
+	for _, url := range []string{largest, "/fanout?n=1"} {
+		if call := host.Do(apptest.Get(url)); call.Status != 503 || !strings.Contains(string(call.Content), "100000") {
+			t.Errorf("%s: one too many got %d, %q", url, call.Status, call.Content)
+		}
+	}
+	calls[0].Leave()
+	if call := host.Do(apptest.Get(largest)); call.Status != 0 {
+		t.Errorf("in the place of one that has left: %d", call.Status)
+	}
+	host.Advance(time.Second)
+	if call := host.Do(apptest.Get(largest)); calls[1].Status != 200 || call.Status != 0 {
+		t.Errorf("at the deadline got %d, and behind it %d", calls[1].Status, call.Status)
+	}
+	host.Advance(time.Second)
+}
+
 func TestADelayBeyondTheDeadlineHoldsNothing(t *testing.T) {
 	host := newHost(t, target.Config{})
 	host.Timeout = time.Second
