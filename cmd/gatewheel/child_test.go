@@ -69,6 +69,7 @@ type child struct {
 	t      *testing.T
 	cmd    *exec.Cmd
 	urls   []string // as the start-up line has them
+	stdout *bufio.Reader
 	ended  chan struct{}
 	stderr synced
 }
@@ -126,16 +127,24 @@ func begin(t *testing.T, cmd *exec.Cmd) *child {
 			t.Logf("the server's log:\n%s", c.stderr.String())
 		}
 	})
-	line, err := bufio.NewReader(r).ReadString('\n')
-	if err != nil {
-		t.Fatalf("no start-up line: %v\n%s", err, c.stderr.String())
-	}
+	c.stdout = bufio.NewReader(r)
+	line := c.line()
 	_, where, ok := strings.Cut(strings.TrimSpace(line), " listens on ")
 	if !ok {
 		t.Fatalf("the start-up line is %q", line)
 	}
 	c.urls = strings.Split(where, " and ")
 	return c
+}
+
+// line is the next that the server prints.
+func (c *child) line() string {
+	c.t.Helper()
+	line, err := c.stdout.ReadString('\n')
+	if err != nil {
+		c.t.Fatalf("no line is printed: %v\n%s", err, c.stderr.String())
+	}
+	return line
 }
 
 func (c *child) address() string {

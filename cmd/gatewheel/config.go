@@ -100,6 +100,7 @@ func (c *serveCommand) listeners(secure *tls.Config) ([]reactor.ListenerConfig, 
 		return nil, err
 	}
 	var all []reactor.ListenerConfig
+	var seen places
 	add := func(addresses []string, secure *tls.Config) error {
 		for _, text := range addresses {
 			parsed, err := reactor.ParseListenAddress(text)
@@ -107,6 +108,9 @@ func (c *serveCommand) listeners(secure *tls.Config) ([]reactor.ListenerConfig, 
 				return err
 			}
 			for _, l := range parsed {
+				if err := seen.add(text, &l); err != nil {
+					return err
+				}
 				l.TLS, l.SocketMode = secure, os.FileMode(c.SocketMode)
 				l.ProxyProtocol, l.ProxyTrusted = mode, trusted
 				all = append(all, l)

@@ -41,35 +41,36 @@ type serveCommand struct {
 // Help is what `gatewheel serve --help` says below its first line.
 func (*serveCommand) Help() string {
 	return "Each flag is also an environment variable: --listen is GATEWHEEL_LISTEN, --max-connections is " +
-		"GATEWHEEL_MAX_CONNECTIONS. Repeatable flags take several values separated by commas there. " +
-		"Sizes take KiB, MiB and GiB."
+		"GATEWHEEL_MAX_CONNECTIONS. The flag wins; an empty value is an error in both. Repeatable flags " +
+		"also take several values separated by commas. Sizes are bytes and take KiB, MiB and GiB; times " +
+		"need a unit: 150ms, 10s, 1h30m."
 }
 
 type listenFlags struct {
 	Listen        []string  `placeholder:"ADDRESS" help:"Serve HTTP/1.1 and HTTP/2 in the clear: host:port, :port, unix:PATH, fd:N or systemd[:NAME]. Repeatable; 127.0.0.1:8080 when there is no address at all."`
-	SocketMode    fileMode  `placeholder:"MODE" help:"Permissions of unix sockets, octal."`
+	SocketMode    fileMode  `placeholder:"MODE" help:"Permissions of unix sockets that are made, octal, such as 660; without it they follow the umask."`
 	ProxyProtocol proxyMode `default:"off" help:"Whether connections begin with a PROXY header that names their peer: off, accept or require."`
-	ProxyFrom     []string  `placeholder:"CIDR" help:"Networks that may send a PROXY header. Repeatable; needed for --proxy-protocol accept."`
+	ProxyFrom     []string  `placeholder:"CIDR" help:"Networks that may send a PROXY header. Repeatable; accept needs it, require takes one from anybody without it."`
 }
 
 type applicationFlags struct {
-	Root       string `placeholder:"DIR" help:"Serve this directory under /file/."`
+	Root       string `placeholder:"DIR" help:"Serve this directory under /file/, with lists of what is in it."`
 	AllowStall bool   `help:"Turn on /stall/, which blocks a loop."`
 }
 
 type loopFlags struct {
-	Loops          count   `default:"0" from:"0" to:"1024" help:"Event loops; 0 is one a processor."`
+	Loops          count   `default:"0" from:"0" to:"1024" help:"Event loops; 0 is one a processor (GOMAXPROCS)."`
 	MaxConnections count   `default:"0" from:"0" to:"1000000000" help:"Open connections at most; 0 is what the descriptor limit leaves."`
-	Balance        bool    `default:"true" negatable:"" help:"Let an HTTP/2 connection settle on the loop that has the fewest."`
+	Balance        bool    `default:"true" negatable:"" help:"Let an HTTP/2 connection settle on the loop that has the fewest; on by default."`
 	TrustProxy     []proxy `placeholder:"CIDR" help:"Networks whose Forwarded and X-Forwarded-* fields are believed; unix is every peer on a unix socket. Repeatable. Such a proxy must overwrite these fields."`
 }
 
 type limitFlags struct {
 	RequestTimeout  period   `default:"60s" help:"From a request to the head of its response."`
-	HeadTimeout     period   `default:"10s" help:"From the first byte of a request's head to its last."`
+	HeadTimeout     period   `default:"10s" help:"From the first byte of a request's head to its last, and for the silence of a new connection."`
 	BodyTimeout     period   `default:"60s" help:"Without a byte of the content that is waited for."`
 	WriteTimeout    period   `default:"60s" help:"Without the peer taking a byte of the response."`
-	IdleTimeout     period   `default:"120s" help:"Of a connection without a request."`
+	IdleTimeout     period   `default:"120s" help:"Of a connection without a request, from its first one on."`
 	ShutdownTimeout period   `default:"30s" help:"For requests under way once SIGINT or SIGTERM has come; a second signal cuts them."`
 	MaxBody         byteSize `default:"0" from:"0" to:"1048576GiB" help:"Bytes of a request's content at most; 0 is no limit."`
 }
@@ -81,7 +82,7 @@ type http1Flags struct {
 }
 
 type http2Flags struct {
-	Enabled              bool     `name:"h2" default:"true" negatable:"" help:"Serve HTTP/2."`
+	Enabled              bool     `name:"h2" default:"true" negatable:"" help:"Serve HTTP/2; on by default."`
 	MaxConcurrentStreams count    `name:"h2-max-concurrent-streams" default:"250" from:"1" to:"2147483647" help:"Streams of a connection at the same time."`
 	InitialWindowSize    byteSize `name:"h2-initial-window-size" default:"65535" from:"1" to:"2147483647" help:"Bytes that a stream may send ahead of the application."`
 	ConnectionWindow     byteSize `name:"h2-connection-window" default:"1MiB" from:"65535" to:"2147483647" help:"Bytes that all streams of a connection together may have in flight."`

@@ -67,7 +67,7 @@ var flagTests = map[string]func(*testing.T){
 	"listen-tls":      testListenTLS,
 	"tls-cert":        testCertificates,
 	"tls-key":         testCertificates,
-	"tls-self-signed": testListenTLS,
+	"tls-self-signed": testSelfSigned,
 	"tls-min-version": testMinVersion,
 	"tls-client-ca":   testClientCertificates,
 	"tls-client-auth": testClientCertificates,
@@ -137,12 +137,17 @@ func overUnix(t *testing.T, path string) (status int, text string) {
 }
 
 func TestListenByVariable(t *testing.T) {
-	c := begin(t, program([]string{"GATEWHEEL_LISTEN=127.0.0.1:0,127.0.0.2:0", "GATEWHEEL_ALLOW_STALL=true"}, "serve"))
+	environment := []string{"GATEWHEEL_LISTEN=127.0.0.1:0,127.0.0.2:0", "GATEWHEEL_ALLOW_STALL=true"}
+	c := begin(t, program(environment, "serve"))
 	if len(c.urls) != 2 || !strings.HasPrefix(c.urls[1], "http://127.0.0.2:") {
 		t.Errorf("it listens on %q", c.urls)
 	}
 	if status, _ := c.get("/stall/1ms"); status != http.StatusOK {
 		t.Errorf("/stall/ answered %d", status)
+	}
+	c = begin(t, program(environment, "serve", "--listen", "127.0.0.3:0"))
+	if len(c.urls) != 1 || !strings.HasPrefix(c.urls[0], "http://127.0.0.3:") {
+		t.Errorf("with the flag it listens on %q", c.urls)
 	}
 }
 

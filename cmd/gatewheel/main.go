@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -51,6 +53,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		kong.ValueFormatter(func(v *kong.Value) string { return v.Help }),
 		kong.ExplicitGroups(groups),
 		variables("GATEWHEEL"),
+		kong.KindMapper(reflect.String, notEmpty(reflect.TypeFor[string]())),
+		kong.KindMapper(reflect.Slice, notEmpty(reflect.TypeFor[[]string]())),
 	)
 	if err != nil {
 		panic(err) // the declaration of the flags is wrong, whatever the arguments are
@@ -89,4 +93,22 @@ func variables(prefix string) kong.Option {
 			return next(nil)
 		})
 	})
+}
+
+// notEmpty reads values of that kind as kong does, and refuses empty ones: they are what a shell leaves of a
+// variable that is not set, and who restricts or serves something by it must not get the default in silence.
+func notEmpty(kind reflect.Type) kong.MapperFunc {
+	usual := kong.NewRegistry().RegisterDefaults().ForType(kind)
+	return func(ctx *kong.DecodeContext, target reflect.Value) error {
+		token := ctx.Scan.Peek()
+		switch text := token.String(); {
+		case token.IsEOL():
+			return errors.New("the value is missing")
+		case text == "":
+			return errors.New("the value is empty")
+		case ctx.Value.IsSlice() && slices.Contains(kong.SplitEscaped(text+",", ','), ""):
+			return fmt.Errorf("one of the values in %q is empty", text)
+		}
+		return usual.Decode(ctx, target)
+	}
 }

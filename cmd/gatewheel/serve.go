@@ -46,7 +46,7 @@ func (c *serveCommand) Run(s *streams) error {
 	if err := srv.Start(context.Background()); err != nil {
 		return err
 	}
-	announce(s, log, listeners, srv.Addrs())
+	announce(s, log, listeners, srv.Addrs(), certificates)
 	return c.wait(srv, certificates, log, signals)
 }
 
@@ -72,14 +72,14 @@ func (c *serveCommand) open(log *zap.Logger, certificates *reactor.CertificateSt
 		WebSocket:  c.webSocketFlags.limits(),
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("--root: %w", err) // nothing else can fail
 	}
 	count.server, err = server.New(config)
 	return count.server, config.Listeners, err
 }
 
-// announce says where the server listens: once for a person, once for the log.
-func announce(s *streams, log *zap.Logger, listeners []reactor.ListenerConfig, addresses []net.Addr) {
+// announce says where the server listens, and which certificate it has made: once for a person, once for the log.
+func announce(s *streams, log *zap.Logger, listeners []reactor.ListenerConfig, addresses []net.Addr, certificates *reactor.CertificateStore) {
 	var urls []string
 	for i, a := range addresses {
 		scheme := "http"
@@ -88,8 +88,22 @@ func announce(s *streams, log *zap.Logger, listeners []reactor.ListenerConfig, a
 		}
 		urls = append(urls, url(scheme, a))
 	}
-	fmt.Fprintf(s.stdout, "gatewheel %s listens on %s\n", programVersion(), strings.Join(urls, " and "))
-	log.Info("listening", zap.Strings("addresses", urls), zap.String("version", programVersion()), zap.Int("pid", os.Getpid()))
+	words := fmt.Sprintf("gatewheel %s listens on %s\n", programVersion(), strings.Join(urls, " and "))
+	fields := []zap.Field{zap.Strings("addresses", urls), zap.String("version", programVersion()), zap.Int("pid", os.Getpid())}
+	if fingerprint := fingerprint(certificates); fingerprint != "" {
+		words += "its self-signed certificate has the SHA-256 fingerprint " + fingerprint + "\n"
+		fields = append(fields, zap.String("self_signed_sha256", fingerprint))
+	}
+	// In one write: the end of a reader that wants one line only would end the server at the second.
+	fmt.Fprint(s.stdout, words)
+	log.Info("listening", fields...)
+}
+
+func fingerprint(certificates *reactor.CertificateStore) string {
+	if certificates == nil {
+		return ""
+	}
+	return certificates.SelfSignedFingerprint()
 }
 
 func url(scheme string, a net.Addr) string {

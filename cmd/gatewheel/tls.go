@@ -5,6 +5,8 @@ package main
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
+	"os"
 
 	"go.uber.org/zap"
 
@@ -15,7 +17,7 @@ type tlsFlags struct {
 	ListenTLS        []string `name:"listen-tls" placeholder:"ADDRESS" group:"listen" help:"Serve over TLS, written as for --listen. Repeatable."`
 	Cert             []string `name:"tls-cert" placeholder:"FILE" help:"PEM file with a certificate and its chain. Repeatable: clients get the one of the name they ask for. Reloaded when it changes and on SIGHUP."`
 	Key              []string `name:"tls-key" placeholder:"FILE" help:"PEM file with the key of the --tls-cert in the same place."`
-	SelfSigned       bool     `name:"tls-self-signed" help:"Make a certificate in memory, for a first try."`
+	SelfSigned       bool     `name:"tls-self-signed" help:"Make a certificate in memory, for a first try; its fingerprint is printed at the start."`
 	MinVersion       string   `name:"tls-min-version" enum:"1.2,1.3" default:"1.2" help:"Oldest version that is served: ${enum}."`
 	ClientCA         []string `name:"tls-client-ca" placeholder:"FILE" help:"PEM file with authorities that client certificates are verified against. Repeatable."`
 	ClientAuth       string   `name:"tls-client-auth" enum:"none,request,require" default:"none" help:"Whether clients show a certificate: ${enum}."`
@@ -52,7 +54,29 @@ func (f *tlsFlags) certificates(http2 bool, log *zap.Logger) (*reactor.Certifica
 	case "require":
 		options.ClientAuth = tls.RequireAndVerifyClientCert
 	}
+	if err := f.readable(); err != nil {
+		return nil, err
+	}
 	return reactor.OpenCertificates(options)
+}
+
+// readable says of each file that cannot be opened which flag has named it.
+func (f *tlsFlags) readable() error {
+	var failures []error
+	for _, named := range []struct {
+		flag  string
+		files []string
+	}{{"--tls-cert", f.Cert}, {"--tls-key", f.Key}, {"--tls-client-ca", f.ClientCA}} {
+		for _, name := range named.files {
+			file, err := os.Open(name)
+			if err != nil {
+				failures = append(failures, fmt.Errorf("%s: %w", named.flag, err))
+				continue
+			}
+			_ = file.Close()
+		}
+	}
+	return errors.Join(failures...)
 }
 
 func (f *tlsFlags) check() error {

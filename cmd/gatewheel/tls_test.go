@@ -6,10 +6,12 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"net"
 	"net/http"
@@ -118,6 +120,20 @@ func testListenTLS(t *testing.T) {
 			t.Errorf("answered %s over %s, want HTTP/%d", r.Status, r.Proto, major)
 		}
 	}
+}
+
+// testSelfSigned: the certificate is the one whose fingerprint is told at the start, to the person and to the log.
+func testSelfSigned(t *testing.T) {
+	c := serve(t, "--listen-tls", "127.0.0.1:0", "--tls-self-signed", "--log-format", "json")
+	state, err := handshake(t, c.address(), &tls.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fingerprint := fmt.Sprintf("%x", sha256.Sum256(state.PeerCertificates[0].Raw))
+	if line := c.line(); !strings.HasSuffix(line, " SHA-256 fingerprint "+fingerprint+"\n") {
+		t.Errorf("behind the start-up line comes %q, the fingerprint is %s", line, fingerprint)
+	}
+	c.logs(`"self_signed_sha256":"` + fingerprint + `"`)
 }
 
 // testCertificates: two pairs chosen by name, and one replaced while the server runs, by SIGHUP.

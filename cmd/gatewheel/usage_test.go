@@ -90,6 +90,21 @@ func TestMistakes(t *testing.T) {
 		{name: "authority missing", args: []string{"serve", "--listen-tls", ":0", "--tls-self-signed", "--tls-client-auth", "require"}, says: "--tls-client-ca"},
 		{name: "TLS version", args: []string{"serve", "--tls-min-version", "1.1"}, says: "1.1"},
 		{name: "variable", env: []string{"GATEWHEEL_IDLE_TIMEOUT=soon"}, args: []string{"serve"}, says: "soon"},
+		{name: "empty address", args: []string{"serve", "--listen", ""}, says: "--listen: the value is empty"},
+		{name: "no address", args: []string{"serve", "--listen"}, says: "--listen: the value is missing"},
+		{name: "no directory", args: []string{"serve", "--root"}, says: "--root: the value is missing"},
+		{name: "empty TLS address", args: []string{"serve", "--listen-tls", "", "--tls-self-signed"}, says: "--listen-tls: the value is empty"},
+		{name: "empty variable", env: []string{"GATEWHEEL_LISTEN="}, args: []string{"serve"}, says: "GATEWHEEL_LISTEN"},
+		{name: "one address of two", args: []string{"serve", "--listen", "127.0.0.1:0,"}, says: "127.0.0.1:0,"},
+		{name: "PROXY from an empty network", args: []string{"serve", "--listen", "127.0.0.1:0", "--proxy-protocol", "require", "--proxy-from", ""}, says: "--proxy-from"},
+		{name: "empty pair", args: []string{"serve", "--listen-tls", "127.0.0.1:0", "--tls-self-signed", "--tls-cert", "", "--tls-key", ""}, says: "--tls-cert"},
+		{name: "empty directory", args: []string{"serve", "--listen", "127.0.0.1:0", "--root="}, says: "--root"},
+		{name: "unix socket twice", args: []string{"serve", "--listen", "unix:twice.sock", "--listen", "unix:./twice.sock"}, says: `"unix:./twice.sock" is given twice`},
+		{name: "abstract socket twice", args: []string{"serve", "--listen", "unix:@gatewheel-twice", "--listen", "unix:@gatewheel-twice"}, says: "given twice"},
+		{name: "address twice", args: []string{"serve", "--listen", "127.0.0.1:9", "--listen-tls", "127.0.0.1:09", "--tls-self-signed"}, says: `"127.0.0.1:09" is given twice`},
+		{name: "name twice", args: []string{"serve", "--listen", "localhost:9,localhost:9"}, says: "given twice"},
+		{name: "address among all", args: []string{"serve", "--listen", ":9", "--listen", "127.0.0.1:9"}, says: `"127.0.0.1:9" is one of ":9"`},
+		{name: "all behind an address", args: []string{"serve", "--listen", "127.0.0.1:9", "--listen", "0.0.0.0:9"}, says: `"127.0.0.1:9" is one of "0.0.0.0:9"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -130,8 +145,12 @@ func TestFailures(t *testing.T) {
 		says string
 	}{
 		{"port in use", []string{"--listen", taken.Addr().String()}, taken.Addr().String()},
-		{"no such directory", []string{"--listen", "127.0.0.1:0", "--root", absent}, absent},
-		{"no such certificate", []string{"--listen-tls", "127.0.0.1:0", "--tls-cert", absent, "--tls-key", absent}, absent},
+		{"no such directory", []string{"--listen", "127.0.0.1:0", "--root", absent}, "--root: open " + absent},
+		{"no directory", []string{"--listen", "127.0.0.1:0", "--root", broken}, "--root: open " + broken},
+		{"no such certificate", []string{"--listen-tls", "127.0.0.1:0", "--tls-cert", absent, "--tls-key", broken}, "--tls-cert: open " + absent},
+		{"no such key", []string{"--listen-tls", "127.0.0.1:0", "--tls-cert", broken, "--tls-key", absent}, "--tls-key: open " + absent},
+		{"no such authority", []string{"--listen-tls", "127.0.0.1:0", "--tls-self-signed", "--tls-client-auth", "require", "--tls-client-ca", absent}, "--tls-client-ca: open " + absent},
+		{"broken authority", []string{"--listen-tls", "127.0.0.1:0", "--tls-self-signed", "--tls-client-auth", "require", "--tls-client-ca", broken}, broken},
 		{"broken certificate", []string{"--listen-tls", "127.0.0.1:0", "--tls-cert", broken, "--tls-key", broken}, broken},
 		{"no folder for the socket", []string{"--listen", "unix:" + filepath.Join(absent, "x.sock")}, absent},
 	} {
