@@ -61,8 +61,6 @@ var attacks = map[string]attack{
 	},
 	"refused": func(a *attacker, stream uint32) { a.request(stream, "GET", "/delay/1h", true) },
 	"oversize": func(a *attacker, stream uint32) {
-		// One entry of the dynamic table, named over and over.
-		bomb := strings.Split(strings.Repeat("x "+strings.Repeat("a", 3900)+" ", 20), " ")
 		a.request(stream, "GET", "/", true, bomb[:40]...)
 	},
 	// CVE-2024-27316
@@ -91,6 +89,9 @@ var attacks = map[string]attack{
 		_ = a.WriteRawFrame(http2.FrameType(0xbe), 0, 0, []byte("grease"))
 	},
 }
+
+// bomb is one entry of the dynamic table, named over and over.
+var bomb = strings.Split(strings.Repeat("x "+strings.Repeat("a", 3900)+" ", 20), " ")
 
 // TestHTTP2Attacks mounts each attack over a socket. It ends with ENHANCE_YOUR_CALM and is counted, others on
 // the same loop are served meanwhile, and memory stays bounded.
