@@ -85,8 +85,9 @@ func (s *memoryServer) progress() {
 	if s.handshake == nil {
 		return
 	}
-	s.pipe.Write(s.handshake.takeOutput(nil))
+	// In this order: what is written before the end is taken after it.
 	over, rest, err := s.handshake.outcome()
+	s.pipe.Write(s.handshake.takeOutput(nil))
 	if !over {
 		return
 	}
