@@ -115,8 +115,9 @@ func memoryHandshakeIn(t testing.TB, pool *handshakePool, machine *tlsMachine, s
 	h.feed(pipe.waitSent())
 	h.pool.begin(h)
 	for range progress {
-		pipe.give(h.takeOutput(nil))
+		// In this order: what is written before the end is taken after it.
 		over, rest, err := h.outcome()
+		pipe.give(h.takeOutput(nil))
 		if over {
 			if err != nil {
 				t.Fatal("server's handshake: ", err)
