@@ -91,17 +91,26 @@ func (g *gate) check() {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	present = g.reactor.present()
-	switch {
-	case !g.full && present >= limit:
-		g.full = true
-		g.withheld.Add(1)
-	case g.full && present <= limit-slack(limit):
-		g.full = false
-	default:
-		return
+	g.settle()
+}
+
+// settle brings the gate's state in line with the number of connections, under mu. Whoever comes or
+// leaves changes that number first and then looks at shut, and here shut is written before the number
+// is looked at again: so one of the two sees the other.
+func (g *gate) settle() {
+	for {
+		limit, present := max(g.limit.Load(), 1), g.reactor.present()
+		switch {
+		case !g.full && present >= limit:
+			g.full = true
+			g.withheld.Add(1)
+		case g.full && present <= limit-slack(limit):
+			g.full = false
+		default:
+			return
+		}
+		g.update()
 	}
-	g.update()
 }
 
 // slack is how many connections must leave before newcomers are taken again: with one, each that
@@ -124,6 +133,7 @@ func (g *gate) rest() {
 		g.resting = false
 		g.full = g.reactor.present() >= max(g.limit.Load(), 1)
 		g.update()
+		g.settle()
 	})
 }
 
