@@ -65,11 +65,14 @@ func (g *gathering[T]) start(d time.Duration) Future[[]Outcome[T]] {
 		v, err := f.Result()
 		g.note(i, v, err, nil)
 	}
+	failed := g.isSettled()
 	for i := range g.parts {
 		p := &g.parts[i]
-		p.node.far = g.loop != p.from.loop
+		p.over, p.node.far = failed, g.loop != p.from.loop
 		if !p.from.subscribe(&p.node) {
 			(&queue{}).at(g.loop, p.arrive)
+		} else if failed {
+			abandon(p.from, &p.node)
 		}
 	}
 	switch {
@@ -77,7 +80,6 @@ func (g *gathering[T]) start(d time.Duration) Future[[]Outcome[T]] {
 		g.settle(g.outcomes, nil, nil)
 		return outcome(g.value, g.err)
 	case g.isSettled():
-		g.leave()
 		return outcome(g.value, g.err)
 	case g.r != nil:
 		g.limit(d)
