@@ -97,7 +97,7 @@ func (t *ProxyTrust) trusts(addr netip.AddrPort) bool {
 	}
 	ip := addr.Addr().Unmap().WithZone("")
 	for _, network := range t.Networks {
-		if network.Contains(ip) {
+		if network.Contains(ip) || network.Addr().Is4In6() && network.Contains(netip.AddrFrom16(ip.As16())) {
 			return true
 		}
 	}
@@ -278,8 +278,18 @@ func (l *lastHops) add(h hop) {
 func (l *lastHops) read(rest string) bool {
 	var h hop
 	begun := false
-	for rest != "" {
-		rest = strings.TrimLeft(rest, " \t")
+	for rest = strings.TrimLeft(rest, " \t"); rest != ""; rest = strings.TrimLeft(rest, " \t") {
+		// RFC 9110 section 5.6.1.2, RFC 7239 section 4: an element of the list, and a pair of an
+		// element, may be empty.
+		switch {
+		case rest[0] == ',' && begun:
+			l.add(h)
+			h, begun = hop{}, false
+			fallthrough
+		case rest[0] == ',', rest[0] == ';':
+			rest = rest[1:]
+			continue
+		}
 		name, after, ok := strings.Cut(rest, "=")
 		if !ok || !isToken(name) {
 			return false
@@ -298,16 +308,8 @@ func (l *lastHops) read(rest string) bool {
 			h.host = value
 		}
 		rest = strings.TrimLeft(after, " \t")
-		switch {
-		case rest == "":
-		case rest[0] == ',':
-			l.add(h)
-			h, begun = hop{}, false
-		case rest[0] != ';':
+		if rest != "" && rest[0] != ',' && rest[0] != ';' {
 			return false
-		}
-		if rest != "" {
-			rest = rest[1:]
 		}
 	}
 	if begun {

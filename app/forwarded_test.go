@@ -50,6 +50,8 @@ func TestTheClientBehindProxies(t *testing.T) {
 		{"Forwarded, malformed in one line", proxy, []string{"Forwarded", `for="1.2.3.4`, "Forwarded", `";for=203.0.113.7`}, proxy, "http", "own"},
 		{"Forwarded, escaped", proxy, []string{"Forwarded", `for="\203.0.113.7"`}, "203.0.113.7:0", "http", "own"},
 		{"Forwarded, escaped without quotes", proxy, []string{"Forwarded", `for=\203.0.113.7`}, proxy, "http", "own"},
+		{"Forwarded, with nothing between commas and semicolons", proxy,
+			[]string{"Forwarded", ",for=1.2.3.4;, ,for=203.0.113.7;;proto=https; ,;,"}, "203.0.113.7:0", "https", "own"},
 		{"Forwarded, malformed", proxy, []string{"Forwarded", `for="203.0.113.7`}, proxy, "http", "own"},
 		{"Forwarded, malformed too", proxy, []string{"Forwarded", `for`}, proxy, "http", "own"},
 
@@ -129,5 +131,18 @@ func TestAUnixSocketIsTrustedByChoice(t *testing.T) {
 	trust.Unix = true
 	if got := trust.Client(app.Client{}, fields).Addr.String(); got != "2.2.2.2:0" {
 		t.Errorf("got %v", got)
+	}
+}
+
+// Peers of IPv4 are compared as such, however a network is written.
+func TestANetworkOfMappedAddressesIsTrusted(t *testing.T) {
+	trust := app.TrustProxies(netip.MustParsePrefix("::ffff:10.0.0.0/104"))
+	for peer, want := range map[string]string{
+		"10.1.2.3:1": "203.0.113.7:0", "[::ffff:10.1.2.3]:1": "203.0.113.7:0", "11.1.2.3:1": "11.1.2.3:1", "[fd00::1]:1": "[fd00::1]:1",
+	} {
+		got := trust.Client(app.Client{Addr: netip.MustParseAddrPort(peer)}, apptest.Get("/", "X-Forwarded-For", "203.0.113.7").Fields)
+		if got.Addr.String() != want {
+			t.Errorf("%s: got %v want %s", peer, got.Addr, want)
+		}
 	}
 }
