@@ -97,3 +97,20 @@ func TestCertificateWatchKnowsItsFiles(t *testing.T) {
 		}
 	}
 }
+
+// The end of the watching is no event.
+func TestCertificatesCloseInSilence(t *testing.T) {
+	logged, lines := observer.New(zapcore.WarnLevel)
+	for range 100 {
+		s, err := OpenCertificates(CertificateOptions{SelfSigned: true, Logger: zap.New(logged)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if lines.Len() > 0 {
+		t.Errorf("logged: %v", lines.All()[0])
+	}
+}

@@ -134,12 +134,18 @@ func (s *CertificateStore) follow() {
 			if err := s.RotateTicketKeys(); err != nil {
 				s.logger.Error("session ticket keys not rotated", zap.Error(err))
 			}
-		case event := <-s.watch.watcher.Events:
+		case event, more := <-s.watch.watcher.Events:
+			if !more {
+				return
+			}
 			// Reading a file must not count as a change to it.
 			if event.Op != fsnotify.Chmod && s.watch.decisive[event.Name] {
 				quiet.Reset(s.watch.settle)
 			}
-		case err := <-s.watch.watcher.Errors:
+		case err, more := <-s.watch.watcher.Errors:
+			if !more {
+				return
+			}
 			// Events were lost: what they said is in the files.
 			s.logger.Warn("watching certificate files", zap.Error(err))
 			quiet.Reset(s.watch.settle)
