@@ -285,6 +285,10 @@ func TestAtMostOneWakeABatch(t *testing.T) {
 	}, func(c *server.Config) { c.Loops = 1 })
 	wakes := func() int64 { return s.Stats().Loops[0].Wakes }
 	l := s.dial()
+	// The loop's first turn is a wake as well.
+	l.say(get("/"))
+	(<-ready).Resolve(app.Text(200, "ok"))
+	l.hear("GET", 200, "ok")
 
 	l.say(strings.Repeat(get("/"), requests-1) + get("/busy"))
 	before := wakes()
