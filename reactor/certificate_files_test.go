@@ -114,3 +114,56 @@ func TestCertificatesCloseInSilence(t *testing.T) {
 		t.Errorf("logged: %v", lines.All()[0])
 	}
 }
+
+// A change is not missed for coming during a load: neither during the first, before there is a watch, nor
+// in a directory that the load was the first to read from.
+func TestCertificateChangeWhileLoading(t *testing.T) {
+	leakChecked(t)
+	dir, ca := t.TempDir(), newAuthority(t, "ca")
+	put := func(in, name string) {
+		certificate, key := ca.issue(t, nil, name)
+		pairIn(t, filepath.Join(dir, in), "x", certificate, key)
+	}
+	lead := func(to string) {
+		link := filepath.Join(dir, "live")
+		if err := os.Symlink(to, link+".new"); err != nil {
+			t.Error(err)
+		}
+		if err := os.Rename(link+".new", link); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, d := range []string{"first", "second"} {
+		if err := os.Mkdir(filepath.Join(dir, d), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("first", "one.test")
+	put("second", "three.test")
+	lead("first")
+	loads, last := 0, make(chan struct{})
+	logged, _ := observer.New(zapcore.InfoLevel)
+	logger := zap.New(logged, zap.Hooks(func(e zapcore.Entry) error {
+		if e.Message != "certificate loaded" {
+			return nil
+		}
+		switch loads++; loads {
+		case 1:
+			put("first", "two.test")
+		case 2:
+			lead("second")
+		case 3:
+			put("second", "four.test")
+		case 4:
+			close(last)
+		}
+		return nil
+	}))
+	at := filepath.Join(dir, "live", "x")
+	s := opened(t, CertificateOptions{Pairs: []CertificatePair{{Certificate: at + ".pem", Key: at + ".key"}}, Logger: logger})
+	await(t, last)
+	if got := presented(t, s, &tls.Config{}).Subject.CommonName; got != "four.test" {
+		t.Errorf("%s is presented, want four.test", got)
+	}
+	s.Close()
+}

@@ -122,8 +122,8 @@ func (s *CertificateStore) files() []string {
 func (s *CertificateStore) follow() {
 	rotation := time.NewTicker(ticketRotation)
 	defer rotation.Stop()
-	quiet := time.NewTimer(0)
-	quiet.Stop()
+	// The first look is for what has changed since the first load.
+	quiet := time.NewTimer(s.watch.settle)
 	defer quiet.Stop()
 	for {
 		select {
@@ -155,12 +155,13 @@ func (s *CertificateStore) follow() {
 	}
 }
 
-// changed reloads after a change. Reload has logged what went wrong.
+// changed reloads after a change. The watch comes first, lest it misses what changes meanwhile. Reload
+// has logged what went wrong.
 func (s *CertificateStore) changed() {
-	_ = s.Reload()
 	if err := s.watchDirectories(); err != nil {
 		s.logger.Warn("watching certificate files", zap.Error(err))
 	}
+	_ = s.Reload()
 }
 
 // Close ends the watching; connections and Config go on.
