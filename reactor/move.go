@@ -93,10 +93,16 @@ func (c *Conn) settled(err error) {
 		c.open()
 	}
 	d.done(err)
-	for _, task := range d.waiting {
-		if !c.closed {
-			task(c)
+	for i, task := range d.waiting {
+		switch {
+		case c.closed:
+			return
+		case c.departing():
+			next := c.special.departure
+			next.waiting = append(next.waiting, d.waiting[i:]...)
+			return
 		}
+		task(c)
 	}
 }
 

@@ -81,6 +81,36 @@ func TestPostKeepsOrderAcrossAMove(t *testing.T) {
 	}
 }
 
+// A task that waited for one move may begin another, and those behind it wait for that too.
+func TestWhatWaitsForAMoveWaitsForTheNext(t *testing.T) {
+	opened, order := make(chan Handle, 1), make(chan string, 8)
+	s := serve(t, Config{Loops: 2}, func(c *Conn) Session {
+		opened <- c.Handle()
+		return &lines{conn: c}
+	})
+	s.dial()
+	h := await(t, opened)
+	say := func(what string) func(error) {
+		return func(err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			order <- what
+		}
+	}
+	h.Post(func(c *Conn) {
+		home := c.Loop()
+		c.MoveTo(s.loops[1-home.index], say("there"))
+		h.Post(func(c *Conn) { c.MoveTo(home, say("back")) })
+		h.Post(func(*Conn) { order <- "last" })
+	})
+	for _, want := range []string{"there", "back", "last"} {
+		if got := await(t, order); got != want {
+			t.Errorf("%s where %s was to come", got, want)
+		}
+	}
+}
+
 // A peer that resets its connection while that moves ends it.
 func TestResetWhileMoving(t *testing.T) {
 	closed, opened := make(chan error, 2), make(chan Handle, 1)
