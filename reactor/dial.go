@@ -19,9 +19,10 @@ type dialling struct {
 // Dial connects to address and opens a session for the connection on this Loop. network is "tcp",
 // "tcp4", "tcp6" or "unix", address as for net.Dial. From any goroutine; it returns at once.
 //
-// Exactly one of open and fail is called, once, on the loop, owned, and never from within Dial. open gives the session, as ListenerConfig.Open does; nil closes the connection.
-// fail is told what net.Dial says, the error of ctx, or how the connection ended before open could be
-// called. On a Loop that Reactor.Stop has ended, or ends meanwhile, neither is called.
+// Exactly one of open and fail is called, once, on the loop, owned, and never from within Dial. open
+// gives the session, as ListenerConfig.Open does; nil closes the connection. fail is told what net.Dial
+// says, the error of ctx, or how the connection ended before open could be called. On a Loop that
+// Reactor.Stop has ended, or ends meanwhile, it may be that neither is called.
 //
 // ctx bounds the dialling, with the look-up of a name, and nothing beyond: open may be called with a
 // ctx that has ended just so, and the connection does not end with it. Whatever comes before open

@@ -43,8 +43,7 @@ func (t *timers) init(l *Loop) {
 }
 
 // AfterFunc has task run on the loop, owned, once d has passed: if it has already, when others have had
-// their turn. On the loop. Memory: about 90
-// bytes until it ran or was stopped.
+// their turn. On the loop. Memory: about 90 bytes until it ran or was stopped.
 func (l *Loop) AfterFunc(d time.Duration, task func()) *Timer {
 	t := &Timer{loop: l, task: task}
 	l.timers.push(moment{when: int64(l.Age() + d), timer: t})
