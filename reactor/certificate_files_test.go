@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -116,54 +117,53 @@ func TestCertificatesCloseInSilence(t *testing.T) {
 }
 
 // A change is not missed for coming during a load: neither during the first, before there is a watch, nor
-// in a directory that the load was the first to read from.
+// in a directory that the load is the first to read from.
 func TestCertificateChangeWhileLoading(t *testing.T) {
 	leakChecked(t)
-	dir, ca := t.TempDir(), newAuthority(t, "ca")
-	put := func(in, name string) {
-		certificate, key := ca.issue(t, nil, name)
-		pairIn(t, filepath.Join(dir, in), "x", certificate, key)
+	ca := newAuthority(t, "ca")
+	for directory, during := range map[string]int{"first": 1, "second": 2} {
+		t.Run(directory, func(t *testing.T) {
+			dir := t.TempDir()
+			put := func(in, name string) {
+				certificate, key := ca.issue(t, nil, name)
+				pairIn(t, filepath.Join(dir, in), "x", certificate, key)
+			}
+			lead := func(to string) {
+				link := filepath.Join(dir, "live")
+				if err := errors.Join(os.Symlink(to, link+".new"), os.Rename(link+".new", link)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, d := range []string{"first", "second"} {
+				if err := os.Mkdir(filepath.Join(dir, d), 0o700); err != nil {
+					t.Fatal(err)
+				}
+				put(d, d+".test")
+			}
+			lead("first")
+			loads, last := 0, make(chan struct{})
+			logged, _ := observer.New(zapcore.InfoLevel)
+			logger := zap.New(logged, zap.Hooks(func(e zapcore.Entry) error {
+				if e.Message == "certificate loaded" {
+					switch loads++; loads {
+					case during:
+						put(directory, "renewed.test")
+					case during + 1:
+						close(last)
+					}
+				}
+				return nil
+			}))
+			at := filepath.Join(dir, "live", "x")
+			s := opened(t, CertificateOptions{Pairs: []CertificatePair{{Certificate: at + ".pem", Key: at + ".key"}}, Logger: logger})
+			if directory != "first" {
+				lead(directory)
+			}
+			await(t, last)
+			if got := presented(t, s, &tls.Config{}).Subject.CommonName; got != "renewed.test" {
+				t.Errorf("%s is presented, want renewed.test", got)
+			}
+			s.Close()
+		})
 	}
-	lead := func(to string) {
-		link := filepath.Join(dir, "live")
-		if err := os.Symlink(to, link+".new"); err != nil {
-			t.Error(err)
-		}
-		if err := os.Rename(link+".new", link); err != nil {
-			t.Error(err)
-		}
-	}
-	for _, d := range []string{"first", "second"} {
-		if err := os.Mkdir(filepath.Join(dir, d), 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
-	put("first", "one.test")
-	put("second", "three.test")
-	lead("first")
-	loads, last := 0, make(chan struct{})
-	logged, _ := observer.New(zapcore.InfoLevel)
-	logger := zap.New(logged, zap.Hooks(func(e zapcore.Entry) error {
-		if e.Message != "certificate loaded" {
-			return nil
-		}
-		switch loads++; loads {
-		case 1:
-			put("first", "two.test")
-		case 2:
-			lead("second")
-		case 3:
-			put("second", "four.test")
-		case 4:
-			close(last)
-		}
-		return nil
-	}))
-	at := filepath.Join(dir, "live", "x")
-	s := opened(t, CertificateOptions{Pairs: []CertificatePair{{Certificate: at + ".pem", Key: at + ".key"}}, Logger: logger})
-	await(t, last)
-	if got := presented(t, s, &tls.Config{}).Subject.CommonName; got != "four.test" {
-		t.Errorf("%s is presented, want four.test", got)
-	}
-	s.Close()
 }
