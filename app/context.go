@@ -10,8 +10,7 @@ import (
 type lifetime struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	// gone is closed when nobody can read an answer any more. A peer that has
-	// only closed its sending side ends ctx and leaves gone open.
+	// gone is closed when nobody can read an answer any more: see answerable.
 	gone    chan struct{}
 	claimed atomic.Bool
 	cause   error // why gone is closed
@@ -24,11 +23,15 @@ func newLifetime() *lifetime {
 
 func (l *lifetime) end(cause error) {
 	l.cancel(cause)
-	if cause != ErrHalfClosed && l.claimed.CompareAndSwap(false, true) {
+	if !answerable(cause) && l.claimed.CompareAndSwap(false, true) {
 		l.cause = cause
 		close(l.gone)
 	}
 }
+
+// answerable tells whether what is written can still reach the peer after a context
+// has ended for that cause.
+func answerable(cause error) bool { return cause == ErrHalfClosed || cause == ErrDraining }
 
 // ended stands for every request that was over before anybody asked.
 var ended = func() *lifetime {
@@ -49,16 +52,17 @@ func (r *Request) lifetime() *lifetime {
 }
 
 // Context ends when the peer leaves, when the request's deadline passes, when
-// the response is complete, or when the server stops without waiting; the cause
-// (context.Cause) says which: ErrPeerGone, ErrHalfClosed, ErrDeadline,
-// ErrRequestDone. Any goroutine.
+// the response is complete, when the server stops without waiting, or, that of an
+// event stream, when the server is about to stop; the cause (context.Cause) says
+// which: ErrPeerGone, ErrHalfClosed, ErrDeadline, ErrRequestDone, ErrDraining. Any
+// goroutine.
 func (r *Request) Context() context.Context { return r.lifetime().ctx }
 
 // Cancel ends the request's context with that cause; nil is ErrRequestDone and
 // costs nothing when nobody has asked for the context. Servers call it when the
 // peer leaves and when the response is complete. After ErrHalfClosed an answer
-// is still sent, after any other cause none can be. Any goroutine; the first
-// cause stays.
+// is still sent, and after ErrDraining what an event stream has queued; after any
+// other cause nothing can be. Any goroutine; the first cause stays.
 func (r *Request) Cancel(cause error) {
 	if cause == nil {
 		cause = ErrRequestDone

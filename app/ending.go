@@ -38,6 +38,11 @@ func (r *Request) detach(e *ending) bool { return r.endings.take(e) != nil }
 func (l *endings) push(e *ending, who ender) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.add(e, who)
+}
+
+// add is push with the list locked.
+func (l *endings) add(e *ending, who ender) {
 	e.who, e.next = who, l.first.Load()
 	if e.next != nil {
 		e.next.previous = e
@@ -51,9 +56,14 @@ func (l *endings) take(e *ending) ender {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	who := e.who
-	if who == nil {
-		return nil
+	if who != nil {
+		l.remove(e)
 	}
+	return who
+}
+
+// remove takes e out of the list, which is locked.
+func (l *endings) remove(e *ending) {
 	if e.previous == nil {
 		l.first.Store(e.next)
 	} else {
@@ -63,7 +73,6 @@ func (l *endings) take(e *ending) ender {
 		e.next.previous = e.previous
 	}
 	*e = ending{}
-	return who
 }
 
 // end empties the list. It costs a look when there is nothing in it.

@@ -43,9 +43,10 @@ var ErrStreamClosed = errors.New("app: the event stream has ended")
 
 // Events answers with server-sent events (text/event-stream). produce is called
 // on the loop when the head is on its way. The stream ends when its future is
-// ready, after what is queued; a failure breaks the response off. EventStream.Close
-// and the end of the request's context end it as well. Those who hand the stream
-// to others return s.Closed().
+// ready, after what is queued; a failure breaks the response off, unless it only
+// says that the stream is over. EventStream.Close and the end of the request's context
+// end it as well; so does a server that is about to stop, in which case the context
+// ends with ErrDraining. Those who hand the stream to others return s.Closed().
 //
 // To decline, return another response: 204 makes a browser stop connecting, and
 // any other status but 200 too, with an error event; see the HTML standard,
@@ -87,6 +88,7 @@ type EventStream struct {
 	taken   *cell[Done] // settled when what is in queue has been accepted; nil: nobody asks
 	busy    bool        // pump is running, posted, or waits for the writer
 	closed  bool
+	refusal error // of events, once closed
 	broken  error // why the response cannot be completed
 
 	over cell[Done] // settled when closed
@@ -97,6 +99,7 @@ type EventStream struct {
 	timer     Timer
 	moved     time.Time // when something was last written
 	unwatched func() bool
+	parting   parting
 }
 
 func newEventStream(options EventOptions, w *Writer) *EventStream {
@@ -113,6 +116,7 @@ func newEventStream(options EventOptions, w *Writer) *EventStream {
 	loop := w.Request().Loop()
 	s.over.loop, s.end.loop = loop, loop
 	s.moved = loop.Now()
+	s.parting.s = s
 	return s
 }
 
@@ -123,9 +127,10 @@ func (s *EventStream) run(produce func(*EventStream) Future[Done]) Future[Done] 
 	if s.options.Retry != 0 {
 		s.Send(Event{Retry: s.options.Retry})
 	}
+	s.Request().awaitDrain(&s.parting.ending, &s.parting)
 	s.keepAlive()
 	guarded(s, produce).Done(func(_ Done, err error) {
-		if err == nil {
+		if err == nil || s.isOver(err) {
 			s.Close()
 		} else {
 			s.breakOff(err)
@@ -134,20 +139,53 @@ func (s *EventStream) run(produce func(*EventStream) Future[Done]) Future[Done] 
 	return s.end.future()
 }
 
+// isOver tells whether a failure of the producer only says that the stream has ended.
+func (s *EventStream) isOver(err error) bool {
+	return errors.Is(err, ErrStreamClosed) || errors.Is(err, ErrDraining) ||
+		errors.Is(err, context.Canceled) && s.Context().Err() != nil
+}
+
+// parting ends a stream when the server is about to stop.
+type parting struct {
+	ending ending // in the request's list
+	s      *EventStream
+}
+
+// drain implements drainee: the stream ends behind what is queued, and whoever waits
+// for the peer, or for time, learns of it now.
+func (p *parting) drain() {
+	s := p.s
+	s.shut(nil, ErrDraining)
+	s.mu.Lock()
+	taken := s.taken
+	s.mu.Unlock()
+	for _, waiting := range []*cell[Done]{taken, s.flight} {
+		if waiting != nil {
+			waiting.settle(Done{}, ErrDraining, nil)
+		}
+	}
+	s.Request().Cancel(ErrDraining)
+}
+
+// over implements ender: the context tells it, too.
+func (p *parting) over(error) {}
+
 // Request is the request that is being answered.
 func (s *EventStream) Request() *Request { return s.w.Request() }
 
-// Context ends with the request. Any goroutine.
+// Context ends with the request, or when the server is about to stop. Any goroutine.
 func (s *EventStream) Context() context.Context { return s.Request().Context() }
 
 // Closed is ready as soon as nothing more can be sent: after Close, when the
-// peer has left, or when producing has ended. It does not fail. Any goroutine.
+// peer has left, when producing has ended, or when the server is about to stop. It
+// does not fail. Any goroutine.
 func (s *EventStream) Closed() Future[Done] { return s.over.future() }
 
 // Send queues an event. The future is ready when the server has accepted it,
 // which may be at once, and is pending while the peer reads slowly. Failures:
 // ErrEvent, ErrQueueFull, ErrStreamClosed, and ErrPeerGone for one that was
-// queued. On the loop; Push and Write are for other goroutines.
+// queued. ErrDraining, when the server is about to stop, for an event that comes later,
+// and for one that waits for a slow peer: that is still sent. On the loop; Push and Write are for other goroutines.
 func (s *EventStream) Send(e Event) Future[Done] {
 	accepted, idle, err := s.enqueue(&e, true)
 	switch {
@@ -165,8 +203,8 @@ func (s *EventStream) Send(e Event) Future[Done] {
 
 // Push queues an event and never waits. When the queue is full it fails with
 // ErrQueueFull: the event is dropped, the stream goes on, and whether to close
-// it is the caller's choice. Further failures: ErrEvent, ErrStreamClosed. Any
-// goroutine.
+// it is the caller's choice. Further failures: ErrEvent, ErrStreamClosed,
+// ErrDraining. Any goroutine.
 func (s *EventStream) Push(e Event) error {
 	_, idle, err := s.enqueue(&e, false)
 	if idle {
@@ -195,15 +233,18 @@ func (s *EventStream) Write(e Event) error {
 
 // Close ends the stream behind what is queued. Any goroutine; calling it again
 // does nothing.
-func (s *EventStream) Close() { s.shut(nil) }
+func (s *EventStream) Close() { s.shut(nil, ErrStreamClosed) }
 
 // breakOff ends the stream without what is queued.
-func (s *EventStream) breakOff(err error) { s.shut(err) }
+func (s *EventStream) breakOff(err error) { s.shut(err, ErrStreamClosed) }
 
-func (s *EventStream) shut(broken error) {
+func (s *EventStream) shut(broken, refusal error) {
 	s.mu.Lock()
 	first, idle := !s.closed, !s.busy
 	s.closed, s.busy = true, true
+	if first {
+		s.refusal = refusal
+	}
 	if s.broken == nil {
 		s.broken = broken
 	}
@@ -232,7 +273,7 @@ func (s *EventStream) enqueue(e *Event, wait bool) (accepted *cell[Done], idle b
 	defer s.mu.Unlock()
 	switch {
 	case s.closed:
-		return nil, false, ErrStreamClosed
+		return nil, false, s.refusal
 	case s.queued+s.unsent >= s.options.QueueEvents || len(s.queue)+len(s.writing) >= s.options.QueueBytes:
 		err = ErrQueueFull
 	default:
@@ -330,6 +371,7 @@ func (s *EventStream) finish(err error) {
 		s.timer.Stop()
 	}
 	s.unwatched()
+	s.Request().detach(&s.parting.ending)
 	s.end.settle(Done{}, err, nil)
 }
 

@@ -100,6 +100,31 @@ func Example_promise() {
 	// 200 noon
 }
 
+// poll answers with news, or without when the server drains, so that the client asks again, elsewhere.
+func poll(listen func(told func(news string))) app.Handler {
+	return func(r *app.Request) app.Future[*app.Response] {
+		answer, f := app.Promised[*app.Response](r)
+		listen(func(news string) { answer.Resolve(app.Text(200, news)) })
+		r.Draining().Done(func(_ app.Done, err error) {
+			if err == nil {
+				answer.Resolve(app.Empty(204))
+			}
+		})
+		return f
+	}
+}
+
+func Example_draining() {
+	host := apptest.New(poll(func(func(string)) {}))
+	call := host.Do(apptest.Get("/"))
+	fmt.Println(call.Status)
+	host.Drain()
+	fmt.Println(call.Status)
+	// Output:
+	// 0
+	// 204
+}
+
 func prices(fetch func(r *app.Request, shop string) app.Future[int]) app.Handler {
 	return func(r *app.Request) app.Future[*app.Response] {
 		shops := []string{"north", "south", "east"}

@@ -79,6 +79,13 @@ type Spawner interface {
 	Unpark()
 }
 
+// Drainer is an Exchange whose server can be about to stop. Any goroutine.
+type Drainer interface {
+	// Draining says that the server is about to stop. It does not become false
+	// again, and is true before the server calls Request.Drain.
+	Draining() bool
+}
+
 // ConnInfo describes a connection. It is shared by all its requests and never
 // changes.
 type ConnInfo struct {

@@ -197,11 +197,11 @@ func Error(status int, message string) *Response {
 }
 
 // ErrorResponse is what a failure looks like to the peer: a *StatusError gives
-// its own status, message and fields; ErrPoolFull is 503 with Retry-After; a
-// deadline that has passed, or a context that has ended (when the peer has closed
-// its sending side, it still gets an answer), is 503; a panic and anything else
-// is 500, and the peer is not told why. Of errors around each other, the outermost
-// that has a response counts.
+// its own status, message and fields; ErrPoolFull is 503 with Retry-After;
+// ErrDraining, a deadline that has passed, or a context that has ended (when the peer
+// has closed its sending side, it still gets an answer), is 503; a panic and anything
+// else is 500, and the peer is not told why. Of errors around each other, the
+// outermost that has a response counts.
 func ErrorResponse(err error) *Response {
 	var own interface{ response() *Response }
 	var deadline interface{ Timeout() bool }
@@ -214,6 +214,8 @@ func ErrorResponse(err error) *Response {
 		return Error(503, "too busy, try again").With("Retry-After", "1")
 	case errors.Is(err, ErrDeadline), errors.As(err, &deadline) && deadline.Timeout():
 		return Error(503, "no answer in time")
+	case errors.Is(err, ErrDraining):
+		return Error(503, "the server is about to stop")
 	case errors.Is(err, ErrHalfClosed), errors.Is(err, ErrPeerGone), errors.Is(err, context.Canceled):
 		return Error(503, "the request was cancelled")
 	}

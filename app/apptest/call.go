@@ -120,6 +120,7 @@ func (h *Host) Do(req *Request) *Call {
 // Start starts a request and runs its loop, but does not wait for goroutines.
 func (h *Host) Start(req *Request) *Call {
 	c := h.call(req)
+	h.live[c] = struct{}{}
 	c.loop.Post(func() {
 		c.req.Bind((*exchange)(c), c.conn(req))
 		f := app.Run(h.handler, &c.req, h.Timeout)
@@ -215,6 +216,7 @@ func (c *Call) answer(resp *app.Response, err error) {
 
 func (c *Call) finish() {
 	c.Complete = true
+	delete(c.host.live, c)
 	c.req.Cancel(nil)
 }
 
@@ -251,5 +253,6 @@ func (c *Call) accept(p []byte) {
 
 func (c *Call) abort(err error) {
 	c.Aborted, c.Err = true, err
+	delete(c.host.live, c)
 	c.req.Cancel(err)
 }

@@ -94,6 +94,17 @@ func (x *exchange) Finish(trailers app.Fields, err error) {
 	(*Call)(x).finish()
 }
 
+// Draining implements app.Drainer.
+func (x *exchange) Draining() bool { return x.host.draining.Load() }
+
+// drain tells that the server is about to stop.
+func (c *Call) drain() {
+	c.req.Drain()
+	if c.socket != nil {
+		_ = (*wire)(c.socket).Close(app.CloseGoingAway, "") // or it is closed already
+	}
+}
+
 // post runs a callback that was announced, as a server does: later.
 func (c *Call) post(ready *func()) {
 	if f := *ready; f != nil {
@@ -147,6 +158,7 @@ func (c *Call) HalfClose() {
 func (c *Call) Leave() {
 	c.loop.Post(func() {
 		c.failure = app.ErrPeerGone
+		delete(c.host.live, c)
 		c.req.Cancel(app.ErrPeerGone)
 		if c.pull != nil {
 			c.pull = nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
@@ -32,6 +33,9 @@ type Host struct {
 	busy    int // goroutines of blocking handlers and of the pool that are not parked
 	alive   int // the same, parked or not
 	panics  []any
+
+	live     map[*Call]struct{} // calls that are not over
+	draining atomic.Bool
 }
 
 // New makes a host with one loop for that handler.
@@ -43,6 +47,7 @@ func NewLoops(h app.Handler, loops int) *Host {
 	host := &Host{
 		handler:   h,
 		PoolQueue: -1,
+		live:      map[*Call]struct{}{},
 		now:       time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC),
 	}
 	host.changed.L = &host.mu
@@ -198,6 +203,17 @@ func (h *Host) on(l *Loop, task func()) {
 		}
 	}()
 	task()
+}
+
+// Drain tells every call that the server is about to stop, and those that come later:
+// event streams end, WebSockets are closed with 1001, and Request.Draining is ready.
+// What else is under way goes on. It settles.
+func (h *Host) Drain() {
+	h.draining.Store(true)
+	for c := range h.live {
+		c.loop.Post(c.drain)
+	}
+	h.Settle()
 }
 
 // Panics are the panics of tasks that nobody caught, such as those of Done

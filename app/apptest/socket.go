@@ -17,9 +17,9 @@ type Socket struct {
 	Frames int
 	// Pings are the payloads of the pings that came.
 	Pings []string
-	// CloseCode and CloseReason are those of the application's Close frame, 0 as
-	// long as there is none. The peer answers when it has taken what was queued
-	// before.
+	// CloseCode and CloseReason are those of the application's Close frame, or of the
+	// server's; 0 as long as there is none. The peer answers when it has taken what
+	// was queued before.
 	CloseCode   int
 	CloseReason string
 	// Ended says that the socket is over.
