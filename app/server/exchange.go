@@ -237,6 +237,9 @@ func (x *exchange) Loop() app.Loop { return (*exchangeLoop)(x) }
 // Pool implements app.Exchange.
 func (x *exchange) Pool() app.Pool { return x.loop.server.pool }
 
+// Draining implements app.Drainer.
+func (x *exchange) Draining() bool { return x.loop.server.Draining() }
+
 // Inform implements app.Exchange.
 func (x *exchange) Inform(status int, fields app.Fields) error {
 	if !x.enter() {

@@ -324,6 +324,7 @@ func (s *h1Session) drain() {
 		return
 	}
 	s.machine.Drain()
+	s.forewarn()
 	if s.next != nil {
 		s.next.goAway()
 	}

@@ -257,6 +257,7 @@ func (s *h2Session) watch() {
 func (s *h2Session) drain() {
 	s.loop.tick()
 	s.machine.Drain(s.loop.r.Now())
+	s.forewarn()
 	for _, k := range s.sockets() {
 		k.goAway()
 		k.watch()

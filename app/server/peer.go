@@ -82,6 +82,13 @@ func (p *peer) halfClose() {
 	}
 }
 
+// forewarn tells every request that the server drains: what has no end of its own gets one.
+func (p *peer) forewarn() {
+	for x := p.live; x != nil; x = x.next {
+		x.Request.Drain()
+	}
+}
+
 // setFields copies the field lines out of the machine's scratch; the strings themselves are the request's.
 func (x *exchange) setFields(fields []app.Field) {
 	if len(fields) <= len(x.inline) {

@@ -120,9 +120,9 @@ func (s *Server) newLoop(r *reactor.Loop) (*loop, error) {
 // drainer is a session that can end behind what has come. On the loop.
 type drainer interface{ drain() }
 
-// Shutdown stops accepting, lets what has come be answered, and closes every connection that is idle. When
-// ctx ends first, what is left is cut. Shut-down hooks run after the last request. It returns when all is
-// over, with ctx's error if connections were cut.
+// Shutdown stops accepting, lets what has come be answered, ends event streams, closes WebSockets with 1001, and
+// closes every connection that is idle. When ctx ends first, what is left is cut. Shut-down hooks run after the
+// last request. It returns when all is over, with ctx's error if connections were cut.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop.Do(func() {
 		s.draining.Store(true)
