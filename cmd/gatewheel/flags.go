@@ -71,7 +71,7 @@ type limitFlags struct {
 	BodyTimeout     period   `default:"60s" help:"Without a byte of the content that is waited for."`
 	WriteTimeout    period   `default:"60s" help:"Without the peer taking a byte of the response."`
 	IdleTimeout     period   `default:"120s" help:"Of a connection without a request, from its first one on."`
-	ShutdownTimeout period   `default:"30s" help:"For requests under way once SIGINT or SIGTERM has come; a second signal cuts them."`
+	ShutdownTimeout period   `default:"30s" help:"For requests under way once SIGINT or SIGTERM has come, which ends event streams and WebSockets; a second signal cuts the rest."`
 	MaxBody         byteSize `default:"0" from:"0" to:"1048576GiB" help:"Bytes of a request's content at most; 0 is no limit."`
 }
 

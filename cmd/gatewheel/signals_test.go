@@ -3,8 +3,12 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"net/http"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -31,6 +35,42 @@ func TestDrain(t *testing.T) {
 			_ = busy.Close()
 			rest(t, idle)
 			_ = idle.Close()
+			if code := c.exit(); code != exitClean {
+				t.Errorf("exit %d", code)
+			}
+		})
+	}
+}
+
+// TestDrainEndsEventStreams: an endless one gets a proper end at once, which curl would say was missing, and the
+// exit is clean.
+func TestDrainEndsEventStreams(t *testing.T) {
+	for _, version := range []string{"--http1.1", "--http2-prior-knowledge"} {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			c := serve(t, "--shutdown-timeout", "0")
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			curl := exec.CommandContext(ctx, toolPath(t, "curl"), "-sSN", version, c.urls[0]+"/events?every=1h")
+			var complaint bytes.Buffer
+			curl.Stderr = &complaint
+			out, err := curl.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := curl.Start(); err != nil {
+				t.Fatal(err)
+			}
+			const event = "id: 1\ndata: 1\n\n"
+			first := make([]byte, len(event))
+			if _, err := io.ReadFull(out, first); string(first) != event {
+				t.Fatalf("the first event is %q, %v", first, err)
+			}
+			c.signal(syscall.SIGTERM)
+			more, _ := io.ReadAll(out)
+			if err := curl.Wait(); len(more) > 0 || err != nil {
+				t.Errorf("the stream goes on with %q and ends with %v: %s", more, err, complaint.String())
+			}
 			if code := c.exit(); code != exitClean {
 				t.Errorf("exit %d", code)
 			}
