@@ -25,7 +25,13 @@ func WebSocket(e *Endpoint) *Response { return WebSocketWith(e, nil) }
 // WebSocketWith is WebSocket with a state of the application's own, which
 // Socket.State returns.
 func WebSocketWith(e *Endpoint, state any) *Response {
-	return &Response{Status: 200, Content: &Upgrade{Endpoint: e, State: state}}
+	// In one object: two would leave holes among what a connection keeps.
+	a := &struct {
+		Response
+		Upgrade
+	}{Response{Status: 200}, Upgrade{Endpoint: e, State: state}}
+	a.Content = &a.Upgrade
+	return &a.Response
 }
 
 // IsWebSocket tells whether the request asks for a WebSocket, properly or not:

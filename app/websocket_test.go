@@ -450,6 +450,17 @@ func TestEchoAllocations(t *testing.T) {
 	}
 }
 
+func TestAcceptingAllocatesOneObject(t *testing.T) {
+	e := &app.Endpoint{Message: echoed}
+	var r *app.Response
+	if got := testing.AllocsPerRun(100, func() { r = app.WebSocket(e) }); got != 1 {
+		t.Errorf("%v allocations, want 1", got)
+	}
+	if u, ok := r.Content.(*app.Upgrade); !ok || u.Endpoint != e || r.Status != 200 {
+		t.Errorf("the response is %+v", r)
+	}
+}
+
 // nullWire takes everything.
 type nullWire struct{ app.Wire }
 

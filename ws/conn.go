@@ -56,8 +56,17 @@ type Conn struct {
 	err *Error // why the connection failed
 	out output
 
+	// Compressed input.
+	packed  []byte    // of the message so far
+	inf     *inflater // hands out the message in packed, which is complete
+	context *context  // windows; nil without context takeover
+
+	left  int64 // payload bytes to come of the frame being read
+	total int64 // bytes of the message being read: handed out, or announced by frame headers
+
+	// What is small stands together, lest space is lost in between.
+
 	// The frame whose payload is being read.
-	left    int64 // payload bytes to come
 	key     uint32
 	inFrame bool
 	fin     bool
@@ -67,17 +76,12 @@ type Conn struct {
 	fresh bool // none of it was handed out yet
 	tight bool // compressed
 	text  utf8Check
-	total int64 // bytes: handed out, or announced by frame headers
 
-	// Compression.
-	ext     Deflate
-	packed  []byte    // compressed input of the message so far
-	inf     *inflater // hands out the message in packed, which is complete
-	context *context  // windows; nil without context takeover
+	ext   Deflate
+	state state
+	role  Role
 
 	// Sending.
-	state       state
-	role        Role
 	sending     sending
 	sendOp      Opcode
 	sendTight   bool

@@ -5,32 +5,60 @@ import "strings"
 // Field is a header field line.
 type Field = struct{ Name, Value string }
 
+// The handshake leaves hardly any garbage, and none in the size classes of what
+// a connection keeps: the holes in between would be memory of idle connections.
+
 // values gives the values of all field lines of a name, compared without case.
 func values(fields []Field, name string) []string {
 	var found []string
-	for _, f := range fields {
-		if strings.EqualFold(f.Name, name) {
-			found = append(found, f.Value)
+	for i := range fields {
+		if strings.EqualFold(fields[i].Name, name) {
+			found = collect(found, fields[i].Value)
 		}
 	}
 	return found
 }
 
+// collect appends s to list, which begins with room for two.
+func collect(list []string, s string) []string {
+	if list == nil {
+		list = make([]string, 0, 2)
+	}
+	return append(list, s)
+}
+
+// lookUp gives the value of the first field line of a name, and how many lines
+// there are.
+func lookUp(fields []Field, name string) (value string, lines int) {
+	for i := range fields {
+		if !strings.EqualFold(fields[i].Name, name) {
+			continue
+		}
+		if lines++; lines == 1 {
+			value = trim(fields[i].Value)
+		}
+	}
+	return value, lines
+}
+
 // single gives the value of a field that may come once; ok is false if it comes
 // never or more often.
 func single(fields []Field, name string) (value string, ok bool) {
-	found := values(fields, name)
-	if len(found) != 1 {
+	value, lines := lookUp(fields, name)
+	if lines != 1 {
 		return "", false
 	}
-	return trim(found[0]), true
+	return value, true
 }
 
 // lists tells whether one of the comma-separated values of a field is token,
 // compared without case.
 func lists(fields []Field, name, token string) bool {
-	for _, value := range values(fields, name) {
-		for element := range strings.SplitSeq(value, ",") {
+	for i := range fields {
+		if !strings.EqualFold(fields[i].Name, name) {
+			continue
+		}
+		for element := range strings.SplitSeq(fields[i].Value, ",") {
 			if strings.EqualFold(trim(element), token) {
 				return true
 			}
@@ -60,10 +88,20 @@ func isTokenByte(b byte) bool {
 	return strings.IndexByte("!#$%&'*+-.^_`|~", b) >= 0
 }
 
-// extension is one element of Sec-WebSocket-Extensions.
+// extension is one element of Sec-WebSocket-Extensions that follows the grammar.
 type extension struct {
 	name   string
-	params []parameter
+	params string // for parameters
+}
+
+// parameters yields the parameters of an extension.
+func (e extension) parameters(yield func(parameter) bool) {
+	for rest := e.params; rest != ""; {
+		var p parameter
+		if p, rest, _ = cutParameter(rest); !yield(p) {
+			return
+		}
+	}
 }
 
 type parameter struct {
@@ -71,17 +109,18 @@ type parameter struct {
 	hasValue    bool
 }
 
-// parseExtensions takes the values of Sec-WebSocket-Extensions; ok is false if
-// they do not follow the grammar of RFC 6455 section 9.1.
-func parseExtensions(values []string) (list []extension, ok bool) {
+// parseExtensions takes the values of Sec-WebSocket-Extensions and has each
+// element visited; ok is false if they do not follow the grammar of RFC 6455
+// section 9.1, where the first fault ends the visits.
+func parseExtensions(values []string, visit func(extension)) (ok bool) {
 	for _, value := range values {
 		for rest := value; ; {
 			var ext extension
 			if ext, rest, ok = parseExtension(rest); !ok {
-				return nil, false
+				return false
 			}
 			if ext.name != "" {
-				list = append(list, ext)
+				visit(ext)
 			}
 			if rest == "" {
 				break
@@ -89,7 +128,7 @@ func parseExtensions(values []string) (list []extension, ok bool) {
 			rest = rest[1:]
 		}
 	}
-	return list, true
+	return true
 }
 
 // parseExtension takes the element at the begin of s, and leaves what begins with
@@ -99,21 +138,28 @@ func parseExtension(s string) (ext extension, rest string, ok bool) {
 	if ext.name == "" {
 		return ext, rest, rest == "" || rest[0] == ','
 	}
+	params := rest
 	for rest != "" && rest[0] == ';' {
-		var p parameter
-		p.name, rest = cutToken(rest[1:])
-		if p.name == "" {
+		if _, rest, ok = cutParameter(rest); !ok {
 			return ext, rest, false
 		}
-		if rest != "" && rest[0] == '=' {
-			if p.value, rest, ok = cutValue(rest[1:]); !ok {
-				return ext, rest, false
-			}
-			p.hasValue = true
-		}
-		ext.params = append(ext.params, p)
 	}
+	ext.params = params[:len(params)-len(rest)]
 	return ext, rest, rest == "" || rest[0] == ','
+}
+
+// cutParameter takes a parameter and the semicolon before it, at which s begins.
+func cutParameter(s string) (p parameter, rest string, ok bool) {
+	p.name, rest = cutToken(s[1:])
+	if p.name == "" {
+		return p, rest, false
+	}
+	if rest != "" && rest[0] == '=' {
+		p.hasValue = true
+		p.value, rest, ok = cutValue(rest[1:])
+		return p, rest, ok
+	}
+	return p, rest, true
 }
 
 // cutToken takes a token and the whitespace around it.

@@ -34,9 +34,26 @@ type Hello struct {
 // Accept gives the value of Sec-WebSocket-Accept for a Sec-WebSocket-Key.
 // RFC 6455 section 4.2.2.
 func Accept(key string) string {
-	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
-	return base64.StdEncoding.EncodeToString(sum[:])
+	var room [keySize + len(acceptSuffix)]byte
+	sum := sha1.Sum(append(append(room[:0], key...), acceptSuffix...))
+	var text [acceptSize]byte
+	base64.StdEncoding.Encode(text[:], sum[:])
+	var b strings.Builder
+	b.Grow(acceptRoom)
+	b.Write(text[:])
+	return b.String()
 }
+
+// acceptSuffix is the GUID of RFC 6455 section 1.3.
+const acceptSuffix = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+const (
+	keySize    = 24 // 16 bytes in base64
+	acceptSize = 28 // 20 bytes in base64
+	// acceptRoom is in another size class than the peers' addresses, which
+	// connections keep: 32 bytes.
+	acceptRoom = 40
+)
 
 // WantsUpgrade tells whether the fields of an HTTP/1.1 request ask for a
 // WebSocket. The fields may be wrong otherwise: ParseUpgrade tells.
@@ -93,18 +110,14 @@ func parseHello(fields []Field) (Hello, error) {
 		return Hello{}, badRequest("malformed Sec-WebSocket-Protocol")
 	}
 	extensions := values(fields, "Sec-WebSocket-Extensions")
-	if _, ok := parseExtensions(extensions); !ok {
+	if !parseExtensions(extensions, func(extension) {}) {
 		return Hello{}, badRequest("malformed Sec-WebSocket-Extensions")
 	}
-	origin := values(fields, "Origin")
-	if len(origin) > 1 {
+	origin, lines := lookUp(fields, "Origin")
+	if lines > 1 {
 		return Hello{}, badRequest("more than one Origin")
 	}
-	hello := Hello{Protocols: protocols, Extensions: extensions}
-	if len(origin) == 1 {
-		hello.Origin = trim(origin[0])
-	}
-	return hello, nil
+	return Hello{Protocols: protocols, Extensions: extensions, Origin: origin}, nil
 }
 
 func upgradeRequired(reason string) error {
@@ -115,8 +128,12 @@ func upgradeRequired(reason string) error {
 }
 
 func validKey(key string) bool {
-	raw, err := base64.StdEncoding.DecodeString(key)
-	return err == nil && len(raw) == 16
+	var raw [keySize]byte
+	if len(key) != keySize {
+		return false
+	}
+	n, err := base64.StdEncoding.Decode(raw[:], []byte(key))
+	return err == nil && n == 16
 }
 
 // parseProtocols takes a list of distinct tokens. RFC 6455 section 4.1.
@@ -129,7 +146,7 @@ func parseProtocols(values []string) (list []string, ok bool) {
 			case !isToken(element), slices.Contains(list, element):
 				return nil, false
 			default:
-				list = append(list, element)
+				list = collect(list, element)
 			}
 		}
 	}

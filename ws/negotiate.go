@@ -68,7 +68,7 @@ type parameters struct {
 // parse is false if the element has to be declined: RFC 7692 section 7.1 names
 // unknown and repeated parameters and values out of range.
 func (p *parameters) parse(ext extension) bool {
-	for _, param := range ext.params {
+	for param := range ext.parameters {
 		ok := false
 		switch param.name {
 		case serverNoContext:
@@ -118,17 +118,18 @@ func (policy *DeflatePolicy) Answer(offers []string) (ext Deflate, response stri
 	if policy.Off {
 		return Deflate{}, ""
 	}
-	list, ok := parseExtensions(offers)
-	if !ok {
+	var chosen parameters
+	found := false
+	ok := parseExtensions(offers, func(offer extension) {
+		var asked parameters
+		if !found && strings.EqualFold(offer.name, deflateName) && asked.parse(offer) {
+			chosen, found = asked, true
+		}
+	})
+	if !ok || !found {
 		return Deflate{}, ""
 	}
-	for _, offer := range list {
-		var asked parameters
-		if strings.EqualFold(offer.name, deflateName) && asked.parse(offer) {
-			return policy.accept(&asked)
-		}
-	}
-	return Deflate{}, ""
+	return policy.accept(&chosen)
 }
 
 // accept agrees to an offer; each of its parameters can be met.
@@ -152,6 +153,7 @@ func (policy *DeflatePolicy) accept(asked *parameters) (ext Deflate, response st
 		}
 	}
 	var b strings.Builder
+	b.Grow(longestAnswer)
 	b.WriteString(deflateName)
 	writeFlag(&b, serverNoContext, ext.ServerNoContext)
 	writeFlag(&b, clientNoContext, ext.ClientNoContext)
@@ -163,6 +165,10 @@ func (policy *DeflatePolicy) accept(asked *parameters) (ext Deflate, response st
 	}
 	return ext, b.String()
 }
+
+// longestAnswer is the length of an answer with every parameter.
+const longestAnswer = len(deflateName + "; " + serverNoContext + "; " + clientNoContext + "; " +
+	serverMaxWindow + "=15; " + clientMaxWindow + "=15")
 
 func writeFlag(b *strings.Builder, name string, on bool) {
 	if on {
@@ -203,20 +209,21 @@ func (policy *DeflatePolicy) Offer() string {
 // agree with the offer fails the handshake: RFC 7692 section 7.1, RFC 6455
 // section 4.1.
 func (policy *DeflatePolicy) Check(answer []string) (Deflate, error) {
-	list, ok := parseExtensions(answer)
-	if !ok {
+	var chosen extension
+	count := 0
+	if !parseExtensions(answer, func(e extension) { chosen, count = e, count+1 }) {
 		return Deflate{}, refuse("malformed Sec-WebSocket-Extensions")
 	}
-	if len(list) == 0 {
+	if count == 0 {
 		return Deflate{}, nil
 	}
-	if policy.Off || len(list) > 1 || !strings.EqualFold(list[0].name, deflateName) {
+	if policy.Off || count > 1 || !strings.EqualFold(chosen.name, deflateName) {
 		return Deflate{}, refuse("extension that was not offered")
 	}
 	var got parameters
 	serverBits, clientBits := windowBits(policy.ServerWindowBits), windowBits(policy.ClientWindowBits)
 	switch {
-	case !got.parse(list[0]):
+	case !got.parse(chosen):
 		return Deflate{}, refuse("malformed permessage-deflate parameters")
 	case got.clientWindow && got.clientBits == 0:
 		return Deflate{}, refuse("client_max_window_bits without a value")

@@ -5,6 +5,8 @@ package server
 import (
 	"testing"
 	"unsafe"
+
+	"github.com/gatewheel/gatewheel/ws"
 )
 
 // The runtime gives an object beyond 512 bytes a header of its own, which makes it half as dear again; and a
@@ -17,6 +19,8 @@ func TestSizes(t *testing.T) {
 		{"exchange", unsafe.Sizeof(exchange{}), 512},
 		{"h1Session", unsafe.Sizeof(h1Session{}), 288},
 		{"h2Session", unsafe.Sizeof(h2Session{}), 640},
+		// With its machine, which promises 248 bytes, 384.
+		{"h1Socket around its machine", unsafe.Sizeof(h1Socket{}) - unsafe.Sizeof(ws.Conn{}), 136},
 	} {
 		if object.is > object.want {
 			t.Errorf("%s has %d bytes, want at most %d", object.name, object.is, object.want)

@@ -22,7 +22,10 @@ func (x *exchange) upgrade(r *app.Response, u *app.Upgrade) error {
 	t := termsOf(u.Endpoint)
 	protocol := ws.ChooseProtocol(hello.Protocols, u.Endpoint.Protocols)
 	ext, extensions := t.deflate.Answer(hello.Extensions)
-	fields := append(r.Fields.Clone(5), ws.AnswerFields(&hello, protocol, extensions)...)
+	fields := app.Fields(ws.AnswerFields(&hello, protocol, extensions))
+	if len(r.Fields) > 0 {
+		fields = append(r.Fields.Clone(len(fields)), fields...)
+	}
 	s, err := x.session.upgrade(x, fields)
 	if err != nil {
 		return err
@@ -56,12 +59,21 @@ func (x *exchange) handshake() (hello ws.Hello, refusal *app.Response) {
 		}
 		hello, err = ws.ParseUpgrade(x.Method, minor, x.Fields)
 	}
-	var e *ws.HandshakeError
-	if errors.As(err, &e) {
-		refusal = app.Error(e.Status, e.Reason)
-		refusal.Fields = append(refusal.Fields, e.Fields...)
+	return hello, refusalOf(err)
+}
+
+// refusalOf is the response to an opening handshake that is wrong.
+func refusalOf(err error) *app.Response {
+	if err == nil {
+		return nil
 	}
-	return hello, refusal
+	var e *ws.HandshakeError
+	if !errors.As(err, &e) {
+		return nil
+	}
+	refusal := app.Error(e.Status, e.Reason)
+	refusal.Fields = append(refusal.Fields, e.Fields...)
+	return refusal
 }
 
 // stand makes an extended CONNECT the GET that it stands for (RFC 8441 section 5), so that routes and
