@@ -85,6 +85,11 @@ var cases = []benchCase{
 		servers: []string{"gatewheel", "before", "nbio", "gorilla"},
 	},
 	{
+		name: "idle-ws-deflate", about: "memory an idle WebSocket holds after one message, of a client that compresses",
+		protocol: wsDeflate, idle: true, idleGoal: 1229, reference: "gorilla",
+		servers: []string{"gatewheel", "before", "gorilla"},
+	},
+	{
 		name: "idle-tls", about: "memory an idle HTTP/1.1 connection over TLS holds after one request",
 		protocol: h1s, idle: true, idleGoal: 12 << 10, reference: "nginx",
 		servers: []string{"gatewheel", "before", "nginx", "net/http"},

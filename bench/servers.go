@@ -21,7 +21,8 @@ import (
 	"github.com/gatewheel/gatewheel/bench/rival"
 )
 
-// protocol names what a case speaks: h1 and h2 in the clear, h1s and h2s over TLS, ws over h1.
+// protocol names what a case speaks: h1 and h2 in the clear, h1s and h2s over TLS, ws over h1, and
+// wsDeflate for the same by clients that compress.
 type protocol string
 
 const (
@@ -30,6 +31,8 @@ const (
 	h1s protocol = "h1s"
 	h2s protocol = "h2s"
 	ws  protocol = "ws"
+
+	wsDeflate protocol = "ws-deflate"
 )
 
 func (p protocol) secure() bool { return p == h1s || p == h2s }
@@ -37,7 +40,7 @@ func (p protocol) multi() bool  { return p == h2 || p == h2s }
 
 // path is where a server answers the case's request.
 func (p protocol) path() string {
-	if p == ws {
+	if p == ws || p == wsDeflate {
 		return rival.Path
 	}
 	return "/"

@@ -4,7 +4,10 @@ package client
 
 import (
 	"bufio"
+	"crypto/rand"
+	"crypto/sha1"
 	"crypto/tls"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -53,13 +56,25 @@ func exchangeH1(c net.Conn, path, content string) error {
 	return c.SetDeadline(time.Time{})
 }
 
-// upgrade makes a WebSocket of a connection. Nothing may follow the response's head unasked.
-func upgrade(c net.Conn, address, path string) error {
+// browsersOffer is the extension that browsers offer.
+const browsersOffer = "permessage-deflate; client_max_window_bits"
+
+// upgrade makes a WebSocket of a connection, and wants the extension accepted if it offers one. Nothing may
+// follow the response's head unasked.
+func upgrade(c net.Conn, address, path, extension string) error {
 	if err := c.SetDeadline(time.Now().Add(Patience)); err != nil {
 		return err
 	}
+	var offer string
+	if extension != "" {
+		offer = "Sec-WebSocket-Extensions: " + extension + "\r\n"
+	}
+	// RFC 6455 section 4.1: each connection has a key of its own.
+	var random [16]byte
+	_, _ = rand.Read(random[:])
+	key := base64.StdEncoding.EncodeToString(random[:])
 	_, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", path, address)
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n%s\r\n", path, address, key, offer)
 	if err != nil {
 		return err
 	}
@@ -71,12 +86,17 @@ func upgrade(c net.Conn, address, path string) error {
 	if response.StatusCode != http.StatusSwitchingProtocols {
 		return fmt.Errorf("the WebSocket was declined: %s", response.Status)
 	}
-	// RFC 6455 section 1.3 gives this answer to this key.
-	if got := response.Header.Get("Sec-WebSocket-Accept"); got != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
-		return fmt.Errorf("Sec-WebSocket-Accept is %q", got)
+	// RFC 6455 section 1.3.
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	want := base64.StdEncoding.EncodeToString(sum[:])
+	if got := response.Header.Get("Sec-WebSocket-Accept"); got != want {
+		return fmt.Errorf("Sec-WebSocket-Accept is %q, not %q", got, want)
 	}
 	if !strings.EqualFold(response.Header.Get("Upgrade"), "websocket") {
 		return errors.New("the answer does not name the protocol")
+	}
+	if got := response.Header.Get("Sec-WebSocket-Extensions"); strings.HasPrefix(got, "permessage-deflate") != (extension != "") {
+		return fmt.Errorf("the offer of %q is answered by %q", extension, got)
 	}
 	if r.Buffered() > 0 {
 		return errors.New("something follows the answer unasked")

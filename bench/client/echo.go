@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"compress/flate"
 	"fmt"
 	"io"
 	"net"
@@ -43,6 +44,17 @@ func frames(depth int) (send, want []byte) {
 	return send, want
 }
 
+// packedFrame is a compressed text frame of a message that stays below 126 bytes (RFC 7692 section 7.2.1).
+func packedFrame(message []byte) []byte {
+	var packed bytes.Buffer
+	w, _ := flate.NewWriter(&packed, flate.DefaultCompression)
+	_, _ = w.Write(message)
+	_ = w.Flush()
+	payload := bytes.TrimSuffix(packed.Bytes(), []byte("\x00\x00\xff\xff"))
+	// A mask of zeros leaves the payload as it is.
+	return append([]byte{0xc1, 0x80 | byte(len(payload)), 0, 0, 0, 0}, payload...)
+}
+
 // Run opens the connections and drives them until the time is over.
 func (e Echo) Run() (EchoResult, error) {
 	conns := make([]net.Conn, e.Connections)
@@ -52,7 +64,7 @@ func (e Echo) Run() (EchoResult, error) {
 			return EchoResult{}, err
 		}
 		defer func() { _ = c.Close() }()
-		if err := upgrade(c, e.Address, e.Path); err != nil {
+		if err := upgrade(c, e.Address, e.Path, ""); err != nil {
 			return EchoResult{}, err
 		}
 		conns[i] = c

@@ -13,7 +13,7 @@ import (
 // Hold opens connections, makes one exchange on each and keeps them.
 type Hold struct {
 	Address     string
-	Protocol    string // "h1", "h2", "h1s", "h2s" or "ws"
+	Protocol    string // "h1", "h2", "h1s", "h2s", "ws" or "ws-deflate"
 	Path        string
 	Content     string
 	Connections int
@@ -62,9 +62,14 @@ func (h Hold) one() (net.Conn, error) {
 	case "h2", "h2s":
 		err = exchangeH2(c, secure, h.Path, h.Content)
 	case "ws":
-		if err = upgrade(c, h.Address, h.Path); err == nil {
+		if err = upgrade(c, h.Address, h.Path, ""); err == nil {
 			send, want := frames(1)
 			err = echoOnce(c, send, want)
+		}
+	case "ws-deflate":
+		if err = upgrade(c, h.Address, h.Path, browsersOffer); err == nil {
+			_, want := frames(1)
+			err = echoOnce(c, packedFrame(want[2:]), want)
 		}
 	default:
 		err = fmt.Errorf("no protocol %q", h.Protocol)

@@ -14,7 +14,7 @@ const Content = "Hello, World!"
 // Options are what a server is started with.
 type Options struct {
 	Address  string // host:port to listen on
-	Protocol string // "h1", "h2", "h1s", "h2s" or "ws"
+	Protocol string // "h1", "h2", "h1s", "h2s", "ws" or "ws-deflate"
 	Cert     string // PEM files, for "h1s" and "h2s"
 	Key      string
 }

@@ -13,10 +13,13 @@ const Path = "/ws"
 
 // gorilla is the usual way: net/http and a goroutine a socket.
 func gorilla(o Options) error {
-	if o.Protocol != "ws" {
+	if o.Protocol != "ws" && o.Protocol != "ws-deflate" {
 		return unspoken("gorilla/websocket", o.Protocol)
 	}
-	upgrader := websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}
+	upgrader := websocket.Upgrader{
+		CheckOrigin:       func(*http.Request) bool { return true },
+		EnableCompression: o.Protocol == "ws-deflate",
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc(Path, func(w http.ResponseWriter, r *http.Request) {
 		c, err := upgrader.Upgrade(w, r, nil)
@@ -29,6 +32,7 @@ func gorilla(o Options) error {
 			if err != nil {
 				return
 			}
+			c.EnableWriteCompression(len(message) >= 128)
 			if err := c.WriteMessage(kind, message); err != nil {
 				return
 			}
