@@ -178,6 +178,9 @@ func (c *Conn) expire(now int64) {
 	case c.deadline > now:
 		c.loop.Load().timers.watch(c)
 		return
+	case c.moving, now-c.deadline > int64(lateness) && !c.deaf && c.Waiting():
+		c.excuse(now)
+		return
 	}
 	c.deadline = 0
 	switch {
@@ -188,6 +191,17 @@ func (c *Conn) expire(now int64) {
 	default:
 		c.session.Timeout()
 		c.Touch()
+	}
+}
+
+// lateness is by how much a deadline must have been missed for the loop to count as late: it was
+// stalled, or its process stopped. It is also the time in which it must have caught up.
+const lateness = 100 * time.Millisecond
+
+// excuse puts a deadline that has passed off: what the peer has sent in time is read first.
+func (c *Conn) excuse(now int64) {
+	if c.deadline != 0 {
+		c.setDeadline(max(c.deadline, now+int64(lateness)))
 	}
 }
 

@@ -344,6 +344,7 @@ func (l *Loop) adopt(g gnet.Conn, a *arrival) gnet.Action {
 	_ = unix.Close(int(c.fd))
 	c.gnet, c.fd = g, int32(g.Fd())
 	c.moving, c.deaf = false, false
+	c.excuse(int64(l.Age()))
 	l.stats.movedIn.Add(1)
 	if c.onTheWay() {
 		l.Post(func() { l.guarded(c, (*Conn).arrived) })

@@ -171,6 +171,7 @@ func TestDeadlineOnTheWay(t *testing.T) {
 	l.welcome(c)
 	l.clock.known = false
 	l.expire()
+	c.moving = false
 	c.arrived()
 	l.clock.known = false
 	l.expire()
