@@ -95,7 +95,20 @@ func (x *exchange) setFields(fields []app.Field) {
 		x.Fields = x.inline[:copy(x.inline[:], fields)]
 		return
 	}
-	x.Fields = append(make(app.Fields, 0, len(fields)), fields...)
+	x.Fields = append(make(app.Fields, 0, roomFor(len(fields))), fields...)
+}
+
+// roomFor keeps lists of field lines out of the size classes of what an idle connection holds: 256 bytes of
+// gnet's, 288 of an h1Session and 384 of an h1Socket. A browser's handshake has twelve lines of 32 bytes; the
+// holes that they left would stay with the sockets.
+func roomFor(lines int) int {
+	switch lines {
+	case 8, 9:
+		return 10
+	case 12:
+		return 13
+	}
+	return lines
 }
 
 // admit runs the handler, unless the content is announced to be larger than the server takes.

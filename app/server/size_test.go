@@ -6,8 +6,24 @@ import (
 	"testing"
 	"unsafe"
 
+	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/ws"
 )
+
+// Garbage between the objects that stay is memory of idle connections.
+func TestFieldLinesStayApartFromSessions(t *testing.T) {
+	for lines := range 17 {
+		var x exchange
+		x.setFields(make([]app.Field, lines))
+		if len(x.Fields) != lines {
+			t.Errorf("%d lines became %d", lines, len(x.Fields))
+		}
+		switch size := cap(x.Fields) * int(unsafe.Sizeof(app.Field{})); size {
+		case 256, 288, 384:
+			t.Errorf("%d lines lie in the size class of %d bytes", lines, size)
+		}
+	}
+}
 
 // The runtime gives an object beyond 512 bytes a header of its own, which makes it half as dear again; and a
 // connection's session must stay in its size class, which is what an idle connection holds.
