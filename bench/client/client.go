@@ -56,25 +56,23 @@ func exchangeH1(c net.Conn, path, content string) error {
 	return c.SetDeadline(time.Time{})
 }
 
-// browsersOffer is the extension that browsers offer.
-const browsersOffer = "permessage-deflate; client_max_window_bits"
+// browsersLines are what a browser's handshake has besides, twelve lines in all.
+const browsersLines = "Pragma: no-cache\r\nCache-Control: no-cache\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n" +
+	"DNT: 1\r\nAccept-Encoding: gzip, deflate\r\nAccept-Language: en\r\n" +
+	"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
 
-// upgrade makes a WebSocket of a connection, and wants the extension accepted if it offers one. Nothing may
-// follow the response's head unasked.
-func upgrade(c net.Conn, address, path, extension string) error {
+// upgrade makes a WebSocket of a connection with these further field lines, and wants compression accepted if
+// they offer it. Nothing may follow the response's head unasked.
+func upgrade(c net.Conn, address, path, lines string) error {
 	if err := c.SetDeadline(time.Now().Add(Patience)); err != nil {
 		return err
-	}
-	var offer string
-	if extension != "" {
-		offer = "Sec-WebSocket-Extensions: " + extension + "\r\n"
 	}
 	// RFC 6455 section 4.1: each connection has a key of its own.
 	var random [16]byte
 	_, _ = rand.Read(random[:])
 	key := base64.StdEncoding.EncodeToString(random[:])
 	_, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n%s\r\n", path, address, key, offer)
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n%s\r\n", path, address, key, lines)
 	if err != nil {
 		return err
 	}
@@ -95,8 +93,9 @@ func upgrade(c net.Conn, address, path, extension string) error {
 	if !strings.EqualFold(response.Header.Get("Upgrade"), "websocket") {
 		return errors.New("the answer does not name the protocol")
 	}
-	if got := response.Header.Get("Sec-WebSocket-Extensions"); strings.HasPrefix(got, "permessage-deflate") != (extension != "") {
-		return fmt.Errorf("the offer of %q is answered by %q", extension, got)
+	offered := strings.Contains(lines, "permessage-deflate")
+	if got := response.Header.Get("Sec-WebSocket-Extensions"); strings.HasPrefix(got, "permessage-deflate") != offered {
+		return fmt.Errorf("the extensions of the answer are %q", got)
 	}
 	if r.Buffered() > 0 {
 		return errors.New("something follows the answer unasked")

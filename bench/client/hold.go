@@ -67,7 +67,7 @@ func (h Hold) one() (net.Conn, error) {
 			err = echoOnce(c, send, want)
 		}
 	case "ws-deflate":
-		if err = upgrade(c, h.Address, h.Path, browsersOffer); err == nil {
+		if err = upgrade(c, h.Address, h.Path, browsersLines); err == nil {
 			_, want := frames(1)
 			err = echoOnce(c, packedFrame(want[2:]), want)
 		}
