@@ -2,17 +2,17 @@ package app
 
 import "errors"
 
-// ErrDraining is the failure of what ends because the server is about to stop: of
-// what an event stream still waits for, above all. Handlers may fail with it, too: as
-// a response it is 503.
+// ErrDraining is the failure of what ends because the server is about to stop, or an
+// HTTP/2 connection has reached its age: of what an event stream still waits for,
+// above all. Handlers may fail with it, too: as a response it is 503.
 var ErrDraining = errors.New("app: the server is about to stop")
 
-// Draining is ready as soon as the server is about to stop. Nothing is taken away:
-// the request may still be answered, and a stream is sent to its end, within the time
-// that the server gives itself. It is for those who wait, or send, for long, and can
-// end sooner; event streams and WebSockets are ended without it. It fails as Sleep
-// does when the request is over first. Whoever asks again gets the same. Any
-// goroutine.
+// Draining is ready as soon as the server is about to stop, or the request's HTTP/2
+// connection has reached its age. Nothing is taken away: the request may still be
+// answered, and a stream is sent to its end, within the time that the server gives
+// itself. It is for those who wait, or send, for long, and can end sooner; event
+// streams and WebSockets are ended without it. It fails as Sleep does when the
+// request is over first. Whoever asks again gets the same. Any goroutine.
 func (r *Request) Draining() Future[Done] {
 	if r.isDraining() {
 		return Ready(Done{})

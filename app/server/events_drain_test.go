@@ -72,6 +72,31 @@ func TestShutdownEndsEventStreams(t *testing.T) {
 	}
 }
 
+// They have it likewise when their connection has reached its age, lest the end of the grace cuts them.
+func TestMaxAgeEndsEventStreams(t *testing.T) {
+	handler, ends := ticking()
+	s := serve(t, handler, func(c *server.Config) {
+		c.HTTP2.MaxAge = 50 * time.Millisecond
+		c.HTTP2.MaxAgeGrace = patience
+		c.HTTP2.DrainTimeout = patience
+	})
+	early, late := s.dial2(), s.dial2()
+	early.request(1, "GET", "/", true)
+	// Behind the notice new streams are taken still, and told at once.
+	late.leaves(http2.ErrCodeNo)
+	late.request(1, "GET", "/", true)
+	for _, l := range []*line2{early, late} {
+		// On a crowded machine the early one may be late, too.
+		if whole := l.contents(1)[1]; whole != "" && (l == late || whole != "data: tick\n\n") {
+			t.Errorf("the response is %q", whole)
+		}
+		l.close()
+		if err := <-ends; !errors.Is(err, app.ErrDraining) {
+			t.Errorf("a producer has ended with %v", err)
+		}
+	}
+}
+
 // What a peer that reads slowly has not taken yet is sent before the end, compressed or not.
 func TestShutdownSendsEventsThatWait(t *testing.T) {
 	const events, size = 64, 16 << 10

@@ -49,6 +49,8 @@ type session interface {
 	want(x *exchange)
 	// consumed: the application has taken n bytes of it.
 	consumed(x *exchange, n int)
+	// retires: the connection is to end though the server is not. Any goroutine.
+	retires() bool
 }
 
 // content is a response's content in the shape that both machines take.
@@ -238,7 +240,7 @@ func (x *exchange) Loop() app.Loop { return (*exchangeLoop)(x) }
 func (x *exchange) Pool() app.Pool { return x.loop.server.pool }
 
 // Draining implements app.Drainer.
-func (x *exchange) Draining() bool { return x.loop.server.Draining() }
+func (x *exchange) Draining() bool { return x.loop.server.Draining() || x.session.retires() }
 
 // Inform implements app.Exchange.
 func (x *exchange) Inform(status int, fields app.Fields) error {

@@ -331,6 +331,9 @@ func (s *h1Session) drain() {
 	s.conn.Touch()
 }
 
+// retires implements session: a connection ends between requests only.
+func (s *h1Session) retires() bool { return false }
+
 // respond implements session.
 func (s *h1Session) respond(x *exchange, status int, fields app.Fields, c content) error {
 	err := s.machine.Respond(x.id, &h1.Response{Status: status, Fields: fields, Bytes: c.bytes, Source: c.source, Length: c.length})

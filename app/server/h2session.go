@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/h2"
@@ -20,8 +21,9 @@ type h2Session struct {
 	machine h2.Conn
 	streams int // of the machine's, as counted in the loop's load
 	sending progress
-	fin     bool    // the peer sends nothing more
-	bodyBy  instant // when to look at the requests that wait for content; 0: none does
+	fin     bool        // the peer sends nothing more
+	aged    atomic.Bool // the connection drains for its age; the loop says so to whoever asks its requests
+	bodyBy  instant     // when to look at the requests that wait for content; 0: none does
 }
 
 var _ reactor.Session = (*h2Session)(nil)
@@ -219,8 +221,13 @@ func (s *h2Session) Timeout() {
 		return
 	}
 	if d := s.machine.Deadline(); !d.IsZero() && !s.loop.r.Now().Before(d) {
+		leaving := s.machine.Draining()
 		_ = s.machine.Expire(s.loop.r.Now()) // an error is what Next gives, too
 		s.take(nil)
+		if !leaving && s.machine.Draining() {
+			s.aged.Store(true)
+			s.farewell()
+		}
 	}
 	if s.bodyBy.passed(now) {
 		s.expireBodies(now)
@@ -257,14 +264,22 @@ func (s *h2Session) watch() {
 func (s *h2Session) drain() {
 	s.loop.tick()
 	s.machine.Drain(s.loop.r.Now())
+	s.farewell()
+	s.conn.Touch()
+	s.watch()
+}
+
+// farewell tells what has no end of its own that the connection is to end.
+func (s *h2Session) farewell() {
 	s.forewarn()
 	for _, k := range s.sockets() {
 		k.goAway()
 		k.watch()
 	}
-	s.conn.Touch()
-	s.watch()
 }
+
+// retires implements session.
+func (s *h2Session) retires() bool { return s.aged.Load() }
 
 // respond implements session.
 func (s *h2Session) respond(x *exchange, status int, fields app.Fields, c content) error {

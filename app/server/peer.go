@@ -82,7 +82,7 @@ func (p *peer) halfClose() {
 	}
 }
 
-// forewarn tells every request that the server drains: what has no end of its own gets one.
+// forewarn tells every request that the server, or the connection, drains: what has no end of its own gets one.
 func (p *peer) forewarn() {
 	for x := p.live; x != nil; x = x.next {
 		x.Request.Drain()

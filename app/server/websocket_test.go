@@ -368,6 +368,23 @@ func TestSocketsAreDrained(t *testing.T) {
 	})
 }
 
+// Over HTTP/2 a connection that has reached its age says so to its sockets, lest the end of the grace cuts them.
+func TestSocketsOfAnOldConnection(t *testing.T) {
+	e, ends := ended(echoes())
+	s := serve(t, at(e), func(c *server.Config) {
+		c.HTTP2.MaxAge = 500 * time.Millisecond
+		c.HTTP2.MaxAgeGrace = patience
+	})
+	peer := s.open(app.HTTP2, "/")
+	peer.hear(closing(1001, ""))
+	peer.say(closing(1001, ""))
+	if c := next(t, ends); c.Code != 1001 {
+		t.Errorf("closed %+v", c)
+	}
+	peer.over()
+	peer.drop()
+}
+
 func TestSocketKeepAlive(t *testing.T) {
 	eachTransport(t, func(t *testing.T, protocol string) {
 		e, ends := ended(&app.Endpoint{KeepAlive: 5 * time.Millisecond, PongTimeout: time.Hour})
