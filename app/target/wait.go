@@ -14,12 +14,6 @@ func delay(r *app.Request) app.Future[*app.Response] {
 		return app.Failed[*app.Response](err)
 	}
 	d := dist.pick()
-	if last := r.Deadline(); !last.IsZero() && r.Loop().Now().Add(d).After(last) {
-		// The deadline comes first. A timer would outlive the request, and as many
-		// as one likes could be made for the price of a request.
-		_, never := app.Promised[*app.Response](r)
-		return never
-	}
 	return app.Map(app.Sleep(r, d), func(app.Done) (*app.Response, error) {
 		return app.Text(200, "after "+d.String()+"\n"), nil
 	})
