@@ -185,7 +185,8 @@ func (s *EventStream) Closed() Future[Done] { return s.over.future() }
 // which may be at once, and is pending while the peer reads slowly. Failures:
 // ErrEvent, ErrQueueFull, ErrStreamClosed, and ErrPeerGone for one that was
 // queued. ErrDraining, when the server is about to stop, for an event that comes later,
-// and for one that waits for a slow peer: that is still sent. On the loop; Push and Write are for other goroutines.
+// and for one that waits for a slow peer: that is still sent. On the loop; Push and
+// Write are for other goroutines.
 func (s *EventStream) Send(e Event) Future[Done] {
 	accepted, idle, err := s.enqueue(&e, true)
 	switch {

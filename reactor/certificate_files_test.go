@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -47,18 +46,6 @@ func TestCertificateStartRefusedInOneSentence(t *testing.T) {
 		if lines.Len() > 0 {
 			t.Errorf("%s: logged besides: %v", name, lines.All())
 		}
-	}
-}
-
-func TestCertificateNotYetValid(t *testing.T) {
-	logged, lines := observer.New(zapcore.WarnLevel)
-	certificate, key := newAuthority(t, "ca").issue(t, func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Hour) }, "early.test")
-	s := opened(t, CertificateOptions{Pairs: []CertificatePair{pairIn(t, t.TempDir(), "early", certificate, key)}, Logger: zap.New(logged)})
-	if got := presented(t, s, &tls.Config{}).Subject.CommonName; got != "early.test" {
-		t.Errorf("%s is presented, want early.test", got)
-	}
-	if lines.FilterMessage("certificate is not valid yet").Len() != 1 {
-		t.Errorf("logged: %v", lines.All())
 	}
 }
 

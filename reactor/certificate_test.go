@@ -342,16 +342,21 @@ func (c loadedCore) Write(e zapcore.Entry, _ []zapcore.Field) error {
 	return nil
 }
 
-// An expired certificate is served, since nothing better is there, and complained about.
-func TestCertificateExpired(t *testing.T) {
-	logged, lines := observer.New(zapcore.WarnLevel)
-	certificate, key := newAuthority(t, "ca").issue(t, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }, "late.test")
-	s := opened(t, CertificateOptions{Pairs: []CertificatePair{pairIn(t, t.TempDir(), "late", certificate, key)}, Logger: zap.New(logged)})
-	if got := presented(t, s, &tls.Config{}).Subject.CommonName; got != "late.test" {
-		t.Errorf("%s is presented, want late.test", got)
-	}
-	if lines.FilterMessage("certificate has expired").Len() != 1 {
-		t.Errorf("logged: %v", lines.All())
+// A certificate that is not valid, any more or yet, is served, since nothing better is there, and complained about.
+func TestCertificateOutOfDate(t *testing.T) {
+	for complaint, date := range map[string]func(*x509.Certificate){
+		"certificate has expired":      func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) },
+		"certificate is not valid yet": func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Hour) },
+	} {
+		logged, lines := observer.New(zapcore.WarnLevel)
+		certificate, key := newAuthority(t, "ca").issue(t, date, "odd.test")
+		s := opened(t, CertificateOptions{Pairs: []CertificatePair{pairIn(t, t.TempDir(), "odd", certificate, key)}, Logger: zap.New(logged)})
+		if got := presented(t, s, &tls.Config{}).Subject.CommonName; got != "odd.test" {
+			t.Errorf("%s is presented, want odd.test", got)
+		}
+		if lines.FilterMessage(complaint).Len() != 1 {
+			t.Errorf("want %q, logged: %v", complaint, lines.All())
+		}
 	}
 }
 

@@ -77,6 +77,9 @@ func (g *gate) measure(config *Config) {
 	g.limit.Store(int64(room))
 }
 
+// most is how many may be present. One always may, lest nobody is ever served.
+func (g *gate) most() int64 { return max(g.limit.Load(), 1) }
+
 // lower takes room from connections, for descriptors that something else holds, or gives it back.
 func (g *gate) lower(by int) {
 	g.limit.Add(-int64(by))
@@ -85,7 +88,7 @@ func (g *gate) lower(by int) {
 
 // check is called when the number of connections that are present has changed.
 func (g *gate) check() {
-	limit, present := max(g.limit.Load(), 1), g.reactor.present()
+	limit, present := g.most(), g.reactor.present()
 	if shut := g.shut.Load(); !shut && present < limit || shut && present > limit-slack(limit) {
 		return
 	}
@@ -99,7 +102,7 @@ func (g *gate) check() {
 // is looked at again: so one of the two sees the other.
 func (g *gate) settle() {
 	for {
-		limit, present := max(g.limit.Load(), 1), g.reactor.present()
+		limit, present := g.most(), g.reactor.present()
 		switch {
 		case !g.full && present >= limit:
 			g.full = true
@@ -131,7 +134,7 @@ func (g *gate) rest() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		g.resting = false
-		g.full = g.reactor.present() >= max(g.limit.Load(), 1)
+		g.full = g.reactor.present() >= g.most()
 		g.update()
 		g.settle()
 	})

@@ -151,17 +151,6 @@ func (l *Loop) seize(e *engine, guilty *Conn, fenced bool) {
 	l.own.word.Store(l.own.compose(stateOwned))
 }
 
-// replaceEngine exchanges the engine of the Loop on whose loop it is called, and does not return.
-func (l *Loop) replaceEngine() {
-	e := l.engine.Load()
-	l.seize(e, nil, false)
-	go func() {
-		e.stop()
-		l.restartEngine()
-	}()
-	exitGoroutine()
-}
-
 // engineDied is called when an engine has ended that nobody asked to.
 func (r *Reactor) engineDied(e *engine, err error) {
 	l := e.loop

@@ -271,3 +271,14 @@ func TestMovesUnderLoad(t *testing.T) {
 	}
 	w.stop()
 }
+
+// replaceEngine exchanges the engine of the Loop on whose loop it is called, and does not return.
+func (l *Loop) replaceEngine() {
+	e := l.engine.Load()
+	l.seize(e, nil, false)
+	go func() {
+		e.stop()
+		l.restartEngine()
+	}()
+	exitGoroutine()
+}
