@@ -5,90 +5,130 @@ import (
 	"strings"
 )
 
-// ProxyTrust says which proxies may speak for the client: those whose own address
-// lies in one of the networks. Of a chain of proxies, what the last trusted one
-// has seen counts, and what stands before that in the fields may be anybody's
-// invention. A chain is followed over 32 proxies; who the 32nd has seen counts then.
+// ProxyTrust names the proxies that may speak for the client: those whose own
+// address lies in one of the networks. Of a chain of proxies, the client is the
+// peer of the first trusted one; the client may have invented everything before
+// that. At most 32 proxies of a chain are followed.
+//
+// X-Forwarded-Port, X-Forwarded-Ssl and X-Real-IP are not read. X-Forwarded-Host
+// and X-Forwarded-Proto carry the same, and many proxies pass these three on as
+// the client sent them.
 type ProxyTrust struct {
 	// Networks are those of the trusted proxies.
 	Networks []netip.Prefix
-	// Unix trusts peers that come over a unix socket.
+	// Unix trusts peers on unix sockets.
 	Unix bool
-	// Fields says which fields the proxies write.
+	// Fields selects the fields that the proxies write.
 	Fields ProxyFields
+	// OnIgnored, if not nil, is called when a trusted proxy has sent a field that is
+	// not understood, or Forwarded and X-Forwarded fields that contradict each other.
+	// At most once a request, on the goroutine that calls Request.Client first.
+	OnIgnored func(r *Request, field string)
 }
 
-// ProxyFields says which request fields a proxy's word is taken from.
+// ProxyFields selects the request fields that describe the client.
 type ProxyFields uint8
 
 const (
-	// EitherForwarded takes whichever is there. A proxy that writes one of the two
-	// may pass the other on as the client has sent it: where both are there and do
-	// not say the same of address, scheme and host, neither is believed.
+	// EitherForwarded reads both kinds. Where only one of them names the address,
+	// the scheme or the host, it counts. Where both name one of these and differ,
+	// neither is believed: the proxy may write one kind and pass the other on as
+	// the client sent it.
 	EitherForwarded ProxyFields = iota
-	// OnlyForwarded takes Forwarded (RFC 7239).
+	// OnlyForwarded reads Forwarded (RFC 7239).
 	OnlyForwarded
-	// OnlyXForwarded takes X-Forwarded-For, -Proto and -Host.
+	// OnlyXForwarded reads X-Forwarded-For, -Proto and -Host.
 	OnlyXForwarded
 )
 
-// TrustProxies trusts the proxies in these networks.
+// TrustProxies returns a ProxyTrust for the proxies in these networks.
 func TrustProxies(networks ...netip.Prefix) *ProxyTrust {
 	return &ProxyTrust{Networks: networks}
 }
 
-// Client is who sent a request, as far as that can be known.
+// Client is the sender of a request.
 type Client struct {
-	// Addr is the client's address; the port is 0 where a proxy did not tell it.
-	// Not valid for a client on a unix socket.
+	// Addr is the client's address. Its port is 0 if a proxy did not name it; for a
+	// client on a unix socket Addr is not valid.
 	Addr netip.AddrPort
 	// Scheme and Host are what the client used.
 	Scheme, Host string
 }
 
-// Client is the client's address, scheme and host: those of the connection and
-// of the request, or what trusted proxies say in their place. Any goroutine.
+// Client returns the client's address, scheme and host: those of the connection
+// and of the request, or what trusted proxies say in their place. Any goroutine.
 func (r *Request) Client() Client {
 	peer := Client{r.conn.Peer, r.Scheme, r.Authority}
-	if r.conn.Trust == nil {
+	trust := r.conn.Trust
+	if trust == nil {
 		return peer
 	}
 	if c := r.client.Load(); c != nil {
 		return *c
 	}
-	c := r.conn.Trust.Client(peer, r.Fields)
-	r.client.Store(&c)
+	c, ignored := trust.resolve(peer, r.Fields)
+	if r.client.CompareAndSwap(nil, &c) && ignored != "" && trust.OnIgnored != nil {
+		trust.OnIgnored(r, ignored)
+	}
 	return c
 }
 
-// Client is what is known of a request's client, given the peer (its address,
-// and the scheme and host of the request itself) and the request's fields. A nil
-// ProxyTrust believes nobody.
+// Client returns what is known of a request's client. peer is the sender of the
+// connection, with the scheme and host of the request itself; fields are the
+// request's. A nil ProxyTrust returns peer. Any goroutine.
 func (t *ProxyTrust) Client(peer Client, fields Fields) Client {
-	if t == nil || !t.trusts(peer.Addr) {
-		return peer
-	}
-	forwarded, isForwarded := peer, false
-	if t.Fields != OnlyXForwarded {
-		forwarded, isForwarded = t.followForwarded(peer, fields)
-	}
-	x, isX := peer, false
-	if t.Fields != OnlyForwarded {
-		x, isX = t.followXForwarded(peer, fields)
-	}
-	switch {
-	case isForwarded && isX && !forwarded.agrees(x):
-		return peer
-	case isForwarded:
-		return forwarded
-	}
-	return x
+	client, _ := t.resolve(peer, fields)
+	return client
 }
 
-// agrees tells whether two accounts are of the same client. Scheme and host count: a
-// client knows its own address, and could have them believed by naming it.
-func (c Client) agrees(other Client) bool {
-	return c.Addr.Addr() == other.Addr.Addr() && c.Scheme == other.Scheme && c.Host == other.Host
+// resolve is Client; ignored names a field of a trusted proxy that was not
+// understood, or that contradicts another one.
+func (t *ProxyTrust) resolve(peer Client, fields Fields) (client Client, ignored string) {
+	if t == nil || !t.trusts(peer.Addr) {
+		return peer, ""
+	}
+	forwarded, x := account{Client: peer}, account{Client: peer}
+	if t.Fields != OnlyXForwarded {
+		t.followForwarded(&forwarded, fields)
+	}
+	if t.Fields != OnlyForwarded {
+		t.followXForwarded(&x, fields)
+	}
+	ignored = forwarded.ignored
+	if ignored == "" {
+		ignored = x.ignored
+	}
+	if forwarded.contradicts(&x) {
+		return peer, "Forwarded"
+	}
+	if x.saysAddr {
+		forwarded.Addr = x.Addr
+	}
+	if x.saysScheme {
+		forwarded.Scheme = x.Scheme
+	}
+	if x.saysHost {
+		forwarded.Host = x.Host
+	}
+	return forwarded.Client, ignored
+}
+
+// account is a client as one kind of fields describes it. What the fields do not
+// say is the peer's.
+type account struct {
+	Client
+	saysAddr, saysScheme, saysHost bool
+	ignored                        string // a field that was not understood
+}
+
+// contradicts reports whether both accounts say something of the same thing, and
+// not the same. An account that says nothing contradicts nobody. Scheme and host
+// count: a client knows its own address, and naming it must not be enough to have
+// an invented scheme believed.
+func (a *account) contradicts(b *account) bool {
+	return a.saysAddr && b.saysAddr && a.Addr.Addr() != b.Addr.Addr() ||
+		a.saysScheme && b.saysScheme && a.Scheme != b.Scheme ||
+		a.saysHost && b.saysHost && a.Host != b.Host
 }
 
 func (t *ProxyTrust) trusts(addr netip.AddrPort) bool {
@@ -111,38 +151,76 @@ const maxProxies = 32
 // hop is what one proxy says about the peer that it has seen.
 type hop struct{ addr, scheme, host string }
 
-// before makes the client the one that a trusted proxy, which it has been so far, has
-// seen. It is false when the proxy does not tell the address.
-func (c *Client) before(h hop) bool {
-	if scheme := lowerString(h.scheme); scheme == "http" || scheme == "https" {
-		c.Scheme = scheme
+// before moves the account to the client that a trusted proxy has seen, according
+// to that proxy's hop. It reports whether the hop gives an address: only then can
+// the hop before it be looked at. names are the fields that h was read from.
+func (a *account) before(h hop, names *hopNames) bool {
+	if scheme, ok := webScheme(h.scheme); ok {
+		a.Scheme, a.saysScheme = scheme, true
+	} else if h.scheme != "" {
+		a.ignored = names.scheme
 	}
 	if isHost(h.host) {
-		c.Host = h.host
+		a.Host, a.saysHost = h.host, true
+	} else if h.host != "" {
+		a.ignored = names.host
+	}
+	if isObfuscated(h.addr) {
+		return false
 	}
 	addr, ok := parseNode(h.addr)
-	if ok {
-		c.Addr = addr
+	if !ok {
+		a.ignored = names.addr
+		return false
 	}
-	return ok
+	a.Addr, a.saysAddr = addr, true
+	return true
+}
+
+// hopNames are the fields that the parts of a hop stand in.
+type hopNames struct{ addr, scheme, host string }
+
+var (
+	xForwardedNames = hopNames{"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host"}
+	forwardedNames  = hopNames{"Forwarded", "Forwarded", "Forwarded"}
+)
+
+// webScheme maps a proxy's word for the scheme to http or https. Some proxies
+// write ws and wss for WebSocket handshakes.
+func webScheme(word string) (scheme string, ok bool) {
+	switch lowerString(word) {
+	case "http", "ws":
+		return "http", true
+	case "https", "wss":
+		return "https", true
+	}
+	return "", false
+}
+
+// isObfuscated reports whether node, which may be empty, withholds an address on
+// purpose (RFC 7239 sections 6.2 and 6.3).
+func isObfuscated(node string) bool {
+	return node == "" || node[0] == '_' || equalFold(node, "unknown")
 }
 
 // followXForwarded goes back from the peer as long as the hops are trusted proxies.
-func (t *ProxyTrust) followXForwarded(peer Client, fields Fields) (client Client, found bool) {
-	client = peer
-	addrs := backwards(fields, "X-Forwarded-For")
-	schemes, hosts := alongside(fields, "X-Forwarded-Proto"), alongside(fields, "X-Forwarded-Host")
-	for n := 0; n < maxProxies && t.trusts(client.Addr); n++ {
+// X-Forwarded-Proto and X-Forwarded-Host without X-Forwarded-For are the word of the
+// proxy that is the peer.
+func (t *ProxyTrust) followXForwarded(a *account, fields Fields) {
+	addrs := backwards(fields, xForwardedNames.addr)
+	schemes, hosts := alongside(fields, xForwardedNames.scheme), alongside(fields, xForwardedNames.host)
+	for n := 0; n < maxProxies && t.trusts(a.Addr); n++ {
 		addr, more := addrs.next()
 		if !more {
-			break
+			if n == 0 {
+				a.before(hop{"", schemes.last, hosts.last}, &xForwardedNames)
+			}
+			return
 		}
-		found = true
-		if !client.before(hop{addr, schemes.next(), hosts.next()}) {
-			break
+		if !a.before(hop{addr, schemes.next(), hosts.next()}, &xForwardedNames) {
+			return
 		}
 	}
-	return client, found
 }
 
 // items goes through a field's comma separated values from the last to the first.
@@ -212,9 +290,12 @@ func sameLength(a, b items) bool {
 }
 
 // parseNode reads 192.0.2.1, 192.0.2.1:80, 2001:db8::1, [2001:db8::1] and
-// [2001:db8::1]:80. Anything else (RFC 7239 section 6: unknown, or an obfuscated
-// identifier) is no address: the proxy that says so is the last one who is known.
+// [2001:db8::1]:80, each with or without quotes. Anything else (RFC 7239 section 6:
+// unknown, or an obfuscated identifier) is no address, and ends the chain.
 func parseNode(text string) (netip.AddrPort, bool) {
+	if len(text) > 2 && text[0] == '"' && text[len(text)-1] == '"' {
+		text = text[1 : len(text)-1]
+	}
 	inner, bracketed := strings.CutPrefix(text, "[")
 	inner, bare := strings.CutSuffix(inner, "]")
 	switch {
@@ -240,26 +321,22 @@ func isHost(host string) bool {
 	return host != "" && len(host) <= 255
 }
 
-// followForwarded is followXForwarded for Forwarded (RFC 7239 section 4). A field that
-// is malformed says nothing.
-func (t *ProxyTrust) followForwarded(peer Client, fields Fields) (client Client, found bool) {
-	if !fields.Has("Forwarded") {
-		return peer, false
-	}
+// followForwarded is followXForwarded for Forwarded (RFC 7239 section 4). A field
+// that is malformed says nothing.
+func (t *ProxyTrust) followForwarded(a *account, fields Fields) {
 	var last lastHops
 	for i := range fields {
 		if equalFold(fields[i].Name, "Forwarded") && !last.read(fields[i].Value) {
-			return peer, false
+			a.ignored = "Forwarded"
+			return
 		}
 	}
-	client = peer
-	for i := last.count - 1; i >= max(0, last.count-maxProxies) && t.trusts(client.Addr); i-- {
+	for i := last.count - 1; i >= max(0, last.count-maxProxies) && t.trusts(a.Addr); i-- {
 		h := last.hops[i%maxProxies]
-		if !client.before(hop{unquoted(h.addr), unquoted(h.scheme), unquoted(h.host)}) {
-			break
+		if !a.before(hop{unquoted(h.addr), unquoted(h.scheme), unquoted(h.host)}, &forwardedNames) {
+			return
 		}
 	}
-	return client, last.count > 0
 }
 
 // lastHops are the last hops of Forwarded: where a quoted string begins can only be

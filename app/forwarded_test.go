@@ -37,7 +37,16 @@ func TestTheClientBehindProxies(t *testing.T) {
 		{"nonsense ends the chain", proxy, []string{"X-Forwarded-For", "203.0.113.7, nonsense, 10.3.3.3"}, "10.3.3.3:0", "http", "own"},
 		{"a scheme that is none", proxy, []string{"X-Forwarded-For", "203.0.113.7", "X-Forwarded-Proto", "javascript"}, "203.0.113.7:0", "http", "own"},
 		{"a host that is none", proxy, []string{"X-Forwarded-For", "203.0.113.7", "X-Forwarded-Host", "a/b"}, "203.0.113.7:0", "http", "own"},
-		{"only a scheme", proxy, []string{"X-Forwarded-Proto", "https"}, proxy, "http", "own"},
+		{"only a scheme", proxy, []string{"X-Forwarded-Proto", "https"}, proxy, "https", "own"},
+		{"only a host", proxy, []string{"X-Forwarded-Host", "site.example"}, proxy, "http", "site.example"},
+		{"the last of several schemes, without addresses", proxy, []string{"X-Forwarded-Proto", "http, https"}, proxy, "https", "own"},
+		{"a scheme from a stranger", stranger, []string{"X-Forwarded-Proto", "https"}, stranger, "http", "own"},
+		{"wss for a WebSocket handshake", proxy, []string{"X-Forwarded-For", "203.0.113.7", "X-Forwarded-Proto", "wss"}, "203.0.113.7:0", "https", "own"},
+		{"ws for a WebSocket handshake", proxy, []string{"X-Forwarded-For", "203.0.113.7", "X-Forwarded-Proto", "WS"}, "203.0.113.7:0", "http", "own"},
+		{"IPv6 with a port", proxy, []string{"X-Forwarded-For", "[2001:db8::7]:4711"}, "[2001:db8::7]:4711", "http", "own"},
+		{"quoted IPv6 with a port", proxy, []string{"X-Forwarded-For", `"[2001:db8::7]:4711"`}, "[2001:db8::7]:4711", "http", "own"},
+		{"fields that are not read", proxy,
+			[]string{"X-Real-IP", "1.2.3.4", "X-Forwarded-Ssl", "on", "X-Forwarded-Port", "8443"}, proxy, "http", "own"},
 
 		{"Forwarded", proxy, []string{"Forwarded", "for=203.0.113.7;proto=https;host=site.example"}, "203.0.113.7:0", "https", "site.example"},
 		{"Forwarded, quoted", proxy, []string{"Forwarded", `For="[2001:db8::7]:4711"; Proto="https"; by=10.0.0.1`}, "[2001:db8::7]:4711", "https", "own"},
@@ -58,10 +67,16 @@ func TestTheClientBehindProxies(t *testing.T) {
 		{"both agree", proxy,
 			[]string{"Forwarded", "for=203.0.113.7;proto=https", "X-Forwarded-For", "203.0.113.7", "X-Forwarded-Proto", "https"},
 			"203.0.113.7:0", "https", "own"},
-		{"both, but the client has added a scheme to its own address", proxy,
-			[]string{"Forwarded", "for=203.0.113.7;proto=https", "X-Forwarded-For", "203.0.113.7"}, proxy, "http", "own"},
-		{"both, but the client has added a host to its own address", proxy,
-			[]string{"Forwarded", "for=203.0.113.7;host=evil", "X-Forwarded-For", "203.0.113.7"}, proxy, "http", "own"},
+		{"both, and only Forwarded names the scheme", proxy,
+			[]string{"Forwarded", "proto=https;for=203.0.113.7", "X-Forwarded-For", "203.0.113.7"}, "203.0.113.7:0", "https", "own"},
+		{"both, and only X-Forwarded-Host names the host", proxy,
+			[]string{"Forwarded", "for=203.0.113.7", "X-Forwarded-Host", "site.example"}, "203.0.113.7:0", "http", "site.example"},
+		{"both, and only X-Forwarded-For names the address", proxy,
+			[]string{"Forwarded", "proto=https;host=site.example", "X-Forwarded-For", "203.0.113.7"}, "203.0.113.7:0", "https", "site.example"},
+		{"both, with different schemes", proxy,
+			[]string{"Forwarded", "for=203.0.113.7;proto=https", "X-Forwarded-For", "203.0.113.7", "X-Forwarded-Proto", "http"}, proxy, "http", "own"},
+		{"both, with different hosts", proxy,
+			[]string{"Forwarded", "for=203.0.113.7;host=evil", "X-Forwarded-For", "203.0.113.7", "X-Forwarded-Host", "a"}, proxy, "http", "own"},
 		{"both, but different: one of them is the client's invention", proxy,
 			[]string{"Forwarded", "for=1.2.3.4", "X-Forwarded-For", "203.0.113.7"}, proxy, "http", "own"},
 	} {
@@ -104,6 +119,38 @@ func TestALongChainCostsNoMore(t *testing.T) {
 	} {
 		if got := trust.Client(peer, fields).Addr.String(); got != "10.1.1.1:0" {
 			t.Errorf("thousands of proxies are followed to %s", got)
+		}
+	}
+}
+
+// A field that a trusted proxy sent and that is not understood is reported, once a request.
+func TestIgnoredFieldsAreReported(t *testing.T) {
+	for _, c := range []struct {
+		peer   string
+		fields []string
+		want   string
+	}{
+		{"10.0.0.1:1", []string{"X-Forwarded-For", "203.0.113.7"}, ""},
+		{"10.0.0.1:1", []string{"X-Forwarded-For", "unknown"}, ""},
+		{"10.0.0.1:1", []string{"Forwarded", "for=_hidden"}, ""},
+		{"10.0.0.1:1", []string{"X-Forwarded-For", "nonsense"}, "X-Forwarded-For"},
+		{"10.0.0.1:1", []string{"X-Forwarded-Proto", "gopher"}, "X-Forwarded-Proto"},
+		{"10.0.0.1:1", []string{"X-Forwarded-Host", "a/b"}, "X-Forwarded-Host"},
+		{"10.0.0.1:1", []string{"Forwarded", `for="`}, "Forwarded"},
+		{"10.0.0.1:1", []string{"Forwarded", "for=1.1.1.1", "X-Forwarded-For", "2.2.2.2"}, "Forwarded"},
+		{"192.0.2.1:1", []string{"X-Forwarded-For", "nonsense"}, ""},
+	} {
+		var got []string
+		trust := app.TrustProxies(netip.MustParsePrefix("10.0.0.0/8"))
+		trust.OnIgnored = func(_ *app.Request, field string) { got = append(got, field) }
+		host := apptest.New(func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Empty(204)) })
+		request := apptest.Get("/", c.fields...)
+		request.Conn = &app.ConnInfo{Peer: netip.MustParseAddrPort(c.peer), Trust: trust}
+		r := host.Do(request).Request
+		r.Client()
+		r.Client()
+		if c.want == "" && len(got) > 0 || c.want != "" && !slices.Equal(got, []string{c.want}) {
+			t.Errorf("%v from %s: reported %q, want %q once", c.fields, c.peer, got, c.want)
 		}
 	}
 }
