@@ -30,19 +30,20 @@ var web = []string{"net/http", "net/http/...", "golang.org/x/net/http2", "golang
 var arrows = []arrow{
 	{packages: "reactor", not: web, others: []string{
 		"github.com/panjf2000/gnet/v2", "github.com/panjf2000/gnet/v2/...", "go.uber.org/zap", "go.uber.org/zap/...",
-		"golang.org/x/sys/unix", "github.com/coreos/go-systemd/v22/activation", "github.com/fsnotify/fsnotify",
-		"github.com/pires/go-proxyproto"}},
+		"golang.org/x/sys/unix", "github.com/coreos/go-systemd/v22/activation", "github.com/pires/go-proxyproto"}},
+	{packages: "reactor/certs", not: web, others: []string{"go.uber.org/zap", "github.com/fsnotify/fsnotify"}},
+	{packages: "reactor/certs/certstest"},
 	{packages: "h1", not: sansIO},
 	{packages: "h2", not: sansIO, others: []string{"golang.org/x/net/http2/hpack"}},
 	{packages: "ws", not: sansIO, others: []string{"github.com/klauspost/compress/flate"}},
 	{packages: "app"},
-	{packages: "app/server", own: []string{"app", "app/...", "reactor", "h1", "h2", "ws"},
+	{packages: "app/server", own: []string{"app", "app/...", "reactor", "reactor/certs", "h1", "h2", "ws"},
 		others: []string{"go.uber.org/zap", "go.uber.org/zap/...", "github.com/panjf2000/ants/v2", "golang.org/x/sys/unix"}},
 	{packages: "app/server/...", own: []string{"app", "app/server/..."},
 		others: []string{"go.uber.org/zap", "go.uber.org/zap/...", "golang.org/x/sys/unix"}},
 	{packages: "app/...", own: []string{"app", "app/apptest", "app/internal/..."}, others: []string{
 		"github.com/klauspost/compress/..."}},
-	{packages: "cmd/...", own: []string{"app", "app/...", "reactor"}, others: []string{
+	{packages: "cmd/...", own: []string{"app", "app/...", "reactor", "reactor/certs"}, others: []string{
 		"github.com/alecthomas/kong", "go.uber.org/zap", "go.uber.org/zap/...", "golang.org/x/sys/unix"}},
 }
 
@@ -120,6 +121,7 @@ func TestArrowsForbid(t *testing.T) {
 		{"reactor", "github.com/panjf2000/gnet/v2", true},
 		{"reactor", module + "/h1", false},
 		{"reactor", "net/http", false},
+		{"reactor/certs", module + "/reactor", false},
 		{"cmd/gatewheel", module + "/app/server", true},
 		{"cmd/gatewheel", module + "/h1", false},
 	} {

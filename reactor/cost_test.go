@@ -11,10 +11,11 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/panjf2000/gnet/v2"
 	"go.uber.org/zap"
+
+	"github.com/gatewheel/gatewheel/reactor/certs"
 )
 
 // helloRequest and helloAnswer are a request and its answer, of the size that hello world has in HTTP.
@@ -100,7 +101,7 @@ func runCostChild(name string) {
 	}
 	listener := ListenerConfig{Address: "127.0.0.1:0", Open: func(c *Conn) Session { return &helloSession{conn: c, lend: true} }}
 	if name == "reactor with TLS" {
-		certificate, err := selfSigned(nil, time.Now())
+		certificate, err := certs.SelfSigned()
 		if err != nil {
 			panic(err)
 		}

@@ -29,7 +29,7 @@ type ListenerConfig struct {
 	// TLS is the configuration that connections are served with; nil: cleartext. Its callbacks run
 	// on the few goroutines that handshakes have, and should not wait for anybody. One that makes a
 	// config for each connection costs kilobytes for as long as the connection lives.
-	// CertificateStore.Config and WithProtocols make what suits HTTP.
+	// certs.Store.Config and certs.WithProtocols make what suits HTTP.
 	TLS *tls.Config
 	// ProxyProtocol says what is made of a PROXY header in front of everything else, TLS included.
 	ProxyProtocol ProxyMode

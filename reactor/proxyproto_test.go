@@ -18,6 +18,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/gatewheel/gatewheel/reactor/certs/certstest"
 )
 
 // askBehind sends a header and a request, in pieces of the given size, and gives what the server says.
@@ -103,7 +105,7 @@ func haproxy(t *testing.T, backend net.Addr, options string) net.Addr {
 	t.Helper()
 	file, addr := inheritable(t, "tcp", "127.0.0.1:0")
 	config := filepath.Join(t.TempDir(), "haproxy.cfg")
-	write(t, config, fmt.Appendf(nil, `
+	certstest.WriteFile(t, config, fmt.Appendf(nil, `
 defaults
     mode tcp
     timeout connect 10s

@@ -14,11 +14,14 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/gatewheel/gatewheel/reactor/certs"
+	"github.com/gatewheel/gatewheel/reactor/certs/certstest"
 )
 
 func TestTLSVersionsAndProtocols(t *testing.T) {
 	leakChecked(t)
-	store := opened(t, CertificateOptions{SelfSigned: true, Protocols: []string{"h2", "http/1.1"}})
+	store := openStore(t, certs.Options{SelfSigned: true, Protocols: []string{"h2", "http/1.1"}})
 	_, addr := served(t, Config{}, ListenerConfig{TLS: store.Config(), Open: openTeller})
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		for _, c := range []struct{ offered, want string }{{"h2", "h2"}, {"http/1.1", "http/1.1"}, {"imap", ""}} {
@@ -29,7 +32,7 @@ func TestTLSVersionsAndProtocols(t *testing.T) {
 }
 
 func TestTLSOldVersionRefused(t *testing.T) {
-	store := opened(t, CertificateOptions{SelfSigned: true, MinVersion: tls.VersionTLS13})
+	store := openStore(t, certs.Options{SelfSigned: true, MinVersion: tls.VersionTLS13})
 	r, addr := served(t, Config{}, ListenerConfig{TLS: store.Config(), Open: openTeller})
 	_, err := tls.Dial("tcp", addr.String(), &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12})
 	if err == nil || !strings.Contains(err.Error(), "protocol version not supported") {
@@ -261,7 +264,7 @@ func TestTLSServerSaysGoodbye(t *testing.T) {
 }
 
 func TestTLSResumption(t *testing.T) {
-	store := opened(t, CertificateOptions{SelfSigned: true})
+	store := openStore(t, certs.Options{SelfSigned: true})
 	r, addr := served(t, Config{}, ListenerConfig{TLS: store.Config(), Open: openTeller})
 	for i, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		client := &tls.Config{InsecureSkipVerify: true, MaxVersion: version, ServerName: "x.test", ClientSessionCache: tls.NewLRUClientSessionCache(1)}
@@ -274,9 +277,9 @@ func TestTLSResumption(t *testing.T) {
 }
 
 func TestTLSClientCertificates(t *testing.T) {
-	ca, stranger, dir := newAuthority(t, "ca"), newAuthority(t, "stranger"), t.TempDir()
-	ca.write(t, dir+"/ca.pem")
-	store := opened(t, CertificateOptions{SelfSigned: true, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: []string{dir + "/ca.pem"}})
+	ca, stranger, dir := certstest.NewAuthority(t, "ca"), certstest.NewAuthority(t, "stranger"), t.TempDir()
+	ca.Write(t, dir+"/ca.pem")
+	store := openStore(t, certs.Options{SelfSigned: true, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: []string{dir + "/ca.pem"}})
 	r, addr := served(t, Config{}, ListenerConfig{TLS: store.Config(), Open: openTeller})
 	dial := func(certificate *tls.Certificate) *tls.Conn {
 		return dialTLS(t, addr, &tls.Config{InsecureSkipVerify: true, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
@@ -286,7 +289,7 @@ func TestTLSClientCertificates(t *testing.T) {
 			return certificate, nil
 		}})
 	}
-	alice, eve := ca.issueClient(t, "alice"), stranger.issueClient(t, "eve")
+	alice, eve := ca.IssueClient(t, "alice"), stranger.IssueClient(t, "eve")
 	mustAsk(t, dial(&alice), "client=alice")
 	for name, c := range map[string]struct {
 		certificate *tls.Certificate
@@ -304,10 +307,10 @@ func TestTLSClientCertificates(t *testing.T) {
 // Certificates change under load; nobody notices but those who look at the certificate.
 func TestTLSCertificateSwappedUnderLoad(t *testing.T) {
 	leakChecked(t)
-	ca, dir := newAuthority(t, "ca"), t.TempDir()
-	certificate, key := ca.issue(t, nil, "first.test")
-	pair := pairIn(t, dir, "pair", certificate, key)
-	store := opened(t, CertificateOptions{Pairs: []CertificatePair{pair}})
+	ca, dir := certstest.NewAuthority(t, "ca"), t.TempDir()
+	certificate, key := ca.Issue(t, nil, "first.test")
+	pair := writePair(t, dir, "pair", certificate, key)
+	store := openStore(t, certs.Options{Pairs: []certs.Pair{pair}})
 	_, addr := served(t, Config{Loops: 2}, ListenerConfig{TLS: store.Config(), Open: openTeller})
 
 	old := dialTLS(t, addr, &tls.Config{InsecureSkipVerify: true})
@@ -335,9 +338,9 @@ func TestTLSCertificateSwappedUnderLoad(t *testing.T) {
 		})
 	}
 	for i := range 5 {
-		certificate, key = ca.issue(t, nil, fmt.Sprintf("swap%d.test", i))
-		write(t, pair.Certificate, certificate)
-		write(t, pair.Key, key)
+		certificate, key = ca.Issue(t, nil, fmt.Sprintf("swap%d.test", i))
+		certstest.WriteFile(t, pair.Certificate, certificate)
+		certstest.WriteFile(t, pair.Key, key)
 		store.Reload() // the watcher may come in between, which sees the pair whole or keeps it out
 	}
 	close(swapped)

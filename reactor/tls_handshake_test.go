@@ -11,6 +11,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/gatewheel/gatewheel/reactor/certs/certstest"
 )
 
 // silentHandshake is one whose peer has sent hello and says no more. told gets a value whenever the
@@ -165,16 +167,16 @@ func handshakeError(t *testing.T, server, client *tls.Config) error {
 }
 
 func TestHandshakeFailuresAreSorted(t *testing.T) {
-	ca, stranger := newAuthority(t, "ca"), newAuthority(t, "stranger")
+	ca, stranger := certstest.NewAuthority(t, "ca"), certstest.NewAuthority(t, "stranger")
 	server := serverConfig(t)
 	demanding := server.Clone()
-	demanding.ClientAuth, demanding.ClientCAs = tls.RequireAndVerifyClientCert, ca.pool()
+	demanding.ClientAuth, demanding.ClientCAs = tls.RequireAndVerifyClientCert, ca.Pool()
 	modern := server.Clone()
 	modern.MinVersion = tls.VersionTLS13
 	with := func(c tls.Certificate) *tls.Config {
 		return &tls.Config{InsecureSkipVerify: true, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &c, nil }}
 	}
-	expired, key := ca.issue(t, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }, "late")
+	expired, key := ca.Issue(t, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }, "late")
 	late, err := tls.X509KeyPair(expired, key)
 	if err != nil {
 		t.Fatal(err)
@@ -185,10 +187,10 @@ func TestHandshakeFailuresAreSorted(t *testing.T) {
 	}{
 		"old version":         {modern, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12}, TLSFailureVersion},
 		"no common suite":     {server, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}}, TLSFailureCipher},
-		"client distrusts us": {server, &tls.Config{ServerName: "example.test", RootCAs: ca.pool(), MaxVersion: tls.VersionTLS13}, TLSFailureRefused},
+		"client distrusts us": {server, &tls.Config{ServerName: "example.test", RootCAs: ca.Pool(), MaxVersion: tls.VersionTLS13}, TLSFailureRefused},
 		"no certificate":      {demanding, &tls.Config{InsecureSkipVerify: true}, TLSFailureClientCertificate},
 		"no certificate 1.2":  {demanding, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12}, TLSFailureClientCertificate},
-		"stranger's":          {demanding, with(stranger.issueClient(t, "eve")), TLSFailureClientCertificate},
+		"stranger's":          {demanding, with(stranger.IssueClient(t, "eve")), TLSFailureClientCertificate},
 		"expired":             {demanding, with(late), TLSFailureClientCertificate},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -204,11 +206,11 @@ func TestHandshakeFailuresAreSorted(t *testing.T) {
 }
 
 func TestClientCertificateVerified(t *testing.T) {
-	ca := newAuthority(t, "ca")
+	ca := certstest.NewAuthority(t, "ca")
 	server := serverConfig(t)
-	server.ClientAuth, server.ClientCAs = tls.RequireAndVerifyClientCert, ca.pool()
+	server.ClientAuth, server.ClientCAs = tls.RequireAndVerifyClientCert, ca.Pool()
 	var machine tlsMachine
-	memoryHandshake(t, &machine, server, &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{ca.issueClient(t, "alice")}})
+	memoryHandshake(t, &machine, server, &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{ca.IssueClient(t, "alice")}})
 	state := machine.conn.ConnectionState()
 	if len(state.VerifiedChains) != 1 || state.PeerCertificates[0].Subject.CommonName != "alice" {
 		t.Fatalf("%d chains of %v", len(state.VerifiedChains), state.PeerCertificates)

@@ -8,7 +8,8 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/gatewheel/gatewheel/reactor/certs"
 )
 
 // memoryServer turns a tlsMachine without a loop or a socket: one goroutine in place of the loop, a
@@ -145,7 +146,7 @@ func byteByByte(in []byte) (pieces [][]byte) {
 
 func testCertificate(t testing.TB) *tls.Certificate {
 	t.Helper()
-	c, err := selfSigned([]string{"example.test"}, time.Now())
+	c, err := certs.SelfSigned("example.test")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/gatewheel/gatewheel/reactor/certs"
+	"github.com/gatewheel/gatewheel/reactor/certs/certstest"
 )
 
 // openssl starts a client that connects to addr.
@@ -19,7 +22,7 @@ func openssl(t *testing.T, addr net.Addr, args ...string) *dialogue {
 }
 
 func TestOpenSSLProtocols(t *testing.T) {
-	store := opened(t, CertificateOptions{SelfSigned: true, Protocols: []string{"h2", "http/1.1"}})
+	store := openStore(t, certs.Options{SelfSigned: true, Protocols: []string{"h2", "http/1.1"}})
 	_, addr := served(t, Config{}, ListenerConfig{TLS: store.Config(), Open: openTeller})
 	for _, c := range []struct {
 		flags []string
@@ -77,14 +80,14 @@ func TestOpenSSLSaysGoodbye(t *testing.T) {
 }
 
 func TestCurl(t *testing.T) {
-	ca, dir := newAuthority(t, "ca"), t.TempDir()
-	ca.write(t, filepath.Join(dir, "ca.pem"))
-	certificate, key := ca.issue(t, nil, "example.test")
-	server := pairIn(t, dir, "server", certificate, key)
-	certificate, key = ca.issue(t, nil, "carol")
-	client := pairIn(t, dir, "client", certificate, key)
-	store := opened(t, CertificateOptions{
-		Pairs: []CertificatePair{server}, Protocols: []string{"http/1.1"},
+	ca, dir := certstest.NewAuthority(t, "ca"), t.TempDir()
+	ca.Write(t, filepath.Join(dir, "ca.pem"))
+	certificate, key := ca.Issue(t, nil, "example.test")
+	server := writePair(t, dir, "server", certificate, key)
+	certificate, key = ca.Issue(t, nil, "carol")
+	client := writePair(t, dir, "client", certificate, key)
+	store := openStore(t, certs.Options{
+		Pairs: []certs.Pair{server}, Protocols: []string{"http/1.1"},
 		ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: []string{filepath.Join(dir, "ca.pem")},
 	})
 	_, addr := served(t, Config{}, ListenerConfig{TLS: store.Config(), Open: openTeller})

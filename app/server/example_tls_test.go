@@ -9,6 +9,7 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/server"
 	"github.com/gatewheel/gatewheel/reactor"
+	"github.com/gatewheel/gatewheel/reactor/certs"
 )
 
 // Certificates from files, which are loaded again when they change.
@@ -16,8 +17,8 @@ func ExampleNew_tls() {
 	handler := func(r *app.Request) app.Future[*app.Response] {
 		return app.Ready(app.Text(200, "Hello, World!"))
 	}
-	certificates, err := reactor.OpenCertificates(reactor.CertificateOptions{
-		Pairs: []reactor.CertificatePair{{Certificate: "a.pem", Key: "a.key"}},
+	certificates, err := certs.Open(certs.Options{
+		Pairs: []certs.Pair{{Certificate: "a.pem", Key: "a.key"}},
 	})
 	if err != nil {
 		log.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gatewheel/gatewheel/reactor"
+	"github.com/gatewheel/gatewheel/reactor/certs"
 )
 
 // listen opens one listener.
@@ -32,11 +33,11 @@ func (s *Server) listen(l reactor.ListenerConfig) (net.Addr, error) {
 // offering has config offer, by ALPN, what is served.
 func (s *Server) offering(config *tls.Config) *tls.Config {
 	if !s.config.HTTP2.Disabled {
-		return reactor.WithProtocols(config, "h2", "http/1.1")
+		return certs.WithProtocols(config, "h2", "http/1.1")
 	}
 	if slices.Contains(config.NextProtos, "h2") {
 		config = config.Clone()
 		config.NextProtos = slices.DeleteFunc(slices.Clone(config.NextProtos), func(p string) bool { return p == "h2" })
 	}
-	return reactor.WithProtocols(config, "http/1.1")
+	return certs.WithProtocols(config, "http/1.1")
 }

@@ -9,13 +9,13 @@ import (
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/server"
-	"github.com/gatewheel/gatewheel/reactor"
+	"github.com/gatewheel/gatewheel/reactor/certs"
 )
 
 // withTLS serves TLS in place of cleartext.
 func withTLS(t *testing.T) func(*server.Config) {
 	t.Helper()
-	store, err := reactor.OpenCertificates(reactor.CertificateOptions{SelfSigned: true})
+	store, err := certs.Open(certs.Options{SelfSigned: true})
 	if err != nil {
 		t.Fatal(err)
 	}

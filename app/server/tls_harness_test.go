@@ -21,7 +21,7 @@ import (
 	"time"
 
 	"github.com/gatewheel/gatewheel/app/server"
-	"github.com/gatewheel/gatewheel/reactor"
+	"github.com/gatewheel/gatewheel/reactor/certs"
 )
 
 // identity is a certificate for a name and 127.0.0.1, with its key.
@@ -74,13 +74,13 @@ func (i *identity) pool() *x509.CertPool {
 }
 
 // write puts certificate and key into two files, each replaced at once.
-func (i *identity) write(t *testing.T, dir, name string) reactor.CertificatePair {
+func (i *identity) write(t *testing.T, dir, name string) certs.Pair {
 	t.Helper()
 	pkcs8, err := x509.MarshalPKCS8PrivateKey(i.key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := reactor.CertificatePair{Certificate: filepath.Join(dir, name+".pem"), Key: filepath.Join(dir, name+".key")}
+	files := certs.Pair{Certificate: filepath.Join(dir, name+".pem"), Key: filepath.Join(dir, name+".key")}
 	for file, block := range map[string]*pem.Block{
 		files.Certificate: {Type: "CERTIFICATE", Bytes: i.cert.Raw},
 		files.Key:         {Type: "PRIVATE KEY", Bytes: pkcs8},

@@ -17,7 +17,7 @@ import (
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/server"
-	"github.com/gatewheel/gatewheel/reactor"
+	"github.com/gatewheel/gatewheel/reactor/certs"
 )
 
 // A user's *tls.Config is enough for both protocols; what it says itself is left to it.
@@ -321,7 +321,7 @@ func TestTooManyConnectionsOverTLS(t *testing.T) {
 func TestCertificateStoreReloaded(t *testing.T) {
 	dir := t.TempDir()
 	old, renewed := issue(t, "a.test", nil), issue(t, "a.test", nil)
-	store, err := reactor.OpenCertificates(reactor.CertificateOptions{Pairs: []reactor.CertificatePair{old.write(t, dir, "a")}})
+	store, err := certs.Open(certs.Options{Pairs: []certs.Pair{old.write(t, dir, "a")}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/gatewheel/gatewheel/app/server"
 	"github.com/gatewheel/gatewheel/app/target"
 	"github.com/gatewheel/gatewheel/reactor"
+	"github.com/gatewheel/gatewheel/reactor/certs"
 )
 
 // Run serves until a signal ends it.
@@ -51,7 +52,7 @@ func (c *serveCommand) Run(s *streams) error {
 }
 
 // open makes the server with its application and opens its sockets.
-func (c *serveCommand) open(log *zap.Logger, certificates *reactor.CertificateStore) (*server.Server, []reactor.ListenerConfig, error) {
+func (c *serveCommand) open(log *zap.Logger, certificates *certs.Store) (*server.Server, []reactor.ListenerConfig, error) {
 	config, err := c.config(log)
 	if err != nil {
 		return nil, nil, usage(err)
@@ -79,7 +80,7 @@ func (c *serveCommand) open(log *zap.Logger, certificates *reactor.CertificateSt
 }
 
 // announce says where the server listens, and which certificate it has made: once for a person, once for the log.
-func announce(s *streams, log *zap.Logger, listeners []reactor.ListenerConfig, addresses []net.Addr, certificates *reactor.CertificateStore) {
+func announce(s *streams, log *zap.Logger, listeners []reactor.ListenerConfig, addresses []net.Addr, certificates *certs.Store) {
 	var urls []string
 	for i, a := range addresses {
 		scheme := "http"
@@ -99,7 +100,7 @@ func announce(s *streams, log *zap.Logger, listeners []reactor.ListenerConfig, a
 	log.Info("listening", fields...)
 }
 
-func fingerprint(certificates *reactor.CertificateStore) string {
+func fingerprint(certificates *certs.Store) string {
 	if certificates == nil {
 		return ""
 	}
@@ -114,7 +115,7 @@ func url(scheme string, a net.Addr) string {
 }
 
 // wait acts on signals: SIGHUP loads certificates again, the first other one drains, the second cuts.
-func (c *serveCommand) wait(srv *server.Server, certificates *reactor.CertificateStore, log *zap.Logger, signals <-chan os.Signal) error {
+func (c *serveCommand) wait(srv *server.Server, certificates *certs.Store, log *zap.Logger, signals <-chan os.Signal) error {
 	for received := range signals {
 		if received != syscall.SIGHUP {
 			log.Info("stopping", zap.Stringer("signal", received), zap.Duration("at_most", time.Duration(c.ShutdownTimeout)))

@@ -10,7 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/gatewheel/gatewheel/reactor"
+	"github.com/gatewheel/gatewheel/reactor/certs"
 )
 
 type tlsFlags struct {
@@ -26,14 +26,14 @@ type tlsFlags struct {
 
 // certificates opens what TLS listeners serve; nil when there are none. Wrong combinations are the
 // user's mistake, unreadable files are not.
-func (f *tlsFlags) certificates(http2 bool, log *zap.Logger) (*reactor.CertificateStore, error) {
+func (f *tlsFlags) certificates(http2 bool, log *zap.Logger) (*certs.Store, error) {
 	if err := f.check(); err != nil {
 		return nil, usage(err)
 	}
 	if len(f.ListenTLS) == 0 {
 		return nil, nil
 	}
-	options := reactor.CertificateOptions{
+	options := certs.Options{
 		SelfSigned: f.SelfSigned,
 		ClientCAs:  f.ClientCA,
 		Protocols:  []string{"http/1.1"},
@@ -43,7 +43,7 @@ func (f *tlsFlags) certificates(http2 bool, log *zap.Logger) (*reactor.Certifica
 		options.Protocols = []string{"h2", "http/1.1"}
 	}
 	for i, cert := range f.Cert {
-		options.Pairs = append(options.Pairs, reactor.CertificatePair{Certificate: cert, Key: f.Key[i]})
+		options.Pairs = append(options.Pairs, certs.Pair{Certificate: cert, Key: f.Key[i]})
 	}
 	if f.MinVersion == "1.3" {
 		options.MinVersion = tls.VersionTLS13
@@ -57,7 +57,7 @@ func (f *tlsFlags) certificates(http2 bool, log *zap.Logger) (*reactor.Certifica
 	if err := f.readable(); err != nil {
 		return nil, err
 	}
-	return reactor.OpenCertificates(options)
+	return certs.Open(options)
 }
 
 // readable says of each file that cannot be opened which flag has named it.

@@ -17,6 +17,7 @@ import (
 	"github.com/gatewheel/gatewheel/app/server"
 	"github.com/gatewheel/gatewheel/app/target"
 	"github.com/gatewheel/gatewheel/reactor"
+	"github.com/gatewheel/gatewheel/reactor/certs"
 )
 
 func TestMain(m *testing.M) {
@@ -90,7 +91,7 @@ func serveTarget(t *testing.T, config target.Config) *site {
 
 func serveHandler(t *testing.T, handler app.Handler) *site {
 	t.Helper()
-	store, err := reactor.OpenCertificates(reactor.CertificateOptions{SelfSigned: true, Protocols: []string{"h2", "http/1.1"}})
+	store, err := certs.Open(certs.Options{SelfSigned: true, Protocols: []string{"h2", "http/1.1"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package reactor
+package certs
 
 import (
 	"bytes"
@@ -17,41 +17,14 @@ import (
 	"go.uber.org/zap"
 )
 
-// A CertificatePair names the PEM files of one certificate, its chain included, and of its key.
-type CertificatePair struct{ Certificate, Key string }
-
-// CertificateOptions say what a TLS listener presents and demands.
-type CertificateOptions struct {
-	// Pairs are chosen by the name that a client asks for (SNI); a client that asks for none of
-	// their names gets the first. Several pairs for one name are told apart by what the client's
-	// algorithms allow, ECDSA and RSA for example.
-	Pairs []CertificatePair
-	// SelfSigned adds, behind Pairs, a certificate made in memory for localhost, this machine's name,
-	// the loopback addresses and SelfSignedNames.
-	SelfSigned      bool
-	SelfSignedNames []string
-	// MinVersion is the oldest version served; zero means TLS 1.2.
-	MinVersion uint16
-	// Protocols are offered by ALPN, the preferred one first. A client that names none of them is
-	// served without ALPN. Empty leaves them to whoever serves, by WithProtocols.
-	Protocols []string
-	// ClientCAs are PEM files with the authorities that client certificates are verified against.
-	ClientCAs []string
-	// ClientAuth is tls.NoClientCert, tls.VerifyClientCertIfGiven or
-	// tls.RequireAndVerifyClientCert. All but the first need ClientCAs.
-	ClientAuth tls.ClientAuthType
-	// Logger gets a line for each reload and for each pair that is kept out. Nil means none.
-	Logger *zap.Logger
-}
-
-// A CertificateStore holds certificates, authorities and ticket keys, and replaces them while
+// A Store holds certificates, authorities and ticket keys, and replaces them while
 // connections go on: handshakes that begin after a reload see what it brought. Its methods may be
 // called on any goroutine.
-type CertificateStore struct {
-	options CertificateOptions
+type Store struct {
+	options Options
 	logger  *zap.Logger
 	config  *tls.Config
-	current atomic.Pointer[certificateState]
+	current atomic.Pointer[snapshot]
 
 	loading sync.Mutex // one load at a time
 	tickets ticketKeys
@@ -59,12 +32,12 @@ type CertificateStore struct {
 	signed  *tls.Certificate
 	clients clientAuthorities
 
-	watch certificateWatch
+	watch fileWatch
 }
 
-// certificateState is what one load brought. It is never changed.
-type certificateState struct {
-	index certificateIndex
+// snapshot is what one load brought. It is never changed.
+type snapshot struct {
+	index nameIndex
 	// plain is for the rare client whose ALPN names only protocols that are not served. A config per
 	// connection would cost a clone each, and kilobytes as long as the connection lives.
 	offering *tls.Config
@@ -73,7 +46,7 @@ type certificateState struct {
 
 // loadedPair is a pair of files and the last good certificate in them.
 type loadedPair struct {
-	files   CertificatePair
+	files   Pair
 	content []byte // both files, to see whether anything changed
 	good    *tls.Certificate
 }
@@ -83,21 +56,18 @@ type clientAuthorities struct {
 	good    *x509.CertPool
 }
 
-// ErrNoCertificate is returned by OpenCertificates for options without any.
-var ErrNoCertificate = errors.New("a TLS listener needs a certificate: name a pair of files or ask for a self-signed one")
-
-// OpenCertificates loads what the options name and begins to watch the files. The first load must
+// Open loads what the options name and begins to watch the files. The first load must
 // succeed whole. Close ends the watching.
-func OpenCertificates(options CertificateOptions) (*CertificateStore, error) {
+func Open(options Options) (*Store, error) {
 	if err := options.check(); err != nil {
 		return nil, err
 	}
-	s := &CertificateStore{options: options, logger: options.Logger}
+	s := &Store{options: options, logger: options.Logger}
 	if s.logger == nil {
 		s.logger = zap.NewNop()
 	}
 	if options.SelfSigned {
-		signed, err := selfSigned(options.SelfSignedNames, time.Now())
+		signed, err := SelfSigned(options.SelfSignedNames...)
 		if err != nil {
 			return nil, err
 		}
@@ -120,27 +90,11 @@ func OpenCertificates(options CertificateOptions) (*CertificateStore, error) {
 	return s, nil
 }
 
-func (o *CertificateOptions) check() error {
-	switch {
-	case len(o.Pairs) == 0 && !o.SelfSigned:
-		return ErrNoCertificate
-	case o.MinVersion != 0 && (o.MinVersion < tls.VersionTLS12 || o.MinVersion > tls.VersionTLS13):
-		return fmt.Errorf("TLS version %s cannot be the oldest one served: only 1.2 and 1.3 can", tls.VersionName(o.MinVersion))
-	case o.ClientAuth != tls.NoClientCert && o.ClientAuth != tls.VerifyClientCertIfGiven && o.ClientAuth != tls.RequireAndVerifyClientCert:
-		return fmt.Errorf("client authentication %v would accept certificates that nobody verified", o.ClientAuth)
-	case o.ClientAuth != tls.NoClientCert && len(o.ClientCAs) == 0:
-		return errors.New("client certificates need an authority to be verified against")
-	case o.ClientAuth == tls.NoClientCert && len(o.ClientCAs) > 0:
-		return errors.New("authorities for client certificates are of no use while none is asked for")
-	}
-	return nil
-}
-
 // Config is for ListenerConfig.TLS, or for any other TLS server. It stays the same through reloads.
-func (s *CertificateStore) Config() *tls.Config { return s.config }
+func (s *Store) Config() *tls.Config { return s.config }
 
 // baseConfig defers everything that a reload can change.
-func (s *CertificateStore) baseConfig() *tls.Config {
+func (s *Store) baseConfig() *tls.Config {
 	return &tls.Config{
 		MinVersion:         s.minVersion(),
 		NextProtos:         s.options.Protocols,
@@ -151,14 +105,14 @@ func (s *CertificateStore) baseConfig() *tls.Config {
 	}
 }
 
-func (s *CertificateStore) minVersion() uint16 {
+func (s *Store) minVersion() uint16 {
 	if s.options.MinVersion == 0 {
 		return tls.VersionTLS12
 	}
 	return s.options.MinVersion
 }
 
-func (s *CertificateStore) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+func (s *Store) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	state := s.current.Load()
 	if offersNone(hello.SupportedProtos, s.options.Protocols) {
 		return state.plain, nil
@@ -166,18 +120,9 @@ func (s *CertificateStore) configFor(hello *tls.ClientHelloInfo) (*tls.Config, e
 	return state.offering, nil
 }
 
-// offersNone tells whether a client that uses ALPN names no protocol that is served. RFC 7301
-// section 3.2 would have such a handshake fail; HTTP/1.1 needs no ALPN, so the extension is taken as
-// absent instead.
-func offersNone(client, served []string) bool {
-	return len(client) > 0 && !slices.ContainsFunc(client, func(p string) bool {
-		return slices.Contains(served, p)
-	})
-}
-
 // Reload reads all files again: what SIGHUP asks for, and what happens by itself when a file changes.
 // A pair that cannot be used is kept out, the one loaded before stays, and the error names each.
-func (s *CertificateStore) Reload() error {
+func (s *Store) Reload() error {
 	s.loading.Lock()
 	defer s.loading.Unlock()
 	first := s.current.Load() == nil
@@ -215,10 +160,10 @@ func (s *CertificateStore) Reload() error {
 	return errors.Join(failures...)
 }
 
-func (s *CertificateStore) announce(pair *loadedPair) {
+func (s *Store) announce(pair *loadedPair) {
 	leaf := pair.good.Leaf
 	s.logger.Info("certificate loaded", zap.String("file", pair.files.Certificate),
-		zap.Strings("names", certificateNames(leaf)), zap.Time("expires", leaf.NotAfter))
+		zap.Strings("names", leafNames(leaf)), zap.Time("expires", leaf.NotAfter))
 	s.warnOfExpiry(pair.good, time.Now())
 }
 
@@ -226,29 +171,29 @@ func (s *CertificateStore) announce(pair *loadedPair) {
 // renewals that work come earlier.
 const expirySoon = 7 * 24 * time.Hour
 
-func (s *CertificateStore) warnOfExpiry(certificate *tls.Certificate, now time.Time) {
+func (s *Store) warnOfExpiry(certificate *tls.Certificate, now time.Time) {
 	leaf, says := certificate.Leaf, "certificate expires soon"
 	switch left := leaf.NotAfter.Sub(now); {
 	case now.Before(leaf.NotBefore):
-		s.logger.Warn("certificate is not valid yet", zap.Strings("names", certificateNames(leaf)), zap.Time("begins", leaf.NotBefore))
+		s.logger.Warn("certificate is not valid yet", zap.Strings("names", leafNames(leaf)), zap.Time("begins", leaf.NotBefore))
 		return
 	case left > min(expirySoon, leaf.NotAfter.Sub(leaf.NotBefore)/6):
 		return
 	case left < 0:
 		says = "certificate has expired"
 	}
-	s.logger.Warn(says, zap.Strings("names", certificateNames(leaf)), zap.Time("expires", leaf.NotAfter))
+	s.logger.Warn(says, zap.Strings("names", leafNames(leaf)), zap.Time("expires", leaf.NotAfter))
 }
 
 // lookAtExpiry reports what a server that runs for months would not notice otherwise.
-func (s *CertificateStore) lookAtExpiry(now time.Time) {
+func (s *Store) lookAtExpiry(now time.Time) {
 	for _, certificate := range s.current.Load().index.all {
 		s.warnOfExpiry(certificate, now)
 	}
 }
 
 // publish lets new handshakes see what is loaded.
-func (s *CertificateStore) publish() {
+func (s *Store) publish() {
 	var all []*tls.Certificate
 	for _, pair := range s.pairs {
 		all = append(all, pair.good)
@@ -256,7 +201,7 @@ func (s *CertificateStore) publish() {
 	if s.signed != nil {
 		all = append(all, s.signed)
 	}
-	state := &certificateState{index: newCertificateIndex(all)}
+	state := &snapshot{index: newNameIndex(all)}
 	state.offering = &tls.Config{
 		MinVersion:     s.minVersion(),
 		NextProtos:     s.options.Protocols,

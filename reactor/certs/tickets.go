@@ -1,4 +1,4 @@
-package reactor
+package certs
 
 import (
 	"crypto/rand"
@@ -30,7 +30,7 @@ func (keys ticketKeys) renewed() (ticketKeys, error) {
 
 // RotateTicketKeys seals new session tickets with a new key and forgets the oldest of three. It
 // happens by itself every twelve hours. Connections notice nothing.
-func (s *CertificateStore) RotateTicketKeys() error {
+func (s *Store) RotateTicketKeys() error {
 	s.loading.Lock()
 	defer s.loading.Unlock()
 	keys, err := s.tickets.renewed()

@@ -1,4 +1,4 @@
-package reactor
+package certs
 
 import (
 	"crypto/rand"
@@ -14,12 +14,14 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/gatewheel/gatewheel/reactor/certs/certstest"
 )
 
 // What a start fails for is its error; a log line besides would say it twice.
 func TestCertificateStartRefusedInOneSentence(t *testing.T) {
-	dir, ca := t.TempDir(), newAuthority(t, "ca")
-	certificate, key := ca.issue(t, nil, "x.test")
+	dir, ca := t.TempDir(), certstest.NewAuthority(t, "ca")
+	certificate, key := ca.Issue(t, nil, "x.test")
 	block, _ := pem.Decode(key)
 	//lint:ignore SA1019 servers that came before took such keys, so users have them
 	old, err := x509.EncryptPEMBlock(rand.Reader, "EC PRIVATE KEY", block.Bytes, []byte("secret"), x509.PEMCipherAES256)
@@ -36,7 +38,7 @@ func TestCertificateStartRefusedInOneSentence(t *testing.T) {
 		"sealed as of old": {certificate, pem.EncodeToMemory(old), "the key is encrypted"},
 	} {
 		logged, lines := observer.New(zapcore.InfoLevel)
-		s, err := OpenCertificates(CertificateOptions{Pairs: []CertificatePair{pairIn(t, dir, "x", c.certificate, c.key)}, Logger: zap.New(logged)})
+		s, err := Open(Options{Pairs: []Pair{writePair(t, dir, "x", c.certificate, c.key)}, Logger: zap.New(logged)})
 		if err == nil {
 			s.Close()
 		}
@@ -51,7 +53,7 @@ func TestCertificateStartRefusedInOneSentence(t *testing.T) {
 
 // What else is written beside the files neither delays a renewal nor causes one.
 func TestCertificateWatchKnowsItsFiles(t *testing.T) {
-	dir, ca := t.TempDir(), newAuthority(t, "ca")
+	dir, ca := t.TempDir(), certstest.NewAuthority(t, "ca")
 	for _, d := range []string{"first", "elsewhere"} {
 		if err := os.Mkdir(filepath.Join(dir, d), 0o700); err != nil {
 			t.Fatal(err)
@@ -62,10 +64,10 @@ func TestCertificateWatchKnowsItsFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	certificate, key := ca.issue(t, nil, "one.test")
-	pairIn(t, filepath.Join(dir, "first"), "x", certificate, key)
+	certificate, key := ca.Issue(t, nil, "one.test")
+	writePair(t, filepath.Join(dir, "first"), "x", certificate, key)
 	at := filepath.Join(dir, "elsewhere", "live", "x")
-	s := opened(t, CertificateOptions{Pairs: []CertificatePair{{Certificate: at + ".pem", Key: at + ".key"}}})
+	s := opened(t, Options{Pairs: []Pair{{Certificate: at + ".pem", Key: at + ".key"}}})
 	real, err := filepath.EvalSymlinks(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -90,7 +92,7 @@ func TestCertificateWatchKnowsItsFiles(t *testing.T) {
 func TestCertificatesCloseInSilence(t *testing.T) {
 	logged, lines := observer.New(zapcore.WarnLevel)
 	for range 100 {
-		s, err := OpenCertificates(CertificateOptions{SelfSigned: true, Logger: zap.New(logged)})
+		s, err := Open(Options{SelfSigned: true, Logger: zap.New(logged)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -106,14 +108,13 @@ func TestCertificatesCloseInSilence(t *testing.T) {
 // A change is not missed for coming during a load: neither during the first, before there is a watch, nor
 // in a directory that the load is the first to read from.
 func TestCertificateChangeWhileLoading(t *testing.T) {
-	leakChecked(t)
-	ca := newAuthority(t, "ca")
+	ca := certstest.NewAuthority(t, "ca")
 	for directory, during := range map[string]int{"first": 1, "second": 2} {
 		t.Run(directory, func(t *testing.T) {
 			dir := t.TempDir()
 			put := func(in, name string) {
-				certificate, key := ca.issue(t, nil, name)
-				pairIn(t, filepath.Join(dir, in), "x", certificate, key)
+				certificate, key := ca.Issue(t, nil, name)
+				writePair(t, filepath.Join(dir, in), "x", certificate, key)
 			}
 			lead := func(to string) {
 				link := filepath.Join(dir, "live")
@@ -142,11 +143,11 @@ func TestCertificateChangeWhileLoading(t *testing.T) {
 				return nil
 			}))
 			at := filepath.Join(dir, "live", "x")
-			s := opened(t, CertificateOptions{Pairs: []CertificatePair{{Certificate: at + ".pem", Key: at + ".key"}}, Logger: logger})
+			s := opened(t, Options{Pairs: []Pair{{Certificate: at + ".pem", Key: at + ".key"}}, Logger: logger})
 			if directory != "first" {
 				lead(directory)
 			}
-			await(t, last)
+			<-last
 			if got := presented(t, s, &tls.Config{}).Subject.CommonName; got != "renewed.test" {
 				t.Errorf("%s is presented, want renewed.test", got)
 			}

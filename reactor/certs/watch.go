@@ -1,4 +1,4 @@
-package reactor
+package certs
 
 import (
 	"errors"
@@ -13,12 +13,12 @@ import (
 	"go.uber.org/zap"
 )
 
-// certificateSettle is how long files must be quiet before they are read: a renewal writes the
+// settleTime is how long files must be quiet before they are read: a renewal writes the
 // certificate and the key one after the other.
-const certificateSettle = 200 * time.Millisecond
+const settleTime = 200 * time.Millisecond
 
-// certificateWatch is the goroutine that reloads when files change and rotates ticket keys.
-type certificateWatch struct {
+// fileWatch is the goroutine that reloads when files change and rotates ticket keys.
+type fileWatch struct {
 	watcher  *fsnotify.Watcher
 	decisive map[string]bool // paths whose change matters; others live in the same directories
 	settle   time.Duration
@@ -29,13 +29,13 @@ type certificateWatch struct {
 
 // startWatching watches directories, not files: a renewal replaces a file, or a symbolic link that
 // leads to it, and a watch on the old file would see nothing more.
-func (s *CertificateStore) startWatching() error {
+func (s *Store) startWatching() error {
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
 		return fmt.Errorf("watching certificate files: %w", err)
 	}
 	s.watch.watcher = watcher
-	s.watch.settle = certificateSettle
+	s.watch.settle = settleTime
 	s.watch.done = make(chan struct{})
 	if err := s.watchDirectories(); err != nil {
 		watcher.Close()
@@ -47,7 +47,7 @@ func (s *CertificateStore) startWatching() error {
 
 // watchDirectories adds the directories that decide by now what each file is. Adding one twice changes
 // nothing.
-func (s *CertificateStore) watchDirectories() error {
+func (s *Store) watchDirectories() error {
 	s.watch.decisive = make(map[string]bool)
 	var failures []error
 	for _, file := range s.files() {
@@ -65,7 +65,7 @@ func (s *CertificateStore) watchDirectories() error {
 }
 
 // add watches directory, or the nearest one above it while it is missing.
-func (w *certificateWatch) add(directory string) error {
+func (w *fileWatch) add(directory string) error {
 	for {
 		err := w.watcher.Add(directory)
 		if directory == "/" || !errors.Is(err, os.ErrNotExist) {
@@ -111,7 +111,7 @@ func decisiveFor(file string) (names, directories []string) {
 	return names, append(directories, filepath.Dir(at))
 }
 
-func (s *CertificateStore) files() []string {
+func (s *Store) files() []string {
 	files := append([]string(nil), s.options.ClientCAs...)
 	for _, pair := range s.options.Pairs {
 		files = append(files, pair.Certificate, pair.Key)
@@ -119,7 +119,7 @@ func (s *CertificateStore) files() []string {
 	return files
 }
 
-func (s *CertificateStore) follow() {
+func (s *Store) follow() {
 	rotation := time.NewTicker(ticketRotation)
 	defer rotation.Stop()
 	// The first look is for what has changed since the first load.
@@ -157,7 +157,7 @@ func (s *CertificateStore) follow() {
 
 // changed reloads after a change. The watch comes first, lest it misses what changes meanwhile. Reload
 // has logged what went wrong.
-func (s *CertificateStore) changed() {
+func (s *Store) changed() {
 	if err := s.watchDirectories(); err != nil {
 		s.logger.Warn("watching certificate files", zap.Error(err))
 	}
@@ -165,7 +165,7 @@ func (s *CertificateStore) changed() {
 }
 
 // Close ends the watching; connections and Config go on.
-func (s *CertificateStore) Close() error {
+func (s *Store) Close() error {
 	s.watch.once.Do(func() { close(s.watch.done) })
 	err := s.watch.watcher.Close()
 	s.watch.ended.Wait()

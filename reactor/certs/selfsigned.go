@@ -1,4 +1,4 @@
-package reactor
+package certs
 
 import (
 	"crypto/ecdsa"
@@ -18,9 +18,10 @@ import (
 // selfSignedLife is short enough for browsers (398 days) and long enough for a first try.
 const selfSignedLife = 90 * 24 * time.Hour
 
-// selfSigned makes a certificate and its key in memory: for localhost, this machine's name, the
-// loopback addresses and the names given, some of which may be addresses.
-func selfSigned(names []string, now time.Time) (*tls.Certificate, error) {
+// SelfSigned makes a certificate and its key in memory, valid for 90 days: for localhost, this machine's name,
+// the loopback addresses and names, which are host names or IP addresses.
+func SelfSigned(names ...string) (*tls.Certificate, error) {
+	now := time.Now()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -62,7 +63,7 @@ func selfSigned(names []string, now time.Time) (*tls.Certificate, error) {
 
 // SelfSignedFingerprint is the SHA-256 of the certificate made in memory, in hexadecimal: what a user
 // compares before trusting it. It is empty when there is none.
-func (s *CertificateStore) SelfSignedFingerprint() string {
+func (s *Store) SelfSignedFingerprint() string {
 	if s.signed == nil {
 		return ""
 	}

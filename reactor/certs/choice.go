@@ -1,4 +1,4 @@
-package reactor
+package certs
 
 import (
 	"crypto/tls"
@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// A certificateIndex finds certificates by the name a client asks for. It is never changed.
-type certificateIndex struct {
+// nameIndex finds certificates by the name a client asks for. It is never changed.
+type nameIndex struct {
 	all    []*tls.Certificate
 	byName map[string][]*tls.Certificate // lower case; a wildcard with its "*."
 }
 
-func newCertificateIndex(all []*tls.Certificate) certificateIndex {
-	x := certificateIndex{all: all, byName: make(map[string][]*tls.Certificate)}
+func newNameIndex(all []*tls.Certificate) nameIndex {
+	x := nameIndex{all: all, byName: make(map[string][]*tls.Certificate)}
 	for _, c := range all {
-		for _, name := range certificateNames(c.Leaf) {
+		for _, name := range leafNames(c.Leaf) {
 			name = strings.ToLower(name)
 			x.byName[name] = append(x.byName[name], c)
 		}
@@ -23,9 +23,9 @@ func newCertificateIndex(all []*tls.Certificate) certificateIndex {
 	return x
 }
 
-// certificateNames are the names that a certificate is chosen by. Its common name counts only where
+// leafNames are the names that a certificate is chosen by. Its common name counts only where
 // it has no others: clients of today do not look at it, but one certificate may be all there is.
-func certificateNames(leaf *x509.Certificate) []string {
+func leafNames(leaf *x509.Certificate) []string {
 	if len(leaf.DNSNames) > 0 || leaf.Subject.CommonName == "" {
 		return leaf.DNSNames
 	}
@@ -35,7 +35,7 @@ func certificateNames(leaf *x509.Certificate) []string {
 // choose returns the certificate for a ClientHello: by its exact name, then by the wildcard one label
 // up (RFC 9525 section 6.3: a wildcard stands for one label), then the first of all. Among several,
 // the first that suits the client's algorithms.
-func (x *certificateIndex) choose(hello *tls.ClientHelloInfo) *tls.Certificate {
+func (x *nameIndex) choose(hello *tls.ClientHelloInfo) *tls.Certificate {
 	name := strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))
 	if found := x.byName[name]; len(found) > 0 {
 		return suitable(found, hello)

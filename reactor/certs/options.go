@@ -1,0 +1,79 @@
+package certs
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+
+	"go.uber.org/zap"
+)
+
+// A Pair names the PEM files of one certificate, its chain included, and of its key.
+type Pair struct{ Certificate, Key string }
+
+// Options say what a TLS listener presents and demands.
+type Options struct {
+	// Pairs are chosen by the name that a client asks for (SNI); a client that asks for none of
+	// their names gets the first. Several pairs for one name are told apart by what the client's
+	// algorithms allow, ECDSA and RSA for example.
+	Pairs []Pair
+	// SelfSigned adds, behind Pairs, a certificate made in memory for localhost, this machine's name,
+	// the loopback addresses and SelfSignedNames.
+	SelfSigned      bool
+	SelfSignedNames []string
+	// MinVersion is the oldest version served; zero means TLS 1.2.
+	MinVersion uint16
+	// Protocols are offered by ALPN, the preferred one first. A client that names none of them is
+	// served without ALPN. Empty leaves them to whoever serves, by WithProtocols.
+	Protocols []string
+	// ClientCAs are PEM files with the authorities that client certificates are verified against.
+	ClientCAs []string
+	// ClientAuth is tls.NoClientCert, tls.VerifyClientCertIfGiven or
+	// tls.RequireAndVerifyClientCert. All but the first need ClientCAs.
+	ClientAuth tls.ClientAuthType
+	// Logger gets a line for each reload and for each pair that is kept out. Nil means none.
+	Logger *zap.Logger
+}
+
+// ErrNoCertificate is returned by Open for options without any.
+var ErrNoCertificate = errors.New("a TLS listener needs a certificate: name a pair of files or ask for a self-signed one")
+
+func (o *Options) check() error {
+	switch {
+	case len(o.Pairs) == 0 && !o.SelfSigned:
+		return ErrNoCertificate
+	case o.MinVersion != 0 && (o.MinVersion < tls.VersionTLS12 || o.MinVersion > tls.VersionTLS13):
+		return fmt.Errorf("TLS version %s cannot be the oldest one served: only 1.2 and 1.3 can", tls.VersionName(o.MinVersion))
+	case o.ClientAuth != tls.NoClientCert && o.ClientAuth != tls.VerifyClientCertIfGiven && o.ClientAuth != tls.RequireAndVerifyClientCert:
+		return fmt.Errorf("client authentication %v would accept certificates that nobody verified", o.ClientAuth)
+	case o.ClientAuth != tls.NoClientCert && len(o.ClientCAs) == 0:
+		return errors.New("client certificates need an authority to be verified against")
+	case o.ClientAuth == tls.NoClientCert && len(o.ClientCAs) > 0:
+		return errors.New("authorities for client certificates are of no use while none is asked for")
+	}
+	return nil
+}
+
+// ParseVersion reads 1.2 or 1.3, the versions that are served.
+func ParseVersion(text string) (uint16, error) {
+	switch text {
+	case "1.2":
+		return tls.VersionTLS12, nil
+	case "1.3":
+		return tls.VersionTLS13, nil
+	}
+	return 0, fmt.Errorf("TLS version %q is not served: write 1.2 or 1.3", text)
+}
+
+// ParseClientAuth reads none, request (a certificate may be missing, but not wrong) or require.
+func ParseClientAuth(text string) (tls.ClientAuthType, error) {
+	switch text {
+	case "none":
+		return tls.NoClientCert, nil
+	case "request":
+		return tls.VerifyClientCertIfGiven, nil
+	case "require":
+		return tls.RequireAndVerifyClientCert, nil
+	}
+	return 0, fmt.Errorf("client authentication %q is not known: write none, request or require", text)
+}
