@@ -14,6 +14,12 @@ func (c *Conn) spend(b Budget) *ConnError {
 	return c.calm(b)
 }
 
+// earnUpdates pays for the WINDOW_UPDATE frames that a DATA frame with n bytes of content entitles
+// the peer to: one for each of the two windows, and one for every leastProgress bytes.
+func (c *Conn) earnUpdates(n int) {
+	c.spent[WindowBudget] -= min(c.spent[WindowBudget], uint16(2+n/leastProgress))
+}
+
 func (c *Conn) forgive() {
 	work, seconds := c.work-c.lastWork, c.sh.second-c.lastSecond
 	c.lastWork, c.lastSecond = c.work, c.sh.second

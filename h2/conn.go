@@ -50,6 +50,7 @@ type Conn struct {
 	spent      [budgets]uint16
 	timers     [timers]instant
 	lastInput  instant
+	trickled   int32   // bytes that went since stalledAt in frames kept small by a window
 	stalledAt  instant // since when the peer's connection window holds content up, 0: it does not
 }
 
@@ -92,6 +93,7 @@ func (c *Conn) Init(sh *Shared, jitter float64) {
 	c.peerMaxFrame = protocolFrameSize
 	c.out = append(c.output(), sh.hello...)
 	c.lastInput = sh.now
+	c.lastSecond = sh.second
 	c.setTimer(settingsTimer, sh.cfg.SettingsTimeout)
 	if sh.cfg.MaxAge > 0 {
 		c.setTimer(ageTimer, sh.cfg.MaxAge+sh.jitter(jitter))

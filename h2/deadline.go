@@ -94,7 +94,7 @@ func (c *Conn) keepAlive(at instant) *ConnError {
 }
 
 // stall notes that a window of the peer's holds st up. It stays noted until the stream makes
-// progress worth the name, so that windows opened byte by byte count as closed.
+// progress of leastProgress bytes.
 func (c *Conn) stall(st *stream) {
 	if st.since == 0 {
 		st.since = c.sh.now
@@ -106,6 +106,19 @@ func (c *Conn) stallConnection() {
 	if c.stalledAt == 0 {
 		c.stalledAt = c.sh.now
 		c.watchStalls()
+	}
+}
+
+// trickle records n bytes of content in a frame that a window of the peer's kept below leastProgress.
+// Only leastProgress such bytes together count as progress, so that windows opened byte by byte
+// cannot hold a response for ever.
+func (c *Conn) trickle(st *stream, n int) {
+	c.stall(st)
+	if st.trickled += int32(n); st.trickled >= leastProgress {
+		st.since, st.trickled = c.sh.now, 0
+	}
+	if c.trickled += int32(n); c.stalledAt != 0 && c.trickled >= leastProgress {
+		c.stalledAt, c.trickled = c.sh.now, 0
 	}
 }
 

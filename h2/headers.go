@@ -108,12 +108,9 @@ func (c *Conn) headersPurpose(h frameHeader) (purpose, *ConnError) {
 func (c *Conn) newcomer(id StreamID) (purpose, *ConnError) {
 	c.history.open(id)
 	switch {
-	case c.flags&drained != 0:
-		// RFC 9113 section 6.8: the peer may not have seen our GOAWAY.
-		return discard, c.refuse(id, CodeRefusedStream)
-	case uint32(c.streams.count) >= c.sh.cfg.MaxConcurrentStreams:
-		// RFC 9113 section 5.1.2: the peer exceeds the limit, perhaps since it has not seen our
-		// SETTINGS yet.
+	case c.flags&drained != 0, uint32(c.streams.count) >= c.sh.cfg.MaxConcurrentStreams:
+		// The peer may not have seen our GOAWAY (RFC 9113 section 6.8) or our SETTINGS (section
+		// 5.1.2) yet.
 		c.sh.Stats.Refused++
 		if err := c.spend(RefusedBudget); err != nil {
 			return discard, err

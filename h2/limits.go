@@ -76,8 +76,8 @@ const maxAnswers = 4096
 // than a peer that reads can have left unread: 4 KB for each of the default number of streams.
 const maxOutput = 1 << 20
 
-// leastProgress is the content that has to leave between two of the peer's window updates for
-// the stream to count as progressing.
+// leastProgress is the content in bytes that has to leave within StallTimeout for a stream to count
+// as progressing, and the least worth a WINDOW_UPDATE of its own.
 const leastProgress = 256
 
 // earlyGrace is how long a request may go on after its response: longer than a round trip.
@@ -110,8 +110,7 @@ var allowances = [budgets]allowance{
 	EmptyBudget: {burst: 500, perWork: 1, perSecond: 20},
 	// Browsers send one or two for a request.
 	PriorityBudget: {burst: 1000, perWork: 4, perSecond: 50},
-	// A simple client sends two for each frame of content that it receives; updates that let a
-	// few bytes go earn nothing back.
+	// A simple client sends two for each frame of content that it receives; see earnUpdates.
 	WindowBudget: {burst: 2000, perWork: 4, perSecond: 100},
 	// An upload that we reset may have a whole connection window on its way, in frames of 1 KB.
 	StrayBudget: {burst: 2000, perWork: 2, perSecond: 50},

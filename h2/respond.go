@@ -79,6 +79,7 @@ func (c *Conn) queueContent(st *stream, content []byte) {
 	c.out = appendFrameHeader(c.out, frameHeader{uint32(len(content)), frameData, flagEndStream, st.id})
 	c.out = append(c.out, content...)
 	c.sendWindow -= int32(len(content))
+	c.earnUpdates(len(content))
 	c.finished(st)
 	_ = c.provoked()
 }

@@ -5,7 +5,7 @@ type Stats struct {
 	Connections uint64 // Init was called
 	Streams     uint64 // requests that reached the application
 	Completed   uint64 // responses that were sent whole
-	Refused     uint64 // streams above MaxConcurrentStreams
+	Refused     uint64 // streams above MaxConcurrentStreams, or opened after the last GOAWAY
 	TooLarge    uint64 // field sections above the limits, answered with 431
 	Malformed   uint64 // stream errors that the peer made
 	PeerResets  uint64 // streams that the peer reset before they were complete
@@ -22,7 +22,7 @@ type Budget uint8
 const (
 	ResetBudget    Budget = iota // requests that the peer resets (CVE-2023-44487)
 	ProvokedBudget               // streams that the peer's mistakes make us reset (CVE-2025-8671)
-	RefusedBudget                // streams above the limit
+	RefusedBudget                // streams above the limit, or after our last GOAWAY
 	OversizeBudget               // field sections above the limit
 	BlockBudget                  // header blocks in too many or too large CONTINUATION frames (CVE-2024-27316)
 	PingBudget                   // PING (CVE-2019-9512)

@@ -22,6 +22,7 @@ type stream struct {
 	left     int64 // content bytes of the response still to be sent, -1: unknown
 	bytes    []byte
 	source   Source
+	trickled int32   // bytes that went since then in frames kept small by a window
 	since    instant // when the peer began to keep us waiting, 0: it does not. For its window, or for the request's end
 	value    any
 }

@@ -121,12 +121,13 @@ func (c *Conn) transmitContent(dst []byte, room int) []byte {
 func (c *Conn) sent(st *stream, n int, cut bool) {
 	st.sendWindow -= int32(n)
 	c.sendWindow -= int32(n)
+	c.earnUpdates(n)
 	if cut {
-		c.stall(st)
+		c.trickle(st, n)
 	} else {
 		c.work++
-		st.since = 0
-		c.stalledAt = 0
+		st.since, st.trickled = 0, 0
+		c.stalledAt, c.trickled = 0, 0
 	}
 	if st.sendWindow <= 0 {
 		c.stall(st)
@@ -211,6 +212,7 @@ func (c *Conn) endSource(dst []byte, start int, st *stream, n int) []byte {
 		return c.brokenSource(dst[:start], st)
 	}
 	c.sendWindow -= int32(n)
+	c.earnUpdates(n)
 	c.finished(st)
 	return dst
 }

@@ -112,6 +112,18 @@ func TestHTTP2H2load(t *testing.T) {
 	}
 }
 
+// Clients with windows of a few bytes are served whole: nghttp with one of 1 byte, h2load with 255.
+func TestHTTP2TinyWindows(t *testing.T) {
+	s := serve(t, builtIn(t, ""))
+	if got := s.tool("nghttp2-client", "nghttp", "-w", "1", s.url("/bytes/10000")); got != string(counting(10_000)) {
+		t.Errorf("got %d bytes, or others", len(got))
+	}
+	out := s.tool("nghttp2-client", "h2load", "-w", "8", "-n", "100", "-c", "2", "-m", "10", s.url("/bytes/50000"))
+	if !strings.Contains(out, "100 succeeded, 0 failed, 0 errored") || !strings.Contains(out, "(5000000) data") {
+		t.Errorf("h2load:\n%s", out)
+	}
+}
+
 // Node's client sends and receives on many streams of one connection.
 func TestHTTP2Node(t *testing.T) {
 	s := serve(t, builtIn(t, ""))
