@@ -1,6 +1,10 @@
 package h1
 
-import "math"
+import (
+	"math"
+
+	"github.com/gatewheel/gatewheel/internal/octets"
+)
 
 // chunkLine is how far the line in front of a chunk, or the line end behind
 // one, has been read. Its bytes are consumed one by one, so that a line that
@@ -43,7 +47,7 @@ func (c *Conn) chunkByte(b byte) (whole bool, err *Error) {
 	switch l.at {
 	case atSize:
 		switch {
-		case is(b, classHex):
+		case octets.Is(b, octets.Hex):
 			return false, c.sizeDigit(b)
 		case l.digits == 0:
 			return false, lineError(b, errChunkSize)
@@ -63,7 +67,7 @@ func (c *Conn) chunkByte(b byte) (whole bool, err *Error) {
 			l.at = atLF
 			return false, nil
 		}
-		if !is(b, classText) {
+		if !octets.Is(b, octets.Text) {
 			return false, lineError(b, errChunkExtension)
 		}
 	case atLF:

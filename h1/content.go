@@ -1,5 +1,7 @@
 package h1
 
+import "github.com/gatewheel/gatewheel/internal/octets"
+
 // nextData tells a piece of content, or discards it if the request has been
 // answered already. whole is what the last piece means.
 func (c *Conn) nextData(in []byte, ev *Event, whole readInput) (n int, more bool, err *Error) {
@@ -45,7 +47,7 @@ func (c *Conn) nextTrailers(in []byte, ev *Event) (n int, more bool, err *Error)
 		block = string(in[:n])
 	}
 	for _, l := range c.sh.words.lines {
-		f := Field{block[l.name:l.colon], trim(block[l.colon+1 : l.end])}
+		f := Field{block[l.name:l.colon], octets.Trim(block[l.colon+1 : l.end])}
 		if !inTrailer(f.Name) {
 			return 0, false, errTrailer
 		}
@@ -64,19 +66,19 @@ func (c *Conn) nextTrailers(in []byte, ev *Event) (n int, more bool, err *Error)
 func inTrailer(name string) bool {
 	switch len(name) {
 	case len("te"):
-		return !fold(name, "te")
+		return !octets.EqualFold(name, "te")
 	case len("host"):
-		return !fold(name, "host")
+		return !octets.EqualFold(name, "host")
 	case len("expect"):
-		return !fold(name, "expect")
+		return !octets.EqualFold(name, "expect")
 	case len("trailer"):
-		return !fold(name, "trailer") && !fold(name, "upgrade")
+		return !octets.EqualFold(name, "trailer") && !octets.EqualFold(name, "upgrade")
 	case len("connection"):
-		return !fold(name, "connection") && !fold(name, "keep-alive")
+		return !octets.EqualFold(name, "connection") && !octets.EqualFold(name, "keep-alive")
 	case len("content-length"):
-		return !fold(name, "content-length")
+		return !octets.EqualFold(name, "content-length")
 	case len("transfer-encoding"):
-		return !fold(name, "transfer-encoding")
+		return !octets.EqualFold(name, "transfer-encoding")
 	}
 	return true
 }

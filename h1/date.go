@@ -1,6 +1,10 @@
 package h1
 
-import "time"
+import (
+	"time"
+
+	"github.com/gatewheel/gatewheel/internal/octets"
+)
 
 // dateLine is the field line Date, encoded once a second (RFC 9110 section
 // 6.6.1). The zero value is an empty line: a server without a clock sends none.
@@ -16,5 +20,5 @@ func (d *dateLine) set(now time.Time) {
 	}
 	d.second = second
 	d.line = append(d.line[:0], "Date: "...)
-	d.line = now.UTC().AppendFormat(d.line, "Mon, 02 Jan 2006 15:04:05 GMT\r\n")
+	d.line = append(octets.AppendDate(d.line, now), "\r\n"...)
 }

@@ -1,6 +1,6 @@
 package h1
 
-import "math"
+import "github.com/gatewheel/gatewheel/internal/octets"
 
 // meaning is what the fields of a head say about the connection and about the
 // content's framing. A field that is wrong leaves its error here, so that the
@@ -40,7 +40,7 @@ func (h *Head) parse(sh *Shared, block string) *Error {
 	}
 	var m meaning
 	for _, l := range w.lines {
-		f := Field{block[l.name:l.colon], trim(block[l.colon+1 : l.end])}
+		f := Field{block[l.name:l.colon], octets.Trim(block[l.colon+1 : l.end])}
 		h.Fields = append(h.Fields, f)
 		m.add(f)
 	}
@@ -59,32 +59,32 @@ func (h *Head) parse(sh *Shared, block string) *Error {
 func (m *meaning) add(f Field) {
 	switch len(f.Name) {
 	case len("host"):
-		if fold(f.Name, "host") {
+		if octets.EqualFold(f.Name, "host") {
 			m.hosts++
 			m.host = f.Value
 		}
 	case len("expect"):
-		if fold(f.Name, "expect") {
+		if octets.EqualFold(f.Name, "expect") {
 			m.expects = true
-			m.expectFail = m.expectFail || !fold(f.Value, "100-continue")
+			m.expectFail = m.expectFail || !octets.EqualFold(f.Value, "100-continue")
 		}
 	case len("upgrade"):
-		if fold(f.Name, "upgrade") {
+		if octets.EqualFold(f.Name, "upgrade") {
 			if m.protocols != "" {
 				f.Value = m.protocols + ", " + f.Value
 			}
 			m.protocols = f.Value
 		}
 	case len("connection"):
-		if fold(f.Name, "connection") {
+		if octets.EqualFold(f.Name, "connection") {
 			m.connection(f.Value)
 		}
 	case len("content-length"):
-		if fold(f.Name, "content-length") {
+		if octets.EqualFold(f.Name, "content-length") {
 			m.contentLength(f.Value)
 		}
 	case len("transfer-encoding"):
-		if fold(f.Name, "transfer-encoding") {
+		if octets.EqualFold(f.Name, "transfer-encoding") {
 			m.transferEncoding(f.Value)
 		}
 	}
@@ -94,13 +94,13 @@ func (m *meaning) add(f Field) {
 func (m *meaning) connection(list string) {
 	for list != "" {
 		var option string
-		option, list = element(list)
+		option, list = octets.CutElement(list)
 		switch {
-		case fold(option, "close"):
+		case octets.EqualFold(option, "close"):
 			m.close = true
-		case fold(option, "keep-alive"):
+		case octets.EqualFold(option, "keep-alive"):
 			m.keep = true
-		case fold(option, "upgrade"):
+		case octets.EqualFold(option, "upgrade"):
 			m.upgrade = true
 		}
 	}
@@ -117,20 +117,16 @@ func (m *meaning) contentLength(value string) {
 	m.length = n
 }
 
+// decimal: RFC 9110 section 8.6 wants numbers expected that do not fit.
 func decimal(s string) (int64, *Error) {
-	if s == "" || !all(s, classDigit) {
+	switch n := octets.Decimal(s); n {
+	case octets.NotDecimal:
 		return 0, errLengthForm
+	case octets.TooLarge:
+		return 0, errLengthHuge
+	default:
+		return n, nil
 	}
-	var n int64
-	for i := range len(s) {
-		digit := int64(s[i] - '0')
-		// RFC 9110 section 8.6: expect numbers that do not fit.
-		if n > (math.MaxInt64-digit)/10 {
-			return 0, errLengthHuge
-		}
-		n = n*10 + digit
-	}
-	return n, nil
 }
 
 // transferEncoding: RFC 9112 section 6.1. Several lines are one list.
@@ -142,9 +138,9 @@ func (m *meaning) transferEncoding(list string) {
 			end++
 		}
 		more = end < len(list)
-		coding := trim(list[:end])
+		coding := octets.Trim(list[:end])
 		list = list[min(end+1, len(list)):]
-		m.last = fold(coding, "chunked")
+		m.last = octets.EqualFold(coding, "chunked")
 		switch {
 		case m.last:
 			m.chunked++
@@ -159,11 +155,11 @@ func (m *meaning) transferEncoding(list string) {
 // validCoding: a token, with or without parameters. Chunked has none.
 func validCoding(s string) bool {
 	end := 0
-	for end < len(s) && is(s[end], classToken) {
+	for end < len(s) && octets.Is(s[end], octets.Token) {
 		end++
 	}
-	name, rest := s[:end], trim(s[end:])
-	return name != "" && !fold(name, "chunked") && (rest == "" || rest[0] == ';')
+	name, rest := s[:end], octets.Trim(s[end:])
+	return name != "" && !octets.EqualFold(name, "chunked") && (rest == "" || rest[0] == ';')
 }
 
 func (h *Head) setAuthority(m *meaning) *Error {
@@ -174,7 +170,7 @@ func (h *Head) setAuthority(m *meaning) *Error {
 		return errHostTwice
 	case m.hosts == 0 && h.Minor > 0:
 		return errHostMissing
-	case !validAuthority(m.host, false):
+	case !octets.ValidAuthority(m.host):
 		return errHost
 	}
 	// RFC 9112 section 3.2.2: the target's authority replaces Host.

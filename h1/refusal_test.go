@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
 const (
@@ -186,7 +188,7 @@ var refused = []struct {
 
 func answerTo(e *Error) string {
 	return fmt.Sprintf("%sContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s\n",
-		appendStatusLine(nil, e.Status), len(e.Reason)+1, e.Reason)
+		octets.AppendStatusLine(nil, e.Status), len(e.Reason)+1, e.Reason)
 }
 
 // Nothing behind a refused request is interpreted, its answer says why, and

@@ -197,21 +197,6 @@ func TestDecimal(t *testing.T) {
 	}
 }
 
-func TestAuthorities(t *testing.T) {
-	for _, s := range []string{"", "a", "A.b-c_d~e", "a:", "a:0", "a:65535", ":80", "1.2.3.4:5", "a%20b", "(a)!$&'*+,;=",
-		"[::]", "[::1]:80", "[1:2:3:4:5:6:7.8.9.10]", "[v1.a:b]", "[Vf.x]:1"} {
-		if !validAuthority(s, false) {
-			t.Errorf("%q is refused", s)
-		}
-	}
-	for _, s := range []string{" ", "a b", "a/", "a?", "a#", "a@b", "a:b", "a:+1", "a:1:2", "a:65536", "a:100000000000000000000", "a%", "a%2", "a%2g", "a%zz",
-		"[", "]", "[]", "[:]", "[1.2.3.4]", "[::g]", "[::1]a", "[::1", "a[::1]", "[v.a]", "[v1]", "[v1.]", "[vg.a]", "[v1.a/]", "[1:2:3:4:5:6:7:8:9:a]", "\x80", "\""} {
-		if validAuthority(s, false) {
-			t.Errorf("%q is accepted", s)
-		}
-	}
-}
-
 func TestTrailerNames(t *testing.T) {
 	for _, name := range []string{"TE", "Host", "Expect", "Trailer", "Upgrade", "Connection", "Keep-Alive", "Content-Length", "Transfer-Encoding"} {
 		if inTrailer(name) {

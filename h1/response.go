@@ -3,6 +3,8 @@ package h1
 import (
 	"slices"
 	"strconv"
+
+	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
 // Response is a final response. The machine owns framing and connection
@@ -178,7 +180,7 @@ func (ex *exchange) appendHead(sh *Shared, r *Response) (noted, error) {
 
 // appendLines appends the status line, the application's fields, and Date.
 func (sh *Shared) appendLines(dst []byte, r *Response, stated bool) ([]byte, noted, error) {
-	dst, seen, err := appendFields(appendStatusLine(dst, r.Status), r.Fields, stated)
+	dst, seen, err := appendFields(octets.AppendStatusLine(dst, r.Status), r.Fields, stated)
 	if err == nil && r.Status == 101 && !seen.upgrade {
 		err = &FieldError{"Upgrade", "a 101 must name the protocol"}
 	}
@@ -229,12 +231,12 @@ func appendFields(dst []byte, fields []Field, stated bool) ([]byte, noted, error
 
 // appendLine checks and appends a field line.
 func appendLine(dst []byte, name, value string) ([]byte, error) {
-	if name == "" || !all(name, classToken) {
+	if !octets.IsToken(name) {
 		return nil, &FieldError{name, "the name is not a token"}
 	}
 	// RFC 9110 section 5.5: CR, LF and NUL would end the line for some reader;
 	// the other controls are as invalid.
-	if !isText(value) {
+	if !octets.IsText(value) {
 		return nil, &FieldError{name, "the value has a control character"}
 	}
 	size := len(name) + len(": ") + len(value) + len("\r\n")
@@ -251,21 +253,17 @@ func appendLine(dst []byte, name, value string) ([]byte, error) {
 func (seen *noted) note(f *Field, stated bool) (own bool, err error) {
 	switch len(f.Name) {
 	case len("date"):
-		seen.date = seen.date || fold(f.Name, "date")
+		seen.date = seen.date || octets.EqualFold(f.Name, "date")
 	case len("upgrade"):
-		seen.upgrade = seen.upgrade || fold(f.Name, "upgrade")
+		seen.upgrade = seen.upgrade || octets.EqualFold(f.Name, "upgrade")
 	case len("connection"):
-		if !fold(f.Name, "connection") {
+		if !octets.EqualFold(f.Name, "connection") {
 			return false, nil
 		}
-		for list := f.Value; list != ""; {
-			var option string
-			option, list = element(list)
-			seen.close = seen.close || fold(option, "close")
-		}
+		seen.close = seen.close || octets.ListHas(f.Value, "close")
 		return true, nil
 	case len("content-length"):
-		if !fold(f.Name, "content-length") {
+		if !octets.EqualFold(f.Name, "content-length") {
 			return false, nil
 		}
 		if !stated {
@@ -276,7 +274,7 @@ func (seen *noted) note(f *Field, stated bool) (own bool, err error) {
 		}
 		seen.length = true
 	case len("transfer-encoding"):
-		return fold(f.Name, "transfer-encoding"), nil
+		return octets.EqualFold(f.Name, "transfer-encoding"), nil
 	}
 	return false, nil
 }
@@ -299,7 +297,7 @@ func (c *Conn) Inform(id uint64, status int, fields []Field) error {
 	if ex.minor == 0 {
 		return nil
 	}
-	dst := appendStatusLine(ex.heads, status)
+	dst := octets.AppendStatusLine(ex.heads, status)
 	dst, _, err := appendFields(dst, fields, false)
 	if err != nil {
 		return err
@@ -316,5 +314,5 @@ func (c *Conn) Continue(id uint64) {
 		return
 	}
 	ex.expecting = false
-	ex.heads = append(appendStatusLine(ex.heads, 100), "\r\n"...)
+	ex.heads = append(octets.AppendStatusLine(ex.heads, 100), "\r\n"...)
 }

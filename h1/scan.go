@@ -1,6 +1,10 @@
 package h1
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/gatewheel/gatewheel/internal/octets"
+)
 
 // A scanner finds the words of a head and checks each byte once, whatever the
 // pieces are in which the head arrives: it remembers where it stopped, and what
@@ -82,7 +86,7 @@ func (s *scanner) requestLine(sh *Shared, in []byte) (whole bool, err *Error) {
 	w := &sh.words
 	i := int(s.pos)
 	if s.at == inMethod {
-		for i < len(in) && is(in[i], classToken) && i <= maxMethod {
+		for i < len(in) && octets.Is(in[i], octets.Token) && i <= maxMethod {
 			i++
 		}
 		s.pos = uint32(i)
@@ -102,7 +106,7 @@ func (s *scanner) requestLine(sh *Shared, in []byte) (whole bool, err *Error) {
 	}
 	if s.at == inTarget {
 		bound := int(s.mark) + sh.limits.Target
-		for i < len(in) && is(in[i], classTarget) && i <= bound {
+		for i < len(in) && octets.Is(in[i], octets.Target) && i <= bound {
 			i++
 		}
 		s.pos = uint32(i)
@@ -127,7 +131,7 @@ func (s *scanner) requestLine(sh *Shared, in []byte) (whole bool, err *Error) {
 func (s *scanner) version(w *words, in []byte) (whole bool, err *Error) {
 	const form = "HTTP/0.0\r\n"
 	v := in[s.mark:]
-	if len(v) >= len(form) && string(v[:7]) == "HTTP/1." && is(v[7], classDigit) && string(v[8:10]) == "\r\n" {
+	if len(v) >= len(form) && string(v[:7]) == "HTTP/1." && octets.Is(v[7], octets.Digit) && string(v[8:10]) == "\r\n" {
 		w.minor = v[7]
 		s.pos = s.mark + uint32(len(form))
 		s.mark, s.start, s.at = s.pos, s.pos, inName
@@ -138,7 +142,7 @@ func (s *scanner) version(w *words, in []byte) (whole bool, err *Error) {
 			s.pos = s.mark + uint32(i)
 			return false, nil
 		}
-		if v[i] == form[i] || form[i] == '0' && is(v[i], classDigit) {
+		if v[i] == form[i] || form[i] == '0' && octets.Is(v[i], octets.Digit) {
 			continue
 		}
 		if i == len(form)-1 {
@@ -185,7 +189,7 @@ func (s *scanner) fields(sh *Shared, in []byte) (int, *Error) {
 			}
 			colon, i, at = end, end+1, inValue
 		}
-		i = textEnd(in, i)
+		i = octets.TextEnd(in, i)
 		if i == len(in) || in[i] == '\r' && i+1 == len(in) {
 			return 0, s.rest(i, mark, at, incomplete)
 		}
@@ -228,7 +232,7 @@ func (s *scanner) nameEnd(sh *Shared, in []byte, i, mark int) (int, *Error) {
 			return 0, errFieldCount
 		}
 	}
-	for i < len(in) && is(in[i], classToken) {
+	for i < len(in) && octets.Is(in[i], octets.Token) {
 		i++
 	}
 	if i < len(in) && (i == mark || in[i] != ':') {

@@ -1,6 +1,10 @@
 package h1
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/gatewheel/gatewheel/internal/octets"
+)
 
 // The request target.
 //
@@ -19,7 +23,7 @@ func (h *Head) setTarget() *Error {
 	switch {
 	case h.Method == "CONNECT":
 		// RFC 9112 section 3.2.3, RFC 9110 section 9.3.6: host and port, no more.
-		if !validAuthority(t, true) {
+		if !validHostPort(t) {
 			return errAuthority
 		}
 		h.Form, h.Authority = AuthorityForm, t
@@ -51,7 +55,7 @@ func (h *Head) setPath(t string) {
 // passes; which of them it serves is the application's matter.
 func (h *Head) setAbsolute(t string) *Error {
 	i := strings.IndexByte(t, ':')
-	if i <= 0 || !isLetter(t[0]) || !all(t[:i], classScheme) || !strings.HasPrefix(t[i:], "://") {
+	if i <= 0 || !octets.IsLetter(t[0]) || !octets.All(t[:i], octets.Scheme) || !strings.HasPrefix(t[i:], "://") {
 		return errForm
 	}
 	scheme, rest := t[:i], t[i+3:]
@@ -60,8 +64,8 @@ func (h *Head) setAbsolute(t string) *Error {
 		end = len(rest)
 	}
 	// RFC 9110 section 4.2.1: an empty host is invalid. Section 4.2.4: so is
-	// userinfo, which validAuthority does not know.
-	if end == 0 || rest[0] == ':' || !validAuthority(rest[:end], false) {
+	// userinfo.
+	if end == 0 || !octets.ValidAuthority(rest[:end]) {
 		return errAuthority
 	}
 	h.Form, h.Scheme, h.Authority = AbsoluteForm, scheme, rest[:end]
@@ -77,85 +81,9 @@ func (h *Head) setAbsolute(t string) *Error {
 	return nil
 }
 
-// validAuthority checks a host with an optional port, or with a port that
-// must be there (RFC 9110 section 7.2, RFC 3986 section 3.2.2). The empty one
-// is valid unless it needs a port.
-func validAuthority(s string, needPort bool) bool {
-	end := 0
-	if len(s) > 0 && s[0] == '[' {
-		end = strings.IndexByte(s, ']') + 1
-		if end == 0 || !validLiteral(s[1:end-1]) {
-			return false
-		}
-	} else {
-		for end < len(s) {
-			if is(s[end], classRegName) {
-				end++
-				continue
-			}
-			if s[end] != '%' {
-				break
-			}
-			if end+2 >= len(s) || !is(s[end+1], classHex) || !is(s[end+2], classHex) {
-				return false
-			}
-			end += 3
-		}
-	}
-	if end == len(s) {
-		return !needPort
-	}
-	if needPort && end == 0 {
-		return false
-	}
-	return s[end] == ':' && validPort(s[end+1:], needPort)
+// validHostPort checks the target of CONNECT: a host and a port, none of them
+// missing (RFC 9112 section 3.2.3).
+func validHostPort(s string) bool {
+	_, port, ok := octets.SplitAuthority(s)
+	return ok && octets.Decimal(port) > 0
 }
-
-// validPort: RFC 3986 section 3.2.3 allows an empty port. A number above 65535
-// is nobody's port.
-func validPort(s string, need bool) bool {
-	if s == "" {
-		return !need
-	}
-	port := 0
-	for i := range len(s) {
-		if !is(s[i], classDigit) {
-			return false
-		}
-		if port = port*10 + int(s[i]-'0'); port > 65535 {
-			return false
-		}
-	}
-	return port > 0 || !need
-}
-
-// validLiteral checks what stands in brackets: an IPv6 address, as to its
-// characters and its number of colons, or the form kept for later versions.
-// Zone identifiers mean nothing to another host.
-func validLiteral(s string) bool {
-	if len(s) > 0 && s[0]|0x20 == 'v' {
-		i := strings.IndexByte(s, '.')
-		return i > 1 && i+1 < len(s) && all(s[1:i], classHex) && allRegNameColon(s[i+1:])
-	}
-	colons := 0
-	for i := range len(s) {
-		switch {
-		case s[i] == ':':
-			colons++
-		case s[i] != '.' && !is(s[i], classHex):
-			return false
-		}
-	}
-	return colons >= 2 && colons <= 8
-}
-
-func allRegNameColon(s string) bool {
-	for i := range len(s) {
-		if s[i] != ':' && !is(s[i], classRegName) {
-			return false
-		}
-	}
-	return true
-}
-
-func isLetter(b byte) bool { return 'a' <= b|0x20 && b|0x20 <= 'z' }

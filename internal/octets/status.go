@@ -1,4 +1,4 @@
-package h1
+package octets
 
 import "strconv"
 
@@ -39,9 +39,14 @@ func encodeStatusLines() (lines [512]string) {
 	return lines
 }
 
-// appendStatusLine: RFC 9112 section 4. The space stays if there is no reason.
-func appendStatusLine(dst []byte, status int) []byte {
-	if status < len(statusLines) && statusLines[status] != "" {
+// StatusText returns the reason phrase of a registered status code, or "".
+func StatusText(status int) string { return reasons[status] }
+
+// AppendStatusLine appends the status line of an HTTP/1.1 response to dst (RFC
+// 9112 section 4). A status without a registered reason keeps the space before
+// it.
+func AppendStatusLine(dst []byte, status int) []byte {
+	if 0 <= status && status < len(statusLines) && statusLines[status] != "" {
 		return append(dst, statusLines[status]...)
 	}
 	dst = append(dst, "HTTP/1.1 "...)
