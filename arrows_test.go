@@ -28,11 +28,12 @@ var web = []string{"net/http", "net/http/...", "golang.org/x/net/http2", "golang
 
 // arrows point one way: cmd, app/server, then app, reactor and the machines. The first that matches counts.
 var arrows = []arrow{
-	{packages: "reactor", not: web, others: []string{
+	{packages: "reactor", own: []string{"internal/..."}, not: web, others: []string{
 		"github.com/panjf2000/gnet/v2", "github.com/panjf2000/gnet/v2/...", "go.uber.org/zap", "go.uber.org/zap/...",
 		"golang.org/x/sys/unix", "github.com/coreos/go-systemd/v22/activation", "github.com/pires/go-proxyproto"}},
 	{packages: "reactor/certs", not: web, own: []string{"internal/octets"}, others: []string{"go.uber.org/zap", "github.com/fsnotify/fsnotify"}},
 	{packages: "reactor/certs/certstest"},
+	{packages: "internal/loglimit", not: sansIO},
 	{packages: "internal/octets", not: []string{"net", "net/http", "net/http/...", "net/url", "os", "os/...", "io/fs", "log", "log/...", "syscall"}},
 	{packages: "h1", not: sansIO, own: []string{"internal/..."}},
 	{packages: "h2", not: sansIO, own: []string{"internal/..."}, others: []string{"golang.org/x/net/http2/hpack"}},
@@ -44,7 +45,7 @@ var arrows = []arrow{
 		others: []string{"go.uber.org/zap", "go.uber.org/zap/...", "golang.org/x/sys/unix"}},
 	{packages: "app/...", own: []string{"app", "app/apptest", "app/internal/...", "internal/..."}, others: []string{
 		"github.com/klauspost/compress/..."}},
-	{packages: "cmd/...", own: []string{"app", "app/...", "reactor", "reactor/certs"}, others: []string{
+	{packages: "cmd/...", own: []string{"app", "app/...", "reactor", "reactor/certs", "internal/..."}, others: []string{
 		"github.com/alecthomas/kong", "go.uber.org/zap", "go.uber.org/zap/...", "golang.org/x/sys/unix"}},
 }
 

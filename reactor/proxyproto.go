@@ -64,8 +64,9 @@ func (f *proxyFilter) pass(rest []byte) error {
 // the log is where its owner looks.
 func (f *proxyFilter) refuse(err error) error {
 	r := f.conn.Loop().reactor
-	if silent, due := r.proxyLines.due(f.conn.Loop().Now()); due {
-		r.log.Warn("connection refused", zap.Error(err), zap.Any("peer", f.conn.RemoteAddr()), zap.Int("unlogged", silent))
+	r.proxyRefused.Add(1)
+	if suppressed, ok := r.proxyLines.Allow(f.conn.Loop().Now()); ok {
+		r.log.Warn("connection refused", zap.Error(err), zap.Any("peer", f.conn.RemoteAddr()), zap.Int("unlogged", suppressed))
 	}
 	return err
 }

@@ -14,6 +14,8 @@ import (
 
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
+
+	"github.com/gatewheel/gatewheel/internal/loglimit"
 )
 
 // Reactor is a set of Loops and the listening sockets they accept from.
@@ -29,14 +31,15 @@ type Reactor struct {
 	inert     int // /dev/null, to be put over descriptors that somebody is going to close
 
 	tls        *tlsService
-	proxyLines seldom
+	proxyLines loglimit.Limit
 
-	open     atomic.Int64
-	arriving atomic.Int64  // sockets without a Conn, on their way to a Loop
-	flights  chan struct{} // as many as there are registrations under way, of all Loops
-	refused  atomic.Int64
-	parting  atomic.Int64  // of those that are open, refused: they take nobody's place
-	empty    chan struct{} // told when present gets to zero
+	open         atomic.Int64
+	arriving     atomic.Int64  // sockets without a Conn, on their way to a Loop
+	flights      chan struct{} // as many as there are registrations under way, of all Loops
+	refused      atomic.Int64
+	proxyRefused atomic.Int64  // connections without an acceptable PROXY header
+	parting      atomic.Int64  // of those that are open, refused: they take nobody's place
+	empty        chan struct{} // told when present gets to zero
 
 	started  bool
 	life     context.Context // ends when the last connection has left, or is to be closed

@@ -62,11 +62,12 @@ type LoopStats struct {
 
 // Stats are a Reactor's counters since it was made.
 type Stats struct {
-	Connections int   // open now
-	Refused     int64 // given to Config.Refuse
-	Withheld    int64 // times that listening sockets were left alone because of a limit
-	Limit       int   // connections that the descriptor limit, its reserve and MaxConnections allow
-	Loops       []LoopStats
+	Connections  int   // open now
+	Refused      int64 // given to Config.Refuse
+	ProxyRefused int64 // closed for lack of an acceptable PROXY header
+	Withheld     int64 // times that listening sockets were left alone because of a limit
+	Limit        int   // connections that the descriptor limit, its reserve and MaxConnections allow
+	Loops        []LoopStats
 }
 
 // Stats reads the Loop's counters. From any goroutine.
@@ -94,10 +95,11 @@ func (l *Loop) Stats() LoopStats {
 // Stats reads the counters of the Reactor and all its Loops. From any goroutine.
 func (r *Reactor) Stats() Stats {
 	s := Stats{
-		Connections: int(r.open.Load()),
-		Refused:     r.refused.Load(),
-		Withheld:    r.gate.withheld.Load(),
-		Limit:       int(r.gate.limit.Load()),
+		Connections:  int(r.open.Load()),
+		Refused:      r.refused.Load(),
+		ProxyRefused: r.proxyRefused.Load(),
+		Withheld:     r.gate.withheld.Load(),
+		Limit:        int(r.gate.limit.Load()),
 	}
 	for _, l := range r.loops {
 		s.Loops = append(s.Loops, l.Stats())

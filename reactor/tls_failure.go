@@ -6,11 +6,12 @@ import (
 	"io"
 	"net"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/gatewheel/gatewheel/internal/loglimit"
 )
 
 // A TLSFailure is why a TLS connection did not come about, or why it ended against the rules.
@@ -113,30 +114,6 @@ func classifyHandshake(err error) TLSFailure {
 	return TLSFailureOther
 }
 
-// seldomInterval is how often a failure of one kind is logged at most: scanners fail thousands of
-// handshakes a minute, and one line says what they all would.
-const seldomInterval = 10 * time.Second
-
-// seldom decides about the log lines of one kind. Any goroutine.
-type seldom struct {
-	mu     sync.Mutex
-	last   time.Time
-	silent int
-}
-
-// due tells whether a line is to be written now, and how many were not since the last one.
-func (s *seldom) due(now time.Time) (silent int, yes bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.last.IsZero() && now.Sub(s.last) < seldomInterval {
-		s.silent++
-		return 0, false
-	}
-	silent = s.silent
-	s.last, s.silent = now, 0
-	return silent, true
-}
-
 // tlsCounters count what came of TLS connections. Any goroutine.
 type tlsCounters struct {
 	logger *zap.Logger
@@ -144,22 +121,22 @@ type tlsCounters struct {
 	handshakes atomic.Uint64
 	resumed    atomic.Uint64
 	failures   [tlsFailures]atomic.Uint64
-	lines      [tlsFailures]seldom
+	lines      [tlsFailures]loglimit.Limit
 }
 
 // failed counts a failure, and logs it unless one of its kind was logged shortly before now. A peer
 // that leaves is nothing to look into, and only a debug log has it.
 func (t *tlsCounters) failed(kind TLSFailure, err error, peer net.Addr, now time.Time) {
 	t.failures[kind].Add(1)
-	silent, due := t.lines[kind].due(now)
-	if !due {
+	suppressed, ok := t.lines[kind].Allow(now)
+	if !ok {
 		return
 	}
 	level := zap.InfoLevel
 	if kind == TLSFailureLeft || kind == TLSFailureTruncated {
 		level = zap.DebugLevel
 	}
-	fields := []zap.Field{zap.Stringer("reason", kind), zap.Error(err), zap.Int("unlogged", silent)}
+	fields := []zap.Field{zap.Stringer("reason", kind), zap.Error(err), zap.Int("unlogged", suppressed)}
 	if peer != nil {
 		fields = append(fields, zap.Stringer("peer", peer))
 	}

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/gatewheel/gatewheel/internal/loglimit"
 	"github.com/gatewheel/gatewheel/reactor/certs/certstest"
 )
 
@@ -225,7 +226,7 @@ func TestFailuresAreLoggedAtMostSoOften(t *testing.T) {
 		counters.failed(TLSFailureNotTLS, errNotTLS, nil, now)
 	}
 	counters.failed(TLSFailureTimeout, errHandshakeTimeout, nil, now) // another kind has its own line
-	counters.failed(TLSFailureNotTLS, errNotTLS, nil, now.Add(seldomInterval))
+	counters.failed(TLSFailureNotTLS, errNotTLS, nil, now.Add(loglimit.Interval))
 	if got := lines.Len(); got != 3 {
 		t.Fatalf("%d lines, want 3", got)
 	}

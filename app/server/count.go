@@ -12,8 +12,7 @@ import (
 // counts is what a loop counts: written by the loop alone, read by whoever calls Server.Counts.
 type counts struct {
 	responses [len(protocolNames)][600]atomic.Uint64
-	malformed atomic.Uint64
-	timeouts  atomic.Uint64
+	refusals  refusals
 	failed    atomic.Uint64
 	panics    atomic.Uint64
 	aborted   atomic.Uint64
@@ -54,11 +53,8 @@ type Counts struct {
 	// Responses counts requests that were answered, by protocol and status: by a handler, or over HTTP/1 by this
 	// server, which refused them.
 	Responses map[string]map[int]uint64
-	// Malformed is requests that were refused before any handler saw them.
-	Malformed uint64
-	// Timeouts is how often a peer did not act in time: connections that were closed for it, and requests
-	// of HTTP/2 that got 408.
-	Timeouts uint64
+	// Refused counts what the server refused or ended, by Reason.
+	Refused Refusals
 	// Failed is requests whose handler failed with no status of its own, Panics those of them that panicked.
 	Failed, Panics uint64
 	// Aborted is responses that were broken off by the application.
@@ -80,12 +76,20 @@ func (s *Server) Counts() Counts {
 	for _, l := range s.loops {
 		total.add(&l.count)
 	}
+	total.Refused.add(&s.refusals)
+	total.Refused[MalformedHTTP2] += total.HTTP2.Malformed
+	total.Refused[TooLargeHTTP2] += total.HTTP2.TooLarge
+	total.Refused[StreamLimit] += total.HTTP2.Refused
+	total.Refused[WriteTimeout] += total.HTTP2.Stalled
 	stats := s.reactor.Stats()
+	total.Refused[DescriptorLimit] += uint64(stats.Withheld)
+	total.Refused[ProxyHeader] += uint64(stats.ProxyRefused)
 	total.Open = uint64(stats.Connections)
 	for _, l := range stats.Loops {
 		total.Accepted += uint64(l.Accepted)
 		total.BytesIn += uint64(l.BytesIn)
 		total.BytesOut += uint64(l.BytesOut)
+		total.Refused[StallKill] += uint64(l.Kills)
 	}
 	return total
 }
@@ -110,8 +114,7 @@ func (total *Counts) add(c *counts) {
 			total.Responses[name][status] += n
 		}
 	}
-	total.Malformed += c.malformed.Load()
-	total.Timeouts += c.timeouts.Load()
+	total.Refused.add(&c.refusals)
 	total.Failed += c.failed.Load()
 	total.Panics += c.panics.Load()
 	total.Aborted += c.aborted.Load()

@@ -105,6 +105,9 @@ func (x *exchange) answer(r *app.Response, err error) {
 	// The loop may have been idle until just now.
 	x.loop.tick()
 	if err != nil {
+		if errors.Is(err, app.ErrDeadline) {
+			x.loop.refused(RequestTimeout, x.conn, errors.New(x.String()))
+		}
 		x.loop.report(x, err)
 		r = app.ErrorResponse(err)
 	}
@@ -237,7 +240,20 @@ func (x *exchange) leaveBehind(cause error) {
 func (x *exchange) Loop() app.Loop { return (*exchangeLoop)(x) }
 
 // Pool implements app.Exchange.
-func (x *exchange) Pool() app.Pool { return x.loop.server.pool }
+func (x *exchange) Pool() app.Pool { return (*exchangePool)(x) }
+
+// exchangePool is the pool as the application sees it for a request: jobs that it refuses are counted.
+type exchangePool exchange
+
+// Submit implements app.Pool.
+func (x *exchangePool) Submit(work func()) error {
+	s := x.loop.server
+	err := s.pool.Submit(work)
+	if err != nil {
+		s.refused(PoolFull, x.info.PeerString(), err)
+	}
+	return err
+}
 
 // Draining implements app.Drainer.
 func (x *exchange) Draining() bool { return x.loop.server.Draining() || x.session.retires() }

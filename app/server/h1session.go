@@ -148,7 +148,7 @@ func (s *h1Session) complete(trailers []app.Field) {
 
 // malformed: the machine has refused what came.
 func (s *h1Session) malformed(err error) {
-	s.loop.count.malformed.Add(1)
+	s.loop.refused(MalformedHTTP1, s.conn, err)
 	s.refuse(err)
 }
 
@@ -291,7 +291,7 @@ func (s *h1Session) readBy() instant {
 func (s *h1Session) Timeout() {
 	now := s.loop.instant()
 	if s.sending.stuck(s.conn, now, s.loop.server.config.WriteTimeout) {
-		s.loop.count.timeouts.Add(1)
+		s.loop.refused(WriteTimeout, s.conn, nil)
 		s.desert(app.ErrPeerGone)
 		s.conn.Reset()
 		return
@@ -305,8 +305,13 @@ func (s *h1Session) Timeout() {
 
 // late ends a connection whose peer has not sent in time.
 func (s *h1Session) late() {
-	s.loop.count.timeouts.Add(1)
-	if phase := s.machine.Phase(); phase != h1.InHead && phase != h1.InContent {
+	switch s.machine.Phase() {
+	case h1.InHead:
+		s.loop.refused(HeadTimeout, s.conn, nil)
+	case h1.InContent:
+		s.loop.refused(BodyTimeout, s.conn, nil)
+	default:
+		s.loop.refused(IdleTimeout, s.conn, nil)
 		s.conn.CloseFlushed()
 		return
 	}

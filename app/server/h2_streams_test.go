@@ -242,7 +242,7 @@ func TestHTTP2IdleTimeout(t *testing.T) {
 	}
 	_ = l.Close()
 	eventually(t, "the connection is gone", func() bool { return s.Stats().Connections == 0 })
-	if n := s.Counts().Timeouts; n != 1 {
+	if n := s.Counts().Refused[server.IdleTimeout]; n != 1 {
 		t.Errorf("%d timeouts, want 1", n)
 	}
 }
@@ -261,7 +261,7 @@ func TestHTTP2PingsDoNotCountAsReading(t *testing.T) {
 			_ = l.framer.WritePing(false, [8]byte{})
 		default:
 		}
-		return s.Stats().Connections == 0 && s.Counts().Timeouts > 0
+		return s.Stats().Connections == 0 && s.Counts().Refused[server.WriteTimeout] > 0
 	})
 }
 

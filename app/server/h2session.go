@@ -23,6 +23,7 @@ type h2Session struct {
 	sending progress
 	fin     bool        // the peer sends nothing more
 	aged    atomic.Bool // the connection drains for its age; the loop says so to whoever asks its requests
+	failed  bool        // the error that ends the connection was counted
 	bodyBy  instant     // when to look at the requests that wait for content; 0: none does
 }
 
@@ -50,6 +51,7 @@ func (s *h2Session) take(in []byte) (used int) {
 		n, err := s.machine.Next(in[used:], ev)
 		used += n
 		if err != nil {
+			s.countFailure(err, false)
 			s.lose()
 			return len(in)
 		}
@@ -62,6 +64,29 @@ func (s *h2Session) take(in []byte) (used int) {
 		s.conn.Touch()
 	}
 	return used
+}
+
+// countFailure counts the error that ends the connection. late reports whether it came of a deadline.
+func (s *h2Session) countFailure(err error, late bool) {
+	failure, ok := errors.AsType[*h2.ConnError](err)
+	if !ok || s.failed {
+		return
+	}
+	s.failed = true
+	reason := ConnectionError
+	switch calm := failure.Code == h2.CodeEnhanceYourCalm; {
+	case late && calm:
+		reason = HeadTimeout
+	case late && s.machine.Draining():
+		return // its grace beyond --max-connection-age is over
+	case late:
+		reason = PingTimeout
+	case calm:
+		reason = Flood
+	case failure.Code == h2.CodeNoError:
+		return
+	}
+	s.loop.refused(reason, s.conn, err)
 }
 
 // lose ends the connection for an error; what happened to streams before is told first.
@@ -215,14 +240,16 @@ func (s *h2Session) Timeout() {
 	s.loop.tick()
 	now := s.loop.instant()
 	if s.sending.stuck(s.conn, now, s.loop.server.config.WriteTimeout) {
-		s.loop.count.timeouts.Add(1)
+		s.loop.refused(WriteTimeout, s.conn, nil)
 		s.abandon()
 		s.conn.Close()
 		return
 	}
 	if d := s.machine.Deadline(); !d.IsZero() && !s.loop.r.Now().Before(d) {
 		leaving := s.machine.Draining()
-		_ = s.machine.Expire(s.loop.r.Now()) // an error is what Next gives, too
+		if err := s.machine.Expire(s.loop.r.Now()); err != nil { // Next returns it, too
+			s.countFailure(err, true)
+		}
 		s.take(nil)
 		if !leaving && s.machine.Draining() {
 			s.aged.Store(true)
@@ -233,7 +260,7 @@ func (s *h2Session) Timeout() {
 		s.expireBodies(now)
 	}
 	if s.idleBy().passed(now) {
-		s.loop.count.timeouts.Add(1)
+		s.loop.refused(IdleTimeout, s.conn, nil)
 		s.machine.Drain(s.loop.r.Now())
 	}
 	s.conn.Touch()

@@ -121,8 +121,8 @@ func TestRefusalsAreCounted(t *testing.T) {
 	if got := counts.Responses[app.HTTP11]; !maps.Equal(got, answers) {
 		t.Errorf("answers %v, want %v", got, answers)
 	}
-	if counts.Malformed != refused {
-		t.Errorf("%d malformed, want %d", counts.Malformed, refused)
+	if counts.Refused[server.MalformedHTTP1] != refused {
+		t.Errorf("%d malformed, want %d", counts.Refused[server.MalformedHTTP1], refused)
 	}
 }
 

@@ -75,7 +75,7 @@ func (g *greeting) EOF() bool { return false }
 
 // Timeout implements reactor.Session.
 func (g *greeting) Timeout() {
-	g.loop.count.timeouts.Add(1)
+	g.loop.refused(HeadTimeout, g.conn, nil)
 	g.conn.Close()
 }
 

@@ -18,18 +18,21 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/h1"
 	"github.com/gatewheel/gatewheel/h2"
+	"github.com/gatewheel/gatewheel/internal/loglimit"
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
 // Server serves one handler on any number of listeners. Make one with New, then Start it.
 type Server struct {
-	config  Config
-	log     *zap.Logger
-	reactor *reactor.Reactor
-	pool    *pool
-	trust   *app.ProxyTrust
-	loops   []*loop
-	addrs   []net.Addr
+	config   Config
+	log      *zap.Logger
+	reactor  *reactor.Reactor
+	pool     *pool
+	trust    *app.ProxyTrust
+	loops    []*loop
+	lines    [reasons]loglimit.Limit // of refusals
+	refusals refusals                // by goroutines that belong to no loop
+	addrs    []net.Addr
 
 	started  bool        // the start-up hook of the process has succeeded
 	draining atomic.Bool // Shutdown sets it; handlers ask by Draining

@@ -56,8 +56,8 @@ func TestHeadTimeout(t *testing.T) {
 	close(stop)
 	<-dripped
 	counts := s.Counts()
-	if late := counts.Responses[app.HTTP11][408]; counts.Timeouts != 1 || late != 1 || counts.Malformed != 0 {
-		t.Errorf("%d timeouts counted, %d answers with 408, %d malformed requests", counts.Timeouts, late, counts.Malformed)
+	if late := counts.Responses[app.HTTP11][408]; counts.Refused[server.HeadTimeout] != 1 || late != 1 || counts.Refused[server.MalformedHTTP1] != 0 {
+		t.Errorf("%d timeouts counted, %d answers with 408, %d malformed requests", counts.Refused[server.HeadTimeout], late, counts.Refused[server.MalformedHTTP1])
 	}
 	// The second request of a connection is no different.
 	l = s.dial()
@@ -263,7 +263,7 @@ func TestWriteTimeoutAtTheEnd(t *testing.T) {
 	s := serve(t, repeated, func(c *server.Config) { c.WriteTimeout = soon })
 	s.dialDeaf(func(size int) string { return get(fmt.Sprint("/?n=", size), "Connection: close") })
 	eventually(t, "the peers are gone, and some were cut", func() bool {
-		return s.Stats().Connections == 0 && s.Counts().Timeouts > 0
+		return s.Stats().Connections == 0 && s.Counts().Refused[server.WriteTimeout] > 0
 	})
 }
 

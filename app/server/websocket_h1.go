@@ -114,7 +114,7 @@ func (s *h1Socket) finish() bool {
 func (s *h1Socket) Timeout() {
 	s.loop.tick()
 	if s.sending.stuck(s.conn, s.loop.instant(), s.loop.server.config.WriteTimeout) {
-		s.loop.count.timeouts.Add(1)
+		s.loop.refused(WriteTimeout, s.conn, nil)
 		s.lose(app.ErrPeerGone)
 		s.conn.Close()
 		return

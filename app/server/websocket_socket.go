@@ -108,6 +108,9 @@ func (s *socket) feed(in []byte) (used int) {
 		n, err := s.machine.Next(in[used:], ev)
 		used += n
 		if err != nil {
+			if !s.ended {
+				s.loop.refused(MalformedWebSocket, s.conn, err)
+			}
 			s.fail(err)
 			return len(in)
 		}
@@ -247,7 +250,7 @@ func (s *socket) expire(now time.Time) {
 	closing := !s.machine.Open()
 	err := s.machine.Expire(now)
 	if err != nil {
-		s.loop.count.timeouts.Add(1)
+		s.loop.refused(WebSocketTimeout, s.conn, err)
 		s.fail(err)
 	}
 	if err != nil && closing {

@@ -21,12 +21,18 @@ func (c counter) Counts() target.Counts {
 		Accepted: n.Accepted,
 		Open:     n.Open,
 		Errors: map[string]uint64{
-			"malformed": n.Malformed,
-			"timeout":   n.Timeouts,
-			"failed":    n.Failed,
-			"panic":     n.Panics,
-			"aborted":   n.Aborted,
+			"failed":  n.Failed,
+			"panic":   n.Panics,
+			"aborted": n.Aborted,
 		},
+	}
+	for reason, n := range n.Refused {
+		if reason := server.Reason(reason); n > 0 && reason != server.Flood { // which is shown by kind
+			counts.Errors[reason.String()] = n
+		}
+	}
+	for kind, n := range n.HTTP2.Calmed {
+		counts.Errors[server.Flood.String()+"-"+kind] = n
 	}
 	for reason, n := range c.server.TLSStats().Failures {
 		if n > 0 {

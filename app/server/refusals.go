@@ -1,0 +1,136 @@
+//go:build linux
+
+package server
+
+import (
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/gatewheel/gatewheel/reactor"
+)
+
+// A Reason is why the server refused a request or ended a connection. It indexes Refusals.
+type Reason uint8
+
+// To add a reason: a constant here, its row in reasonTable, and a call of loop.refused where it happens.
+const (
+	MalformedHTTP1      Reason = iota // HTTP/1 requests that break the grammar or exceed a limit
+	MalformedHTTP2                    // HTTP/2 streams that were reset for the peer's mistake (RFC 9113 section 5.4.2)
+	TooLargeHTTP2                     // HTTP/2 requests answered with 431
+	StreamLimit                       // HTTP/2 streams beyond --h2-max-concurrent-streams
+	ConnectionError                   // HTTP/2 connections ended for the peer's mistake (RFC 9113 section 5.4.1)
+	Flood                             // HTTP/2 connections ended for too much of something (Counts.HTTP2.Calmed has the kinds)
+	PingTimeout                       // HTTP/2 connections whose peer acknowledged no SETTINGS or PING in time
+	MalformedWebSocket                // WebSockets ended because the peer broke RFC 6455 or a limit
+	ConnectionLimit                   // connections beyond Config.MaxConnections
+	DescriptorLimit                   // times that accepting paused for lack of descriptors
+	PoolFull                          // jobs refused with app.ErrPoolFull
+	HeadTimeout                       // connections whose request head did not arrive in time
+	BodyTimeout                       // requests whose content did not arrive in time
+	WriteTimeout                      // connections and streams whose peer did not read in time
+	IdleTimeout                       // connections closed without a request in progress
+	RequestTimeout                    // requests whose handler did not answer in time
+	WebSocketTimeout                  // WebSockets whose peer did not answer a ping or a Close frame, or sent nothing
+	StallKill                         // connections closed because their handler kept the loop
+	ProxyHeader                       // connections without an acceptable PROXY header
+	UntrustedForwarding               // requests with forwarding fields from a peer that is not trusted
+	MalformedForwarding               // requests with forwarding fields of a trusted proxy that were not understood
+	reasons
+)
+
+// reasonTable has for each Reason its label in metrics and /count, its log line, and the level of that.
+var reasonTable = [reasons]struct {
+	label, line string
+	level       zapcore.Level
+}{
+	MalformedHTTP1:      {"h1-malformed", "malformed HTTP/1 request", zap.DebugLevel},
+	MalformedHTTP2:      {"h2-malformed", "malformed HTTP/2 request", zap.DebugLevel},
+	TooLargeHTTP2:       {"h2-too-large", "HTTP/2 request fields are too large", zap.DebugLevel},
+	StreamLimit:         {"h2-stream-limit", "too many HTTP/2 streams on a connection", zap.DebugLevel},
+	ConnectionError:     {"h2-connection-error", "HTTP/2 connection ended for an error of the peer", zap.DebugLevel},
+	Flood:               {"h2-flood", "HTTP/2 connection ended for a flood", zap.WarnLevel},
+	PingTimeout:         {"h2-ping-timeout", "HTTP/2 peer did not acknowledge in time", zap.DebugLevel},
+	MalformedWebSocket:  {"websocket-error", "WebSocket ended for an error of the peer", zap.DebugLevel},
+	ConnectionLimit:     {"connection-limit", "connection limit reached", zap.WarnLevel},
+	DescriptorLimit:     {"descriptor-limit", "descriptor limit reached", zap.WarnLevel},
+	PoolFull:            {"pool-full", "pool queue is full", zap.WarnLevel},
+	HeadTimeout:         {"head-timeout", "request head timed out", zap.DebugLevel},
+	BodyTimeout:         {"body-timeout", "request content timed out", zap.DebugLevel},
+	WriteTimeout:        {"write-timeout", "peer does not read", zap.DebugLevel},
+	IdleTimeout:         {"idle-timeout", "idle connection closed", zap.DebugLevel},
+	RequestTimeout:      {"request-timeout", "handler did not answer in time", zap.WarnLevel},
+	WebSocketTimeout:    {"websocket-timeout", "WebSocket timed out", zap.DebugLevel},
+	StallKill:           {"stall-kill", "connection closed for a stalled handler", zap.WarnLevel},
+	ProxyHeader:         {"proxy-header", "PROXY header refused", zap.WarnLevel},
+	UntrustedForwarding: {"forwarding-untrusted", "forwarding fields of an untrusted peer ignored", zap.DebugLevel},
+	MalformedForwarding: {"forwarding-malformed", "forwarding fields of a proxy not understood", zap.DebugLevel},
+}
+
+// String returns the label of r in metrics and /count.
+func (r Reason) String() string {
+	if r < reasons {
+		return reasonTable[r].label
+	}
+	return "unknown"
+}
+
+// Refusals counts refusals since the start, by Reason.
+type Refusals [reasons]uint64
+
+// refusals counts refusals of one loop, or of goroutines that belong to none.
+type refusals [reasons]atomic.Uint64
+
+func (total *Refusals) add(r *refusals) {
+	for i := range r {
+		total[i] += r[i].Load()
+	}
+}
+
+// refused counts a refusal and logs it, at most one line every loglimit.Interval for each reason. c and
+// err may be nil. On the loop.
+func (l *loop) refused(reason Reason, c *reactor.Conn, err error) {
+	l.count.refusals[reason].Add(1)
+	suppressed, ok := l.server.lineDue(reason, l.r.Now())
+	if !ok {
+		return
+	}
+	peer := ""
+	if c != nil {
+		if a := c.RemoteAddr(); a != nil {
+			peer = a.String()
+		}
+	}
+	l.server.logRefusal(reason, peer, err, suppressed)
+}
+
+// refused is loop.refused for any goroutine. peer is the address of the peer as text, or empty.
+func (s *Server) refused(reason Reason, peer string, err error) {
+	s.refusals[reason].Add(1)
+	if suppressed, ok := s.lineDue(reason, time.Now()); ok {
+		s.logRefusal(reason, peer, err, suppressed)
+	}
+}
+
+// lineDue reports whether a line for reason is to be written at now, and how many were suppressed since
+// the last one. Any goroutine.
+func (s *Server) lineDue(reason Reason, now time.Time) (suppressed int, ok bool) {
+	if !s.log.Core().Enabled(reasonTable[reason].level) {
+		return 0, false
+	}
+	return s.lines[reason].Allow(now)
+}
+
+func (s *Server) logRefusal(reason Reason, peer string, err error, suppressed int) {
+	row := &reasonTable[reason]
+	fields := []zap.Field{zap.String("reason", row.label)}
+	if peer != "" {
+		fields = append(fields, zap.String("peer", peer))
+	}
+	if err != nil {
+		fields = append(fields, zap.String("error", err.Error()))
+	}
+	s.log.Log(row.level, row.line, append(fields, zap.Int("unlogged", suppressed))...)
+}
