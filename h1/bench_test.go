@@ -8,7 +8,12 @@ import (
 // wrkRequest is what wrk sends by default.
 const wrkRequest = "GET / HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n"
 
-const browserRequest = "GET /search?q=event+loop&lang=en HTTP/1.1\r\n" +
+// browserRequest is what a browser sends that has no cookie, cookieRequest what it
+// sends with one.
+const browserRequest = browserLines + "\r\n"
+const cookieRequest = browserLines + "Cookie: session=0123456789abcdef0123456789abcdef; theme=dark\r\n\r\n"
+
+const browserLines = "GET /search?q=event+loop&lang=en HTTP/1.1\r\n" +
 	"Host: www.example.com\r\n" +
 	"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0\r\n" +
 	"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8\r\n" +
@@ -16,8 +21,7 @@ const browserRequest = "GET /search?q=event+loop&lang=en HTTP/1.1\r\n" +
 	"Accept-Encoding: gzip, deflate, br, zstd\r\n" +
 	"Referer: https://www.example.com/\r\n" +
 	"Connection: keep-alive\r\n" +
-	"Cookie: session=0123456789abcdef0123456789abcdef; theme=dark\r\n" +
-	"Upgrade-Insecure-Requests: 1\r\n\r\n"
+	"Upgrade-Insecure-Requests: 1\r\n"
 
 var hello = &Response{
 	Status: 200,
@@ -54,6 +58,8 @@ func benchmarkExchange(b *testing.B, request string) {
 
 func BenchmarkExchangeWrk(b *testing.B)     { benchmarkExchange(b, wrkRequest) }
 func BenchmarkExchangeBrowser(b *testing.B) { benchmarkExchange(b, browserRequest) }
+
+func BenchmarkExchangeCookie(b *testing.B) { benchmarkExchange(b, cookieRequest) }
 
 func benchmarkParse(b *testing.B, request string) {
 	sh := benchShared()

@@ -3,6 +3,8 @@ package h1
 import (
 	"bytes"
 	"encoding/binary"
+
+	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
 // A peer that asks again, for the same thing or in the same words, sends the same head. What those
@@ -17,8 +19,8 @@ type headMemo struct {
 const (
 	// memos is how many a loop keeps. They take 100 KB at most.
 	memos = 64
-	// maxMemo bounds the bytes of a head that is remembered, and maxMemoFields its lines. Longer
-	// ones carry cookies that no two clients share.
+	// maxMemo bounds the bytes of a head that is remembered, and maxMemoFields its lines. No two
+	// clients send the same longer one.
 	maxMemo       = 1 << 10
 	maxMemoFields = 16
 	// memoEvery is how many unknown heads pass for each that is remembered: where all differ, that
@@ -50,50 +52,17 @@ func (m *headMemo) recall(in []byte, h *Head) int {
 	return size
 }
 
-// keep remembers a head that was read, now and then.
+// keep remembers a head that was read, now and then, unless it has credentials: these must not
+// outlive their request.
 func (m *headMemo) keep(sh *Shared, text string, h *Head) {
 	if len(text) > maxMemo || len(h.Fields) > maxMemoFields {
 		return
 	}
-	if sh.unknown++; sh.unknown%memoEvery != 0 {
+	if sh.unknown++; sh.unknown%memoEvery != 0 || octets.HasSecretField(h.Fields) || octets.HasSecretParameter(h.Query) {
 		return
 	}
 	fields := append(m.head.Fields[:0], h.Fields...)
 	clear(fields[len(fields):cap(fields)])
 	m.text, m.head = text, *h
 	m.head.Fields = fields
-}
-
-// answerMemo is the final head that was encoded last, but for what tells its framing: answers that
-// differ in their content alone follow each other often. Heads in which the application's
-// Content-Length counts are none of it.
-type answerMemo struct {
-	status int
-	fields []Field
-	second int64 // of the date
-	bytes  []byte
-}
-
-// matches compares what the head says, so it is always right.
-func (m *answerMemo) matches(sh *Shared, r *Response) bool {
-	if m.status != r.Status || m.second != sh.date.second || len(m.fields) != len(r.Fields) {
-		return false
-	}
-	for i := range m.fields {
-		if m.fields[i] != r.Fields[i] {
-			return false
-		}
-	}
-	return true
-}
-
-// keep remembers a head, unless it says something about the connection.
-func (m *answerMemo) keep(sh *Shared, r *Response, seen noted, encoded []byte) {
-	if seen.upgrade || seen.close || len(encoded) > maxMemo || len(r.Fields) > maxMemoFields {
-		return
-	}
-	clear(m.fields)
-	m.fields = append(m.fields[:0], r.Fields...)
-	m.status, m.second = r.Status, sh.date.second
-	m.bytes = append(m.bytes[:0], encoded...)
 }

@@ -76,6 +76,39 @@ func TestRememberedFieldsAreCopied(t *testing.T) {
 	}
 }
 
+// Credentials do not outlive their request: a loop remembers no head that has some, nor an answer.
+func TestSecretsAreNotRemembered(t *testing.T) {
+	const secret = "b3BlbjpzZXNhbWU"
+	for _, line := range []string{"Authorization: Basic ", "proxy-authorization: Basic ", "Cookie: id=", "X-Api-Key: ", "X-Auth-Token: ",
+		"X-CSRF-Token: ", "X-Forwarded-Client-Cert: "} {
+		sh := NewShared(Limits{})
+		acquaint(t, sh, getHost+line+secret+"\r\n\r\n")
+		forgot(t, sh, line, secret)
+	}
+	sh := NewShared(Limits{})
+	acquaint(t, sh, "GET /?a=b&access_token="+secret+" HTTP/1.1\r\nHost: a\r\n\r\n")
+	forgot(t, sh, "a parameter", secret)
+	for _, name := range []string{"Set-Cookie", "X-CSRF-Token", "Authentication-Info"} {
+		sh := NewShared(Limits{})
+		fields := []Field{{"X", "1"}, {name, secret}}
+		d := newDialogueOn(t, sh)
+		d.app = silent
+		d.hear(get).answers(1, &Response{Status: 200, Fields: fields})
+		if sh.answer.Match(200, fields, sh.date.second) != nil {
+			t.Errorf("%s is remembered with its answer", name)
+		}
+	}
+}
+
+func forgot(t *testing.T, sh *Shared, what, secret string) {
+	t.Helper()
+	for i := range sh.memos {
+		if strings.Contains(sh.memos[i].text, secret) {
+			t.Errorf("%s is remembered with its head", what)
+		}
+	}
+}
+
 // Memory for heads is bounded, however many differ.
 func TestRememberedHeadsAreBounded(t *testing.T) {
 	sh := NewShared(Limits{})

@@ -149,16 +149,20 @@ func (ex *exchange) appendHead(sh *Shared, r *Response) (noted, error) {
 	// would have.
 	stated := ex.head && !ex.switches && r.Status != 204 && r.Status != 205 || r.Status == 304
 	var seen noted
-	dst, memo := ex.heads, &sh.answer
-	if !stated && memo.matches(sh, r) {
-		dst = append(dst, memo.bytes...)
+	dst := ex.heads
+	var known []byte
+	if !stated {
+		known = sh.answer.Match(r.Status, r.Fields, sh.date.second)
+	}
+	if known != nil {
+		dst = append(dst, known...)
 	} else {
 		var err error
 		if dst, seen, err = sh.appendLines(dst, r, stated); err != nil {
 			return seen, err
 		}
-		if !stated {
-			memo.keep(sh, r, seen, dst[len(ex.heads):])
+		if !stated && !seen.upgrade && !seen.close {
+			sh.answer.Keep(r.Status, r.Fields, sh.date.second, dst[len(ex.heads):])
 		}
 	}
 	switch {

@@ -1,6 +1,10 @@
 package h1
 
-import "time"
+import (
+	"time"
+
+	"github.com/gatewheel/gatewheel/internal/memo"
+)
 
 // Shared is what all connections of one loop have in common: limits, the
 // encoded Date, scratch, and exchanges that wait to be used again. It belongs
@@ -15,7 +19,7 @@ type Shared struct {
 
 	memos   [memos]headMemo
 	unknown uint32 // heads that no memo knew
-	answer  answerMemo
+	answer  memo.Answer
 }
 
 // NewShared returns a Shared with these limits. Until Tick is called for the

@@ -123,6 +123,7 @@ func (c *Conn) Close() {
 		c.sh.giveBlock(c.block)
 	}
 	c.releaseOutput()
+	c.forget()
 	c.notices = nil
 	sh := c.sh
 	*c = Conn{sh: sh, err: errClosed}

@@ -1,11 +1,13 @@
 package h2
 
-// memo is a connection's last request, if its block consisted of table references alone. Such a
+import "github.com/gatewheel/gatewheel/internal/memo"
+
+// requestMemo is a connection's last request, if its block consisted of table references alone. Such a
 // block changes no state, so the same bytes mean the same request until another block of the
 // connection is decoded; what a client asks for often, and the streams that a proxy or a load
 // generator sends together, are equal that far. Memos lie in Shared, each for whichever of many
 // connections used it last, so that an idle connection pays nothing.
-type memo struct {
+type requestMemo struct {
 	serial uint64 // of the connection, 0: none
 	block  []byte
 	head   Head
@@ -13,7 +15,7 @@ type memo struct {
 	end    bool
 }
 
-func (c *Conn) memo() *memo { return &c.sh.memos[c.serial%memos] }
+func (c *Conn) memo() *requestMemo { return &c.sh.memos[c.serial%memos] }
 
 // memos is how many a loop keeps: for as many busy connections, 20 KB.
 const memos = 64
@@ -35,44 +37,26 @@ func (c *Conn) remember(fragments []byte, end bool, s *section) {
 	m.serial, m.end, m.signal = c.serial, end, s.signal
 	m.block = append(m.block[:0], fragments...)
 	fields := append(m.head.Fields[:0], s.head.Fields...)
+	clear(fields[len(fields):cap(fields)])
 	m.head = s.head
 	m.head.Fields = fields
 }
 
-// headMemo is the response head that was encoded last. Answers that differ in their content alone
-// follow each other often; what is compared is what the head says, so a hit is always right.
-type headMemo struct {
-	status  int
-	fields  []Field
-	second  int64 // of the date
-	given   int64
-	encoded []byte
-}
-
-// What a headMemo keeps, and what a comparison costs, is bounded.
-const (
-	maxMemoFields = 8
-	maxMemoHead   = 1 << 10 // bytes
-)
-
-func (m *headMemo) matches(r *Response, second int64) bool {
-	if m.status != r.Status || m.second != second || len(m.fields) != len(r.Fields) {
-		return false
-	}
-	for i := range m.fields {
-		if m.fields[i] != r.Fields[i] {
-			return false
-		}
-	}
-	return true
-}
-
-func (m *headMemo) keep(r *Response, second int64, encoded []byte, given int64) {
-	if len(r.Fields) > maxMemoFields || len(encoded) > maxMemoHead {
+// forget clears the connection's memo when it closes: the request may have credentials, which must
+// not outlive the connection. Its HPACK table holds them for as long.
+func (c *Conn) forget() {
+	m := c.memo()
+	if m.serial != c.serial && m.serial != 0 { // 0: out of date, of this connection or another one
 		return
 	}
-	clear(m.fields)
-	m.status, m.second, m.given = r.Status, second, given
-	m.fields = append(m.fields[:0], r.Fields...)
-	m.encoded = append(m.encoded[:0], encoded...)
+	m.serial = 0
+	fields := m.head.Fields
+	clear(fields[:cap(fields)])
+	m.head = Head{Fields: fields[:0]}
+}
+
+// headMemo is the response head that was encoded last.
+type headMemo struct {
+	memo.Answer
+	given int64 // its content-length, -1: none
 }

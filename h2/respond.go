@@ -88,14 +88,16 @@ func (c *Conn) queueContent(st *stream, content []byte) {
 // for none, which is left to contentLength.
 func (c *Conn) appendHead(out []byte, r *Response) (_ []byte, given int64, ok bool) {
 	m := &c.sh.lastHead
-	if c.flags&tableSizeSent != 0 && m.matches(r, c.sh.wall) {
-		return append(out, m.encoded...), m.given, true
+	if c.flags&tableSizeSent != 0 {
+		if known := m.Match(r.Status, r.Fields, c.sh.wall); known != nil {
+			return append(out, known...), m.given, true
+		}
 	}
 	sized := c.flags&tableSizeSent != 0
 	start := len(out)
 	out, given, ok = c.appendHeadFields(c.appendStatus(out, r.Status), r.Fields)
-	if ok && sized {
-		m.keep(r, c.sh.wall, out[start:], given)
+	if ok && sized && m.Keep(r.Status, r.Fields, c.sh.wall, out[start:]) {
+		m.given = given
 	}
 	return out, given, ok
 }

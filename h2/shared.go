@@ -23,7 +23,7 @@ type Shared struct {
 	section  section
 	emit     func(hpack.HeaderField)
 	decoding *hpack.Decoder // whose fields section gathers
-	memos    [memos]memo
+	memos    [memos]requestMemo
 	lastHead headMemo
 	probe    [1]byte // for asking a Source for its end
 

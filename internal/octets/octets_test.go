@@ -177,9 +177,18 @@ func TestSecrets(t *testing.T) {
 			t.Errorf("%s is a secret", name)
 		}
 	}
+	if HasSecretField([]Field{{"Host", "a"}}) || !HasSecretField([]Field{{"Host", "a"}, {"Cookie", ""}}) {
+		t.Error("HasSecretField is wrong")
+	}
 	for query, want := range map[string]bool{"": false, "a=token": false, "a=b&access_token=1": true, "Password=x": true, "&&=": false} {
-		if got := HasSecret(query); got != want {
-			t.Errorf("HasSecret(%q) = %v", query, got)
+		if got := HasSecretParameter(query); got != want {
+			t.Errorf("HasSecretParameter(%q) = %v", query, got)
 		}
+	}
+}
+
+func BenchmarkIsSecret(b *testing.B) {
+	for b.Loop() {
+		IsSecret("Content-Type")
 	}
 }
