@@ -6,14 +6,12 @@
 // have in common. What a connection does not need while no stream is open lies in Shared.
 package h2
 
-import "golang.org/x/net/http2/hpack"
-
 // Conn is one connection in the server role. It is meant to be embedded by value in a session
 // and must not be copied after Init.
 type Conn struct {
 	sh      *Shared
 	err     *ConnError
-	decoder *hpack.Decoder
+	decoder *decoder
 	block   *block // while CONTINUATION is awaited
 
 	streams streamTable
@@ -77,6 +75,7 @@ const (
 	aged                                   // the drain is for age: grace follows
 	pinged                                 // a keep-alive PING is out
 	inputEnded                             // the peer has sent its last byte
+	noHost                                 // requests need not name a host
 )
 
 // Init makes c ready for the client's preface and queues ours. jitter in [0, 1) is this
@@ -102,6 +101,10 @@ func (c *Conn) Init(sh *Shared, jitter float64) {
 		c.setTimer(keepAliveTimer, sh.cfg.KeepAlive)
 	}
 }
+
+// AllowNoHost accepts requests whose authority is empty, missing or a path: Head.Authority is empty
+// then. It is for unix sockets, whose clients have no host to name. Call it after Init.
+func (c *Conn) AllowNoHost() { c.flags |= noHost }
 
 // Close gives the connection's storage back to its Shared. Call it once, when the connection is
 // gone, and nothing else afterwards.

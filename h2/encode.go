@@ -20,6 +20,7 @@ const (
 	literalMask = 0x0f
 	stringMask  = 0x7f
 	huffman     = 0x80
+	incremental = 0x40 // a literal that the decoder is to add to its table
 	emptyTable  = 0x20 // dynamic table size update to 0
 )
 

@@ -9,16 +9,19 @@ type section struct {
 	cookies  []string // the crumbs after the first
 	cookie   int      // where in head.Fields the first crumb stands, plus one
 	trailers bool     // RFC 9113 section 8.1: no pseudo-fields
-	pseudo   uint8    // which pseudo-fields came
+	noHost   bool     // the connection's requests need not name a host
 	regular  bool     // a regular field came
 	hosted   bool     // a host field came, which may be empty
 	signal   bool     // a priority field came
-	bad      string   // why the section is malformed
 	tooLarge bool
+	pseudo   uint8  // which pseudo-fields came, as bits
+	bad      string // why the section is malformed
+	signals  int    // bytes of priority fields
 	size     uint32
 	limit    uint32
 }
 
+// Bits of section.pseudo.
 const (
 	pseudoMethod = 1 << iota
 	pseudoScheme
@@ -28,39 +31,39 @@ const (
 )
 
 // begin makes s ready for a field section, keeping the memory of its slices.
-func (s *section) begin(trailers bool, limit uint32) {
+func (s *section) begin(limit uint32) {
 	fields, cookies := s.head.Fields[:0], s.cookies[:0]
-	*s = section{trailers: trailers, limit: limit}
+	*s = section{limit: limit}
 	s.head.Fields, s.cookies = fields, cookies
 	s.head.ContentLength = -1
 	s.head.Urgency = defaultUrgency
 }
 
-// field takes one field line.
-func (s *section) field(name, value string) {
+// field takes one field line of the given class. It reports whether it wants more of them.
+func (s *section) field(name, value string, class fieldClass) (more bool) {
 	// RFC 9113 section 6.5.2: the size counts 32 bytes a field line.
 	s.size += uint32(len(name)+len(value)) + 32
 	if s.size > s.limit || len(s.head.Fields) >= maxFields {
 		s.tooLarge = true
-		return
+		return false
 	}
-	if name != "" && name[0] == ':' {
-		s.pseudoField(name, value)
-		return
+	kind, valid := class&^badValue, class&badValue == 0
+	if kind >= methodField {
+		s.pseudoField(value, kind, valid)
+		return true
 	}
 	s.regular = true
-	if name == "" || !consistsOf(name, nameChar) {
-		s.malformed("invalid field name")
-		return
+	if kind == hostField && s.noHost && isPath(value) {
+		value, valid = "", true
 	}
-	if !validValue(value) {
-		s.malformed("invalid field value")
-		return
+	if !valid {
+		s.malformed(invalidValue[kind])
+		return true
 	}
-	if !s.regularField(name, value) {
-		return
+	if kind == plainField || s.regularField(value, kind) {
+		s.head.Fields = append(s.head.Fields, Field{name, value})
 	}
-	s.head.Fields = append(s.head.Fields, Field{name, value})
+	return true
 }
 
 func (s *section) malformed(why string) {
@@ -69,75 +72,96 @@ func (s *section) malformed(why string) {
 	}
 }
 
+// invalidValue names what is wrong with a value, by the class of its field.
+var invalidValue = [...]string{
+	plainField:      "invalid field value",
+	connectionField: "connection-specific field",
+	teField:         "te has another value than trailers",
+	lengthField:     "invalid content-length",
+	hostField:       "invalid host",
+	cookieField:     "invalid field value",
+	priorityField:   "invalid field value",
+	methodField:     "invalid :method",
+	schemeField:     "invalid :scheme",
+	authorityField:  "invalid :authority",
+	pathField:       "invalid :path",
+	protocolField:   "invalid :protocol",
+}
+
 // pseudoField applies RFC 9113 sections 8.3 and 8.3.1.
-func (s *section) pseudoField(name, value string) {
+func (s *section) pseudoField(value string, kind fieldClass, valid bool) {
 	if s.trailers {
 		s.malformed("pseudo-field in trailers")
 		return
 	}
 	if s.regular {
-		s.malformed("pseudo-field after a regular field")
+		s.malformed("pseudo-field behind a regular field")
 		return
 	}
 	var bit uint8
-	var valid bool
-	switch name {
-	case ":method":
-		bit, valid = pseudoMethod, value != "" && consistsOf(value, tokenChar)
-		s.head.Method = value
-	case ":scheme":
-		bit, valid = pseudoScheme, value != "" && value[0]|0x20 >= 'a' && value[0]|0x20 <= 'z' && consistsOf(value, schemeChar)
-		s.head.Scheme = value
-	case ":authority":
-		bit, valid = pseudoAuthority, validAuthority(value)
-		s.head.Authority = value
-	case ":path":
-		bit, valid = pseudoPath, value != "" && consistsOf(value, pathChar)
-		s.head.Path = value
-	case ":protocol":
-		bit, valid = pseudoProtocol, value != "" && consistsOf(value, tokenChar)
-		s.head.Protocol = value
+	switch kind {
+	case methodField:
+		bit, s.head.Method = pseudoMethod, value
+	case schemeField:
+		bit, s.head.Scheme = pseudoScheme, value
+	case authorityField:
+		bit, s.head.Authority = pseudoAuthority, value
+		if s.noHost && (!valid || isPath(value)) {
+			// gRPC names the socket's path.
+			s.head.Authority, valid = "", isPath(value)
+		}
+	case pathField:
+		bit, s.head.Path = pseudoPath, value
+	case protocolField:
+		bit, s.head.Protocol = pseudoProtocol, value
 	default:
 		s.malformed("unknown pseudo-field")
 		return
 	}
-	if !valid || s.pseudo&bit != 0 {
-		s.malformed("pseudo-field invalid or repeated")
-		return
+	switch {
+	case !valid:
+		s.malformed(invalidValue[kind])
+	case s.pseudo&bit != 0:
+		s.malformed("repeated pseudo-field")
 	}
 	s.pseudo |= bit
 }
 
+// isPath reports whether an authority is the path of a unix socket, perhaps percent-encoded.
+func isPath(authority string) bool {
+	return authority != "" && authority[0] == '/' || len(authority) >= 3 && equalFold(authority[:3], "%2f")
+}
+
 // regularField looks at the fields that mean something here; false keeps one from the list.
-func (s *section) regularField(name, value string) bool {
-	switch name {
-	case "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade":
+func (s *section) regularField(value string, kind fieldClass) bool {
+	switch kind {
+	case badName:
+		s.malformed("invalid field name")
+	case connectionField:
 		// RFC 9113 section 8.2.2: HTTP/2 has no connection-specific fields.
 		s.malformed("connection-specific field")
-	case "te":
-		// RFC 9113 section 8.2.2: TE may say trailers and nothing else.
-		if !equalFold(value, "trailers") {
-			s.malformed("te is not trailers")
-		}
-	case "content-length":
+	case lengthField:
 		n := parseLength(value)
-		if n < 0 || s.head.ContentLength >= 0 && s.head.ContentLength != n {
-			s.malformed("invalid content-length")
+		if s.head.ContentLength >= 0 && s.head.ContentLength != n {
+			s.malformed("different content-lengths")
 		}
 		s.head.ContentLength = n
-	case "host":
-		if s.hosted || !validAuthority(value) {
-			s.malformed("host invalid or repeated")
+	case hostField:
+		if s.hosted {
+			s.malformed("repeated host")
 		}
 		s.host, s.hosted = value, true
-	case "cookie":
+	case cookieField:
 		// RFC 9113 section 8.2.3: crumbs are joined before anybody else sees them.
 		if s.cookie > 0 {
 			s.cookies = append(s.cookies, value)
 			return false
 		}
 		s.cookie = len(s.head.Fields) + 1
-	case "priority":
+	case priorityField:
+		if s.signals += len(value); s.signals > maxSignal {
+			break
+		}
 		if p, ok := parsePriority(value); ok {
 			s.signal = true
 			s.head.Urgency, s.head.Incremental = p.urgency, p.incremental
@@ -164,13 +188,13 @@ func (s *section) request(end, connectProtocol bool) string {
 	if why := s.target(connectProtocol); why != "" {
 		return why
 	}
-	if s.pseudo&pseudoAuthority == 0 {
+	if s.pseudo&pseudoAuthority == 0 || s.noHost && h.Authority == "" {
 		h.Authority = s.host
 	} else if s.hosted && !sameAuthority(h.Scheme, s.host, h.Authority) {
 		// RFC 9113 section 8.3.1: host must not name another entity than :authority.
 		return "host differs from :authority"
 	}
-	if h.Authority == "" && (isWeb(h.Scheme) || h.Method == "CONNECT") {
+	if h.Authority == "" && !s.noHost && (isWeb(h.Scheme) || h.Method == "CONNECT") {
 		// RFC 9110 section 4.2.1: a URI of these schemes has a host, and the request carries it.
 		return "no authority"
 	}
@@ -199,7 +223,7 @@ func (s *section) target(connectProtocol bool) string {
 	h := &s.head
 	switch {
 	case s.pseudo&pseudoProtocol != 0:
-		if !connectProtocol || h.Method != "CONNECT" || s.pseudo != all|pseudoAuthority|pseudoProtocol {
+		if !connectProtocol || h.Method != "CONNECT" || s.pseudo&all != all || s.pseudo&pseudoAuthority == 0 && !s.noHost {
 			return ":protocol not allowed here"
 		}
 	case h.Method == "CONNECT":

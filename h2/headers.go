@@ -1,7 +1,5 @@
 package h2
 
-import "golang.org/x/net/http2/hpack"
-
 // purpose is what becomes of a field section once its header block is complete. Every block is
 // decoded, since the decoder's state depends on all of them (RFC 9113 section 4.3).
 type purpose uint8
@@ -159,7 +157,8 @@ func (c *Conn) fieldSection(id StreamID, end bool, p purpose, fragments []byte, 
 		return c.request(id, end, m.signal, ev)
 	}
 	s := &c.sh.section
-	s.begin(p == trailers, c.sh.cfg.MaxHeaderListSize)
+	s.begin(c.sh.cfg.MaxHeaderListSize)
+	s.trailers, s.noHost = p == trailers, c.flags&noHost != 0
 	if err := c.decode(fragments, p != discard); err != nil {
 		return err
 	}
@@ -182,22 +181,25 @@ func (c *Conn) fieldSection(id StreamID, end bool, p purpose, fragments []byte, 
 	return c.request(id, end, s.signal, ev)
 }
 
-// decode runs the connection's decoder over a block; the fields arrive in sh.section.
+// decode runs the connection's decoder over a block; the fields arrive in sh.section if they are
+// wanted.
 func (c *Conn) decode(fragments []byte, wanted bool) *ConnError {
 	sh := c.sh
 	if c.decoder == nil {
-		c.decoder = hpack.NewDecoder(tableSize, sh.emit)
+		c.decoder = newDecoder()
 	}
 	if m := c.memo(); m.serial == c.serial {
 		m.serial = 0
 	}
-	sh.decoding = c.decoder
-	c.decoder.SetEmitEnabled(wanted)
-	_, err := c.decoder.Write(fragments)
-	if e := c.decoder.Close(); err == nil {
-		err = e
+	var s *section
+	if wanted {
+		s = &sh.section
 	}
-	if err != nil {
+	ok := c.decoder.decode(fragments, s, &sh.scratch)
+	if cap(sh.scratch) > maxScratch {
+		sh.scratch = nil
+	}
+	if !ok {
 		// RFC 9113 section 4.3: of the connection, since the state is lost.
 		return c.fail(CodeCompressionError, "header block cannot be decoded")
 	}

@@ -64,6 +64,13 @@ const maxPulls = 1 << 14
 // (RFC 9113 section 6.5.2): proxies gain from it, and an idle connection pays for what was used.
 const tableSize = 4096
 
+// maxSignal is how many bytes of priority fields a request may have read; a Priority Field Value has
+// some ten, and more cannot be worth reading each time.
+const maxSignal = 256
+
+// maxScratch is the most memory that decoding of strings keeps between blocks.
+const maxScratch = 64 << 10
+
 // maxBlockFrames bounds the frames of one header block (CVE-2024-27316): a section of the
 // greatest default size fits five, and no client is known to send small ones.
 const maxBlockFrames = 64

@@ -1,10 +1,6 @@
 package h2
 
-import (
-	"time"
-
-	"golang.org/x/net/http2/hpack"
-)
+import "time"
 
 // Shared is what the connections of one loop have in common: configuration, time, storage that
 // is idle, counters. All of it belongs to the loop's goroutine.
@@ -21,8 +17,7 @@ type Shared struct {
 	serial uint64 // of the last connection
 
 	section  section
-	emit     func(hpack.HeaderField)
-	decoding *hpack.Decoder // whose fields section gathers
+	scratch  []byte // for strings while they are decoded
 	memos    [memos]requestMemo
 	lastHead headMemo
 	probe    [1]byte // for asking a Source for its end
@@ -42,13 +37,7 @@ func NewShared(cfg Config) (*Shared, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	sh := &Shared{cfg: cfg, hello: serverHello(&cfg)}
-	sh.emit = func(f hpack.HeaderField) {
-		if sh.section.field(f.Name, f.Value); sh.section.tooLarge {
-			sh.decoding.SetEmitEnabled(false)
-		}
-	}
-	return sh, nil
+	return &Shared{cfg: cfg, hello: serverHello(&cfg)}, nil
 }
 
 // Tick tells the time. The caller does so at the begin of every turn; the date that responses

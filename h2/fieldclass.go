@@ -1,0 +1,95 @@
+package h2
+
+// fieldClass is what a field line says by itself, independent of the section in which it stands: how
+// its name is to be treated, and whether its value is valid for that name.
+type fieldClass uint8
+
+const (
+	unclassified    fieldClass = iota
+	plainField                 // means nothing here
+	connectionField            // RFC 9113 section 8.2.2: forbidden
+	teField
+	lengthField
+	hostField
+	cookieField
+	priorityField
+	badName // RFC 9113 section 8.2.1: neither a lowercase token nor a known pseudo-field
+
+	// Pseudo-fields come last.
+	methodField
+	schemeField
+	authorityField
+	pathField
+	protocolField
+	unknownPseudo
+
+	// badValue is added to a class whose value is invalid.
+	badValue fieldClass = 0x80
+)
+
+// classify returns the class of a name.
+func classify(name string) fieldClass {
+	switch name {
+	case "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade":
+		return connectionField
+	case "te":
+		return teField
+	case "content-length":
+		return lengthField
+	case "host":
+		return hostField
+	case "cookie":
+		return cookieField
+	case "priority":
+		return priorityField
+	case ":method":
+		return methodField
+	case ":scheme":
+		return schemeField
+	case ":authority":
+		return authorityField
+	case ":path":
+		return pathField
+	case ":protocol":
+		return protocolField
+	}
+	switch {
+	case name == "":
+		return badName
+	case name[0] == ':':
+		return unknownPseudo
+	case !consistsOf(name, nameChar):
+		return badName
+	}
+	return plainField
+}
+
+// with returns the class of a line whose name is of class c.
+func (c fieldClass) with(value string) fieldClass {
+	var valid bool
+	switch c {
+	case badName, unknownPseudo:
+		return c
+	case methodField, protocolField:
+		valid = value != "" && consistsOf(value, tokenChar)
+	case schemeField:
+		valid = value != "" && value[0]|0x20 >= 'a' && value[0]|0x20 <= 'z' && consistsOf(value, schemeChar)
+	case authorityField:
+		valid = validAuthority(value)
+	case pathField:
+		valid = value != "" && consistsOf(value, pathChar)
+	case hostField:
+		valid = validAuthority(value)
+	case teField:
+		// RFC 9113 section 8.2.2: TE may say trailers and nothing else.
+		valid = equalFold(value, "trailers")
+	case lengthField:
+		valid = parseLength(value) >= 0
+	default:
+		valid = validValue(value)
+	}
+	if !valid {
+		return c | badValue
+	}
+	return c
+}
