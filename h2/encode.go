@@ -1,6 +1,10 @@
 package h2
 
-import "golang.org/x/net/http2/hpack"
+import (
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/gatewheel/gatewheel/internal/octets"
+)
 
 // Header blocks that we send use no dynamic table: no connection has to keep one, and a block
 // depends on nothing that went before, so that parts of it can be encoded in advance. Names come
@@ -134,6 +138,16 @@ func appendHuffman(dst []byte, s string) []byte {
 	return hpack.AppendHuffmanString(appendVarInt(dst, huffman, stringMask, n), s)
 }
 
+// lowerToken maps a token's byte to lower case, and every other byte to 0.
+var lowerToken = func() (lower [256]byte) {
+	for b := range lower {
+		if octets.Is(byte(b), octets.Token) {
+			lower[b] = octets.ToLower(byte(b))
+		}
+	}
+	return lower
+}()
+
 // appendName encodes a name's part of a literal; ok is false when it is no token. Uppercase
 // letters become lowercase ones (RFC 9113 section 8.2.1).
 func appendName(dst []byte, name string) (_ []byte, ok bool) {
@@ -158,8 +172,8 @@ func appendName(dst []byte, name string) (_ []byte, ok bool) {
 func appendField(dst []byte, f *Field) (_ []byte, ok bool) {
 	dst, ok = appendName(dst, f.Name)
 	// RFC 9110 section 5.5: space around a value is no part of it, and may not be sent here.
-	value := trimSpace(f.Value)
-	if !ok || !consistsOf(value, valueChar) {
+	value := octets.Trim(f.Value)
+	if !ok || !octets.IsText(value) {
 		return dst, false
 	}
 	return appendString(dst, value), true

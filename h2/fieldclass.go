@@ -1,5 +1,7 @@
 package h2
 
+import "github.com/gatewheel/gatewheel/internal/octets"
+
 // fieldClass is what a field line says by itself, independent of the section in which it stands: how
 // its name is to be treated, and whether its value is valid for that name.
 type fieldClass uint8
@@ -58,7 +60,7 @@ func classify(name string) fieldClass {
 		return badName
 	case name[0] == ':':
 		return unknownPseudo
-	case !consistsOf(name, nameChar):
+	case !octets.All(name, octets.Lower):
 		return badName
 	}
 	return plainField
@@ -71,22 +73,22 @@ func (c fieldClass) with(value string) fieldClass {
 	case badName, unknownPseudo:
 		return c
 	case methodField, protocolField:
-		valid = value != "" && consistsOf(value, tokenChar)
+		valid = octets.IsToken(value)
 	case schemeField:
-		valid = value != "" && value[0]|0x20 >= 'a' && value[0]|0x20 <= 'z' && consistsOf(value, schemeChar)
+		valid = value != "" && octets.IsLetter(value[0]) && octets.All(value, octets.Scheme)
 	case authorityField:
-		valid = validAuthority(value)
+		valid = octets.ValidAuthority(value)
 	case pathField:
-		valid = value != "" && consistsOf(value, pathChar)
+		valid = value != "" && octets.All(value, octets.Target)
 	case hostField:
-		valid = validAuthority(value)
+		valid = octets.ValidAuthority(value)
 	case teField:
 		// RFC 9113 section 8.2.2: TE may say trailers and nothing else.
-		valid = equalFold(value, "trailers")
+		valid = octets.EqualFold(value, "trailers")
 	case lengthField:
-		valid = parseLength(value) >= 0
+		valid = octets.Decimal(value) >= 0
 	default:
-		valid = validValue(value)
+		valid = octets.IsValue(value)
 	}
 	if !valid {
 		return c | badValue

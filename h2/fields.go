@@ -1,6 +1,10 @@
 package h2
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/gatewheel/gatewheel/internal/octets"
+)
 
 // section gathers a field section while it is decoded and applies RFC 9113 section 8 to it.
 type section struct {
@@ -129,7 +133,7 @@ func (s *section) pseudoField(value string, kind fieldClass, valid bool) {
 
 // isPath reports whether an authority is the path of a unix socket, perhaps percent-encoded.
 func isPath(authority string) bool {
-	return authority != "" && authority[0] == '/' || len(authority) >= 3 && equalFold(authority[:3], "%2f")
+	return authority != "" && authority[0] == '/' || len(authority) >= 3 && octets.EqualFold(authority[:3], "%2f")
 }
 
 // regularField looks at the fields that mean something here; false keeps one from the list.
@@ -141,7 +145,7 @@ func (s *section) regularField(value string, kind fieldClass) bool {
 		// RFC 9113 section 8.2.2: HTTP/2 has no connection-specific fields.
 		s.malformed("connection-specific field")
 	case lengthField:
-		n := parseLength(value)
+		n := octets.Decimal(value)
 		if s.head.ContentLength >= 0 && s.head.ContentLength != n {
 			s.malformed("different content-lengths")
 		}
@@ -190,7 +194,7 @@ func (s *section) request(end, connectProtocol bool) string {
 	}
 	if s.pseudo&pseudoAuthority == 0 || s.noHost && h.Authority == "" {
 		h.Authority = s.host
-	} else if s.hosted && !sameAuthority(h.Scheme, s.host, h.Authority) {
+	} else if s.hosted && !octets.SameAuthority(h.Scheme, s.host, h.Authority) {
 		// RFC 9113 section 8.3.1: host must not name another entity than :authority.
 		return "host differs from :authority"
 	}
@@ -242,17 +246,5 @@ func (s *section) target(connectProtocol bool) string {
 }
 
 func isWeb(scheme string) bool {
-	return scheme == "http" || scheme == "https" || equalFold(scheme, "http") || equalFold(scheme, "https")
-}
-
-// sameAuthority compares without case and with a scheme's default port taken away.
-func sameAuthority(scheme, a, b string) bool {
-	if equalFold(a, b) {
-		return true
-	}
-	port := ":80"
-	if equalFold(scheme, "https") {
-		port = ":443"
-	}
-	return equalFold(strings.TrimSuffix(a, port), strings.TrimSuffix(b, port))
+	return scheme == "http" || scheme == "https" || octets.EqualFold(scheme, "http") || octets.EqualFold(scheme, "https")
 }

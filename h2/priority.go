@@ -1,6 +1,10 @@
 package h2
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/gatewheel/gatewheel/internal/octets"
+)
 
 // priority is RFC 9218 section 4's pair of parameters.
 type priority struct {
@@ -48,10 +52,10 @@ func cutMember(s string) (member, rest string) {
 		case s[i] == '"':
 			quoted = !quoted
 		case s[i] == ',' && !quoted:
-			return trimSpace(s[:i]), s[i+1:]
+			return octets.Trim(s[:i]), s[i+1:]
 		}
 	}
-	return trimSpace(s), ""
+	return octets.Trim(s), ""
 }
 
 // splitMember gives a member's key and its value without parameters.
@@ -70,16 +74,6 @@ func splitMember(m string) (key, value string) {
 		}
 	}
 	return m, ""
-}
-
-func trimSpace(s string) string {
-	for s != "" && (s[0] == ' ' || s[0] == '\t') {
-		s = s[1:]
-	}
-	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
-		s = s[:len(s)-1]
-	}
-	return s
 }
 
 // priorityUpdate applies RFC 9218 section 7.1.

@@ -1,5 +1,7 @@
 package h2
 
+import "github.com/gatewheel/gatewheel/internal/octets"
+
 // Respond queues the final response to the request of stream id. It answers ErrStream when the
 // stream is gone, ErrAnswered for a second response, ErrStatus and ErrField; nothing was queued
 // then.
@@ -109,14 +111,14 @@ func (c *Conn) appendHeadFields(out []byte, fields []Field) (_ []byte, given int
 		f := &fields[i]
 		switch len(f.Name) {
 		case len("date"):
-			dated = dated || equalFold(f.Name, "date")
+			dated = dated || octets.EqualFold(f.Name, "date")
 		case len("upgrade"), len("connection"), len("proxy-connection"), len("transfer-encoding"):
 			if connectionSpecific(f.Name) {
 				continue
 			}
 		case len("content-length"):
-			if equalFold(f.Name, "content-length") {
-				n := parseLength(f.Value)
+			if octets.EqualFold(f.Name, "content-length") {
+				n := octets.Decimal(f.Value)
 				if n < 0 || given >= 0 && n != given {
 					return out, 0, false
 				}
@@ -178,13 +180,13 @@ func contentLength(out []byte, st *stream, r *Response, given, length int64) (_ 
 func connectionSpecific(name string) bool {
 	switch len(name) {
 	case len("upgrade"):
-		return equalFold(name, "upgrade")
+		return octets.EqualFold(name, "upgrade")
 	case len("connection"):
-		return equalFold(name, "connection") || equalFold(name, "keep-alive")
+		return octets.EqualFold(name, "connection") || octets.EqualFold(name, "keep-alive")
 	case len("proxy-connection"):
-		return equalFold(name, "proxy-connection")
+		return octets.EqualFold(name, "proxy-connection")
 	case len("transfer-encoding"):
-		return equalFold(name, "transfer-encoding")
+		return octets.EqualFold(name, "transfer-encoding")
 	}
 	return false
 }
@@ -219,7 +221,7 @@ func (c *Conn) Inform(id StreamID, status int, fields []Field) error {
 func appendFields(out []byte, fields []Field) (_ []byte, ok bool) {
 	for i := range fields {
 		f := &fields[i]
-		if connectionSpecific(f.Name) || equalFold(f.Name, "content-length") {
+		if connectionSpecific(f.Name) || octets.EqualFold(f.Name, "content-length") {
 			continue
 		}
 		if out, ok = appendField(out, f); !ok {

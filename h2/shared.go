@@ -1,6 +1,10 @@
 package h2
 
-import "time"
+import (
+	"time"
+
+	"github.com/gatewheel/gatewheel/internal/octets"
+)
 
 // Shared is what the connections of one loop have in common: configuration, time, storage that
 // is idle, counters. All of it belongs to the loop's goroutine.
@@ -51,12 +55,9 @@ func (sh *Shared) Tick(now time.Time) {
 		sh.wall = unix
 		sh.second = uint32(sh.now / instant(time.Second))
 		var text [32]byte
-		sh.date = encodeDate(sh.date[:0], string(now.UTC().AppendFormat(text[:0], dateFormat)))
+		sh.date = encodeDate(sh.date[:0], string(octets.AppendDate(text[:0], now)))
 	}
 }
-
-// dateFormat is IMF-fixdate (RFC 9110 section 5.6.7).
-const dateFormat = "Mon, 02 Jan 2006 15:04:05 GMT"
 
 func (sh *Shared) instant(t time.Time) instant { return instant(t.Sub(sh.base)) + 1 }
 
