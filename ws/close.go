@@ -73,7 +73,7 @@ func (c *Conn) goodbye(code CloseCode, reason string) {
 // messages to come.
 func (c *Conn) drop() {
 	c.dropInflation()
-	c.context = nil
+	c.dropContext()
 	c.sending = nothing
 	c.pong = c.sh.give(c.pong)
 }

@@ -19,6 +19,9 @@ const (
 	Close
 	// Closed: the connection is over and input is ignored.
 	Closed
+	// Busy: the call has done as much work as one call does, and has nothing to
+	// hand out; call again, without waiting for input.
+	Busy
 )
 
 // Event is filled by Conn.Next. It is the caller's scratch: one serves a loop.
@@ -56,10 +59,8 @@ type Conn struct {
 	err *Error // why the connection failed
 	out output
 
-	// Compressed input.
-	packed  []byte    // of the message so far
-	inf     *inflater // hands out the message in packed, which is complete
-	context *context  // windows; nil without context takeover
+	inf     *inflation // of the compressed message being received
+	context *context   // windows; nil without context takeover
 
 	left  int64 // payload bytes to come of the frame being read
 	total int64 // bytes of the message being read: handed out, or announced by frame headers
@@ -86,12 +87,13 @@ type Conn struct {
 	sendOp      Opcode
 	sendTight   bool
 	sendText    utf8Check
-	ended       bool   // EOF was called
-	pinged      bool   // a keep-alive ping awaits a sign of life
-	paused      bool   // the caller does not read
-	pongs       int32  // bytes of pongs queued since the last time none was
-	pong        []byte // payload of the latest ping that waits for room, preceded by one byte
-	pongEnd     uint64 // position in the output behind the last of them
+	ended       bool          // EOF was called
+	pinged      bool          // a keep-alive ping awaits a sign of life
+	paused      bool          // the caller does not read
+	pongs       int32         // bytes of pongs queued since the last time none was
+	pong        []byte        // payload of the latest ping that waits for room, preceded by one byte
+	pongEnd     uint64        // position in the output behind the last of them
+	begun       time.Duration // when the message being received began; within a Pause, less its begin
 	heard, used time.Duration
 	pingedAt    time.Duration
 	closeBy     time.Duration
@@ -120,8 +122,8 @@ func (c *Conn) Open() bool { return c.state.mayClose() }
 // Next consumes n bytes of in and fills ev with the next event. in starts with
 // the first byte that was not consumed yet; payloads are unmasked in place, and
 // only consumed bytes are touched. Messages are handed out as they arrive: one
-// that lies in the input whole comes as one event, any other in pieces. A
-// compressed message is inflated once its last frame has come.
+// that lies in the input whole comes as one event, any other in pieces. So does
+// a compressed one, if it has at most 32 KiB of text.
 //
 // An error is an *Error. Its Close frame is queued, and Next returns it again
 // from then on.
@@ -144,8 +146,6 @@ func (c *Conn) Next(in []byte, ev *Event) (n int, err error) {
 		var m int
 		var more bool // whether the loop can go on without another byte
 		switch {
-		case c.inf != nil:
-			more, err = c.inflate(ev)
 		case c.inFrame:
 			m, err = c.payload(in[n:], ev)
 			more = !c.inFrame
@@ -205,6 +205,7 @@ func (c *Conn) frameBegin(in []byte, ev *Event) (n int, err error) {
 	if h.op != Continuation {
 		c.op, c.tight = h.op, h.rsv1
 		c.fresh, c.total, c.text = true, 0, utf8Check{}
+		c.begun = c.sh.now
 	}
 	c.inFrame, c.fin, c.left, c.key = true, h.fin, h.length, h.key
 	if !c.state.mayClose() {
@@ -254,19 +255,19 @@ func (c *Conn) payload(in []byte, ev *Event) (n int, err error) {
 	if int64(len(in)) > c.left {
 		in = in[:c.left]
 	}
+	if c.tight && c.state.mayClose() {
+		return c.inflate(in, ev)
+	}
 	n = len(in)
 	c.left -= int64(n)
 	c.inFrame = c.left > 0
-	last := c.fin && !c.inFrame
-	switch {
-	case !c.state.mayClose():
+	if !c.state.mayClose() {
 		return n, nil
-	case c.role == Server:
+	}
+	if c.role == Server {
 		c.key = mask(in, c.key)
 	}
-	if c.tight {
-		return n, c.gather(in, last)
-	}
+	last := c.fin && !c.inFrame
 	if n == 0 && !last {
 		return 0, nil
 	}

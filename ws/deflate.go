@@ -77,6 +77,7 @@ func (c *Conn) packPart(p []byte) []byte {
 	}
 	s.b = s.b[:0]
 	s.deflate(p, c.context.sent(), c.sendBits())
+	c.sh.work += deflateWork * len(p)
 	return s.b
 }
 
@@ -119,11 +120,12 @@ func (ctx *context) sent() []byte {
 	return ctx.out.b
 }
 
-func (ctx *context) received() []byte {
-	if ctx == nil {
-		return nil
+// dropContext forgets what later messages could refer to.
+func (c *Conn) dropContext() {
+	if c.context != nil {
+		c.sh.plain.forget(&c.context.in)
+		c.context = nil
 	}
-	return ctx.in.b
 }
 
 // window keeps the last size bytes of a text.

@@ -1,153 +1,209 @@
 package ws
 
 import (
-	"bytes"
-	"io"
+	"math/bits"
 
-	"github.com/klauspost/compress/flate"
+	"github.com/gatewheel/gatewheel/internal/inflate"
 )
 
-// The decompressing half of RFC 7692. The inflater cannot wait for input, so the
-// compressed form of a message is gathered until its last frame has come, and
-// then inflated in pieces as fast as the caller takes them. An inflater is
-// borrowed from the loop for that time only.
+// The decompressing half of RFC 7692. Fragments are inflated as they come, so
+// that an unfinished message holds a decoder and a window and nothing else. The
+// text lies in the loop's buffer, behind the window that it may refer to.
 
-// inflateTail completes a message: syncTail, which the sender left out, and an
-// empty final block, at which the inflater ends.
-// RFC 7692 section 7.2.2.
-const inflateTail = "\x00\x00\xFF\xFF" + "\x01\x00\x00\xFF\xFF"
-
-// inflater hands out one message.
-type inflater struct {
-	src    bytes.Reader
-	flate  io.ReadCloser
-	finals int  // deflate streams that have ended
-	again  bool // a further deflate stream follows
+// inflation is a compressed message that is being received.
+type inflation struct {
+	decoder inflate.Decoder
+	window  window // of a message that stands by itself
+	packed  int64  // bytes received
+	plain   int64  // bytes inflated
+	tail    []byte // what is still to be decoded of syncTail
 }
 
-// errInflate is any fault of compressed data.
+// errInflate is a fault of compressed data.
 type errInflate string
 
 func (e errInflate) Error() string { return string(e) }
 
-// inflater gives an idle inflater for a message with its tail, behind the plain
-// text in history.
-func (sh *Shared) inflater(packed, history []byte) *inflater {
-	var f *inflater
-	if n := len(sh.inflaters); n > 0 {
-		f = sh.inflaters[n-1]
-		sh.inflaters = sh.inflaters[:n-1]
+// takeInflation returns an idle inflation, or a new one.
+func (sh *Shared) takeInflation(windowSize int) *inflation {
+	var f *inflation
+	if n := len(sh.inflations); n > 0 {
+		f = sh.inflations[n-1]
+		sh.inflations = sh.inflations[:n-1]
 	} else {
-		f = &inflater{flate: flate.NewReader(bytes.NewReader(nil))}
+		f = new(inflation)
 	}
-	f.finals, f.again = 0, false
-	f.src.Reset(packed)
-	f.reset(history)
+	f.decoder.Reset(windowSize)
+	f.window.b, f.window.size = f.window.b[:0], windowSize
+	f.packed, f.plain, f.tail = 0, 0, syncTail
 	return f
 }
 
-// release takes an inflater back.
-func (sh *Shared) release(f *inflater) {
-	f.src.Reset(nil)
-	if len(sh.inflaters) < maxInflaters {
-		sh.inflaters = append(sh.inflaters, f)
+// giveInflation takes an inflation back.
+func (sh *Shared) giveInflation(f *inflation) {
+	sh.plain.forget(&f.window)
+	if len(sh.inflations) < maxInflations {
+		sh.inflations = append(sh.inflations, f)
 	}
 }
 
-// reset begins a deflate stream. Neither implementation of Reset fails.
-func (f *inflater) reset(history []byte) {
-	_ = f.flate.(flate.Resetter).Reset(&f.src, history)
+// plainBuffer is the loop's memory for inflated text. It holds the end of one
+// connection's window, behind which the next piece is inflated; what the window
+// lacks is copied when another connection needs the buffer.
+type plainBuffer struct {
+	b     []byte
+	owner *window
 }
 
-// read fills p as far as it can; done tells that the message has ended.
-// history is the window, without what this call reads.
-func (f *inflater) read(p, history []byte) (n int, done bool, err error) {
-	if f.again {
-		f.reset(history)
-		f.again = false
-	}
-	for n < len(p) {
-		m, err := f.flate.Read(p[n:])
-		n += m
-		if err == io.EOF {
-			return n, f.streamEnd(), f.tooManyStreams()
+// claim returns the buffer with the text of w, and room behind it.
+func (p *plainBuffer) claim(w *window, begins bool) []byte {
+	if p.owner != w {
+		p.release()
+		if p.b == nil {
+			p.b = make([]byte, 0, 3*plainSize)
 		}
-		if err != nil {
-			return n, false, errInflate("compressed data is corrupt")
-		}
+		p.b = append(p.b[:0], w.b...)
+		p.owner = w
 	}
-	return n, false, nil
+	if begins && len(p.b) > cap(p.b)-plainSize || len(p.b) > cap(p.b)-plainSize/2 {
+		p.b = append(p.b[:0], p.b[max(0, len(p.b)-w.size):]...)
+	}
+	return p.b[:len(p.b):min(cap(p.b), len(p.b)+plainSize)]
 }
 
-// streamEnd tells whether the message ends with the deflate stream that has just
-// ended. RFC 7692 section 7.2.3.4: a sender may set BFINAL, after which another
-// stream may follow.
-func (f *inflater) streamEnd() bool {
-	f.finals++
-	rest := f.src.Len()
-	f.again = rest > 0 && rest != len(inflateTail)
-	return !f.again
+// release saves the text that its owner may refer to.
+func (p *plainBuffer) release() {
+	if p.owner != nil {
+		p.owner.b = p.owner.b[:0]
+		p.owner.add(p.b)
+		p.owner = nil
+	}
 }
 
-func (f *inflater) tooManyStreams() error {
-	if f.again && f.finals >= maxFinalBlocks {
-		return errInflate("compressed data in too many streams")
+// forget drops the text of w, which is not referred to any more.
+func (p *plainBuffer) forget(w *window) {
+	if p.owner == w {
+		p.owner = nil
 	}
-	return nil
 }
 
-// gather keeps a piece of a compressed message, and makes the message ready to
-// be handed out when the last one has come.
-func (c *Conn) gather(p []byte, last bool) error {
-	need := len(p)
-	if last {
-		need += len(inflateTail)
+// inflationWindow returns the window of the message being received, and its
+// size. An encoder that was asked for 8 bits may use 9, as zlib does.
+func (c *Conn) inflationWindow() *window {
+	if c.context != nil && c.context.in.size > 0 {
+		return &c.context.in
 	}
-	c.packed = append(c.sh.grow(c.packed, need), p...)
-	if !last {
-		return nil
-	}
-	c.total = 0
-	if len(c.packed) == 0 {
-		// Some encoders make nothing of an empty message, where RFC 7692
-		// section 7.2.3.6 wants the one byte of an empty block.
-		c.packed = append(c.packed, emptyBlock...)
-	}
-	c.packed = append(c.packed, inflateTail...)
-	c.inf = c.sh.inflater(c.packed, c.context.received())
-	return nil
+	return &c.inf.window
 }
 
-// inflate hands out the next piece of a compressed message. more tells that
-// nothing was handed out and there may be more.
-func (c *Conn) inflate(ev *Event) (more bool, err error) {
-	if c.sh.plain == nil {
-		c.sh.plain = make([]byte, plainSize)
+// receiveBits is the window that the peer compresses with, as a power of two.
+func (c *Conn) receiveBits() uint8 {
+	bits := c.ext.ClientWindowBits
+	if c.role == Client {
+		bits = c.ext.ServerWindowBits
 	}
-	n, done, err := c.inf.read(c.sh.plain, c.context.received())
-	if err != nil {
-		return false, c.fail(CloseInvalidPayload, err.Error())
+	return max(bits, minWindowBits+1)
+}
+
+// inflate takes the payload of a compressed frame that is there, and hands out
+// what becomes of it. It leaves the rest of the payload when a piece is full or
+// the call has done enough; c.inFrame stays set until the message's last piece
+// has been handed out.
+func (c *Conn) inflate(in []byte, ev *Event) (n int, err error) {
+	if c.inf == nil {
+		c.inf = c.sh.takeInflation(1 << c.receiveBits())
 	}
-	if c.total += int64(n); c.total > c.set.message() {
-		return false, c.fail(CloseTooBig, "message over the limit once inflated")
+	plain := c.sh.plain.claim(c.inflationWindow(), c.fresh)
+	start, tables := len(plain), c.inf.decoder.Tables()
+	status := inflate.NeedInput
+	for status == inflate.NeedInput && n < len(in) {
+		var used int
+		plain, used, status = c.unmaskInflate(plain, in[n:])
+		n += used
 	}
-	p := c.sh.plain[:n]
-	if c.context != nil {
-		c.context.in.add(p)
+	c.left -= int64(n)
+	c.inf.packed += int64(n)
+	done := false
+	if last := c.fin && c.left == 0; last && status == inflate.NeedInput {
+		plain, status, done = c.inf.finish(plain)
+	}
+	c.inFrame = c.left > 0 || c.fin && !done
+	c.sh.plain.b = c.sh.plain.b[:len(plain)]
+	p := plain[start:]
+	c.inf.plain += int64(len(p))
+	c.sh.work += len(p) + tableWork*(c.inf.decoder.Tables()-tables)
+	if err := c.checkInflation(status); err != nil {
+		return n, err
 	}
 	if done {
 		c.dropInflation()
-	} else if n == 0 {
-		return true, nil
 	}
-	return false, c.deliver(p, done, ev)
+	switch {
+	case len(p) > 0 || done:
+		return n, c.deliver(p, done, ev)
+	case status != inflate.NeedInput:
+		ev.Kind = Busy
+	}
+	return n, nil
 }
 
-// dropInflation lets go of a compressed message.
+// unmaskInflate decodes the first part of in. What it does not use stays masked.
+func (c *Conn) unmaskInflate(plain, in []byte) (_ []byte, used int, status inflate.Status) {
+	in = in[:min(len(in), unmaskSize)]
+	if c.role == Server {
+		mask(in, c.key)
+	}
+	plain, used, status = c.inf.decoder.Decode(plain, in)
+	if c.role == Server {
+		c.key = bits.RotateLeft32(c.key, -8*used)
+		mask(in[used:], c.key)
+	}
+	return plain, used, status
+}
+
+// finish decodes the tail that the sender has left out, and reports whether the
+// message is complete.
+func (f *inflation) finish(plain []byte) (_ []byte, status inflate.Status, done bool) {
+	if len(f.tail) == len(syncTail) {
+		if plain, _, status = f.decoder.Decode(plain, nil); status != inflate.NeedInput {
+			return plain, status, false
+		}
+		if f.packed == 0 || f.decoder.StreamEnded() {
+			// Some encoders make nothing of an empty message, where RFC 7692
+			// section 7.2.3.6 wants the one byte of an empty block; and some end a
+			// message with a final block alone, where section 7.2.3.4 wants an
+			// empty one behind it.
+			return plain, inflate.NeedInput, true
+		}
+	}
+	plain, used, status := f.decoder.Decode(plain, f.tail)
+	f.tail = f.tail[used:]
+	if status == inflate.NeedInput && !f.decoder.AtBoundary() {
+		status = inflate.Corrupt
+	}
+	return plain, status, status == inflate.NeedInput
+}
+
+// checkInflation fails the connection for what came out of a message.
+func (c *Conn) checkInflation(status inflate.Status) error {
+	f := c.inf
+	switch ratio := c.set.ratio(); {
+	case status == inflate.Corrupt:
+		return c.fail(CloseInvalidPayload, "compressed data is corrupt")
+	case f.decoder.Streams() > maxFinalBlocks:
+		return c.fail(CloseInvalidPayload, "compressed data in too many streams")
+	case f.plain > c.set.message():
+		return c.fail(CloseTooBig, "message over the limit once inflated")
+	case f.plain > freeInflation && f.plain/ratio > f.packed:
+		return c.fail(CloseTooBig, "message inflates to too many times its size")
+	}
+	return nil
+}
+
+// dropInflation ends a compressed message.
 func (c *Conn) dropInflation() {
-	c.packed = c.sh.give(c.packed)
 	if c.inf != nil {
-		c.sh.release(c.inf)
+		c.sh.giveInflation(c.inf)
 		c.inf = nil
 	}
 }

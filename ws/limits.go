@@ -8,6 +8,11 @@ const (
 	// testsuite sends.
 	DefaultMessage = 16 << 20
 
+	// DefaultRatio is how many times its compressed size a message of more than
+	// 1 MiB may inflate to: several times what large texts do, a tenth of what
+	// DEFLATE can do at most.
+	DefaultRatio = 100
+
 	// DefaultCompressFrom is the size from which messages are compressed. Below
 	// it the deflate blocks gain a few bytes at most, and the message fits one
 	// packet either way.
@@ -17,6 +22,10 @@ const (
 	// and a server to end the connection afterwards: a few round trips of a bad
 	// mobile network.
 	DefaultCloseTimeout = 5 * time.Second
+
+	// DefaultMessageTimeout is how long a message may take: the largest one over
+	// half a megabit a second.
+	DefaultMessageTimeout = 5 * time.Minute
 
 	// DefaultPongTimeout is how long the peer may be silent after a keep-alive
 	// ping: longer than a mobile network needs to wake a radio.
@@ -40,14 +49,13 @@ const (
 	// read and are all answered; of those beyond only the latest is.
 	maxQueuedPongs = 4 << 10
 
-	// maxPacked bounds the compressed bytes of a message that are kept until its
-	// last frame has come, whatever the message limit is.
-	maxPacked = 64 << 20
-
 	// packedSlack is how much longer than its message a compressed form may be
 	// beyond an eighth: an empty message has one, and short fragments add block
 	// headers.
 	packedSlack = 4 << 10
+
+	// deflateWork is the work of compressing a byte, as that of inflating so many.
+	deflateWork = 4
 
 	// maxFinalBlocks bounds the deflate streams in one message, of which there
 	// are more than one only if the sender sets BFINAL. Each costs a reset of the
@@ -61,10 +69,21 @@ const (
 	// message up to this size comes as one event.
 	plainSize = 32 << 10
 
-	// maxInflaters is how many idle inflaters a loop keeps, of about 45 KiB each.
-	// More are in use only while receivers of large compressed messages hold
-	// back.
-	maxInflaters = 4
+	// maxInflations is how many idle inflations a loop keeps, of about 40 KiB
+	// each. More are in use only while compressed messages are incomplete.
+	maxInflations = 4
+
+	// unmaskSize is the compressed input that is unmasked at once: what the
+	// decoder does not take of it is masked again.
+	unmaskSize = 4 << 10
+
+	// freeInflation is the text in bytes up to which a message may inflate to any
+	// number of times its compressed size.
+	freeInflation = 1 << 20
+
+	// tableWork is the work of building a Huffman table, as that of inflating so
+	// many bytes.
+	tableWork = 512
 
 	// maxHistory is the plain text that the compressor remembers for context
 	// takeover: what flate.StatelessDeflate can use.
@@ -97,6 +116,9 @@ type Settings struct {
 	// Frame is the largest frame payload accepted, in bytes as sent; zero: as
 	// large as Message allows.
 	Frame int64
+	// Ratio is how many times its compressed size a message of more than 1 MiB may
+	// inflate to; negative: any number of times.
+	Ratio int
 	// Fragment cuts messages that are sent into frames of at most so many
 	// payload bytes; zero: a message is one frame.
 	Fragment int
@@ -108,6 +130,9 @@ type Settings struct {
 	KeepAlive time.Duration
 	// PongTimeout is how much longer the peer may be silent after that ping.
 	PongTimeout time.Duration
+	// MessageTimeout is how long a message may take from its first frame to the end
+	// of its last one; negative: for ever.
+	MessageTimeout time.Duration
 	// Idle is the time without a message in either direction after which the
 	// connection is closed with CloseGoingAway; zero: never.
 	Idle time.Duration
@@ -132,10 +157,20 @@ func (s *Settings) frame() int64 {
 // packed bounds the compressed form of a message.
 func (s *Settings) packed() int64 {
 	limit := s.message()
-	if limit >= maxPacked {
-		return maxPacked
+	if limit > 1<<62 {
+		return limit
 	}
-	return min(limit+limit/8+packedSlack, maxPacked)
+	return limit + limit/8 + packedSlack
+}
+
+func (s *Settings) ratio() int64 {
+	switch {
+	case s.Ratio > 0:
+		return int64(s.Ratio)
+	case s.Ratio < 0:
+		return 1<<63 - 1
+	}
+	return DefaultRatio
 }
 
 func (s *Settings) compresses(size int) bool {
@@ -153,6 +188,13 @@ func (s *Settings) pongTimeout() time.Duration {
 		return s.PongTimeout
 	}
 	return DefaultPongTimeout
+}
+
+func (s *Settings) messageTimeout() time.Duration {
+	if s.MessageTimeout > 0 {
+		return s.MessageTimeout
+	}
+	return DefaultMessageTimeout
 }
 
 func (s *Settings) closeTimeout() time.Duration {

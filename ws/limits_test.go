@@ -159,7 +159,7 @@ func TestIdleHoldsNothing(t *testing.T) {
 		t.Fatal(p.events)
 	}
 	c := &p.conn
-	if c.out.tail != nil || c.out.pieces != nil || c.packed != nil || c.inf != nil || c.context != nil || c.pong != nil {
+	if c.out.tail != nil || c.out.pieces != nil || c.inf != nil || c.context != nil || c.pong != nil {
 		t.Errorf("idle connection holds %+v", c)
 	}
 }

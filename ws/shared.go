@@ -16,10 +16,11 @@ type Shared struct {
 	base time.Time     // the first Tick
 	now  time.Duration // since base
 
-	plain     []byte // an inflated piece on its way to the caller
-	packed    sink   // a compressed message on its way to the queue
-	inflaters []*inflater
-	spares    [len(spareSizes)]spares
+	plain      plainBuffer // inflated text on its way to the caller
+	packed     sink        // a compressed message on its way to the queue
+	inflations []*inflation
+	spares     [len(spareSizes)]spares
+	work       int // see TakeWork
 }
 
 // Tick tells the time. It is called at the begin of a loop's turn, and before the
@@ -33,7 +34,18 @@ func (sh *Shared) Tick(now time.Time) {
 
 // Renew gives the loop scratch of its own again: whoever holds borrowed Data of an
 // event and has lost the loop may go on reading it.
-func (sh *Shared) Renew() { sh.plain = nil }
+func (sh *Shared) Renew() {
+	sh.plain.release()
+	sh.plain.b = nil
+}
+
+// TakeWork returns the work that inflating and compressing took since the last
+// call, in kilobytes inflated, of which one takes a few microseconds.
+func (sh *Shared) TakeWork() int {
+	n := sh.work >> 10
+	sh.work -= n << 10
+	return n
+}
 
 func (sh *Shared) key() uint32 {
 	if sh.Mask != nil {

@@ -27,6 +27,7 @@ func (c *Conn) due() time.Duration {
 	if c.set.Idle > 0 {
 		due = c.used + c.set.Idle
 	}
+	due = min(due, c.messageDue())
 	switch {
 	case c.pinged:
 		due = min(due, c.pingedAt+c.set.pongTimeout())
@@ -36,11 +37,20 @@ func (c *Conn) due() time.Duration {
 	return due
 }
 
-// Expire does what is due at now: it sends a keep-alive ping, begins to close an
-// idle connection, or gives up on a peer that is silent or does not complete the
-// closing handshake. Only the latter returns an error, an *Error; after the
-// closing handshake's time nothing is left in the queue. Calling it early does
-// nothing.
+// messageDue returns the time at which the message being received must be
+// complete.
+func (c *Conn) messageDue() time.Duration {
+	if c.state != within && !c.inFrame || c.set.MessageTimeout < 0 {
+		return never
+	}
+	return c.begun + c.set.messageTimeout()
+}
+
+// Expire does what is due at now: it sends a keep-alive ping, closes an idle
+// connection, or fails one whose peer is silent, takes too long for a message or
+// does not complete the closing handshake. Only a failure returns an error, an
+// *Error; after the closing handshake's time nothing is left in the queue.
+// Calling it early does nothing.
 func (c *Conn) Expire(now time.Time) error {
 	c.sh.Tick(now)
 	at := c.sh.now
@@ -52,6 +62,8 @@ func (c *Conn) Expire(now time.Time) error {
 		return c.fail(CloseAbnormal, "closing handshake timed out")
 	case c.set.Idle > 0 && c.used+c.set.Idle <= at:
 		return c.Close(CloseGoingAway, "idle")
+	case c.messageDue() <= at:
+		return c.fail(ClosePolicyViolation, "message took too long")
 	case c.pinged:
 		return c.fail(CloseGoingAway, "no answer to a ping")
 	}
@@ -60,15 +72,20 @@ func (c *Conn) Expire(now time.Time) error {
 }
 
 // Pause tells that the caller does not read for now, because the application is
-// slow to take what came. Silence is not the peer's fault then: neither
-// keep-alive nor idle time passes until Resume. The time of a closing handshake
-// does.
-func (c *Conn) Pause() { c.paused = true }
+// slow to take what came. Silence is not the peer's fault then: no time passes
+// for it until Resume, except that of the closing handshake.
+func (c *Conn) Pause() {
+	if !c.paused {
+		c.paused = true
+		c.begun -= c.sh.now
+	}
+}
 
 // Resume ends a Pause.
 func (c *Conn) Resume() {
 	if c.paused {
 		c.paused, c.pinged = false, false
+		c.begun += c.sh.now
 		c.heard, c.used = c.sh.now, c.sh.now
 	}
 }

@@ -150,3 +150,36 @@ func TestCloseTimeout(t *testing.T) {
 		t.Errorf("%d bytes left: %v", k.conn.Queued(), err)
 	}
 }
+
+// A message must be complete within its time, which passes while the peer sends
+// and not while the caller does not read.
+func TestMessageTime(t *testing.T) {
+	set := &Settings{MessageTimeout: time.Minute}
+	for name, in := range map[string][]byte{
+		"fragments": wire(first("a")), "one frame": wire(text("abc"))[:8], "header": wire(text("abc"))[:6],
+	} {
+		k := newClock(set)
+		k.hear(0, in)
+		k.hear(20*time.Second, wire())
+		var failure *Error
+		if err := k.pass(t, 40*time.Second); !errors.As(err, &failure) || failure.Code != ClosePolicyViolation {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	k := newClock(set)
+	k.hear(0, wire(first("a")))
+	k.hear(50*time.Second, wire(ping("")))
+	k.conn.Pause()
+	k.hear(time.Hour, nil)
+	k.conn.Resume()
+	k.hear(5*time.Second, wire(last("b")))
+	if due := k.conn.Deadline(); !due.IsZero() {
+		t.Errorf("due at %v, behind the message", due)
+	}
+	k.want(t, "ping text:ab", "pong")
+	k = newClock(&Settings{MessageTimeout: -1})
+	k.hear(0, wire(first("a")))
+	if due := k.conn.Deadline(); !due.IsZero() {
+		t.Errorf("due at %v, without a limit", due)
+	}
+}
