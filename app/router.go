@@ -20,7 +20,8 @@ import (
 // minds. A pattern with a method matches that method, and GET also HEAD. A request
 // whose path matches only with other methods gets 405 with Allow; a path with
 // dot segments or doubled slashes, or one that lacks the trailing slash of a
-// pattern, is redirected (307). Patterns of which neither is more specific
+// pattern, is redirected (307), except for a WebSocket's opening handshake, whose
+// clients do not follow redirects: it is served. Patterns of which neither is more specific
 // conflict.
 //
 // Register first, then serve: Serve may run on any number of loops, Handle must
@@ -237,10 +238,13 @@ func (m *Router) search(r *Request, path string) Future[*Response] {
 	if (found == nil || found.openEnded(captures)) && !strings.HasSuffix(clean, "/") {
 		inHost := found != nil && found.host != ""
 		if m.hosts[name].endsInSlash(r.Method, clean) || !inHost && m.anyHost.endsInSlash(r.Method, clean) {
-			return redirectPath(r, clean+"/")
+			if !r.IsWebSocket() {
+				return redirectPath(r, clean+"/")
+			}
+			found, captures = m.find(name, r.Method, clean+"/", space[:0])
 		}
 	}
-	if clean != path {
+	if clean != path && !r.IsWebSocket() {
 		return redirectPath(r, clean)
 	}
 	if found != nil {

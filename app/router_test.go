@@ -260,3 +260,27 @@ func FuzzRouterRoutesAsServeMux(f *testing.F) {
 		}
 	})
 }
+
+// Clients of WebSockets follow no redirect.
+func TestRouterServesHandshakesAtOtherPaths(t *testing.T) {
+	var routes app.Router
+	for _, pattern := range []string{"/ws", "/room/{name}/", "/{rest...}"} {
+		routes.Handle(pattern, func(r *app.Request) app.Future[*app.Response] {
+			return app.Ready(app.Text(200, r.Pattern()+" "+r.PathValue("name")))
+		})
+	}
+	host := apptest.New(routes.Serve)
+	for target, want := range map[string]string{
+		"//ws": "/ws ", "/./ws": "/ws ", "/a/../ws?q=1": "/ws ", "/room/red": "/room/{name}/ red", "//room//red": "/room/{name}/ red", "/other": "/{rest...} ",
+	} {
+		r := apptest.Get(target)
+		if call := host.Do(r); call.Status != 307 && target != "/other" {
+			t.Errorf("GET %s: status %d, want a redirect", target, call.Status)
+		}
+		r = apptest.Get(target)
+		r.Fields = append(r.Fields, app.Field{Name: "Connection", Value: "Upgrade"}, app.Field{Name: "Upgrade", Value: "websocket"})
+		if call := host.Do(r); call.Status != 200 || string(call.Content) != want {
+			t.Errorf("handshake at %s: status %d from %q, want %q", target, call.Status, call.Content, want)
+		}
+	}
+}

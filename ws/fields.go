@@ -1,6 +1,10 @@
 package ws
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/gatewheel/gatewheel/internal/octets"
+)
 
 // Field is a header field line.
 type Field = struct{ Name, Value string }
@@ -12,7 +16,7 @@ type Field = struct{ Name, Value string }
 func values(fields []Field, name string) []string {
 	var found []string
 	for i := range fields {
-		if strings.EqualFold(fields[i].Name, name) {
+		if octets.EqualFold(fields[i].Name, name) {
 			found = collect(found, fields[i].Value)
 		}
 	}
@@ -31,11 +35,11 @@ func collect(list []string, s string) []string {
 // there are.
 func lookUp(fields []Field, name string) (value string, lines int) {
 	for i := range fields {
-		if !strings.EqualFold(fields[i].Name, name) {
+		if !octets.EqualFold(fields[i].Name, name) {
 			continue
 		}
 		if lines++; lines == 1 {
-			value = trim(fields[i].Value)
+			value = octets.Trim(fields[i].Value)
 		}
 	}
 	return value, lines
@@ -55,37 +59,14 @@ func single(fields []Field, name string) (value string, ok bool) {
 // compared without case.
 func lists(fields []Field, name, token string) bool {
 	for i := range fields {
-		if !strings.EqualFold(fields[i].Name, name) {
+		if !octets.EqualFold(fields[i].Name, name) {
 			continue
 		}
-		for element := range strings.SplitSeq(fields[i].Value, ",") {
-			if strings.EqualFold(trim(element), token) {
-				return true
-			}
+		if octets.ListHas(fields[i].Value, token) {
+			return true
 		}
 	}
 	return false
-}
-
-// trim removes optional whitespace. RFC 9110 section 5.6.3.
-func trim(s string) string { return strings.Trim(s, " \t") }
-
-// isToken: RFC 9110 section 5.6.2.
-func isToken(s string) bool {
-	for i := range len(s) {
-		if b := s[i]; !isTokenByte(b) {
-			return false
-		}
-	}
-	return s != ""
-}
-
-func isTokenByte(b byte) bool {
-	switch {
-	case b >= '0' && b <= '9', b >= 'a' && b <= 'z', b >= 'A' && b <= 'Z':
-		return true
-	}
-	return strings.IndexByte("!#$%&'*+-.^_`|~", b) >= 0
 }
 
 // extension is one element of Sec-WebSocket-Extensions that follows the grammar.
@@ -166,7 +147,7 @@ func cutParameter(s string) (p parameter, rest string, ok bool) {
 func cutToken(s string) (token, rest string) {
 	s = strings.TrimLeft(s, " \t")
 	n := 0
-	for n < len(s) && isTokenByte(s[n]) {
+	for n < len(s) && octets.Is(s[n], octets.Token) {
 		n++
 	}
 	return s[:n], strings.TrimLeft(s[n:], " \t")
@@ -183,7 +164,7 @@ func cutValue(s string) (value, rest string, ok bool) {
 	for i := 1; i < len(s); i++ {
 		switch s[i] {
 		case '"':
-			return b.String(), strings.TrimLeft(s[i+1:], " \t"), isToken(b.String())
+			return b.String(), strings.TrimLeft(s[i+1:], " \t"), octets.IsToken(b.String())
 		case '\\':
 			if i++; i == len(s) {
 				return "", "", false

@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"slices"
 	"strings"
+
+	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
 // HandshakeError refuses an opening handshake: with Status and Fields in the
@@ -84,12 +86,13 @@ func ParseUpgrade(method string, minor uint8, fields []Field) (Hello, error) {
 
 // ParseConnect checks the opening handshake of an HTTP/2 extended CONNECT, whose
 // pseudo-header fields have been checked but for :protocol, which is given. An
-// error is a *HandshakeError. RFC 8441 section 5.
+// error is a *HandshakeError. A request without Sec-WebSocket-Version is taken
+// for version 13: there is no other over HTTP/2. RFC 8441 section 5.
 func ParseConnect(protocol string, fields []Field) (Hello, error) {
-	if !strings.EqualFold(protocol, "websocket") {
+	if !octets.EqualFold(protocol, "websocket") {
 		return Hello{}, &HandshakeError{Status: 501, Reason: "unknown :protocol"}
 	}
-	if !wantsVersion(fields) {
+	if _, lines := lookUp(fields, versionField.Name); lines > 0 && !wantsVersion(fields) {
 		return Hello{}, &HandshakeError{Status: 400, Reason: "Sec-WebSocket-Version is not 13", Fields: []Field{versionField}}
 	}
 	return parseHello(fields)
@@ -140,10 +143,10 @@ func validKey(key string) bool {
 func parseProtocols(values []string) (list []string, ok bool) {
 	for _, value := range values {
 		for element := range strings.SplitSeq(value, ",") {
-			element = trim(element)
+			element = octets.Trim(element)
 			switch {
 			case element == "":
-			case !isToken(element), slices.Contains(list, element):
+			case !octets.IsToken(element), slices.Contains(list, element):
 				return nil, false
 			default:
 				list = collect(list, element)
@@ -224,7 +227,7 @@ func CheckAnswer(hello *Hello, policy *DeflatePolicy, status int, fields []Field
 		return "", Deflate{}, err
 	}
 	if chosen := values(fields, "Sec-WebSocket-Protocol"); len(chosen) > 0 {
-		protocol = trim(chosen[0])
+		protocol = octets.Trim(chosen[0])
 		if len(chosen) > 1 || !slices.Contains(hello.Protocols, protocol) {
 			return "", Deflate{}, refuse("subprotocol that was not offered")
 		}

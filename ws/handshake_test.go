@@ -93,11 +93,23 @@ func TestConnect(t *testing.T) {
 	if got := AnswerFields(&hello, "", ""); len(got) != 0 {
 		t.Errorf("%q", got)
 	}
-	for protocol, want := range map[string]int{"websocket": 400, "connect-udp": 501} {
-		_, err := ParseConnect(protocol, nil)
+	// Firefox sends no version when a proxy is in between.
+	if _, err := ParseConnect("websocket", fieldsOf("origin: https://a")); err != nil {
+		t.Errorf("without a version: %v", err)
+	}
+	for _, tc := range []struct {
+		protocol, fields string
+		status           int
+	}{
+		{"websocket", "sec-websocket-version: 8", 400},
+		{"websocket", "sec-websocket-version:", 400},
+		{"websocket", "sec-websocket-version: 13\nsec-websocket-version: 13", 400},
+		{"connect-udp", "sec-websocket-version: 13", 501},
+	} {
+		_, err := ParseConnect(tc.protocol, fieldsOf(tc.fields))
 		var refusal *HandshakeError
-		if !errors.As(err, &refusal) || refusal.Status != want {
-			t.Errorf("%s: %v", protocol, err)
+		if !errors.As(err, &refusal) || refusal.Status != tc.status {
+			t.Errorf("%s, %q: %v", tc.protocol, tc.fields, err)
 		}
 	}
 }
@@ -168,6 +180,16 @@ func TestOrigins(t *testing.T) {
 		{"https://example.org", "example.org:443", "", true},
 		{"http://example.org:8080", "example.org:8080", "", true},
 		{"http://[::1]:8080", "[::1]:8080", "", true},
+		// RFC 3986 section 6.2: the same host in other words.
+		{"https://example.org", "Example.ORG.", "", true},
+		{"https://example.org.:443", "example.org", "", true},
+		{"https://example.org:", "example.org", "", true},
+		{"http://[::1]:8080", "[0:0::1]:8080", "", true},
+		{"https://app.org.:443", "example.org", "https://app.org", true},
+		{"https://a.app.org:443", "example.org", "https://*.app.org.", true},
+		{"https://a.app.org:8443", "example.org", "https://*.app.org:8443", true},
+		{"https://a.app.org:8443", "example.org", "https://*.app.org", false},
+		{"https://a.app.org", "example.org", "https://*.", false},
 		{"https://example.org", "example.org:8443", "", false},
 		{"https://example.org:8443", "example.org", "", false},
 		{"https://evil.org", "example.org", "", false},

@@ -3,6 +3,8 @@ package ws
 import (
 	"strconv"
 	"strings"
+
+	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
 // The window sizes of RFC 7692 section 7.1.2, as powers of two.
@@ -122,7 +124,7 @@ func (policy *DeflatePolicy) Answer(offers []string) (ext Deflate, response stri
 	found := false
 	ok := parseExtensions(offers, func(offer extension) {
 		var asked parameters
-		if !found && strings.EqualFold(offer.name, deflateName) && asked.parse(offer) {
+		if !found && octets.EqualFold(offer.name, deflateName) && asked.parse(offer) {
 			chosen, found = asked, true
 		}
 	})
@@ -217,7 +219,7 @@ func (policy *DeflatePolicy) Check(answer []string) (Deflate, error) {
 	if count == 0 {
 		return Deflate{}, nil
 	}
-	if policy.Off || count > 1 || !strings.EqualFold(chosen.name, deflateName) {
+	if policy.Off || count > 1 || !octets.EqualFold(chosen.name, deflateName) {
 		return Deflate{}, refuse("extension that was not offered")
 	}
 	var got parameters

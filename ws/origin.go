@@ -1,6 +1,10 @@
 package ws
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/gatewheel/gatewheel/internal/octets"
+)
 
 // OriginAllowed tells whether a page of the given Origin may open a WebSocket on
 // the host that the request was sent to. Browsers send Origin with every
@@ -18,41 +22,32 @@ func OriginAllowed(origin, authority string, patterns []string) bool {
 		return true
 	}
 	scheme, host, ok := strings.Cut(origin, "://")
-	if ok && authority != "" && strings.EqualFold(withoutPort(scheme, host), withoutPort(scheme, authority)) {
+	if ok && octets.SameAuthority(scheme, host, authority) {
 		return true
 	}
 	for _, pattern := range patterns {
-		if matches(origin, pattern) {
+		if matchesOrigin(scheme, host, pattern) {
 			return true
 		}
 	}
 	return false
 }
 
-// withoutPort removes the port from an authority if it is the scheme's own.
-func withoutPort(scheme, authority string) string {
-	switch strings.ToLower(scheme) {
-	case "http":
-		return strings.TrimSuffix(authority, ":80")
-	case "https":
-		return strings.TrimSuffix(authority, ":443")
-	}
-	return authority
-}
-
-func matches(origin, pattern string) bool {
-	if pattern == "*" || strings.EqualFold(origin, pattern) {
+// matchesOrigin reports whether an origin matches a pattern of OriginAllowed. An
+// origin that has no host, such as "null", is passed as scheme.
+func matchesOrigin(scheme, host, pattern string) bool {
+	if pattern == "*" {
 		return true
 	}
-	scheme, domain, ok := strings.Cut(pattern, "*")
-	if !ok || !strings.HasSuffix(scheme, "://") || !strings.HasPrefix(domain, ".") {
+	wantScheme, wantHost, _ := strings.Cut(pattern, "://")
+	if !octets.EqualFold(scheme, wantScheme) {
 		return false
 	}
-	origin = strings.ToLower(origin)
-	label, ok := strings.CutPrefix(origin, strings.ToLower(scheme))
-	if !ok {
-		return false
+	domain, wildcard := strings.CutPrefix(wantHost, "*.")
+	if !wildcard {
+		return host == wantHost || octets.SameAuthority(scheme, host, wantHost)
 	}
-	label, ok = strings.CutSuffix(label, strings.ToLower(domain))
-	return ok && label != ""
+	domain = octets.Authority(scheme, domain)
+	label, ok := strings.CutSuffix(octets.Authority(scheme, host), domain)
+	return ok && domain != "" && len(label) > 1 && strings.HasSuffix(label, ".")
 }
