@@ -31,9 +31,10 @@ var arrows = []arrow{
 	{packages: "reactor", own: []string{"internal/..."}, not: web, others: []string{
 		"github.com/panjf2000/gnet/v2", "github.com/panjf2000/gnet/v2/...", "go.uber.org/zap", "go.uber.org/zap/...",
 		"golang.org/x/sys/unix", "github.com/coreos/go-systemd/v22/activation", "github.com/pires/go-proxyproto"}},
-	{packages: "reactor/certs", not: web, own: []string{"internal/octets"}, others: []string{"go.uber.org/zap", "github.com/fsnotify/fsnotify"}},
+	{packages: "reactor/certs", not: web, own: []string{"internal/octets", "internal/logqueue"}, others: []string{"go.uber.org/zap", "github.com/fsnotify/fsnotify"}},
 	{packages: "reactor/certs/certstest"},
 	{packages: "internal/loglimit", not: sansIO},
+	{packages: "internal/logqueue", others: []string{"go.uber.org/zap", "go.uber.org/zap/..."}},
 	{packages: "internal/octets", not: []string{"net", "net/http", "net/http/...", "net/url", "os", "os/...", "io/fs", "log", "log/...", "syscall"}},
 	{packages: "internal/memo", own: []string{"internal/octets"}, not: sansIO},
 	{packages: "internal/inflate", not: sansIO},

@@ -7,13 +7,16 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/gatewheel/gatewheel/internal/logqueue"
 )
 
 // Config holds what a Reactor is made with. Zero values mean the defaults named here.
 type Config struct {
 	// Loops is how many event loops there are; default GOMAXPROCS.
 	Loops int
-	// Logger is told of failures, stalls and replaced engines; default: nothing is logged.
+	// Logger is told of failures, stalls and replaced engines; default: nothing is logged. Its core is
+	// called behind a bounded queue, on a goroutine of its own.
 	Logger *zap.Logger
 
 	// MaxConnections is how many connections may be open at once, those that were dialled included;
@@ -101,6 +104,7 @@ func (cfg *Config) applyDefaults() {
 	if cfg.Logger == nil {
 		cfg.Logger = zap.NewNop()
 	}
+	cfg.Logger = logqueue.Wrap(cfg.Logger)
 }
 
 func setDefault[T int | time.Duration](field *T, value T) {

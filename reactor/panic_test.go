@@ -8,6 +8,8 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/gatewheel/gatewheel/internal/logqueue"
 )
 
 // doomed panics in lent code, and once more when it is told of its end.
@@ -40,6 +42,7 @@ func TestPanicInClosed(t *testing.T) {
 	if n := s.Stats().Loops[0].Panics; n != 2 {
 		t.Errorf("%d panics", n)
 	}
+	logqueue.Flush(s.log, patience)
 	for _, entry := range logged.All() {
 		if stack, _ := entry.ContextMap()["stack"].(string); !strings.Contains(stack, "goroutine") {
 			t.Errorf("%q was logged without a stack", entry.Message)

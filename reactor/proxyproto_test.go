@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/gatewheel/gatewheel/internal/logqueue"
 	"github.com/gatewheel/gatewheel/reactor/certs/certstest"
 )
 
@@ -93,6 +94,7 @@ func TestProxyModesServed(t *testing.T) {
 				t.Errorf("%q, %v, want the connection closed", got, err)
 			}
 			settledStats(r)
+			logqueue.Flush(r.log, patience)
 			if lines.FilterMessage("connection refused").Len() != 1 {
 				t.Errorf("logged: %v", lines.All())
 			}

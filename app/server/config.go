@@ -14,6 +14,7 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/h1"
 	"github.com/gatewheel/gatewheel/h2"
+	"github.com/gatewheel/gatewheel/internal/logqueue"
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
@@ -28,7 +29,9 @@ type Config struct {
 	Listeners []reactor.ListenerConfig
 	// Hooks run at start-up and shut-down, for the process and for each loop.
 	Hooks app.Hooks
-	// Logger receives what an operator must know; nil logs nothing.
+	// Logger receives what an operator must know; nil logs nothing. Its core is called on a goroutine of its
+	// own, behind a bounded queue: what a blocked or failing log does not take is dropped and counted
+	// (Counts.LogDropped). Only its Enabled is called on loops.
 	Logger *zap.Logger
 
 	// Loops is the number of event loops; 0 means GOMAXPROCS.
@@ -126,6 +129,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Logger == nil {
 		c.Logger = zap.NewNop()
 	}
+	c.Logger = logqueue.Wrap(c.Logger)
 	c.RequestTimeout = timeout(c.RequestTimeout, defaultRequestTimeout)
 	c.HeadTimeout = timeout(c.HeadTimeout, defaultHeadTimeout)
 	c.IdleTimeout = timeout(c.IdleTimeout, defaultIdleTimeout)

@@ -127,6 +127,7 @@ func TestPanicIsContained(t *testing.T) {
 	l.say("GET /panic HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n")
 	l.hear("GET", 500, "Internal Server Error\n")
 	l.hear("GET", 200, "Hello, World!")
+	eventually(t, "the panic is logged", func() bool { return s.logs.FilterMessage("panic in the application").Len() > 0 })
 	logged := s.logs.FilterMessage("panic in the application").All()
 	if len(logged) != 1 || !strings.Contains(string(logged[0].ContextMap()["stack"].(string)), "TestPanicIsContained") {
 		t.Fatalf("logged %v", logged)

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/internal/logqueue"
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
@@ -66,6 +67,8 @@ type Counts struct {
 	HTTP2 HTTP2Counts
 	// Accepted connections since the start, and those that are open now.
 	Accepted, Open uint64
+	// LogDropped is log lines that were lost because the log was blocked or failed.
+	LogDropped uint64
 	// BytesIn and BytesOut are what the sockets have carried.
 	BytesIn, BytesOut uint64
 }
@@ -81,6 +84,7 @@ func (s *Server) Counts() Counts {
 	total.Refused[TooLargeHTTP2] += total.HTTP2.TooLarge
 	total.Refused[StreamLimit] += total.HTTP2.Refused
 	total.Refused[WriteTimeout] += total.HTTP2.Stalled
+	total.LogDropped = logqueue.Dropped(s.log)
 	stats := s.reactor.Stats()
 	total.Refused[DescriptorLimit] += uint64(stats.Withheld)
 	total.Refused[ProxyHeader] += uint64(stats.ProxyRefused)

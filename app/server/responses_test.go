@@ -167,6 +167,7 @@ func TestInvalidFields(t *testing.T) {
 			l2.request(1, "GET", path, true)
 			l2.answer(1, "500", "Internal Server Error\n")
 			<-closed
+			eventually(t, "both are logged", func() bool { return s.logs.Len() >= before+2 })
 			if n := s.logs.Len() - before; n != 2 {
 				t.Errorf("%d lines in the log", n)
 			}
@@ -215,6 +216,7 @@ func TestInvalidStatus(t *testing.T) {
 		l2.request(uint32(2*i+1), "GET", path, true)
 		l2.answer(uint32(2*i+1), "500", "Internal Server Error\n")
 	}
+	eventually(t, "all are logged", func() bool { return s.logs.Len() >= 8 })
 	if n := s.logs.Len(); n != 8 {
 		t.Errorf("%d lines in the log", n)
 	}

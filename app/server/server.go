@@ -19,6 +19,7 @@ import (
 	"github.com/gatewheel/gatewheel/h1"
 	"github.com/gatewheel/gatewheel/h2"
 	"github.com/gatewheel/gatewheel/internal/loglimit"
+	"github.com/gatewheel/gatewheel/internal/logqueue"
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
@@ -152,9 +153,13 @@ func (s *Server) shutdown(ctx context.Context) error {
 	return s.close(ctx)
 }
 
+// flushTimeout is how long Shutdown waits for a log that takes nothing.
+const flushTimeout = 500 * time.Millisecond
+
 // close ends the loops, and what was started before them in the opposite order.
 func (s *Server) close(ctx context.Context) error {
 	err := s.reactor.Stop(ctx)
+	defer logqueue.Flush(s.log, flushTimeout)
 	_ = s.pool.close(time.Second)
 	if hook := s.config.Hooks.LoopStop; hook != nil {
 		for _, l := range s.loops {

@@ -22,6 +22,7 @@ func TestStallIsReported(t *testing.T) {
 	s.resolve()
 	other.hear("GET", 200, "resolved")
 	for _, message := range []string{"loop is stalled", killed} {
+		settled(t, message, func() bool { return s.logs.FilterMessage(message).Len() > 0 })
 		entries := s.logs.FilterMessage(message).All()
 		if len(entries) != 1 {
 			t.Fatalf("%q was logged %d times", message, len(entries))

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"go.uber.org/zap/zaptest/observer"
 )
 
 // bystander is somebody on the stalled loop who has nothing to do with the stall.
@@ -314,10 +316,11 @@ func (c *crowd) endures(stall func()) {
 
 // lastKill is when the last kill was logged.
 func (s *stage) lastKill() time.Time {
-	entries := s.logs.FilterMessage(killed).All()
-	if len(entries) == 0 {
-		s.t.Fatal("no kill was logged")
-	}
+	var entries []observer.LoggedEntry
+	settled(s.t, "a kill in the log", func() bool {
+		entries = s.logs.FilterMessage(killed).All()
+		return len(entries) > 0
+	})
 	return entries[len(entries)-1].Time
 }
 

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap/zaptest/observer"
+
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/server"
 )
@@ -339,7 +341,9 @@ func TestSocketPanics(t *testing.T) {
 		if c := next(t, ends); c.Code != 1011 {
 			t.Errorf("closed %+v", c)
 		}
-		if logged := s.logs.FilterMessage("panic in the application").All(); len(logged) != 1 || !strings.Contains(logged[0].ContextMap()["request"].(string), "WebSocket from 127.0.0.1") {
+		panics := func() *observer.ObservedLogs { return s.logs.FilterMessage("panic in the application") }
+		eventually(t, "the panic is logged", func() bool { return panics().Len() > 0 })
+		if logged := panics().All(); len(logged) != 1 || !strings.Contains(logged[0].ContextMap()["request"].(string), "WebSocket from 127.0.0.1") {
 			t.Errorf("logged %v", logged)
 		}
 	})

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/gatewheel/gatewheel/internal/logqueue"
 )
 
 // A Store holds certificates, authorities and ticket keys, and replaces them while
@@ -66,6 +68,7 @@ func Open(options Options) (*Store, error) {
 	if s.logger == nil {
 		s.logger = zap.NewNop()
 	}
+	s.logger = logqueue.Wrap(s.logger)
 	if options.SelfSigned {
 		signed, err := SelfSigned(options.SelfSignedNames...)
 		if err != nil {

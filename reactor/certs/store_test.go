@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/gatewheel/gatewheel/internal/logqueue"
 	"github.com/gatewheel/gatewheel/reactor/certs/certstest"
 )
 
@@ -225,6 +226,7 @@ func TestCertificateOutOfDate(t *testing.T) {
 		if got := presented(t, s, &tls.Config{}).Subject.CommonName; got != "odd.test" {
 			t.Errorf("%s is presented, want odd.test", got)
 		}
+		logqueue.Flush(s.logger, time.Minute)
 		if lines.FilterMessage(complaint).Len() != 1 {
 			t.Errorf("want %q, logged: %v", complaint, lines.All())
 		}
@@ -241,6 +243,7 @@ func TestCertificateExpiresMeanwhile(t *testing.T) {
 	}{{0, ""}, {selfSignedLife - time.Hour, "certificate expires soon"}, {selfSignedLife + time.Hour, "certificate has expired"}} {
 		s.lookAtExpiry(time.Now().Add(c.after))
 		var said string
+		logqueue.Flush(s.logger, time.Minute)
 		for _, line := range lines.TakeAll() {
 			said += line.Message
 		}
