@@ -16,10 +16,13 @@ type clock struct {
 
 const wallInterval = time.Second
 
+// elapsed reads the monotonic clock: the time since the Reactor was made.
+func (l *Loop) elapsed() time.Duration { return time.Since(l.reactor.born) }
+
 func (l *Loop) readClock() {
 	c := &l.clock
 	c.known = true
-	c.age = time.Since(l.reactor.born)
+	c.age = l.elapsed()
 	if c.wall.IsZero() || c.age-c.wallAt >= wallInterval {
 		c.wall = time.Now()
 		c.age = c.wall.Sub(l.reactor.born)

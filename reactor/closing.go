@@ -200,6 +200,13 @@ func (c *Conn) sayEOF() {
 	if c.cause() == io.EOF {
 		return
 	}
+	if c.yielded {
+		c.rarely().eofWaits = true
+		return
+	}
+	if c.special != nil {
+		c.special.eofWaits = false
+	}
 	keep := c.mode != modeOpen || c.session.EOF()
 	if c.closed {
 		return
@@ -209,6 +216,9 @@ func (c *Conn) sayEOF() {
 		c.mode = modeFlush
 	}
 }
+
+// eofWaits reports whether the session has still to be told of the peer's FIN, behind input that it left.
+func (c *Conn) eofWaits() bool { return c.special != nil && c.special.eofWaits }
 
 // streamEnded is called when the stream has ended inside its filter and the socket is still open.
 func (c *Conn) streamEnded() {

@@ -35,6 +35,7 @@ type Conn struct {
 	resumed  bool // kept input is to be presented again
 	switched bool // SetSession was called within Receive
 	paused   bool // wanted by the session
+	yielded  bool // input waits for another turn
 	stuffed  bool // wanted because too much input is kept
 	deaf     bool // what the epoll set was told
 	watched  bool // known to the writability set
@@ -64,6 +65,7 @@ type rarities struct {
 	refused       bool     // exceeds Config.MaxConnections
 	discarded     int
 	departure     *departure
+	eofWaits      bool      // the session is told of the peer's FIN when it has had its input
 	dialling      *dialling // of a dialled connection, until its session is open
 	haunting      *haunting // of a connection that was closed for stalling its loop
 }
@@ -141,6 +143,11 @@ func (c *Conn) Resume() {
 	c.Touch()
 }
 
+// Yield has the input that Receive leaves presented again in a turn of its own, after input of other
+// connections has been looked at. A session calls it within Receive when Loop.Spent reports true; until
+// that turn it gets no further input. What it has for its peer is written first.
+func (c *Conn) Yield() { c.yielded = true }
+
 // Paused says whether the session has paused reading.
 func (c *Conn) Paused() bool { return c.paused }
 
@@ -178,7 +185,7 @@ func (c *Conn) expire(now int64) {
 	case c.deadline > now:
 		c.loop.Load().timers.watch(c)
 		return
-	case c.moving, now-c.deadline > int64(lateness) && !c.deaf && c.Waiting():
+	case c.moving, c.yielded, now-c.deadline > int64(lateness) && !c.deaf && c.Waiting():
 		c.excuse(now)
 		return
 	}
@@ -228,7 +235,7 @@ func (c *Conn) Kept() int { return len(c.kept) }
 
 // Waiting tells whether input has come that nobody has read yet. It asks the kernel.
 func (c *Conn) Waiting() bool {
-	if len(c.unread()) > 0 {
+	if c.yielded || len(c.unread()) > 0 {
 		return true
 	}
 	var one [1]byte

@@ -147,7 +147,7 @@ func (c *Conn) present(plain []byte) {
 
 // listening says whether the session takes input at the moment.
 func (c *Conn) listening() bool {
-	return !c.closed && !c.paused && c.mode == modeOpen && !c.departing()
+	return !c.closed && !c.paused && !c.yielded && c.mode == modeOpen && !c.departing()
 }
 
 // keep stores what the session has left of its input.
@@ -204,7 +204,7 @@ func (c *Conn) applyPause() {
 	l := c.loop.Load()
 	e := l.engine.Load()
 	if !e.connected {
-		l.later = append(l.later, c)
+		l.deferConn(c)
 		return
 	}
 	event := unix.EpollEvent{Fd: c.fd, Events: readEvents}

@@ -18,7 +18,7 @@ const roundsPerTurn = 4
 type Loop struct {
 	reactor *Reactor
 	index   int
-	value   any
+	values  []any // by LoopValue.index
 
 	own   ownership
 	inbox inbox
@@ -36,9 +36,12 @@ type Loop struct {
 	conns   []*Conn
 	touched []*Conn // to be settled in this turn, from touchedNext on
 	next    int
-	later   []*Conn // to be settled in the next turn
-	current *Conn   // whose code is running; to blame for a panic
-	revived []func()
+	// deferred are connections whose work goes on in the next wake turn, in which due of them have
+	// their turn.
+	deferred connQueue
+	due      int
+	current  *Conn // whose code is running; to blame for a panic
+	revived  []func()
 	// parting is the descriptor that gnet closes after the OnClose in progress; -1: none.
 	parting int
 
@@ -51,6 +54,7 @@ type Loop struct {
 	deliver func(plain []byte)
 
 	clock    clock
+	budget   budget
 	timers   timers
 	writable *writability
 	intake   intake
@@ -70,12 +74,6 @@ func newLoop(r *Reactor, index int) (*Loop, error) {
 // Index is the Loop's place in Reactor.Loops.
 func (l *Loop) Index() int { return l.index }
 
-// Value is what SetValue stored. On the loop.
-func (l *Loop) Value() any { return l.value }
-
-// SetValue stores whatever belongs to this Loop. On the loop, or before Reactor.Start.
-func (l *Loop) SetValue(v any) { l.value = v }
-
 // Reactor is the reactor that the Loop belongs to.
 func (l *Loop) Reactor() *Reactor { return l.reactor }
 
@@ -85,6 +83,11 @@ func (l *Loop) begin() {
 		l.stats.sampleBegin(l)
 	} else {
 		l.clock.known = false
+	}
+	if l.deferred.len() > 0 {
+		l.budget.grant(shortUnits, shortTime)
+	} else {
+		l.budget.grant(turnUnits, turnTime)
 	}
 	if l.revived != nil {
 		l.revive()
@@ -103,7 +106,7 @@ func (l *Loop) end() {
 	switch {
 	case l.taking.Load():
 		l.intake.begun(l)
-	case len(l.later) > 0:
+	case l.deferred.len() > 0, l.inbox.next < len(l.inbox.batch):
 		l.wakeSelf()
 	}
 	l.turn.Add(1)
@@ -121,27 +124,79 @@ func (l *Loop) round() (done bool) {
 		if !l.taking.Load() {
 			l.drain()
 		}
-		for l.next < len(l.touched) {
-			c := l.touched[l.next]
-			l.touched[l.next] = nil
-			l.next++
-			if c.loop.Load() != l || !c.touched {
-				continue
-			}
-			c.touched = false
-			l.current = c
-			c.settle()
-			l.current = nil
-		}
-		l.touched, l.next = emptied(l.touched), 0
-		if l.inbox.waiting.Load() == 0 {
+		l.finishDeferred()
+		l.finishTouched()
+		if l.inbox.waiting.Load() == 0 || l.Spent() {
 			break
 		}
 	}
 	return true
 }
 
-// drain runs the tasks that waited when it began.
+// finishDeferred goes on with the connections that were deferred before this turn, as long as the
+// budget lasts.
+func (l *Loop) finishDeferred() {
+	if l.due == 0 {
+		return
+	}
+	l.budget.regrant(l, turnUnits/2, turnTime/2)
+	for l.due > 0 {
+		l.due--
+		c := l.deferred.take()
+		if c.yielded {
+			c.yielded, c.resumed = false, true
+		}
+		if l.finish(c); l.Spent() {
+			l.due = 0
+		}
+	}
+}
+
+// finishTouched ends the turn of the connections that were touched in it. Beyond the budget they are
+// deferred.
+func (l *Loop) finishTouched() {
+	if l.next < len(l.touched) && l.Spent() {
+		l.budget.regrant(l, shortUnits, shortTime)
+	}
+	for l.next < len(l.touched) {
+		l.finish(l.nextTouched())
+		for l.next < len(l.touched) && l.Spent() {
+			if c := l.nextTouched(); c.touched && c.loop.Load() == l {
+				l.deferred.put(c)
+			}
+		}
+	}
+	l.touched, l.next = emptied(l.touched), 0
+}
+
+func (l *Loop) nextTouched() *Conn {
+	c := l.touched[l.next]
+	l.touched[l.next] = nil
+	l.next++
+	return c
+}
+
+// finish ends a connection's turn, if it still belongs to the Loop and waits for that.
+func (l *Loop) finish(c *Conn) {
+	if c.loop.Load() != l || !c.touched {
+		return
+	}
+	c.touched = false
+	l.current = c
+	c.settle()
+	l.current = nil
+}
+
+// deferConn has c's turn go on in the next wake turn, after input of other connections has been
+// looked at.
+func (l *Loop) deferConn(c *Conn) {
+	if !c.touched {
+		c.touched = true
+		l.deferred.put(c)
+	}
+}
+
+// drain runs the tasks that waited when it began, as far as the budget goes.
 func (l *Loop) drain() {
 	if l.inbox.next == len(l.inbox.batch) {
 		if l.inbox.waiting.Load() == 0 {
@@ -149,12 +204,18 @@ func (l *Loop) drain() {
 		}
 		l.inbox.refill()
 	}
+	if l.Spent() {
+		l.budget.regrant(l, shortUnits, shortTime)
+	}
 	for !l.taking.Load() {
 		t, ok := l.inbox.take()
 		if !ok {
 			return
 		}
 		l.runTask(t)
+		if l.Charge(unitsPerTask); l.Spent() {
+			return
+		}
 	}
 }
 
@@ -162,16 +223,9 @@ func (l *Loop) drain() {
 func (l *Loop) wakeTurn() {
 	l.woken.Store(false)
 	l.begin()
+	l.budget.grant(turnUnits/2, turnTime/2)
 	l.stats.wakes.Add(1)
-	if len(l.later) > 0 {
-		for i, c := range l.later {
-			l.later[i] = nil
-			if c.loop.Load() == l {
-				c.Touch()
-			}
-		}
-		l.later = emptied(l.later)
-	}
+	l.due = l.deferred.len()
 	l.end()
 }
 

@@ -24,14 +24,20 @@ func (c *Conn) settle() {
 	if c.closed || c.onTheWay() {
 		return
 	}
-	if c.resumed {
+	if c.resumed && !c.yielded {
 		c.resumed = false
 		if len(c.kept) > 0 {
 			c.present(nil)
 		}
+		if c.eofWaits() && !c.yielded && !c.closed {
+			c.sayEOF()
+		}
 	}
 	if !c.closed {
 		c.transmit()
+	}
+	if c.yielded && !c.closed {
+		c.loop.Load().deferConn(c)
 	}
 	if !c.closed {
 		c.applyPause()
@@ -55,6 +61,7 @@ func (c *Conn) transmit() {
 	if c.closed {
 		return
 	}
+	l.Charge(unitsPerWrite + len(out)/outputPerUnit)
 	switch {
 	case len(out) == 0:
 	case c.backlog != nil:
@@ -69,7 +76,7 @@ func (c *Conn) transmit() {
 		c.arm(l)
 	case more:
 		// The kernel took everything and there is more: others have their turn first.
-		l.later = append(l.later, c)
+		l.deferConn(c)
 	case c.mode != modeOpen:
 		c.conclude(l)
 	}

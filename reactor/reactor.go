@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -133,17 +134,24 @@ func (r *Reactor) Loops() []*Loop { return r.loops }
 // visited before. From any goroutine.
 func (r *Reactor) EachConn(visit func(*Conn)) {
 	for _, l := range r.loops {
-		l.Post(func() {
-			for _, c := range append([]*Conn(nil), l.conns...) {
-				switch {
-				case c.closed:
-				case c.departing():
-					c.Handle().Post(visit)
-				default:
-					l.guarded(c, visit)
-				}
-			}
-		})
+		l.Post(func() { l.visit(slices.Clone(l.conns), visit) })
+	}
+}
+
+// visit visits conns, those beyond the turn's budget in another.
+func (l *Loop) visit(conns []*Conn, visit func(*Conn)) {
+	for i, c := range conns {
+		switch {
+		case c.closed:
+		case c.loop.Load() != l, c.departing():
+			c.Handle().Post(visit)
+		default:
+			l.guarded(c, visit)
+		}
+		if l.Charge(unitsPerTask); l.Spent() {
+			l.Post(func() { l.visit(conns[i+1:], visit) })
+			return
+		}
 	}
 }
 

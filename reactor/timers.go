@@ -76,7 +76,14 @@ func (l *Loop) expire() {
 	t.armed = never
 	now := int64(l.Age())
 	t.worked = now
+	ran := false
 	for len(t.heap) > 0 && t.heap[0].when <= now {
+		if l.Charge(unitsPerExpiry); ran && l.Spent() {
+			t.armed = t.heap[0].when // by the task
+			l.Post(l.expire)
+			return
+		}
+		ran = true
 		due := t.heap[0]
 		t.remove(0)
 		if due.conn == nil {

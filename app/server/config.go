@@ -195,6 +195,6 @@ func (s *Server) reactorConfig() reactor.Config {
 		StallRestarts:    c.Stall.Restarts,
 		Abort:            c.Stall.Abort,
 		MaxKept:          s.maxKept(),
-		Renew:            func(r *reactor.Loop) { r.Value().(*loop).renew() },
+		Renew:            func(r *reactor.Loop) { loopOf.Get(r).renew() },
 	}
 }

@@ -67,6 +67,7 @@ func (x *exchange) String() string {
 
 // serve runs the handler. On the loop, owned.
 func (x *exchange) serve() {
+	x.loop.r.Charge(unitsPerCall)
 	x.loop.r.Lend(x.conn, x)
 	f := app.Run(x.loop.server.config.Handler, &x.Request, x.loop.server.config.RequestTimeout)
 	x.loop.r.Reclaim()

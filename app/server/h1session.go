@@ -53,6 +53,10 @@ func (s *h1Session) Receive(in []byte) int {
 		if !more {
 			break
 		}
+		if s.loop.r.Charge(unitsPerEvent); used < len(in) && s.loop.r.Spent() {
+			s.conn.Yield()
+			return used
+		}
 	}
 	switch {
 	case s.stalled:

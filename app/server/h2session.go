@@ -59,6 +59,10 @@ func (s *h2Session) take(in []byte) (used int) {
 			break
 		}
 		s.handle(ev)
+		if s.loop.r.Charge(unitsPerEvent); used < len(in) && s.loop.r.Spent() {
+			s.conn.Yield()
+			break
+		}
 	}
 	if s.machine.Wanting() || s.machine.Done() {
 		s.conn.Touch()

@@ -35,6 +35,9 @@ type loop struct {
 	state     any // from the start-up hook
 }
 
+// loopOf is the server's loop of a reactor.Loop.
+var loopOf = reactor.NewLoopValue[*loop]()
+
 // tick tells the machines the time, once a turn at most.
 func (l *loop) tick() {
 	if now := l.r.Now(); now != l.ticked {
@@ -84,8 +87,16 @@ func (l *loop) run(x *exchange, task func()) {
 	}
 }
 
+// unitsPerCall and unitsPerEvent are what the call of a handler or a continuation, and an event of a machine,
+// cost in the budget of a turn (reactor.Loop.Charge).
+const (
+	unitsPerCall  = 2
+	unitsPerEvent = 1
+)
+
 // runFor is run for whoever.
 func (l *loop) runFor(c *reactor.Conn, who fmt.Stringer, task func()) {
+	l.r.Charge(unitsPerCall)
 	l.r.Lend(c, who)
 	err := contain(task)
 	l.r.Reclaim()

@@ -17,7 +17,7 @@ var _ reactor.Session = (*greeting)(nil)
 
 // open is called for each new connection, on its loop.
 func (s *Server) open(c *reactor.Conn) reactor.Session {
-	l := c.Loop().Value().(*loop)
+	l := loopOf.Get(c.Loop())
 	if d := s.config.HeadTimeout; d > 0 {
 		c.SetDeadline(l.r.Now().Add(d))
 	}

@@ -101,7 +101,7 @@ func (s *Server) start(ctx context.Context) error {
 			return err
 		}
 		s.loops = append(s.loops, l)
-		r.SetValue(l)
+		loopOf.Set(r, l)
 	}
 	return s.reactor.Start()
 }

@@ -9,7 +9,7 @@ import (
 
 // What a rush took is given back, and what goes on in its memory goes on.
 func TestMemoryAfterARush(t *testing.T) {
-	const rush, left = 16 * rushKeep, 100
+	const rush, left = 16 * burstKept, 100
 	l := bare(t)
 	l.begin()
 	fired := 0
@@ -22,7 +22,8 @@ func TestMemoryAfterARush(t *testing.T) {
 		l.add(c)
 		c.Touch()
 		c.closed = true
-		l.later, l.held = append(l.later, c), append(l.held, c)
+		l.deferred.put(c)
+		l.held = append(l.held, c)
 		conns = append(conns, c)
 	}
 	for i := left; i < rush; i++ {
@@ -44,9 +45,9 @@ func TestMemoryAfterARush(t *testing.T) {
 	}
 	for name, have := range map[string]int{
 		"timers": cap(l.timers.heap), "connections": cap(l.conns), "touched": cap(l.touched),
-		"later": cap(l.later), "held": cap(l.held),
+		"deferred": cap(l.deferred.list), "held": cap(l.held),
 	} {
-		if have > rushKeep {
+		if have > burstKept {
 			t.Errorf("%s: memory for %d is kept", name, have)
 		}
 	}
@@ -58,7 +59,8 @@ func TestLaterAllocatesNothing(t *testing.T) {
 	c := &Conn{moment: -1, closed: true}
 	c.loop.Store(l)
 	if n := testing.AllocsPerRun(100, func() {
-		l.later = append(l.later, c)
+		c.touched = false
+		l.deferConn(c)
 		l.wakeTurn()
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
