@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // laborious is a session to which each byte of input is a piece of work.
@@ -56,6 +58,11 @@ func (d *driven) open(units int) (*laborious, *fakeConn) {
 	c := d.newConn(g, nil)
 	s := &laborious{conn: c, units: units, eof: -1}
 	c.session = s
+	d.t.Cleanup(func() {
+		if !c.closed {
+			_ = unix.Close(int(c.fd))
+		}
+	})
 	return s, g
 }
 

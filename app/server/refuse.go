@@ -35,7 +35,7 @@ var _ reactor.Session = (*refusal)(nil)
 
 // turnAway is called for a connection beyond the limit, on its loop.
 func (s *Server) turnAway(c *reactor.Conn) reactor.Session {
-	c.Loop().Value().(*loop).refused(ConnectionLimit, c, nil)
+	loopOf.Get(c.Loop()).refused(ConnectionLimit, c, nil)
 	r := &refusal{conn: c, words: busy}
 	if state := c.TLS(); state != nil && state.NegotiatedProtocol == "h2" {
 		r.words = busyHTTP2
