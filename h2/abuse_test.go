@@ -147,12 +147,13 @@ func TestIdleStreamWithPings(t *testing.T) {
 func TestOversizedHead(t *testing.T) {
 	dialogue(t, Config{MaxHeaderListSize: minHeaderListSize}, func(p *peer) {
 		p.writes(p.headers(1, flagEndStream, get("x-large", strings.Repeat("v", 2000))...))
-		p.wants("HEADERS 1 :status=431 end")
+		p.wants(refusal(1, 431, "field lines exceed the limit")...)
 		// The decoder is in step: what the block put into the table can be referred to.
 		p.writes(p.headers(3, 0, post("x-large", strings.Repeat("v", 2000))...), dataFrame(3, 0, "late"))
-		p.wants("HEADERS 3 :status=431 end", "RST_STREAM 3 NO_ERROR")
+		p.wantsRefusal(3, 431, "field lines exceed the limit", CodeNoError)
 		p.writes(p.headers(5, flagEndStream, get("x", "small")...))
-		p.wantsEvents("Request 5 GET a.example/ end")
+		p.wantsEvents("Refused 1 NO_ERROR: field lines exceed the limit", "Refused 3 NO_ERROR: field lines exceed the limit",
+			"Request 5 GET a.example/ end")
 		if p.sh.Stats.TooLarge != 2 {
 			t.Error("not counted")
 		}
@@ -175,9 +176,10 @@ func TestBombs(t *testing.T) {
 	if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
 		t.Errorf("%d bytes were allocated", n)
 	}
-	p.wants("HEADERS 3 :status=431 end", "HEADERS 5 :status=431 end")
+	p.wants(append(refusal(3, 431, "field lines exceed the limit"), refusal(5, 431, "field lines exceed the limit")...)...)
 	p.writes(p.get(7))
-	p.wantsEvents("Request 1 GET a.example/ end", "Request 7 GET a.example/ end")
+	p.wantsEvents("Request 1 GET a.example/ end", "Refused 3 NO_ERROR: field lines exceed the limit",
+		"Refused 5 NO_ERROR: field lines exceed the limit", "Request 7 GET a.example/ end")
 }
 
 func TestBlockTooLarge(t *testing.T) {
@@ -194,7 +196,8 @@ func TestRefusedStreams(t *testing.T) {
 		p.writes(p.post(1), p.headers(3, 0, post("x", "in the table")...), dataFrame(3, flagEndStream, "late"))
 		p.wants("RST_STREAM 3 REFUSED_STREAM")
 		p.writes(resetFrame(1), p.headers(5, flagEndStream, get("x", "in the table")...))
-		p.wantsEvents("Request 1 POST a.example/", "Reset 1 CANCEL", "Request 5 GET a.example/ end")
+		p.wantsEvents("Request 1 POST a.example/", "Refused 3 REFUSED_STREAM: more streams than SETTINGS_MAX_CONCURRENT_STREAMS",
+			"Reset 1 CANCEL", "Request 5 GET a.example/ end")
 	})
 }
 

@@ -23,6 +23,7 @@ type Conn struct {
 
 	out     []byte // encoded and not yet pulled; nil: nothing
 	pulled  int    // bytes of out that were
+	outAt   uint64 // where in all of the connection's output out starts
 	answers int    // frames in out that the peer provoked
 
 	input  phase
@@ -172,10 +173,13 @@ func (c *Conn) fail(code ErrCode, reason string) *ConnError {
 
 // notice is an event that Next gives without input.
 type notice struct {
-	kind   Kind
-	code   ErrCode
-	stream StreamID
-	value  any
+	kind      Kind
+	code      ErrCode
+	stream    StreamID
+	status    int
+	withdrawn int
+	reason    string
+	value     any
 }
 
 func (c *Conn) notice(n notice) {
@@ -193,6 +197,7 @@ func (c *Conn) noticed(ev *Event) {
 	n := c.notices[0]
 	// Data comes without input only as the end of a tunnel.
 	ev.Kind, ev.Code, ev.Stream, ev.Value, ev.Data, ev.End = n.kind, n.code, n.stream, n.value, nil, n.kind == Data
+	ev.Status, ev.Withdrawn, ev.Reason = n.status, n.withdrawn, n.reason
 	if copy(c.notices, c.notices[1:]); len(c.notices) == 1 {
 		c.sh.giveNotices(c.notices)
 		c.notices = nil

@@ -79,13 +79,13 @@ func (c *Conn) dataAllowed(st *stream, h frameHeader, content uint32) (*ConnErro
 		return c.afterEnd(st), false
 	}
 	if int64(h.length) > int64(st.recvWindow) {
-		return c.streamError(st, CodeFlowControlError), false
+		return c.streamError(st, CodeFlowControlError, "DATA exceeds the stream's window"), false
 	}
 	if st.expected >= 0 {
 		// RFC 9113 section 8.1.1: content-length is the sum of the DATA frames.
 		st.expected -= int64(content)
 		if st.expected < 0 || st.expected > 0 && h.has(flagEndStream) {
-			return c.streamError(st, CodeProtocolError), false
+			return c.malformedContent(st, 400, "content differs from its content-length", CodeProtocolError), false
 		}
 	}
 	return nil, true

@@ -152,7 +152,8 @@ func (c *Conn) reap(at instant) {
 	}
 	for _, st := range late {
 		c.sh.Stats.Stalled++
-		c.giveUp(st, CodeEnhanceYourCalm)
+		c.notice(notice{kind: Reset, code: CodeEnhanceYourCalm, stream: st.id, value: st.value, reason: "windows stayed closed"})
+		c.queueReset(st, CodeEnhanceYourCalm)
 	}
 	c.timers[stallTimer] = next
 }

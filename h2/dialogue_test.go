@@ -209,6 +209,8 @@ func (p *peer) note(ev *Event) {
 		s = fmt.Sprintf("Reset %d %v", ev.Stream, ev.Code)
 	case Sent:
 		s = fmt.Sprintf("Sent %d", ev.Stream)
+	case Refused:
+		s = fmt.Sprintf("Refused %d %v: %s", ev.Stream, ev.Code, ev.Reason)
 	case Goaway:
 		s = fmt.Sprintf("Goaway %v", ev.Code)
 	default:
@@ -308,6 +310,22 @@ func (p *peer) wants(want ...string) {
 	if got := strings.Join(p.frames(), "\n"); got != strings.Join(want, "\n") {
 		p.t.Fatalf("frames:\n%s\nwant:\n%s", got, strings.Join(want, "\n"))
 	}
+}
+
+// refusal renders a refusal's frames without the reset behind it.
+func refusal(id StreamID, status int, reason string) []string {
+	head := fmt.Sprintf("HEADERS %d :status=%d content-type=text/plain; charset=utf-8 content-length=%d", id, status, len(reason)+1)
+	content := fmt.Sprintf("DATA %d %s\n end", id, reason)
+	if n := len(reason) + 1; n > 32 {
+		content = fmt.Sprintf("DATA %d (%d bytes) end", id, n)
+	}
+	return []string{head, content}
+}
+
+// wantsRefusal compares the frames that the machine sends now with an answer of its own and a reset.
+func (p *peer) wantsRefusal(id StreamID, status int, reason string, code ErrCode) {
+	p.t.Helper()
+	p.wants(append(refusal(id, status, reason), fmt.Sprintf("RST_STREAM %d %v", id, code))...)
 }
 
 // wantsEnd compares the connection error and the goodbye, which is all that is sent.

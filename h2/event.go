@@ -31,9 +31,12 @@ const (
 	Goaway
 	// Ponged: the peer acknowledged a keep-alive PING.
 	Ponged
+	// Refused: a request was refused that the application never sees; Reason, Code and Status tell
+	// why and how. There is nothing to do.
+	Refused
 )
 
-var kindNames = [...]string{"NeedMore", "Request", "Data", "Trailers", "Reset", "Sent", "Goaway", "Ponged"}
+var kindNames = [...]string{"NeedMore", "Request", "Data", "Trailers", "Reset", "Sent", "Goaway", "Ponged", "Refused"}
 
 // String gives the kind's name.
 func (k Kind) String() string {
@@ -50,12 +53,19 @@ func (k Kind) String() string {
 type Event struct {
 	Kind     Kind
 	End      bool     // Request, Data: the request ends here
-	Code     ErrCode  // Reset, Goaway
+	Code     ErrCode  // Reset, Refused, Goaway
 	Stream   StreamID // all but Goaway and Ponged
 	Value    any      // what SetValue stored for Stream
 	Head     Head     // Request
 	Data     []byte   // Data
 	Trailers []Field  // Trailers
+
+	// Reset, Refused: of the response that the machine gave to a request in its own right, else 0.
+	Status int
+	// Reset: of the response that the application gave and that Status replaced, else 0.
+	Withdrawn int
+	// Refused; Reset for a mistake of the peer's or for its closed windows: what is wrong.
+	Reason string
 }
 
 // Head is a request's head section (RFC 9113 section 8.3.1), found valid.

@@ -228,7 +228,7 @@ func (s *section) target(connectProtocol bool) string {
 	switch {
 	case s.pseudo&pseudoProtocol != 0:
 		if !connectProtocol || h.Method != "CONNECT" || s.pseudo&all != all || s.pseudo&pseudoAuthority == 0 && !s.noHost {
-			return ":protocol not allowed here"
+			return ":protocol is not allowed here"
 		}
 	case h.Method == "CONNECT":
 		if s.pseudo != pseudoMethod|pseudoAuthority {
@@ -236,7 +236,7 @@ func (s *section) target(connectProtocol bool) string {
 		}
 		return ""
 	case s.pseudo&all != all:
-		return "pseudo-field missing"
+		return "a request needs :method, :scheme and :path"
 	}
 	// RFC 9113 section 8.3.1: a path starts with "/", but for OPTIONS about the whole server.
 	if isWeb(h.Scheme) && h.Path[0] != '/' && !(h.Path == "*" && h.Method == "OPTIONS") {

@@ -20,67 +20,73 @@ func TestMalformedRequests(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		fields []string
+		reason string
 	}{
-		{"no :method", without(":method")},
-		{"no :scheme", without(":scheme")},
-		{"no :path", without(":path")},
-		{"no authority", without(":authority")},
-		{"empty :path", with(":path", "")},
-		{"relative :path", with(":path", "a")},
-		{"asterisk for GET", with(":path", "*")},
-		{"space in :path", with(":path", "/a b")},
-		{"fragment in :path", with(":path", "/a#b")},
-		{"invalid :method", with(":method", "G T")},
-		{"invalid :scheme", with(":scheme", "1")},
-		{"userinfo in :authority", with(":authority", "u@a.example")},
-		{":method twice", get(":method", "GET")},
-		{":path twice", get(":path", "/")},
-		{":status", get(":status", "200")},
-		{":unknown", get(":unknown", "x")},
-		{":protocol not announced", append([]string{":method", "CONNECT", ":protocol", "websocket"}, get()[2:]...)},
-		{"pseudo-field behind a field", append([]string{"x", "y"}, get()...)},
-		{"CONNECT with :path", []string{":method", "CONNECT", ":authority", "a:1", ":path", "/"}},
-		{"CONNECT without :authority", []string{":method", "CONNECT"}},
-		{"uppercase name", get("X-A", "y")},
-		{"space in a name", get("x a", "y")},
-		{"empty name", get("", "y")},
-		{"colon in a name", get("x:a", "y")},
-		{"newline in a value", get("x", "a\nb")},
-		{"NUL in a value", get("x", "a\x00b")},
-		{"space before a value", get("x", " a")},
-		{"tab behind a value", get("x", "a\t")},
-		{"connection", get("connection", "close")},
-		{"keep-alive", get("keep-alive", "1")},
-		{"proxy-connection", get("proxy-connection", "close")},
-		{"transfer-encoding", get("transfer-encoding", "chunked")},
-		{"upgrade", get("upgrade", "h2c")},
-		{"te", get("te", "trailers, gzip")},
-		{"other host", get("host", "b.example")},
-		{"two hosts", get("host", "a.example", "host", "a.example")},
-		{"two hosts, one empty", append(without(":authority"), "host", "", "host", "a.example")},
-		{"empty host beside :authority", get("host", "")},
-		{"port that is no number", with(":authority", "a.example:b")},
-		{"invalid host", append(without(":authority"), "host", "[::1")},
-		{"content-length not a number", get("content-length", "1x")},
-		{"content-length signed", get("content-length", "+1")},
-		{"content-lengths differ", get("content-length", "0", "content-length", "1")},
-		{"content-length without content", get("content-length", "1")},
+		{"no :method", without(":method"), "a request needs :method, :scheme and :path"},
+		{"no :scheme", without(":scheme"), "a request needs :method, :scheme and :path"},
+		{"no :path", without(":path"), "a request needs :method, :scheme and :path"},
+		{"no authority", without(":authority"), "no authority"},
+		{"empty :path", with(":path", ""), "invalid :path"},
+		{"relative :path", with(":path", "a"), "invalid :path"},
+		{"asterisk for GET", with(":path", "*"), "invalid :path"},
+		{"space in :path", with(":path", "/a b"), "invalid :path"},
+		{"fragment in :path", with(":path", "/a#b"), "invalid :path"},
+		{"invalid :method", with(":method", "G T"), "invalid :method"},
+		{"invalid :scheme", with(":scheme", "1"), "invalid :scheme"},
+		{"userinfo in :authority", with(":authority", "u@a.example"), "invalid :authority"},
+		{":method twice", get(":method", "GET"), "repeated pseudo-field"},
+		{":path twice", get(":path", "/"), "repeated pseudo-field"},
+		{":status", get(":status", "200"), "unknown pseudo-field"},
+		{":unknown", get(":unknown", "x"), "unknown pseudo-field"},
+		{":protocol not announced", append([]string{":method", "CONNECT", ":protocol", "websocket"}, get()[2:]...), ":protocol is not allowed here"},
+		{"pseudo-field behind a field", append([]string{"x", "y"}, get()...), "pseudo-field behind a regular field"},
+		{"CONNECT with :path", []string{":method", "CONNECT", ":authority", "a:1", ":path", "/"}, "CONNECT takes :authority alone"},
+		{"CONNECT without :authority", []string{":method", "CONNECT"}, "CONNECT takes :authority alone"},
+		{"uppercase name", get("X-A", "y"), "invalid field name"},
+		{"space in a name", get("x a", "y"), "invalid field name"},
+		{"empty name", get("", "y"), "invalid field name"},
+		{"colon in a name", get("x:a", "y"), "invalid field name"},
+		{"newline in a value", get("x", "a\nb"), "invalid field value"},
+		{"NUL in a value", get("x", "a\x00b"), "invalid field value"},
+		{"space before a value", get("x", " a"), "invalid field value"},
+		{"tab behind a value", get("x", "a\t"), "invalid field value"},
+		{"connection", get("connection", "close"), "connection-specific field"},
+		{"keep-alive", get("keep-alive", "1"), "connection-specific field"},
+		{"proxy-connection", get("proxy-connection", "close"), "connection-specific field"},
+		{"transfer-encoding", get("transfer-encoding", "chunked"), "connection-specific field"},
+		{"upgrade", get("upgrade", "h2c"), "connection-specific field"},
+		{"te", get("te", "trailers, gzip"), "te has another value than trailers"},
+		{"other host", get("host", "b.example"), "host differs from :authority"},
+		{"two hosts", get("host", "a.example", "host", "a.example"), "repeated host"},
+		{"two hosts, one empty", append(without(":authority"), "host", "", "host", "a.example"), "repeated host"},
+		{"empty host beside :authority", get("host", ""), "host differs from :authority"},
+		{"port that is no number", with(":authority", "a.example:b"), "invalid :authority"},
+		{"invalid host", append(without(":authority"), "host", "[::1"), "invalid host"},
+		{"content-length not a number", get("content-length", "1x"), "invalid content-length"},
+		{"content-length signed", get("content-length", "+1"), "invalid content-length"},
+		{"content-lengths differ", get("content-length", "0", "content-length", "1"), "different content-lengths"},
+		{"content-length without content", get("content-length", "1"), "content-length without content"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dialogue(t, Config{}, func(p *peer) {
 				p.writes(p.headers(1, flagEndStream, tt.fields...), p.get(3))
-				p.wantsEvents("Request 3 GET a.example/ end")
-				p.wants("RST_STREAM 1 PROTOCOL_ERROR")
+				p.wantsEvents("Refused 1 PROTOCOL_ERROR: "+tt.reason, "Request 3 GET a.example/ end")
+				p.wantsRefusal(1, 400, tt.reason, CodeProtocolError)
 			})
 		})
 	}
 }
 
 func TestMalformedTrailers(t *testing.T) {
-	for _, f := range [][]string{{":path", "/"}, {"X", "y"}, {"connection", "close"}, {"x", "a\r"}} {
+	for reason, f := range map[string][]string{
+		"pseudo-field in trailers":  {":path", "/"},
+		"invalid field name":        {"X", "y"},
+		"connection-specific field": {"connection", "close"},
+		"invalid field value":       {"x", "a\r"},
+	} {
 		dialogue(t, Config{}, func(p *peer) {
 			p.writes(p.post(1), p.headers(1, flagEndStream, f...))
-			p.wants("RST_STREAM 1 PROTOCOL_ERROR")
+			p.wantsRefusal(1, 400, reason, CodeProtocolError)
 			p.wantsEvents("Request 1 POST a.example/", "Reset 1 PROTOCOL_ERROR")
 		})
 	}
@@ -91,9 +97,12 @@ func TestContentLength(t *testing.T) {
 		dialogue(t, Config{}, func(p *peer) {
 			p.writes(p.headers(1, 0, post("content-length", "3", "content-length", "3")...), dataFrame(1, flagEndStream, content),
 				p.headers(3, 0, post("content-length", "3")...), dataFrame(3, 0, content), p.headers(3, flagEndStream, "x", "y"))
-			if got := len(p.frames()) == 0; got != fits {
-				t.Errorf("%q fits: %v", content, got)
+			if fits {
+				p.wants()
+				return
 			}
+			const reason = "content differs from its content-length"
+			p.wants(append(append(append(refusal(1, 400, reason), "RST_STREAM 1 PROTOCOL_ERROR"), refusal(3, 400, reason)...), "RST_STREAM 3 PROTOCOL_ERROR")...)
 		})
 	}
 }
@@ -187,4 +196,42 @@ func TestPriorityField(t *testing.T) {
 	if _, ok := parsePriority("u=1,,i"); ok {
 		t.Error("an empty member is accepted")
 	}
+}
+
+// On a unix socket an authority that is a path, empty or missing is no host.
+func TestRequestsWithoutHost(t *testing.T) {
+	for _, tt := range []struct{ authority, host, want string }{
+		{"a.example", "", "a.example"},
+		{"-", "", ""},
+		{"", "", ""},
+		{"/run/app.sock", "", ""},
+		{"%2Frun%2Fapp.sock", "", ""},
+		{"-", "b.example", "b.example"},
+		{"-", "/run/app.sock", ""},
+		{"/run/app.sock", "b.example", "b.example"},
+	} {
+		fields := []string{":method", "GET", ":scheme", "http", ":path", "/"}
+		if tt.authority != "-" {
+			fields = append(fields, ":authority", tt.authority)
+		}
+		if tt.host != "" {
+			fields = append(fields, "host", tt.host)
+		}
+		p := meet(t, Config{})
+		p.c.AllowNoHost()
+		if h := p.request(fields...); h.Authority != tt.want {
+			t.Errorf("%q and %q give %q", tt.authority, tt.host, h.Authority)
+		}
+		if tt.want == "" && tt.authority != "%2Frun%2Fapp.sock" { // which is a valid name
+			p = meet(t, Config{})
+			p.writes(p.headers(1, flagEndStream, fields...))
+			if f := p.frames(); len(f) != 3 || !strings.HasPrefix(f[0], "HEADERS 1 :status=400") {
+				t.Errorf("%q and %q give %q where hosts are due", tt.authority, tt.host, f)
+			}
+		}
+	}
+	p := meet(t, Config{})
+	p.c.AllowNoHost()
+	p.writes(p.headers(1, flagEndStream, ":method", "GET", ":scheme", "http", ":path", "/", ":authority", "u@a"))
+	p.wantsRefusal(1, 400, "invalid :authority", CodeProtocolError)
 }

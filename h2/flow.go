@@ -85,10 +85,10 @@ func (c *Conn) windowUpdate(h frameHeader, payload []byte) *ConnError {
 		return nil
 	}
 	if increment == 0 {
-		return c.streamError(st, CodeProtocolError)
+		return c.streamError(st, CodeProtocolError, "WINDOW_UPDATE of 0")
 	}
 	if int64(st.sendWindow)+int64(increment) > maxWindow {
-		return c.streamError(st, CodeFlowControlError)
+		return c.streamError(st, CodeFlowControlError, "stream window overflows")
 	}
 	st.sendWindow += int32(increment)
 	c.schedule(st)

@@ -46,7 +46,7 @@ func (c *Conn) headers(h frameHeader, fragment []byte, ev *Event) *ConnError {
 	if own && p != discard {
 		// RFC 7540 section 5.3.1: a stream cannot depend on itself.
 		p = discard
-		if err := c.malformed(h.stream, CodeProtocolError); err != nil {
+		if err := c.malformed(h.stream, "stream depends on itself", false); err != nil {
 			return err
 		}
 	}
@@ -77,10 +77,12 @@ func (c *Conn) headersPurpose(h frameHeader) (purpose, *ConnError) {
 		switch {
 		case !st.state.allows(recvHeaders):
 			return discard, c.afterEnd(st)
-		case !h.has(flagEndStream), st.flags&tunnel != 0:
-			// RFC 9113 section 8.1: a second field section ends the request. Section 8.5: a
-			// tunnel has none.
-			return discard, c.streamError(st, CodeProtocolError)
+		case st.flags&tunnel != 0:
+			// RFC 9113 section 8.5: a tunnel has no trailers.
+			return discard, c.streamError(st, CodeProtocolError, "HEADERS in a tunnel")
+		case !h.has(flagEndStream):
+			// RFC 9113 section 8.1: a second field section ends the request.
+			return discard, c.malformedContent(st, 400, "trailers do not end the request", CodeProtocolError)
 		}
 		return trailers, nil
 	}
@@ -109,7 +111,10 @@ func (c *Conn) newcomer(id StreamID) (purpose, *ConnError) {
 	case c.flags&drained != 0, uint32(c.streams.count) >= c.sh.cfg.MaxConcurrentStreams:
 		// The peer may not have seen our GOAWAY (RFC 9113 section 6.8) or our SETTINGS (section
 		// 5.1.2) yet.
-		c.sh.Stats.Refused++
+		if c.flags&drained == 0 {
+			c.sh.Stats.Refused++
+			c.notice(notice{kind: Refused, code: CodeRefusedStream, stream: id, reason: "more streams than SETTINGS_MAX_CONCURRENT_STREAMS"})
+		}
 		if err := c.spend(RefusedBudget); err != nil {
 			return discard, err
 		}
@@ -166,15 +171,15 @@ func (c *Conn) fieldSection(id StreamID, end bool, p purpose, fragments []byte, 
 	case p == discard:
 		return nil
 	case s.tooLarge:
-		return c.tooLarge(id, end, p)
+		return c.tooLarge(id, end, p, s.head.Method == "HEAD")
 	}
 	s.joinCookies()
 	if p == trailers {
 		return c.trailers(id, s, ev)
 	}
-	if s.request(end, c.sh.cfg.EnableConnectProtocol) != "" {
+	if why := s.request(end, c.sh.cfg.EnableConnectProtocol); why != "" {
 		// RFC 9113 section 8.1.1: a malformed request is a stream error.
-		return c.malformed(id, CodeProtocolError)
+		return c.malformed(id, why, s.head.Method == "HEAD")
 	}
 	c.remember(fragments, end, s)
 	ev.Head = s.head
@@ -235,8 +240,11 @@ func (c *Conn) request(id StreamID, end, signal bool, ev *Event) *ConnError {
 // trailers ends a request with its trailer section.
 func (c *Conn) trailers(id StreamID, s *section, ev *Event) *ConnError {
 	st := c.streams.find(id)
-	if s.bad != "" || st.expected > 0 {
-		return c.streamError(st, CodeProtocolError)
+	if st.expected > 0 {
+		s.malformed("content differs from its content-length")
+	}
+	if s.bad != "" {
+		return c.malformedContent(st, 400, s.bad, CodeProtocolError)
 	}
 	ev.Kind, ev.Stream, ev.Value, ev.End = Trailers, id, st.value, true
 	ev.Trailers = s.head.Fields
@@ -244,31 +252,18 @@ func (c *Conn) trailers(id StreamID, s *section, ev *Event) *ConnError {
 	return nil
 }
 
-// malformed resets a stream that the application never sees.
-func (c *Conn) malformed(id StreamID, code ErrCode) *ConnError {
-	if st := c.streams.find(id); st != nil {
-		return c.streamError(st, code)
-	}
-	c.sh.Stats.Malformed++
-	if err := c.spend(ProvokedBudget); err != nil {
-		return err
-	}
-	return c.refuse(id, code)
-}
-
 // tooLarge answers a field section above the limits (RFC 6585 section 5).
-func (c *Conn) tooLarge(id StreamID, end bool, p purpose) *ConnError {
+func (c *Conn) tooLarge(id StreamID, end bool, p purpose, head bool) *ConnError {
+	const reason = "field lines exceed the limit"
 	c.sh.Stats.TooLarge++
 	if err := c.spend(OversizeBudget); err != nil {
 		return err
 	}
 	if p == trailers {
-		return c.streamError(c.streams.find(id), CodeEnhanceYourCalm)
+		return c.malformedContent(c.streams.find(id), 431, reason, CodeProtocolError)
 	}
-	out, start := c.beginBlock(c.output())
-	out = c.appendStatus(out, 431)
-	out = append(out, c.sh.date...)
-	if err := c.answer(c.endBlock(out, start, id, flagEndStream)); err != nil || end {
+	c.notice(notice{kind: Refused, code: CodeNoError, stream: id, status: 431, reason: reason})
+	if err := c.answer(c.appendRefusal(c.output(), id, 431, reason, c.sendInitial, head)); err != nil || end {
 		return err
 	}
 	return c.refuse(id, CodeNoError)

@@ -118,7 +118,7 @@ func (c *Conn) dependency(h frameHeader, payload []byte) *ConnError {
 	}
 	// RFC 7540 section 5.3.1: a stream cannot depend on itself.
 	if st := c.streams.find(h.stream); st != nil {
-		return c.streamError(st, CodeProtocolError)
+		return c.streamError(st, CodeProtocolError, "stream depends on itself")
 	}
 	return c.fail(CodeProtocolError, "stream depends on itself")
 }

@@ -67,6 +67,7 @@ func (c *Conn) queueHead(st *stream, r *Response) (length int64, ends, ok bool) 
 		flags = flagEndStream
 	}
 	c.out = c.endBlock(out, start, st.id, flags)
+	st.headAt, st.headLen, st.status = c.outAt+uint64(start), uint32(len(c.out)-start), uint16(r.Status)
 	return length, ends, true
 }
 

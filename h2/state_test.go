@@ -216,12 +216,12 @@ func TestDataRules(t *testing.T) {
 		// RFC 7540 section 5.3.1: a dependency on itself.
 		p.writes(p.post(7), frame(framePriority, 0, 7, "\x00\x00\x00\x07\x10"),
 			p.post(9), frame(frameHeaders, flagEndHeaders|flagEndStream|flagPriority, 9, "\x00\x00\x00\x09\x10"))
-		p.wants("RST_STREAM 7 PROTOCOL_ERROR", "RST_STREAM 9 PROTOCOL_ERROR")
+		p.wants(append(append([]string{"RST_STREAM 7 PROTOCOL_ERROR"}, refusal(9, 400, "stream depends on itself")...), "RST_STREAM 9 PROTOCOL_ERROR")...)
 		p.wantsEvents("Request 7 POST a.example/", "Reset 7 PROTOCOL_ERROR", "Request 9 POST a.example/", "Reset 9 PROTOCOL_ERROR")
 	})
 	dialogue(t, Config{}, func(p *peer) {
 		p.writes(frame(frameHeaders, flagEndHeaders|flagPriority, 1, "\x00\x00\x00\x01\x10"+p.encode(get()...)), p.get(3))
-		p.wantsEvents("Request 3 GET a.example/ end")
-		p.wants("RST_STREAM 1 PROTOCOL_ERROR")
+		p.wantsEvents("Refused 1 PROTOCOL_ERROR: stream depends on itself", "Request 3 GET a.example/ end")
+		p.wantsRefusal(1, 400, "stream depends on itself", CodeProtocolError)
 	})
 }

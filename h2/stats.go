@@ -5,7 +5,7 @@ type Stats struct {
 	Connections uint64 // Init was called
 	Streams     uint64 // requests that reached the application
 	Completed   uint64 // responses that were sent whole
-	Refused     uint64 // streams above MaxConcurrentStreams, or opened after the last GOAWAY
+	Refused     uint64 // streams above MaxConcurrentStreams
 	TooLarge    uint64 // field sections above the limits, answered with 431
 	Malformed   uint64 // stream errors that the peer made
 	PeerResets  uint64 // streams that the peer reset before they were complete

@@ -24,6 +24,9 @@ type stream struct {
 	source   Source
 	trickled int32   // bytes that went since then in frames kept small by a window
 	since    instant // when the peer began to keep us waiting, 0: it does not. For its window, or for the request's end
+	headAt   uint64  // where in the connection's output the response's head starts
+	headLen  uint32
+	status   uint16 // of the response
 	value    any
 }
 
@@ -146,18 +149,25 @@ func (c *Conn) refuse(id StreamID, code ErrCode) *ConnError {
 }
 
 // streamError resets st for the peer's mistake and leaves a Reset event.
-func (c *Conn) streamError(st *stream, code ErrCode) *ConnError {
+func (c *Conn) streamError(st *stream, code ErrCode, reason string) *ConnError {
+	return c.resetForMistake(st, notice{kind: Reset, code: code, stream: st.id, value: st.value, reason: reason})
+}
+
+// resetForMistake resets st and leaves n.
+func (c *Conn) resetForMistake(st *stream, n notice) *ConnError {
 	c.sh.Stats.Malformed++
-	c.notice(notice{kind: Reset, code: code, stream: st.id, value: st.value})
+	c.notice(n)
 	if err := c.spend(ProvokedBudget); err != nil {
 		return err
 	}
-	return c.abandon(st, code)
+	return c.abandon(st, n.code)
 }
 
 // afterEnd is for a frame that comes after the peer's END_STREAM: RFC 9113 section 5.1 makes it a
 // stream error of type STREAM_CLOSED.
-func (c *Conn) afterEnd(st *stream) *ConnError { return c.streamError(st, CodeStreamClosed) }
+func (c *Conn) afterEnd(st *stream) *ConnError {
+	return c.streamError(st, CodeStreamClosed, "frame behind the end of the request")
+}
 
 // resetByPeer ends a stream by RFC 9113 section 6.4.
 func (c *Conn) resetByPeer(h frameHeader, payload []byte, ev *Event) *ConnError {
@@ -173,6 +183,7 @@ func (c *Conn) resetByPeer(h frameHeader, payload []byte, ev *Event) *ConnError 
 	}
 	c.sh.Stats.PeerResets++
 	ev.Kind, ev.Code, ev.Stream, ev.Value, ev.End = Reset, parseCode(payload), st.id, st.value, false
+	ev.Status, ev.Withdrawn, ev.Reason = 0, 0, ""
 	c.closeStream(st)
 	return nil
 }

@@ -12,6 +12,7 @@ func (c *Conn) output() []byte {
 
 func (c *Conn) releaseOutput() {
 	if c.out != nil {
+		c.outAt += uint64(len(c.out))
 		c.sh.giveBuffer(c.out)
 	}
 	c.out, c.pulled, c.answers = nil, 0, 0
@@ -83,6 +84,7 @@ func (c *Conn) transmitOutput(dst []byte, limit int) []byte {
 	default:
 		c.answers -= c.answers * n / waiting
 		if c.pulled >= len(c.out)/2 {
+			c.outAt += uint64(c.pulled)
 			c.out = c.out[:copy(c.out, c.out[c.pulled:])]
 			c.pulled = 0
 		}

@@ -49,10 +49,17 @@ func (c *counts) response(protocol string, status int) {
 	}
 }
 
+// withdrawn takes back the count of a response that the machine has replaced before any of it left.
+func (c *counts) withdrawn(protocol string, status int) {
+	if status < len(c.responses[0]) {
+		c.responses[protocolIndex(protocol)][status].Add(^uint64(0))
+	}
+}
+
 // Counts is what a Server has counted since it started.
 type Counts struct {
-	// Responses counts requests that were answered, by protocol and status: by a handler, or over HTTP/1 by this
-	// server, which refused them.
+	// Responses counts requests that were answered, by protocol and status: by a handler, or by this server, which
+	// refused them.
 	Responses map[string]map[int]uint64
 	// Refused counts what the server refused or ended, by Reason.
 	Refused Refusals
@@ -80,10 +87,6 @@ func (s *Server) Counts() Counts {
 		total.add(&l.count)
 	}
 	total.Refused.add(&s.refusals)
-	total.Refused[MalformedHTTP2] += total.HTTP2.Malformed
-	total.Refused[TooLargeHTTP2] += total.HTTP2.TooLarge
-	total.Refused[StreamLimit] += total.HTTP2.Refused
-	total.Refused[WriteTimeout] += total.HTTP2.Stalled
 	total.LogDropped = logqueue.Dropped(s.log)
 	stats := s.reactor.Stats()
 	total.Refused[DescriptorLimit] += uint64(stats.Withheld)

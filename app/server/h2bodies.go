@@ -48,7 +48,11 @@ func (s *h2Session) cutOff(x *exchange, status int, reason string) {
 	switch {
 	case !x.answered:
 		x.answer(nil, err)
-	case !x.ended:
+	case x.ended:
+	case s.machine.Refuse(h2.StreamID(x.id), status, reason):
+		s.loop.count.withdrawn(app.HTTP2, x.response.Status)
+		s.loop.count.response(app.HTTP2, status)
+	default:
 		// What is being sent may well be made of the content that is missing.
 		s.machine.Reset(h2.StreamID(x.id), h2.CodeCancel)
 	}

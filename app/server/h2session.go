@@ -35,6 +35,10 @@ func newH2Session(p peer) *h2Session {
 	s := &h2Session{peer: p}
 	s.session = s
 	s.machine.Init(p.loop.h2, rand.Float64())
+	if !p.info.Local.IsValid() {
+		// The clients of a unix socket have no host to name.
+		s.machine.AllowNoHost()
+	}
 	return s
 }
 
@@ -104,9 +108,12 @@ func (s *h2Session) lose() {
 }
 
 func (s *h2Session) handle(ev *h2.Event) {
-	if ev.Kind == h2.Request {
+	switch {
+	case ev.Kind == h2.Request:
 		s.accept(ev)
 		return
+	case ev.Kind == h2.Refused, ev.Kind == h2.Reset && ev.Reason != "":
+		s.countRefusal(ev)
 	}
 	if k, ok := ev.Value.(*h2Socket); ok {
 		s.handleSocket(k, ev)
@@ -125,6 +132,26 @@ func (s *h2Session) handle(ev *h2.Event) {
 	case h2.Reset:
 		s.reset(x, ev.Code)
 	}
+}
+
+// countRefusal counts and logs that the machine has refused or reset a stream because of the peer.
+func (s *h2Session) countRefusal(ev *h2.Event) {
+	if ev.Withdrawn != 0 {
+		s.loop.count.withdrawn(app.HTTP2, ev.Withdrawn)
+	}
+	if ev.Status != 0 {
+		s.loop.count.response(app.HTTP2, ev.Status)
+	}
+	reason := MalformedHTTP2
+	switch {
+	case ev.Status == 431:
+		reason = TooLargeHTTP2
+	case ev.Code == h2.CodeRefusedStream:
+		reason = StreamLimit
+	case ev.Code == h2.CodeEnhanceYourCalm:
+		reason = WriteTimeout
+	}
+	s.loop.refused(reason, s.conn, errors.New(ev.Reason))
 }
 
 func (s *h2Session) handleSocket(k *h2Socket, ev *h2.Event) {
