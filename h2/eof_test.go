@@ -22,6 +22,17 @@ func (p *peer) ends(want ...string) {
 	}
 }
 
+// Nothing is awaited of a HEADERS frame that the peer's last byte has cut.
+func TestEOFWithinHeaders(t *testing.T) {
+	p := meet(t, Config{})
+	p.writes(p.get(1)[:12])
+	p.c.EOF()
+	p.pump()
+	if d := p.c.Deadline(); !d.IsZero() {
+		t.Errorf("something is due at %v", d)
+	}
+}
+
 func TestEOFIdle(t *testing.T) {
 	dialogue(t, Config{}, func(p *peer) {
 		p.writes(p.get(1))

@@ -62,7 +62,7 @@ func (c *Conn) headers(h frameHeader, fragment []byte, ev *Event) *ConnError {
 
 // timeBlock bounds the time until a header block has ended, whose HEADERS frame may have come in part.
 func (c *Conn) timeBlock() {
-	if c.timers[blockTimer] == 0 {
+	if c.timers[blockTimer] == 0 && c.flags&inputEnded == 0 {
 		c.setTimer(blockTimer, c.sh.cfg.BlockTimeout)
 	}
 }
