@@ -26,9 +26,10 @@ type ListenerConfig struct {
 	// File is an inherited listening socket. With it, Network and Address are ignored. It stays
 	// the caller's; the reactor works on a duplicate.
 	File *os.File
-	// TLS is the configuration that connections are served with; nil: cleartext. Its callbacks run
-	// on the few goroutines that handshakes have, and should not wait for anybody. One that makes a
-	// config for each connection costs kilobytes for as long as the connection lives.
+	// TLS is the configuration that connections are served with; nil: cleartext. Its callbacks run on
+	// the goroutine of their handshake and may wait, for another handshake too; Rand and Time must not.
+	// ClientHelloInfo.Conn tells the addresses and carries no data. A callback that makes a config for
+	// each connection costs kilobytes for as long as the connection lives.
 	// certs.Store.Config and certs.WithProtocols make what suits HTTP.
 	TLS *tls.Config
 	// ProxyProtocol says what is made of a PROXY header in front of everything else, TLS included.

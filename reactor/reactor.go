@@ -92,6 +92,7 @@ func (r *Reactor) Listen(config ListenerConfig) (net.Addr, error) {
 	if err != nil {
 		return nil, err
 	}
+	config.TLS = r.tls.configs.of(config.TLS)
 	r.listeners = append(r.listeners, &listener{
 		config: config, addr: s.addr, shared: len(s.fds) < len(r.loops), sockets: s,
 	})

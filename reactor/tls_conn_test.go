@@ -355,44 +355,27 @@ func TestTLSCertificateSwappedUnderLoad(t *testing.T) {
 // is lost.
 func TestTLSInputWaitsForTheHandshake(t *testing.T) {
 	leakChecked(t)
-	config := serverConfig(t)
-	blocking, release := make(chan struct{}), make(chan struct{})
-	certificate := config.Certificates[0]
-	config.Certificates = nil
-	config.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-		if hello.ServerName == "blocks.test" {
-			close(blocking)
-			<-release
-		}
-		return &certificate, nil
+	r, addr := served(t, Config{}, ListenerConfig{TLS: serverConfig(t), Open: openEcho})
+	slots := func(n int) {
+		r.tls.pool.mu.Lock()
+		defer r.tls.pool.mu.Unlock()
+		r.tls.pool.slots = n
+		r.tls.pool.schedule()
 	}
-	r, addr := served(t, Config{}, ListenerConfig{TLS: config, Open: openEcho})
-	r.tls.pool.mu.Lock()
-	r.tls.pool.slots = 1
-	r.tls.pool.mu.Unlock()
 
 	raw, err := net.Dial("tcp", addr.String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The client's last message is held back until somebody else has the slot.
+	// The client's last message is held back until there is no slot.
 	gate := &gatedConn{Conn: raw, hellos: 1, at: make(chan struct{}), open: make(chan struct{})}
 	c := tls.Client(gate, &tls.Config{InsecureSkipVerify: true, CurvePreferences: []tls.CurveID{tls.X25519}})
 	defer c.Close()
 	sent := bytes.Repeat([]byte("early "), 1<<18)
 	go c.Write(sent)
 
-	var group sync.WaitGroup
-	group.Go(func() {
-		<-gate.at
-		b, err := tls.Dial("tcp", addr.String(), &tls.Config{InsecureSkipVerify: true, ServerName: "blocks.test"})
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		b.Close()
-	})
-	<-blocking
+	<-gate.at
+	slots(0)
 	close(gate.open)
 	// The connection's loop has stopped reading when the pause is seen.
 	for held := false; !held; {
@@ -406,12 +389,11 @@ func TestTLSInputWaitsForTheHandshake(t *testing.T) {
 		})
 		held = <-seen
 	}
-	close(release)
+	slots(1)
 	got := make([]byte, len(sent))
 	if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, sent) {
 		t.Errorf("the echo differs, %v", err)
 	}
-	group.Wait()
 }
 
 // A gatedConn lets so many writes pass, and the others once it is open.

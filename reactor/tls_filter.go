@@ -9,6 +9,7 @@ import (
 	"net"
 	"sync"
 	"time"
+	"weak"
 
 	"go.uber.org/zap"
 )
@@ -16,11 +17,16 @@ import (
 // tlsService is what all TLS connections of a Reactor share.
 type tlsService struct {
 	tlsCounters
-	pool *handshakePool
+	pool    *handshakePool
+	configs slotlessConfigs
 }
 
 func newTLSService(logger *zap.Logger) *tlsService {
-	return &tlsService{tlsCounters: tlsCounters{logger: logger}, pool: newHandshakePool()}
+	pool := newHandshakePool()
+	return &tlsService{
+		tlsCounters: tlsCounters{logger: logger}, pool: pool,
+		configs: slotlessConfigs{pool: pool, made: map[weak.Pointer[tls.Config]]weak.Pointer[tls.Config]{}},
+	}
 }
 
 // TLSStats counts the TLS connections so far. From any goroutine.

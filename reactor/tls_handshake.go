@@ -18,6 +18,9 @@ const handshakeInput = 96 << 10
 // errHandshakePanic wraps what a callback of a *tls.Config panicked with.
 var errHandshakePanic = errors.New("tls: panic in handshake")
 
+// errHandshakeExit is the outcome of a handshake whose callback called runtime.Goexit.
+var errHandshakeExit = errors.New("tls: a callback ended the handshake's goroutine")
+
 // A handshake is one connection's, from its first record until its keys are there. It runs in a
 // goroutine, because crypto/tls can wait for its peer in no other way, and that goroutine sees only
 // memory: the loop puts bytes in and takes records out.
@@ -27,6 +30,10 @@ type handshake struct {
 	notify func() // from the goroutine, without a lock: there is output, or it is over
 	local  net.Addr
 	remote net.Addr
+
+	// context is what callbacks find in ClientHelloInfo.Context; cancel ends it.
+	context       context.Context
+	cancelContext context.CancelCauseFunc
 
 	// Of the pool, under its lock.
 	state          handshakeState
@@ -46,12 +53,19 @@ type handshake struct {
 }
 
 func newHandshake(pool *handshakePool, conn *tls.Conn, notify func()) *handshake {
-	return &handshake{pool: pool, conn: conn, notify: notify, wakeUp: make(chan struct{}, 1)}
+	h := &handshake{pool: pool, conn: conn, notify: notify, wakeUp: make(chan struct{}, 1)}
+	h.context, h.cancelContext = context.WithCancelCause(context.Background())
+	return h
 }
 
 // run is the goroutine. Its slot is held whenever it is not parked.
 func (h *handshake) run() {
-	err := h.perform()
+	err := errHandshakeExit
+	defer func() { h.finish(err) }() // also when a callback calls runtime.Goexit
+	err = h.perform()
+}
+
+func (h *handshake) finish(err error) {
 	h.mu.Lock()
 	h.over, h.err = true, err
 	report := h.report
@@ -71,7 +85,13 @@ func (h *handshake) perform() (err error) {
 			err = fmt.Errorf("%w: %v\n%s", errHandshakePanic, p, debug.Stack())
 		}
 	}()
-	return h.conn.HandshakeContext(context.Background())
+	_ = h.conn.HandshakeContext(h.context)
+	// Its error is the context's where that has ended, which hides the peer's alert. This one is the outcome.
+	err = h.conn.HandshakeContext(context.Background())
+	if errors.Is(err, context.Canceled) {
+		err = context.Cause(h.context)
+	}
+	return err
 }
 
 // more gives what the peer has sent next, and waits for it.
@@ -146,6 +166,7 @@ func (h *handshake) end(reason error) {
 // be called once. report is told once what it came to: now, or on that goroutine.
 func (h *handshake) cancel(reason error, report func(error)) {
 	h.refuse(reason)
+	h.cancelContext(reason)
 	h.mu.Lock()
 	over, err := h.over, h.err
 	h.report = report

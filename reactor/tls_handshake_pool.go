@@ -39,8 +39,11 @@ type handshakePool struct {
 	mu      sync.Mutex
 	slots   int
 	running int
-	started int           // handshakes with a goroutine: running, parked or ready
+	started int           // handshakes with a goroutine: running, parked, ready or in callbacks
 	idle    chan struct{} // told when started gets to zero
+
+	inCallbacks int             // handshakes that run code of the application, or wait in returning
+	returning   []chan struct{} // handshakes that wait for a slot behind a callback; closed when they have one
 
 	fresh  handshakeList
 	ready  handshakeList
@@ -59,7 +62,7 @@ func (p *handshakePool) begin(h *handshake) bool {
 	if p.fresh.length >= maxQueuedHandshakes {
 		return false
 	}
-	if p.started >= maxStartedHandshakes {
+	if p.started-p.inCallbacks >= maxStartedHandshakes {
 		p.displace()
 	}
 	h.state = handshakeQueued
@@ -83,12 +86,17 @@ func (p *handshakePool) displace() {
 func (p *handshakePool) schedule() {
 	for p.running < p.slots {
 		switch {
+		case len(p.returning) > 0:
+			close(p.returning[0])
+			p.returning = p.returning[1:]
+			p.running++
+			p.inCallbacks--
 		case p.ready.first != nil:
 			h := p.ready.pop()
 			h.state = handshakeRunning
 			p.running++
 			h.wakeUp <- struct{}{}
-		case p.fresh.first != nil && p.started < maxStartedHandshakes:
+		case p.fresh.first != nil && p.started-p.inCallbacks < maxStartedHandshakes && p.inCallbacks < maxHandshakesInCallbacks:
 			h := p.fresh.pop()
 			h.state = handshakeRunning
 			p.running++

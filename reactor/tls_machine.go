@@ -184,11 +184,10 @@ func (t *tlsTransport) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// LocalAddr and RemoteAddr are for callbacks of a *tls.Config, which see the transport as
-// ClientHelloInfo.Conn. They are called during the handshake only.
+// LocalAddr and RemoteAddr make it a net.Conn. Nobody calls them: callbacks of a *tls.Config see a helloConn.
 
-func (t *tlsTransport) LocalAddr() net.Addr  { return t.handshake.local }
-func (t *tlsTransport) RemoteAddr() net.Addr { return t.handshake.remote }
+func (t *tlsTransport) LocalAddr() net.Addr  { return nil }
+func (t *tlsTransport) RemoteAddr() net.Addr { return nil }
 
 func (t *tlsTransport) Close() error                     { return nil }
 func (t *tlsTransport) SetDeadline(time.Time) error      { return nil }
