@@ -28,7 +28,7 @@ func TestASmallBlockingResponseLeavesWhole(t *testing.T) {
 		return nil
 	})
 	call := host.Do(apptest.Get("/you"))
-	answered(t, call, 201, "hello, /you")
+	call.Want(t, 201, "hello, /you")
 	if call.Length != 11 || call.Header.Get("Content-Type") != "text/x" || call.Header.Get("X-Late") == "" {
 		t.Fatalf("length %d, fields %v", call.Length, call.Header)
 	}
@@ -39,7 +39,7 @@ func TestASmallBlockingResponseLeavesWhole(t *testing.T) {
 
 func TestABlockingHandlerThatWritesNothing(t *testing.T) {
 	call := blocking(func(*app.ResponseWriter, *app.Request) error { return nil }).Do(apptest.Get("/"))
-	answered(t, call, 200, "")
+	call.Want(t, 200, "")
 	if call.Length != 0 {
 		t.Fatalf("length %d", call.Length)
 	}
@@ -57,7 +57,7 @@ func TestALongBlockingResponseStreams(t *testing.T) {
 		return err
 	})
 	call := host.Do(apptest.Get("/"))
-	answered(t, call, 200, long)
+	call.Want(t, 200, long)
 	if call.Length != -1 || call.Header.Has("X-Late") {
 		t.Fatalf("length %d, fields %v", call.Length, call.Header)
 	}
@@ -70,7 +70,7 @@ func TestADeclaredLengthIsTheStreams(t *testing.T) {
 		return err
 	})
 	call := host.Do(apptest.Get("/"))
-	answered(t, call, 200, strings.Repeat("x", 10000))
+	call.Want(t, 200, strings.Repeat("x", 10000))
 	if call.Length != 10000 || call.Header.Has("Content-Length") {
 		t.Fatalf("length %d, fields %v", call.Length, call.Header)
 	}
@@ -104,7 +104,7 @@ func TestFlushSendsTheHeadAndWhatThereIs(t *testing.T) {
 	}
 	close(more)
 	host.Settle()
-	answered(t, call, 200, "abcdef")
+	call.Want(t, 200, "abcdef")
 	if call.Trailer.Get("Sum") != "6" {
 		t.Fatalf("trailers %v", call.Trailer)
 	}
@@ -117,7 +117,7 @@ func TestTrailersOfAShortBlockingResponse(t *testing.T) {
 		return nil
 	})
 	call := host.Do(apptest.Get("/"))
-	answered(t, call, 200, "x")
+	call.Want(t, 200, "x")
 	if call.Trailer.Get("Sum") != "1" {
 		t.Fatalf("trailers %v", call.Trailer)
 	}
@@ -154,13 +154,13 @@ func TestBlockingReadsWaitForThePeer(t *testing.T) {
 		return err
 	})
 	call := host.Do(&apptest.Request{Target: "/", Open: true})
-	unanswered(t, call)
+	call.WantNoAnswer(t)
 	for range 3 {
 		call.Send("abc")
-		unanswered(t, call)
+		call.WantNoAnswer(t)
 	}
 	call.End(app.Field{Name: "Sum", Value: "9"})
-	answered(t, call, 200, "abcabcabc 9 [{Sum 9}]")
+	call.Want(t, 200, "abcabcabc 9 [{Sum 9}]")
 }
 
 func TestABlockingHandlersErrorIsItsResponse(t *testing.T) {
@@ -168,7 +168,7 @@ func TestABlockingHandlersErrorIsItsResponse(t *testing.T) {
 		w.WriteString("not sent")
 		return app.Statusf(409, "a conflict")
 	}).Do(apptest.Get("/"))
-	answered(t, call, 409, "a conflict\n")
+	call.Want(t, 409, "a conflict\n")
 }
 
 func TestABlockingErrorBehindTheHeadAborts(t *testing.T) {
@@ -245,7 +245,7 @@ func TestBlockingFailsAtTheDeadline(t *testing.T) {
 	for host.Goroutines() > 0 {
 		host.Settle()
 	}
-	answered(t, call, 503, "no answer in time\n")
+	call.Want(t, 503, "no answer in time\n")
 	if failure != app.ErrDeadline {
 		t.Fatalf("got %v", failure)
 	}
@@ -262,7 +262,7 @@ func TestAHalfClosedPeerIsWrittenTo(t *testing.T) {
 	call := host.Do(&apptest.Request{Target: "/", Open: true})
 	call.HalfClose()
 	call.End()
-	answered(t, call, 200, "still")
+	call.Want(t, 200, "still")
 }
 
 func TestDeadlinesOfReadsAndWrites(t *testing.T) {
@@ -307,9 +307,9 @@ func TestAwaitInAGoroutine(t *testing.T) {
 		return err
 	})
 	call := host.Do(apptest.Get("/"))
-	unanswered(t, call)
+	call.WantNoAnswer(t)
 	host.Advance(time.Second)
-	answered(t, call, 200, "[1 2]")
+	call.Want(t, 200, "[1 2]")
 }
 
 func TestEarlyHintsFromAGoroutine(t *testing.T) {
@@ -354,7 +354,7 @@ func TestAStatusWithoutContentTakesNone(t *testing.T) {
 		}
 		return nil
 	})
-	answered(t, host.Do(apptest.Get("/")), 204, "")
+	host.Do(apptest.Get("/")).Want(t, 204, "")
 }
 
 func TestAResponseThatMiddlewareDropsEndsTheGoroutine(t *testing.T) {
@@ -371,7 +371,7 @@ func TestAResponseThatMiddlewareDropsEndsTheGoroutine(t *testing.T) {
 			return app.Text(200, "another"), nil
 		})
 	})
-	answered(t, host.Do(apptest.Get("/")), 200, "another")
+	host.Do(apptest.Get("/")).Want(t, 200, "another")
 	if host.Goroutines() != 0 || failure == nil {
 		t.Fatalf("%s, %v", host, failure)
 	}
@@ -385,5 +385,5 @@ func TestTheBodyIsReadFromThePool(t *testing.T) {
 	call := host.Do(&apptest.Request{Target: "/", Open: true})
 	call.Send("abc")
 	call.End()
-	answered(t, call, 200, "abc")
+	call.Want(t, 200, "abc")
 }

@@ -17,11 +17,11 @@ func TestBodyIsReadIntoTheReadersMemory(t *testing.T) {
 	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
 		return app.Map(r.Body.Read(p[:]), func(n int) (*app.Response, error) { return text(string(p[:n])) })
 	})
-	answered(t, host.Do(apptest.Post("/", "text/plain", "ready")), 200, "ready")
+	host.Do(apptest.Post("/", "text/plain", "ready")).Want(t, 200, "ready")
 	call := host.Do(&apptest.Request{Target: "/", Open: true})
-	unanswered(t, call)
+	call.WantNoAnswer(t)
 	call.Send("later")
-	answered(t, call, 200, "later")
+	call.Want(t, 200, "later")
 }
 
 func TestReadingEndsWithEOF(t *testing.T) {
@@ -56,7 +56,7 @@ func TestABodyThatIsNotReadStopsThePeer(t *testing.T) {
 		t.Fatalf("%d bytes are unread", call.Unread())
 	}
 	host.Advance(time.Second)
-	answered(t, call, 200, "")
+	call.Want(t, 200, "")
 }
 
 func TestOneReadAtATime(t *testing.T) {
@@ -70,7 +70,7 @@ func TestOneReadAtATime(t *testing.T) {
 	})
 	call := host.Do(&apptest.Request{Target: "/", Open: true})
 	call.Send("once")
-	answered(t, call, 200, "once")
+	call.Want(t, 200, "once")
 }
 
 func TestReadingFailsWhenThePeerLeaves(t *testing.T) {
@@ -97,25 +97,25 @@ func readAll(limit int64) app.Handler {
 
 func TestReadAll(t *testing.T) {
 	host := apptest.New(readAll(10))
-	answered(t, host.Do(apptest.Get("/")), 200, "")
-	answered(t, host.Do(apptest.Post("/", "", "0123456789")), 200, "0123456789")
+	host.Do(apptest.Get("/")).Want(t, 200, "")
+	host.Do(apptest.Post("/", "", "0123456789")).Want(t, 200, "0123456789")
 	const tooLarge = "the request's content is larger than 10 bytes\n"
-	answered(t, host.Do(apptest.Post("/", "", "0123456789x")), 413, tooLarge)
+	host.Do(apptest.Post("/", "", "0123456789x")).Want(t, 413, tooLarge)
 
 	call := host.Do(&apptest.Request{Target: "/", Open: true})
 	for range 5 {
 		call.Send("01")
-		unanswered(t, call)
+		call.WantNoAnswer(t)
 	}
 	call.End()
-	answered(t, call, 200, "0101010101")
+	call.Want(t, 200, "0101010101")
 
 	call = host.Do(&apptest.Request{Target: "/", Open: true})
 	call.Send("0123456789x")
-	answered(t, call, 413, tooLarge)
+	call.Want(t, 413, tooLarge)
 
 	call = host.Do(&apptest.Request{Target: "/", Open: true, Length: 11})
-	answered(t, call, 413, tooLarge) // before a byte of it has come
+	call.Want(t, 413, tooLarge) // before a byte of it has come
 }
 
 func TestALongBodyGrowsNoStack(t *testing.T) {
@@ -124,7 +124,7 @@ func TestALongBodyGrowsNoStack(t *testing.T) {
 		return app.Map(r.Body.Each(one, func([]byte) app.Future[app.Done] { return app.Ready(app.Done{}) }),
 			func(n int64) (*app.Response, error) { return text(fmt.Sprint(n)) })
 	})
-	answered(t, host.Do(apptest.Post("/", "", strings.Repeat("x", 1<<20))), 200, "1048576")
+	host.Do(apptest.Post("/", "", strings.Repeat("x", 1<<20))).Want(t, 200, "1048576")
 }
 
 func TestDiscard(t *testing.T) {
@@ -134,7 +134,7 @@ func TestDiscard(t *testing.T) {
 	call := host.Do(&apptest.Request{Target: "/", Body: "abc", Open: true})
 	call.Send("def")
 	call.End()
-	answered(t, call, 200, "6")
+	call.Want(t, 200, "6")
 }
 
 func TestTrailersOfTheRequest(t *testing.T) {
@@ -143,7 +143,7 @@ func TestTrailersOfTheRequest(t *testing.T) {
 	})
 	call := host.Do(&apptest.Request{Target: "/", Body: "abc", Open: true})
 	call.End(app.Field{Name: "Sum", Value: "6"})
-	answered(t, call, 200, "6")
+	call.Want(t, 200, "6")
 }
 
 func streamOf(produce func(w *app.Writer) app.Future[app.Done]) app.Handler {
@@ -173,7 +173,7 @@ func TestAWriteIsAcceptedWhole(t *testing.T) {
 		t.Fatalf("got %v", accepted)
 	}
 	call.Take(10)
-	answered(t, call, 200, "0123456789")
+	call.Want(t, 200, "0123456789")
 }
 
 func TestAProducerIsSuspendedByASlowPeer(t *testing.T) {
@@ -209,7 +209,7 @@ func TestOneWriteAtATime(t *testing.T) {
 	call.Take(9)
 	call.Take(9)
 	call.Take(9)
-	answered(t, call, 200, "waits")
+	call.Want(t, 200, "waits")
 }
 
 func TestWritingFailsWhenThePeerLeaves(t *testing.T) {
@@ -274,7 +274,7 @@ func TestTrailersOfTheResponse(t *testing.T) {
 		})
 	}))
 	call := host.Do(apptest.Get("/"))
-	answered(t, call, 200, "CONTENT")
+	call.Want(t, 200, "CONTENT")
 	if fmt.Sprint(call.Trailer) != "[{A 1} {B 2}]" {
 		t.Fatalf("got %v", call.Trailer)
 	}

@@ -200,7 +200,7 @@ func (q *queue) run() {
 
 // lost tells that the calling goroutine has lost the loop.
 func lost(loop Loop) bool {
-	g, ok := loop.(Guard)
+	g, ok := loop.(fence)
 	switch {
 	case !ok:
 		return false

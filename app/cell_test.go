@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/gatewheel/gatewheel/app/internal/ending"
 )
 
 // stillLoop runs nothing but what is posted, at once.
@@ -16,7 +18,7 @@ func (*stillLoop) State() any                        { return nil }
 func (*stillLoop) Post(task func())                  { task() }
 func (*stillLoop) After(time.Duration, func()) Timer { panic("no timers here") }
 
-type stillExchange struct{ Exchange }
+type stillExchange struct{ exchange }
 
 func (stillExchange) Loop() Loop { return &stillLoop{} }
 
@@ -30,21 +32,21 @@ func waiters[T any](c *cell[T]) (count int) {
 // What is awaited again and again by requests that end holds nothing of them.
 func TestAFutureForgetsWhoHasLeft(t *testing.T) {
 	var kept Request
-	kept.Bind(stillExchange{}, nil)
+	kept.bind(stillExchange{}, nil)
 	promise, f := Promised[int](&kept)
 	for range 10 {
 		f.Done(func(int, error) {})
 	}
 	for range 1000 {
 		r := &Request{}
-		r.Bind(stillExchange{}, nil)
+		r.bind(stillExchange{}, nil)
 		Here(r, f)
 		left := make(chan error)
 		go func() {
 			_, err := Await(r, f)
 			left <- err
 		}()
-		r.Cancel(ErrPeerGone)
+		r.cancel(ErrPeerGone)
 		if err := <-left; err != ErrPeerGone {
 			t.Fatal(err)
 		}
@@ -100,22 +102,22 @@ func TestNobodyWhoStaysIsForgotten(t *testing.T) {
 
 // told counts how often it hears of the end.
 type told struct {
-	ending
-	times atomic.Int32
+	ending ending.Entry
+	times  atomic.Int32
 }
 
-func (e *told) over(error) { e.times.Add(1) }
+func (e *told) Over(error) { e.times.Add(1) }
 
 // Whoever is attached is told once or detached, from whatever goroutine the end comes.
 func TestEverybodyHearsOfTheEndOnce(t *testing.T) {
 	for range 300 {
 		r := &Request{}
-		r.Bind(stillExchange{}, nil)
+		r.bind(stillExchange{}, nil)
 		var staying, leaving [8]told
 		var stays, left [8]bool
 		var wg sync.WaitGroup
 		for _, cause := range []error{ErrPeerGone, nil, ErrHalfClosed, ErrDeadline} {
-			wg.Go(func() { r.Cancel(cause) })
+			wg.Go(func() { r.cancel(cause) })
 		}
 		for i := range staying {
 			stays[i] = r.attach(&staying[i].ending, &staying[i])
@@ -130,7 +132,7 @@ func TestEverybodyHearsOfTheEndOnce(t *testing.T) {
 				t.Fatalf("left: %v, told %d times", left[i], leaving[i].times.Load())
 			}
 		}
-		if r.endings.first.Load() != nil || !r.isGone() || r.cause() == ErrHalfClosed {
+		if !r.endings.Empty() || !r.isGone() || r.cause() == ErrHalfClosed {
 			t.Fatalf("gone: %v, %v", r.isGone(), r.cause())
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/spi"
 )
 
 // runLoop runs a loop's tasks in a goroutine of its own, as a server does; stop
@@ -91,10 +92,10 @@ func TestGoroutinesEndWithTheirRequestsWhateverTheLoopDoes(t *testing.T) {
 		running.Add(1)
 		r := &app.Request{Method: "POST", ContentLength: -1}
 		loop.Post(func() {
-			r.Bind(&moody{bareExchange: bareExchange{loop: loop}, patience: 1 + rand.IntN(20)}, &app.ConnInfo{})
-			app.Run(handler, r, 0).Done(func(resp *app.Response, err error) {
+			spi.Bind(r, &moody{bareExchange: bareExchange{loop: loop}, patience: 1 + rand.IntN(20)}, &app.ConnInfo{})
+			spi.Run(handler, r, 0).Done(func(resp *app.Response, err error) {
 				if err == nil {
-					resp.Content.(*app.Stream).Serve(r)
+					spi.ServeStream(resp.Content.(*app.Stream), r)
 				}
 			})
 		})
@@ -102,7 +103,7 @@ func TestGoroutinesEndWithTheirRequestsWhateverTheLoopDoes(t *testing.T) {
 			for range rand.IntN(100) {
 				runtime.Gosched()
 			}
-			r.Cancel(app.ErrPeerGone)
+			spi.Cancel(r, app.ErrPeerGone)
 		}()
 	}
 	running.Wait()
@@ -123,11 +124,11 @@ func TestFuturesOfSeveralLoopsAtOnce(t *testing.T) {
 		home := loops[rand.IntN(len(loops))]
 		home.Post(func() {
 			r := &app.Request{}
-			r.Bind(&bareExchange{loop: home}, &app.ConnInfo{})
+			spi.Bind(r, &bareExchange{loop: home}, &app.ConnInfo{})
 			fs := make([]app.Future[int], 8)
 			for i := range fs {
 				other := &app.Request{}
-				other.Bind(&bareExchange{loop: loops[i%len(loops)]}, &app.ConnInfo{})
+				spi.Bind(other, &bareExchange{loop: loops[i%len(loops)]}, &app.ConnInfo{})
 				p, f := app.Promised[int](other)
 				fs[i] = app.Then(app.Here(r, f), func(n int) app.Future[int] {
 					q, g := app.Promised[int](other)
@@ -169,8 +170,8 @@ func TestWritesThatOtherGoroutinesAccept(t *testing.T) {
 	r := &app.Request{Method: "GET"}
 	written := make(chan int)
 	loop.Post(func() {
-		r.Bind(&bareExchange{loop: loop}, &app.ConnInfo{})
-		app.Run(handler, r, 0).Done(func(resp *app.Response, err error) {
+		spi.Bind(r, &bareExchange{loop: loop}, &app.ConnInfo{})
+		spi.Run(handler, r, 0).Done(func(resp *app.Response, err error) {
 			stream, n := resp.Content.(*app.Stream), 0
 			produce := stream.Produce
 			stream.Produce = func(w *app.Writer) app.Future[app.Done] {
@@ -182,7 +183,7 @@ func TestWritesThatOtherGoroutinesAccept(t *testing.T) {
 				}))
 			}
 			stream.OnClose = func() { written <- n }
-			stream.Serve(r)
+			spi.ServeStream(stream, r)
 		})
 	})
 	if n := <-written; n != 2000 {

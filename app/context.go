@@ -58,12 +58,12 @@ func (r *Request) lifetime() *lifetime {
 // goroutine.
 func (r *Request) Context() context.Context { return r.lifetime().ctx }
 
-// Cancel ends the request's context with that cause; nil is ErrRequestDone and
+// cancel ends the request's context with that cause; nil is ErrRequestDone and
 // costs nothing when nobody has asked for the context. Servers call it when the
 // peer leaves and when the response is complete. After ErrHalfClosed an answer
 // is still sent, and after ErrDraining what an event stream has queued; after any
 // other cause nothing can be. Any goroutine; the first cause stays.
-func (r *Request) Cancel(cause error) {
+func (r *Request) cancel(cause error) {
 	if cause == nil {
 		cause = ErrRequestDone
 	}
@@ -71,7 +71,7 @@ func (r *Request) Cancel(cause error) {
 		r.lifetime().end(cause)
 	}
 	if cause != ErrHalfClosed {
-		r.endings.end(cause)
+		r.endings.End(cause)
 	}
 }
 

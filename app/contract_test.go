@@ -15,6 +15,8 @@ import (
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/apptest"
+	"github.com/gatewheel/gatewheel/app/middleware"
+	"github.com/gatewheel/gatewheel/app/router"
 )
 
 // The tests of this file bear the names of the promises in package app's
@@ -34,21 +36,6 @@ func promising() (app.Handler, func() *app.Promise[string]) {
 	return handler, func() *app.Promise[string] { return promise }
 }
 
-func answered(t *testing.T, call *apptest.Call, status int, content string) {
-	t.Helper()
-	if call.Status != status || string(call.Content) != content || !call.Complete {
-		t.Fatalf("got %d %q (complete: %v, failure: %v), want %d %q",
-			call.Status, call.Content, call.Complete, call.Err, status, content)
-	}
-}
-
-func unanswered(t *testing.T, call *apptest.Call) {
-	t.Helper()
-	if call.Status != 0 {
-		t.Fatalf("got %d %q, want no answer yet", call.Status, call.Content)
-	}
-}
-
 func text(s string) (*app.Response, error) { return app.Text(200, s), nil }
 
 func TestReadyIsAnsweredInTheSameTurn(t *testing.T) {
@@ -56,7 +43,7 @@ func TestReadyIsAnsweredInTheSameTurn(t *testing.T) {
 		return app.Ready(app.Text(200, "hello"))
 	})
 	before := host.Loop(0).Posted
-	answered(t, host.Do(apptest.Get("/")), 200, "hello")
+	host.Do(apptest.Get("/")).Want(t, 200, "hello")
 	if posted := host.Loop(0).Posted - before; posted != 1 { // the request itself
 		t.Fatalf("%d tasks were posted", posted-1)
 	}
@@ -66,7 +53,7 @@ func TestResolveFrom64Goroutines(t *testing.T) {
 	handler, promise := promising()
 	host := apptest.New(handler)
 	call := host.Do(apptest.Get("/"))
-	unanswered(t, call)
+	call.WantNoAnswer(t)
 	var first atomic.Int32
 	var winner atomic.Value
 	var wg sync.WaitGroup
@@ -88,7 +75,7 @@ func TestResolveFrom64Goroutines(t *testing.T) {
 	if first.Load() != 1 {
 		t.Fatalf("%d calls were the first", first.Load())
 	}
-	answered(t, call, 200, winner.Load().(string))
+	call.Want(t, 200, winner.Load().(string))
 }
 
 func TestSubscribingWhileOthersResolve(t *testing.T) {
@@ -123,7 +110,7 @@ func TestResolveTwiceIsInert(t *testing.T) {
 		t.Fatal("the first result must win, and only that")
 	}
 	host.Settle()
-	answered(t, call, 200, "first")
+	call.Want(t, 200, "first")
 }
 
 func TestResolveAfterThePeerLeftIsInert(t *testing.T) {
@@ -136,7 +123,7 @@ func TestResolveAfterThePeerLeftIsInert(t *testing.T) {
 	}
 	promise().Resolve("late")
 	host.Settle()
-	unanswered(t, call)
+	call.WantNoAnswer(t)
 	if len(host.Panics()) > 0 {
 		t.Fatal(host.Panics())
 	}
@@ -148,15 +135,15 @@ func TestNeverResolvedMeetsTheDeadlineWith503(t *testing.T) {
 	host.Timeout = 5 * time.Second
 	call := host.Do(apptest.Get("/"))
 	host.Advance(5*time.Second - 1)
-	unanswered(t, call)
+	call.WantNoAnswer(t)
 	host.Advance(1)
-	answered(t, call, 503, "no answer in time\n")
+	call.Want(t, 503, "no answer in time\n")
 	if !errors.Is(call.Err, context.DeadlineExceeded) {
 		t.Fatalf("failure %v", call.Err)
 	}
 	promise().Resolve("late")
 	host.Settle()
-	answered(t, call, 503, "no answer in time\n")
+	call.Want(t, 503, "no answer in time\n")
 }
 
 func TestALateResponseIsClosed(t *testing.T) {
@@ -167,7 +154,7 @@ func TestALateResponseIsClosed(t *testing.T) {
 	host.Timeout = time.Second
 	call := host.Do(apptest.Get("/"))
 	host.Advance(time.Second)
-	answered(t, call, 503, "no answer in time\n")
+	call.Want(t, 503, "no answer in time\n")
 	host.Advance(time.Minute)
 	if closed != 1 {
 		t.Fatalf("closed %d times", closed)
@@ -189,7 +176,7 @@ func TestTheDeadlineEndsWithTheHead(t *testing.T) {
 		t.Fatal("the context has ended with the deadline")
 	}
 	host.Advance(time.Minute)
-	answered(t, call, 200, "at last")
+	call.Want(t, 200, "at last")
 }
 
 func TestTheDeadlineIsTheRoutes(t *testing.T) {
@@ -197,11 +184,11 @@ func TestTheDeadlineIsTheRoutes(t *testing.T) {
 		_, f := app.Promised[*app.Response](r)
 		return f
 	}
-	var routes app.Router
-	routes.Handle("/short", app.WithTimeout(time.Second)(never))
-	routes.Handle("/long", app.WithTimeout(time.Minute)(never))
+	var routes router.Router
+	routes.Handle("/short", middleware.Timeout(time.Second)(never))
+	routes.Handle("/long", middleware.Timeout(time.Minute)(never))
 	routes.Handle("/default", never)
-	routes.Handle("/none", app.WithTimeout(0)(never))
+	routes.Handle("/none", middleware.Timeout(0)(never))
 	host := apptest.New(routes.Serve)
 	host.Timeout = 10 * time.Second
 	calls := map[string]*apptest.Call{}
@@ -212,12 +199,12 @@ func TestTheDeadlineIsTheRoutes(t *testing.T) {
 		after time.Duration
 		path  string
 	}{{time.Second, "/short"}, {9 * time.Second, "/default"}, {50 * time.Second, "/long"}} {
-		unanswered(t, calls[step.path])
+		calls[step.path].WantNoAnswer(t)
 		host.Advance(step.after)
-		answered(t, calls[step.path], 503, "no answer in time\n")
+		calls[step.path].Want(t, 503, "no answer in time\n")
 	}
 	host.Advance(24 * time.Hour)
-	unanswered(t, calls["/none"])
+	calls["/none"].WantNoAnswer(t)
 }
 
 func TestTheDeadlineMovesWhileWaiting(t *testing.T) {
@@ -231,9 +218,9 @@ func TestTheDeadlineMovesWhileWaiting(t *testing.T) {
 	call := host.Do(apptest.Get("/"))
 	r.SetTimeout(time.Minute)
 	host.Advance(59 * time.Second)
-	unanswered(t, call)
+	call.WantNoAnswer(t)
 	host.Advance(time.Second)
-	answered(t, call, 503, "no answer in time\n")
+	call.Want(t, 503, "no answer in time\n")
 	if host.Timers() != 0 {
 		t.Fatal(host)
 	}
@@ -306,7 +293,7 @@ func TestAFailureIsAlwaysAResponse(t *testing.T) {
 			t.Errorf("%d: got %d %q", status, resp.Status, resp.Content)
 		}
 		host := apptest.New(func(*app.Request) app.Future[*app.Response] { return app.Failed[*app.Response](err) })
-		answered(t, host.Do(apptest.Get("/")), 500, "Internal Server Error\n")
+		host.Do(apptest.Get("/")).Want(t, 500, "Internal Server Error\n")
 	}
 	for _, status := range []int{200, 404, 599} {
 		if got := app.ErrorResponse(app.Statusf(status, "x")).Status; got != status {
@@ -323,14 +310,14 @@ func TestAFailureIsAlwaysAResponse(t *testing.T) {
 		"another":   {func(*app.Response) *app.Response { return app.Text(418, "") }, 418},
 	} {
 		host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
-			return app.Changed(app.Failed[*app.Response](app.Statusf(404, "x")), c.change)
+			return middleware.Changed(app.Failed[*app.Response](app.Statusf(404, "x")), c.change)
 		})
 		if call := host.Do(apptest.Get("/")); call.Status != c.status || len(host.Panics()) > 0 {
 			t.Errorf("%s: got %d, panics %v", name, call.Status, host.Panics())
 		}
 	}
 	// Whoever has given a status last is right.
-	outer := app.Catch(app.Changed(app.Failed[*app.Response](app.Statusf(404, "x")), func(r *app.Response) *app.Response { return r }),
+	outer := app.Catch(middleware.Changed(app.Failed[*app.Response](app.Statusf(404, "x")), func(r *app.Response) *app.Response { return r }),
 		func(err error) app.Future[*app.Response] {
 			return app.Failed[*app.Response](&app.StatusError{Status: 502, Err: err})
 		})
@@ -339,7 +326,7 @@ func TestAFailureIsAlwaysAResponse(t *testing.T) {
 		t.Errorf("got %d", got)
 	}
 	calls := 0
-	changed := app.Changed(app.Failed[*app.Response](errTorn), func(r *app.Response) *app.Response {
+	changed := middleware.Changed(app.Failed[*app.Response](errTorn), func(r *app.Response) *app.Response {
 		calls++
 		return r.With("X", "y")
 	})
@@ -381,7 +368,7 @@ func TestAPanicOfOnCloseLeavesTheResponseItsEnd(t *testing.T) {
 			OnClose: func() { panic("boom") },
 		}})
 	})
-	answered(t, host.Do(apptest.Get("/")), 200, "whole")
+	host.Do(apptest.Get("/")).Want(t, 200, "whole")
 	if got := fmt.Sprint(host.Panics()); got != "[boom]" {
 		t.Errorf("escaped %s", got)
 	}
@@ -422,7 +409,7 @@ func TestContinuationsRunOnTheRequestsOwnLoop(t *testing.T) {
 		runtime.Gosched()
 	}
 	for _, call := range calls {
-		answered(t, call, 200, "[1 2 3]")
+		call.Want(t, 200, "[1 2 3]")
 	}
 }
 
@@ -444,8 +431,8 @@ func TestASharedResultIsTakenHere(t *testing.T) {
 	second := host.Do(&apptest.Request{Target: "/", Loop: 1})
 	promise.Resolve("shared")
 	host.Settle()
-	answered(t, first, 200, "shared")
-	answered(t, second, 200, "shared")
+	first.Want(t, 200, "shared")
+	second.Want(t, 200, "shared")
 	if fmt.Sprint(ran) != "[0 1]" {
 		t.Fatalf("continuations ran on %v", ran)
 	}
@@ -464,8 +451,8 @@ func TestAResponseOfAnotherLoopsFutureComesHome(t *testing.T) {
 	second := host.Do(&apptest.Request{Target: "/", Loop: 1})
 	promise.Resolve(app.Text(200, "shared"))
 	host.Settle() // the fake exchange refuses to be used off its loop
-	answered(t, first, 200, "shared")
-	answered(t, second, 200, "shared")
+	first.Want(t, 200, "shared")
+	second.Want(t, 200, "shared")
 }
 
 func TestStreamsAndIterationsComeHomeToo(t *testing.T) {
@@ -496,7 +483,7 @@ func TestStreamsAndIterationsComeHomeToo(t *testing.T) {
 	host.Do(&apptest.Request{Target: "/", Loop: 1})
 	call := host.Do(apptest.Post("/", "", "abc"))
 	host.Advance(time.Minute) // the fake exchange refuses to be used off its loop
-	answered(t, call, 200, "333")
+	call.Want(t, 200, "333")
 	if len(host.Panics()) > 0 {
 		t.Fatal(host.Panics())
 	}
@@ -516,7 +503,7 @@ func TestOneResolutionIsOneTask(t *testing.T) {
 	before := host.Loop(0).Posted
 	p.Resolve(0)
 	host.Settle()
-	answered(t, call, 200, "100")
+	call.Want(t, 200, "100")
 	if posted := host.Loop(0).Posted - before; posted != 1 {
 		t.Fatalf("a chain of 100 continuations took %d tasks", posted)
 	}
@@ -532,7 +519,7 @@ func TestAHalfClosedPeerStillGetsItsAnswer(t *testing.T) {
 	}
 	promise().Resolve("still")
 	host.Settle()
-	answered(t, call, 200, "still")
+	call.Want(t, 200, "still")
 }
 
 func TestTheContextEndsWithTheRequest(t *testing.T) {
@@ -554,11 +541,11 @@ func TestTheContextEndsWithTheRequest(t *testing.T) {
 
 func TestResponsesOfBytesMayBeReturnedAgainAndAgain(t *testing.T) {
 	static := app.Ready(app.Text(200, "static"))
-	host := apptest.NewLoops(app.RequestID(func(*app.Request) app.Future[*app.Response] { return static }), 2)
+	host := apptest.NewLoops(middleware.RequestID(func(*app.Request) app.Future[*app.Response] { return static }), 2)
 	ids := map[string]bool{}
 	for i := range 10 {
 		call := host.Do(&apptest.Request{Target: "/", Loop: i % 2})
-		answered(t, call, 200, "static")
+		call.Want(t, 200, "static")
 		if len(call.Header) != 2 {
 			t.Fatalf("fields %v", call.Header)
 		}
@@ -572,6 +559,6 @@ func TestResponsesOfBytesMayBeReturnedAgainAndAgain(t *testing.T) {
 func TestAMistakenResponseIs500(t *testing.T) {
 	for _, resp := range []*app.Response{nil, {Status: 0}, {Status: 100}, {Status: 600}} {
 		host := apptest.New(func(*app.Request) app.Future[*app.Response] { return app.Ready(resp) })
-		answered(t, host.Do(apptest.Get("/")), 500, "Internal Server Error\n")
+		host.Do(apptest.Get("/")).Want(t, 500, "Internal Server Error\n")
 	}
 }

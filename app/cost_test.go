@@ -7,6 +7,8 @@ import (
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/apptest"
+	"github.com/gatewheel/gatewheel/app/router"
+	"github.com/gatewheel/gatewheel/app/spi"
 )
 
 // bareLoop and bareExchange cost nothing, so that what is measured is app's.
@@ -71,7 +73,7 @@ func (x *bareExchange) Finish(app.Fields, error)                  {}
 
 func bareRequest(path string) *app.Request {
 	r := &app.Request{Method: "GET", RawPath: path}
-	r.Bind(&bareExchange{loop: &bareLoop{}}, &app.ConnInfo{})
+	spi.Bind(r, &bareExchange{loop: &bareLoop{}}, &app.ConnInfo{})
 	return r
 }
 
@@ -81,8 +83,8 @@ var (
 	result int
 )
 
-func helloRouter() *app.Router {
-	var routes app.Router
+func helloRouter() *router.Router {
+	var routes router.Router
 	hello := func(*app.Request) app.Future[*app.Response] { return static }
 	routes.Handle("GET /{$}", hello)
 	routes.Handle("GET /items/all", hello)
@@ -105,10 +107,10 @@ func TestWhatIsReadyAllocatesNothing(t *testing.T) {
 		"then, three times":   {0, func() { result, _ = app.Then(app.Then(app.Then(app.Ready(1), double), double), double).Result() }},
 		"map":                 {0, func() { app.Map(app.Ready(1), func(n int) (int, error) { return n, nil }).Result() }},
 		"catch":               {0, func() { app.Catch(app.Ready(1), func(error) app.Future[int] { return app.Ready(0) }).Result() }},
-		"answer":              {0, func() { app.Run(serve, root, time.Second) }},
-		"answer by a literal": {0, func() { app.Run(serve, all, time.Second) }},
-		"answer by wildcard":  {1, func() { app.Run(serve, item, time.Second) }},
-		"end of a request":    {0, func() { root.Cancel(nil) }},
+		"answer":              {0, func() { spi.Run(serve, root, time.Second) }},
+		"answer by a literal": {0, func() { spi.Run(serve, all, time.Second) }},
+		"answer by wildcard":  {1, func() { spi.Run(serve, item, time.Second) }},
+		"end of a request":    {0, func() { spi.Cancel(root, nil) }},
 		"query":               {0, func() { root.QueryValue("x") }},
 	} {
 		if got := testing.AllocsPerRun(100, c.run); got > c.most {
@@ -152,7 +154,7 @@ func TestWaitingForTimeAllocatesLittle(t *testing.T) {
 func TestALargeUploadLeavesNoGarbage(t *testing.T) {
 	x := &bareExchange{loop: &bareLoop{}, content: 1 << 30}
 	r := &app.Request{ContentLength: -1}
-	r.Bind(x, &app.ConnInfo{})
+	spi.Bind(r, x, &app.ConnInfo{})
 	buf := make([]byte, 32<<10)
 	use := func([]byte) app.Future[app.Done] { return app.Ready(app.Done{}) }
 	if got := testing.AllocsPerRun(1, func() { x.content = 1 << 28; r.Body.Each(buf, use) }); got > 5 {
@@ -163,7 +165,7 @@ func TestALargeUploadLeavesNoGarbage(t *testing.T) {
 func TestAReadThatWaitsCostsThreeAllocations(t *testing.T) {
 	x := &bareExchange{loop: &bareLoop{}, waits: true}
 	r := &app.Request{ContentLength: -1}
-	r.Bind(x, &app.ConnInfo{})
+	spi.Bind(r, x, &app.ConnInfo{})
 	r.Body.Each(make([]byte, 100), func([]byte) app.Future[app.Done] { return app.Ready(app.Done{}) })
 	// The future's cell, the step that continues from it, and the queue of what wakes.
 	if got := testing.AllocsPerRun(100, func() { x.content = 100; x.ready() }); got > 3 {
@@ -177,7 +179,7 @@ func BenchmarkReadyAnswer(b *testing.B) {
 	r := bareRequest("/")
 	b.ReportAllocs()
 	for b.Loop() {
-		app.Run(serve, r, time.Second)
+		spi.Run(serve, r, time.Second)
 	}
 }
 
@@ -224,11 +226,11 @@ func BenchmarkDelayedAnswer(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		r := &app.Request{Method: "GET", RawPath: "/"}
-		r.Bind(&bareExchange{loop: loop}, &app.ConnInfo{})
-		app.Run(h, r, time.Minute)
+		spi.Bind(r, &bareExchange{loop: loop}, &app.ConnInfo{})
+		spi.Run(h, r, time.Minute)
 		loop.timers[0]() // the sleep's
 		loop.timers = loop.timers[:0]
-		r.Cancel(nil)
+		spi.Cancel(r, nil)
 	}
 }
 

@@ -1,7 +1,8 @@
 // Package app is what applications are written against: requests, responses,
-// bodies and futures. It knows neither sockets nor frames and imports the
-// standard library only; app/server supplies the loop, the timers and the pool
-// that it needs, through the interfaces in host.go.
+// bodies and futures. It knows neither sockets nor frames. What some handlers use
+// besides is in the packages router, files, websocket, events, middleware, compress
+// and forwarded; package apptest tests handlers without a server, and package server
+// serves them. Servers see the other side of this package in package spi.
 //
 // A [Handler] runs on an event loop and must not block. It answers at once with
 // [Ready], or later with a future: a [Promise] resolved from any goroutine, work

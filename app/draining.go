@@ -1,6 +1,10 @@
 package app
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/gatewheel/gatewheel/app/internal/ending"
+)
 
 // ErrDraining is the failure of what ends because the server is about to stop, or an
 // HTTP/2 connection has reached its age: of what an event stream still waits for,
@@ -17,90 +21,63 @@ func (r *Request) Draining() Future[Done] {
 	if r.isDraining() {
 		return Ready(Done{})
 	}
-	d := r.endings.notice(r.Loop())
+	d := ending.FindOrPush(&r.endings, func() (*ending.Entry, *notice) {
+		n := &notice{}
+		n.loop = r.Loop()
+		return &n.ending, n
+	})
 	switch {
 	case r.isDraining():
 		if r.detach(&d.ending) {
-			d.drain()
+			d.Drain()
 		}
 	case r.isGone():
 		if r.detach(&d.ending) {
-			d.over(r.cause())
+			d.Over(r.cause())
 		}
 	}
 	return d.future()
 }
 
-// Drain tells those who have asked that the server is about to stop, and ends an
+// drain tells those who have asked that the server is about to stop, and ends an
 // event stream. Servers call it for each request that is under way, on the loop, once
-// Drainer.Draining is true.
-func (r *Request) Drain() {
-	for _, who := range r.endings.drainees() {
-		who.drain()
-	}
-}
+// spi.Drainer's Draining is true.
+func (r *Request) drain() { r.endings.Drain() }
 
 func (r *Request) isDraining() bool {
-	d, ok := r.x.(Drainer)
+	d, ok := r.x.(drainer)
 	return ok && d.Draining()
 }
 
-// drainee is an ender that wants to know that the server is about to stop. It is told
-// on the loop, once, and then is not in the list any more; nothing of the
-// application's runs in it.
-type drainee interface {
-	ender
-	drain()
+// attach has who told when the request is over. It is false when it is over
+// already and who is not going to hear of it.
+func (r *Request) attach(e *ending.Entry, who ending.Ender) bool {
+	r.endings.Push(e, who)
+	// cancel marks the request first and looks into the list then.
+	return !r.isGone() || !r.detach(e)
 }
+
+// detach is false when who is not in the list, or not any more: then it has been
+// told, or is just being told, that the request is over.
+func (r *Request) detach(e *ending.Entry) bool { return r.endings.Take(e) != nil }
 
 // awaitDrain has who told when the server drains, at once if it does already. On the
 // loop.
-func (r *Request) awaitDrain(e *ending, who drainee) {
+func (r *Request) awaitDrain(e *ending.Entry, who ending.Drainee) {
 	r.attach(e, who)
 	if r.isDraining() && r.detach(e) {
-		who.drain()
+		who.Drain()
 	}
 }
 
 // notice is what Draining waits for, one for all who ask.
 type notice struct {
 	cell[Done]
-	ending ending
+	ending ending.Entry
 }
 
-func (n *notice) drain()           { n.settle(Done{}, nil, nil) }
-func (n *notice) over(cause error) { n.settle(Done{}, cause, nil) }
+// Drain implements ending.Drainee.
+func (n *notice) Drain() { n.settle(Done{}, nil, nil) }
 
-// notice is the one in the list, which is put there if there is none.
-func (l *endings) notice(loop Loop) *notice {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for e := l.first.Load(); e != nil; e = e.next {
-		if n, ok := e.who.(*notice); ok {
-			return n
-		}
-	}
-	n := &notice{}
-	n.loop = loop
-	l.add(&n.ending, n)
-	return n
-}
-
-// drainees takes those who want to know of a drain out of the list. It costs a look
-// when there is nothing in it.
-func (l *endings) drainees() (all []drainee) {
-	if l.first.Load() == nil {
-		return nil
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for e := l.first.Load(); e != nil; {
-		next := e.next
-		if who, ok := e.who.(drainee); ok {
-			l.remove(e)
-			all = append(all, who)
-		}
-		e = next
-	}
-	return all
-}
+// Over implements ending.Ender.
+func (n *notice) Over(cause error) { n.settle(Done{}, cause, nil) }

@@ -1,7 +1,6 @@
 package app_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -10,151 +9,6 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/apptest"
 )
-
-// A server that is about to stop ends event streams, and their producers learn of it by whatever they wait for.
-func TestDrainEndsEvents(t *testing.T) {
-	for name, produce := range map[string]func(*app.EventStream) app.Future[app.Done]{
-		"by time": func(s *app.EventStream) app.Future[app.Done] { return app.Sleep(s.Request(), time.Hour) },
-		"by Timeout": func(s *app.EventStream) app.Future[app.Done] {
-			_, never := app.Promised[app.Done](s.Request())
-			return app.Timeout(s.Request(), time.Hour, never)
-		},
-		"by an event": func(s *app.EventStream) app.Future[app.Done] {
-			return app.After(app.Sleep(s.Request(), time.Hour), func(app.Done, error) app.Future[app.Done] {
-				return s.Send(app.Event{Data: "too late"})
-			})
-		},
-		"by Push": func(s *app.EventStream) app.Future[app.Done] {
-			return app.Map(s.Closed(), func(d app.Done) (app.Done, error) { return d, s.Push(app.Event{Data: "too late"}) })
-		},
-		"by its context": func(s *app.EventStream) app.Future[app.Done] {
-			return app.Map(s.Closed(), func(d app.Done) (app.Done, error) { return d, context.Cause(s.Context()) })
-		},
-		"by asking": func(s *app.EventStream) app.Future[app.Done] {
-			return app.Map(s.Request().Draining(), func(app.Done) (app.Done, error) { return app.Done{}, app.ErrDraining })
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var end error
-			host := apptest.New(func(*app.Request) app.Future[*app.Response] {
-				return app.Ready(app.Events(func(s *app.EventStream) app.Future[app.Done] {
-					s.Send(app.Event{Data: "a"})
-					f := produce(s)
-					f.Done(func(_ app.Done, err error) { end = err })
-					return f
-				}))
-			})
-			call := host.Do(apptest.Get("/"))
-			host.Drain()
-			if string(call.Content) != "data: a\n\n" || !call.Complete || call.Err != nil {
-				t.Errorf("the peer has %q, complete %v, %v", call.Content, call.Complete, call.Err)
-			}
-			if !errors.Is(end, app.ErrDraining) {
-				t.Errorf("the producer ends with %v", end)
-			}
-			if host.Timers() != 0 {
-				t.Errorf("%v", host)
-			}
-		})
-	}
-}
-
-// What a slow peer has not taken yet is sent; nobody waits for that, on the loop or elsewhere.
-func TestDrainSendsEventsThatWait(t *testing.T) {
-	host, stream := streaming(app.EventOptions{QueueEvents: 2})
-	call := host.Do(&apptest.Request{Target: "/", Slow: true, Room: 4})
-	var failures []error
-	host.Loop(0).Post(func() {
-		for range 2 {
-			stream().Send(app.Event{Data: "a"}).Done(func(_ app.Done, err error) { failures = append(failures, err) })
-		}
-	})
-	host.Settle()
-	written := make(chan error)
-	begun := make(chan struct{})
-	go func() {
-		close(begun)
-		written <- stream().Write(app.Event{Data: "no room"})
-	}()
-	<-begun
-	host.Drain()
-	for over := false; !over; {
-		select {
-		case err := <-written:
-			over = true
-			if err != app.ErrDraining {
-				t.Errorf("a Write that waits for room ends with %v", err)
-			}
-		default:
-			host.SettleLoops()
-		}
-	}
-	host.Settle()
-	if len(failures) != 2 || failures[0] != app.ErrDraining || failures[1] != app.ErrDraining {
-		t.Errorf("what waits ends with %v", failures)
-	}
-	if call.Complete || !stream().Closed().Ready() {
-		t.Errorf("complete %v, closed %v", call.Complete, stream().Closed().Ready())
-	}
-	takeAll(call)
-	if string(call.Content) != "data: a\n\ndata: a\n\n" || !call.Complete {
-		t.Errorf("the peer has %q, complete %v", call.Content, call.Complete)
-	}
-}
-
-// takeAll has a slow peer take all that comes.
-func takeAll(call *apptest.Call) {
-	for call.Accepted() > 0 {
-		call.Take(5)
-	}
-}
-
-// A stream that begins while the server drains ends at once, and well.
-func TestEventsOfAServerThatDrains(t *testing.T) {
-	host := apptest.New(func(*app.Request) app.Future[*app.Response] {
-		return app.Ready(app.EventsWith(app.EventOptions{Retry: time.Second}, func(s *app.EventStream) app.Future[app.Done] {
-			return s.Send(app.Event{Data: "too late"})
-		}))
-	})
-	host.Drain()
-	call := host.Do(apptest.Get("/"))
-	if call.Status != 200 || string(call.Content) != "retry: 1000\n\n" || !call.Complete || host.Timers() != 0 {
-		t.Errorf("got %d %q, complete %v, %v", call.Status, call.Content, call.Complete, host)
-	}
-}
-
-// A failure of the application breaks off a stream that drains, too.
-func TestEventsThatFailAtTheDrain(t *testing.T) {
-	failure := errors.New("of the application")
-	host := apptest.New(func(*app.Request) app.Future[*app.Response] {
-		return app.Ready(app.Events(func(s *app.EventStream) app.Future[app.Done] {
-			s.Send(app.Event{Data: "a"})
-			return app.Catch(app.Sleep(s.Request(), time.Hour), func(error) app.Future[app.Done] { return app.Failed[app.Done](failure) })
-		}))
-	})
-	call := host.Do(&apptest.Request{Target: "/", Slow: true, Room: 4})
-	host.Drain()
-	takeAll(call)
-	if !call.Aborted || call.Err != failure {
-		t.Errorf("aborted %v, %v", call.Aborted, call.Err)
-	}
-}
-
-// A producer that runs into its own Close does not take back what is queued.
-func TestEventsBehindClose(t *testing.T) {
-	host := apptest.New(func(*app.Request) app.Future[*app.Response] {
-		return app.Ready(app.Events(func(s *app.EventStream) app.Future[app.Done] {
-			s.Send(app.Event{Data: "a"})
-			s.Close()
-			return s.Send(app.Event{Data: "b"})
-		}))
-	})
-	call := host.Do(&apptest.Request{Target: "/", Slow: true, Room: 4})
-	takeAll(call)
-	if string(call.Content) != "data: a\n\n" || !call.Complete {
-		t.Errorf("the peer has %q, complete %v, %v", call.Content, call.Complete, call.Err)
-	}
-}
 
 // Other requests go on; those who ask are told, once for all that they ask.
 func TestDraining(t *testing.T) {
@@ -210,16 +64,5 @@ func TestDrainingOfARequestThatIsOver(t *testing.T) {
 func TestDrainingAsAResponse(t *testing.T) {
 	if resp := app.ErrorResponse(fmt.Errorf("wrapped: %w", app.ErrDraining)); resp.Status != 503 {
 		t.Errorf("it is %d", resp.Status)
-	}
-}
-
-func TestDrainClosesWebSockets(t *testing.T) {
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
-		return app.Ready(app.WebSocket(&app.Endpoint{}))
-	})
-	s := host.Do(apptest.Get("/")).Socket()
-	host.Drain()
-	if s.CloseCode != app.CloseGoingAway || !s.Ended {
-		t.Errorf("closed with %d, ended %v", s.CloseCode, s.Ended)
 	}
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/apptest"
+	"github.com/gatewheel/gatewheel/app/middleware"
+	"github.com/gatewheel/gatewheel/app/spi"
 )
 
 // ways are the ways in which a request can be over before what it waits for has
@@ -83,7 +85,7 @@ func TestASleepOutlastsAHalfClosedPeer(t *testing.T) {
 	host, call := within(t, func(r *app.Request) app.Future[int] { return after(r, time.Minute, 1) })
 	call.HalfClose()
 	host.Advance(time.Minute)
-	answered(t, call, 200, "1")
+	call.Want(t, 200, "1")
 }
 
 func TestTheDeadlineOfARequestWhosePeerHasLeftIsNotWaitedFor(t *testing.T) {
@@ -102,7 +104,7 @@ func TestTheDeadlineOfARequestWhosePeerHasLeftIsNotWaitedFor(t *testing.T) {
 	}
 	promise().Resolve("late")
 	host.Settle()
-	unanswered(t, call)
+	call.WantNoAnswer(t)
 }
 
 // A shared result is not waited for by those who have left, and is whole for the
@@ -126,7 +128,7 @@ func TestASharedResultForgetsWhoHasLeft(t *testing.T) {
 	if host.Settle(); closed != 1 {
 		t.Errorf("closed %d times", closed)
 	}
-	answered(t, stays, 200, "whole")
+	stays.Want(t, 200, "whole")
 }
 
 // A goroutine that has given up, since its request is over, leaves no timer either.
@@ -140,7 +142,7 @@ func TestADeadlineOfAGoroutineEndsWithItsRequest(t *testing.T) {
 		return err
 	}))
 	call := host.Do(&apptest.Request{Target: "/", Open: true})
-	host.Loop(0).Post(func() { call.Request.Cancel(app.ErrPeerGone) })
+	host.Loop(0).Post(func() { spi.Cancel(call.Request, app.ErrPeerGone) })
 	host.Settle()
 	if err := <-failed; err != app.ErrPeerGone || host.Timers() != 0 {
 		t.Fatalf("%v, %s", err, host)
@@ -149,25 +151,25 @@ func TestADeadlineOfAGoroutineEndsWithItsRequest(t *testing.T) {
 
 func TestALimitOfConcurrencyCountsNobodyWhoHasLeft(t *testing.T) {
 	var promises []*app.Promise[*app.Response]
-	host := apptest.New(app.LimitConcurrency(1)(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(middleware.LimitConcurrency(1)(func(r *app.Request) app.Future[*app.Response] {
 		p, f := app.Promised[*app.Response](r)
 		promises = append(promises, p)
 		return f
 	}))
 	for range 3 {
 		call := host.Do(apptest.Get("/"))
-		unanswered(t, call)
-		answered(t, host.Do(apptest.Get("/")), 503, "too busy, try again\n")
+		call.WantNoAnswer(t)
+		host.Do(apptest.Get("/")).Want(t, 503, "too busy, try again\n")
 		call.HalfClose() // still waits for its answer
-		answered(t, host.Do(apptest.Get("/")), 503, "too busy, try again\n")
+		host.Do(apptest.Get("/")).Want(t, 503, "too busy, try again\n")
 		call.Leave()
 	}
 	for _, p := range promises { // the places are free already, and once is enough
 		p.Resolve(app.Empty(204))
 	}
 	host.Settle()
-	unanswered(t, host.Do(apptest.Get("/")))
-	answered(t, host.Do(apptest.Get("/")), 503, "too busy, try again\n")
+	host.Do(apptest.Get("/")).WantNoAnswer(t)
+	host.Do(apptest.Get("/")).Want(t, 503, "too busy, try again\n")
 }
 
 func TestALateResultOfAnEndedTimeoutIsDropped(t *testing.T) {

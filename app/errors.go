@@ -28,7 +28,11 @@ var (
 	ErrBusy = errors.New("app: another operation on this body is pending")
 	// ErrNoResponse is the failure of a handler that answered with nil.
 	ErrNoResponse = errors.New("app: the handler answered with a nil response")
-	errExited     = errors.New("app: the goroutine of offloaded work was ended")
+	// ErrQueueFull is the failure of a message or an event for a peer for which as
+	// much waits already as the limits allow. It was not queued; everything else
+	// goes on.
+	ErrQueueFull = errors.New("app: the queue towards the peer is full")
+	errExited    = errors.New("app: the goroutine of offloaded work was ended")
 )
 
 type deadlineError struct{}
@@ -65,7 +69,8 @@ func (e *StatusError) Error() string {
 
 func (e *StatusError) Unwrap() error { return e.Err }
 
-func (e *StatusError) response() *Response {
+// Response is what the failure looks like to the peer.
+func (e *StatusError) Response() *Response {
 	resp := Error(e.Status, e.message())
 	resp.Fields = append(resp.Fields, e.Fields...)
 	return resp
@@ -87,7 +92,8 @@ type PanicError struct {
 
 func (e *PanicError) Error() string { return fmt.Sprintf("app: panic: %v", e.Value) }
 
-func (e *PanicError) response() *Response { return Error(500, "") }
+// Response is a 500 that does not tell why.
+func (e *PanicError) Response() *Response { return Error(500, "") }
 
 // Unwrap gives the panic's value where that is an error.
 func (e *PanicError) Unwrap() error {

@@ -12,6 +12,8 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/apptest"
 	"github.com/gatewheel/gatewheel/app/compress"
+	"github.com/gatewheel/gatewheel/app/middleware"
+	"github.com/gatewheel/gatewheel/app/router"
 )
 
 // What stands in docs/handlers.md is copied from here; a test compares.
@@ -21,7 +23,7 @@ func hello(r *app.Request) app.Future[*app.Response] {
 }
 
 func Example_router() {
-	var routes app.Router
+	var routes router.Router
 	routes.Handle("GET /hello/{name}", hello)
 	routes.Handle("POST /orders", createOrder)
 
@@ -247,12 +249,12 @@ func logged(log func(line string)) app.Middleware {
 
 func Example_middleware() {
 	log := func(line string) { fmt.Println(line) }
-	handler := app.Chain(createOrder,
+	handler := middleware.Chain(createOrder,
 		logged(log),
-		app.RequestID,
+		middleware.RequestID,
 		compress.New(compress.Options{}),
-		app.LimitBody(1<<20),
-		app.WithTimeout(5*time.Second),
+		middleware.LimitBody(1<<20),
+		middleware.Timeout(5*time.Second),
 	)
 	call := apptest.New(handler).Do(apptest.Post("/orders", "application/json", `{"item":"tea"}`))
 	fmt.Println(len(call.Header.Get("X-Request-Id")))
@@ -261,30 +263,8 @@ func Example_middleware() {
 	// 32
 }
 
-// counters is what each loop has of its own: no lock, no atomics.
-type counters struct{ requests int }
-
-var hooks = app.Hooks{
-	LoopStart: func(app.Loop) (any, error) { return &counters{}, nil },
-}
-
-func counting(r *app.Request) app.Future[*app.Response] {
-	mine := r.Loop().State().(*counters)
-	mine.requests++
-	return app.Ready(app.Text(200, fmt.Sprintln(mine.requests, "on this loop")))
-}
-
-func Example_state() {
-	host := apptest.New(counting)
-	host.Loop(0).Value, _ = hooks.LoopStart(host.Loop(0))
-	host.Do(apptest.Get("/"))
-	fmt.Print(string(host.Do(apptest.Get("/")).Content))
-	// Output:
-	// 2 on this loop
-}
-
 func Example_test() {
-	patient := app.WithTimeout(time.Minute)(func(r *app.Request) app.Future[*app.Response] {
+	patient := middleware.Timeout(time.Minute)(func(r *app.Request) app.Future[*app.Response] {
 		_, never := app.Promised[*app.Response](r)
 		return never
 	})

@@ -1,6 +1,10 @@
 package app
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/gatewheel/gatewheel/app/internal/ascii"
+)
 
 // Field is one field line (RFC 9110 section 5): a name and a value. It is an
 // alias of an unnamed struct, so that slices of it pass between packages that
@@ -14,7 +18,7 @@ type Fields []Field
 // Get returns the value of the first line with that name, or "".
 func (fs Fields) Get(name string) string {
 	for i := range fs {
-		if equalFold(fs[i].Name, name) {
+		if ascii.EqualFold(fs[i].Name, name) {
 			return fs[i].Value
 		}
 	}
@@ -24,7 +28,7 @@ func (fs Fields) Get(name string) string {
 // Has tells whether a line with that name is there.
 func (fs Fields) Has(name string) bool {
 	for i := range fs {
-		if equalFold(fs[i].Name, name) {
+		if ascii.EqualFold(fs[i].Name, name) {
 			return true
 		}
 	}
@@ -35,7 +39,7 @@ func (fs Fields) Has(name string) bool {
 func (fs Fields) Values(name string) []string {
 	var values []string
 	for i := range fs {
-		if equalFold(fs[i].Name, name) {
+		if ascii.EqualFold(fs[i].Name, name) {
 			values = append(values, fs[i].Value)
 		}
 	}
@@ -47,7 +51,7 @@ func (fs Fields) Values(name string) []string {
 func (fs Fields) Joined(name string) string {
 	first, several := "", false
 	for i := range fs {
-		if !equalFold(fs[i].Name, name) {
+		if !ascii.EqualFold(fs[i].Name, name) {
 			continue
 		}
 		if several || first != "" {
@@ -68,11 +72,11 @@ func (fs *Fields) Add(name, value string) {
 func (fs *Fields) Set(name, value string) {
 	lines := *fs
 	for i := range lines {
-		if equalFold(lines[i].Name, name) {
+		if ascii.EqualFold(lines[i].Name, name) {
 			lines[i].Value = value
 			kept := lines[:i+1]
 			for _, line := range lines[i+1:] {
-				if !equalFold(line.Name, name) {
+				if !ascii.EqualFold(line.Name, name) {
 					kept = append(kept, line)
 				}
 			}
@@ -87,7 +91,7 @@ func (fs *Fields) Set(name, value string) {
 func (fs *Fields) Del(name string) {
 	kept := (*fs)[:0]
 	for _, line := range *fs {
-		if !equalFold(line.Name, name) {
+		if !ascii.EqualFold(line.Name, name) {
 			kept = append(kept, line)
 		}
 	}
@@ -103,51 +107,16 @@ func (fs Fields) Clone(extra int) Fields {
 // compared without regard to case.
 func (fs Fields) HasToken(name, token string) bool {
 	for i := range fs {
-		if !equalFold(fs[i].Name, name) {
+		if !ascii.EqualFold(fs[i].Name, name) {
 			continue
 		}
 		for rest := fs[i].Value; rest != ""; {
 			var item string
 			item, rest, _ = strings.Cut(rest, ",")
-			if equalFold(strings.Trim(item, " \t"), token) {
+			if ascii.EqualFold(strings.Trim(item, " \t"), token) {
 				return true
 			}
 		}
 	}
 	return false
-}
-
-// equalFold compares in ASCII only: field names are tokens, and folding
-// Unicode would make the Kelvin sign equal to k.
-func equalFold(a, b string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := 0; i < len(a); i++ {
-		if a[i] != b[i] && lower(a[i]) != lower(b[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func lower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		return c | 0x20
-	}
-	return c
-}
-
-// lowerString is strings.ToLower in ASCII.
-func lowerString(s string) string {
-	for i := 0; i < len(s); i++ {
-		if lower(s[i]) != s[i] {
-			text := []byte(s)
-			for ; i < len(text); i++ {
-				text[i] = lower(text[i])
-			}
-			return string(text)
-		}
-	}
-	return s
 }

@@ -17,7 +17,8 @@ type Future[T any] struct {
 // Ready is a future that has its value. It allocates nothing.
 func Ready[T any](v T) Future[T] { return Future[T]{value: v} }
 
-// Failed is a future that has failed. It allocates nothing.
+// Failed is a future that has failed; with a nil err it is ready with the zero T. It
+// allocates nothing.
 func Failed[T any](err error) Future[T] { return Future[T]{err: err} }
 
 // Ready tells whether the result is there. Any goroutine.
@@ -60,10 +61,19 @@ type Promise[T any] struct{ cell[T] }
 
 // Promised makes a promise and its future. Continuations run on r's loop.
 func Promised[T any](r *Request) (*Promise[T], Future[T]) {
+	return PromisedOn[T](r.Loop())
+}
+
+// PromisedOn is Promised for what belongs to no request: continuations run on that
+// loop. Any goroutine.
+func PromisedOn[T any](loop Loop) (*Promise[T], Future[T]) {
 	p := &Promise[T]{}
-	p.loop = r.Loop()
+	p.loop = loop
 	return p, p.future()
 }
+
+// Future is the promise's future. Any goroutine.
+func (p *Promise[T]) Future() Future[T] { return p.future() }
 
 // Resolve gives the future its value and tells whether this was the first
 // result; later ones are dropped. Any goroutine.

@@ -1,6 +1,10 @@
 package app
 
-import "time"
+import (
+	"time"
+
+	"github.com/gatewheel/gatewheel/app/internal/ending"
+)
 
 // Outcome is how one future among several has ended.
 type Outcome[T any] struct {
@@ -46,7 +50,7 @@ type gathering[T any] struct {
 	missing   int
 	firstOnly bool     // the first failure settles it
 	r         *Request // of Collect, as are the following
-	ending    ending
+	ending    ending.Entry
 	timer     Timer
 }
 
@@ -110,11 +114,11 @@ func (g *gathering[T]) limit(d time.Duration) {
 		g.cut(ErrDeadline)
 	})
 	if !g.r.attach(&g.ending, g) {
-		g.over(g.r.cause())
+		g.Over(g.r.cause())
 	}
 }
 
-func (g *gathering[T]) over(cause error) {
+func (g *gathering[T]) Over(cause error) {
 	g.timer.Stop()
 	g.loop.Post(func() { g.cut(cause) })
 }

@@ -9,7 +9,7 @@ import (
 // What All waits for may come on the loop of its first part while the caller, on another, still counts.
 func TestAllThatHasFailedLeavesTheRestToItsLoop(t *testing.T) {
 	var r Request
-	r.Bind(stillExchange{}, nil)
+	r.bind(stillExchange{}, nil)
 	failed := Failed[int](errors.New("torn"))
 	for range 200 {
 		promise, f := Promised[int](&r)

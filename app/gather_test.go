@@ -39,9 +39,9 @@ func TestAllIsReadyWhenAllAre(t *testing.T) {
 		return app.All(after(r, 3, 1), app.Ready(2), after(r, 1, 3))
 	})
 	host.Advance(2)
-	unanswered(t, call)
+	call.WantNoAnswer(t)
 	host.Advance(1)
-	answered(t, call, 200, "[1 2 3]")
+	call.Want(t, 200, "[1 2 3]")
 }
 
 func TestAllFailsWithTheFirst(t *testing.T) {
@@ -50,20 +50,20 @@ func TestAllFailsWithTheFirst(t *testing.T) {
 		return app.All(after(r, 10, 1), failing, app.Ready(2))
 	})
 	host.Advance(2)
-	answered(t, call, 502, "torn\n")
+	call.Want(t, 502, "torn\n")
 	host.Advance(10)
 
 	_, call = within(t, func(r *app.Request) app.Future[[]int] {
 		return app.All(app.Ready(1), app.Failed[int](errTorn))
 	})
-	answered(t, call, 502, "torn\n")
+	call.Want(t, 502, "torn\n")
 }
 
 func TestAllOfNothing(t *testing.T) {
 	_, call := within(t, func(r *app.Request) app.Future[[]int] { return app.All[int]() })
-	answered(t, call, 200, "[]")
+	call.Want(t, 200, "[]")
 	_, call = within(t, func(r *app.Request) app.Future[[]app.Outcome[int]] { return app.Collect[int](r, time.Second) })
-	answered(t, call, 200, "[]")
+	call.Want(t, 200, "[]")
 }
 
 func TestAllSettledTellsEachOutcome(t *testing.T) {
@@ -71,7 +71,7 @@ func TestAllSettledTellsEachOutcome(t *testing.T) {
 		return app.AllSettled(after(r, 1, 1), app.Failed[int](errTorn))
 	})
 	host.Advance(1)
-	answered(t, call, 200, "[{1 <nil>} {0 502 torn}]")
+	call.Want(t, 200, "[{1 <nil>} {0 502 torn}]")
 }
 
 // A fan-out of 10 calls with one that never answers, finished at its deadline.
@@ -95,12 +95,12 @@ func TestCollectKeepsWhatCameBeforeTheDeadline(t *testing.T) {
 		})
 	})
 	host.Advance(time.Second - 1)
-	unanswered(t, call)
+	call.WantNoAnswer(t)
 	host.Advance(1)
-	answered(t, call, 200, "42")
+	call.Want(t, 200, "42")
 	late.Resolve(100)
 	host.Settle()
-	answered(t, call, 200, "42")
+	call.Want(t, 200, "42")
 }
 
 func TestCollectWaitsNoLongerThanItMust(t *testing.T) {
@@ -108,7 +108,7 @@ func TestCollectWaitsNoLongerThanItMust(t *testing.T) {
 		return app.Collect(r, time.Hour, after(r, 1, 1), app.Ready(2))
 	})
 	host.Advance(1)
-	answered(t, call, 200, "[{1 <nil>} {2 <nil>}]")
+	call.Want(t, 200, "[{1 <nil>} {2 <nil>}]")
 	if host.Timers() != 0 {
 		t.Fatal("the deadline's timer is still there")
 	}
@@ -123,7 +123,7 @@ func TestTimeout(t *testing.T) {
 		host, call := within(t, func(r *app.Request) app.Future[int] { return app.Timeout(r, 2, after(r, c.takes+c.takes/2, 1)) })
 		host.Advance(1)
 		host.Advance(1)
-		answered(t, call, c.status, c.content)
+		call.Want(t, c.status, c.content)
 		host.Advance(1)
 		if host.Timers() != 0 {
 			t.Errorf("%v: a timer is left", c.takes)
@@ -168,7 +168,7 @@ func TestCatchAndFinally(t *testing.T) {
 		})
 	})
 	host.Advance(2)
-	answered(t, call, 200, "caught 502 torn")
+	call.Want(t, 200, "caught 502 torn")
 	if fmt.Sprint(log) != "[finally]" {
 		t.Fatalf("got %v", log)
 	}
@@ -197,7 +197,7 @@ func TestIterationOfPendingSteps(t *testing.T) {
 		})
 	})
 	host.Advance(1000)
-	answered(t, call, 200, "{}")
+	call.Want(t, 200, "{}")
 	if n != 3000 {
 		t.Fatalf("%d steps", n)
 	}
@@ -210,7 +210,7 @@ func TestIterationFails(t *testing.T) {
 		})
 	})
 	host.Advance(1)
-	answered(t, call, 502, "torn\n")
+	call.Want(t, 502, "torn\n")
 }
 
 func TestALongChainNeedsNoDeepStack(t *testing.T) {
@@ -222,7 +222,7 @@ func TestALongChainNeedsNoDeepStack(t *testing.T) {
 		return f
 	})
 	host.Advance(1)
-	answered(t, call, 200, "100000")
+	call.Want(t, 200, "100000")
 }
 
 func TestResultOfAPendingFuturePanics(t *testing.T) {
@@ -234,7 +234,7 @@ func TestResultOfAPendingFuturePanics(t *testing.T) {
 		f.Result()
 		return f
 	})
-	answered(t, host.Do(apptest.Get("/")), 500, "Internal Server Error\n")
+	host.Do(apptest.Get("/")).Want(t, 500, "Internal Server Error\n")
 }
 
 func TestResponsesThatNobodyGetsAreClosed(t *testing.T) {

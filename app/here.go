@@ -1,5 +1,7 @@
 package app
 
+import "github.com/gatewheel/gatewheel/app/internal/ending"
+
 // Here is f with its continuations on r's loop, for as long as r lasts: for a result
 // that several requests share, which otherwise belongs to the loop of the one that
 // began it, and holds all who wait until it is there. When r is over first, it fails
@@ -18,7 +20,7 @@ func Here[T any](r *Request, f Future[T]) Future[T] {
 		return f
 	}
 	if !r.attach(&h.ending, h) {
-		h.over(r.cause())
+		h.Over(r.cause())
 	}
 	return h.future()
 }
@@ -26,7 +28,7 @@ func Here[T any](r *Request, f Future[T]) Future[T] {
 type here[T any] struct {
 	cell[T]
 	node   node
-	ending ending
+	ending ending.Entry
 	from   *cell[T]
 	r      *Request
 }
@@ -36,8 +38,8 @@ func (h *here[T]) woken(q *queue) {
 	h.settle(h.from.value, h.from.err, q)
 }
 
-// over leaves the result alone when it comes, whatever it is: it belongs to others.
-func (h *here[T]) over(cause error) {
+// Over implements ending.Ender. It leaves the result alone when it comes, whatever it is: it belongs to others.
+func (h *here[T]) Over(cause error) {
 	var zero T
 	if h.settle(zero, cause, nil) {
 		h.from.forget(&h.node)

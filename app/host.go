@@ -5,6 +5,8 @@ import (
 	"crypto/x509"
 	"net/netip"
 	"time"
+
+	"github.com/gatewheel/gatewheel/app/forwarded"
 )
 
 // Loop is one event loop, as a server supplies it. Values are compared with ==,
@@ -21,7 +23,7 @@ type Loop interface {
 	Post(task func())
 	// After posts task when d has passed. Any goroutine.
 	After(d time.Duration, task func()) Timer
-	// State is what the hook LoopStart returned for this loop. Any goroutine.
+	// State is what the server's hook LoopStart returned for this loop. Any goroutine.
 	State() any
 }
 
@@ -39,52 +41,29 @@ type Pool interface {
 	Submit(work func()) error
 }
 
-// Exchange is the server's side of one request and its response. All methods
-// are called on the loop, from user code, unless they say otherwise.
-//
-// A callback named ready runs on the loop as user code, at most once for each
-// call that announced it, and never from inside a method of Exchange. It is
-// also run when the exchange has failed meanwhile; the further call then gives
-// the error.
-type Exchange interface {
-	// Loop is the loop that owns the connection. Any goroutine.
-	Loop() Loop
-	// Pool is where Offload runs its work. Any goroutine.
-	Pool() Pool
-	// ReadBody copies what has arrived of the request's content into p. (0, nil)
-	// says that nothing is there yet: ready is called when a further call would
-	// give something. io.EOF is the end and may come along with n > 0. Not
-	// reading stops the peer.
-	ReadBody(p []byte, ready func()) (n int, err error)
-	// Trailers are the request's trailer fields, known after io.EOF.
-	Trailers() Fields
-	// Inform sends an interim response (1xx, RFC 9110 section 15.2).
-	Inform(status int, fields Fields) error
-	// Write takes as much of p as there is room for; the bytes are copied. With
-	// n < len(p) and no error, ready is called when there is room again.
-	Write(p []byte, ready func()) (n int, err error)
-	// Finish ends a streamed response; with err != nil it is aborted, in a way
-	// that the peer can tell from a complete one.
-	Finish(trailers Fields, err error)
-}
-
-// Spawner is an Exchange that wants to know the goroutines of blocking handlers,
-// to count them or to wait for them. Any goroutine.
-type Spawner interface {
-	// Go runs f in a goroutine.
-	Go(f func())
-	// Park says that one of these goroutines begins to wait for the loop, Unpark
-	// that the loop has set it going again.
-	Park()
-	Unpark()
-}
-
-// Drainer is an Exchange whose server can be about to stop. Any goroutine.
-type Drainer interface {
-	// Draining says that the server is about to stop. It does not become false
-	// again, and is true before the server calls Request.Drain.
-	Draining() bool
-}
+// exchange is spi.Exchange, fence spi.Guard, spawner spi.Spawner and drainer
+// spi.Drainer: package spi, which says what they mean, imports this one.
+type (
+	exchange = interface {
+		Loop() Loop
+		Pool() Pool
+		ReadBody(p []byte, ready func()) (n int, err error)
+		Trailers() Fields
+		Inform(status int, fields Fields) error
+		Write(p []byte, ready func()) (n int, err error)
+		Finish(trailers Fields, err error)
+	}
+	fence interface {
+		Enter() bool
+		Leave()
+	}
+	spawner interface {
+		Go(f func())
+		Park()
+		Unpark()
+	}
+	drainer interface{ Draining() bool }
+)
 
 // ConnInfo describes a connection. It is shared by all its requests and never
 // changes.
@@ -96,7 +75,7 @@ type ConnInfo struct {
 	// TLS is nil on a cleartext connection.
 	TLS *tls.ConnectionState
 	// Trust says which proxies may speak for the client. nil: none may.
-	Trust *ProxyTrust
+	Trust *forwarded.Trust
 }
 
 // ClientCertificate is what the client has proved to hold, verified against the listener's authorities; nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/apptest"
+	"github.com/gatewheel/gatewheel/app/spi"
 )
 
 func TestOffloadIsRefusedByAFullPool(t *testing.T) {
@@ -24,10 +25,10 @@ func TestOffloadIsRefusedByAFullPool(t *testing.T) {
 	host.Settle()
 	for i, call := range calls {
 		if i < 64 {
-			answered(t, call, 200, "worked")
+			call.Want(t, 200, "worked")
 			continue
 		}
-		answered(t, call, 503, "too busy, try again\n")
+		call.Want(t, 503, "too busy, try again\n")
 		if call.Header.Get("Retry-After") == "" {
 			t.Fatal("no Retry-After")
 		}
@@ -76,7 +77,7 @@ func TestWorkThatEndsItsGoroutineIsAFailure(t *testing.T) {
 	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
 		return app.Offload(r, func(context.Context) (*app.Response, error) { runtime.Goexit(); return nil, nil })
 	})
-	answered(t, host.Do(apptest.Get("/")), 500, "Internal Server Error\n")
+	host.Do(apptest.Get("/")).Want(t, 500, "Internal Server Error\n")
 }
 
 // A goroutine that is ended inside of user code, as the watchdog ends one, leaves
@@ -86,7 +87,7 @@ func TestAContinuationThatNeverReturnsTakesNobodyWithIt(t *testing.T) {
 	var inbox []func()
 	loop := &bareLoop{post: func(task func()) { mu.Lock(); inbox = append(inbox, task); mu.Unlock() }}
 	var r app.Request
-	r.Bind(&bareExchange{loop: loop}, &app.ConnInfo{})
+	spi.Bind(&r, &bareExchange{loop: loop}, &app.ConnInfo{})
 	p, f := app.Promised[int](&r)
 	var ran []string
 	f.Done(func(int, error) { ran = append(ran, "first") })

@@ -5,6 +5,11 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/gatewheel/gatewheel/app/forwarded"
+	"github.com/gatewheel/gatewheel/app/internal/ending"
+	"github.com/gatewheel/gatewheel/app/internal/unexported"
+	"github.com/gatewheel/gatewheel/app/internal/uri"
 )
 
 // Protocols, as Request.Protocol names them.
@@ -17,6 +22,9 @@ const (
 // Handler answers requests. It runs on the loop that owns the connection and
 // must not block; what takes time is answered by a future.
 type Handler func(*Request) Future[*Response]
+
+// Middleware makes a handler that does something around another.
+type Middleware func(Handler) Handler
 
 // Try calls the handler as a server does: a panic is a failure. Middleware that
 // has something to do when the response is there calls the next handler by it.
@@ -52,25 +60,25 @@ type Request struct {
 	// Body is the request's content. It is never nil.
 	Body *Body
 
-	x        Exchange
+	x        exchange
 	conn     *ConnInfo
 	life     atomic.Pointer[lifetime]
-	client   atomic.Pointer[Client]
-	route    *route
+	client   atomic.Pointer[forwarded.Client]
+	route    *unexported.Route
 	captures []string
 	values   []value
 	limit    time.Duration // from Arrived to the deadline; 0: none
 	guard    *guard
-	endings  endings
+	endings  ending.List
 	body     Body
 }
 
 type value struct{ key, value any }
 
-// Bind connects a request with the server's side of it. A server embeds Request
-// by value in its exchange, sets the fields and calls Bind once, on the loop,
+// bind connects a request with the server's side of it. A server embeds Request
+// by value in its exchange, sets the fields and calls spi.Bind once, on the loop,
 // before the handler.
-func (r *Request) Bind(x Exchange, conn *ConnInfo) {
+func (r *Request) bind(x exchange, conn *ConnInfo) {
 	r.x, r.conn = x, conn
 	r.Arrived = x.Loop().Now()
 	r.body.r, r.body.left = r, -1
@@ -81,12 +89,12 @@ func (r *Request) Bind(x Exchange, conn *ConnInfo) {
 // is false when the calling goroutine has lost the loop: then nothing may be
 // touched.
 func (r *Request) enter() bool {
-	g, ok := r.x.(Guard)
+	g, ok := r.x.(fence)
 	return !ok || g.Enter()
 }
 
 func (r *Request) leave() {
-	if g, ok := r.x.(Guard); ok {
+	if g, ok := r.x.(fence); ok {
 		g.Leave()
 	}
 }
@@ -103,18 +111,7 @@ func (r *Request) Pool() Pool { return r.x.Pool() }
 
 // Path is RawPath unescaped. A path with an invalid escape is returned as it
 // is. Any goroutine.
-func (r *Request) Path() string { return unescape(r.RawPath) }
-
-// unescape undoes percent-encoding (RFC 3986 section 2.1) where it is valid.
-func unescape(raw string) string {
-	if strings.IndexByte(raw, '%') < 0 {
-		return raw
-	}
-	if path, err := url.PathUnescape(raw); err == nil {
-		return path
-	}
-	return raw
-}
+func (r *Request) Path() string { return uri.Unescape(r.RawPath) }
 
 // Query parses the query. Pairs that net/url refuses, with an invalid escape or a
 // semicolon, are left out. Any goroutine.
@@ -176,6 +173,14 @@ func unescapeQuery(raw string) (string, bool) {
 	return text, err == nil
 }
 
+// IsWebSocket tells whether the request asks for a WebSocket, properly or not:
+// for handlers that answer others with a page. An extended CONNECT of HTTP/2
+// (RFC 8441) reaches handlers as the GET with Upgrade that it stands for. Any
+// goroutine.
+func (r *Request) IsWebSocket() bool {
+	return r.Fields.HasToken("Upgrade", "websocket") && r.Fields.HasToken("Connection", "upgrade")
+}
+
 // SetValue attaches a value, for the handlers that come after a middleware. Use
 // a key type of your own, as with context.WithValue. On the loop.
 func (r *Request) SetValue(key, v any) {
@@ -214,3 +219,43 @@ func (r *Request) Inform(status int, fields Fields) error {
 // Trailers are the request's trailer fields, known when the body has been read
 // to its end.
 func (r *Request) Trailers() Fields { return r.x.Trailers() }
+
+// Client returns the client's address, scheme and host: those of the connection
+// and of the request, or what trusted proxies say in their place. Any goroutine.
+func (r *Request) Client() forwarded.Client {
+	peer := forwarded.Client{Addr: r.conn.Peer, Scheme: r.Scheme, Host: r.Authority}
+	trust := r.conn.Trust
+	if trust == nil {
+		return peer
+	}
+	if c := r.client.Load(); c != nil {
+		return *c
+	}
+	c, ignored := trust.Resolve(peer, r.Fields)
+	if r.client.CompareAndSwap(nil, &c) && ignored != "" && trust.OnIgnored != nil {
+		trust.OnIgnored(peer, ignored)
+	}
+	return c
+}
+
+// PathValue is what the pattern's wildcard of that name has matched, unescaped;
+// "" when there is none. Any goroutine.
+func (r *Request) PathValue(name string) string {
+	if r.route != nil && name != "" {
+		for i, n := range r.route.Names {
+			if n == name {
+				return r.captures[i]
+			}
+		}
+	}
+	return ""
+}
+
+// Pattern is the pattern that the router has matched, "" before that. Any
+// goroutine.
+func (r *Request) Pattern() string {
+	if r.route == nil {
+		return ""
+	}
+	return r.route.Pattern
+}

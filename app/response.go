@@ -77,12 +77,12 @@ func (s *Stream) Close() error {
 	return nil
 }
 
-// Serve runs the stream for r: it calls Produce, and the exchange's Finish when
+// serve runs the stream for r: it calls Produce, and the exchange's Finish when
 // the content is complete or has failed. Servers call it once, on the loop, as
 // user code, when they have taken the head. A panic of Produce reaches Finish
 // as a *PanicError. For a response to HEAD, servers call Response.Close in its
 // place.
-func (s *Stream) Serve(r *Request) {
+func (s *Stream) serve(r *Request) {
 	w := &Writer{r: r, left: s.Size}
 	on(r.Loop(), produce(s, w)).Done(func(_ Done, err error) {
 		if err == nil && w.left > 0 {
@@ -196,18 +196,18 @@ func Error(status int, message string) *Response {
 	return Text(status, message+"\n")
 }
 
-// ErrorResponse is what a failure looks like to the peer: a *StatusError gives
-// its own status, message and fields; ErrPoolFull is 503 with Retry-After;
+// ErrorResponse is what a failure looks like to the peer: an error with a method
+// Response() *Response gives its own, as a *StatusError does; ErrPoolFull is 503 with Retry-After;
 // ErrDraining, a deadline that has passed, or a context that has ended (when the peer
 // has closed its sending side, it still gets an answer), is 503; a panic and anything
 // else is 500, and the peer is not told why. Of errors around each other, the
 // outermost that has a response counts.
 func ErrorResponse(err error) *Response {
-	var own interface{ response() *Response }
+	var own interface{ Response() *Response }
 	var deadline interface{ Timeout() bool }
 	switch {
 	case errors.As(err, &own):
-		if resp := own.response(); resp != nil && isFinal(resp.Status) {
+		if resp := own.Response(); resp != nil && isFinal(resp.Status) {
 			return resp
 		}
 	case errors.Is(err, ErrPoolFull):

@@ -3,16 +3,18 @@ package app
 import (
 	"fmt"
 	"time"
+
+	"github.com/gatewheel/gatewheel/app/internal/ending"
 )
 
-// Run calls h for r, on r's loop as user code, and is what servers use: the
+// run calls h for r, on r's loop as user code, and is what servers use: the
 // future that it returns is settled on r's own loop, whichever loop h's future
 // belongs to; a panic, a nil response and a status that is none are failures
 // (ErrorResponse says what they look like); and a response that is not there
 // when limit has passed since r arrived is ErrDeadline: then the request's
 // context ends, and what comes late is closed and dropped. limit 0 is no limit;
 // Request.SetTimeout overrides it.
-func Run(h Handler, r *Request, limit time.Duration) Future[*Response] {
+func run(h Handler, r *Request, limit time.Duration) Future[*Response] {
 	r.limit = max(limit, 0)
 	f := guarded(r, h)
 	if f.Ready() {
@@ -53,7 +55,7 @@ func unfit(resp *Response) (f Future[*Response]) {
 type guard struct {
 	cell[*Response]
 	node   node
-	ending ending // in the request's list while the timer runs
+	ending ending.Entry // in the request's list while the timer runs
 	from   *cell[*Response]
 	r      *Request
 	timer  Timer
@@ -92,8 +94,8 @@ func (g *guard) disarm() {
 	}
 }
 
-// over: a deadline says nothing to a peer that has gone.
-func (g *guard) over(error) { g.timer.Stop() }
+// Over implements ending.Ender: a deadline says nothing to a peer that has gone.
+func (g *guard) Over(error) { g.timer.Stop() }
 
 // expire is a task of the loop. A timer that was stopped too late to keep it
 // from running finds the cell settled, or the deadline moved.
@@ -106,7 +108,7 @@ func (g *guard) expire() {
 		g.arm()
 		return
 	}
-	g.r.Cancel(ErrDeadline)
+	g.r.cancel(ErrDeadline)
 	q := queue{loop: g.loop}
 	g.settle(nil, ErrDeadline, &q)
 	q.run()

@@ -9,8 +9,8 @@ import (
 // Each Go block of these pages is a part of a file of examples, which compiles and runs.
 func TestThePagesShowWhatIsTested(t *testing.T) {
 	for page, examples := range map[string]string{
-		"../docs/websocket.md": "websocket_example_test.go",
-		"../docs/events.md":    "events_example_test.go",
+		"../docs/websocket.md": "websocket/example_test.go",
+		"../docs/events.md":    "events/example_test.go",
 	} {
 		text, err := os.ReadFile(page)
 		if err != nil {

@@ -1,6 +1,10 @@
 package app
 
-import "time"
+import (
+	"time"
+
+	"github.com/gatewheel/gatewheel/app/internal/ending"
+)
 
 // Sleep is ready when d has passed. It holds no goroutine: the timer is the
 // loop's. When the request is over first, the timer is stopped and Sleep fails at
@@ -17,33 +21,19 @@ func Sleep(r *Request, d time.Duration) Future[Done] {
 	}
 	s := newSleep(r.Loop(), d, &r.endings)
 	if !r.attach(&s.ending, s) {
-		s.over(r.cause())
+		s.Over(r.cause())
 	}
 	return s.future()
 }
 
-// Sleep is ready when d has passed. When the socket is over first it fails with a
-// Closed, which is ErrSocketClosed to errors.Is.
-func (s *Socket) Sleep(d time.Duration) Future[Done] {
-	switch {
-	case s.ended:
-		return Failed[Done](ErrSocketClosed)
-	case d <= 0:
-		return Ready(Done{})
-	}
-	w := newSleep(s.Loop(), d, &s.more().endings)
-	w.of.push(&w.ending, w)
-	return w.future()
-}
-
 type sleep struct {
 	cell[Done]
-	ending ending
-	of     *endings
+	ending ending.Entry
+	of     *ending.List
 	timer  Timer
 }
 
-func newSleep(loop Loop, d time.Duration, of *endings) *sleep {
+func newSleep(loop Loop, d time.Duration, of *ending.List) *sleep {
 	s := &sleep{of: of}
 	s.loop = loop
 	s.timer = loop.After(d, s.wake)
@@ -52,11 +42,11 @@ func newSleep(loop Loop, d time.Duration, of *endings) *sleep {
 
 // wake is a task of the loop.
 func (s *sleep) wake() {
-	s.of.take(&s.ending)
+	s.of.Take(&s.ending)
 	s.settleHere(Done{}, nil)
 }
 
-func (s *sleep) over(cause error) {
+func (s *sleep) Over(cause error) {
 	s.timer.Stop()
 	s.settle(Done{}, cause, nil)
 }
@@ -80,7 +70,7 @@ func Timeout[T any](r *Request, d time.Duration, f Future[T]) Future[T] {
 	}
 	t.timer = t.loop.After(d, t.expire)
 	if !r.attach(&t.ending, t) {
-		t.over(r.cause())
+		t.Over(r.cause())
 	}
 	return t.future()
 }
@@ -88,7 +78,7 @@ func Timeout[T any](r *Request, d time.Duration, f Future[T]) Future[T] {
 type timeout[T any] struct {
 	cell[T]
 	node   node
-	ending ending
+	ending ending.Entry
 	from   *cell[T]
 	r      *Request
 	timer  Timer
@@ -119,7 +109,7 @@ func (t *timeout[T]) expire() {
 	q.run()
 }
 
-func (t *timeout[T]) over(cause error) {
+func (t *timeout[T]) Over(cause error) {
 	t.timer.Stop()
 	t.end(cause, nil)
 }

@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/spi"
+	"github.com/gatewheel/gatewheel/app/websocket"
 )
 
 // Request is what a test sends.
@@ -122,8 +124,8 @@ func (h *Host) Start(req *Request) *Call {
 	c := h.call(req)
 	h.live[c] = struct{}{}
 	c.loop.Post(func() {
-		c.req.Bind((*exchange)(c), c.conn(req))
-		f := app.Run(h.handler, &c.req, h.Timeout)
+		spi.Bind(&c.req, (*exchange)(c), c.conn(req))
+		f := spi.Run(h.handler, &c.req, h.Timeout)
 		f.Done(c.answer)
 	})
 	h.SettleLoops()
@@ -206,8 +208,8 @@ func (c *Call) answer(resp *app.Response, err error) {
 		c.pull = content
 		c.pump()
 	case *app.Stream:
-		content.Serve(&c.req)
-	case *app.Upgrade:
+		spi.ServeStream(content, &c.req)
+	case *websocket.Upgrade:
 		c.upgrade(content)
 	default:
 		c.Aborted = true
@@ -217,7 +219,7 @@ func (c *Call) answer(resp *app.Response, err error) {
 func (c *Call) finish() {
 	c.Complete = true
 	delete(c.host.live, c)
-	c.req.Cancel(nil)
+	spi.Cancel(&c.req, nil)
 }
 
 // pump reads a pulled response into the room there is.
@@ -254,5 +256,5 @@ func (c *Call) accept(p []byte) {
 func (c *Call) abort(err error) {
 	c.Aborted, c.Err = true, err
 	delete(c.host.live, c)
-	c.req.Cancel(err)
+	spi.Cancel(&c.req, err)
 }

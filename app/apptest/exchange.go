@@ -4,28 +4,30 @@ import (
 	"io"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/spi"
+	"github.com/gatewheel/gatewheel/app/websocket"
 )
 
 // exchange is what app sees of a Call.
 type exchange Call
 
-// Loop implements app.Exchange.
+// Loop implements spi.Exchange.
 func (x *exchange) Loop() app.Loop { return x.loop }
 
-// Pool implements app.Exchange.
+// Pool implements spi.Exchange.
 func (x *exchange) Pool() app.Pool { return x.host }
 
-// Go implements app.Spawner.
+// Go implements spi.Spawner.
 func (x *exchange) Go(f func()) {
 	x.host.mu.Lock()
 	defer x.host.mu.Unlock()
 	x.host.spawn(f)
 }
 
-// Park implements app.Spawner.
+// Park implements spi.Spawner.
 func (x *exchange) Park() { x.host.park(-1) }
 
-// Unpark implements app.Spawner.
+// Unpark implements spi.Spawner.
 func (x *exchange) Unpark() { x.host.park(+1) }
 
 // onLoop fails the test's program when app calls from elsewhere: that would be
@@ -36,7 +38,7 @@ func (x *exchange) onLoop() {
 	}
 }
 
-// ReadBody implements app.Exchange.
+// ReadBody implements spi.Exchange.
 func (x *exchange) ReadBody(p []byte, ready func()) (int, error) {
 	x.onLoop()
 	switch {
@@ -53,17 +55,17 @@ func (x *exchange) ReadBody(p []byte, ready func()) (int, error) {
 	return 0, nil
 }
 
-// Trailers implements app.Exchange.
+// Trailers implements spi.Exchange.
 func (x *exchange) Trailers() app.Fields { return x.trailers }
 
-// Inform implements app.Exchange.
+// Inform implements spi.Exchange.
 func (x *exchange) Inform(status int, fields app.Fields) error {
 	x.onLoop()
 	x.Interims = append(x.Interims, Interim{status, fields})
 	return x.failure
 }
 
-// Write implements app.Exchange.
+// Write implements spi.Exchange.
 func (x *exchange) Write(p []byte, ready func()) (int, error) {
 	x.onLoop()
 	if x.failure != nil {
@@ -80,7 +82,7 @@ func (x *exchange) Write(p []byte, ready func()) (int, error) {
 	return n, nil
 }
 
-// Finish implements app.Exchange.
+// Finish implements spi.Exchange.
 func (x *exchange) Finish(trailers app.Fields, err error) {
 	x.onLoop()
 	if x.failure != nil {
@@ -94,14 +96,14 @@ func (x *exchange) Finish(trailers app.Fields, err error) {
 	(*Call)(x).finish()
 }
 
-// Draining implements app.Drainer.
+// Draining implements spi.Drainer.
 func (x *exchange) Draining() bool { return x.host.draining.Load() }
 
 // drain tells that the server is about to stop.
 func (c *Call) drain() {
-	c.req.Drain()
+	spi.Drain(&c.req)
 	if c.socket != nil {
-		_ = (*wire)(c.socket).Close(app.CloseGoingAway, "") // or it is closed already
+		_ = (*wire)(c.socket).Close(websocket.CloseGoingAway, "") // or it is closed already
 	}
 }
 
@@ -150,7 +152,7 @@ func (c *Call) Accepted() int { return len(c.buffered) }
 // HalfClose makes the peer close its sending side: the context ends, an answer
 // is still taken.
 func (c *Call) HalfClose() {
-	c.loop.Post(func() { c.req.Cancel(app.ErrHalfClosed) })
+	c.loop.Post(func() { spi.Cancel(&c.req, app.ErrHalfClosed) })
 	c.host.Settle()
 }
 
@@ -159,7 +161,7 @@ func (c *Call) Leave() {
 	c.loop.Post(func() {
 		c.failure = app.ErrPeerGone
 		delete(c.host.live, c)
-		c.req.Cancel(app.ErrPeerGone)
+		spi.Cancel(&c.req, app.ErrPeerGone)
 		if c.pull != nil {
 			c.pull = nil
 			c.Response.Close()

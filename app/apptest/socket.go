@@ -5,6 +5,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/spi"
+	"github.com/gatewheel/gatewheel/app/websocket"
 )
 
 // Socket is the peer's side of a WebSocket that a handler has accepted. Its
@@ -12,7 +14,7 @@ import (
 // The opening handshake always succeeds.
 type Socket struct {
 	// Heard are the messages that the peer has taken.
-	Heard []app.Message
+	Heard []websocket.Message
 	// Frames is how many frames they came in.
 	Frames int
 	// Pings are the payloads of the pings that came.
@@ -28,18 +30,18 @@ type Socket struct {
 	Err error
 
 	call     *Call
-	app      app.Socket
-	endpoint *app.Endpoint
-	said     []app.Piece // sent by the peer, not received yet
-	held     bool        // by Receive
+	app      spi.Socket
+	endpoint *websocket.Endpoint
+	said     []websocket.Piece // sent by the peer, not received yet
+	held     bool              // by Receive
 	queue    []frame
-	open     *app.Message // what Begin has started and has been taken so far
-	low      int          // AwaitDrain's mark, -1: none
+	open     *websocket.Message // what Begin has started and has been taken so far
+	low      int                // AwaitDrain's mark, -1: none
 }
 
 // frame is one that waits for the peer.
 type frame struct {
-	kind         app.MessageKind
+	kind         websocket.Kind
 	first, final bool
 	data         []byte
 }
@@ -48,7 +50,7 @@ type frame struct {
 func (c *Call) Socket() *Socket { return c.socket }
 
 // upgrade accepts a WebSocket.
-func (c *Call) upgrade(u *app.Upgrade) {
+func (c *Call) upgrade(u *websocket.Upgrade) {
 	s := &Socket{call: c, endpoint: u.Endpoint, low: -1}
 	c.socket = s
 	protocol := ""
@@ -62,20 +64,23 @@ func (c *Call) upgrade(u *app.Upgrade) {
 }
 
 // App is the application's side.
-func (s *Socket) App() *app.Socket { return &s.app }
+func (s *Socket) App() *websocket.Socket { return &s.app.Socket }
+
+// Endpoint is the one that the handler has accepted with.
+func (s *Socket) Endpoint() *websocket.Endpoint { return s.endpoint }
 
 // Say sends a text message.
-func (s *Socket) Say(text string) { s.SayPiece(app.TextMessage, text, true, true) }
+func (s *Socket) Say(text string) { s.SayPiece(websocket.Text, text, true, true) }
 
 // SayBinary sends a binary message.
 func (s *Socket) SayBinary(data []byte) {
-	s.SayPiece(app.BinaryMessage, string(data), true, true)
+	s.SayPiece(websocket.Binary, string(data), true, true)
 }
 
 // SayPiece sends a piece of a message. The memory that the application gets to
 // see is overwritten afterwards, as a server's is.
-func (s *Socket) SayPiece(kind app.MessageKind, data string, first, final bool) {
-	s.said = append(s.said, app.Piece{Kind: kind, First: first, Final: final, Data: []byte(data)})
+func (s *Socket) SayPiece(kind websocket.Kind, data string, first, final bool) {
+	s.said = append(s.said, websocket.Piece{Kind: kind, First: first, Final: final, Data: []byte(data)})
 	s.on(s.receive)
 }
 
@@ -97,12 +102,12 @@ func (s *Socket) Queued() int { return len(s.queue) }
 
 // Close sends a Close frame, which ends the socket.
 func (s *Socket) Close(code int, reason string) {
-	s.on(func() { s.end(app.Closed{Code: code, Reason: reason}) })
+	s.on(func() { s.end(websocket.Closed{Code: code, Reason: reason}) })
 }
 
 // Drop loses the connection.
 func (s *Socket) Drop() {
-	s.on(func() { s.end(app.Closed{Code: app.CloseAbnormal, Err: app.ErrPeerGone}) })
+	s.on(func() { s.end(websocket.Closed{Code: websocket.CloseAbnormal, Err: app.ErrPeerGone}) })
 }
 
 func (s *Socket) on(task func()) {
@@ -130,7 +135,7 @@ func (s *Socket) failed(err error) {
 		return
 	}
 	s.Err = err
-	(*wire)(s).Close(app.CloseInternalError, "")
+	(*wire)(s).Close(websocket.CloseInternalError, "")
 }
 
 func (s *Socket) take(n int) {
@@ -139,7 +144,7 @@ func (s *Socket) take(n int) {
 		s.queue = s.queue[1:]
 		s.Frames++
 		if f.first {
-			s.open = &app.Message{Kind: f.kind}
+			s.open = &websocket.Message{Kind: f.kind}
 		}
 		s.open.Data = append(s.open.Data, f.data...)
 		if f.final {
@@ -152,7 +157,7 @@ func (s *Socket) take(n int) {
 		s.call.loop.Post(s.app.QueueDrained)
 	}
 	if s.CloseCode != 0 && len(s.queue) == 0 {
-		s.end(app.Closed{Code: s.CloseCode})
+		s.end(websocket.Closed{Code: s.CloseCode})
 	}
 }
 
@@ -163,7 +168,7 @@ func (s *Socket) bytes() (n int) {
 	return n
 }
 
-func (s *Socket) end(c app.Closed) {
+func (s *Socket) end(c websocket.Closed) {
 	if s.Ended {
 		return
 	}
@@ -177,60 +182,61 @@ func (s *Socket) end(c app.Closed) {
 // wire is what app sees of a Socket.
 type wire Socket
 
-// Loop implements app.Wire.
+// Loop implements spi.Wire.
 func (w *wire) Loop() app.Loop { return w.call.loop }
 
-// Home implements app.Wire.
+// Home implements spi.Wire.
 func (w *wire) Home() app.Loop { return w.call.loop }
 
-// Conn implements app.Wire.
+// Conn implements spi.Wire.
 func (w *wire) Conn() *app.ConnInfo { return w.call.req.Conn() }
 
-// Go implements app.Spawner.
+// Go implements spi.Spawner.
 func (w *wire) Go(f func()) { (*exchange)(w.call).Go(f) }
 
-// Park implements app.Spawner.
+// Park implements spi.Spawner.
 func (w *wire) Park() { w.call.host.park(-1) }
 
-// Unpark implements app.Spawner.
+// Unpark implements spi.Spawner.
 func (w *wire) Unpark() { w.call.host.park(+1) }
 
-// Send implements app.Wire.
-func (w *wire) Send(kind app.MessageKind, p []byte) (int, error) {
-	if kind == app.TextMessage && !utf8.Valid(p) {
-		return 0, app.ErrText
+// Send implements spi.Wire.
+func (w *wire) Send(kind websocket.Kind, p []byte) (int, error) {
+	if kind == websocket.Text && !utf8.Valid(p) {
+		return 0, websocket.ErrText
 	}
 	return w.add(frame{kind, true, true, p}, true)
 }
 
-// SendPrepared implements app.Wire.
-func (w *wire) SendPrepared(p *app.Prepared, limit int) (int, error) {
-	p.Binding().LoadOrStore(p)
+// SendPrepared implements spi.Wire.
+func (w *wire) SendPrepared(p *websocket.Prepared, limit int) (int, error) {
+	var made any = p
+	spi.PreparedSlot(p).CompareAndSwap(nil, &made)
 	if (*Socket)(w).bytes() > limit {
 		return 0, app.ErrQueueFull
 	}
 	return w.add(frame{p.Kind(), true, true, p.Data()}, true)
 }
 
-// Begin implements app.Wire.
-func (w *wire) Begin(kind app.MessageKind) error {
+// Begin implements spi.Wire.
+func (w *wire) Begin(kind websocket.Kind) error {
 	_, err := w.add(frame{kind, true, false, nil}, true)
 	return err
 }
 
-// Write implements app.Wire.
+// Write implements spi.Wire.
 func (w *wire) Write(p []byte) (int, error) { return w.add(frame{data: p}, false) }
 
-// End implements app.Wire.
+// End implements spi.Wire.
 func (w *wire) End() (int, error) { return w.add(frame{final: true}, false) }
 
 func (w *wire) add(f frame, limited bool) (int, error) {
 	(*exchange)(w.call).onLoop()
 	s := (*Socket)(w)
-	bytes, messages := s.endpoint.QueueLimits()
+	bytes, messages := spi.QueueLimits(s.endpoint)
 	switch {
 	case s.Ended || s.CloseCode != 0:
-		return 0, app.ErrSocketClosed
+		return 0, websocket.ErrClosed
 	case limited && (s.bytes() >= bytes || messages > 0 && len(s.queue) >= messages):
 		return 0, app.ErrQueueFull
 	}
@@ -242,38 +248,38 @@ func (w *wire) add(f frame, limited bool) (int, error) {
 	return s.bytes(), nil
 }
 
-// Ping implements app.Wire.
+// Ping implements spi.Wire.
 func (w *wire) Ping(payload []byte) error {
 	if w.Ended || w.CloseCode != 0 {
-		return app.ErrSocketClosed
+		return websocket.ErrClosed
 	}
 	w.Pings = append(w.Pings, string(payload))
 	return nil
 }
 
-// Close implements app.Wire.
+// Close implements spi.Wire.
 func (w *wire) Close(code int, reason string) error {
 	if w.Ended || w.CloseCode != 0 {
-		return app.ErrSocketClosed
+		return websocket.ErrClosed
 	}
 	w.CloseCode, w.CloseReason = code, reason
 	if len(w.queue) == 0 {
-		w.call.loop.Post(func() { (*Socket)(w).end(app.Closed{Code: code}) })
+		w.call.loop.Post(func() { (*Socket)(w).end(websocket.Closed{Code: code}) })
 	}
 	return nil
 }
 
-// Queued implements app.Wire.
+// Queued implements spi.Wire.
 func (w *wire) Queued() (bytes, messages int) { return (*Socket)(w).bytes(), len(w.queue) }
 
-// AwaitDrain implements app.Wire.
+// AwaitDrain implements spi.Wire.
 func (w *wire) AwaitDrain(low int) { w.low = low }
 
-// Resume implements app.Wire.
+// Resume implements spi.Wire.
 func (w *wire) Resume() {
 	w.held = false
 	w.call.loop.Post((*Socket)(w).receive)
 }
 
-// Fail implements app.Wire.
+// Fail implements spi.Wire.
 func (w *wire) Fail(err error) { (*Socket)(w).failed(err) }

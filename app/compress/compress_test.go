@@ -17,6 +17,7 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/apptest"
 	"github.com/gatewheel/gatewheel/app/compress"
+	"github.com/gatewheel/gatewheel/app/spi"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -282,7 +283,7 @@ func TestEndlessContentEndsWithItsPeer(t *testing.T) {
 	h := host(func(r *app.Request) app.Future[*app.Response] {
 		return app.Ready(app.Pulled(200, "text/plain", -1, func(p []byte) (int, error) {
 			if given += len(p); given == 1<<20 {
-				r.Loop().Post(func() { r.Cancel(app.ErrPeerGone) })
+				r.Loop().Post(func() { spi.Cancel(r, app.ErrPeerGone) })
 			}
 			return len(p), nil
 		}))

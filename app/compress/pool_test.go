@@ -11,6 +11,7 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/apptest"
 	"github.com/gatewheel/gatewheel/app/compress"
+	"github.com/gatewheel/gatewheel/app/spi"
 )
 
 // quickExchange is one whose pool has done the work when Submit returns.
@@ -37,12 +38,12 @@ func TestAQuickPoolEncodesOnce(t *testing.T) {
 		app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] { return w.WriteString(content) })))
 	x := &quickExchange{loop: apptest.New(handler).Loop(0)}
 	x.request.Fields.Add("Accept-Encoding", "gzip")
-	x.request.Bind(x, &app.ConnInfo{})
+	spi.Bind(&x.request, x, &app.ConnInfo{})
 	resp, err := handler(&x.request).Result()
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp.Content.(*app.Stream).Serve(&x.request)
+	spi.ServeStream(resp.Content.(*app.Stream), &x.request)
 	z, err := gzip.NewReader(&x.written)
 	if err != nil {
 		t.Fatal(err)

@@ -28,7 +28,7 @@ type Config struct {
 	// configuration without NextProtos offers h2 and http/1.1; one with NextProtos offers those.
 	Listeners []reactor.ListenerConfig
 	// Hooks run at start-up and shut-down, for the process and for each loop.
-	Hooks app.Hooks
+	Hooks Hooks
 	// Logger receives what an operator must know; nil logs nothing. Its core is called on a goroutine of its
 	// own, behind a bounded queue: what a blocked or failing log does not take is dropped and counted
 	// (Counts.LogDropped). Only its Enabled is called on loops.

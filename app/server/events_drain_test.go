@@ -14,6 +14,7 @@ import (
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/compress"
+	"github.com/gatewheel/gatewheel/app/events"
 	"github.com/gatewheel/gatewheel/app/server"
 )
 
@@ -21,9 +22,9 @@ import (
 func ticking() (app.Handler, <-chan error) {
 	ends := make(chan error, 4)
 	return func(*app.Request) app.Future[*app.Response] {
-		return app.Ready(app.Events(func(s *app.EventStream) app.Future[app.Done] {
+		return app.Ready(events.Streamed(func(s *events.Stream) app.Future[app.Done] {
 			f := app.While(func() app.Future[bool] {
-				return app.Then(s.Send(app.Event{Data: "tick"}), func(app.Done) app.Future[bool] {
+				return app.Then(s.Send(events.Event{Data: "tick"}), func(app.Done) app.Future[bool] {
 					return app.Map(app.Sleep(s.Request(), time.Hour), func(app.Done) (bool, error) { return true, nil })
 				})
 			})
@@ -99,14 +100,14 @@ func TestMaxAgeEndsEventStreams(t *testing.T) {
 
 // What a peer that reads slowly has not taken yet is sent before the end, compressed or not.
 func TestShutdownSendsEventsThatWait(t *testing.T) {
-	const events, size = 64, 16 << 10
-	const whole = events * (size + len("data: \n\n"))
+	const count, size = 64, 16 << 10
+	const whole = count * (size + len("data: \n\n"))
 	text := strings.Repeat("x", size)
 	queued := make(chan struct{}, 2)
 	var handler app.Handler = func(*app.Request) app.Future[*app.Response] {
-		return app.Ready(app.EventsWith(app.EventOptions{QueueBytes: whole}, func(s *app.EventStream) app.Future[app.Done] {
-			for range events {
-				if err := s.Push(app.Event{Data: text}); err != nil {
+		return app.Ready(events.StreamedWith(events.Options{QueueBytes: whole}, func(s *events.Stream) app.Future[app.Done] {
+			for range count {
+				if err := s.Push(events.Event{Data: text}); err != nil {
 					t.Error(err)
 				}
 			}

@@ -10,9 +10,11 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/spi"
+	"github.com/gatewheel/gatewheel/app/websocket"
 )
 
-// exchange is one request and its response on either protocol: it implements app.Exchange towards the
+// exchange is one request and its response on either protocol: it implements spi.Exchange towards the
 // application and the source of content towards the machine. All of it belongs to the loop; the embedded
 // Request is what the application sees, and is never reused.
 type exchange struct {
@@ -69,7 +71,7 @@ func (x *exchange) String() string {
 func (x *exchange) serve() {
 	x.loop.r.Charge(unitsPerCall)
 	x.loop.r.Lend(x.conn, x)
-	f := app.Run(x.loop.server.config.Handler, &x.Request, x.loop.server.config.RequestTimeout)
+	f := spi.Run(x.loop.server.config.Handler, &x.Request, x.loop.server.config.RequestTimeout)
 	x.loop.r.Reclaim()
 	if f.Ready() {
 		x.answer(f.Result())
@@ -90,11 +92,11 @@ func (x *exchange) resolved(r *app.Response, err error) {
 func (x *exchange) enter() bool { return x.loop.r.Enter(x.conn) }
 func (x *exchange) leave()      { x.loop.r.Leave() }
 
-// Enter implements app.Guard. What the application waits for on a connection that was closed for a stall
+// Enter implements spi.Guard. What the application waits for on a connection that was closed for a stall
 // fails like that of any other, so the connection does not count.
 func (x *exchange) Enter() bool { return x.loop.r.Enter(nil) }
 
-// Leave implements app.Guard.
+// Leave implements spi.Guard.
 func (x *exchange) Leave() { x.loop.r.Leave() }
 
 // answer gives the response to the machine; a second one, or one for a peer that has gone, is inert.
@@ -131,7 +133,7 @@ func (x *exchange) answer(r *app.Response, err error) {
 
 // give hands r to the machine and starts its producer.
 func (x *exchange) give(r *app.Response) error {
-	if u, ok := r.Content.(*app.Upgrade); ok {
+	if u, ok := r.Content.(*websocket.Upgrade); ok {
 		return x.upgrade(r, u)
 	}
 	if r.Status < 300 && (x.extended || x.Method == "CONNECT") {
@@ -169,7 +171,7 @@ func (x *exchange) give(r *app.Response) error {
 		return nil
 	}
 	if s, ok := r.Content.(*app.Stream); ok {
-		x.loop.run(x, func() { s.Serve(&x.Request) })
+		x.loop.run(x, func() { spi.ServeStream(s, &x.Request) })
 	}
 	return nil
 }
@@ -207,7 +209,7 @@ func (x *exchange) discard(r *app.Response) {
 func (x *exchange) settle() {
 	if x.ended && (x.body == nil || x.body.err != nil) {
 		x.unlink(x)
-		x.Request.Cancel(nil)
+		spi.Cancel(&x.Request, nil)
 	}
 }
 
@@ -225,7 +227,7 @@ func (x *exchange) leaveBehind(cause error) {
 		return
 	}
 	x.gone = true
-	x.Request.Cancel(cause)
+	spi.Cancel(&x.Request, cause)
 	x.endResponse()
 	if x.body != nil {
 		x.endBody(cause)
@@ -237,10 +239,10 @@ func (x *exchange) leaveBehind(cause error) {
 	}
 }
 
-// Loop implements app.Exchange.
+// Loop implements spi.Exchange.
 func (x *exchange) Loop() app.Loop { return (*exchangeLoop)(x) }
 
-// Pool implements app.Exchange.
+// Pool implements spi.Exchange.
 func (x *exchange) Pool() app.Pool { return (*exchangePool)(x) }
 
 // exchangePool is the pool as the application sees it for a request: jobs that it refuses are counted.
@@ -256,10 +258,10 @@ func (x *exchangePool) Submit(work func()) error {
 	return err
 }
 
-// Draining implements app.Drainer.
+// Draining implements spi.Drainer.
 func (x *exchange) Draining() bool { return x.loop.server.Draining() || x.session.retires() }
 
-// Inform implements app.Exchange.
+// Inform implements spi.Exchange.
 func (x *exchange) Inform(status int, fields app.Fields) error {
 	if !x.enter() {
 		return app.ErrPeerGone

@@ -14,8 +14,8 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 )
 
-// counting is what /bytes and /stream give.
-func counting(n int) []byte {
+// countingUp is what /bytes and /stream give.
+func countingUp(n int) []byte {
 	var b bytes.Buffer
 	for line := 0; b.Len() < n; line++ {
 		fmt.Fprintf(&b, "%s%d\n", strings.Repeat(".", 63-len(fmt.Sprint(line%1024))), line%1024)
@@ -41,7 +41,7 @@ func TestHTTP2ContentsAreExact(t *testing.T) {
 		for _, kind := range []string{"bytes", "stream"} {
 			wait.Go(func() {
 				got, response := get2(t, client, s.to("GET", fmt.Sprintf("/%s/%d", kind, n), nil), 200)
-				if !bytes.Equal(got, counting(n)) {
+				if !bytes.Equal(got, countingUp(n)) {
 					t.Errorf("%s of %d bytes: got %d, or others", kind, n, len(got))
 				}
 				if kind == "bytes" && response.ContentLength != int64(n) {

@@ -115,7 +115,7 @@ func TestHTTP2H2load(t *testing.T) {
 // Clients with windows of a few bytes are served whole: nghttp with one of 1 byte, h2load with 255.
 func TestHTTP2TinyWindows(t *testing.T) {
 	s := serve(t, builtIn(t, ""))
-	if got := s.tool("nghttp2-client", "nghttp", "-w", "1", s.url("/bytes/10000")); got != string(counting(10_000)) {
+	if got := s.tool("nghttp2-client", "nghttp", "-w", "1", s.url("/bytes/10000")); got != string(countingUp(10_000)) {
 		t.Errorf("got %d bytes, or others", len(got))
 	}
 	out := s.tool("nghttp2-client", "h2load", "-w", "8", "-n", "100", "-c", "2", "-m", "10", s.url("/bytes/50000"))

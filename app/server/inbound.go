@@ -64,7 +64,7 @@ func (x *exchange) wakeReader() {
 	}
 }
 
-// ReadBody implements app.Exchange.
+// ReadBody implements spi.Exchange.
 func (x *exchange) ReadBody(p []byte, ready func()) (int, error) {
 	if x.body == nil {
 		return 0, io.EOF
@@ -93,7 +93,7 @@ func (x *exchange) ReadBody(p []byte, ready func()) (int, error) {
 	return 0, nil
 }
 
-// Trailers implements app.Exchange.
+// Trailers implements spi.Exchange.
 func (x *exchange) Trailers() app.Fields {
 	if x.body == nil || !x.enter() {
 		return nil

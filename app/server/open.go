@@ -2,9 +2,7 @@
 
 package server
 
-import (
-	"github.com/gatewheel/gatewheel/reactor"
-)
+import "github.com/gatewheel/gatewheel/reactor"
 
 // greeting is the session of a connection that has not shown its protocol yet.
 type greeting struct {

@@ -25,7 +25,7 @@ type outbound struct {
 	trailers app.Fields
 }
 
-// Write implements app.Exchange.
+// Write implements spi.Exchange.
 func (x *exchange) Write(p []byte, ready func()) (int, error) {
 	if !x.enter() {
 		return 0, app.ErrPeerGone
@@ -51,7 +51,7 @@ func (x *exchange) Write(p []byte, ready func()) (int, error) {
 	return n, nil
 }
 
-// Finish implements app.Exchange.
+// Finish implements spi.Exchange.
 func (x *exchange) Finish(trailers app.Fields, err error) {
 	if !x.enter() {
 		return

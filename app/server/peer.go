@@ -4,6 +4,7 @@ package server
 
 import (
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/spi"
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
@@ -78,14 +79,14 @@ func (p *peer) desert(cause error) {
 // halfClose tells every request's context that the peer sends nothing more; answers are still sent.
 func (p *peer) halfClose() {
 	for x := p.live; x != nil; x = x.next {
-		x.Cancel(app.ErrHalfClosed)
+		spi.Cancel(&x.Request, app.ErrHalfClosed)
 	}
 }
 
 // forewarn tells every request that the server, or the connection, drains: what has no end of its own gets one.
 func (p *peer) forewarn() {
 	for x := p.live; x != nil; x = x.next {
-		x.Request.Drain()
+		spi.Drain(&x.Request)
 	}
 }
 
@@ -114,7 +115,7 @@ func roomFor(lines int) int {
 // admit runs the handler, unless the content is announced to be larger than the server takes.
 func (x *exchange) admit() {
 	l := x.loop
-	x.Bind(x, &x.info)
+	spi.Bind(&x.Request, x, &x.info)
 	if limit := l.server.config.MaxBody; limit > 0 {
 		if x.ContentLength > limit {
 			x.answer(nil, tooLarge(limit))

@@ -2,9 +2,7 @@
 
 package server
 
-import (
-	"github.com/gatewheel/gatewheel/reactor"
-)
+import "github.com/gatewheel/gatewheel/reactor"
 
 // What is said to a connection that gets no session of its protocol.
 const (

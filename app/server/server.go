@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/forwarded"
 	"github.com/gatewheel/gatewheel/h1"
 	"github.com/gatewheel/gatewheel/h2"
 	"github.com/gatewheel/gatewheel/internal/loglimit"
@@ -29,7 +30,7 @@ type Server struct {
 	log      *zap.Logger
 	reactor  *reactor.Reactor
 	pool     *pool
-	trust    *app.ProxyTrust
+	trust    *forwarded.Trust
 	loops    []*loop
 	lines    [reasons]loglimit.Limit // of refusals
 	refusals refusals                // by goroutines that belong to no loop
@@ -51,7 +52,7 @@ func New(config Config) (*Server, error) {
 	}
 	s := &Server{config: config, log: config.Logger, stopped: make(chan struct{})}
 	if len(config.TrustedProxies) > 0 || config.TrustUnix {
-		s.trust = &app.ProxyTrust{Networks: config.TrustedProxies, Unix: config.TrustUnix}
+		s.trust = &forwarded.Trust{Networks: config.TrustedProxies, Unix: config.TrustUnix}
 	}
 	if s.pool, err = newPool(config.Pool); err != nil {
 		return nil, err

@@ -187,7 +187,7 @@ func TestHooksRunInOrder(t *testing.T) {
 		defer mu.Unlock()
 		said = append(said, strings.Join(words, " "))
 	}
-	hooks := app.Hooks{
+	hooks := server.Hooks{
 		Start: func(context.Context) error { say("start"); return nil },
 		LoopStart: func(l app.Loop) (any, error) {
 			say("loop", strconv.Itoa(l.Index()))
@@ -231,18 +231,18 @@ func TestHooksRunInOrder(t *testing.T) {
 func TestStartUpHookFails(t *testing.T) {
 	failure := errors.New("no database")
 	for name, c := range map[string]struct {
-		hooks func(say func(string)) app.Hooks
+		hooks func(say func(string)) server.Hooks
 		want  []string
 	}{
-		"process": {func(say func(string)) app.Hooks {
-			return app.Hooks{
+		"process": {func(say func(string)) server.Hooks {
+			return server.Hooks{
 				Start:    func(context.Context) error { return failure },
 				LoopStop: func(app.Loop) { say("end of loop") },
 				Stop:     func(context.Context) error { say("stop"); return nil },
 			}
 		}, nil},
-		"second loop": {func(say func(string)) app.Hooks {
-			return app.Hooks{
+		"second loop": {func(say func(string)) server.Hooks {
+			return server.Hooks{
 				LoopStart: func(l app.Loop) (any, error) {
 					if l.Index() == 1 {
 						return nil, failure

@@ -20,6 +20,7 @@ import (
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/server"
+	"github.com/gatewheel/gatewheel/app/websocket"
 )
 
 // soon is a timeout as short as a busy machine allows: what must not time out has to be quicker.
@@ -309,9 +310,9 @@ func TestWriteTimeoutSparesTheSlow(t *testing.T) {
 // So is a WebSocket's peer.
 func TestWriteTimeoutSparesTheSlowSocket(t *testing.T) {
 	content := strings.Repeat("0123456789abcdef", 1<<14)
-	e := &app.Endpoint{
-		Compression: app.Compression{Off: true},
-		Open:        func(s *app.Socket, _ *app.Request) { s.SendText(content) },
+	e := &websocket.Endpoint{
+		Compression: websocket.Compression{Off: true},
+		Open:        func(s *websocket.Socket, _ *app.Request) { s.SendText(content) },
 	}
 	s := serve(t, at(e), func(c *server.Config) { c.WriteTimeout = 4 * soon })
 	l := s.dialNarrow()

@@ -4,13 +4,16 @@ package server
 
 import (
 	"errors"
+	"sync/atomic"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/spi"
+	"github.com/gatewheel/gatewheel/app/websocket"
 	"github.com/gatewheel/gatewheel/ws"
 )
 
 // upgrade accepts a WebSocket, or answers why not.
-func (x *exchange) upgrade(r *app.Response, u *app.Upgrade) error {
+func (x *exchange) upgrade(r *app.Response, u *websocket.Upgrade) error {
 	hello, refusal := x.handshake()
 	if refusal == nil && !ws.OriginAllowed(hello.Origin, x.Client().Host, u.Endpoint.Origins) {
 		// RFC 6455 section 4.2.2: an origin that is not accepted is answered with 403.
@@ -95,19 +98,20 @@ type terms struct {
 	queueMessages int
 }
 
-func termsOf(e *app.Endpoint) *terms {
-	if t, ok := e.Binding().Load().(*terms); ok {
-		return t
+func termsOf(e *websocket.Endpoint) *terms {
+	made := spi.EndpointSlot(e)
+	if t := made.Load(); t != nil {
+		return (*t).(*terms)
 	}
-	bytes, messages := e.QueueLimits()
+	bytes, messages := spi.QueueLimits(e)
 	c := e.Compression
-	return e.Binding().LoadOrStore(&terms{
+	return keep(made, &terms{
 		settings: ws.Settings{
 			Message:      e.MaxMessage,
 			Frame:        e.MaxFrame,
 			Fragment:     e.Fragment,
 			CompressFrom: c.MinSize,
-			KeepAlive:    e.PingAfter(),
+			KeepAlive:    spi.PingAfter(e),
 			PongTimeout:  e.PongTimeout,
 			Idle:         e.IdleTimeout,
 			CloseTimeout: e.CloseTimeout,
@@ -121,28 +125,38 @@ func termsOf(e *app.Endpoint) *terms {
 		},
 		queueBytes:    bytes,
 		queueMessages: messages,
-	}).(*terms)
+	})
 }
 
 // preparedOf is a message in the machine's form, encoded once for all sockets.
-func preparedOf(p *app.Prepared) (*ws.Prepared, error) {
-	if encoded, ok := p.Binding().Load().(*ws.Prepared); ok {
-		return encoded, nil
+func preparedOf(p *websocket.Prepared) (*ws.Prepared, error) {
+	made := spi.PreparedSlot(p)
+	if encoded := made.Load(); encoded != nil {
+		return (*encoded).(*ws.Prepared), nil
 	}
 	encoded, err := ws.Prepare(ws.Opcode(p.Kind()), p.Data())
 	if err != nil {
 		return nil, socketError(err)
 	}
-	return p.Binding().LoadOrStore(encoded).(*ws.Prepared), nil
+	return keep(made, encoded), nil
+}
+
+// keep puts v into the slot if nothing is there yet, and returns what is there.
+func keep[T any](slot *atomic.Pointer[any], v T) T {
+	var made any = v
+	if slot.CompareAndSwap(nil, &made) {
+		return v
+	}
+	return (*slot.Load()).(T)
 }
 
 // socketError makes the machine's errors the application's.
 func socketError(err error) error {
 	switch err {
 	case ws.ErrClosed:
-		return app.ErrSocketClosed
+		return websocket.ErrClosed
 	case ws.ErrText:
-		return app.ErrText
+		return websocket.ErrText
 	}
 	return err
 }

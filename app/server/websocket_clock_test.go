@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/websocket"
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
@@ -24,7 +25,7 @@ func TestSocketsOfAQuietLoopHaveTheirTime(t *testing.T) {
 		"sent to":                   func(s *h1Socket) { s.run(func() { s.user.SendText("news") }) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := serveSocket(t, &app.Endpoint{KeepAlive: -1, IdleTimeout: time.Minute, CloseTimeout: time.Minute})
+			s := serveSocket(t, &websocket.Endpoint{KeepAlive: -1, IdleTimeout: time.Minute, CloseTimeout: time.Minute})
 			done := make(chan struct{})
 			s.reactor.EachConn(func(c *reactor.Conn) {
 				defer close(done)
@@ -43,13 +44,13 @@ func TestSocketsOfAQuietLoopHaveTheirTime(t *testing.T) {
 }
 
 // serveSocket has one socket open at the endpoint until the test ends.
-func serveSocket(t *testing.T, e *app.Endpoint) *Server {
+func serveSocket(t *testing.T, e *websocket.Endpoint) *Server {
 	opened := make(chan struct{})
-	e.Open = func(*app.Socket, *app.Request) { close(opened) }
+	e.Open = func(*websocket.Socket, *app.Request) { close(opened) }
 	s, err := New(Config{
 		Loops:     1,
 		Listeners: []reactor.ListenerConfig{{Address: "127.0.0.1:0"}},
-		Handler:   func(*app.Request) app.Future[*app.Response] { return app.Ready(app.WebSocket(e)) },
+		Handler:   func(*app.Request) app.Future[*app.Response] { return app.Ready(websocket.Accept(e)) },
 	})
 	if err == nil {
 		err = s.Start(t.Context())

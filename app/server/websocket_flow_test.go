@@ -16,6 +16,7 @@ import (
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/server"
+	"github.com/gatewheel/gatewheel/app/websocket"
 )
 
 // An application that does not take messages stops the peer, and what waits is bounded.
@@ -26,9 +27,9 @@ func TestSocketHoldsThePeer(t *testing.T) {
 		var request *app.Request
 		taken := 0
 		all := make(chan int, 1)
-		s := serve(t, at(&app.Endpoint{
-			Open: func(_ *app.Socket, r *app.Request) { request = r },
-			Message: func(*app.Socket, app.Message) app.Future[app.Done] {
+		s := serve(t, at(&websocket.Endpoint{
+			Open: func(_ *websocket.Socket, r *app.Request) { request = r },
+			Message: func(*websocket.Socket, websocket.Message) app.Future[app.Done] {
 				if taken++; taken == messages {
 					all <- taken
 				}
@@ -92,11 +93,11 @@ func TestSocketWaitsForThePeer(t *testing.T) {
 	eachTransport(t, func(t *testing.T, protocol string) {
 		var most atomic.Int64
 		suspended := make(chan struct{}, messages)
-		s := serve(t, at(&app.Endpoint{Message: func(s *app.Socket, _ app.Message) app.Future[app.Done] {
+		s := serve(t, at(&websocket.Endpoint{Message: func(s *websocket.Socket, _ websocket.Message) app.Future[app.Done] {
 			n, p := 0, make([]byte, size)
 			return app.While(func() app.Future[bool] {
 				n++
-				sent := s.Send(app.BinaryMessage, p)
+				sent := s.Send(websocket.Binary, p)
 				queued, _ := s.Queued()
 				most.Store(max(most.Load(), int64(queued)))
 				if !sent.Ready() {
@@ -128,9 +129,9 @@ func TestSocketWaitsForThePeer(t *testing.T) {
 
 func TestSocketQueueLimits(t *testing.T) {
 	eachTransport(t, func(t *testing.T, protocol string) {
-		for name, e := range map[string]*app.Endpoint{"messages": {QueueMessages: 3}, "bytes": {QueueBytes: 25}} {
+		for name, e := range map[string]*websocket.Endpoint{"messages": {QueueMessages: 3}, "bytes": {QueueBytes: 25}} {
 			failures := make(chan []error, 1)
-			e.Message = func(s *app.Socket, _ app.Message) app.Future[app.Done] {
+			e.Message = func(s *websocket.Socket, _ websocket.Message) app.Future[app.Done] {
 				var all []error
 				for range 4 {
 					_, err := s.SendText("ten bytes.").Result()
@@ -155,9 +156,9 @@ func TestSocketQueueLimits(t *testing.T) {
 func TestSocketClosesWhileHolding(t *testing.T) {
 	eachTransport(t, func(t *testing.T, protocol string) {
 		var request *app.Request
-		e, ends := ended(&app.Endpoint{
-			Open: func(_ *app.Socket, r *app.Request) { request = r },
-			Message: func(s *app.Socket, _ app.Message) app.Future[app.Done] {
+		e, ends := ended(&websocket.Endpoint{
+			Open: func(_ *websocket.Socket, r *app.Request) { request = r },
+			Message: func(s *websocket.Socket, _ websocket.Message) app.Future[app.Done] {
 				_, never := app.Promised[app.Done](request)
 				s.Loop().Post(func() { s.Close(4000, "") })
 				return never
@@ -179,13 +180,13 @@ func TestSocketClosesThoughThePeerDoesNotRead(t *testing.T) {
 	for _, who := range []string{"the application", "the peer", "a violation", "the server"} {
 		t.Run(who, func(t *testing.T) {
 			eachTransport(t, func(t *testing.T, protocol string) {
-				e, ends := ended(&app.Endpoint{
+				e, ends := ended(&websocket.Endpoint{
 					CloseTimeout: 10 * time.Millisecond,
-					Message: func(s *app.Socket, m app.Message) app.Future[app.Done] {
+					Message: func(s *websocket.Socket, m websocket.Message) app.Future[app.Done] {
 						if m.Text() == "close" {
 							s.Close(4000, "")
 						}
-						s.Send(app.BinaryMessage, stuck)
+						s.Send(websocket.Binary, stuck)
 						return app.Ready(app.Done{})
 					},
 				})
@@ -220,7 +221,7 @@ func TestSocketClosesThoughThePeerDoesNotRead(t *testing.T) {
 // Large messages stream through a goroutine that blocks.
 func TestSocketServedByAGoroutine(t *testing.T) {
 	eachTransport(t, func(t *testing.T, protocol string) {
-		e, ends := ended(&app.Endpoint{Serve: func(ctx context.Context, c *app.SocketConn) error {
+		e, ends := ended(&websocket.Endpoint{Serve: func(ctx context.Context, c *websocket.Conn) error {
 			for {
 				kind, r, err := c.Reader(ctx)
 				if err != nil {
@@ -273,7 +274,7 @@ func TestSocketAcceptedLater(t *testing.T) {
 	})
 	l := s.dial()
 	l.say("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + sampleKey + "\r\n\r\n" + string(text("early").wire()))
-	next(t, answers).Resolve(app.WebSocket(echoes()))
+	next(t, answers).Resolve(websocket.Accept(echoes()))
 	if response, err := http.ReadResponse(l.r, nil); err != nil || response.StatusCode != 101 {
 		t.Fatal(response, err)
 	}
@@ -283,7 +284,7 @@ func TestSocketAcceptedLater(t *testing.T) {
 	if _, err := st.Write(text("early").wire()); err != nil {
 		t.Fatal(err)
 	}
-	next(t, answers).Resolve(app.WebSocket(echoes()))
+	next(t, answers).Resolve(websocket.Accept(echoes()))
 	if status := st.head().StatusCode; status != 200 {
 		t.Fatal(status)
 	}
@@ -294,11 +295,11 @@ func TestSocketAcceptedLater(t *testing.T) {
 
 // A broadcast reaches the members on all loops, over both transports, compressed or not.
 func TestRoomOverBothTransports(t *testing.T) {
-	room := app.NewRoom(app.RoomOptions{})
+	room := websocket.NewRoom(websocket.RoomOptions{})
 	joined := make(chan struct{}, 20)
-	s := serve(t, at(&app.Endpoint{
-		Open: func(s *app.Socket, _ *app.Request) { room.Join(s); joined <- struct{}{} },
-		Message: func(_ *app.Socket, m app.Message) app.Future[app.Done] {
+	s := serve(t, at(&websocket.Endpoint{
+		Open: func(s *websocket.Socket, _ *app.Request) { room.Join(s); joined <- struct{}{} },
+		Message: func(_ *websocket.Socket, m websocket.Message) app.Future[app.Done] {
 			room.Broadcast(m.Kind, m.Data)
 			return app.Ready(app.Done{})
 		},
@@ -335,10 +336,10 @@ func TestRoomOverBothTransports(t *testing.T) {
 // A thousand sockets share four connections: each gets its own echo, and all get the broadcast.
 func TestSocketsOverFourConnections(t *testing.T) {
 	const connections, each = 4, 250
-	room := app.NewRoom(app.RoomOptions{})
-	s := serve(t, at(&app.Endpoint{
-		Open:    func(s *app.Socket, _ *app.Request) { room.Join(s) },
-		Message: func(s *app.Socket, m app.Message) app.Future[app.Done] { return s.Send(m.Kind, m.Data) },
+	room := websocket.NewRoom(websocket.RoomOptions{})
+	s := serve(t, at(&websocket.Endpoint{
+		Open:    func(s *websocket.Socket, _ *app.Request) { room.Join(s) },
+		Message: func(s *websocket.Socket, m websocket.Message) app.Future[app.Done] { return s.Send(m.Kind, m.Data) },
 	}))
 	var all [connections][each]*speaker
 	for i := range all {
@@ -361,7 +362,7 @@ func TestSocketsOverFourConnections(t *testing.T) {
 			peer.hear(say(i, k))
 		}
 	}
-	room.Broadcast(app.TextMessage, []byte("to everybody"))
+	room.Broadcast(websocket.Text, []byte("to everybody"))
 	for i := range all {
 		for _, peer := range all[i] {
 			peer.hear(text("to everybody"))
@@ -403,7 +404,7 @@ func TestSocketsSurviveAStall(t *testing.T) {
 func TestStallOfASocket(t *testing.T) {
 	release := make(chan struct{})
 	defer close(release)
-	e, ends := ended(&app.Endpoint{Message: func(s *app.Socket, m app.Message) app.Future[app.Done] {
+	e, ends := ended(&websocket.Endpoint{Message: func(s *websocket.Socket, m websocket.Message) app.Future[app.Done] {
 		if m.Text() == "stall" {
 			<-release
 		}
@@ -415,7 +416,7 @@ func TestStallOfASocket(t *testing.T) {
 	})
 	first, second := s.open(app.HTTP11, "/"), s.open(app.HTTP2, "/")
 	first.say(text("stall"))
-	if c := next(t, ends); c.Code != app.CloseAbnormal {
+	if c := next(t, ends); c.Code != websocket.CloseAbnormal {
 		t.Errorf("closed %+v", c)
 	}
 	second.say(text("still here"))

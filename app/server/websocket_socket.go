@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/spi"
+	"github.com/gatewheel/gatewheel/app/websocket"
 	"github.com/gatewheel/gatewheel/reactor"
 	"github.com/gatewheel/gatewheel/ws"
 )
@@ -15,7 +17,7 @@ import (
 // transports; h1Socket and h2Socket carry it. All of it belongs to the loop. An idle one holds nothing
 // else.
 type socket struct {
-	user    app.Socket
+	user    spi.Socket
 	machine ws.Conn
 	carrier carrier
 	loop    *loop
@@ -122,7 +124,7 @@ func (s *socket) feed(in []byte) (used int) {
 		case ws.Pong:
 			s.ponged(ev)
 		case ws.Close:
-			s.end(app.Closed{Code: int(ev.Code), Reason: ev.Reason})
+			s.end(websocket.Closed{Code: int(ev.Code), Reason: ev.Reason})
 		case ws.Closed:
 			return len(in)
 		}
@@ -131,7 +133,7 @@ func (s *socket) feed(in []byte) (used int) {
 }
 
 func (s *socket) receive(ev *ws.Event) {
-	kind, data, first, final := app.MessageKind(ev.Op), ev.Data, ev.First, ev.Final
+	kind, data, first, final := websocket.Kind(ev.Op), ev.Data, ev.First, ev.Final
 	s.loop.r.Lend(s.conn, s)
 	more, err := s.user.Receive(kind, data, first, final)
 	s.loop.r.Reclaim()
@@ -162,7 +164,7 @@ func (s *socket) resume() {
 
 // fail ends the socket for what the peer did, or did not do. The machine has queued what is to be said.
 func (s *socket) fail(err error) {
-	c := app.Closed{Code: app.CloseAbnormal, Err: err}
+	c := websocket.Closed{Code: websocket.CloseAbnormal, Err: err}
 	var e *ws.Error
 	if errors.As(err, &e) {
 		c.Code, c.Reason = int(e.Code), e.Reason
@@ -172,7 +174,7 @@ func (s *socket) fail(err error) {
 
 // lose ends the socket because its transport has.
 func (s *socket) lose(err error) {
-	s.end(app.Closed{Code: app.CloseAbnormal, Err: err})
+	s.end(websocket.Closed{Code: websocket.CloseAbnormal, Err: err})
 }
 
 // inputEnded: the peer sends nothing more.
@@ -184,7 +186,7 @@ func (s *socket) inputEnded() {
 }
 
 // end tells the application, once.
-func (s *socket) end(c app.Closed) {
+func (s *socket) end(c websocket.Closed) {
 	if s.ended {
 		return
 	}

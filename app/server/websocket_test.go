@@ -16,23 +16,24 @@ import (
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/server"
+	"github.com/gatewheel/gatewheel/app/websocket"
 )
 
 // at answers every request with a WebSocket at e.
-func at(e *app.Endpoint) app.Handler {
-	return func(*app.Request) app.Future[*app.Response] { return app.Ready(app.WebSocket(e)) }
+func at(e *websocket.Endpoint) app.Handler {
+	return func(*app.Request) app.Future[*app.Response] { return app.Ready(websocket.Accept(e)) }
 }
 
-func echoes() *app.Endpoint {
-	return &app.Endpoint{Message: func(s *app.Socket, m app.Message) app.Future[app.Done] {
+func echoes() *websocket.Endpoint {
+	return &websocket.Endpoint{Message: func(s *websocket.Socket, m websocket.Message) app.Future[app.Done] {
 		return s.Send(m.Kind, m.Data)
 	}}
 }
 
 // ended reports how sockets end.
-func ended(e *app.Endpoint) (*app.Endpoint, chan app.Closed) {
-	ends := make(chan app.Closed, 10)
-	e.Close = func(_ *app.Socket, c app.Closed) { ends <- c }
+func ended(e *websocket.Endpoint) (*websocket.Endpoint, chan websocket.Closed) {
+	ends := make(chan websocket.Closed, 10)
+	e.Close = func(_ *websocket.Socket, c websocket.Closed) { ends <- c }
 	return e, ends
 }
 
@@ -103,7 +104,7 @@ func TestSocketRefusals(t *testing.T) {
 		{"content", app.HTTP11, []string{"Content-Length", "2"}, 400, "", ""},
 	} {
 		t.Run(c.why+" over "+c.protocol, func(t *testing.T) {
-			s := serve(t, at(&app.Endpoint{Open: func(*app.Socket, *app.Request) { t.Error("opened") }}))
+			s := serve(t, at(&websocket.Endpoint{Open: func(*websocket.Socket, *app.Request) { t.Error("opened") }}))
 			peer, response := transports[c.protocol](s, "/", c.fields...)
 			if peer != nil {
 				t.Fatal("accepted")
@@ -150,7 +151,7 @@ func TestSocketNegotiation(t *testing.T) {
 		e.Protocols = []string{"v1", "v2"}
 		e.Origins = []string{"https://*.example.org"}
 		s := serve(t, func(*app.Request) app.Future[*app.Response] {
-			return app.Ready(app.WebSocket(e).With("Set-Cookie", "a=b"))
+			return app.Ready(websocket.Accept(e).With("Set-Cookie", "a=b"))
 		})
 		peer := s.open(protocol, "/", "Origin", "https://www.example.org",
 			"Sec-WebSocket-Protocol", "v3, v2, v1", "Sec-WebSocket-Extensions", "permessage-deflate")
@@ -195,7 +196,7 @@ func TestSocketViolations(t *testing.T) {
 	} {
 		t.Run(c.why, func(t *testing.T) {
 			eachTransport(t, func(t *testing.T, protocol string) {
-				e, ends := ended(&app.Endpoint{MaxMessage: 100})
+				e, ends := ended(&websocket.Endpoint{MaxMessage: 100})
 				peer := serve(t, at(e)).open(protocol, "/")
 				if _, err := peer.Write(c.said); err != nil {
 					t.Fatal(err)
@@ -215,7 +216,7 @@ func TestSocketViolations(t *testing.T) {
 
 func TestSocketClosedByTheApplication(t *testing.T) {
 	eachTransport(t, func(t *testing.T, protocol string) {
-		e, ends := ended(&app.Endpoint{Message: func(s *app.Socket, m app.Message) app.Future[app.Done] {
+		e, ends := ended(&websocket.Endpoint{Message: func(s *websocket.Socket, m websocket.Message) app.Future[app.Done] {
 			s.SendText("last words")
 			if err := s.Close(4000, "done"); err != nil {
 				t.Error(err)
@@ -237,13 +238,13 @@ func TestSocketClosedByTheApplication(t *testing.T) {
 // A peer that does not answer a Close frame is not waited for.
 func TestSocketCloseTimeout(t *testing.T) {
 	eachTransport(t, func(t *testing.T, protocol string) {
-		e, ends := ended(&app.Endpoint{
-			Open:         func(s *app.Socket, _ *app.Request) { s.Close(app.CloseNormal, "") },
+		e, ends := ended(&websocket.Endpoint{
+			Open:         func(s *websocket.Socket, _ *app.Request) { s.Close(websocket.CloseNormal, "") },
 			CloseTimeout: 10 * time.Millisecond,
 		})
 		peer := serve(t, at(e)).open(protocol, "/")
 		peer.hear(closing(1000, ""))
-		if c := next(t, ends); c.Code != app.CloseAbnormal || c.Err == nil {
+		if c := next(t, ends); c.Code != websocket.CloseAbnormal || c.Err == nil {
 			t.Errorf("closed %+v", c)
 		}
 		io.Copy(io.Discard, peer.r)
@@ -262,7 +263,7 @@ func TestSocketIsLost(t *testing.T) {
 				peer.say(text("a"))
 				peer.hear(text("a"))
 				lose(peer)
-				if c := next(t, ends); c.Code != app.CloseAbnormal || !errors.Is(c, app.ErrPeerGone) {
+				if c := next(t, ends); c.Code != websocket.CloseAbnormal || !errors.Is(c, app.ErrPeerGone) {
 					t.Errorf("closed %+v", c)
 				}
 			})
@@ -276,9 +277,9 @@ func TestSocketIsLostBeforeItIsAccepted(t *testing.T) {
 	accept := make(chan struct{})
 	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
 		if r.Path() == "/at-once" {
-			return app.Ready(app.WebSocket(e))
+			return app.Ready(websocket.Accept(e))
 		}
-		return app.Offload(r, func(context.Context) (*app.Response, error) { <-accept; return app.WebSocket(e), nil })
+		return app.Offload(r, func(context.Context) (*app.Response, error) { <-accept; return websocket.Accept(e), nil })
 	})
 	c := s.dialHTTP2()
 	other, _ := c.connect("/at-once")
@@ -298,7 +299,7 @@ func TestSocketIsLostBeforeItIsAccepted(t *testing.T) {
 		if _, err := io.Copy(io.Discard, st); err != nil {
 			t.Errorf("%s: %v", path, err)
 		}
-		if c := next(t, ends); c.Code != app.CloseAbnormal || !errors.Is(c, app.ErrPeerGone) {
+		if c := next(t, ends); c.Code != websocket.CloseAbnormal || !errors.Is(c, app.ErrPeerGone) {
 			t.Errorf("closed %+v", c)
 		}
 	}
@@ -316,7 +317,7 @@ func TestSocketsOfALostConnection(t *testing.T) {
 	}
 	c.conn.Close()
 	for range 5 {
-		if c := next(t, ends); c.Code != app.CloseAbnormal {
+		if c := next(t, ends); c.Code != websocket.CloseAbnormal {
 			t.Errorf("closed %+v", c)
 		}
 	}
@@ -325,7 +326,7 @@ func TestSocketsOfALostConnection(t *testing.T) {
 // A panic closes with 1011, is logged, and hurts nobody else.
 func TestSocketPanics(t *testing.T) {
 	eachTransport(t, func(t *testing.T, protocol string) {
-		e, ends := ended(&app.Endpoint{Message: func(s *app.Socket, m app.Message) app.Future[app.Done] {
+		e, ends := ended(&websocket.Endpoint{Message: func(s *websocket.Socket, m websocket.Message) app.Future[app.Done] {
 			if m.Text() == "panic" {
 				panic("of the callback")
 			}
@@ -391,7 +392,7 @@ func TestSocketsOfAnOldConnection(t *testing.T) {
 
 func TestSocketKeepAlive(t *testing.T) {
 	eachTransport(t, func(t *testing.T, protocol string) {
-		e, ends := ended(&app.Endpoint{KeepAlive: 5 * time.Millisecond, PongTimeout: time.Hour})
+		e, ends := ended(&websocket.Endpoint{KeepAlive: 5 * time.Millisecond, PongTimeout: time.Hour})
 		peer := serve(t, at(e)).open(protocol, "/")
 		peer.hear(frame{fin | opPing, ""})
 		peer.say(frame{fin | opPong, ""})
@@ -404,10 +405,10 @@ func TestSocketKeepAlive(t *testing.T) {
 // A peer that does not answer a ping is closed.
 func TestSocketSilentPeer(t *testing.T) {
 	eachTransport(t, func(t *testing.T, protocol string) {
-		e, ends := ended(&app.Endpoint{KeepAlive: 5 * time.Millisecond, PongTimeout: 5 * time.Millisecond, CloseTimeout: 5 * time.Millisecond})
+		e, ends := ended(&websocket.Endpoint{KeepAlive: 5 * time.Millisecond, PongTimeout: 5 * time.Millisecond, CloseTimeout: 5 * time.Millisecond})
 		peer := serve(t, at(e)).open(protocol, "/")
 		peer.hear(frame{fin | opPing, ""})
-		if c := next(t, ends); c.Code != app.CloseGoingAway || c.Err == nil {
+		if c := next(t, ends); c.Code != websocket.CloseGoingAway || c.Err == nil {
 			t.Errorf("closed %+v", c)
 		}
 		io.Copy(io.Discard, peer.r)
@@ -416,7 +417,7 @@ func TestSocketSilentPeer(t *testing.T) {
 
 func TestSocketIdleTimeout(t *testing.T) {
 	eachTransport(t, func(t *testing.T, protocol string) {
-		e, ends := ended(&app.Endpoint{IdleTimeout: 5 * time.Millisecond})
+		e, ends := ended(&websocket.Endpoint{IdleTimeout: 5 * time.Millisecond})
 		peer := serve(t, at(e)).open(protocol, "/")
 		peer.hear(closing(1001, "idle"))
 		peer.say(closing(1001, ""))

@@ -6,16 +6,18 @@ import (
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/spi"
+	"github.com/gatewheel/gatewheel/app/websocket"
 	"github.com/gatewheel/gatewheel/ws"
 )
 
-// wire is a socket as its application sees the server's side of it: app.Wire. Its methods come out of
+// wire is a socket as its application sees the server's side of it: spi.Wire. Its methods come out of
 // user code.
 type wire socket
 
 var (
-	_ app.Wire  = (*wire)(nil)
-	_ app.Guard = (*loop)(nil)
+	_ spi.Wire  = (*wire)(nil)
+	_ spi.Guard = (*loop)(nil)
 )
 
 func (w *wire) enter() bool {
@@ -33,13 +35,13 @@ func (w *wire) enter() bool {
 
 func (w *wire) leave() { w.loop.r.Leave() }
 
-// Loop implements app.Wire.
+// Loop implements spi.Wire.
 func (w *wire) Loop() app.Loop { return (*socketLoop)(w) }
 
-// Home implements app.Wire.
+// Home implements spi.Wire.
 func (w *wire) Home() app.Loop { return w.loop }
 
-// Conn implements app.Wire.
+// Conn implements spi.Wire.
 func (w *wire) Conn() *app.ConnInfo {
 	if !w.loop.r.Enter(w.conn) {
 		return &app.ConnInfo{}
@@ -49,10 +51,10 @@ func (w *wire) Conn() *app.ConnInfo {
 	return &info
 }
 
-// Send implements app.Wire.
-func (w *wire) Send(kind app.MessageKind, p []byte) (int, error) {
+// Send implements spi.Wire.
+func (w *wire) Send(kind websocket.Kind, p []byte) (int, error) {
 	if !w.enter() {
-		return 0, app.ErrSocketClosed
+		return 0, websocket.ErrClosed
 	}
 	defer w.leave()
 	s := (*socket)(w)
@@ -65,10 +67,10 @@ func (w *wire) Send(kind app.MessageKind, p []byte) (int, error) {
 	return s.queued(), nil
 }
 
-// SendPrepared implements app.Wire.
-func (w *wire) SendPrepared(p *app.Prepared, limit int) (int, error) {
+// SendPrepared implements spi.Wire.
+func (w *wire) SendPrepared(p *websocket.Prepared, limit int) (int, error) {
 	if !w.enter() {
-		return 0, app.ErrSocketClosed
+		return 0, websocket.ErrClosed
 	}
 	defer w.leave()
 	s := (*socket)(w)
@@ -85,10 +87,10 @@ func (w *wire) SendPrepared(p *app.Prepared, limit int) (int, error) {
 	return s.queued(), nil
 }
 
-// Begin implements app.Wire.
-func (w *wire) Begin(kind app.MessageKind) error {
+// Begin implements spi.Wire.
+func (w *wire) Begin(kind websocket.Kind) error {
 	if !w.enter() {
-		return app.ErrSocketClosed
+		return websocket.ErrClosed
 	}
 	defer w.leave()
 	if (*socket)(w).isFull() {
@@ -97,10 +99,10 @@ func (w *wire) Begin(kind app.MessageKind) error {
 	return socketError(w.machine.Begin(ws.Opcode(kind)))
 }
 
-// Write implements app.Wire.
+// Write implements spi.Wire.
 func (w *wire) Write(p []byte) (int, error) {
 	if !w.enter() {
-		return 0, app.ErrSocketClosed
+		return 0, websocket.ErrClosed
 	}
 	defer w.leave()
 	if err := w.machine.Write(p); err != nil {
@@ -110,10 +112,10 @@ func (w *wire) Write(p []byte) (int, error) {
 	return w.machine.Queued(), nil
 }
 
-// End implements app.Wire.
+// End implements spi.Wire.
 func (w *wire) End() (int, error) {
 	if !w.enter() {
-		return 0, app.ErrSocketClosed
+		return 0, websocket.ErrClosed
 	}
 	defer w.leave()
 	if err := w.machine.End(); err != nil {
@@ -122,10 +124,10 @@ func (w *wire) End() (int, error) {
 	return (*socket)(w).queued(), nil
 }
 
-// Ping implements app.Wire.
+// Ping implements spi.Wire.
 func (w *wire) Ping(payload []byte) error {
 	if !w.enter() {
-		return app.ErrSocketClosed
+		return websocket.ErrClosed
 	}
 	defer w.leave()
 	err := w.machine.Ping(payload)
@@ -133,10 +135,10 @@ func (w *wire) Ping(payload []byte) error {
 	return socketError(err)
 }
 
-// Close implements app.Wire.
+// Close implements spi.Wire.
 func (w *wire) Close(code int, reason string) error {
 	if !w.enter() {
-		return app.ErrSocketClosed
+		return websocket.ErrClosed
 	}
 	defer w.leave()
 	if err := w.machine.Close(ws.CloseCode(code), reason); err != nil {
@@ -146,7 +148,7 @@ func (w *wire) Close(code int, reason string) error {
 	return nil
 }
 
-// Queued implements app.Wire. What has left the machine, and waits in the reactor or for HTTP/2's next
+// Queued implements spi.Wire. What has left the machine, and waits in the reactor or for HTTP/2's next
 // frame, does not count: that is bounded for a connection as a whole.
 func (w *wire) Queued() (bytes, messages int) {
 	if !w.enter() {
@@ -156,7 +158,7 @@ func (w *wire) Queued() (bytes, messages int) {
 	return w.machine.Queued(), (*socket)(w).messages()
 }
 
-// AwaitDrain implements app.Wire.
+// AwaitDrain implements spi.Wire.
 func (w *wire) AwaitDrain(low int) {
 	if !w.enter() {
 		return
@@ -165,7 +167,7 @@ func (w *wire) AwaitDrain(low int) {
 	w.low = int32(low) + 1
 }
 
-// Resume implements app.Wire.
+// Resume implements spi.Wire.
 func (w *wire) Resume() {
 	if !w.enter() {
 		return
@@ -174,7 +176,7 @@ func (w *wire) Resume() {
 	(*socket)(w).resume()
 }
 
-// Fail implements app.Wire.
+// Fail implements spi.Wire.
 func (w *wire) Fail(err error) {
 	if !w.enter() {
 		return
@@ -201,8 +203,8 @@ func (l *socketLoop) After(d time.Duration, task func()) app.Timer {
 	return l.loop.arm(d, func() { (*socket)(l).run(task) })
 }
 
-// Enter implements app.Guard.
+// Enter implements spi.Guard.
 func (l *loop) Enter() bool { return l.r.Enter(nil) }
 
-// Leave implements app.Guard.
+// Leave implements spi.Guard.
 func (l *loop) Leave() { l.r.Leave() }

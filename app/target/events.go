@@ -5,27 +5,28 @@ import (
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/events"
 )
 
-// events sends the numbers from 1 to n, one every so often, and goes on where a
+// numbers sends the numbers from 1 to n, one every so often, and goes on where a
 // browser that connects again has stopped. One that has them all is told not to
 // come back.
-func events(r *app.Request) app.Future[*app.Response] {
+func numbers(r *app.Request) app.Future[*app.Response] {
 	p := params{r: r}
 	last := p.number("n", maxMessages, 1, maxMessages)
 	every := p.duration("every", time.Second)
 	if p.err != nil {
 		return p.refusal()
 	}
-	sent, _ := strconv.Atoi(r.LastEventID())
+	sent, _ := strconv.Atoi(events.LastID(r))
 	if sent = max(sent, 0); sent >= last {
 		return app.Ready(app.Empty(204))
 	}
-	return app.Ready(app.Events(func(s *app.EventStream) app.Future[app.Done] {
+	return app.Ready(events.Streamed(func(s *events.Stream) app.Future[app.Done] {
 		return app.While(func() app.Future[bool] {
 			sent++
 			number := strconv.Itoa(sent)
-			accepted := s.Send(app.Event{ID: number, Data: number})
+			accepted := s.Send(events.Event{ID: number, Data: number})
 			return app.Then(accepted, func(app.Done) app.Future[bool] {
 				if sent == last {
 					return app.Ready(false)
@@ -37,6 +38,6 @@ func events(r *app.Request) app.Future[*app.Response] {
 }
 
 // pause waits for the next event, or for the stream's end.
-func pause(s *app.EventStream, d time.Duration) app.Future[bool] {
+func pause(s *events.Stream, d time.Duration) app.Future[bool] {
 	return app.Map(app.Sleep(s.Request(), d), func(app.Done) (bool, error) { return !s.Closed().Ready(), nil })
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/spi"
 )
 
 const (
@@ -49,7 +50,7 @@ func (t *target) fanout(r *app.Request) app.Future[*app.Response] {
 		ask = func(r *app.Request, target string) app.Future[*app.Response] {
 			s := newSubrequest(r, target)
 			own = append(own, s)
-			return app.Run(t.serve, &s.request, 0)
+			return spi.Run(t.serve, &s.request, 0)
 		}
 	}
 	calls := make([]app.Future[*app.Response], n)
@@ -59,7 +60,7 @@ func (t *target) fanout(r *app.Request) app.Future[*app.Response] {
 	return app.Map(app.Collect(r, deadline, calls...), func(outcomes []app.Outcome[*app.Response]) (*app.Response, error) {
 		t.children.Add(-int64(n))
 		for _, s := range own {
-			s.request.Cancel(nil) // nobody waits for it any more, and neither does it
+			spi.Cancel(&s.request, nil) // nobody waits for it any more, and neither does it
 		}
 		return report(outcomes)
 	})
@@ -94,7 +95,7 @@ func newSubrequest(r *app.Request, target string) *subrequest {
 		Method: "GET", Scheme: r.Scheme, Authority: r.Authority,
 		Target: target, RawPath: target, Protocol: r.Protocol,
 	}
-	s.request.Bind(s, r.Conn())
+	spi.Bind(&s.request, s, r.Conn())
 	return s
 }
 

@@ -6,6 +6,7 @@ import (
 	"weak"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/websocket"
 )
 
 // maxMessages bounds n of /ws/flood and /events.
@@ -20,13 +21,13 @@ const (
 )
 
 // pour sends as fast as the peer reads, and closes.
-func pour(s *app.Socket, _ *app.Request) {
+func pour(s *websocket.Socket, _ *app.Request) {
 	want := s.State().(*deluge)
 	message := floodMessage(want.size)
 	left := want.messages
 	app.While(func() app.Future[bool] {
 		if left == 0 {
-			s.Close(app.CloseNormal, "")
+			s.Close(websocket.CloseNormal, "")
 			return app.Ready(false)
 		}
 		left--
@@ -46,7 +47,7 @@ type deluge struct {
 }
 
 func newFlood(limits SocketLimits) app.Handler {
-	pouring := limits.within(&app.Endpoint{Open: pour})
+	pouring := limits.within(&websocket.Endpoint{Open: pour})
 	return func(r *app.Request) app.Future[*app.Response] {
 		p := params{r: r}
 		n := p.number("n", 1000, 1, maxMessages)
@@ -54,20 +55,20 @@ func newFlood(limits SocketLimits) app.Handler {
 		if p.err != nil {
 			return p.refusal()
 		}
-		return app.Ready(app.WebSocketWith(pouring, &deluge{n, size}))
+		return app.Ready(websocket.AcceptWith(pouring, &deluge{n, size}))
 	}
 }
 
 // send sends the next message: the one that was made, or without one what is copied a block at a
 // time.
-func (d *deluge) send(s *app.Socket, message *app.Prepared) app.Future[app.Done] {
+func (d *deluge) send(s *websocket.Socket, message *websocket.Prepared) app.Future[app.Done] {
 	if message != nil {
 		return s.SendPrepared(message)
 	}
 	if d.size <= blockSize {
-		return s.Send(app.BinaryMessage, zeros[:d.size])
+		return s.Send(websocket.Binary, zeros[:d.size])
 	}
-	out, err := s.Begin(app.BinaryMessage)
+	out, err := s.Begin(websocket.Binary)
 	if err != nil {
 		return app.Failed[app.Done](err)
 	}
@@ -86,18 +87,18 @@ var zeros [maxFlood]byte
 // floods are the messages that are being sent, by size: sockets share them.
 var floods = struct {
 	sync.Mutex
-	messages map[int64]weak.Pointer[app.Prepared]
-}{messages: map[int64]weak.Pointer[app.Prepared]{}}
+	messages map[int64]weak.Pointer[websocket.Prepared]
+}{messages: map[int64]weak.Pointer[websocket.Prepared]{}}
 
 // floodMessage is the message of that size, encoded once for all sockets; nil when those of other
 // sizes have used up the memory that there is for all.
-func floodMessage(size int64) *app.Prepared {
+func floodMessage(size int64) *websocket.Prepared {
 	floods.Lock()
 	defer floods.Unlock()
 	if message := floods.messages[size].Value(); message != nil {
 		return message
 	}
-	maps.DeleteFunc(floods.messages, func(_ int64, m weak.Pointer[app.Prepared]) bool { return m.Value() == nil })
+	maps.DeleteFunc(floods.messages, func(_ int64, m weak.Pointer[websocket.Prepared]) bool { return m.Value() == nil })
 	held := size
 	for other := range floods.messages {
 		held += other
@@ -105,7 +106,7 @@ func floodMessage(size int64) *app.Prepared {
 	if held > floodMemory {
 		return nil
 	}
-	message, err := app.Prepare(app.BinaryMessage, zeros[:size])
+	message, err := websocket.Prepare(websocket.Binary, zeros[:size])
 	if err != nil {
 		return nil // only a text can be refused
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/apptest"
+	"github.com/gatewheel/gatewheel/app/websocket"
 )
 
 func TestFloodsOfOneSizeShareTheirMessage(t *testing.T) {
@@ -36,7 +37,7 @@ func TestFloodMakesNothingBeforeTheHandshake(t *testing.T) {
 
 // Whatever sizes are asked for, what is held has a bound; messages beyond it are sent all the same.
 func TestFloodsOfManySizes(t *testing.T) {
-	var held []*app.Prepared
+	var held []*websocket.Prepared
 	for i := range int64(100) {
 		held = append(held, floodMessage(maxFlood-i))
 	}
@@ -58,11 +59,11 @@ func TestFloodsOfManySizes(t *testing.T) {
 				t.Fatalf("size %d: %d bytes are queued", size, bytes)
 			}
 		}
-		if len(socket.Heard) != 3 || socket.CloseCode != app.CloseNormal {
+		if len(socket.Heard) != 3 || socket.CloseCode != websocket.CloseNormal {
 			t.Errorf("size %d: %d messages, closed with %d", size, len(socket.Heard), socket.CloseCode)
 		}
 		for _, m := range socket.Heard {
-			if m.Kind != app.BinaryMessage || len(m.Data) != size {
+			if m.Kind != websocket.Binary || len(m.Data) != size {
 				t.Errorf("size %d: a message of kind %d and %d bytes", size, m.Kind, len(m.Data))
 			}
 		}

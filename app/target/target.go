@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/files"
+	"github.com/gatewheel/gatewheel/app/router"
 )
 
 // MaxBytes is the largest content that /bytes, /stream and /drip give.
@@ -38,7 +40,7 @@ type Config struct {
 
 // New makes the application. It fails when Root cannot be opened.
 func New(config Config) (app.Handler, error) {
-	var routes app.Router
+	var routes router.Router
 	t := &target{config: config, serve: routes.Serve}
 	for path, handler := range map[string]app.Handler{
 		"GET /{$}":  hello,
@@ -65,13 +67,13 @@ func New(config Config) (app.Handler, error) {
 		routes.Handle(path, handler)
 		routes.Handle(path+"/{"+parameter+"...}", handler)
 	}
-	routes.Handle("/events", events)
+	routes.Handle("/events", numbers)
 	handleSockets(&routes, config.WebSocket)
 	if config.Counter != nil {
 		routes.Handle("/count", newCount(config.Counter).serve)
 	}
 	if config.Root != "" {
-		files, err := app.OpenFiles(config.Root, app.FileOptions{List: true})
+		files, err := files.Open(config.Root, files.Options{List: true})
 		if err != nil {
 			return nil, err
 		}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/apptest"
+	"github.com/gatewheel/gatewheel/app/forwarded"
 	"github.com/gatewheel/gatewheel/app/target"
 )
 
@@ -202,7 +203,7 @@ func TestHeadersTellTheClientBehindAProxy(t *testing.T) {
 	request := apptest.Get("/headers", "X-Forwarded-For", "203.0.113.7", "X-Forwarded-Proto", "https")
 	request.Conn = &app.ConnInfo{
 		Peer:  netip.MustParseAddrPort("10.0.0.1:1"),
-		Trust: app.TrustProxies(netip.MustParsePrefix("10.0.0.0/8")),
+		Trust: forwarded.TrustNetworks(netip.MustParsePrefix("10.0.0.0/8")),
 		TLS:   &tls.ConnectionState{Version: tls.VersionTLS13, CipherSuite: tls.TLS_AES_128_GCM_SHA256, NegotiatedProtocol: "h2"},
 	}
 	call := newHost(t, target.Config{}).Do(request)

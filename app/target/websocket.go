@@ -4,9 +4,11 @@ import (
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/router"
+	"github.com/gatewheel/gatewheel/app/websocket"
 )
 
-// SocketLimits are those of WebSockets; 0 means the default of app.Endpoint or of app.Room.
+// SocketLimits are those of WebSockets; 0 means the default of websocket.Endpoint or of websocket.Room.
 type SocketLimits struct {
 	// MaxMessage and MaxFrame are the largest message and frame that are taken, in bytes.
 	MaxMessage, MaxFrame int64
@@ -18,17 +20,17 @@ type SocketLimits struct {
 }
 
 // within gives an endpoint the limits.
-func (l *SocketLimits) within(e *app.Endpoint) *app.Endpoint {
+func (l *SocketLimits) within(e *websocket.Endpoint) *websocket.Endpoint {
 	e.MaxMessage, e.MaxFrame = l.MaxMessage, l.MaxFrame
 	e.KeepAlive, e.IdleTimeout = l.KeepAlive, l.IdleTimeout
 	return e
 }
 
 // handleSockets adds what speaks WebSocket. Pages of other origins may not connect.
-func handleSockets(routes *app.Router, limits SocketLimits) {
-	echoing := limits.within(&app.Endpoint{Piece: echoPiece})
+func handleSockets(routes *router.Router, limits SocketLimits) {
+	echoing := limits.within(&websocket.Endpoint{Piece: echoPiece})
 	routes.Handle("/ws", func(*app.Request) app.Future[*app.Response] {
-		return app.Ready(app.WebSocketWith(echoing, &echoState{}))
+		return app.Ready(websocket.AcceptWith(echoing, &echoState{}))
 	})
 	routes.Handle("/ws/flood", newFlood(limits))
 	routes.Handle("/ws/chat", newChat(limits))
@@ -36,7 +38,7 @@ func handleSockets(routes *app.Router, limits SocketLimits) {
 
 // echoPiece sends every message back, large ones while they arrive. A peer that does not read is not
 // read from either.
-func echoPiece(s *app.Socket, p app.Piece) app.Future[app.Done] {
+func echoPiece(s *websocket.Socket, p websocket.Piece) app.Future[app.Done] {
 	if p.First && p.Final {
 		return s.Send(p.Kind, p.Data)
 	}
@@ -44,9 +46,9 @@ func echoPiece(s *app.Socket, p app.Piece) app.Future[app.Done] {
 }
 
 // echoState is a message that is on its way back.
-type echoState struct{ out *app.MessageWriter }
+type echoState struct{ out *websocket.Writer }
 
-func (e *echoState) piece(s *app.Socket, p app.Piece) app.Future[app.Done] {
+func (e *echoState) piece(s *websocket.Socket, p websocket.Piece) app.Future[app.Done] {
 	if p.First {
 		var err error
 		if e.out, err = s.Begin(p.Kind); err != nil {
@@ -71,11 +73,11 @@ const maxChat = 64 << 10
 // newChat makes a room: what one says, all hear. Who reads too slowly misses
 // messages.
 func newChat(limits SocketLimits) app.Handler {
-	room := app.NewRoom(app.RoomOptions{QueueBytes: limits.QueueBytes})
-	member := limits.within(&app.Endpoint{
+	room := websocket.NewRoom(websocket.RoomOptions{QueueBytes: limits.QueueBytes})
+	member := limits.within(&websocket.Endpoint{
 		QueueBytes: limits.QueueBytes,
-		Open:       func(s *app.Socket, _ *app.Request) { room.Join(s) },
-		Message: func(_ *app.Socket, m app.Message) app.Future[app.Done] {
+		Open:       func(s *websocket.Socket, _ *app.Request) { room.Join(s) },
+		Message: func(_ *websocket.Socket, m websocket.Message) app.Future[app.Done] {
 			if err := room.Broadcast(m.Kind, m.Data); err != nil {
 				return app.Failed[app.Done](err)
 			}
@@ -85,5 +87,5 @@ func newChat(limits SocketLimits) app.Handler {
 	if member.MaxMessage == 0 || member.MaxMessage > maxChat {
 		member.MaxMessage = maxChat
 	}
-	return func(*app.Request) app.Future[*app.Response] { return app.Ready(app.WebSocket(member)) }
+	return func(*app.Request) app.Future[*app.Response] { return app.Ready(websocket.Accept(member)) }
 }

@@ -6,9 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/apptest"
+	"github.com/gatewheel/gatewheel/app/spi"
 	"github.com/gatewheel/gatewheel/app/target"
+	"github.com/gatewheel/gatewheel/app/websocket"
 )
 
 func TestWrongParametersOfStreams(t *testing.T) {
@@ -37,8 +38,8 @@ func heard(s *apptest.Socket) (all []string) {
 func TestSocketEcho(t *testing.T) {
 	socket := newHost(t, target.Config{}).Do(apptest.Get("/ws")).Socket()
 	socket.Say("whole")
-	socket.SayPiece(app.BinaryMessage, "in ", true, false)
-	socket.SayPiece(app.BinaryMessage, "parts", false, true)
+	socket.SayPiece(websocket.Binary, "in ", true, false)
+	socket.SayPiece(websocket.Binary, "parts", false, true)
 	socket.Say("again")
 	if want := []string{"whole", "in parts", "again"}; !slices.Equal(heard(socket), want) {
 		t.Errorf("heard %q", heard(socket))
@@ -61,12 +62,12 @@ func TestSocketLimits(t *testing.T) {
 	limits := target.SocketLimits{MaxMessage: 1 << 10, MaxFrame: 1 << 9, QueueBytes: 1 << 20, KeepAlive: -1, IdleTimeout: time.Hour}
 	host := newHost(t, target.Config{WebSocket: limits})
 	for _, path := range []string{"/ws", "/ws/chat", "/ws/flood"} {
-		e := host.Do(&apptest.Request{Target: path, Slow: true}).Socket().App().Endpoint()
-		if e.MaxMessage != 1<<10 || e.MaxFrame != 1<<9 || e.PingAfter() != 0 || e.IdleTimeout != time.Hour {
-			t.Errorf("%s: %d, %d, %v, %v", path, e.MaxMessage, e.MaxFrame, e.PingAfter(), e.IdleTimeout)
+		e := host.Do(&apptest.Request{Target: path, Slow: true}).Socket().Endpoint()
+		if e.MaxMessage != 1<<10 || e.MaxFrame != 1<<9 || spi.PingAfter(e) != 0 || e.IdleTimeout != time.Hour {
+			t.Errorf("%s: %d, %d, %v, %v", path, e.MaxMessage, e.MaxFrame, spi.PingAfter(e), e.IdleTimeout)
 		}
 	}
-	room := newHost(t, target.Config{}).Do(apptest.Get("/ws/chat")).Socket().App().Endpoint()
+	room := newHost(t, target.Config{}).Do(apptest.Get("/ws/chat")).Socket().Endpoint()
 	if room.MaxMessage != 64<<10 {
 		t.Errorf("messages in the room have %d bytes at most", room.MaxMessage)
 	}
@@ -81,7 +82,7 @@ func TestFlood(t *testing.T) {
 	for !socket.Ended {
 		socket.Take(1)
 	}
-	if len(socket.Heard) != 20 || len(socket.Heard[0].Data) != 20<<10 || socket.CloseCode != app.CloseNormal {
+	if len(socket.Heard) != 20 || len(socket.Heard[0].Data) != 20<<10 || socket.CloseCode != websocket.CloseNormal {
 		t.Errorf("%d messages, closed with %d", len(socket.Heard), socket.CloseCode)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/server"
 	"github.com/gatewheel/gatewheel/app/target"
+	"github.com/gatewheel/gatewheel/app/websocket"
 	"github.com/gatewheel/gatewheel/reactor"
 	"github.com/gatewheel/gatewheel/reactor/certs"
 )
@@ -43,15 +44,15 @@ type site struct {
 }
 
 // keeping is an endpoint with context takeover both ways, for clients that compress.
-var keeping = &app.Endpoint{
-	Compression: app.Compression{ServerContext: true, ClientContext: true, MinSize: 1},
-	Message:     func(s *app.Socket, m app.Message) app.Future[app.Done] { return s.Send(m.Kind, m.Data) },
+var keeping = &websocket.Endpoint{
+	Compression: websocket.Compression{ServerContext: true, ClientContext: true, MinSize: 1},
+	Message:     func(s *websocket.Socket, m websocket.Message) app.Future[app.Done] { return s.Send(m.Kind, m.Data) },
 }
 
 // served is an endpoint with a goroutine a socket.
-var served = &app.Endpoint{
+var served = &websocket.Endpoint{
 	Protocols: []string{"blocking"},
-	Serve: func(ctx context.Context, c *app.SocketConn) error {
+	Serve: func(ctx context.Context, c *websocket.Conn) error {
 		for {
 			m, err := c.Read(ctx)
 			if err != nil {
@@ -79,9 +80,9 @@ func serveTarget(t *testing.T, config target.Config) *site {
 	return serveHandler(t, func(r *app.Request) app.Future[*app.Response] {
 		switch r.RawPath {
 		case "/ws/keeping":
-			return app.Ready(app.WebSocket(keeping))
+			return app.Ready(websocket.Accept(keeping))
 		case "/ws/served":
-			return app.Ready(app.WebSocket(served))
+			return app.Ready(websocket.Accept(served))
 		case "/page":
 			return app.Ready(app.HTML(200, "<title>interop</title>"))
 		}

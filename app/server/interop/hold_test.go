@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/websocket"
 )
 
 const (
@@ -109,9 +110,9 @@ func live() int {
 
 // Idle sockets are cheap, and one broadcast reaches them all.
 func TestIdleSockets(t *testing.T) {
-	room := app.NewRoom(app.RoomOptions{})
-	member := &app.Endpoint{Open: func(s *app.Socket, _ *app.Request) { room.Join(s) }}
-	s := serveHandler(t, func(*app.Request) app.Future[*app.Response] { return app.Ready(app.WebSocket(member)) })
+	room := websocket.NewRoom(websocket.RoomOptions{})
+	member := &websocket.Endpoint{Open: func(s *websocket.Socket, _ *app.Request) { room.Join(s) }}
+	s := serveHandler(t, func(*app.Request) app.Future[*app.Response] { return app.Ready(websocket.Accept(member)) })
 	var before, each, liveBefore, liveEach int
 	s.holding(warmSockets, room, func() {})
 	before, liveBefore = resident(t), live()
@@ -126,7 +127,7 @@ func TestIdleSockets(t *testing.T) {
 
 // holding has another process open so many sockets, which join the room, calls then, and has them hear one
 // broadcast.
-func (s *site) holding(count int, room *app.Room, then func()) {
+func (s *site) holding(count int, room *websocket.Room, then func()) {
 	t := s.t
 	client := exec.Command(os.Args[0])
 	client.Env = append(os.Environ(), holdAddress+"="+s.plain, holdCount+"="+strconv.Itoa(count))
@@ -154,7 +155,7 @@ func (s *site) holding(count int, room *app.Room, then func()) {
 	if room.Len() != count {
 		t.Errorf("%d members, want %d", room.Len(), count)
 	}
-	if err := room.Broadcast(app.TextMessage, []byte("hello")); err != nil {
+	if err := room.Broadcast(websocket.Text, []byte("hello")); err != nil {
 		t.Fatal(err)
 	}
 	hear("heard")

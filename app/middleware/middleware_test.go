@@ -1,0 +1,222 @@
+package middleware_test
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/apptest"
+	"github.com/gatewheel/gatewheel/app/forwarded"
+	"github.com/gatewheel/gatewheel/app/middleware"
+	"github.com/gatewheel/gatewheel/app/router"
+)
+
+func TestChainAppliesTheFirstOutermost(t *testing.T) {
+	var order []string
+	around := func(name string) app.Middleware {
+		return func(next app.Handler) app.Handler {
+			return func(r *app.Request) app.Future[*app.Response] {
+				order = append(order, name)
+				return next(r)
+			}
+		}
+	}
+	h := middleware.Chain(func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, "")) },
+		around("a"), around("b"), around("c"))
+	apptest.New(h).Do(apptest.Get("/"))
+	if fmt.Sprint(order) != "[a b c]" {
+		t.Fatalf("got %v", order)
+	}
+}
+
+func TestRecoverAnswersInPlaceOfAPanic(t *testing.T) {
+	page := middleware.Recover(func(r *app.Request, p *app.PanicError) *app.Response {
+		if r.Path() == "/plain" {
+			return nil
+		}
+		return app.Text(500, fmt.Sprintf("sorry about %v", p.Value))
+	})
+	var routes router.Router
+	routes.Handle("/now", func(*app.Request) app.Future[*app.Response] { panic("now") })
+	routes.Handle("/plain", func(*app.Request) app.Future[*app.Response] { panic("plain") })
+	routes.Handle("/later", func(r *app.Request) app.Future[*app.Response] {
+		return app.Map(app.Sleep(r, 1), func(app.Done) (*app.Response, error) { panic("later") })
+	})
+	routes.Handle("/failure", func(r *app.Request) app.Future[*app.Response] {
+		return app.Failed[*app.Response](errors.New("no panic"))
+	})
+	routes.Handle("/fine", func(r *app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, "fine")) })
+	host := apptest.New(page(routes.Serve))
+	for path, content := range map[string]string{
+		"/now": "sorry about now", "/later": "sorry about later", "/plain": "Internal Server Error\n",
+		"/failure": "Internal Server Error\n", "/fine": "fine",
+	} {
+		call := host.Do(apptest.Get(path))
+		host.Advance(1)
+		if string(call.Content) != content {
+			t.Errorf("%s: got %d %q", path, call.Status, call.Content)
+		}
+	}
+}
+
+func TestLimitBody(t *testing.T) {
+	host := apptest.New(middleware.LimitBody(5)(func(r *app.Request) app.Future[*app.Response] {
+		return app.Map(r.Body.ReadAll(1000), func(b []byte) (*app.Response, error) { return app.Text(200, string(b)), nil })
+	}))
+	host.Do(apptest.Post("/", "", "12345")).Want(t, 200, "12345")
+	host.Do(apptest.Post("/", "", "123456")).Want(t, 413, "the request's content is larger than 5 bytes\n")
+	call := host.Do(&apptest.Request{Target: "/", Open: true})
+	call.Send("123456")
+	call.Want(t, 413, "the request's content is larger than 5 bytes\n")
+}
+
+func TestLimitConcurrency(t *testing.T) {
+	var promises []*app.Promise[*app.Response]
+	host := apptest.New(middleware.LimitConcurrency(2)(func(r *app.Request) app.Future[*app.Response] {
+		if r.Path() == "/panic" {
+			panic("x")
+		}
+		p, f := app.Promised[*app.Response](r)
+		promises = append(promises, p)
+		return f
+	}))
+	host.Timeout = time.Second
+	host.Do(apptest.Get("/panic"))
+	host.Do(apptest.Get("/panic"))
+	first, second := host.Do(apptest.Get("/")), host.Do(apptest.Get("/"))
+	third := host.Do(apptest.Get("/"))
+	third.Want(t, 503, "too busy, try again\n")
+	promises[0].Resolve(app.Text(200, "first"))
+	host.Settle()
+	first.Want(t, 200, "first")
+	fourth := host.Do(apptest.Get("/"))
+	fourth.WantNoAnswer(t)
+	host.Advance(time.Second) // promises that are never resolved give their place back
+	second.Want(t, 503, "no answer in time\n")
+	host.Do(apptest.Get("/")).WantNoAnswer(t)
+	promises[1].Resolve(app.Text(200, "late")) // and do so once
+	host.Settle()
+	host.Do(apptest.Get("/")).WantNoAnswer(t)
+	host.Do(apptest.Get("/")).Want(t, 503, "too busy, try again\n")
+	host.Advance(time.Second)
+}
+
+func TestRequestID(t *testing.T) {
+	h := middleware.RequestID(func(r *app.Request) app.Future[*app.Response] {
+		if r.Path() == "/fails" {
+			return app.Failed[*app.Response](app.Statusf(418, "no"))
+		}
+		return app.Ready(app.Text(200, middleware.RequestIDOf(r)))
+	})
+	host := apptest.New(h)
+	call := host.Do(apptest.Get("/", middleware.RequestIDField, "mine"))
+	id := call.Header.Get(middleware.RequestIDField)
+	if len(id) != 32 || string(call.Content) != id {
+		t.Errorf("a stranger's identifier: got %q, the handler %q", id, call.Content)
+	}
+	if call := host.Do(apptest.Get("/fails")); call.Status != 418 || len(call.Header.Get(middleware.RequestIDField)) != 32 {
+		t.Errorf("a failure: got %d %v", call.Status, call.Header)
+	}
+	proxied := func(id string) string {
+		request := apptest.Get("/", middleware.RequestIDField, id)
+		request.Conn = &app.ConnInfo{
+			Peer: netip.MustParseAddrPort("10.0.0.1:1"), Trust: forwarded.TrustNetworks(netip.MustParsePrefix("10.0.0.0/8")),
+		}
+		return host.Do(request).Header.Get(middleware.RequestIDField)
+	}
+	if got := proxied("theirs"); got != "theirs" {
+		t.Errorf("a trusted proxy's identifier: got %q", got)
+	}
+	for _, bad := range []string{"", "a b", "a\nb", strings.Repeat("x", 129)} {
+		if got := proxied(bad); len(got) != 32 {
+			t.Errorf("%q passes for an identifier", bad)
+		}
+	}
+}
+
+func TestFields(t *testing.T) {
+	var fs app.Fields
+	fs.Add("A", "1")
+	fs.Add("b", "2")
+	fs.Add("a", "3")
+	if fs.Get("a") != "1" || fs.Get("B") != "2" || fs.Get("c") != "" || fs.Has("c") || !fs.Has("B") {
+		t.Errorf("getting from %v", fs)
+	}
+	if got := fs.Joined("A"); got != "1, 3" {
+		t.Errorf("joined %q", got)
+	}
+	if got := fs.Values("a"); fmt.Sprint(got) != "[1 3]" {
+		t.Errorf("values %v", got)
+	}
+	copied := fs.Clone(0)
+	fs.Set("a", "4")
+	fs.Set("C", "5")
+	if fmt.Sprint(fs) != "[{A 4} {b 2} {C 5}]" || fmt.Sprint(copied) != "[{A 1} {b 2} {a 3}]" {
+		t.Errorf("set: %v, the copy is %v", fs, copied)
+	}
+	fs.Del("B")
+	if fmt.Sprint(fs) != "[{A 4} {C 5}]" {
+		t.Errorf("deleted: %v", fs)
+	}
+	tokens := app.Fields{{Name: "Vary", Value: "a, Accept-Encoding"}, {Name: "vary", Value: "x"}}
+	if !tokens.HasToken("vary", "accept-encoding") || !tokens.HasToken("Vary", "X") || tokens.HasToken("Vary", "accept") {
+		t.Error("tokens")
+	}
+	if (app.Fields{{Name: "\u212a", Value: "kelvin"}}).Has("k") { // the sign of the unit folds to k in Unicode
+		t.Error("names are folded beyond ASCII")
+	}
+}
+
+func TestQuery(t *testing.T) {
+	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+		_, has := r.LookupQuery("empty")
+		_, not := r.LookupQuery("none")
+		return app.Ready(app.Text(200, fmt.Sprintf("%s|%s|%v|%v|%s", r.Path(), r.QueryValue("a b"), has, not, r.Query().Get("z"))))
+	})
+	host.Do(apptest.Get("/p%20q?x=1&a+b=c%2Bd&empty&z=%zz&z=2")).Want(t, 200, "/p q|c+d|true|false|2")
+}
+
+// Query and LookupQuery leave out the same pairs, those that net/url does.
+func TestBothWaysToReadAQueryAgree(t *testing.T) {
+	for _, query := range []string{
+		"a=1&b=2", "a=%zz", "a=%zz&a=2", "%zz=1&a=2", "a;b=1", "a=1;b=2&a=3", "&&a=1&&", "=1", "=", "&", "a", "a=", "a=1=2", "a+b=c+d", "%61=1",
+		"a%3Bb=1", "a=%", "a=%2", "%=1", "a=b%26c", strings.Repeat("b=1&", 12000) + "a=1",
+	} {
+		want := url.Values{}
+		for pair := range strings.SplitSeq(query, "&") { // one by one: there may be more than net/url takes
+			values, _ := url.ParseQuery(pair)
+			for name := range values {
+				want[name] = append(want[name], values[name]...)
+			}
+		}
+		r := &app.Request{RawQuery: query}
+		if got := r.Query(); !reflect.DeepEqual(got, want) {
+			t.Errorf("%.20q: the query has %d names, want %d", query, len(got), len(want))
+		}
+		for _, name := range []string{"", "a", "b", "a b", "a;b", "%zz", "%"} {
+			value, ok := r.LookupQuery(name)
+			if value != want.Get(name) || ok != want.Has(name) || r.QueryValue(name) != value {
+				t.Errorf("%.20q: %q is %q, %v; want %q", query, name, value, ok, want[name])
+			}
+		}
+	}
+}
+
+func TestValues(t *testing.T) {
+	type key struct{}
+	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+		if r.Value(key{}) != nil {
+			t.Error("a fresh request has a value")
+		}
+		r.SetValue(key{}, 1)
+		r.SetValue(key{}, 2)
+		return app.Ready(app.Text(200, fmt.Sprint(r.Value(key{}))))
+	})
+	host.Do(apptest.Get("/")).Want(t, 200, "2")
+}

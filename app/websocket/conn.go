@@ -1,0 +1,178 @@
+package websocket
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gatewheel/gatewheel/app"
+)
+
+// Conn is a socket for code that blocks, see Endpoint.Serve. One goroutine
+// reads at a time; any number may write. What blocks ends with its context, with
+// the context's cause, and with the socket, with a Closed, which is
+// ErrClosed to errors.Is.
+type Conn struct {
+	s  *Socket
+	mu sync.Mutex
+	// over is why nothing more comes and nothing can be sent.
+	over error
+	// finished says that Serve has returned, and nobody reads.
+	finished bool
+
+	inbound
+	outbound
+}
+
+// What waits between the loop and the goroutines, in either direction, before
+// the faster side has to wait, and when it goes on.
+const (
+	connHigh      = 64 << 10 // bytes
+	connLow       = 16 << 10
+	connHighCount = 256 // pieces of messages, or calls
+	connLowCount  = 64
+)
+
+// Socket is the socket itself, for its methods that any goroutine may call; the
+// others are for functions that are posted to its loop, Room.Join among them.
+func (c *Conn) Socket() *Socket { return c.s }
+
+// serve runs Endpoint.Serve in its goroutine. On the loop.
+func (s *Socket) serve() {
+	c := &Conn{s: s}
+	s.more().conn = c
+	ctx := s.Context()
+	run := func() { c.served(guardedServe(ctx, c)) }
+	if spawner, ok := s.wire.(spawner); ok {
+		spawner.Go(run)
+	} else {
+		go run()
+	}
+}
+
+func guardedServe(ctx context.Context, c *Conn) (err error) {
+	defer contained(&err)
+	return c.s.endpoint.Serve(ctx, c)
+}
+
+// served closes the socket behind what was written; what still comes is dropped.
+func (c *Conn) served(err error) {
+	c.mu.Lock()
+	c.finished, c.pieces, c.bytes = true, nil, 0
+	resume := c.held
+	c.held = false
+	c.mu.Unlock()
+	if resume {
+		c.s.Loop().Post(c.s.wire.Resume)
+	}
+	var closed Closed
+	switch {
+	case err == nil:
+		closed.Code = CloseNormal
+	case errors.As(err, &closed) && isCloseable(closed.Code, closed.Reason):
+	default:
+		c.put(order{do: func(s *Socket) app.Future[app.Done] {
+			s.wire.Fail(err)
+			return app.Ready(app.Done{})
+		}})
+		return
+	}
+	c.put(order{do: func(s *Socket) app.Future[app.Done] {
+		s.Close(closed.Code, closed.Reason)
+		return app.Ready(app.Done{})
+	}})
+}
+
+// end tells everybody that the socket is over. On the loop.
+func (c *Conn) end(over Closed) {
+	c.mu.Lock()
+	c.over = over
+	c.orders = nil
+	gates := [...]*promise{c.arrived, c.roomy, c.free}
+	c.arrived, c.roomy, c.free = nil, nil, nil
+	c.mu.Unlock()
+	for _, gate := range gates {
+		open(gate)
+	}
+}
+
+// until blocks until try, which is called with the lock held, answers true. In
+// between it waits for the gate, which is opened when another try may succeed.
+func (c *Conn) until(ctx context.Context, gate **promise, try func() bool) error {
+	for {
+		c.mu.Lock()
+		if try() {
+			c.mu.Unlock()
+			return nil
+		}
+		if c.over != nil {
+			c.mu.Unlock()
+			return c.over
+		}
+		if *gate == nil {
+			*gate = newPromise(c.s.wire.Loop())
+		}
+		closed := *gate
+		c.mu.Unlock()
+		if err := c.wait(ctx, closed); err != nil {
+			c.abandon(gate, closed)
+			return err
+		}
+	}
+}
+
+// abandon opens a gate at which nobody waits any more, lest it keeps everybody who
+// ever did. Others who wait try again, and make another one.
+func (c *Conn) abandon(gate **promise, closed *promise) {
+	c.mu.Lock()
+	if *gate == closed {
+		*gate = nil
+	}
+	c.mu.Unlock()
+	closed.Resolve(app.Done{})
+}
+
+// open lets those go on who wait at the gate. On the loop.
+func open(gate *promise) {
+	if gate != nil {
+		core.SettleHere(gate, nil)
+	}
+}
+
+// wait blocks until the gate is open or ctx ends.
+func (c *Conn) wait(ctx context.Context, gate *promise) error {
+	w := &gateWait{c: c, opened: make(chan struct{})}
+	if !core.Watch(gate, w.woken) {
+		return nil
+	}
+	if spawner, ok := c.s.wire.(spawner); ok {
+		spawner.Park()
+	}
+	select {
+	case <-w.opened:
+		return nil
+	case <-ctx.Done():
+		w.unpark()
+		return context.Cause(ctx)
+	}
+}
+
+// gateWait is a goroutine that waits at a gate.
+type gateWait struct {
+	c      *Conn
+	ended  atomic.Bool
+	opened chan struct{}
+}
+
+func (w *gateWait) woken() {
+	w.unpark()
+	close(w.opened)
+}
+
+// unpark is for whoever sets the goroutine going: the gate, or the context.
+func (w *gateWait) unpark() {
+	if spawner, ok := w.c.s.wire.(spawner); ok && w.ended.CompareAndSwap(false, true) {
+		spawner.Unpark()
+	}
+}

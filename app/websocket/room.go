@@ -1,0 +1,242 @@
+package websocket
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/gatewheel/gatewheel/app"
+)
+
+// SlowPolicy says what happens to a member of a Room that reads too slowly.
+type SlowPolicy uint8
+
+const (
+	// DropMessage leaves the message out for that member.
+	DropMessage SlowPolicy = iota
+	// CloseSocket closes the member with ClosePolicyViolation, "too slow".
+	CloseSocket
+)
+
+// RoomOptions are the limits of a Room. The zero value is usable.
+type RoomOptions struct {
+	// Slow is what happens to a member that reads too slowly.
+	Slow SlowPolicy
+	// QueueBytes is how much may wait for a member before it is too slow, so that
+	// it costs no more memory than this and one message; 0 is 256 KiB. The bytes
+	// of messages from 1 KiB on are shared by all members.
+	QueueBytes int
+	// Backlog is how many messages a loop may be behind, because it is stalled or
+	// overloaded; 0 is 1024. The members on it miss what comes beyond.
+	Backlog int
+}
+
+const (
+	defaultRoomQueue   = 256 << 10
+	defaultRoomBacklog = 1024
+)
+
+// Room sends messages to many sockets. A message is encoded and compressed once,
+// and one task a loop hands it to the members there. Members get all messages in
+// the same order. Methods are for any goroutine, unless they say otherwise.
+type Room struct {
+	options RoomOptions
+	dropped atomic.Uint64
+	closed  atomic.Uint64
+
+	mu    sync.Mutex
+	loops map[app.Loop]*roomLoop
+}
+
+// NewRoom makes an empty room.
+func NewRoom(options RoomOptions) *Room {
+	if options.QueueBytes <= 0 {
+		options.QueueBytes = defaultRoomQueue
+	}
+	if options.Backlog <= 0 {
+		options.Backlog = defaultRoomBacklog
+	}
+	return &Room{options: options, loops: map[app.Loop]*roomLoop{}}
+}
+
+// roomLoop is the part of a room that belongs to one loop.
+type roomLoop struct {
+	room    *Room
+	home    app.Loop
+	size    atomic.Int64  // len(members), for other goroutines
+	members []*membership // the loop's
+	spare   []*Prepared   // the loop's: an empty buffer
+
+	// The room's lock guards the rest.
+	backlog []*Prepared
+	posted  bool
+}
+
+// membership is one socket's place in one room.
+type membership struct {
+	part   *roomLoop
+	socket *Socket
+	index  int
+	next   *membership // of the same socket
+}
+
+// Join makes s a member until it is closed. Joining twice is joining once. On
+// s's loop.
+func (r *Room) Join(s *Socket) {
+	touch(s.wire.Home(), func() {
+		if s.ended || s.membership(r) != nil {
+			return
+		}
+		part := r.part(s.wire.Home())
+		m := &membership{part: part, socket: s, index: len(part.members), next: s.rooms}
+		part.members = append(part.members, m)
+		s.rooms = m
+		part.size.Add(1)
+	})
+}
+
+// Leave ends s's membership, if it is a member. On s's loop.
+func (r *Room) Leave(s *Socket) {
+	touch(s.wire.Home(), func() {
+		for at := &s.rooms; *at != nil; at = &(*at).next {
+			if m := *at; m.part.room == r {
+				*at = m.next
+				m.leave()
+				return
+			}
+		}
+	})
+}
+
+func (s *Socket) membership(r *Room) *membership {
+	for m := s.rooms; m != nil; m = m.next {
+		if m.part.room == r {
+			return m
+		}
+	}
+	return nil
+}
+
+func (s *Socket) leaveRooms() {
+	if s.rooms == nil {
+		return
+	}
+	touch(s.wire.Home(), func() {
+		for m := s.rooms; m != nil; m = m.next {
+			m.leave()
+		}
+		s.rooms = nil
+	})
+}
+
+func (m *membership) leave() {
+	part := m.part
+	last := len(part.members) - 1
+	moved := part.members[last]
+	part.members[m.index], moved.index = moved, m.index
+	part.members[last] = nil
+	part.members = part.members[:last]
+	part.size.Add(-1)
+}
+
+func (r *Room) part(home app.Loop) *roomLoop {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	part := r.loops[home]
+	if part == nil {
+		part = &roomLoop{room: r, home: home}
+		r.loops[home] = part
+	}
+	return part
+}
+
+// Len is the number of members.
+func (r *Room) Len() (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, part := range r.loops {
+		n += int(part.size.Load())
+	}
+	return n
+}
+
+// Losses is how many messages were left out, counted for each member that did
+// not get one, and how many members were closed.
+func (r *Room) Losses() (dropped, closed uint64) { return r.dropped.Load(), r.closed.Load() }
+
+// Broadcast sends a message to all members. It does not wait for them. data must
+// not change any more. ErrText.
+func (r *Room) Broadcast(kind Kind, data []byte) error {
+	p, err := Prepare(kind, data)
+	if err == nil {
+		r.BroadcastPrepared(p)
+	}
+	return err
+}
+
+// BroadcastPrepared is Broadcast of a message that goes to several rooms, or again
+// and again.
+func (r *Room) BroadcastPrepared(p *Prepared) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, part := range r.loops {
+		part.add(p)
+	}
+}
+
+// add queues a message for the members of a loop. The lock is held.
+func (part *roomLoop) add(p *Prepared) {
+	if len(part.backlog) >= part.room.options.Backlog {
+		part.room.dropped.Add(uint64(part.size.Load()))
+		return
+	}
+	part.backlog = append(part.backlog, p)
+	if !part.posted {
+		part.posted = true
+		part.home.Post(part.deliver)
+	}
+}
+
+// deliver is the task of a loop: every member gets everything that has come.
+func (part *roomLoop) deliver() { touch(part.home, part.hand) }
+
+func (part *roomLoop) hand() {
+	r := part.room
+	r.mu.Lock()
+	messages := part.backlog
+	part.backlog, part.posted = part.spare, false
+	r.mu.Unlock()
+	for _, m := range part.members {
+		for _, p := range messages {
+			if !m.deliver(p) {
+				break
+			}
+		}
+	}
+	clear(messages)
+	part.spare = messages[:0]
+}
+
+// deliver gives a message to one member, and tells whether it may get another.
+func (m *membership) deliver(p *Prepared) bool {
+	s, r := m.socket, m.part.room
+	var err error
+	if s.isStreaming() {
+		f := s.postpone(deferred{prepared: p}, r.options.QueueBytes)
+		if f.Ready() {
+			_, err = f.Result()
+		}
+	} else {
+		_, err = s.wire.SendPrepared(p, r.options.QueueBytes)
+	}
+	if err != app.ErrQueueFull {
+		return err == nil
+	}
+	if r.options.Slow == CloseSocket {
+		if s.Close(ClosePolicyViolation, "too slow") == nil {
+			r.closed.Add(1)
+		}
+		return false
+	}
+	r.dropped.Add(1)
+	return true
+}

@@ -1,0 +1,226 @@
+package websocket
+
+import (
+	"context"
+	"sync/atomic"
+	"unicode/utf8"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/internal/ending"
+)
+
+// Socket is one WebSocket. On its loop, in callbacks and continuations, unless
+// said otherwise. What is sent leaves in order, and at the end of the loop's
+// turn: there is no flush.
+type Socket struct {
+	wire     wire
+	endpoint *Endpoint
+	state    any
+	life     atomic.Pointer[lifetime]
+	rooms    *membership
+	extra    *socketExtra
+	protocol int16 // place in the endpoint's; -1: none
+	ended    bool
+}
+
+// socketExtra is what a socket needs while something is under way. An idle one
+// has none, unless it is served by a goroutine.
+type socketExtra struct {
+	message   []byte     // pieces of a message that is coming
+	drained   *promise   // settled when the queue has drained; nil: nobody waits
+	streaming *Writer    // the message that is being sent in parts
+	deferred  []deferred // messages that wait for its end
+	conn      *Conn      // of Endpoint.Serve
+	endings   ending.List
+}
+
+// The marks of a socket's queue in bytes: above the high one, sending is pending
+// until the low one is reached.
+const (
+	socketHigh = 64 << 10
+	socketLow  = 16 << 10
+)
+
+func (s *Socket) more() *socketExtra {
+	if s.extra == nil {
+		s.extra = &socketExtra{}
+	}
+	return s.extra
+}
+
+// State is what AcceptWith was given. Any goroutine.
+func (s *Socket) State() any { return s.state }
+
+// Protocol is the subprotocol that was chosen, "" for none. Any goroutine.
+func (s *Socket) Protocol() string {
+	if s.protocol < 0 {
+		return ""
+	}
+	return s.endpoint.Protocols[s.protocol]
+}
+
+// Conn describes the connection. It is put together for each call.
+func (s *Socket) Conn() *app.ConnInfo { return s.wire.Conn() }
+
+// Loop is the socket's loop. To send from another goroutine, post a function
+// that sends, or use a Room. Any goroutine.
+func (s *Socket) Loop() app.Loop { return s.wire.Loop() }
+
+// Context ends when the socket is over; its cause is a Closed, or
+// ErrClosed when nobody has asked before. Any goroutine.
+func (s *Socket) Context() context.Context {
+	if s.life.Load() == nil {
+		s.life.CompareAndSwap(nil, newLifetime())
+	}
+	return s.life.Load().ctx
+}
+
+// lifetime is made when somebody asks for the context.
+type lifetime struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+}
+
+func newLifetime() *lifetime {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	return &lifetime{ctx, cancel}
+}
+
+func (s *Socket) endContext(cause Closed) {
+	if !s.life.CompareAndSwap(nil, socketOver) {
+		s.life.Load().cancel(cause)
+	}
+}
+
+// socketOver stands for every socket that was over before anybody asked.
+var socketOver = func() *lifetime {
+	l := newLifetime()
+	l.cancel(ErrClosed)
+	return l
+}()
+
+// Send sends a message; p is copied. The future is ready while little waits for
+// the peer, and else pending until enough has been taken: up to 64 KiB may wait,
+// and 16 KiB are left when it goes on. Failures, after which the message was not
+// queued: ErrQueueFull beyond the endpoint's limits, ErrText, ErrClosed.
+// One that was pending and fails with ErrClosed was queued, and may not
+// have arrived.
+func (s *Socket) Send(kind Kind, p []byte) app.Future[app.Done] {
+	if s.isStreaming() {
+		return s.postpone(deferred{kind: kind, data: append([]byte(nil), p...)}, noLimit)
+	}
+	return s.sent(s.wire.Send(kind, p))
+}
+
+// SendText is Send of a text message.
+func (s *Socket) SendText(text string) app.Future[app.Done] {
+	return s.Send(Text, []byte(text))
+}
+
+// SendPrepared is Send of a message that was encoded before.
+func (s *Socket) SendPrepared(p *Prepared) app.Future[app.Done] {
+	if s.isStreaming() {
+		return s.postpone(deferred{prepared: p}, noLimit)
+	}
+	return s.sent(s.wire.SendPrepared(p, noLimit))
+}
+
+const noLimit = int(^uint(0) >> 1)
+
+// sent is the future of something that was queued.
+func (s *Socket) sent(queued int, err error) app.Future[app.Done] {
+	if err != nil || queued <= socketHigh {
+		return app.Failed[app.Done](err)
+	}
+	return s.drain()
+}
+
+func (s *Socket) drain() app.Future[app.Done] {
+	x := s.more()
+	if x.drained == nil {
+		x.drained = newPromise(s.wire.Loop())
+		s.wire.AwaitDrain(socketLow)
+	}
+	return x.drained.Future()
+}
+
+func (s *Socket) settleDrain(err error) {
+	if s.extra == nil || s.extra.drained == nil {
+		return
+	}
+	waiting := s.extra.drained
+	s.extra.drained = nil
+	core.SettleHere(waiting, err)
+}
+
+// Queued is how many bytes wait for the peer, and how many messages if the
+// endpoint limits them (QueueMessages), else 0. What is on its way already, in the
+// buffers of the connection, does not count.
+func (s *Socket) Queued() (bytes, messages int) { return s.wire.Queued() }
+
+// Drained is ready when no more than 16 KiB wait for the peer. It fails with
+// ErrClosed.
+func (s *Socket) Drained() app.Future[app.Done] {
+	if s.ended {
+		return app.Failed[app.Done](ErrClosed)
+	}
+	if bytes, _ := s.wire.Queued(); bytes <= socketLow {
+		return app.Ready(app.Done{})
+	}
+	return s.drain()
+}
+
+// Ping sends a ping with up to 125 bytes of payload. Endpoint.KeepAlive does so
+// by itself.
+func (s *Socket) Ping(payload []byte) error { return s.wire.Ping(payload) }
+
+// Close begins the closing handshake (RFC 6455 section 7.1.2) behind what is
+// queued, with a code such as CloseNormal and a reason of up to 123 bytes.
+// Messages that still come are dropped; Endpoint.Close is called when it is
+// over. ErrClose, ErrClosed.
+func (s *Socket) Close(code int, reason string) error {
+	if !isCloseable(code, reason) {
+		return ErrClose
+	}
+	err := s.wire.Close(code, reason)
+	if err == nil {
+		s.dropDeferred()
+	}
+	return err
+}
+
+// isCloseable tells whether a Close frame may carry code and reason.
+// RFC 6455 sections 5.5 and 7.4.
+func isCloseable(code int, reason string) bool {
+	switch {
+	case len(reason) > 123 || !utf8.ValidString(reason):
+		return false
+	case code >= 1000 && code <= 1003, code >= 1007 && code <= 1014:
+		return true
+	}
+	return code >= 3000 && code <= 4999
+}
+
+// Prepared is a message that is sent to many sockets: it is encoded once, and
+// compressed once for each size of window that the sockets have agreed on. Any
+// goroutine.
+type Prepared struct {
+	kind Kind
+	data []byte
+	made atomic.Pointer[any] // by the server
+}
+
+// Prepare makes a message for many sockets. data must not change any more.
+// ErrText.
+func Prepare(kind Kind, data []byte) (*Prepared, error) {
+	if kind == Text && !utf8.Valid(data) {
+		return nil, ErrText
+	}
+	return &Prepared{kind: kind, data: data}, nil
+}
+
+// Kind is the message's kind.
+func (p *Prepared) Kind() Kind { return p.kind }
+
+// Data is the message. It must not be changed.
+func (p *Prepared) Data() []byte { return p.data }

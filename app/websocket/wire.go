@@ -1,0 +1,211 @@
+package websocket
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/gatewheel/gatewheel/app"
+)
+
+// wire is spi.Wire, fence spi.Guard and spawner spi.Spawner: package spi, which says
+// what they mean, imports this one.
+type wire = interface {
+	Loop() app.Loop
+	Home() app.Loop
+	Conn() *app.ConnInfo
+	Send(kind Kind, p []byte) (queued int, err error)
+	SendPrepared(p *Prepared, limit int) (queued int, err error)
+	Begin(kind Kind) error
+	Write(p []byte) (queued int, err error)
+	End() (queued int, err error)
+	Ping(payload []byte) error
+	Close(code int, reason string) error
+	Queued() (bytes, messages int)
+	AwaitDrain(low int)
+	Resume()
+	Fail(err error)
+}
+
+type (
+	fence interface {
+		Enter() bool
+		Leave()
+	}
+	spawner interface {
+		Go(f func())
+		Park()
+		Unpark()
+	}
+)
+
+// touch calls f if the caller has loop, and sees that it keeps it meanwhile. f runs
+// no user code.
+func touch(loop app.Loop, f func()) {
+	if g, ok := loop.(fence); ok {
+		if !g.Enter() {
+			return
+		}
+		defer g.Leave()
+	}
+	f()
+}
+
+// ErrClosed is the failure of sending to a socket that is closing or
+// closed.
+var ErrClosed = errors.New("websocket: the WebSocket is closed")
+
+// ErrText is the failure of sending a text message that is not UTF-8.
+var ErrText = errors.New("websocket: a text message that is not UTF-8")
+
+// ErrClose is the failure of a Close whose code may not be sent, or whose reason
+// is longer than 123 bytes or not UTF-8.
+var ErrClose = errors.New("websocket: a close code or reason that cannot be sent")
+
+// Closed is how a socket has ended.
+type Closed struct {
+	// Code is that of the peer's Close frame, CloseNoStatus if it had none. If no
+	// frame came it is the code with which the server failed the connection, and
+	// CloseAbnormal if it was lost.
+	Code int
+	// Reason is what the peer gave, or why the server failed the connection.
+	Reason string
+	// Err is nil if the peer's Close frame came.
+	Err error
+}
+
+// Error makes a Closed an error, that of reading from a socket that is closed.
+func (c Closed) Error() string {
+	text := fmt.Sprintf("websocket: the WebSocket is closed with %d", c.Code)
+	if c.Reason != "" {
+		text += " (" + c.Reason + ")"
+	}
+	return text
+}
+
+// Unwrap gives Err.
+func (c Closed) Unwrap() error { return c.Err }
+
+// Is makes a Closed an ErrClosed.
+func (c Closed) Is(target error) bool { return target == ErrClosed }
+
+// opened tells that the opening handshake is complete. Servers call it, as the
+// following methods, on the loop as user code; an error is a failure of the
+// application, after which the server reports it and closes with 1011.
+func (s *Socket) opened(r *app.Request) (err error) {
+	defer contained(&err)
+	if s.endpoint.Serve != nil {
+		s.serve()
+	} else if open := s.endpoint.Open; open != nil {
+		open(s, r)
+	}
+	return nil
+}
+
+// receive takes a piece of a message; p is borrowed. When more is false, no
+// further piece may come until Wire.Resume.
+func (s *Socket) receive(kind Kind, p []byte, first, final bool) (more bool, err error) {
+	defer contained(&err)
+	var f app.Future[app.Done]
+	switch e := s.endpoint; {
+	case e.Serve != nil:
+		return s.more().conn.deliver(kind, p, first, final), nil
+	case e.Piece != nil:
+		f = e.Piece(s, Piece{Kind: kind, First: first, Final: final, Data: p})
+	case e.Message == nil:
+		return true, nil
+	default:
+		whole, ok := s.assemble(p, first, final)
+		if !ok {
+			return true, nil
+		}
+		f = e.Message(s, Message{Kind: kind, Data: whole})
+	}
+	if f.Ready() {
+		_, err = f.Result()
+		return true, failure(err)
+	}
+	return s.await(f)
+}
+
+// await has the server wait for what a callback has returned. That may be settled
+// in between by another goroutine: then there is nothing to wait for.
+func (s *Socket) await(f app.Future[app.Done]) (more bool, err error) {
+	waiting := false
+	f.Done(func(_ app.Done, e error) {
+		if e = failure(e); !waiting {
+			more, err = true, e
+			return
+		}
+		if e != nil {
+			s.wire.Fail(e)
+		}
+		s.wire.Resume()
+	})
+	waiting = true
+	return more, err
+}
+
+// assemble makes whole messages of pieces. The memory is the application's, but
+// for a message that came in one piece and is lent.
+func (s *Socket) assemble(p []byte, first, final bool) (whole []byte, ok bool) {
+	switch {
+	case first && final && s.endpoint.Lend:
+		return p, true
+	case first && final:
+		return append(make([]byte, 0, len(p)), p...), true
+	}
+	x := s.more()
+	x.message = append(x.message, p...)
+	if !final {
+		return nil, false
+	}
+	whole, x.message = x.message, nil
+	return whole, true
+}
+
+// failure is err if it is one that the application has to answer for.
+func failure(err error) error {
+	if errors.Is(err, ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// ponged tells of a pong; payload is borrowed.
+func (s *Socket) ponged(payload []byte) (err error) {
+	if s.endpoint.Pong == nil {
+		return nil
+	}
+	defer contained(&err)
+	s.endpoint.Pong(s, payload)
+	return nil
+}
+
+// end tells that the socket is over; c.Err is not nil if the peer sent no Close
+// frame. It is the last call.
+func (s *Socket) end(c Closed) (err error) {
+	defer contained(&err)
+	s.ended = true
+	s.leaveRooms()
+	s.dropDeferred()
+	if x := s.extra; x != nil && x.conn != nil {
+		x.conn.end(c)
+	}
+	s.endContext(c)
+	if s.extra != nil {
+		s.extra.endings.End(c)
+	}
+	if s.endpoint.Close != nil {
+		defer s.endpoint.Close(s, c)
+	}
+	s.settleDrain(c)
+	return nil
+}
+
+// contained makes a panic an error.
+func contained(err *error) {
+	if v := recover(); v != nil {
+		*err = &app.PanicError{Value: v, Stack: debug.Stack()}
+	}
+}

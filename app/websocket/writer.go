@@ -1,0 +1,124 @@
+package websocket
+
+import "github.com/gatewheel/gatewheel/app"
+
+// Writer sends one message in parts, for messages that are too large for
+// memory. On the loop.
+type Writer struct {
+	s    *Socket
+	done bool
+}
+
+// Begin starts a message that is sent in parts. Until its End, other messages
+// wait for it, within the queue's limits; a second Begin fails with ErrBusy.
+// Further failures are those of Send.
+func (s *Socket) Begin(kind Kind) (*Writer, error) {
+	if s.isStreaming() {
+		return nil, app.ErrBusy
+	}
+	if err := s.wire.Begin(kind); err != nil {
+		return nil, err
+	}
+	w := &Writer{s: s}
+	s.more().streaming = w
+	return w, nil
+}
+
+func (s *Socket) isStreaming() bool { return s.extra != nil && s.extra.streaming != nil }
+
+// Write sends a part; p is copied. Each is a frame of its own, so parts should
+// not be small; a text may be cut anywhere. The future is as in Socket.Send, and
+// the queue's limits are for whole messages: whoever does not wait for futures
+// has as much in memory as was written.
+func (w *Writer) Write(p []byte) app.Future[app.Done] {
+	if w.done {
+		return app.Failed[app.Done](ErrClosed)
+	}
+	return w.s.sent(w.s.wire.Write(p))
+}
+
+// End completes the message; what has waited for it is sent. It fails with
+// ErrText, and leaves the message as it was, if the text so far ends within a
+// character.
+func (w *Writer) End() app.Future[app.Done] {
+	if w.done {
+		return app.Failed[app.Done](ErrClosed)
+	}
+	queued, err := w.s.wire.End()
+	if err == ErrText {
+		return app.Failed[app.Done](err)
+	}
+	w.done = true
+	w.s.extra.streaming = nil
+	w.s.sendDeferred()
+	return w.s.sent(queued, err)
+}
+
+// deferred is a message that waits for the end of one that is sent in parts.
+type deferred struct {
+	kind     Kind
+	data     []byte
+	prepared *Prepared
+	sent     *promise
+}
+
+func (d *deferred) size() int {
+	if d.prepared != nil {
+		return len(d.prepared.data)
+	}
+	return len(d.data)
+}
+
+func (s *Socket) postpone(d deferred, limit int) app.Future[app.Done] {
+	if s.ended {
+		return app.Failed[app.Done](ErrClosed)
+	}
+	x := s.extra
+	bytes, messages := s.endpoint.queueLimits()
+	waiting, _ := s.wire.Queued()
+	for i := range x.deferred {
+		waiting += x.deferred[i].size()
+	}
+	if waiting >= min(bytes, limit) || messages > 0 && len(x.deferred) >= messages {
+		return app.Failed[app.Done](app.ErrQueueFull)
+	}
+	d.sent = newPromise(s.wire.Loop())
+	x.deferred = append(x.deferred, d)
+	return d.sent.Future()
+}
+
+// sendDeferred sends what has waited. A continuation may begin the next message
+// in parts, behind which the rest waits again.
+func (s *Socket) sendDeferred() {
+	x := s.extra
+	for len(x.deferred) > 0 && x.streaming == nil {
+		d := x.deferred[0]
+		x.deferred[0] = deferred{}
+		x.deferred = x.deferred[1:]
+		var err error
+		if d.prepared != nil {
+			_, err = s.wire.SendPrepared(d.prepared, noLimit)
+		} else {
+			_, err = s.wire.Send(d.kind, d.data)
+		}
+		core.SettleHere(d.sent, err)
+	}
+	if len(x.deferred) == 0 {
+		x.deferred = nil
+	}
+}
+
+// dropDeferred ends a message in parts and what waits for it.
+func (s *Socket) dropDeferred() {
+	x := s.extra
+	if x == nil || x.streaming == nil {
+		return
+	}
+	x.streaming.done = true
+	x.streaming = nil
+	waiting := x.deferred
+	x.deferred = nil
+	for _, d := range waiting {
+		d.sent.Fail(ErrClosed)
+	}
+}
