@@ -1,3 +1,4 @@
+// Package router calls handlers by the patterns of net/http.ServeMux.
 package router
 
 import (

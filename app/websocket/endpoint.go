@@ -1,3 +1,5 @@
+// Package websocket answers with WebSockets (RFC 6455), over HTTP/1.1 and HTTP/2: by
+// callbacks on the loop, or in a goroutine for each socket.
 package websocket
 
 import (
