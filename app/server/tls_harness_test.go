@@ -20,7 +20,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gatewheel/gatewheel/app/files"
 	"github.com/gatewheel/gatewheel/app/server"
 	"github.com/gatewheel/gatewheel/reactor/certs"
 )
