@@ -183,17 +183,25 @@ func more(err error) Future[bool] {
 // Discard reads the rest of the body and drops it; the future is the number of
 // bytes.
 func (b *Body) Discard() Future[int64] {
-	return b.Each(make([]byte, scratchSize), func([]byte) Future[Done] { return Ready(Done{}) })
+	return b.Each(nil, func([]byte) Future[Done] { return Ready(Done{}) })
 }
 
-// scratchSize is the size of the one buffer that a copy holds, in bytes.
-const scratchSize = 32 << 10
+// Sizes in bytes of the buffer that a copy holds: while it waits for the first
+// content, and once more has come than fits in that.
+const (
+	firstScratchSize = 1 << 10
+	scratchSize      = 32 << 10
+)
 
 // Each reads the body to its end into buf, again and again, and calls use with
 // what came; the next read begins when use's future is ready. The future is the
-// number of bytes.
+// number of bytes. With a nil buf it uses memory of its own, which is small
+// until content comes.
 func (b *Body) Each(buf []byte, use func(p []byte) Future[Done]) Future[int64] {
 	e := &each{body: b, buf: buf, use: use}
+	if buf == nil {
+		e.buf, e.grows = make([]byte, firstScratchSize), true
+	}
 	e.next = e.took
 	return Map(While(e.step), func(Done) (int64, error) { return e.total, nil })
 }
@@ -201,12 +209,16 @@ func (b *Body) Each(buf []byte, use func(p []byte) Future[Done]) Future[int64] {
 type each struct {
 	body  *Body
 	buf   []byte
+	grows bool // buf is replaced by a larger one once it has been full
 	use   func([]byte) Future[Done]
 	next  func(int, error) Future[bool] // took
 	total int64
 }
 
 func (e *each) step() Future[bool] {
+	if e.grows && e.total >= firstScratchSize {
+		e.buf, e.grows = make([]byte, scratchSize), false
+	}
 	f := e.body.Read(e.buf)
 	if f.Ready() {
 		return e.took(f.Result())
@@ -228,8 +240,8 @@ func (e *each) took(n int, err error) Future[bool] {
 
 func goOn(_ Done, err error) Future[bool] { return Future[bool]{value: err == nil, err: err} }
 
-// Copy writes a body to w as it arrives, with one buffer of 32 KiB. The future
-// is the number of bytes.
+// Copy writes a body to w as it arrives, with one buffer of up to 32 KiB. The
+// future is the number of bytes.
 func Copy(w *Writer, body *Body) Future[int64] {
-	return body.Each(make([]byte, scratchSize), w.WriteAll)
+	return body.Each(nil, w.WriteAll)
 }

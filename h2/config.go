@@ -13,6 +13,7 @@ type Config struct {
 	ConnectionWindow     uint32 // bytes all streams together may have in flight: 65535 to 2^31-1; default 1 MiB
 	ConnectionBuffer     uint32 // bytes a connection's requests may hold unconsumed: ConnectionWindow to 2^31-1; default 4 windows
 	MaxFrameSize         uint32 // bytes of the largest frame payload taken: 16384 to 16777215; default 16384
+	MaxUnsent            uint32 // bytes of responses given whole that may wait for the peer before Congested is true: 65535 to 2^31-1; default 8 MiB
 	MaxHeaderListSize    uint32 // bytes of a field section as RFC 9113 section 6.5.2 counts them: 1024 to 16 MiB; default 65536
 
 	EnableConnectProtocol bool // announce and accept extended CONNECT (RFC 8441)
@@ -36,6 +37,7 @@ func (c *Config) Validate() error {
 	fill(&c.ConnectionWindow, defaultConnectionWindow)
 	fill(&c.ConnectionBuffer, uint32(min(maxWindow, connectionBufferWindows*uint64(c.ConnectionWindow))))
 	fill(&c.MaxFrameSize, protocolFrameSize)
+	fill(&c.MaxUnsent, defaultMaxUnsent)
 	fill(&c.MaxHeaderListSize, defaultMaxHeaderListSize)
 	fill(&c.SettingsTimeout, defaultSettingsTimeout)
 	fill(&c.BlockTimeout, defaultBlockTimeout)
@@ -53,6 +55,7 @@ func (c *Config) Validate() error {
 		{"connection window", c.ConnectionWindow, protocolWindow, maxWindow},
 		{"connection buffer", c.ConnectionBuffer, c.ConnectionWindow, maxWindow},
 		{"maximum frame size", c.MaxFrameSize, protocolFrameSize, maxFrameSize},
+		{"maximum of unsent bytes", c.MaxUnsent, protocolWindow, maxWindow},
 		{"maximum header list size", c.MaxHeaderListSize, minHeaderListSize, maxHeaderListSize},
 	} {
 		if r.v < r.lo || r.v > r.hi {

@@ -37,6 +37,7 @@ type Conn struct {
 	sendInitial  int32 // a new stream's, by the peer's SETTINGS
 	recvInitial  int32 // a new stream's, by ours
 	unconsumed   int64
+	unsent       int64 // bytes of responses given whole, as far as they are not encoded
 	peerMaxFrame uint32
 
 	aheadID StreamID // the idle stream that PRIORITY_UPDATE spoke of last

@@ -191,3 +191,28 @@ func TestRoomIsKept(t *testing.T) {
 		t.Fatal(last[len(last)-1])
 	}
 }
+
+// Congested tells when responses given whole pile up, and that they have left or were given up.
+func TestCongested(t *testing.T) {
+	p := meet(t, Config{MaxUnsent: 1 << 17})
+	p.writes(settingsFrame(setting{settingInitialWindowSize, 0}), p.get(1), p.get(3), p.get(5))
+	p.answers(1, &Response{Status: 200, Bytes: make([]byte, 100<<10)})
+	p.sent()
+	if p.c.Congested() {
+		t.Fatal("congested by one response")
+	}
+	p.answers(3, &Response{Status: 200, Bytes: make([]byte, 100<<10)})
+	p.answers(5, &Response{Status: 200, Source: &feed{ready: kib(200)}, Length: -1}) // not made yet
+	if !p.c.Congested() {
+		t.Fatal("not congested by two")
+	}
+	p.writes(resetFrame(3))
+	if p.c.Congested() {
+		t.Fatal("congested by what was reset")
+	}
+	p.writes(windowFrame(1, 1<<20), windowFrame(0, 1<<20))
+	p.sent()
+	if p.c.unsent != 0 {
+		t.Errorf("%d bytes are left", p.c.unsent)
+	}
+}

@@ -22,6 +22,9 @@ const (
 	// What is received is credited to the connection at once while no more than this many
 	// windows are unconsumed, so that some sixty stalled uploads do not hold up the others.
 	connectionBufferWindows = 4
+	// Several readers of large responses that a proxy multiplexes may be slow before the others
+	// wait, and one peer cannot hold more memory than some hundred ordinary connections.
+	defaultMaxUnsent = 8 << 20
 	// Large cookies and tokens fit; nginx and net/http are in the same region.
 	defaultMaxHeaderListSize = 64 << 10
 	minHeaderListSize        = 1 << 10  // less would refuse ordinary requests

@@ -35,7 +35,11 @@ func (c *Conn) Respond(id StreamID, r *Response) error {
 	case r.Source == nil && c.direct(st, len(r.Bytes)):
 		c.queueContent(st, r.Bytes)
 	default:
-		st.bytes, st.source, st.left = r.Bytes, r.Source, length
+		st.source, st.left = r.Source, length
+		if r.Source == nil {
+			st.bytes = r.Bytes
+			c.unsent += int64(len(r.Bytes))
+		}
 		if st.sendWindow <= 0 {
 			c.stall(st)
 		}

@@ -93,6 +93,7 @@ func (c *Conn) openStream(id StreamID) *stream {
 // closeStream forgets st and gives back what it held.
 func (c *Conn) closeStream(st *stream) {
 	c.unschedule(st)
+	c.dropContent(st)
 	c.streams.remove(st, c.sh)
 	if st.unconsumed > 0 {
 		c.unconsumed -= int64(st.unconsumed)
@@ -112,7 +113,7 @@ func (c *Conn) ended(st *stream) {
 // finished applies our END_STREAM, which has been encoded.
 func (c *Conn) finished(st *stream) {
 	st.state = st.state.after(sendEnd)
-	st.bytes, st.source = nil, nil
+	c.dropContent(st)
 	c.work++
 	c.sh.Stats.Completed++
 	if st.flags&notify != 0 {

@@ -18,6 +18,20 @@ func (c *Conn) releaseOutput() {
 	c.out, c.pulled, c.answers = nil, 0, 0
 }
 
+// Congested reports whether MaxUnsent bytes of responses that were given whole wait for the peer. The
+// caller should then make no more of them, that is, hold back the handling of further requests, until
+// Transmit or a Reset event has changed that. Frames must be read on, since the peer's windows open
+// with them.
+func (c *Conn) Congested() bool {
+	return c.unsent+int64(len(c.out)-c.pulled) >= int64(c.sh.cfg.MaxUnsent)
+}
+
+// dropContent forgets content that st will not send.
+func (c *Conn) dropContent(st *stream) {
+	c.unsent -= int64(len(st.bytes))
+	st.bytes, st.source = nil, nil
+}
+
 // answer keeps out, to which a frame was appended because of what the peer did. A peer that
 // makes us answer and reads nothing is cut off before much waits (CVE-2019-9517).
 func (c *Conn) answer(out []byte) *ConnError {
@@ -111,6 +125,7 @@ func (c *Conn) transmitContent(dst []byte, room int) []byte {
 	dst = appendFrameHeader(dst, frameHeader{uint32(n), frameData, flags, st.id})
 	dst = append(dst, st.bytes[:n]...)
 	st.bytes = st.bytes[n:]
+	c.unsent -= int64(n)
 	c.sent(st, n, cut && !end)
 	if end {
 		c.finished(st)

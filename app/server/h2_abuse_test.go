@@ -7,12 +7,14 @@ import (
 	"encoding/binary"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
+	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/server"
 )
 
@@ -239,4 +241,62 @@ func TestHTTP2BusyClientIsNeverCut(t *testing.T) {
 		}
 	}
 	l.works()
+}
+
+// Whole answers are not made without end for a peer that does not read: handlers wait until some have left. All
+// requests are answered when it reads.
+func TestHTTP2UnreadWholeAnswersAreBounded(t *testing.T) {
+	const size, requests = 340 << 10, 240
+	var made atomic.Int64
+	s := serve(t, func(*app.Request) app.Future[*app.Response] {
+		made.Add(1)
+		return app.Ready(app.Blob(200, "text/plain", make([]byte, size)))
+	}, func(c *server.Config) { c.Loops = 1 })
+	l := s.dial2(noWindow)
+	for stream := uint32(1); stream < 2*requests; stream += 2 {
+		l.request(stream, "GET", "/", true)
+	}
+	l.works()
+	if n := made.Load(); n < 2 || n > 8<<20/size+1 {
+		t.Fatalf("%d answers of %d bytes were made for a peer that reads none", n, size)
+	}
+	// A stream that is reset makes room as well, whether its handler has run or not.
+	before := made.Load()
+	l.must(l.framer.WriteRSTStream(1, http2.ErrCodeCancel))
+	l.must(l.framer.WriteRSTStream(2*requests-1, http2.ErrCodeCancel))
+	l.works()
+	if n := made.Load(); n != before+1 {
+		t.Errorf("%d answers were made after one left, want 1", n-before)
+	}
+	l.must(l.framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1}))
+	l.must(l.framer.WriteWindowUpdate(0, 1<<30))
+	ended := 0
+	l.until("the last answer", func(frame http2.Frame) bool {
+		if d, ok := frame.(*http2.DataFrame); ok && d.StreamEnded() {
+			ended++
+		}
+		return ended == requests-2
+	})
+	if n := made.Load(); n != requests-1 {
+		t.Errorf("%d answers were made", n)
+	}
+}
+
+// Uploads that have not begun hold little memory.
+func TestHTTP2WaitingUploadsHoldLittle(t *testing.T) {
+	s := serve(t, builtIn(t, ""), func(c *server.Config) { c.Loops = 1 })
+	for _, path := range []string{"/upload", "/echo"} {
+		l := s.dial2()
+		l.works()
+		calm := liveBytes()
+		const requests = 240
+		for stream := uint32(1); stream < 2*requests; stream += 2 {
+			l.request(stream, "POST", path, false)
+		}
+		l.works()
+		if each := (liveBytes() - calm) / requests; each > 6<<10 {
+			t.Errorf("%s: %d bytes a request", path, each)
+		}
+		l.close()
+	}
 }

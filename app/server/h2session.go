@@ -24,6 +24,7 @@ type h2Session struct {
 	fin     bool        // the peer sends nothing more
 	aged    atomic.Bool // the connection drains for its age; the loop says so to whoever asks its requests
 	failed  bool        // the error that ends the connection was counted
+	held    []*exchange // requests whose handlers wait until answers have left, oldest first
 	bodyBy  instant     // when to look at the requests that wait for content; 0: none does
 }
 
@@ -68,10 +69,32 @@ func (s *h2Session) take(in []byte) (used int) {
 			break
 		}
 	}
+	s.serveHeld()
 	if s.machine.Wanting() || s.machine.Done() {
 		s.conn.Touch()
 	}
 	return used
+}
+
+// serveHeld runs the handlers that were held back, as far as answers have left since. It reports whether it has
+// run any.
+func (s *h2Session) serveHeld() (any bool) {
+	for len(s.held) > 0 && !s.machine.Congested() {
+		if s.loop.r.Spent() {
+			s.conn.Touch()
+			break
+		}
+		x := s.held[0]
+		s.held[0] = nil
+		if s.held = s.held[1:]; len(s.held) == 0 {
+			s.held = nil
+		}
+		if !x.gone && !x.answered {
+			x.serve()
+			any = true
+		}
+	}
+	return any
 }
 
 // countFailure counts the error that ends the connection. late reports whether it came of a deadline.
@@ -184,7 +207,13 @@ func (s *h2Session) accept(ev *h2.Event) {
 		x.stand()
 	}
 	s.machine.SetValue(ev.Stream, x)
-	x.admit()
+	switch {
+	case !x.prepare():
+	case len(s.held) > 0, s.machine.Congested():
+		s.held = append(s.held, x)
+	default:
+		x.serve()
+	}
 }
 
 func (s *h2Session) deliver(x *exchange, ev *h2.Event) {
@@ -217,7 +246,7 @@ func (s *h2Session) Transmit(dst []byte, room int) []byte {
 	s.loop.tick()
 	start, limit := len(dst), len(dst)+room
 	dst = s.machine.Transmit(dst, room)
-	for s.machine.Noticed() {
+	for s.machine.Noticed() || s.serveHeld() {
 		s.take(nil)
 		dst = s.machine.Transmit(dst, limit-len(dst))
 	}

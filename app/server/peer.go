@@ -112,18 +112,26 @@ func roomFor(lines int) int {
 	return lines
 }
 
-// admit runs the handler, unless the content is announced to be larger than the server takes.
+// admit runs the handler, unless prepare has answered.
 func (x *exchange) admit() {
+	if x.prepare() {
+		x.serve()
+	}
+}
+
+// prepare makes the request ready for its handler. It reports false if it has answered itself, since the content
+// is announced to be larger than the server takes.
+func (x *exchange) prepare() bool {
 	l := x.loop
 	spi.Bind(&x.Request, x, &x.info)
 	if limit := l.server.config.MaxBody; limit > 0 {
 		if x.ContentLength > limit {
 			x.answer(nil, tooLarge(limit))
-			return
+			return false
 		}
 		x.Body.Limit(limit)
 	}
-	x.serve()
+	return true
 }
 
 func tooLarge(limit int64) error {

@@ -123,20 +123,20 @@ func upload(r *app.Request) app.Future[*app.Response] {
 	if p.err != nil {
 		return p.refusal()
 	}
-	buf := make([]byte, uploadBuffer(rate))
 	in := &intake{r: r, hash: sha256.New(), rate: rate, begun: r.Loop().Now()}
-	return app.Map(r.Body.Each(buf, in.take), func(n int64) (*app.Response, error) {
+	return app.Map(r.Body.Each(uploadBuffer(rate), in.take), func(n int64) (*app.Response, error) {
 		return app.JSON(200, uploaded{n, hex.EncodeToString(in.hash.Sum(nil))}), nil
 	})
 }
 
 // uploadBuffer is small for a low rate, so that reading is even: a tenth of a
-// second's worth.
-func uploadBuffer(rate int64) int64 {
-	if rate == unlimited {
-		return 32 << 10
+// second's worth. It is nil where the body's own memory will do.
+func uploadBuffer(rate int64) []byte {
+	const enough = 32 << 10
+	if rate == unlimited || rate/10 >= enough {
+		return nil
 	}
-	return min(max(rate/10, 1), 32<<10)
+	return make([]byte, max(rate/10, 1))
 }
 
 type intake struct {
