@@ -3,7 +3,7 @@ package app
 import (
 	"strings"
 
-	"github.com/gatewheel/gatewheel/app/internal/ascii"
+	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
 // Field is one field line (RFC 9110 section 5): a name and a value. It is an
@@ -18,7 +18,7 @@ type Fields []Field
 // Get returns the value of the first line with that name, or "".
 func (fs Fields) Get(name string) string {
 	for i := range fs {
-		if ascii.EqualFold(fs[i].Name, name) {
+		if octets.EqualFold(fs[i].Name, name) {
 			return fs[i].Value
 		}
 	}
@@ -28,7 +28,7 @@ func (fs Fields) Get(name string) string {
 // Has tells whether a line with that name is there.
 func (fs Fields) Has(name string) bool {
 	for i := range fs {
-		if ascii.EqualFold(fs[i].Name, name) {
+		if octets.EqualFold(fs[i].Name, name) {
 			return true
 		}
 	}
@@ -39,7 +39,7 @@ func (fs Fields) Has(name string) bool {
 func (fs Fields) Values(name string) []string {
 	var values []string
 	for i := range fs {
-		if ascii.EqualFold(fs[i].Name, name) {
+		if octets.EqualFold(fs[i].Name, name) {
 			values = append(values, fs[i].Value)
 		}
 	}
@@ -51,7 +51,7 @@ func (fs Fields) Values(name string) []string {
 func (fs Fields) Joined(name string) string {
 	first, several := "", false
 	for i := range fs {
-		if !ascii.EqualFold(fs[i].Name, name) {
+		if !octets.EqualFold(fs[i].Name, name) {
 			continue
 		}
 		if several || first != "" {
@@ -72,11 +72,11 @@ func (fs *Fields) Add(name, value string) {
 func (fs *Fields) Set(name, value string) {
 	lines := *fs
 	for i := range lines {
-		if ascii.EqualFold(lines[i].Name, name) {
+		if octets.EqualFold(lines[i].Name, name) {
 			lines[i].Value = value
 			kept := lines[:i+1]
 			for _, line := range lines[i+1:] {
-				if !ascii.EqualFold(line.Name, name) {
+				if !octets.EqualFold(line.Name, name) {
 					kept = append(kept, line)
 				}
 			}
@@ -91,7 +91,7 @@ func (fs *Fields) Set(name, value string) {
 func (fs *Fields) Del(name string) {
 	kept := (*fs)[:0]
 	for _, line := range *fs {
-		if !ascii.EqualFold(line.Name, name) {
+		if !octets.EqualFold(line.Name, name) {
 			kept = append(kept, line)
 		}
 	}
@@ -107,15 +107,11 @@ func (fs Fields) Clone(extra int) Fields {
 // compared without regard to case.
 func (fs Fields) HasToken(name, token string) bool {
 	for i := range fs {
-		if !ascii.EqualFold(fs[i].Name, name) {
+		if !octets.EqualFold(fs[i].Name, name) {
 			continue
 		}
-		for rest := fs[i].Value; rest != ""; {
-			var item string
-			item, rest, _ = strings.Cut(rest, ",")
-			if ascii.EqualFold(strings.Trim(item, " \t"), token) {
-				return true
-			}
+		if octets.ListHas(fs[i].Value, token) {
+			return true
 		}
 	}
 	return false

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/gatewheel/gatewheel/app/internal/ascii"
+	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
 // span is a part of a representation: length bytes from start.
@@ -34,7 +34,7 @@ func parseRange(field string, size int64) ([]span, error) {
 	unit, set, ok := strings.Cut(field, "=")
 	// RFC 9110 section 14.2: an unknown range unit is ignored. Section 14.1:
 	// names of units are compared without regard to case.
-	if !ok || !ascii.EqualFold(strings.Trim(unit, " \t"), "bytes") {
+	if !ok || !octets.EqualFold(strings.Trim(unit, " \t"), "bytes") {
 		return nil, nil
 	}
 	var spans []span

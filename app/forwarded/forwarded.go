@@ -7,7 +7,7 @@ import (
 	"net/netip"
 	"strings"
 
-	"github.com/gatewheel/gatewheel/app/internal/ascii"
+	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
 // Trust names the proxies that may speak for the client: those whose own
@@ -180,7 +180,7 @@ var (
 // webScheme maps a proxy's word for the scheme to http or https. Some proxies
 // write ws and wss for WebSocket handshakes.
 func webScheme(word string) (scheme string, ok bool) {
-	switch ascii.LowerString(word) {
+	switch octets.LowerString(word) {
 	case "http", "ws":
 		return "http", true
 	case "https", "wss":
@@ -192,7 +192,7 @@ func webScheme(word string) (scheme string, ok bool) {
 // isObfuscated reports whether node, which may be empty, withholds an address on
 // purpose (RFC 7239 sections 6.2 and 6.3).
 func isObfuscated(node string) bool {
-	return node == "" || node[0] == '_' || ascii.EqualFold(node, "unknown")
+	return node == "" || node[0] == '_' || octets.EqualFold(node, "unknown")
 }
 
 // followXForwarded goes back from the peer as long as the hops are trusted proxies.
@@ -239,7 +239,7 @@ func (l *items) next() (item string, ok bool) {
 		if l.line--; l.line < 0 {
 			return "", false
 		}
-		if ascii.EqualFold(l.fields[l.line].Name, l.name) {
+		if octets.EqualFold(l.fields[l.line].Name, l.name) {
 			l.rest = l.fields[l.line].Value
 		}
 	}
@@ -306,7 +306,7 @@ func parseNode(text string) (netip.AddrPort, bool) {
 func isHost(host string) bool {
 	for i := 0; i < len(host); i++ {
 		c := host[i]
-		if (ascii.ToLower(c) < 'a' || ascii.ToLower(c) > 'z') && (c < '0' || c > '9') && strings.IndexByte("-._~:[]", c) < 0 {
+		if !octets.IsLetter(c) && (c < '0' || c > '9') && strings.IndexByte("-._~:[]", c) < 0 {
 			return false
 		}
 	}
@@ -318,7 +318,7 @@ func isHost(host string) bool {
 func (t *Trust) followForwarded(a *account, fields []Field) {
 	var last lastHops
 	for i := range fields {
-		if ascii.EqualFold(fields[i].Name, "Forwarded") && !last.read(fields[i].Value) {
+		if octets.EqualFold(fields[i].Name, "Forwarded") && !last.read(fields[i].Value) {
 			a.ignored = "Forwarded"
 			return
 		}
@@ -360,7 +360,7 @@ func (l *lastHops) read(rest string) bool {
 			continue
 		}
 		name, after, ok := strings.Cut(rest, "=")
-		if !ok || !ascii.IsToken(name) {
+		if !ok || !octets.IsToken(name) {
 			return false
 		}
 		value, after, ok := tokenOrQuoted(after)
@@ -369,11 +369,11 @@ func (l *lastHops) read(rest string) bool {
 		}
 		begun = true
 		switch {
-		case ascii.EqualFold(name, "for"):
+		case octets.EqualFold(name, "for"):
 			h.addr = value
-		case ascii.EqualFold(name, "proto"):
+		case octets.EqualFold(name, "proto"):
 			h.scheme = value
-		case ascii.EqualFold(name, "host"):
+		case octets.EqualFold(name, "host"):
 			h.host = value
 		}
 		rest = strings.TrimLeft(after, " \t")

@@ -7,15 +7,15 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/gatewheel/gatewheel/app/internal/ascii"
 	"github.com/gatewheel/gatewheel/app/internal/uri"
+	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
 // pattern is a parsed route pattern: [METHOD ][HOST]/[PATH].
 type pattern struct {
 	text     string
 	method   string // "": any
-	host     string // in lower case; "": any
+	host     string // in normal form; "": any
 	path     string // as written, {$} left out
 	segments []segment
 	names    []string // of the wildcards that capture, in order
@@ -41,7 +41,7 @@ func parsePattern(text string) (*pattern, error) {
 	rest := text
 	if i := strings.IndexAny(text, " \t"); i >= 0 {
 		p.method, rest = text[:i], strings.TrimLeft(text[i:], " \t")
-		if !ascii.IsToken(p.method) {
+		if !octets.IsToken(p.method) {
 			return nil, fmt.Errorf("invalid method %q", p.method)
 		}
 	}
@@ -49,10 +49,10 @@ func parsePattern(text string) (*pattern, error) {
 	if slash < 0 {
 		return nil, errors.New("a path, which begins with a slash, is missing")
 	}
-	p.host, rest = ascii.LowerString(rest[:slash]), rest[slash:]
-	if strings.Contains(p.host, "{") {
-		return nil, errors.New("a host has no wildcards")
+	if err := p.setHost(rest[:slash]); err != nil {
+		return nil, err
 	}
+	rest = rest[slash:]
 	if p.method != "CONNECT" && rest != cleanPath(rest) {
 		return nil, errors.New("requests for a path with . or .. or // are redirected to the clean one: it never matches")
 	}
@@ -65,6 +65,21 @@ func parsePattern(text string) (*pattern, error) {
 		}
 	}
 	return p, nil
+}
+
+// setHost takes the normal form of a host, as requests' are compared in it.
+func (p *pattern) setHost(host string) error {
+	if strings.Contains(host, "{") {
+		return errors.New("a host has no wildcards")
+	}
+	name, port, ok := octets.SplitAuthority(host)
+	if port != "" || ok && strings.HasSuffix(host, ":") {
+		return errors.New("a host has no port: it matches on all of them")
+	}
+	if p.host = octets.Host(name); p.host == "" && host != "" {
+		return fmt.Errorf("%q is no host; names in other scripts than ASCII are written in their xn-- form", host)
+	}
+	return nil
 }
 
 // nextSegment takes "/segment" from the front of a path.

@@ -3,14 +3,13 @@ package router
 
 import (
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 
 	"github.com/gatewheel/gatewheel/app"
-	"github.com/gatewheel/gatewheel/app/internal/ascii"
 	"github.com/gatewheel/gatewheel/app/internal/unexported"
 	"github.com/gatewheel/gatewheel/app/internal/uri"
+	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
 // core is what package app does for routers only.
@@ -27,9 +26,10 @@ var core = unexported.App.(interface {
 //	/posts/{$}            the path with the slash, nothing below
 //	example.com/          that host only
 //
-// Hosts are compared without their port and without regard to case, which ServeMux
-// minds. A pattern with a method matches that method, and GET also HEAD. A request
-// whose path matches only with other methods gets 405 with Allow; a path with
+// Hosts are compared without their port, and in their normal form (RFC 3986 section
+// 6.2.2): ServeMux minds case, a final dot and the ways to write an address. A pattern with a method matches that method, and GET also HEAD. A request
+// whose path matches only with other methods gets 405 with Allow, and OPTIONS 204
+// with Allow; a path with
 // dot segments or doubled slashes, or one that lacks the trailing slash of a
 // pattern, is redirected (307), except for a WebSocket's opening handshake, whose
 // clients do not follow redirects: it is served. Patterns of which neither is more specific
@@ -228,7 +228,7 @@ func (m *Router) search(r *app.Request, path string) app.Future[*app.Response] {
 	}
 	name := ""
 	if m.hosts != nil {
-		name = hostName(r.Authority)
+		name = octets.Host(r.Authority)
 	}
 	found, captures := m.find(name, r.Method, clean, space[:0])
 	if (found == nil || found.openEnded(captures)) && !strings.HasSuffix(clean, "/") {
@@ -248,7 +248,7 @@ func (m *Router) search(r *app.Request, path string) app.Future[*app.Response] {
 		return found.handler(r)
 	}
 	if allow := m.allowed(name, path); len(allow) > 0 {
-		return app.Ready(app.Error(405, "").With("Allow", strings.Join(allow, ", ")))
+		return app.Ready(otherMethod(r, allow))
 	}
 	if m.NotFound != nil {
 		return m.NotFound(r)
@@ -256,10 +256,19 @@ func (m *Router) search(r *app.Request, path string) app.Future[*app.Response] {
 	return app.Ready(app.Error(404, ""))
 }
 
+// otherMethod answers for a path that has other methods: OPTIONS asks which (RFC 9110
+// section 9.3.7), as load balancers do to see whether a server is there.
+func otherMethod(r *app.Request, allow []string) *app.Response {
+	if r.Method == "OPTIONS" {
+		return app.Empty(204).With("Allow", strings.Join(append(allow, "OPTIONS"), ", "))
+	}
+	return app.Error(405, "").With("Allow", strings.Join(allow, ", "))
+}
+
 // pathless answers requests for the server as a whole (RFC 9110 section 9.3.7), and
 // refuses other targets that have no path.
 func pathless(r *app.Request) app.Future[*app.Response] {
-	if r.Method == "OPTIONS" && r.Target == "*" {
+	if r.Method == "OPTIONS" && r.RawPath == "*" {
 		return app.Ready(app.Empty(204))
 	}
 	return app.Ready(app.Error(400, ""))
@@ -366,15 +375,4 @@ func (m *Router) allowed(name, path string) []string {
 	}
 	slices.Sort(methods)
 	return slices.Compact(methods)
-}
-
-// hostName is an authority without its port, in lower case.
-func hostName(authority string) string {
-	if strings.IndexByte(authority, ':') >= 0 {
-		if name, _, err := net.SplitHostPort(authority); err == nil {
-			authority = name
-		}
-	}
-	// RFC 9110 section 4.2.3.
-	return ascii.LowerString(authority)
 }

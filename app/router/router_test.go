@@ -166,7 +166,7 @@ func TestRouterAnswersForTheServerAsAWhole(t *testing.T) {
 	host.Do(apptest.Get("*")).Want(t, 400, "Bad Request\n")
 }
 
-// RFC 9110 section 4.2.3: a host has no case. ServeMux compares the letters.
+// RFC 9110 section 4.2.3: a host has no case, and a final dot changes nothing. ServeMux compares the letters.
 func TestHostsHaveNoCase(t *testing.T) {
 	var routes router.Router
 	for _, pattern := range []string{"Example.COM/", "other.example/{x}", "[::1]/", "/"} {
@@ -176,7 +176,7 @@ func TestHostsHaveNoCase(t *testing.T) {
 	for authority, want := range map[string]string{
 		"example.com": "Example.COM/", "EXAMPLE.com": "Example.COM/", "eXample.Com:8080": "Example.COM/", "example.com:": "Example.COM/",
 		"Other.Example:1": "other.example/{x}", "other.example": "other.example/{x}", "[::1]": "[::1]/",
-		"example.co\u212a": "/", "example.com.": "/", "example.com:1:2": "/",
+		"example.co\u212a": "/", "example.com.": "Example.COM/", "example.com:1:2": "/",
 	} {
 		if got := host.Do(&apptest.Request{Target: "/a", Host: authority}); string(got.Content) != want {
 			t.Errorf("%s: got %s, want %s", authority, got.Content, want)
@@ -283,5 +283,62 @@ func TestRouterServesHandshakesAtOtherPaths(t *testing.T) {
 		if call := host.Do(r); call.Status != 200 || string(call.Content) != want {
 			t.Errorf("handshake at %s: status %d from %q, want %q", target, call.Status, call.Content, want)
 		}
+	}
+}
+
+// RFC 9110 section 9.3.7.
+func TestOptionsTellsTheMethodsOfAPath(t *testing.T) {
+	var routes router.Router
+	ok := func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, "handler")) }
+	routes.Handle("GET /items/{id}", ok)
+	routes.Handle("PUT /items/{id}", ok)
+	routes.Handle("OPTIONS /own", ok)
+	routes.Handle("/any", ok)
+	host := apptest.New(routes.Serve)
+	for path, want := range map[string]string{
+		"/items/1": "204 GET, HEAD, PUT, OPTIONS",
+		"/own":     "200 ",
+		"/any":     "200 ",
+		"/none":    "404 ",
+	} {
+		got := host.Do(&apptest.Request{Method: "OPTIONS", Target: path})
+		if text := fmt.Sprint(got.Status, " ", got.Header.Get("Allow")); text != want {
+			t.Errorf("%s: got %q, want %q", path, text, want)
+		}
+	}
+}
+
+// RFC 3986 section 6.2.2: these are the same host.
+func TestHostsAreComparedInTheirNormalForm(t *testing.T) {
+	for pattern, authorities := range map[string][]string{
+		"Site.Example/a":     {"site.example", "SITE.example.", "site.example:8080", "site.example.:", "s%69te.example"},
+		"site.example./a":    {"site.example"},
+		"[2001:DB8:0::1]/a":  {"[2001:db8::1]", "[2001:db8:0:0::1]:443"},
+		"xn--bcher-kva.ch/a": {"XN--BCHER-KVA.ch"},
+	} {
+		var routes router.Router
+		routes.Handle(pattern, func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Empty(204)) })
+		host := apptest.New(routes.Serve)
+		for _, authority := range authorities {
+			if got := host.Do(&apptest.Request{Target: "/a", Host: authority}).Status; got != 204 {
+				t.Errorf("%s for %q: %d", pattern, authority, got)
+			}
+		}
+		if got := host.Do(&apptest.Request{Target: "/a", Host: "other.example"}).Status; got != 404 {
+			t.Errorf("%s for another host: %d", pattern, got)
+		}
+	}
+}
+
+func TestHostsThatNeverMatchAreRefused(t *testing.T) {
+	for _, pattern := range []string{"site.example:80/a", "site.example:/a", "[::1]:80/a", "bücher.ch/a", "[::1%25eth0]/a", "user@site.example/a"} {
+		func() {
+			defer func() {
+				if text, _ := recover().(string); !strings.HasPrefix(text, "router: pattern ") {
+					t.Errorf("%q: panics with %q", pattern, text)
+				}
+			}()
+			new(router.Router).Handle(pattern, nil)
+		}()
 	}
 }
