@@ -104,7 +104,11 @@ func (s *Server) start(ctx context.Context) error {
 		s.loops = append(s.loops, l)
 		loopOf.Set(r, l)
 	}
-	return s.reactor.Start()
+	if err := s.reactor.Start(); err != nil {
+		return err
+	}
+	s.warnDescriptorLimit()
+	return nil
 }
 
 func (s *Server) newLoop(r *reactor.Loop) (*loop, error) {

@@ -105,7 +105,9 @@ func serve(t *testing.T, args ...string) *child {
 func begin(t *testing.T, cmd *exec.Cmd) *child {
 	t.Helper()
 	c := &child{t: t, cmd: cmd, ended: make(chan struct{})}
-	cmd.Stderr = &c.stderr
+	if cmd.Stderr == nil {
+		cmd.Stderr = &c.stderr
+	}
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

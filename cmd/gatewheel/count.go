@@ -34,6 +34,9 @@ func (c counter) Counts() target.Counts {
 	for kind, n := range n.HTTP2.Calmed {
 		counts.Errors[server.Flood.String()+"-"+kind] = n
 	}
+	if n.LogDropped > 0 {
+		counts.Errors["log-dropped"] = n.LogDropped
+	}
 	for reason, n := range c.server.TLSStats().Failures {
 		if n > 0 {
 			counts.Errors["tls-"+reactor.TLSFailure(reason).String()] = n

@@ -21,6 +21,7 @@ import (
 
 // flagTests has a test for each flag of serve, which shows that the flag does what its help says.
 var flagTests = map[string]func(*testing.T){
+	"version":          TestVersion,
 	"listen":           testListen,
 	"socket-mode":      testSocketMode,
 	"proxy-protocol":   testProxyProtocol,

@@ -4,29 +4,64 @@ package main
 
 import (
 	"io"
+	"os"
+	"slices"
+	"strings"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/gatewheel/gatewheel/internal/logqueue"
 )
 
 type logFlags struct {
-	LogLevel  string `enum:"debug,info,warn,error" default:"info" help:"What is logged: ${enum}."`
-	LogFormat string `enum:"text,json" default:"text" help:"How it is written: ${enum}."`
+	LogLevel  string `enum:"debug,info,warn,error" default:"info" help:"Least severe lines that are logged: ${enum}."`
+	LogFormat string `enum:"text,json" default:"text" help:"Format of the log on standard error: ${enum}."`
 }
 
-// logger writes to standard error, where it does not mix with what the program prints.
+const formatJSON = "json"
+
+// logger returns the Logger that writes to w, which is standard error, so that lines do not mix with what the
+// program prints. Its calls never wait for w: see package logqueue.
 func (f *logFlags) logger(w io.Writer) (*zap.Logger, error) {
 	level, err := zapcore.ParseLevel(f.LogLevel)
 	if err != nil {
 		return nil, err
 	}
+	return logqueue.Wrap(zap.New(zapcore.NewCore(encoder(f.LogFormat), zapcore.AddSync(w), level))), nil
+}
+
+// direct returns a Logger that writes to w in the call.
+func direct(w io.Writer, format string) *zap.Logger {
+	return zap.New(zapcore.NewCore(encoder(format), zapcore.AddSync(w), zapcore.DebugLevel))
+}
+
+func encoder(format string) zapcore.Encoder {
 	config := zap.NewProductionEncoderConfig()
 	config.TimeKey = "time"
 	config.EncodeTime = zapcore.ISO8601TimeEncoder
 	config.EncodeDuration = zapcore.StringDurationEncoder
-	encoder := zapcore.NewConsoleEncoder(config)
-	if f.LogFormat == "json" {
-		encoder = zapcore.NewJSONEncoder(config)
+	if format == formatJSON {
+		return zapcore.NewJSONEncoder(config)
 	}
-	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), level)), nil
+	return zapcore.NewConsoleEncoder(config)
+}
+
+// formatIn returns the log format that args or the environment ask for, also where the other flags are wrong.
+func formatIn(args []string) string {
+	format := os.Getenv("GATEWHEEL_LOG_FORMAT")
+	for i, arg := range args {
+		if value, ok := strings.CutPrefix(arg, "--log-format="); ok {
+			format = value
+		} else if arg == "--log-format" && i+1 < len(args) {
+			format = args[i+1]
+		}
+		if arg == "--" {
+			break
+		}
+	}
+	if !slices.Contains([]string{"text", formatJSON}, format) {
+		return "text"
+	}
+	return format
 }

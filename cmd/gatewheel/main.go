@@ -10,31 +10,15 @@ import (
 	"os"
 	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/alecthomas/kong"
 )
 
-// Exit codes, for scripts and supervisors.
-const (
-	exitClean   = 0 // stopped as asked, every answer delivered
-	exitFailure = 1 // could not run, or connections were cut at the end
-	exitUsage   = 2 // a flag or a variable is wrong
-)
-
-// usageError is the caller's mistake: a flag or a variable.
-type usageError struct{ error }
-
-func usage(err error) error {
-	if err == nil {
-		return nil
-	}
-	return usageError{err}
-}
-
 type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Serve the built-in application until told to stop."`
 	Version versionCommand `cmd:"" help:"Print the version."`
+
+	PrintVersion kong.VersionFlag `name:"version" help:"Print the version and exit."`
 }
 
 func main() {
@@ -44,6 +28,7 @@ func main() {
 // run is the program: it returns the exit code. Help ends the process by itself.
 func run(args []string, stdout, stderr io.Writer) int {
 	var c commands
+	names := variableNames{}
 	parser, err := kong.New(&c,
 		kong.Name("gatewheel"),
 		kong.Description("An HTTP server on an event loop: HTTP/1.1, HTTP/2, WebSocket and server-sent events on one port."),
@@ -52,7 +37,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		// The variables are named once, in the text above the flags.
 		kong.ValueFormatter(func(v *kong.Value) string { return v.Help }),
 		kong.ExplicitGroups(groups),
-		variables("GATEWHEEL"),
+		nameVariables(names),
+		kong.Vars{"version": versionLine()},
 		kong.KindMapper(reflect.String, notEmpty(reflect.TypeFor[string]())),
 		kong.KindMapper(reflect.Slice, notEmpty(reflect.TypeFor[[]string]())),
 	)
@@ -61,39 +47,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	context, err := parser.Parse(args)
 	if err != nil {
-		return complain(stderr, usage(err))
+		return exit(stderr, formatIn(args), usage(err))
 	}
-	return complain(stderr, context.Run(&streams{stdout, stderr}))
+	return exit(stderr, c.Serve.LogFormat, context.Run(&streams{stdout, stderr}, names))
 }
 
 // streams are where the program writes.
 type streams struct{ stdout, stderr io.Writer }
-
-// complain writes an error as one sentence and says with which code the program ends.
-func complain(stderr io.Writer, err error) int {
-	if err == nil {
-		return exitClean
-	}
-	fmt.Fprintln(stderr, "gatewheel:", strings.ReplaceAll(err.Error(), "\n", "; "))
-	if u := (usageError{}); errors.As(err, &u) {
-		return exitUsage
-	}
-	return exitFailure
-}
-
-// variables gives each flag an environment variable: --listen-tls is PREFIX_LISTEN_TLS.
-func variables(prefix string) kong.Option {
-	return kong.PostBuild(func(k *kong.Kong) error {
-		return kong.Visit(k.Model, func(node kong.Visitable, next kong.Next) error {
-			if flag, ok := node.(*kong.Flag); ok && flag.Name != "help" {
-				name := prefix + "_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
-				flag.Envs = []string{name}
-				flag.Tag.Envs = flag.Envs
-			}
-			return next(nil)
-		})
-	})
-}
 
 // notEmpty reads values of that kind as kong does, and refuses empty ones: they are what a shell leaves of a
 // variable that is not set, and who restricts or serves something by it must not get the default in silence.

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/gatewheel/gatewheel/app/server"
 )
 
 var update = flag.Bool("update", false, "write the help into the README")
@@ -32,5 +34,19 @@ func TestReadmeHasTheHelp(t *testing.T) {
 	}
 	if err := os.WriteFile(file, []byte(before+opening+help+closing+after), 0o644); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestOperationsDocumentsEachReason: an operator can look up every counter of /count.
+func TestOperationsDocumentsEachReason(t *testing.T) {
+	page, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for reason := range len(server.Refusals{}) {
+		label := server.Reason(reason).String()
+		if !strings.Contains(string(page), "`"+label) {
+			t.Errorf("docs/operations.md does not explain %s", label)
+		}
 	}
 }

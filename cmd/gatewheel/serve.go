@@ -18,28 +18,35 @@ import (
 
 	"github.com/gatewheel/gatewheel/app/server"
 	"github.com/gatewheel/gatewheel/app/target"
+	"github.com/gatewheel/gatewheel/internal/logqueue"
 	"github.com/gatewheel/gatewheel/reactor"
 	"github.com/gatewheel/gatewheel/reactor/certs"
 )
 
 // Run serves until a signal ends it.
-func (c *serveCommand) Run(s *streams) error {
+func (c *serveCommand) Run(s *streams, names variableNames) error {
+	// A write to standard output or error whose reader is gone fails, and does not end the process.
+	signal.Ignore(syscall.SIGPIPE)
+	received := signals{reload: make(chan os.Signal, 1), stop: make(chan os.Signal, 2)}
+	signal.Notify(received.reload, syscall.SIGHUP)
+
 	log, err := c.logger(s.stderr)
 	if err != nil {
 		return usage(err)
 	}
-	// From here on a signal means: end in good order.
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-
+	defer logqueue.Flush(log, exitPatience)
+	names.warnUnknown(log, os.Environ())
+	sockets := passedSockets()
 	certificates, err := c.certificates(c.Enabled, log)
 	if err != nil {
 		return err
 	}
 	if certificates != nil {
-		defer certificates.Close()
+		defer within(exitPatience, func() { _ = certificates.Close() })
 	}
-	srv, listeners, err := c.open(log, certificates)
+	// Until here, where a file may block, a signal ends the process at once.
+	signal.Notify(received.stop, syscall.SIGINT, syscall.SIGTERM)
+	srv, listeners, err := c.open(s, log, certificates)
 	if err != nil {
 		return err
 	}
@@ -47,16 +54,19 @@ func (c *serveCommand) Run(s *streams) error {
 	if err := srv.Start(context.Background()); err != nil {
 		return err
 	}
+	warnUnused(log, sockets, listeners)
 	announce(s, log, listeners, srv.Addrs(), certificates)
-	return c.wait(srv, certificates, log, signals)
+	go reload(certificates, log, received.reload)
+	return c.wait(srv, log, received.stop)
 }
 
 // open makes the server with its application and opens its sockets.
-func (c *serveCommand) open(log *zap.Logger, certificates *certs.Store) (*server.Server, []reactor.ListenerConfig, error) {
+func (c *serveCommand) open(s *streams, log *zap.Logger, certificates *certs.Store) (*server.Server, []reactor.ListenerConfig, error) {
 	config, err := c.config(log)
 	if err != nil {
 		return nil, nil, usage(err)
 	}
+	config.Stall.Abort = abort(log, s.stderr, c.LogFormat)
 	var secure *tls.Config
 	if certificates != nil {
 		secure = certificates.Config()
@@ -95,8 +105,7 @@ func announce(s *streams, log *zap.Logger, listeners []reactor.ListenerConfig, a
 		words += "its self-signed certificate has the SHA-256 fingerprint " + fingerprint + "\n"
 		fields = append(fields, zap.String("self_signed_sha256", fingerprint))
 	}
-	// In one write: the end of a reader that wants one line only would end the server at the second.
-	fmt.Fprint(s.stdout, words)
+	within(exitPatience, func() { fmt.Fprint(s.stdout, words) })
 	log.Info("listening", fields...)
 }
 
@@ -114,19 +123,28 @@ func url(scheme string, a net.Addr) string {
 	return scheme + "://" + a.String()
 }
 
-// wait acts on signals: SIGHUP loads certificates again, the first other one drains, the second cuts.
-func (c *serveCommand) wait(srv *server.Server, certificates *certs.Store, log *zap.Logger, signals <-chan os.Signal) error {
-	for received := range signals {
-		if received != syscall.SIGHUP {
-			log.Info("stopping", zap.Stringer("signal", received), zap.Duration("at_most", time.Duration(c.ShutdownTimeout)))
-			break
-		}
+// signals are the channels on which the process gets its signals.
+type signals struct {
+	reload chan os.Signal // SIGHUP
+	stop   chan os.Signal // SIGINT and SIGTERM
+}
+
+// reload loads the certificates again at each SIGHUP. It has a goroutine of its own, since reading the files may
+// block. certificates may be nil.
+func reload(certificates *certs.Store, log *zap.Logger, received <-chan os.Signal) {
+	for range received {
 		if certificates == nil {
 			log.Info("nothing to load again: no TLS listener")
 		} else if err := certificates.Reload(); err == nil {
 			log.Info("certificates loaded again")
 		}
 	}
+}
+
+// wait drains the server at the first signal and cuts what is left at the second.
+func (c *serveCommand) wait(srv *server.Server, log *zap.Logger, stop <-chan os.Signal) error {
+	first := <-stop
+	log.Info("stopping", zap.Stringer("signal", first), zap.String("at_most", limitText(c.ShutdownTimeout)))
 	grace, cut := context.WithCancel(context.Background())
 	defer cut()
 	if c.ShutdownTimeout > 0 {
@@ -135,13 +153,9 @@ func (c *serveCommand) wait(srv *server.Server, certificates *certs.Store, log *
 		defer end()
 	}
 	go func() {
-		for received := range signals {
-			if received != syscall.SIGHUP {
-				log.Warn("stopping at once", zap.Stringer("signal", received))
-				cut()
-				return
-			}
-		}
+		second := <-stop
+		log.Warn("stopping at once", zap.Stringer("signal", second))
+		cut()
 	}()
 	err := srv.Shutdown(grace)
 	switch {
@@ -154,4 +168,12 @@ func (c *serveCommand) wait(srv *server.Server, certificates *certs.Store, log *
 		return errors.New("a second signal came, and busy connections have been cut")
 	}
 	return err
+}
+
+// limitText is a time limit as people read it.
+func limitText(d period) string {
+	if d == 0 {
+		return "no limit"
+	}
+	return time.Duration(d).String()
 }

@@ -7,14 +7,37 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
 	"strings"
 	"testing"
 )
 
 func TestVersion(t *testing.T) {
-	code, out, _ := toEnd(t, nil, "version")
-	if code != exitClean || !regexp.MustCompile(`^gatewheel \S+ go1\.\S+ linux/\w+\n$`).MatchString(out) {
-		t.Errorf("exit %d, printed %q", code, out)
+	for _, args := range [][]string{{"version"}, {"--version"}, {"serve", "--version"}} {
+		code, out, _ := toEnd(t, nil, args...)
+		if code != exitClean || !regexp.MustCompile(`^gatewheel \S+ go1\.\S+ linux/\w+\n$`).MatchString(out) {
+			t.Errorf("%q: exit %d, printed %q", args, code, out)
+		}
+	}
+}
+
+// TestVersionOfBuild: what go install and go build leave in the program is its version.
+func TestVersionOfBuild(t *testing.T) {
+	commit := []debug.BuildSetting{{Key: "vcs.revision", Value: "0123456789abcdef0123456789abcdef01234567"}}
+	for _, c := range []struct {
+		want string
+		info *debug.BuildInfo
+	}{
+		{"devel", nil},
+		{"devel", &debug.BuildInfo{}},
+		{"devel", &debug.BuildInfo{Main: debug.Module{Version: "(devel)"}}},
+		{"v1.2.3", &debug.BuildInfo{Main: debug.Module{Version: "v1.2.3"}, Settings: commit}},
+		{"devel-0123456789ab", &debug.BuildInfo{Main: debug.Module{Version: "(devel)"}, Settings: commit}},
+		{"devel-0123456789ab+dirty", &debug.BuildInfo{Settings: append(commit, debug.BuildSetting{Key: "vcs.modified", Value: "true"})}},
+	} {
+		if got := versionOf(c.info); got != c.want {
+			t.Errorf("%+v: %s, want %s", c.info, got, c.want)
+		}
 	}
 }
 
@@ -58,7 +81,7 @@ func TestHelpIsGroupedAndFitsAScreen(t *testing.T) {
 	}
 }
 
-// TestMistakes: one sentence on stderr, exit 2, no stack.
+// TestMistakes: one sentence on stderr, exit 64, no stack.
 func TestMistakes(t *testing.T) {
 	for _, c := range []struct {
 		name string

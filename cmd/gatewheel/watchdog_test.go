@@ -7,9 +7,6 @@ import (
 	"testing"
 )
 
-// exitStalled is how the watchdog ends a process that it cannot keep in order.
-const exitStalled = 70
-
 func testStallWarn(t *testing.T) {
 	c := serve(t, "--allow-stall", "--stall-warn", "20ms", "--stall-timeout", "0")
 	if status, _ := c.get("/stall/500ms"); status != http.StatusOK {
