@@ -313,12 +313,18 @@ func (c *Conn) queuePong(payload []byte) {
 }
 
 // Transmit appends up to room bytes of output to dst, never more. The caller may
-// cut anywhere.
+// cut anywhere. One call compresses at most 64 KiB, so that there may be less
+// than room although more is Queued.
 func (c *Conn) Transmit(dst []byte, room int) []byte {
 	if c.out.size == 0 {
 		return dst
 	}
+	start := len(dst)
 	dst = c.out.pull(c.sh, dst, room)
+	if p := c.out.unmade(); p != nil && len(dst)-start < room {
+		c.makePart(p)
+		dst = c.out.pull(c.sh, dst, room-(len(dst)-start))
+	}
 	if len(c.pong) > 0 && c.out.sent >= c.pongEnd {
 		c.queuePong(c.pong[1:])
 		c.pong = c.sh.give(c.pong)
@@ -326,5 +332,14 @@ func (c *Conn) Transmit(dst []byte, room int) []byte {
 	return dst
 }
 
-// Queued gives the bytes of output that wait to be pulled.
+// Compresses reports whether the next Transmit compresses a part of a message.
+func (c *Conn) Compresses() bool { return c.out.unmade() != nil }
+
+// Sent returns the bytes that were pulled since the connection began, on the
+// scale of Queued: bytes that are queued now will have been sent when Sent has
+// grown by so much.
+func (c *Conn) Sent() uint64 { return c.out.sent }
+
+// Queued returns the bytes of output that wait to be pulled. Text that is still
+// to be compressed counts with its own size.
 func (c *Conn) Queued() int { return c.out.size }

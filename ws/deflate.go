@@ -71,13 +71,19 @@ func (c *Conn) pack(p []byte) []byte {
 
 // packPart compresses a part of a message, which may be followed by others.
 func (c *Conn) packPart(p []byte) []byte {
-	s := &c.sh.packed
+	return c.sh.compress(p, c.context.sent(), c.sendBits())
+}
+
+// compress compresses p behind the plain text in history. The result ends with
+// syncTail, and is borrowed until the next call.
+func (sh *Shared) compress(p, history []byte, bits uint8) []byte {
+	s := &sh.packed
 	if cap(s.b) > maxPackedScratch {
 		s.b = nil
 	}
 	s.b = s.b[:0]
-	s.deflate(p, c.context.sent(), c.sendBits())
-	c.sh.work += deflateWork * len(p)
+	s.deflate(p, history, bits)
+	sh.work += deflateWork * len(p)
 	return s.b
 }
 

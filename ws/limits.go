@@ -89,6 +89,14 @@ const (
 	// takeover: what flate.StatelessDeflate can use.
 	maxHistory = 8 << 10
 
+	// partSize is the text in bytes that one call compresses: it takes less than a
+	// millisecond.
+	partSize = 64 << 10
+
+	// copyUpTo is the size in bytes up to which a prepared message is copied, along
+	// with its frame header, so that a queue refers to one piece.
+	copyUpTo = 16 << 10
+
 	// refFrom is the size of a prepared frame from which connections refer to it
 	// instead of copying it: below, a copy fits a buffer of the smallest size.
 	refFrom = 256

@@ -7,15 +7,19 @@ type output struct {
 	pieces []piece
 	tail   []byte
 	at     int    // bytes of the first piece, or else of the tail, that were pulled
-	size   int    // bytes queued
-	sent   uint64 // bytes pulled since the connection began
+	size   int    // bytes queued; of text that is still to be compressed, its own
+	sent   uint64 // bytes pulled since the connection began, and those that compression saved
 }
 
 // piece is a part of the queue that is not appended to any more.
 type piece struct {
-	b   []byte
-	ref bool // not ours: referred to, never recycled
+	b      []byte
+	ref    bool    // not ours: referred to, never recycled
+	packer *packer // makes more to follow b; nil: b is all
 }
+
+// isDone reports whether nothing follows b.
+func (p *piece) isDone() bool { return p.packer == nil || p.packer.isDone() }
 
 // end is the position behind the last byte queued, on sent's scale.
 func (o *output) end() uint64 { return o.sent + uint64(o.size) }
@@ -55,7 +59,30 @@ func (o *output) refer(b []byte) {
 	o.size += len(b)
 }
 
-// pull appends up to room bytes of the queue to dst.
+// pack queues a text that is compressed later, and returns its piece.
+func (o *output) pack(t *packer) *piece {
+	o.cut()
+	o.pieces = append(o.pieces, piece{packer: t})
+	o.size += len(t.text)
+	return &o.pieces[len(o.pieces)-1]
+}
+
+// made records that text of a packer became a part of so many bytes.
+func (o *output) made(text, part int) {
+	o.size += part - text
+	o.sent += uint64(max(0, text-part))
+}
+
+// unmade returns the first piece if more of it is to be made, nil otherwise.
+func (o *output) unmade() *piece {
+	if len(o.pieces) == 0 || o.at < len(o.pieces[0].b) || o.pieces[0].isDone() {
+		return nil
+	}
+	return &o.pieces[0]
+}
+
+// pull appends up to room bytes of the queue to dst, and stops at
+// what is still to be made.
 func (o *output) pull(sh *Shared, dst []byte, room int) []byte {
 	if len(o.pieces) == 0 && o.size <= room {
 		dst = append(dst, o.tail[o.at:]...)
@@ -64,7 +91,7 @@ func (o *output) pull(sh *Shared, dst []byte, room int) []byte {
 		o.shift(sh)
 		return dst
 	}
-	for room > 0 && o.size > 0 {
+	for room > 0 && o.size > 0 && o.unmade() == nil {
 		first := o.tail
 		if len(o.pieces) > 0 {
 			first = o.pieces[0].b
@@ -82,26 +109,32 @@ func (o *output) pull(sh *Shared, dst []byte, room int) []byte {
 	return dst
 }
 
-// shift lets go of the first piece, or of the tail if there is none.
+// shift drops what was pulled of the first piece, or of the tail if there is
+// none.
 func (o *output) shift(sh *Shared) {
 	o.at = 0
 	if len(o.pieces) == 0 {
 		o.tail = sh.give(o.tail)
 		return
 	}
-	if first := o.pieces[0]; !first.ref {
+	first := &o.pieces[0]
+	if !first.ref {
 		sh.give(first.b)
 	}
-	o.pieces[0] = piece{}
+	if first.b = nil; !first.isDone() {
+		return
+	}
+	*first = piece{}
 	o.pieces = o.pieces[1:]
 	if len(o.pieces) == 0 {
 		o.pieces = nil
 	}
 }
 
-// clear lets go of all that is queued.
+// clear drops all that is queued.
 func (o *output) clear(sh *Shared) {
 	for o.size = 0; len(o.pieces) > 0; {
+		o.pieces[0].packer = nil
 		o.shift(sh)
 	}
 	o.at = 0

@@ -1,34 +1,39 @@
 package ws
 
-import (
-	"bytes"
-	"sync/atomic"
-)
+import "sync/atomic"
 
-// Prepared is a message that is sent to many connections: encoded once, and
-// compressed once for each window size among them. It may be used by any number
-// of loops at the same time.
+// Prepared is a message for many connections: checked once, and compressed once
+// for each window size among them. Any number of goroutines may use it at the
+// same time.
 type Prepared struct {
 	op     Opcode
-	plain  encoded
-	packed [maxWindowBits + 1]atomic.Pointer[encoded] // by window bits
+	text   []byte
+	plain  *encoded                                      // nil for a text of more than copyUpTo bytes
+	packed [maxWindowBits + 1]atomic.Pointer[packedForm] // by window bits
 }
 
-// encoded is a message in one frame, as a server sends it.
+// encoded is a frame as a server sends it.
 type encoded struct {
 	frame []byte
 	head  int // bytes of the frame's header
 }
 
-func encode(first byte, payload []byte) encoded {
-	frame := appendHeader(make([]byte, 0, maxHeader+len(payload)), bitFin|first, len(payload), 0)
-	head := len(frame)
-	return encoded{frame: append(frame, payload...), head: head}
+func encode(first byte, payload []byte) *encoded {
+	frame := appendHeader(make([]byte, 0, maxHeader+len(payload)), first, len(payload), 0)
+	return &encoded{frame: append(frame, payload...), head: len(frame)}
 }
 
 func (e *encoded) payload() []byte { return e.frame[e.head:] }
 
-// Prepare encodes a message. p is copied. The errors are ErrOpcode and ErrText.
+// packedForm is a message compressed without a view of earlier ones, in frames of
+// up to partSize bytes of text, each made when it is needed first.
+type packedForm struct {
+	worse bool // the message does not shrink, and is sent as it is
+	parts []atomic.Pointer[encoded]
+}
+
+// Prepare makes a message. p must not change any more: a long one is not copied.
+// The errors are ErrOpcode and ErrText.
 func Prepare(op Opcode, p []byte) (*Prepared, error) {
 	switch {
 	case op != Text && op != Binary:
@@ -36,48 +41,70 @@ func Prepare(op Opcode, p []byte) (*Prepared, error) {
 	case op == Text && !validUTF8(p):
 		return nil, ErrText
 	}
-	return &Prepared{op: op, plain: encode(byte(op), p)}, nil
+	prepared := &Prepared{op: op, text: p}
+	if len(p) <= copyUpTo {
+		prepared.plain = encode(bitFin|byte(op), p)
+	}
+	return prepared, nil
 }
 
-// Len gives the message's length in bytes.
-func (p *Prepared) Len() int { return len(p.plain.payload()) }
+// Len returns the message's length in bytes.
+func (p *Prepared) Len() int { return len(p.text) }
 
-// compressed gives the message compressed for a window, or plain if it gains
-// nothing. Loops that need the same form at the same time may both make it.
-func (p *Prepared) compressed(bits uint8) *encoded {
-	if e := p.packed[bits].Load(); e != nil {
-		return e
+// form returns the message compressed for a window, with its first part made.
+func (p *Prepared) form(sh *Shared, bits uint8) *packedForm {
+	if f := p.packed[bits].Load(); f != nil {
+		return f
 	}
-	var s sink
-	s.deflate(p.plain.payload(), nil, bits)
-	e := &p.plain
-	if packed := bytes.TrimSuffix(s.b, syncTail); len(packed) < p.Len() {
-		shorter := encode(bitRSV1|byte(p.op), packed)
-		e = &shorter
-	}
-	p.packed[bits].Store(e)
-	return e
+	f := &packedForm{parts: make([]atomic.Pointer[encoded], (len(p.text)-1)/partSize+1)}
+	t := p.packer(f, bits)
+	f.worse = len(t.sharedPart(sh).payload()) >= t.at
+	p.packed[bits].Store(f)
+	return f
 }
 
-// SendPrepared queues a prepared message, in one frame. A server's queue refers
-// to a large one without copying it.
+func (p *Prepared) packer(f *packedForm, bits uint8) *packer {
+	return &packer{text: p.text, first: bitRSV1 | byte(p.op), fin: true, bits: bits, form: f}
+}
+
+// SendPrepared queues a prepared message. A server's queue refers to a large one
+// without copying it.
 func (c *Conn) SendPrepared(p *Prepared) error {
 	if err := c.mayBegin(p.op); err != nil {
 		return err
 	}
 	c.used = c.sh.now
-	e := &p.plain
-	if c.compresses(p.Len()) {
+	if c.compresses(len(p.text)) {
 		// Compressed without a view of earlier messages, it suits connections
 		// with context takeover too, whose peers add it to their windows.
-		if e = p.compressed(c.sendBits()); e != &p.plain {
-			c.remember(p.plain.payload())
+		if f := p.form(c.sh, c.sendBits()); !f.worse {
+			c.remember(p.text)
+			if len(f.parts) == 1 {
+				c.sendEncoded(f.parts[0].Load())
+			} else {
+				c.makePart(c.out.pack(p.packer(f, c.sendBits())))
+			}
+			return nil
 		}
 	}
+	switch {
+	case p.plain != nil:
+		c.sendEncoded(p.plain)
+	case c.role == Server:
+		c.out.reserve(c.sh, maxHeader)
+		c.out.extended(appendHeader(c.out.tail, bitFin|byte(p.op), len(p.text), 0))
+		c.out.refer(p.text)
+	default:
+		c.frame(bitFin|byte(p.op), p.text)
+	}
+	return nil
+}
+
+// sendEncoded queues a frame that other connections send too.
+func (c *Conn) sendEncoded(e *encoded) {
 	if c.role == Server && len(e.frame) >= refFrom {
 		c.out.refer(e.frame)
-		return nil
+		return
 	}
 	c.frame(e.frame[0], e.payload())
-	return nil
 }

@@ -23,7 +23,13 @@ func (c *Conn) Send(op Opcode, p []byte) error {
 		return ErrText
 	}
 	c.used = c.sh.now
-	if c.compresses(len(p)) {
+	switch {
+	case !c.compresses(len(p)):
+	case len(p) > partSize:
+		if c.packLong(bitRSV1|byte(op), p, true) {
+			return nil
+		}
+	default:
 		if packed := c.pack(p); len(packed) < len(p) {
 			c.remember(p)
 			c.frames(bitRSV1|byte(op), packed)
@@ -63,12 +69,16 @@ func (c *Conn) Write(p []byte) error {
 	c.used = c.sh.now
 	first := c.firstByte()
 	c.sending = midway
-	if c.sendTight {
+	switch {
+	case !c.sendTight:
+		c.fragments(first, p)
+	case len(p) > partSize:
+		c.packLong(first, p, false)
+	default:
 		packed := c.packPart(p)
 		c.remember(p)
-		p = packed
+		c.fragments(first, packed)
 	}
-	c.fragments(first, p)
 	return nil
 }
 
@@ -151,16 +161,19 @@ func (c *Conn) fragments(first byte, p []byte) {
 // frame queues one frame.
 func (c *Conn) frame(first byte, p []byte) {
 	c.out.reserve(c.sh, maxHeader+len(p))
+	c.out.extended(c.appendFrame(c.out.tail, first, p))
+}
+
+// appendFrame appends a frame to b, masked if we are the client.
+func (c *Conn) appendFrame(b []byte, first byte, p []byte) []byte {
 	if c.role == Server {
-		b := appendHeader(c.out.tail, first, len(p), 0)
-		c.out.extended(append(b, p...))
-		return
+		return append(appendHeader(b, first, len(p), 0), p...)
 	}
 	key := c.sh.key()
-	b := appendHeader(c.out.tail, first, len(p), bitMask)
+	b = appendHeader(b, first, len(p), bitMask)
 	b = append(b, byte(key), byte(key>>8), byte(key>>16), byte(key>>24))
 	at := len(b)
 	b = append(b, p...)
 	mask(b[at:], key)
-	c.out.extended(b)
+	return b
 }

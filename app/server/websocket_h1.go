@@ -61,8 +61,14 @@ func (s *h1Session) forsake() {
 func (s *h1Socket) Receive(in []byte) int {
 	s.loop.tick()
 	used := s.feed(in)
-	if s.held {
+	switch {
+	case s.held:
 		s.conn.Pause()
+	case s.yielded && used < len(in):
+		s.yielded = false
+		s.conn.Yield()
+	case s.yielded:
+		s.release()
 	}
 	if !s.machine.Open() {
 		s.watch()
@@ -76,8 +82,15 @@ func (s *h1Socket) Transmit(dst []byte, room int) []byte {
 	s.finish()
 	start := len(dst)
 	dst = s.transmit(dst, room)
-	if n := len(dst) - start; n > 0 {
+	for s.machine.Compresses() && len(dst)-start < room && !s.loop.r.Spent() {
+		dst = s.transmit(dst, room-(len(dst)-start))
+	}
+	n := len(dst) - start
+	if n > 0 {
 		s.sending.add(s.conn.Queued(), n, s.loop.instant())
+	}
+	if s.machine.Compresses() && n < room {
+		s.conn.Yield()
 	}
 	if s.machine.Done() {
 		// RFC 6455 section 7.1.1: the server ends the connection first.
@@ -102,7 +115,7 @@ func (s *h1Socket) EOF() bool {
 
 // finish ends the socket behind the peer's FIN, once the application has had every message before it.
 func (s *h1Socket) finish() bool {
-	if !s.fin || s.held || s.conn.Paused() {
+	if !s.fin || s.held || s.yielded || s.conn.Paused() {
 		return false
 	}
 	s.inputEnded()
@@ -141,8 +154,11 @@ func (s *h1Socket) release() {
 		}
 		s.conn.Resume()
 		s.feed(nil)
-		if s.held {
+		switch {
+		case s.held:
 			s.conn.Pause()
+		case s.yielded:
+			s.release()
 		}
 	})
 }

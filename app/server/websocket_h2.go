@@ -24,6 +24,7 @@ type h2Socket struct {
 	at    time.Time // of the alarm
 
 	announced bool // the machine knows that there is output
+	resting   bool // output waits for another turn, since this one's budget is spent
 	over      bool // the stream is gone
 }
 
@@ -64,9 +65,11 @@ func (s *h2Socket) deliver(ev *h2.Event) {
 	if s.fin && s.machine.Done() {
 		s.leave()
 	}
-	if len(s.kept) > 0 || s.held {
+	if len(s.kept) > 0 || s.held || s.yielded {
 		s.kept = append(s.kept, ev.Data...)
-		s.pump()
+		if !s.yielded {
+			s.pump()
+		}
 		return
 	}
 	used := s.feed(ev.Data)
@@ -91,7 +94,10 @@ func (s *h2Socket) pump() {
 
 // settle follows input.
 func (s *h2Socket) settle() {
-	if s.fin && !s.held {
+	switch {
+	case s.yielded:
+		s.release()
+	case s.fin && !s.held:
 		s.inputEnded()
 	}
 	if s.machine.Queued() > 0 || s.machine.Done() {
@@ -102,6 +108,10 @@ func (s *h2Socket) settle() {
 
 // Read implements the machine's Source. The end of the socket is that of the stream.
 func (s *h2Socket) Read(p []byte) (int, error) {
+	if s.machine.Compresses() && s.loop.r.Spent() {
+		s.rest()
+		return 0, nil
+	}
 	n := len(s.transmit(p[:0], len(p)))
 	done := s.machine.Done()
 	if done {
@@ -117,6 +127,20 @@ func (s *h2Socket) Read(p []byte) (int, error) {
 		s.watch()
 	}
 	return n, nil
+}
+
+// rest has output compressed in another turn.
+func (s *h2Socket) rest() {
+	s.announced = false
+	if s.resting {
+		return
+	}
+	s.resting = true
+	s.loop.r.Post(func() {
+		if s.resting = false; !s.over && !s.conn.Closed() {
+			s.announce()
+		}
+	})
 }
 
 // reset: the stream is gone.

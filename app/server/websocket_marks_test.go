@@ -7,10 +7,10 @@ import "testing"
 // Messages that have left are not remembered, also where each leaves before the next is sent.
 func TestMarksOfMessagesThatHaveLeft(t *testing.T) {
 	s := &socket{marks: &marks{}}
-	for range 1000 {
-		s.marks.add(10)
-		s.marks.sent += 10
+	for i := range uint64(1000) {
+		s.marks.add(i*10, i*10+10)
 	}
+	s.marks.forget(10_000)
 	if n := len(s.marks.ends); n > 1 {
 		t.Errorf("%d messages are remembered", n)
 	}

@@ -26,9 +26,10 @@ type socket struct {
 
 	low int32 // the mark at which the application is told of the drained queue, plus 1; 0: it is not
 
-	held  bool // the application has not taken the last message: input waits
-	fin   bool // the peer sends nothing more
-	ended bool // the application knows that the socket is over
+	held    bool // the application has not taken the last message: input waits
+	yielded bool // the turn's budget was spent: input, or what the machine has of it, waits for another turn
+	fin     bool // the peer sends nothing more
+	ended   bool // the application knows that the socket is over
 }
 
 // carrier is what a socket asks of its transport. On the loop, owned.
@@ -43,22 +44,21 @@ type carrier interface {
 	cut()
 }
 
-// marks are the ends of queued messages in the output, on the scale of bytes since the socket began.
+// marks are the ends of queued messages in the output, on the scale of ws.Conn.Sent.
 type marks struct {
-	sent uint64
 	ends []uint64
 }
 
-// add remembers a message behind which n bytes wait, itself included.
-func (m *marks) add(n int) {
-	m.forget()
-	m.ends = append(m.ends, m.sent+uint64(n))
+// add remembers a message that ends there.
+func (m *marks) add(sent, end uint64) {
+	m.forget(sent)
+	m.ends = append(m.ends, end)
 }
 
 // forget drops the messages that have left.
-func (m *marks) forget() {
+func (m *marks) forget(sent uint64) {
 	left := 0
-	for left < len(m.ends) && m.ends[left] <= m.sent {
+	for left < len(m.ends) && m.ends[left] <= sent {
 		left++
 	}
 	if m.ends = m.ends[left:]; len(m.ends) == 0 {
@@ -102,11 +102,11 @@ func (s *socket) blame(err error) {
 	}
 }
 
-// feed gives input to the machine until it needs more or the application holds it back. What is not used
-// is to be presented again.
+// feed gives input to the machine until it needs more, the application holds it back or the turn's budget is
+// spent. What is not used is to be presented again.
 func (s *socket) feed(in []byte) (used int) {
 	ev := s.loop.event3
-	for !s.held {
+	for s.yielded = false; !s.held; {
 		n, err := s.machine.Next(in[used:], ev)
 		used += n
 		if err != nil {
@@ -128,9 +128,17 @@ func (s *socket) feed(in []byte) (used int) {
 		case ws.Closed:
 			return len(in)
 		}
+		s.charge(unitsPerEvent)
+		if s.loop.r.Spent() {
+			s.yielded = true
+			break
+		}
 	}
 	return used
 }
+
+// charge counts work in the turn's budget, that of the machine included.
+func (s *socket) charge(units int) { s.loop.r.Charge(units + s.loop.ws.TakeWork()) }
 
 func (s *socket) receive(ev *ws.Event) {
 	kind, data, first, final := websocket.Kind(ev.Op), ev.Data, ev.First, ev.Final
@@ -220,12 +228,9 @@ func (s *socket) closing() {
 func (s *socket) transmit(dst []byte, room int) []byte {
 	start := len(dst)
 	dst = s.machine.Transmit(dst, room)
-	n := len(dst) - start
-	if n == 0 {
+	s.charge(0)
+	if len(dst) == start {
 		return dst
-	}
-	if s.marks != nil {
-		s.marks.sent += uint64(n)
 	}
 	if s.low > 0 && s.machine.Queued() < int(s.low) {
 		s.low = 0
@@ -267,7 +272,8 @@ func (s *socket) expire(now time.Time) {
 func (s *socket) queued() int {
 	n := s.machine.Queued()
 	if m := s.marks; m != nil {
-		m.add(n)
+		sent := s.machine.Sent()
+		m.add(sent, sent+uint64(n))
 	}
 	s.carrier.announce()
 	return n
@@ -279,7 +285,7 @@ func (s *socket) messages() int {
 	if m == nil {
 		return 0
 	}
-	m.forget()
+	m.forget(s.machine.Sent())
 	return len(m.ends)
 }
 
