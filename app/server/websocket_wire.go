@@ -16,8 +16,9 @@ import (
 type wire socket
 
 var (
-	_ spi.Wire  = (*wire)(nil)
-	_ spi.Guard = (*loop)(nil)
+	_ spi.Wire   = (*wire)(nil)
+	_ spi.Guard  = (*loop)(nil)
+	_ spi.Budget = (*loop)(nil)
 )
 
 func (w *wire) enter() bool {
@@ -208,3 +209,9 @@ func (l *loop) Enter() bool { return l.r.Enter(nil) }
 
 // Leave implements spi.Guard.
 func (l *loop) Leave() { l.r.Leave() }
+
+// Charge implements spi.Budget.
+func (l *loop) Charge(units int) { l.r.Charge(units) }
+
+// Spent implements spi.Budget.
+func (l *loop) Spent() bool { return l.r.Spent() }

@@ -61,3 +61,12 @@ type Guard interface {
 	Enter() bool
 	Leave()
 }
+
+// Budget is an app.Loop whose turns have a budget of work: what has spent it leaves the
+// rest to a task that it posts. On the loop.
+type Budget interface {
+	// Charge counts work that was done, in units of about a microsecond.
+	Charge(units int)
+	// Spent reports whether the budget is used up.
+	Spent() bool
+}

@@ -60,15 +60,18 @@ func NewRoom(options RoomOptions) *Room {
 
 // roomLoop is the part of a room that belongs to one loop.
 type roomLoop struct {
-	room    *Room
-	home    app.Loop
-	size    atomic.Int64  // len(members), for other goroutines
-	members []*membership // the loop's
-	spare   []*Prepared   // the loop's: an empty buffer
+	room *Room
+	home app.Loop
+	size atomic.Int64 // len(members), for other goroutines
+	// What is the loop's. Members before served have all messages of batch; the
+	// others have them still to come.
+	members []*membership
+	served  int
+	batch   []*Prepared
 
 	// The room's lock guards the rest.
 	backlog []*Prepared
-	posted  bool
+	posted  bool // deliver is running, or posted
 }
 
 // membership is one socket's place in one room.
@@ -130,13 +133,20 @@ func (s *Socket) leaveRooms() {
 
 func (m *membership) leave() {
 	part := m.part
+	hole := m.index
+	if hole < part.served {
+		part.served--
+		part.put(hole, part.members[part.served])
+		hole = part.served
+	}
 	last := len(part.members) - 1
-	moved := part.members[last]
-	part.members[m.index], moved.index = moved, m.index
+	part.put(hole, part.members[last])
 	part.members[last] = nil
 	part.members = part.members[:last]
 	part.size.Add(-1)
 }
+
+func (part *roomLoop) put(index int, m *membership) { part.members[index], m.index = m, index }
 
 func (r *Room) part(home app.Loop) *roomLoop {
 	r.mu.Lock()
@@ -196,24 +206,57 @@ func (part *roomLoop) add(p *Prepared) {
 	}
 }
 
-// deliver is the task of a loop: every member gets everything that has come.
-func (part *roomLoop) deliver() { touch(part.home, part.hand) }
+// deliver hands the messages of the backlog to all members, as far as the turn's
+// budget goes, and posts itself for the rest. A task of the loop.
+func (part *roomLoop) deliver() {
+	touch(part.home, func() {
+		if len(part.batch) == 0 {
+			part.nextBatch()
+		}
+		if part.serve() {
+			clear(part.batch)
+			part.batch, part.served = part.batch[:0], 0
+		}
+		if part.goesOn() {
+			part.home.Post(part.deliver)
+		}
+	})
+}
 
-func (part *roomLoop) hand() {
-	r := part.room
-	r.mu.Lock()
-	messages := part.backlog
-	part.backlog, part.posted = part.spare, false
-	r.mu.Unlock()
-	for _, m := range part.members {
-		for _, p := range messages {
+// nextBatch makes the backlog the batch, and the empty batch the backlog.
+func (part *roomLoop) nextBatch() {
+	part.room.mu.Lock()
+	defer part.room.mu.Unlock()
+	part.batch, part.backlog = part.backlog, part.batch
+}
+
+// goesOn reports whether there is more to deliver.
+func (part *roomLoop) goesOn() bool {
+	part.room.mu.Lock()
+	defer part.room.mu.Unlock()
+	part.posted = len(part.batch) > 0 || len(part.backlog) > 0
+	return part.posted
+}
+
+// serve goes on with the members, and reports whether all have been served.
+func (part *roomLoop) serve() bool {
+	b, _ := part.home.(budget)
+	for part.served < len(part.members) {
+		m := part.members[part.served]
+		part.served++
+		for _, p := range part.batch {
 			if !m.deliver(p) {
 				break
 			}
 		}
+		if b == nil {
+			continue
+		}
+		if b.Charge(len(part.batch)); b.Spent() {
+			return part.served == len(part.members)
+		}
 	}
-	clear(messages)
-	part.spare = messages[:0]
+	return true
 }
 
 // deliver gives a message to one member, and tells whether it may get another.

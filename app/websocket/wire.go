@@ -8,8 +8,8 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 )
 
-// wire is spi.Wire, fence spi.Guard and spawner spi.Spawner: package spi, which says
-// what they mean, imports this one.
+// wire is spi.Wire, fence spi.Guard, budget spi.Budget and spawner spi.Spawner:
+// package spi, which says what they mean, imports this one.
 type wire = interface {
 	Loop() app.Loop
 	Home() app.Loop
@@ -31,6 +31,10 @@ type (
 	fence interface {
 		Enter() bool
 		Leave()
+	}
+	budget interface {
+		Charge(units int)
+		Spent() bool
 	}
 	spawner interface {
 		Go(f func())
