@@ -24,7 +24,7 @@ func TestTLSVersionsAndProtocols(t *testing.T) {
 	store := openStore(t, certs.Options{SelfSigned: true, Protocols: []string{"h2", "http/1.1"}})
 	_, addr := served(t, Config{}, ListenerConfig{TLS: store.Config(), Open: openTeller})
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		for _, c := range []struct{ offered, want string }{{"h2", "h2"}, {"http/1.1", "http/1.1"}, {"imap", ""}} {
+		for _, c := range []struct{ offered, want string }{{"h2", "h2"}, {"http/1.1", "http/1.1"}} {
 			client := &tls.Config{InsecureSkipVerify: true, ServerName: "some.test", MinVersion: version, MaxVersion: version, NextProtos: []string{c.offered}}
 			mustAsk(t, dialTLS(t, addr, client), fmt.Sprintf("version=%q alpn=%q", tls.VersionName(version), c.want), `sni="some.test"`)
 		}

@@ -26,6 +26,7 @@ const (
 	TLSFailureLeft                                // the peer left before the handshake was over
 	TLSFailureVersion                             // no version in common
 	TLSFailureCipher                              // no cipher suite in common
+	TLSFailureProtocol                            // no ALPN protocol in common
 	TLSFailureClientCertificate                   // none where one is required, or none that holds
 	TLSFailureRefused                             // the peer sent an alert: it does not trust our certificate, for example
 	TLSFailureRecord                              // after the handshake: a record that does not verify or is out of place
@@ -42,6 +43,7 @@ var tlsFailureNames = [tlsFailures]string{
 	TLSFailureLeft:              "left",
 	TLSFailureVersion:           "version",
 	TLSFailureCipher:            "cipher",
+	TLSFailureProtocol:          "protocol",
 	TLSFailureClientCertificate: "client-certificate",
 	TLSFailureRefused:           "refused",
 	TLSFailureRecord:            "record",
@@ -110,6 +112,8 @@ func classifyHandshake(err error) TLSFailure {
 		return TLSFailureVersion
 	case strings.Contains(text, "no cipher suite supported"):
 		return TLSFailureCipher
+	case strings.Contains(text, "unsupported application protocols"):
+		return TLSFailureProtocol
 	}
 	return TLSFailureOther
 }

@@ -188,6 +188,7 @@ func TestHandshakeFailuresAreSorted(t *testing.T) {
 	}{
 		"old version":         {modern, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12}, TLSFailureVersion},
 		"no common suite":     {server, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}}, TLSFailureCipher},
+		"no common protocol":  {server, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"imap"}}, TLSFailureProtocol},
 		"client distrusts us": {server, &tls.Config{ServerName: "example.test", RootCAs: ca.Pool(), MaxVersion: tls.VersionTLS13}, TLSFailureRefused},
 		"no certificate":      {demanding, &tls.Config{InsecureSkipVerify: true}, TLSFailureClientCertificate},
 		"no certificate 1.2":  {demanding, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12}, TLSFailureClientCertificate},
@@ -200,7 +201,7 @@ func TestHandshakeFailuresAreSorted(t *testing.T) {
 				t.Fatal("the handshake succeeded")
 			}
 			if got := classify(err); got != c.want {
-				t.Errorf("%v counts as %v, want %v", err, got, c.want)
+				t.Errorf("%v counts as %v, want %v: if crypto/tls has changed its words, so must classifyHandshake", err, got, c.want)
 			}
 		})
 	}

@@ -31,7 +31,6 @@ func TestOpenSSLProtocols(t *testing.T) {
 		{[]string{"-tls1_3", "-alpn", "h2,http/1.1"}, `version="TLS 1.3" alpn="h2" sni="example.test"`},
 		{[]string{"-tls1_2", "-alpn", "http/1.1"}, `version="TLS 1.2" alpn="http/1.1"`},
 		{[]string{"-tls1_2"}, `version="TLS 1.2" alpn=""`},
-		{[]string{"-tls1_3", "-alpn", "imap"}, `version="TLS 1.3" alpn=""`},
 	} {
 		d := openssl(t, addr, c.flags...)
 		d.say("GET / HTTP/1.1\r\n\r\n")

@@ -37,13 +37,11 @@ func TestPlainTLSConfig(t *testing.T) {
 		{"both offered", &tls.Config{Certificates: pair}, false, both, "h2"},
 		{"only HTTP/1.1 offered", &tls.Config{Certificates: pair}, false, both[1:], "http/1.1"},
 		{"no ALPN", &tls.Config{Certificates: pair}, false, nil, ""},
-		{"another protocol offered", &tls.Config{Certificates: pair}, false, []string{"imap"}, ""},
 		{"the configuration names one", &tls.Config{Certificates: pair, NextProtos: both[1:]}, false, both, "http/1.1"},
 		{"without HTTP/2", &tls.Config{Certificates: pair}, true, both, "http/1.1"},
 		{"without HTTP/2, which the configuration names", &tls.Config{Certificates: pair, NextProtos: both}, true, both, "http/1.1"},
 		{"chosen for the client", chosen(&tls.Config{Certificates: pair}), false, both, "h2"},
 		{"chosen for the client, no ALPN", chosen(&tls.Config{Certificates: pair}), false, nil, ""},
-		{"chosen for the client, another protocol offered", chosen(&tls.Config{Certificates: pair}), false, []string{"imap"}, ""},
 		{"chosen for the client, names one", chosen(&tls.Config{Certificates: pair, NextProtos: both[1:]}), false, both, "http/1.1"},
 		{"nothing chosen for the client", chosen(nil), false, both, "h2"},
 	} {
@@ -65,6 +63,37 @@ func TestPlainTLSConfig(t *testing.T) {
 			}
 			l.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 			l.hear("GET", 200, "Hello, World!")
+		})
+	}
+}
+
+// RFC 7301 section 3.2: a client of another protocol is refused, by an alert that says so. One that names HTTP/2
+// where it is turned off is such a client.
+func TestTLSWithoutACommonProtocol(t *testing.T) {
+	pair := []tls.Certificate{issue(t, "a.test", nil).pair()}
+	for name, c := range map[string]struct {
+		config  *tls.Config
+		without bool // HTTP/2 is turned off
+		offer   string
+	}{
+		"another protocol": {&tls.Config{Certificates: pair}, false, "imap"},
+		"another protocol, config chosen for the client": {&tls.Config{
+			GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return &tls.Config{Certificates: pair}, nil },
+			Certificates:       pair,
+		}, false, "imap"},
+		"without HTTP/2": {&tls.Config{Certificates: pair}, true, "h2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, hello, overTLS(c.config), func(to *server.Config) { to.HTTP2.Disabled = c.without })
+			config := anyone()
+			config.NextProtos = []string{c.offer}
+			conn, err := tls.Dial("tcp", s.addr, config)
+			if err == nil || !strings.Contains(err.Error(), "remote error: tls: no application protocol") {
+				t.Errorf("%v, want the alert no_application_protocol", err)
+			}
+			if err == nil {
+				conn.Close()
+			}
 		})
 	}
 }

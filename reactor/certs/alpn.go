@@ -2,74 +2,50 @@ package certs
 
 import (
 	"crypto/tls"
-	"slices"
 	"sync/atomic"
 )
 
-// WithProtocols returns config with what a listener of HTTP needs and config leaves open: protocols
-// are offered by ALPN unless config offers some, and a client that names none of them is served
-// without ALPN. The same goes for what a GetConfigForClient of config's returns. config itself is not
-// changed, and ticket keys that it is given later go unnoticed.
+// WithProtocols returns a copy of config that offers protocols by ALPN, unless config offers some. The same goes
+// for what a GetConfigForClient of config returns. Session ticket keys that config is given later do not reach
+// the copy. A config with both NextProtos and GetConfigForClient is returned as it is.
 //
-// A config with both NextProtos and GetConfigForClient knows what it does and is returned as it is.
+// A client that uses no ALPN is served. One whose ALPN names none of the protocols is refused with the alert
+// no_application_protocol, as RFC 7301 section 3.2 demands: so no client of another protocol can be made to
+// send its bytes to this server.
 func WithProtocols(config *tls.Config, protocols ...string) *tls.Config {
-	chooses := config.GetConfigForClient
-	if chooses != nil && len(config.NextProtos) > 0 {
+	choose := config.GetConfigForClient
+	switch {
+	case choose == nil:
+		return offering(config, protocols)
+	case len(config.NextProtos) > 0:
 		return config
 	}
-	own := newALPNOffer(config, protocols)
-	var last atomic.Pointer[alpnOffer]
-	offering := own.offering.Clone()
-	offering.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		if chooses == nil {
-			return own.choose(hello), nil
+	own := offering(config, protocols)
+	var last atomic.Pointer[offer]
+	own.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		chosen, err := choose(hello)
+		if err != nil || chosen == nil || len(chosen.NextProtos) > 0 {
+			return chosen, err
 		}
-		chosen, err := chooses(hello)
-		switch {
-		case err != nil:
-			return nil, err
-		case chosen == nil:
-			return own.choose(hello), nil
-		case len(chosen.NextProtos) > 0:
-			return chosen, nil
-		}
-		// Most functions choose one config again and again: it is cloned once.
+		// Most functions choose one config again and again: it is copied once.
 		o := last.Load()
-		if o == nil || o.from != chosen {
-			o = newALPNOffer(chosen, protocols)
+		if o == nil || o.of != chosen {
+			o = &offer{chosen, offering(chosen, protocols)}
 			last.Store(o)
 		}
-		return o.choose(hello), nil
+		return o.made, nil
 	}
-	return offering
+	return own
 }
 
-// alpnOffer is a config with and without ALPN.
-type alpnOffer struct{ from, offering, plain *tls.Config }
+// offer is a config and its copy that offers protocols.
+type offer struct{ of, made *tls.Config }
 
-func newALPNOffer(config *tls.Config, protocols []string) *alpnOffer {
-	o := &alpnOffer{from: config, offering: config.Clone()}
-	o.offering.GetConfigForClient = nil
-	if len(o.offering.NextProtos) == 0 {
-		o.offering.NextProtos = protocols
+// offering returns a copy of config that offers protocols unless config offers some.
+func offering(config *tls.Config, protocols []string) *tls.Config {
+	own := config.Clone()
+	if len(own.NextProtos) == 0 {
+		own.NextProtos = protocols
 	}
-	o.plain = o.offering.Clone()
-	o.plain.NextProtos = nil
-	return o
-}
-
-func (o *alpnOffer) choose(hello *tls.ClientHelloInfo) *tls.Config {
-	if offersNone(hello.SupportedProtos, o.offering.NextProtos) {
-		return o.plain
-	}
-	return o.offering
-}
-
-// offersNone tells whether a client that uses ALPN names no protocol that is served. RFC 7301
-// section 3.2 would have such a handshake fail; HTTP/1.1 needs no ALPN, so the extension is taken as
-// absent instead.
-func offersNone(client, served []string) bool {
-	return len(client) > 0 && !slices.ContainsFunc(client, func(p string) bool {
-		return slices.Contains(served, p)
-	})
+	return own
 }

@@ -23,8 +23,8 @@ type Options struct {
 	SelfSignedNames []string
 	// MinVersion is the oldest version served; zero means TLS 1.2.
 	MinVersion uint16
-	// Protocols are offered by ALPN, the preferred one first. A client that names none of them is
-	// served without ALPN. Empty leaves them to whoever serves, by WithProtocols.
+	// Protocols are offered by ALPN, the preferred one first. A client whose ALPN names none of them is
+	// refused (RFC 7301 section 3.2). Empty leaves the choice to WithProtocols.
 	Protocols []string
 	// ClientCAs are PEM files with the authorities that client certificates are verified against.
 	ClientCAs []string

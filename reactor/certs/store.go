@@ -40,10 +40,8 @@ type Store struct {
 // snapshot is what one load brought. It is never changed.
 type snapshot struct {
 	index nameIndex
-	// plain is for the rare client whose ALPN names only protocols that are not served. A config per
-	// connection would cost a clone each, and kilobytes as long as the connection lives.
-	offering *tls.Config
-	plain    *tls.Config
+	// config is shared by all connections: one for each would cost kilobytes for as long as it lives.
+	config *tls.Config
 }
 
 // loadedPair is a pair of files and the last good certificate in them.
@@ -115,12 +113,8 @@ func (s *Store) minVersion() uint16 {
 	return s.options.MinVersion
 }
 
-func (s *Store) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-	state := s.current.Load()
-	if offersNone(hello.SupportedProtos, s.options.Protocols) {
-		return state.plain, nil
-	}
-	return state.offering, nil
+func (s *Store) configFor(*tls.ClientHelloInfo) (*tls.Config, error) {
+	return s.current.Load().config, nil
 }
 
 // Reload reads all files again: what SIGHUP asks for, and what happens by itself when a file changes.
@@ -205,16 +199,14 @@ func (s *Store) publish() {
 		all = append(all, s.signed)
 	}
 	state := &snapshot{index: newNameIndex(all)}
-	state.offering = &tls.Config{
+	state.config = &tls.Config{
 		MinVersion:     s.minVersion(),
 		NextProtos:     s.options.Protocols,
 		ClientAuth:     s.options.ClientAuth,
 		ClientCAs:      s.clients.good,
 		GetCertificate: s.config.GetCertificate,
 	}
-	state.offering.SetSessionTicketKeys(s.tickets)
-	state.plain = state.offering.Clone()
-	state.plain.NextProtos = nil
+	state.config.SetSessionTicketKeys(s.tickets)
 	s.current.Store(state)
 }
 
