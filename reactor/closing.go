@@ -3,7 +3,6 @@
 package reactor
 
 import (
-	"errors"
 	"io"
 	"time"
 
@@ -73,7 +72,7 @@ func (c *Conn) cause() error {
 // be written.
 func (c *Conn) failed() bool {
 	cause := c.cause()
-	return cause != nil && !errors.Is(cause, io.EOF)
+	return cause != nil && cause != io.EOF && cause != ErrTruncated
 }
 
 // conclude takes the next step once all output is out.
@@ -166,11 +165,11 @@ func (c *Conn) peerFinished() {
 		c.close(c.cause())
 		return
 	}
+	ending := io.EOF
 	if c.filter != nil {
 		later, err := c.filter.eof()
 		if err != nil {
-			c.close(err)
-			return
+			ending = err
 		}
 		if later {
 			if c.gnet != nil {
@@ -180,10 +179,10 @@ func (c *Conn) peerFinished() {
 		}
 	}
 	if c.session == nil {
-		c.close(io.EOF)
+		c.close(ending)
 		return
 	}
-	if c.sayEOF(); c.closed {
+	if c.sayEOF(ending); c.closed {
 		return
 	}
 	if c.mode == modeLinger {
@@ -195,38 +194,42 @@ func (c *Conn) peerFinished() {
 	}
 }
 
-// sayEOF tells the session, once, that the peer has sent its last byte.
-func (c *Conn) sayEOF() {
-	if c.cause() == io.EOF {
+// sayEOF tells the session, once, that the peer has sent its last byte. ending is io.EOF, or ErrTruncated.
+func (c *Conn) sayEOF(ending error) {
+	if cause := c.cause(); cause == io.EOF || cause == ErrTruncated {
 		return
 	}
+	r := c.rarely()
 	if c.yielded {
-		c.rarely().eofWaits = true
+		r.ending = ending
 		return
 	}
-	if c.special != nil {
-		c.special.eofWaits = false
-	}
+	r.ending = nil
 	keep := c.mode != modeOpen || c.session.EOF()
 	if c.closed {
 		return
 	}
-	c.rarely().cause = io.EOF
+	r.cause = ending
 	if !keep {
 		c.mode = modeFlush
 	}
 }
 
-// eofWaits reports whether the session has still to be told of the peer's FIN, behind input that it left.
-func (c *Conn) eofWaits() bool { return c.special != nil && c.special.eofWaits }
+// ending is what sayEOF waits to tell the session, behind input that it left; nil: nothing.
+func (c *Conn) ending() error {
+	if c.special == nil {
+		return nil
+	}
+	return c.special.ending
+}
 
-// streamEnded is called when the stream has ended inside its filter and the socket is still open.
-func (c *Conn) streamEnded() {
+// streamEnded is called when the stream has ended inside its filter.
+func (c *Conn) streamEnded(ending error) {
 	if c.session == nil {
-		c.close(io.EOF)
+		c.close(ending)
 		return
 	}
-	c.sayEOF()
+	c.sayEOF(ending)
 }
 
 // outlive goes on with a duplicate of the descriptor, for writing only. Within OnClose.

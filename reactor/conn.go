@@ -65,7 +65,7 @@ type rarities struct {
 	refused       bool     // exceeds Config.MaxConnections
 	discarded     int
 	departure     *departure
-	eofWaits      bool      // the session is told of the peer's FIN when it has had its input
+	ending        error     // as cause, which it becomes when the session has had its input and is told
 	dialling      *dialling // of a dialled connection, until its session is open
 	haunting      *haunting // of a connection that was closed for stalling its loop
 }

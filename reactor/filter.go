@@ -20,8 +20,9 @@ type filter interface {
 	// It hands plaintext to deliver, as often as it likes. raw is borrowed until receive returns,
 	// what deliver is given until deliver returns. The filter keeps what it cannot decode yet.
 	// After an error nothing more is received; output that is pending, such as an alert, is
-	// written before the connection is closed. io.EOF says that the stream has ended inside its
-	// framing (close_notify): the session hears of it as of a FIN, and may still answer.
+	// written before the connection is closed. io.EOF reports that the stream has ended inside its
+	// framing (close_notify), ErrTruncated that it has ended without: the session hears of both as of
+	// a FIN, and may still answer.
 	receive(raw []byte, deliver func(plain []byte)) error
 
 	// transmit appends the wire bytes of plain to dst. It is called only when established.
@@ -34,8 +35,8 @@ type filter interface {
 	// established says that plaintext may flow. Only a failure takes that back.
 	established() bool
 
-	// eof tells of the peer's FIN. An error says that the stream was cut short. later: what came
-	// before it is still being worked on, and receive will report the end.
+	// eof is called at the peer's FIN. ErrTruncated reports that the stream was cut short; it is the only
+	// error. later: what came before the FIN is still being worked on, and receive will report the end.
 	eof() (later bool, err error)
 
 	// goodbye appends what ends the stream properly (close_notify) to dst, once; it stands behind

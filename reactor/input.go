@@ -38,8 +38,8 @@ func (c *Conn) feed(raw []byte) {
 		switch {
 		case c.closed:
 			return
-		case err == io.EOF:
-			c.streamEnded()
+		case err == io.EOF, err == ErrTruncated:
+			c.streamEnded(err)
 			return
 		case err != nil:
 			// What the peer still sends must not destroy the filter's last words.

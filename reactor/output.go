@@ -29,8 +29,8 @@ func (c *Conn) settle() {
 		if len(c.kept) > 0 {
 			c.present(nil)
 		}
-		if c.eofWaits() && !c.yielded && !c.closed {
-			c.sayEOF()
+		if ending := c.ending(); ending != nil && !c.yielded && !c.closed {
+			c.sayEOF(ending)
 		}
 	}
 	if !c.closed {

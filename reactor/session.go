@@ -26,7 +26,8 @@ type Session interface {
 	Timeout()
 
 	// Closed is the last call, made exactly once, with the connection already gone. err is nil
-	// when the session itself asked for it, io.EOF when the peer left in order.
+	// when the session itself asked for it, io.EOF when the peer left in order, ErrTruncated when it left
+	// TLS without close_notify.
 	Closed(err error)
 }
 

@@ -183,7 +183,7 @@ func (f *tlsFilter) decrypt(raw []byte, deliver func([]byte)) error {
 	return nil
 }
 
-// fail counts the end of a connection and remembers that it has been.
+// fail counts and logs what ends the connection, and returns it.
 func (f *tlsFilter) fail(sort func(error) TLSFailure, err error) error {
 	f.phase = tlsFailed
 	f.service.failed(sort(err), err, f.conn.RemoteAddr(), f.conn.Loop().Now())
@@ -205,9 +205,9 @@ func (f *tlsFilter) pending(dst []byte) []byte {
 
 func (f *tlsFilter) established() bool { return f.phase == tlsOpen }
 
-// eof: a stream that has begun must end with close_notify (RFC 8446 section 6.1), unless nothing was
-// expected of the peer any more. One whose handshake is being worked on may hold that, and a request
-// in front of it.
+// eof implements filter. A stream must end with close_notify (RFC 8446 section 6.1), unless nothing was
+// expected of the peer any more. A handshake that is being worked on may hold that, and a request in front
+// of it.
 func (f *tlsFilter) eof() (later bool, err error) {
 	switch {
 	case f.phase == tlsHandshake:
@@ -220,8 +220,10 @@ func (f *tlsFilter) eof() (later bool, err error) {
 	return false, nil
 }
 
+// truncated counts a FIN without close_notify. The peer may still read.
 func (f *tlsFilter) truncated() error {
-	return f.fail(func(error) TLSFailure { return TLSFailureTruncated }, ErrTruncated)
+	f.service.failed(TLSFailureTruncated, ErrTruncated, f.conn.RemoteAddr(), f.conn.Loop().Now())
+	return ErrTruncated
 }
 
 func (f *tlsFilter) goodbye(dst []byte) []byte {

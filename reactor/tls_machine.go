@@ -43,8 +43,9 @@ func (m *tlsMachine) takeOver(rest []byte) []byte {
 	return rest
 }
 
-// ErrTruncated is what Session.Closed is told of a TLS connection whose peer left without close_notify:
-// what came may be less than what was sent (RFC 8446 section 6.1).
+// ErrTruncated is what Session.Closed is told of a TLS connection whose peer sent its FIN without close_notify:
+// what came may be less than what was sent (RFC 8446 section 6.1). Session.EOF is called first. A session must
+// not take what it got for complete because of the FIN; what is complete in itself can be answered.
 var ErrTruncated = errors.New("tls: connection ended without close_notify")
 
 // open decrypts what in holds as far as dst has room for it without growing, and appends it to dst.

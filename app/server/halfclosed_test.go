@@ -4,8 +4,10 @@ package server_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"strings"
 	"testing"
 
@@ -159,4 +161,43 @@ func TestHalfClosedHTTP2(t *testing.T) {
 		}
 	}
 	eventually(t, "the connection is gone", func() bool { return s.Stats().Connections == 0 })
+}
+
+// A complete request before a FIN without close_notify is answered over TLS too; an incomplete one is never
+// taken for complete.
+func TestTLSBareFIN(t *testing.T) {
+	later := make(chan *app.Promise[*app.Response], 1)
+	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+		if r.Method == "POST" {
+			return digest(r)
+		}
+		p, f := app.Promised[*app.Response](r)
+		later <- p
+		return f
+	}, withIdentity(issue(t, "a.test", nil)))
+	leave := func(l *line) {
+		t.Helper()
+		if err := l.Conn.(*tls.Conn).NetConn().(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l := s.dialTLS(anyone())
+	l.say(post("/", 5) + "hello")
+	leave(l)
+	l.hear("POST", 200, digestOf("hello"))
+	l.end()
+
+	l = s.dialTLS(anyone())
+	l.say(get("/"))
+	leave(l)
+	(<-later).Resolve(app.Text(200, "late"))
+	l.hear("GET", 200, "late")
+	l.end()
+
+	l = s.dialTLS(anyone())
+	l.say(post("/", 5) + "hell")
+	leave(l)
+	l.status("POST", 400)
+	l.end()
+	eventually(t, "all connections are gone", func() bool { return s.Stats().Connections == 0 })
 }
