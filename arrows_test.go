@@ -50,7 +50,7 @@ var arrows = []arrow{
 	{packages: "app/server/...", own: []string{"app", "app/server/..."},
 		others: []string{"go.uber.org/zap", "go.uber.org/zap/...", "golang.org/x/sys/unix"}},
 	{packages: "app/router", own: []string{"app", "app/internal/...", "internal/..."}},
-	{packages: "app/files", own: []string{"app", "app/internal/...", "internal/..."}},
+	{packages: "app/files", own: []string{"app", "app/internal/...", "internal/..."}, others: []string{"golang.org/x/sys/unix"}},
 	{packages: "app/websocket", own: []string{"app", "app/internal/...", "internal/..."}},
 	{packages: "app/events", own: []string{"app", "app/internal/...", "internal/..."}},
 	{packages: "app/middleware", own: []string{"app", "app/internal/...", "internal/..."}},

@@ -74,6 +74,10 @@ func newLoop(r *Reactor, index int) (*Loop, error) {
 // Index is the Loop's place in Reactor.Loops.
 func (l *Loop) Index() int { return l.index }
 
+// Turn returns the number of the turn in progress: no two turns of a Loop have the
+// same. On the loop.
+func (l *Loop) Turn() uint64 { return l.turn.Load() >> 1 }
+
 // Reactor is the reactor that the Loop belongs to.
 func (l *Loop) Reactor() *Reactor { return l.reactor }
 

@@ -14,7 +14,8 @@ import (
 
 // fileContent is a file, or parts of one with text between them.
 type fileContent struct {
-	file  *os.File
+	from  io.ReaderAt
+	file  *os.File // the same, to be closed; nil: from is memory
 	parts []filePart
 	size  int64
 	at    int   // the part that is being read
@@ -58,13 +59,13 @@ const fileChunk = 64 << 10
 // away.
 func (c *fileContent) content(r *app.Request) (app.Content, error) {
 	if r.Method == "HEAD" {
-		c.file.Close()
+		c.closeFile()
 		return &app.Stream{Size: c.size}, nil
 	}
 	if c.size > fileChunk {
 		return &app.Stream{Size: c.size, Produce: c.produce, OnClose: func() { c.close(r) }}, nil
 	}
-	defer c.file.Close()
+	defer c.closeFile()
 	b := make([]byte, c.size)
 	n, err := c.read(b)
 	if err == nil && n < len(b) {
@@ -75,7 +76,13 @@ func (c *fileContent) content(r *app.Request) (app.Content, error) {
 
 // close closes the file on the pool: on some file systems that blocks too.
 func (c *fileContent) close(r *app.Request) {
-	if r.Pool().Submit(func() { c.file.Close() }) != nil {
+	if r.Pool().Submit(c.closeFile) != nil {
+		c.closeFile()
+	}
+}
+
+func (c *fileContent) closeFile() {
+	if c.file != nil {
 		c.file.Close()
 	}
 }
@@ -128,7 +135,7 @@ func (c *fileContent) read(p []byte) (filled int, err error) {
 			c.at, c.done = c.at+1, 0
 			continue
 		}
-		n, err := part.readAt(c.file, p[filled:], c.done)
+		n, err := part.readAt(c.from, p[filled:], c.done)
 		filled += n
 		c.done += int64(n)
 		if err != nil {
@@ -139,7 +146,7 @@ func (c *fileContent) read(p []byte) (filled int, err error) {
 }
 
 // readAt reads what is at offset of the part.
-func (p *filePart) readAt(file *os.File, dst []byte, offset int64) (int, error) {
+func (p *filePart) readAt(file io.ReaderAt, dst []byte, offset int64) (int, error) {
 	if offset < int64(len(p.prefix)) {
 		return copy(dst, p.prefix[offset:]), nil
 	}

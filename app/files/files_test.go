@@ -9,11 +9,13 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/apptest"
 	"github.com/gatewheel/gatewheel/app/files"
 )
@@ -204,10 +206,7 @@ func parts(content, boundary string) string {
 
 func TestFilesByEntityTag(t *testing.T) {
 	host, dir := fileHost(t, files.Options{})
-	etag := host.Do(apptest.Get("/a.txt")).Header.Get("ETag")
-	if etag == "" || strings.HasPrefix(etag, "W/") {
-		t.Fatalf("ETag %s", etag)
-	}
+	etag := strongTag(t, host, "/a.txt")
 	date := modified.Format(http.TimeFormat)
 	later := modified.Add(time.Hour).Format(http.TimeFormat)
 	for _, c := range []struct {
@@ -242,27 +241,234 @@ func TestFilesByEntityTag(t *testing.T) {
 		}
 	}
 
-	// A change that may be followed by another with the same time has a weak tag: where times are whole seconds,
-	// that takes longer.
-	whole := time.Now().Truncate(time.Second)
-	for _, c := range []struct {
-		modified time.Time
-		weak     bool
-	}{
-		{whole.Add(time.Hour + 1), true},
-		{whole.Add(-time.Second + 1), false},
-		{whole.Add(time.Second), true},
-	} {
-		if err := os.Chtimes(filepath.Join(dir, "a.txt"), c.modified, c.modified); err != nil {
-			t.Fatal(err)
-		}
-		if etag := host.Do(apptest.Get("/a.txt")).Header.Get("ETag"); strings.HasPrefix(etag, "W/") != c.weak {
-			t.Errorf("a file of %v has the ETag %s at %v", c.modified, etag, time.Now())
-		}
+	// A file that was changed just now may change again without another tag.
+	if err := os.WriteFile(filepath.Join(dir, "a.txt"), []byte("9876543210"), 0o644); err != nil {
+		t.Fatal(err)
 	}
 	fresh := host.Do(apptest.Get("/a.txt")).Header
 	if call := host.Do(apptest.Get("/a.txt", "Range", "bytes=0-1", "If-Range", fresh.Get("Last-Modified"))); call.Status != 200 {
 		t.Errorf("a range by the date of a file that was changed just now: got %d", call.Status)
+	}
+}
+
+// strongTag waits until the file was not changed for so long that its tag is strong.
+func strongTag(t *testing.T, host *apptest.Host, path string) string {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+		if etag := host.Do(apptest.Get(path)).Header.Get("ETag"); etag != "" && !strings.HasPrefix(etag, "W/") {
+			return etag
+		}
+	}
+	t.Fatalf("%s never gets a strong tag", path)
+	return ""
+}
+
+// TestReplacedFilesAreNotTakenForTheOld: builds and archives give all versions of a file the same
+// modification time, and the size may be the same too.
+func TestReplacedFilesAreNotTakenForTheOld(t *testing.T) {
+	times := map[string]time.Time{
+		"the epoch":            time.Unix(0, 0),
+		"a second behind it":   time.Unix(1, 0),
+		"the first day of ZIP": time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC),
+		"SOURCE_DATE_EPOCH":    time.Date(2023, 11, 14, 22, 13, 20, 0, time.UTC),
+		"the future":           time.Now().Add(24 * time.Hour),
+	}
+	replacements := map[string]func(path string) error{
+		"written over": func(path string) error { return os.WriteFile(path, []byte("new version"), 0o644) },
+		"renamed over": func(path string) error {
+			next := path + ".next"
+			if err := os.WriteFile(next, []byte("new version"), 0o644); err != nil {
+				return err
+			}
+			return os.Rename(next, path)
+		},
+	}
+	for when, modified := range times {
+		for how, replace := range replacements {
+			host, dir := fileHost(t, files.Options{})
+			path := filepath.Join(dir, "f.txt")
+			if err := os.WriteFile(path, []byte("old version"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			set := func() {
+				if err := os.Chtimes(path, modified, modified); err != nil {
+					t.Fatal(err)
+				}
+			}
+			set()
+			old := strongTag(t, host, "/f.txt")
+			date := host.Do(apptest.Get("/f.txt")).Header.Get("Last-Modified")
+			if at, err := http.ParseTime(date); err != nil || at.After(time.Now()) {
+				t.Errorf("%s: Last-Modified is %q", when, date)
+			}
+			if call := host.Do(apptest.Get("/f.txt", "If-Match", old)); call.Status != 200 {
+				t.Errorf("%s: If-Match with the file's own tag is answered with %d", when, call.Status)
+			}
+			if call := host.Do(apptest.Get("/f.txt", "If-None-Match", old)); call.Status != 304 {
+				t.Errorf("%s: If-None-Match with the file's own tag is answered with %d", when, call.Status)
+			}
+			if err := replace(path); err != nil {
+				t.Fatal(err)
+			}
+			set()
+			for _, fields := range [][]string{
+				{"If-None-Match", old},
+				{"If-Modified-Since", date},
+				{"Range", "bytes=4-", "If-Range", old},
+				{"Range", "bytes=4-", "If-Range", date},
+			} {
+				if call := host.Do(apptest.Get("/f.txt", fields...)); call.Status != 200 || string(call.Content) != "new version" {
+					t.Errorf("%s, %s, %q: got %d %q", when, how, fields, call.Status, call.Content)
+				}
+			}
+			if call := host.Do(apptest.Get("/f.txt", "If-Match", old)); call.Status != 412 {
+				t.Errorf("%s, %s: If-Match with the old tag: got %d", when, how, call.Status)
+			}
+		}
+	}
+}
+
+// A directory that is replaced, or a link that is switched, shows at the next request: so do tools
+// that deploy a site.
+func TestTheDirectoryIsWhatIsThereNow(t *testing.T) {
+	top := t.TempDir()
+	release := func(name string) {
+		dir := filepath.Join(top, name)
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "a.txt"), []byte(name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := filepath.Join(top, "current")
+	release("one")
+	if err := os.Symlink("one", link); err != nil {
+		t.Fatal(err)
+	}
+	served, err := files.Open(link, files.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer served.Close()
+	host := apptest.New(served.Serve)
+	strongTag(t, host, "/a.txt")
+	wants := func(want string) {
+		t.Helper()
+		for range 2 {
+			host.Do(apptest.Get("/a.txt")).Want(t, 200, want)
+		}
+	}
+	wants("one")
+
+	release("two")
+	next := link + ".next"
+	if err := os.Symlink("two", next); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(next, link); err != nil {
+		t.Fatal(err)
+	}
+	wants("two")
+
+	if err := os.RemoveAll(filepath.Join(top, "two")); err != nil {
+		t.Fatal(err)
+	}
+	if call := host.Do(apptest.Get("/a.txt")); call.Status != 404 {
+		t.Errorf("a directory that is gone: got %d", call.Status)
+	}
+	release("two")
+	wants("two")
+}
+
+func TestNamesAreBytes(t *testing.T) {
+	host, dir := fileHost(t, files.Options{List: true})
+	if err := os.WriteFile(filepath.Join(dir, "bare", "caf\xe9.txt"), []byte("latin"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	host.Do(apptest.Get("/bare/caf%E9.txt")).Want(t, 200, "latin")
+	const entry = `<a href="./caf%E9.txt">caf` + "\uFFFD" + `.txt</a>`
+	if call := host.Do(apptest.Get("/bare/")); !strings.Contains(string(call.Content), entry) {
+		t.Errorf("%s is not in %s", entry, call.Content)
+	}
+}
+
+// A link that leads out of the directory is neither served nor listed, and somebody is told.
+func TestLinksOutOfTheDirectoryAreReported(t *testing.T) {
+	var reported []string
+	host, _ := fileHost(t, files.Options{List: true, OnError: func(_ *app.Request, name string, err error) {
+		reported = append(reported, name)
+	}})
+	if call := host.Do(apptest.Get("/outside/passwd")); call.Status != 404 {
+		t.Errorf("got %d", call.Status)
+	}
+	if call := host.Do(apptest.Get("/none")); call.Status != 404 {
+		t.Errorf("got %d", call.Status)
+	}
+	list := host.Do(apptest.Get("/"))
+	if strings.Contains(string(list.Content), "outside") || !strings.Contains(string(list.Content), "link.txt") {
+		t.Errorf("the list is %s", list.Content)
+	}
+	if !slices.Equal(reported, []string{"outside/passwd", "outside"}) {
+		t.Errorf("reported: %q", reported)
+	}
+}
+
+func TestWellKnownIsNotHidden(t *testing.T) {
+	host, dir := fileHost(t, files.Options{})
+	for _, name := range []string{".well-known/security.txt", ".well-known/.x", "sub/.well-known/x", ".well-known-not/x"} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("x"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string]int{
+		"/.well-known/security.txt": 200, "/.well-known/.x": 404, "/sub/.well-known/x": 404, "/.well-known-not/x": 404,
+	} {
+		if call := host.Do(apptest.Get(name)); call.Status != want {
+			t.Errorf("%s: got %d, want %d", name, call.Status, want)
+		}
+	}
+}
+
+// Options.Fields describe the file: an answer without it must not be cached for a year.
+func TestOptionalFieldsBelongToTheFile(t *testing.T) {
+	host, _ := fileHost(t, files.Options{Fields: app.Fields{{Name: "Cache-Control", Value: "max-age=31536000"}}})
+	etag := strongTag(t, host, "/a.txt")
+	for _, c := range []struct {
+		status int
+		fields []string
+	}{
+		{200, nil},
+		{206, []string{"Range", "bytes=0-1"}},
+		{304, []string{"If-None-Match", etag}},
+		{412, []string{"If-Match", `"other"`}},
+		{416, []string{"Range", "bytes=100-"}},
+	} {
+		call := host.Do(apptest.Get("/a.txt", c.fields...))
+		if has := call.Header.Has("Cache-Control"); call.Status != c.status || has != (c.status < 400) {
+			t.Errorf("%q: got %d, Cache-Control: %v", c.fields, call.Status, has)
+		}
+	}
+}
+
+// The media types do not depend on what is installed on the machine.
+func TestMediaTypes(t *testing.T) {
+	host, dir := fileHost(t, files.Options{})
+	for name, want := range map[string]string{
+		"a.otf": "font/otf", "a.ts": "video/mp2t", "a.webm": "video/webm", "a.webmanifest": "application/manifest+json",
+		"a.js": "text/javascript; charset=utf-8", "a.MJS": "text/javascript; charset=utf-8", "a.wasm": "application/wasm",
+		"a.woff2": "font/woff2", "a.svg": "image/svg+xml", "a.json": "application/json", "a.md": "text/markdown; charset=utf-8",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if got := host.Do(apptest.Get("/" + name)).Header.Get("Content-Type"); got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
 	}
 }
 

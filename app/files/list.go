@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"io/fs"
 	"net/url"
 	"os"
 	"slices"
@@ -16,23 +17,41 @@ import (
 // then.
 const maxListed = 10000
 
-// list answers with what is in a directory, up to so many entries. On the pool.
-func list(dir *os.File, hidden bool, most int) (*app.Response, error) {
-	entries, err := dir.ReadDir(most + 1)
+// list makes the page that lists a directory.
+type list struct {
+	dir   *os.File
+	limit int // of entries
+	// shows reports whether an entry of that name is listed.
+	shows func(name string) bool
+	// target returns what a symbolic link of that name leads to; an error if that
+	// cannot be served.
+	target func(name string) (fs.FileInfo, error)
+}
+
+// page answers with the list. On the pool.
+func (l *list) page() (*app.Response, error) {
+	entries, err := l.dir.ReadDir(l.limit + 1)
 	if err != nil && err != io.EOF {
 		return nil, err
 	}
-	cut := len(entries) > most
+	cut := len(entries) > l.limit
 	if cut {
-		entries = entries[:most]
+		entries = entries[:l.limit]
 	}
 	var names []string
 	for _, e := range entries {
-		name := e.Name()
-		if !hidden && name[0] == '.' {
+		name, isDir := e.Name(), e.IsDir()
+		if !l.shows(name) {
 			continue
 		}
-		if e.IsDir() {
+		if e.Type()&fs.ModeSymlink != 0 {
+			info, err := l.target(name)
+			if err != nil {
+				continue
+			}
+			isDir = info.IsDir()
+		}
+		if isDir {
 			name += "/"
 		}
 		names = append(names, name)
@@ -43,11 +62,11 @@ func list(dir *os.File, hidden bool, most int) (*app.Response, error) {
 	for _, name := range names {
 		// A name with a colon would be taken for a scheme without ./ before it.
 		href := "./" + (&url.URL{Path: name}).EscapedPath()
-		fmt.Fprintf(&page, "<li><a href=\"%s\">%s</a></li>\n", html.EscapeString(href), html.EscapeString(name))
+		fmt.Fprintf(&page, "<li><a href=\"%s\">%s</a></li>\n", html.EscapeString(href), html.EscapeString(strings.ToValidUTF8(name, "\uFFFD")))
 	}
 	page.WriteString("</ul>\n")
 	if cut {
-		fmt.Fprintf(&page, "<p>The directory has more entries than the %d that were read.</p>\n", most)
+		fmt.Fprintf(&page, "<p>The directory has more entries than the %d that were read.</p>\n", l.limit)
 	}
 	return app.HTML(200, page.String()), nil
 }

@@ -1,6 +1,7 @@
 package files
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -18,7 +19,12 @@ func TestAListSaysWhenItIsCut(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer open.Close()
-		resp, err := list(open, hidden, most)
+		l := list{
+			dir: open, limit: most,
+			shows:  func(name string) bool { return hidden || name[0] != '.' },
+			target: func(name string) (fs.FileInfo, error) { return os.Stat(filepath.Join(dir, name)) },
+		}
+		resp, err := l.page()
 		if err != nil {
 			t.Fatal(err)
 		}

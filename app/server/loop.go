@@ -141,6 +141,12 @@ func (e *exchangeLoop) Index() int     { return e.loop.r.Index() }
 func (e *exchangeLoop) Now() time.Time { return e.loop.r.Now() }
 func (e *exchangeLoop) State() any     { return e.loop.state }
 
+// Turn identifies the turn in progress among those of all loops; it is never 0. Package files asks for
+// it: what was found out about a file holds for all requests of a turn, since they came before it.
+func (e *exchangeLoop) Turn() uint64 {
+	return uint64(e.loop.r.Index()+1)<<48 | e.loop.r.Turn()&(1<<48-1)
+}
+
 // Post implements app.Loop.
 func (e *exchangeLoop) Post(task func()) { e.loop.post((*exchange)(e), task) }
 

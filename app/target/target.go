@@ -24,6 +24,8 @@ const MaxBytes = 1 << 30
 type Config struct {
 	// Root is the directory under /file/; none when empty.
 	Root string
+	// OnFileError is files.Options.OnError of that directory.
+	OnFileError func(r *app.Request, name string, err error)
 	// AllowStall turns on /stall/, which blocks a loop.
 	AllowStall bool
 	// Draining tells whether the server is about to stop: /readyz is 503 then.
@@ -73,7 +75,7 @@ func New(config Config) (app.Handler, error) {
 		routes.Handle("/count", newCount(config.Counter).serve)
 	}
 	if config.Root != "" {
-		files, err := files.Open(config.Root, files.Options{List: true})
+		files, err := files.Open(config.Root, files.Options{List: true, OnError: config.OnFileError})
 		if err != nil {
 			return nil, err
 		}

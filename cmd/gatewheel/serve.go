@@ -16,8 +16,10 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/server"
 	"github.com/gatewheel/gatewheel/app/target"
+	"github.com/gatewheel/gatewheel/internal/loglimit"
 	"github.com/gatewheel/gatewheel/internal/logqueue"
 	"github.com/gatewheel/gatewheel/reactor"
 	"github.com/gatewheel/gatewheel/reactor/certs"
@@ -76,11 +78,12 @@ func (c *serveCommand) open(s *streams, log *zap.Logger, certificates *certs.Sto
 	}
 	var count counter // its server is set before the first request
 	config.Handler, err = target.New(target.Config{
-		Root:       c.Root,
-		AllowStall: c.AllowStall,
-		Draining:   func() bool { return count.server.Draining() },
-		Counter:    &count,
-		WebSocket:  c.webSocketFlags.limits(),
+		Root:        c.Root,
+		OnFileError: reportFiles(log),
+		AllowStall:  c.AllowStall,
+		Draining:    func() bool { return count.server.Draining() },
+		Counter:     &count,
+		WebSocket:   c.webSocketFlags.limits(),
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("--root: %w", err) // nothing else can fail
@@ -176,4 +179,15 @@ func limitText(d period) string {
 		return "no limit"
 	}
 	return time.Duration(d).String()
+}
+
+// reportFiles returns what logs the files of --root that exist and cannot be served.
+func reportFiles(log *zap.Logger) func(r *app.Request, name string, err error) {
+	var limit loglimit.Limit
+	return func(r *app.Request, name string, err error) {
+		if unlogged, ok := limit.Allow(time.Now()); ok {
+			log.Warn("a file of --root cannot be served", zap.String("name", name), zap.Error(err),
+				zap.String("peer", r.Conn().PeerString()), zap.Int("unlogged", unlogged))
+		}
+	}
 }

@@ -1,0 +1,139 @@
+package files
+
+import (
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gatewheel/gatewheel/app"
+)
+
+// What a Dir holds in memory at most.
+const (
+	cacheBytes   = 32 << 20 // content
+	cacheEntries = 8192
+)
+
+// cache holds small files that were read lately. Loops look entries up without a lock
+// and ask the file system whether the file is still the same; the pool adds entries.
+type cache struct {
+	entries sync.Map // of what requests name a file by to its *entry
+
+	mu    sync.Mutex
+	ring  []*entry // in the order in which the hand comes by
+	hand  int
+	bytes int64
+}
+
+// entry is one version of a file in the cache.
+type entry struct {
+	key   string
+	path  string // absolute
+	state state
+	*variant
+
+	// used is set by loops that have answered with the entry, and cleared by the hand.
+	used atomic.Bool
+	// confirmed is the turn in which a loop has last found the file unchanged. Any loop
+	// sets it; only the same turn of the same loop can find itself in it.
+	confirmed atomic.Uint64
+}
+
+// answer answers with the file of that name, if it is held and has not changed; else
+// ok is false. On the loop.
+func (c *cache) answer(r *app.Request, name string) (resp *app.Response, err error, ok bool) {
+	found, ok := c.entries.Load(name)
+	if !ok {
+		return nil, nil, false
+	}
+	e := found.(*entry)
+	if !e.isCurrent(r.Loop()) {
+		return nil, nil, false
+	}
+	if !e.used.Load() {
+		e.used.Store(true)
+	}
+	resp, err = e.answer(r, nil)
+	return resp, err, true
+}
+
+// turner is an app.Loop that numbers its turns. Requests of a turn came before it
+// began, so what is found out in it about a file holds for all of them.
+type turner interface {
+	// Turn identifies the turn in progress among those of all loops; it is not 0.
+	Turn() uint64
+}
+
+// isCurrent reports whether the file at the entry's path is still the version in the
+// entry. It costs one stat a turn, of a file on a local disk whose path was walked
+// lately, so that the answer is in the kernel's memory.
+func (e *entry) isCurrent(loop app.Loop) bool {
+	t, numbered := loop.(turner)
+	if numbered && e.confirmed.Load() == t.Turn() {
+		return true
+	}
+	if now, err := stateAt(e.path); err != nil || now != e.state {
+		return false
+	}
+	if numbered {
+		e.confirmed.Store(t.Turn())
+	}
+	return true
+}
+
+// put adds a version of a file, in place of an older one. A version whose tag is weak
+// may change without a trace, and is not held. On the pool.
+func (c *cache) put(key, path string, s state, v *variant) {
+	if strings.HasPrefix(v.etag, "W/") {
+		return
+	}
+	e := &entry{key: key, path: path, state: s, variant: v}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if old, ok := c.entries.Swap(key, e); ok {
+		c.bytes -= old.(*entry).size
+		c.ring[c.indexOf(old.(*entry))] = e
+	} else {
+		c.ring = append(c.ring, e)
+	}
+	c.bytes += e.size
+	for c.bytes > cacheBytes || len(c.ring) > cacheEntries {
+		c.evict()
+	}
+}
+
+func (c *cache) indexOf(e *entry) int {
+	for i, other := range c.ring {
+		if other == e {
+			return i
+		}
+	}
+	return -1
+}
+
+// evict removes the next entry that was not used since the hand came by. Under mu.
+func (c *cache) evict() {
+	for {
+		c.hand %= len(c.ring)
+		e := c.ring[c.hand]
+		if e.used.CompareAndSwap(true, false) {
+			c.hand++
+			continue
+		}
+		last := len(c.ring) - 1
+		c.ring[c.hand] = c.ring[last]
+		c.ring[last] = nil
+		c.ring = c.ring[:last]
+		c.bytes -= e.size
+		c.entries.Delete(e.key)
+		return
+	}
+}
+
+// clear empties the cache.
+func (c *cache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.entries.Clear()
+	c.ring, c.hand, c.bytes = nil, 0, 0
+}
