@@ -1,10 +1,6 @@
 package app
 
-import (
-	"time"
-
-	"github.com/gatewheel/gatewheel/app/internal/ending"
-)
+import "time"
 
 // Outcome is how one future among several has ended.
 type Outcome[T any] struct {
@@ -16,7 +12,7 @@ type Outcome[T any] struct {
 // first failure is its failure. Continuations run on the loop of the first
 // future that was pending. On the loop.
 func All[T any](fs ...Future[T]) Future[[]T] {
-	return Map(gather(fs, true).start(0), func(outcomes []Outcome[T]) ([]T, error) {
+	return Map(gather(fs, true).start(), func(outcomes []Outcome[T]) ([]T, error) {
 		values := make([]T, len(outcomes))
 		for i := range outcomes {
 			values[i] = outcomes[i].Value
@@ -28,7 +24,7 @@ func All[T any](fs ...Future[T]) Future[[]T] {
 // AllSettled is ready when every future is, and never fails: the outcomes are in
 // the order of the futures. On the loop.
 func AllSettled[T any](fs ...Future[T]) Future[[]Outcome[T]] {
-	return gather(fs, false).start(0)
+	return gather(fs, false).start()
 }
 
 // Collect is AllSettled with a deadline, for fan-out: when d has passed it is
@@ -37,8 +33,12 @@ func AllSettled[T any](fs ...Future[T]) Future[[]Outcome[T]] {
 // the others' outcome is then what Sleep would fail with. On the loop.
 func Collect[T any](r *Request, d time.Duration, fs ...Future[T]) Future[[]Outcome[T]] {
 	g := gather(fs, false)
-	g.loop, g.r = r.Loop(), r
-	return g.start(d)
+	g.loop = r.Loop()
+	f := g.start()
+	if !f.Ready() {
+		g.bound.startTimer(r, g, d)
+	}
+	return f
 }
 
 // gathering waits for several futures. Everything happens on its loop.
@@ -48,19 +48,17 @@ type gathering[T any] struct {
 	outcomes  []Outcome[T]
 	parts     []part[T] // those that are waited for
 	missing   int
-	firstOnly bool     // the first failure settles it
-	r         *Request // of Collect, as are the following
-	ending    ending.Entry
-	timer     Timer
+	firstOnly bool  // the first failure settles it
+	bound     bound // of Collect
 }
 
 func gather[T any](fs []Future[T], firstOnly bool) *gathering[T] {
 	return &gathering[T]{fs: fs, outcomes: make([]Outcome[T], len(fs)), firstOnly: firstOnly, missing: len(fs)}
 }
 
-// start subscribes to everything that is pending; Collect then waits for d. From the
+// start subscribes to everything that is pending. From the
 // first subscription on, what comes may run elsewhere, on the gathering's loop.
-func (g *gathering[T]) start(d time.Duration) Future[[]Outcome[T]] {
+func (g *gathering[T]) start() Future[[]Outcome[T]] {
 	for i, f := range g.fs {
 		if !f.Ready() {
 			g.expect(i, f.cell)
@@ -85,8 +83,6 @@ func (g *gathering[T]) start(d time.Duration) Future[[]Outcome[T]] {
 		return outcome(g.value, g.err)
 	case g.isSettled():
 		return outcome(g.value, g.err)
-	case g.r != nil:
-		g.limit(d)
 	}
 	return g.future()
 }
@@ -103,47 +99,35 @@ func (g *gathering[T]) expect(i int, from *cell[T]) {
 	p.node.wake = p
 }
 
-// limit ends the waiting when d has passed, or the request is over.
-func (g *gathering[T]) limit(d time.Duration) {
-	if g.r.isGone() {
-		g.cut(g.r.cause())
+// cut implements bounded: the whole is ready with what came, and the rest has failed.
+func (g *gathering[T]) cut(cause error, q *queue) {
+	if q == nil {
+		g.loop.Post(func() {
+			q := queue{loop: g.loop}
+			g.cutHere(cause, &q)
+			q.run()
+		})
 		return
 	}
-	g.timer = g.loop.After(d, func() {
-		g.r.detach(&g.ending)
-		g.cut(ErrDeadline)
-	})
-	if !g.r.attach(&g.ending, g) {
-		g.Over(g.r.cause())
-	}
+	g.cutHere(cause, q)
 }
 
-func (g *gathering[T]) Over(cause error) {
-	g.timer.Stop()
-	g.loop.Post(func() { g.cut(cause) })
-}
-
-// cut is ready with what came; what did not has failed with err.
-func (g *gathering[T]) cut(err error) {
+func (g *gathering[T]) cutHere(cause error, q *queue) {
 	if g.isSettled() {
 		return
 	}
 	for i := range g.parts {
 		if p := &g.parts[i]; !p.over {
-			g.outcomes[p.i].Err = err
+			g.outcomes[p.i].Err = cause
 		}
 	}
-	q := queue{loop: g.loop}
-	g.end(g.outcomes, nil, &q)
-	q.run()
+	g.end(g.outcomes, nil, q)
 }
 
 // end settles the whole.
 func (g *gathering[T]) end(outcomes []Outcome[T], err error, q *queue) {
 	g.settle(outcomes, err, q)
-	if g.r != nil && g.r.detach(&g.ending) {
-		g.timer.Stop()
-	}
+	g.bound.stop()
 	g.leave()
 }
 

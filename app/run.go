@@ -3,8 +3,6 @@ package app
 import (
 	"fmt"
 	"time"
-
-	"github.com/gatewheel/gatewheel/app/internal/ending"
 )
 
 // run calls h for r, on r's loop as user code, and is what servers use: the
@@ -20,10 +18,9 @@ func run(h Handler, r *Request, limit time.Duration) Future[*Response] {
 	if f.Ready() {
 		return checked(f.Result())
 	}
-	g := &guard{r: r}
-	g.loop, g.from, g.node.wake = r.Loop(), f.cell, g
-	g.node.far = g.loop != f.cell.loop
-	if !f.cell.subscribe(&g.node) {
+	g := &guard{}
+	g.r, g.loop, g.from, g.node.wake = r, r.Loop(), f.cell, g
+	if !g.subscribe() {
 		return checked(f.Result())
 	}
 	r.guard = g
@@ -51,26 +48,23 @@ func unfit(resp *Response) (f Future[*Response]) {
 	return Failed[*Response](fmt.Errorf("app: the handler answered with the status %d", resp.Status))
 }
 
-// guard is a response that is waited for, and its deadline.
+// guard waits for a handler's response until the request's deadline. The end of the
+// request does not end it: a peer that has gone hears of no deadline.
 type guard struct {
-	cell[*Response]
-	node   node
-	ending ending.Entry // in the request's list while the timer runs
-	from   *cell[*Response]
-	r      *Request
-	timer  Timer
+	wait[*Response]
+	r *Request
 }
 
 func (g *guard) woken(q *queue) {
 	if q.loop == g.loop {
-		g.finish(q)
+		g.arrive(q)
 		return
 	}
-	q.at(g.loop, g.finish)
+	q.at(g.loop, g.arrive)
 }
 
-func (g *guard) finish(q *queue) {
-	g.disarm()
+func (g *guard) arrive(q *queue) {
+	g.bound.stop()
 	f := checked(g.from.value, g.from.err)
 	if !g.settle(f.value, f.err, q) {
 		f.value.Close()
@@ -78,40 +72,22 @@ func (g *guard) finish(q *queue) {
 }
 
 func (g *guard) arm() {
-	deadline := g.r.Deadline()
-	if deadline.IsZero() || g.r.isGone() {
-		return
-	}
-	g.timer = g.loop.After(deadline.Sub(g.loop.Now()), g.expire)
-	if !g.r.attach(&g.ending, g) {
-		g.timer.Stop()
+	if deadline := g.r.Deadline(); !deadline.IsZero() && !g.r.isGone() {
+		g.bound.startTimer(g.r, g, deadline.Sub(g.loop.Now()))
 	}
 }
 
-func (g *guard) disarm() {
-	if g.r.detach(&g.ending) {
-		g.timer.Stop()
-	}
-}
-
-// Over implements ending.Ender: a deadline says nothing to a peer that has gone.
-func (g *guard) Over(error) { g.timer.Stop() }
-
-// expire is a task of the loop. A timer that was stopped too late to keep it
-// from running finds the cell settled, or the deadline moved.
-func (g *guard) expire() {
-	if g.isSettled() || g.r.limit == 0 {
+// cut implements bounded. The deadline may have been moved since the timer was set.
+func (g *guard) cut(cause error, q *queue) {
+	if q == nil || g.isSettled() || g.r.limit == 0 {
 		return
 	}
-	g.disarm()
 	if g.loop.Now().Before(g.r.Deadline()) {
 		g.arm()
 		return
 	}
-	g.r.cancel(ErrDeadline)
-	q := queue{loop: g.loop}
-	g.settle(nil, ErrDeadline, &q)
-	q.run()
+	g.r.cancel(cause)
+	g.settle(nil, cause, q)
 }
 
 // SetTimeout sets the request's deadline: the response's head must be there
@@ -125,7 +101,7 @@ func (r *Request) SetTimeout(d time.Duration) {
 	defer r.leave()
 	r.limit = max(d, 0)
 	if r.guard != nil {
-		r.guard.disarm()
+		r.guard.bound.stop()
 		r.guard.arm()
 	}
 }
