@@ -35,6 +35,7 @@ var arrows = []arrow{
 	{packages: "reactor/certs/certstest"},
 	{packages: "internal/loglimit", not: sansIO},
 	{packages: "internal/logqueue", others: []string{"go.uber.org/zap", "go.uber.org/zap/..."}},
+	{packages: "internal/moment", not: sansIO},
 	{packages: "internal/octets", not: []string{"net", "net/http", "net/http/...", "net/url", "os", "os/...", "io/fs", "log", "log/...", "syscall"}},
 	{packages: "internal/memo", own: []string{"internal/octets"}, not: sansIO},
 	{packages: "internal/inflate", not: sansIO},

@@ -80,7 +80,9 @@ type value struct{ key, value any }
 // before the handler.
 func (r *Request) bind(x exchange, conn *ConnInfo) {
 	r.x, r.conn = x, conn
-	r.Arrived = x.Loop().Now()
+	if r.Arrived.IsZero() {
+		r.Arrived = x.Loop().Now()
+	}
 	r.body.r, r.body.left = r, -1
 	r.Body = &r.body
 }

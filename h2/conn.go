@@ -6,6 +6,8 @@
 // have in common. What a connection does not need while no stream is open lies in Shared.
 package h2
 
+import "github.com/gatewheel/gatewheel/internal/moment"
+
 // Conn is one connection in the server role. It is meant to be embedded by value in a session
 // and must not be copied after Init.
 type Conn struct {
@@ -97,7 +99,7 @@ func (c *Conn) Init(sh *Shared, jitter float64) {
 	c.lastSecond = sh.second
 	c.setTimer(settingsTimer, sh.cfg.SettingsTimeout)
 	if sh.cfg.MaxAge > 0 {
-		c.setTimer(ageTimer, sh.cfg.MaxAge+sh.jitter(jitter))
+		c.setTimer(ageTimer, moment.After(sh.cfg.MaxAge, sh.jitter(jitter)))
 	}
 	if sh.cfg.KeepAlive > 0 {
 		c.setTimer(keepAliveTimer, sh.cfg.KeepAlive)

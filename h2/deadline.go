@@ -1,6 +1,10 @@
 package h2
 
-import "time"
+import (
+	"time"
+
+	"github.com/gatewheel/gatewheel/internal/moment"
+)
 
 // instant is a time as nanoseconds since a Shared was first told the time; 0 is never.
 type instant int64
@@ -17,7 +21,7 @@ const (
 	timers
 )
 
-func (c *Conn) setTimer(timer int, d time.Duration) { c.timers[timer] = c.sh.now + instant(d) }
+func (c *Conn) setTimer(timer int, d time.Duration) { c.timers[timer] = moment.After(c.sh.now, d) }
 
 func (c *Conn) clearTimer(timer int) { c.timers[timer] = 0 }
 
@@ -82,11 +86,11 @@ func (c *Conn) keepAlive(at instant) *ConnError {
 	switch {
 	case silent < instant(cfg.KeepAlive):
 		c.flags &^= pinged
-		c.timers[keepAliveTimer] = c.lastInput + instant(cfg.KeepAlive)
+		c.timers[keepAliveTimer] = moment.After(c.lastInput, cfg.KeepAlive)
 	case c.flags&pinged == 0:
 		c.flags |= pinged
 		c.out = appendPing(c.output(), 0, pingKeepAlive)
-		c.timers[keepAliveTimer] = at + instant(cfg.KeepAliveTimeout)
+		c.timers[keepAliveTimer] = moment.After(at, cfg.KeepAliveTimeout)
 	default:
 		return c.fail(CodeNoError, "keep-alive was not answered")
 	}
@@ -131,7 +135,7 @@ func (c *Conn) watchStalls() {
 // reap resets the streams that have been held up for StallTimeout, and looks again when the next
 // one would be due.
 func (c *Conn) reap(at instant) {
-	timeout := instant(c.sh.cfg.StallTimeout)
+	timeout := c.sh.cfg.StallTimeout
 	var late []*stream
 	next := instant(0)
 	for st := range c.streams.all {
@@ -142,12 +146,13 @@ func (c *Conn) reap(at instant) {
 		if c.queue != nil && st.list == c.queue.queue(st) && c.stalledAt != 0 && (since == 0 || c.stalledAt < since) {
 			since = c.stalledAt
 		}
+		due := moment.After(since, timeout)
 		switch {
 		case since == 0:
-		case since+timeout <= at:
+		case due <= at:
 			late = append(late, st)
-		case next == 0 || since+timeout < next:
-			next = since + timeout
+		case next == 0 || due < next:
+			next = due
 		}
 	}
 	for _, st := range late {

@@ -1,6 +1,10 @@
 package h2
 
-import "time"
+import (
+	"time"
+
+	"github.com/gatewheel/gatewheel/internal/moment"
+)
 
 // Drain asks the peer to leave: a GOAWAY that refuses nothing and a PING, then, after its round
 // trip or DrainTimeout, a GOAWAY with the last stream that is served (RFC 9113 section 6.8).
@@ -17,7 +21,7 @@ func (c *Conn) drain(at instant) {
 	}
 	c.out = appendGoaway(c.output(), maxStreamID, CodeNoError, "")
 	c.out = appendPing(c.out, 0, pingDrain)
-	c.timers[drainTimer] = at + instant(c.sh.cfg.DrainTimeout)
+	c.timers[drainTimer] = moment.After(at, c.sh.cfg.DrainTimeout)
 }
 
 // goodbye is the second step of a drain.

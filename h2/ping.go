@@ -1,6 +1,10 @@
 package h2
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/gatewheel/gatewheel/internal/moment"
+)
 
 // What our PINGs carry, so that their acknowledgements are told apart.
 const (
@@ -25,7 +29,7 @@ func (c *Conn) ping(h frameHeader, payload []byte, ev *Event) *ConnError {
 		c.goodbye()
 	case opaque == pingKeepAlive && c.flags&pinged != 0:
 		c.flags &^= pinged
-		c.timers[keepAliveTimer] = c.sh.now + instant(c.sh.cfg.KeepAlive)
+		c.timers[keepAliveTimer] = moment.After(c.sh.now, c.sh.cfg.KeepAlive)
 		ev.Kind = Ponged
 	default:
 		return c.spend(PingBudget)

@@ -99,7 +99,7 @@ func (c *Conn) conclude(l *Loop) {
 	}
 	c.mode = modeDiscard
 	c.dropKept()
-	c.setDeadline(int64(l.Age() + l.reactor.config.LingerTime))
+	c.setDeadlineIn(l.reactor.config.LingerTime)
 }
 
 // close is the end of a connection, whatever led to it.

@@ -328,7 +328,7 @@ func (l *Loop) adopt(g gnet.Conn, a *arrival) gnet.Action {
 			c.filter = newFilter(c, a.listener)
 		}
 		if c.filter != nil {
-			c.setDeadline(int64(l.Age() + l.reactor.config.HandshakeTimeout))
+			c.setDeadlineIn(l.reactor.config.HandshakeTimeout)
 		} else {
 			l.begun(c)
 		}

@@ -26,7 +26,7 @@ func (l *Loop) accept(g gnet.Conn, ln *listener) {
 	l.reactor.gate.check()
 	c.filter = newFilter(c, ln)
 	if c.filter != nil {
-		c.setDeadline(int64(l.Age() + l.reactor.config.HandshakeTimeout))
+		c.setDeadlineIn(l.reactor.config.HandshakeTimeout)
 		return
 	}
 	l.begun(c)

@@ -83,6 +83,7 @@ func (l *Loop) Lend(c *Conn, what fmt.Stringer) {
 	o.lends = append(o.lends, lend{c, what, o.nested})
 	o.nested = 0
 	o.section++
+	l.clock.lent = true
 	o.word.Store(o.compose(stateLent))
 }
 
@@ -176,6 +177,7 @@ func (l *Loop) Leave() {
 		o.nested--
 		return
 	}
+	l.clock.lent = true
 	o.word.Store(o.compose(stateLent))
 }
 

@@ -3,8 +3,9 @@
 package reactor
 
 import (
-	"math"
 	"time"
+
+	"github.com/gatewheel/gatewheel/internal/moment"
 )
 
 // timers is a Loop's heap of moments to wake for. A single runtime timer stands for the earliest.
@@ -12,7 +13,7 @@ import (
 // A connection has at most one entry, which is not moved when its deadline becomes later: what it
 // was set to is compared when the entry fires. A busy connection so costs nothing here.
 type timers struct {
-	heap  []moment
+	heap  []timerEntry
 	clock *time.Timer
 	armed int64 // what clock is set to; never: not at all
 	// worked is the time up to which entries have run, or do: one that is made meanwhile has to wait
@@ -20,14 +21,14 @@ type timers struct {
 	worked int64
 }
 
-// moment is an entry: of a connection, or of a Timer.
-type moment struct {
+// timerEntry is an entry: of a connection, or of a Timer.
+type timerEntry struct {
 	when  int64 // nanoseconds of Loop.Age
 	conn  *Conn
 	timer *Timer
 }
 
-const never = math.MaxInt64
+const never = moment.Never
 
 // Timer is a task that waits for its time on a Loop.
 type Timer struct {
@@ -46,7 +47,7 @@ func (t *timers) init(l *Loop) {
 // their turn. On the loop. Memory: about 90 bytes until it ran or was stopped.
 func (l *Loop) AfterFunc(d time.Duration, task func()) *Timer {
 	t := &Timer{loop: l, task: task}
-	l.timers.push(moment{when: int64(l.Age() + d), timer: t})
+	l.timers.push(timerEntry{when: int64(moment.After(l.elapsed(), d)), timer: t})
 	return t
 }
 
@@ -67,14 +68,15 @@ func (t *timers) arm(l *Loop) {
 		return
 	}
 	t.armed = t.heap[0].when
-	t.clock.Reset(time.Duration(t.armed - int64(l.Age())))
+	t.clock.Reset(time.Duration(t.armed) - l.elapsed())
 }
 
 // expire runs everything whose time has come.
 func (l *Loop) expire() {
 	t := &l.timers
 	t.armed = never
-	now := int64(l.Age())
+	l.readClock()
+	now := int64(l.clock.age)
 	t.worked = now
 	ran := false
 	for len(t.heap) > 0 && t.heap[0].when <= now {
@@ -99,11 +101,16 @@ func (l *Loop) expire() {
 	}
 }
 
+// setDeadlineIn sets c's deadline to d from now.
+func (c *Conn) setDeadlineIn(d time.Duration) {
+	c.setDeadline(int64(moment.After(c.loop.Load().Age(), d)))
+}
+
 // watch sees that the heap wakes for c's deadline, or earlier.
 func (t *timers) watch(c *Conn) {
 	switch {
 	case c.moment < 0:
-		t.push(moment{when: c.deadline, conn: c})
+		t.push(timerEntry{when: c.deadline, conn: c})
 	case c.deadline < t.heap[c.moment].when:
 		t.heap[c.moment].when = c.deadline
 		t.up(int(c.moment))
@@ -119,7 +126,7 @@ func (t *timers) forget(c *Conn) {
 
 // The heap has four children a node: less deep, and they lie side by side.
 
-func (t *timers) push(m moment) {
+func (t *timers) push(m timerEntry) {
 	m.when = max(m.when, t.worked+1)
 	t.heap = append(t.heap, m)
 	t.place(len(t.heap) - 1)
@@ -130,7 +137,7 @@ func (t *timers) remove(i int) {
 	t.leave(i)
 	last := len(t.heap) - 1
 	m := t.heap[last]
-	t.heap[last] = moment{}
+	t.heap[last] = timerEntry{}
 	t.heap = slimmed(t.heap[:last])
 	if i < last {
 		t.heap[i] = m

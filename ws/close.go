@@ -3,6 +3,8 @@ package ws
 import (
 	"encoding/binary"
 	"unicode/utf8"
+
+	"github.com/gatewheel/gatewheel/internal/moment"
 )
 
 // CloseCode says why a connection was closed. RFC 6455 section 7.4 and the IANA
@@ -65,7 +67,7 @@ func (c *Conn) goodbye(code CloseCode, reason string) {
 		payload = append(payload, reason...)
 	}
 	c.frame(bitFin|byte(opClose), payload)
-	c.closeBy = c.sh.now + c.set.closeTimeout()
+	c.closeBy = moment.After(c.sh.now, c.set.closeTimeout())
 	c.drop()
 }
 
@@ -91,7 +93,7 @@ func (c *Conn) gotClose(payload []byte, ev *Event) error {
 	} else {
 		c.drop()
 	}
-	c.closeBy = c.sh.now + c.set.closeTimeout()
+	c.closeBy = moment.After(c.sh.now, c.set.closeTimeout())
 	c.state = transitions[c.state][gotClose]
 	ev.Kind, ev.Code, ev.Reason = Close, code, reason
 	return nil
@@ -127,7 +129,7 @@ func (c *Conn) fail(code CloseCode, reason string) error {
 		c.drop()
 	}
 	c.state = transitions[c.state][violate]
-	c.closeBy = c.sh.now + c.set.closeTimeout()
+	c.closeBy = moment.After(c.sh.now, c.set.closeTimeout())
 	if c.err == nil {
 		c.err = &Error{Code: code, Reason: reason}
 	}

@@ -1,8 +1,12 @@
 package ws
 
-import "time"
+import (
+	"time"
 
-const never = time.Duration(1<<63 - 1)
+	"github.com/gatewheel/gatewheel/internal/moment"
+)
+
+const never time.Duration = moment.Never
 
 // Deadline gives the time at which Expire must be called next; zero: never.
 // It moves with almost every call: compare it when an earlier one fires rather
@@ -25,14 +29,14 @@ func (c *Conn) due() time.Duration {
 		return due
 	}
 	if c.set.Idle > 0 {
-		due = c.used + c.set.Idle
+		due = moment.After(c.used, c.set.Idle)
 	}
 	due = min(due, c.messageDue())
 	switch {
 	case c.pinged:
-		due = min(due, c.pingedAt+c.set.pongTimeout())
+		due = min(due, moment.After(c.pingedAt, c.set.pongTimeout()))
 	case c.set.KeepAlive > 0:
-		due = min(due, c.heard+c.set.KeepAlive)
+		due = min(due, moment.After(c.heard, c.set.KeepAlive))
 	}
 	return due
 }
@@ -43,7 +47,7 @@ func (c *Conn) messageDue() time.Duration {
 	if c.state != within && !c.inFrame || c.set.MessageTimeout < 0 {
 		return never
 	}
-	return c.begun + c.set.messageTimeout()
+	return moment.After(c.begun, c.set.messageTimeout())
 }
 
 // Expire does what is due at now: it sends a keep-alive ping, closes an idle
@@ -60,7 +64,7 @@ func (c *Conn) Expire(now time.Time) error {
 	case !c.state.mayClose():
 		c.out.clear(c.sh)
 		return c.fail(CloseAbnormal, "closing handshake timed out")
-	case c.set.Idle > 0 && c.used+c.set.Idle <= at:
+	case c.set.Idle > 0 && moment.After(c.used, c.set.Idle) <= at:
 		return c.Close(CloseGoingAway, "idle")
 	case c.messageDue() <= at:
 		return c.fail(ClosePolicyViolation, "message took too long")

@@ -106,7 +106,7 @@ func (x *exchange) answer(r *app.Response, err error) {
 		return
 	}
 	// The loop may have been idle until just now.
-	x.loop.tick()
+	x.loop.tickTurn()
 	if err != nil {
 		if errors.Is(err, app.ErrDeadline) {
 			x.loop.refused(RequestTimeout, x.conn, errors.New(x.String()))

@@ -58,6 +58,10 @@ func (s *h1Session) Receive(in []byte) int {
 			return used
 		}
 	}
+	if s.machine.Phase() == h1.InContent {
+		// From now on more of it is waited for.
+		s.moved = s.loop.instant()
+	}
 	switch {
 	case s.stalled:
 		s.conn.Pause()
@@ -129,7 +133,7 @@ func (s *h1Session) accept(ev *h1.Event) {
 	x.Scheme = s.scheme()
 	x.ContentLength = head.ContentLength
 	x.setFields(head.Fields)
-	s.moved = s.loop.instant()
+	s.moved = s.loop.turnInstant()
 	if head.ContentLength != 0 {
 		x.body = &inbound{}
 		s.reading = x

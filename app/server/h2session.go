@@ -18,14 +18,15 @@ import (
 // the machine is its exchange.
 type h2Session struct {
 	peer
-	machine h2.Conn
-	streams int // of the machine's, as counted in the loop's load
-	sending progress
-	fin     bool        // the peer sends nothing more
-	aged    atomic.Bool // the connection drains for its age; the loop says so to whoever asks its requests
-	failed  bool        // the error that ends the connection was counted
-	held    []*exchange // requests whose handlers wait until answers have left, oldest first
-	bodyBy  instant     // when to look at the requests that wait for content; 0: none does
+	machine  h2.Conn
+	streams  int // of the machine's, as counted in the loop's load
+	sending  progress
+	fin      bool        // the peer sends nothing more
+	accepted bool        // a request has come since watch
+	aged     atomic.Bool // the connection drains for its age; the loop says so to whoever asks its requests
+	failed   bool        // the error that ends the connection was counted
+	held     []*exchange // requests whose handlers wait until answers have left, oldest first
+	bodyBy   instant     // when to look at the requests that wait for content; 0: none does
 }
 
 var _ reactor.Session = (*h2Session)(nil)
@@ -189,7 +190,7 @@ func (s *h2Session) handleSocket(k *h2Socket, ev *h2.Event) {
 // accept makes an exchange of a request and runs its handler.
 func (s *h2Session) accept(ev *h2.Event) {
 	head := &ev.Head
-	s.moved = s.loop.instant()
+	s.accepted = true
 	x := s.open(uint64(ev.Stream))
 	x.Method, x.Authority, x.Target, x.Protocol = head.Method, head.Authority, head.Path, app.HTTP2
 	if head.Path == "" {
@@ -338,7 +339,8 @@ func (s *h2Session) idleBy() instant {
 
 // watch sets the time at which the connection is looked at again if nothing happens.
 func (s *h2Session) watch() {
-	if n := s.machine.Streams(); n != s.streams {
+	if n := s.machine.Streams(); n != s.streams || s.accepted {
+		s.accepted = false
 		s.loop.load.streams.Add(int64(n - s.streams))
 		s.streams = n
 		s.moved = s.loop.instant()

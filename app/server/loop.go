@@ -38,9 +38,19 @@ type loop struct {
 // loopOf is the server's loop of a reactor.Loop.
 var loopOf = reactor.NewLoopValue[*loop]()
 
-// tick tells the machines the time, once a turn at most.
-func (l *loop) tick() {
-	if now := l.r.Now(); now != l.ticked {
+// tick tells the machines the time, from which they count deadlines.
+func (l *loop) tick() { l.tickAt(l.r.Now()) }
+
+// tickTurn tells the machines the time of the turn, unless they know it or better. It costs nothing where a turn
+// answers many requests.
+func (l *loop) tickTurn() {
+	if now := l.r.TurnTime(); now.After(l.ticked) {
+		l.tickAt(now)
+	}
+}
+
+func (l *loop) tickAt(now time.Time) {
+	if now != l.ticked {
 		l.ticked = now
 		l.h1.Tick(now)
 		l.h2.Tick(now)
@@ -73,6 +83,9 @@ func (l *loop) renew() {
 type instant int64
 
 func (l *loop) instant() instant { return max(instant(l.r.Age()), 1) }
+
+// turnInstant is the time of the turn, which may be earlier than now by the time that handlers have taken.
+func (l *loop) turnInstant() instant { return max(instant(l.r.TurnAge()), 1) }
 
 // run brackets a callback of the application on behalf of x; nil stands for the loop itself.
 func (l *loop) run(x *exchange, task func()) {

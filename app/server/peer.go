@@ -123,6 +123,7 @@ func (x *exchange) admit() {
 // is announced to be larger than the server takes.
 func (x *exchange) prepare() bool {
 	l := x.loop
+	x.Arrived = l.r.TurnTime()
 	spi.Bind(&x.Request, x, &x.info)
 	if limit := l.server.config.MaxBody; limit > 0 {
 		if x.ContentLength > limit {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/gatewheel/gatewheel/internal/moment"
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
@@ -58,7 +59,7 @@ func (i instant) after(d time.Duration) instant {
 	if d == 0 {
 		return 0
 	}
-	return i + instant(d)
+	return moment.After(i, d)
 }
 
 // passed says that i is not never, and not later than now.
@@ -77,7 +78,7 @@ func (l *loop) moment(t time.Time) instant {
 	if t.IsZero() {
 		return 0
 	}
-	return max(l.instant()+instant(t.Sub(l.r.Now())), 1)
+	return max(moment.After(l.instant(), t.Sub(l.r.Now())), 1)
 }
 
 // lookAt has the connection's session looked at again at that time.

@@ -97,6 +97,7 @@ func (s *socket) blame(err error) {
 		return
 	}
 	s.loop.reportFor(s, err)
+	s.loop.tick()
 	if s.machine.Close(ws.CloseInternalError, "") == nil {
 		s.closing()
 	}

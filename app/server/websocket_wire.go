@@ -30,7 +30,7 @@ func (w *wire) enter() bool {
 		return false
 	}
 	// The loop may have been idle until just now.
-	w.loop.tick()
+	w.loop.tickTurn()
 	return true
 }
 
@@ -142,6 +142,7 @@ func (w *wire) Close(code int, reason string) error {
 		return websocket.ErrClosed
 	}
 	defer w.leave()
+	w.loop.tick()
 	if err := w.machine.Close(ws.CloseCode(code), reason); err != nil {
 		return socketError(err)
 	}
