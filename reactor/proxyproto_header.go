@@ -149,6 +149,21 @@ func proxyLength(b []byte) (int, error) {
 	return 0, nil
 }
 
+// init accepts IPv4 addresses in a line of version 1 for TCP6, which some proxies send for a listener of both
+// families. The library has no other way to ask for it than this variable of the process.
+func init() { proxyproto.V1AcceptIPv4InTCP6 = true }
+
+// withoutInput returns the part of an error of proxyproto's that does not quote what the peer sent.
+func withoutInput(err error) error {
+	for {
+		wrapped, ok := err.(interface{ Unwrap() []error })
+		if !ok {
+			return err
+		}
+		err = wrapped.Unwrap()[0]
+	}
+}
+
 // parseProxyHeader gives the two ends of the connection that a whole header names; nil when it names
 // none: the proxy speaks for itself then (LOCAL), or does not know (UNKNOWN).
 func parseProxyHeader(b []byte) (source, destination net.Addr, err error) {
@@ -159,7 +174,7 @@ func parseProxyHeader(b []byte) (source, destination net.Addr, err error) {
 	}
 	header, err := proxyproto.Read(bufio.NewReaderSize(bytes.NewReader(b), len(b)))
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", errProxyHeader, err)
+		return nil, nil, fmt.Errorf("%w: %w", errProxyHeader, withoutInput(err))
 	}
 	if header.Command.IsLocal() || header.TransportProtocol.IsUnspec() {
 		return nil, nil, nil

@@ -3,6 +3,7 @@ package reactor
 import (
 	"errors"
 	"net"
+	"strings"
 	"testing"
 
 	proxyproto "github.com/pires/go-proxyproto"
@@ -31,11 +32,13 @@ func TestProxyHeaders(t *testing.T) {
 		header      []byte
 		source, dst string
 	}{
-		"v1 IPv4":    {proxyHeader(t, 1, tcpAddr("192.0.2.1:1234"), tcpAddr("192.0.2.2:443")), "192.0.2.1:1234", "192.0.2.2:443"},
-		"v1 IPv6":    {proxyHeader(t, 1, tcpAddr("[2001:db8::1]:1234"), tcpAddr("[2001:db8::2]:443")), "[2001:db8::1]:1234", "[2001:db8::2]:443"},
-		"v2 IPv4":    {proxyHeader(t, 2, tcpAddr("192.0.2.1:1234"), tcpAddr("192.0.2.2:443")), "192.0.2.1:1234", "192.0.2.2:443"},
-		"v2 IPv6":    {proxyHeader(t, 2, tcpAddr("[2001:db8::1]:1234"), tcpAddr("[2001:db8::2]:443")), "[2001:db8::1]:1234", "[2001:db8::2]:443"},
-		"v1 UNKNOWN": {[]byte("PROXY UNKNOWN\r\n"), "", ""},
+		"v1 IPv4":                        {proxyHeader(t, 1, tcpAddr("192.0.2.1:1234"), tcpAddr("192.0.2.2:443")), "192.0.2.1:1234", "192.0.2.2:443"},
+		"v1 IPv6":                        {proxyHeader(t, 1, tcpAddr("[2001:db8::1]:1234"), tcpAddr("[2001:db8::2]:443")), "[2001:db8::1]:1234", "[2001:db8::2]:443"},
+		"v2 IPv4":                        {proxyHeader(t, 2, tcpAddr("192.0.2.1:1234"), tcpAddr("192.0.2.2:443")), "192.0.2.1:1234", "192.0.2.2:443"},
+		"v2 IPv6":                        {proxyHeader(t, 2, tcpAddr("[2001:db8::1]:1234"), tcpAddr("[2001:db8::2]:443")), "[2001:db8::1]:1234", "[2001:db8::2]:443"},
+		"v1 IPv4 in a line for TCP6":     {[]byte("PROXY TCP6 192.0.2.1 2001:db8::2 1234 443\r\n"), "192.0.2.1:1234", "[2001:db8::2]:443"},
+		"v1 mapped IPv4 in one for TCP6": {[]byte("PROXY TCP6 ::ffff:192.0.2.1 192.0.2.2 1234 443\r\n"), "192.0.2.1:1234", "192.0.2.2:443"},
+		"v1 UNKNOWN":                     {[]byte("PROXY UNKNOWN\r\n"), "", ""},
 		"v1 UNKNOWN with addresses, to be ignored": {[]byte("PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n"), "", ""},
 		"v2 LOCAL":        {local2, "", ""},
 		"v2 of no family": {append(proxySignature2[:12:12], 0x21, 0x00, 0, 0), "", ""},
@@ -184,4 +187,17 @@ func FuzzProxyHeader(f *testing.F) {
 			t.Fatalf("one address without the other: %v, %v", source, destination)
 		}
 	})
+}
+
+// The log has the reason of a refusal, and nothing that the peer has written.
+func TestProxyHeaderErrorsQuoteNothing(t *testing.T) {
+	for _, line := range []string{
+		"PROXY TCP4 secret 192.0.2.2 1 2\r\n", "PROXY TCP6 ::1%secret ::1 1 2\r\n", "PROXY TCP4 192.0.2.1 192.0.2.2 secret 2\r\n",
+		"PROXY secret 192.0.2.1 192.0.2.2 1 2\r\n", "PROXY TCP4 192.0.2.1 192.0.2.2 1 2 secret\r\n", "PROXY TCP4 192.0.2.1 192.0.2.2 1 99999\r\n",
+	} {
+		_, _, err := parseProxyHeader([]byte(line))
+		if !errors.Is(err, errProxyHeader) || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "99999") {
+			t.Errorf("%q: %v", line, err)
+		}
+	}
 }
