@@ -269,7 +269,7 @@ func (s *h1Session) watch() {
 		// It is to read first: its time to send begins behind that.
 		s.moved = s.loop.instant()
 	}
-	by := earlier(s.readBy(), s.sending.by(s.conn, s.loop.server.config.WriteTimeout))
+	by := earlier(s.readBy(), s.sending.by(s.conn, s.loop.instant(), s.loop.server.config.WriteTimeout))
 	lookAt(s.conn, by)
 }
 

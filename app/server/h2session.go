@@ -345,7 +345,7 @@ func (s *h2Session) watch() {
 		s.streams = n
 		s.moved = s.loop.instant()
 	}
-	by := earlier(s.idleBy(), s.sending.by(s.conn, s.loop.server.config.WriteTimeout))
+	by := earlier(s.idleBy(), s.sending.by(s.conn, s.loop.instant(), s.loop.server.config.WriteTimeout))
 	lookAt(s.conn, earlier(earlier(by, s.bodyBy), s.loop.moment(s.machine.Deadline())))
 }
 

@@ -33,16 +33,22 @@ func (p *progress) add(queued, n int, now instant) {
 	p.left, p.given = int32(min(int(p.left)+n, unknown)), true
 }
 
-// by is when to look whether the peer has taken some; 0: nothing can be waiting. How much of the output that
-// is just being given away will wait is not known yet, so one look may be for nothing.
-func (p *progress) by(c *reactor.Conn, timeout time.Duration) instant {
-	if !p.given && c.Queued() == 0 {
+// looks is how many times a peer is looked at within the timeout. What it took between two looks counts as
+// taken at the second, so that its time ends late by one of these parts at most, and never early.
+const looks = 16
+
+// by returns when to look next whether the peer has taken some; 0: nothing can be waiting. How much of the
+// output that is just being given away will wait is not known yet, so one look may be for nothing.
+func (p *progress) by(c *reactor.Conn, now instant, timeout time.Duration) instant {
+	if timeout == 0 || !p.given && c.Queued() == 0 {
 		return 0
 	}
-	return p.since.after(timeout)
+	part := max(instant(timeout/looks), 1)
+	next := p.since.after(time.Duration(max(now-p.since, 0)/part*part + part))
+	return min(next, p.since.after(timeout))
 }
 
-// stuck says that the peer has taken nothing for that long.
+// stuck reports whether the peer has taken nothing for that long. 0 is no limit.
 func (p *progress) stuck(c *reactor.Conn, now instant, timeout time.Duration) bool {
 	p.given = false
 	if c.Queued() == 0 {
@@ -54,7 +60,7 @@ func (p *progress) stuck(c *reactor.Conn, now instant, timeout time.Duration) bo
 	return p.since.after(timeout).passed(now)
 }
 
-// after is d later; 0, which is never, without d.
+// after returns i plus d, at most the greatest instant; 0, which is never, if d is 0.
 func (i instant) after(d time.Duration) instant {
 	if d == 0 {
 		return 0

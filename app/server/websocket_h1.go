@@ -103,7 +103,7 @@ func (s *h1Socket) Transmit(dst []byte, room int) []byte {
 // watch implements carrier: it sets the time at which the socket is looked at again if nothing happens.
 // Output that waits may keep Transmit, which does so after each turn else, from being asked.
 func (s *h1Socket) watch() {
-	by := s.sending.by(s.conn, s.loop.server.config.WriteTimeout)
+	by := s.sending.by(s.conn, s.loop.instant(), s.loop.server.config.WriteTimeout)
 	lookAt(s.conn, earlier(by, s.loop.moment(s.machine.Deadline())))
 }
 
