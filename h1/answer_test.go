@@ -360,7 +360,7 @@ func TestInformational(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.answers(1, &Response{Status: 204})
-	d.says("HTTP/1.1 102 Processing\n\nHTTP/1.1 204 No Content\n\n" + early)
+	d.says("HTTP/1.1 102 Processing\n\n").resumes(1).says("HTTP/1.1 204 No Content\n\n" + early)
 	for status, want := range map[int]error{99: ErrStatus, 101: ErrStatus, 200: ErrStatus} {
 		if err := d.c.Inform(2, status, nil); err != want {
 			t.Errorf("Inform(%d): %v", status, err)

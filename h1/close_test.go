@@ -187,9 +187,49 @@ func TestContinue(t *testing.T) {
 		}
 		d.says("")
 		echo.Fields = nil
-		d.answers(1, echo).says(hundred + "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n")
-		d.hear("hello").c.Resume(1)
+		d.answers(1, echo).says(hundred)
+		d.hear("hello").says("HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n").resumes(1)
 		d.says("5\nhello\n0\n\n").ends(false, false)
+	})
+	// A proxy may read both at once, and take the 100 for all there is.
+	t.Run("never in one output with a final head", func(t *testing.T) {
+		for _, test := range []struct {
+			name    string
+			release func(d *dialogue)
+		}{
+			{"content comes", func(d *dialogue) { d.hear("h") }},
+			{"the source has more", func(d *dialogue) { d.resumes(1) }},
+		} {
+			d := newDialogue(t, Limits{})
+			d.app = silent
+			d.hear(expects)
+			d.c.Continue(1)
+			if d.c.Held() != 0 {
+				t.Errorf("%s: no head is there to be held", test.name)
+			}
+			d.answers(1, okay).says(hundred)
+			if d.c.Held() != 1 || d.c.Wanting() {
+				t.Errorf("%s: held %d, wanting %v", test.name, d.c.Held(), d.c.Wanting())
+			}
+			test.release(d)
+			d.says(ok).hear("ello")
+			if d.c.Held() != 0 {
+				t.Errorf("%s: still held", test.name)
+			}
+		}
+	})
+	t.Run("not if content comes first", func(t *testing.T) {
+		d := newDialogue(t, Limits{})
+		d.app = silent
+		d.hear(expects)
+		if err := d.c.Inform(1, 103, []Field{{"A", "b"}}); err != nil {
+			t.Fatal(err)
+		}
+		d.c.Continue(1)
+		if err := d.c.Inform(1, 102, nil); err != nil {
+			t.Fatal(err)
+		}
+		d.hear("hello").says("HTTP/1.1 103 Early Hints\nA: b\n\nHTTP/1.1 102 Processing\n\n").answers(1, okay).says(ok)
 	})
 	t.Run("not in front of a refusal", func(t *testing.T) {
 		d := newDialogue(t, Limits{})

@@ -32,6 +32,7 @@ type Conn struct {
 	left     int64     // bytes of the content, or of the chunk, to come
 	total    int64     // bytes of chunked content announced so far
 	dropped  int64     // bytes of content discarded
+	unsent   int64     // bytes of whole answers that have not been pulled
 	scanner  scanner
 	chunk    chunkLine
 	pending  uint16 // length of the list of exchanges
@@ -139,7 +140,7 @@ func (c *Conn) nextHead(in []byte, ev *Event) (n int, more bool, err *Error) {
 		if len(in) == 0 || len(in) == 1 && in[0] == '\r' {
 			return n, false, nil
 		}
-		if int(c.pending) >= c.sh.limits.Pipelined {
+		if int(c.pending) >= c.sh.limits.Pipelined || c.unsent >= int64(c.sh.limits.Unsent) {
 			ev.Kind = Blocked
 			return n, false, nil
 		}
@@ -243,14 +244,22 @@ func (c *Conn) refuse(e *Error, in []byte) {
 	case ex == nil:
 		// The answer to this request is out already.
 		c.writing.step(lastPulled)
-	case ex.state == unanswered:
+	case ex.state == unanswered || ex.state.step(revoked):
 		c.answerRefusal(ex, e)
 	}
 }
 
+// Refused reports whether the request has been refused for its content, so that
+// its answer is the machine's, in place of one that Respond may have queued.
+func (c *Conn) Refused(id uint64) bool {
+	ex := c.find(id)
+	return ex != nil && ex.refused
+}
+
 // Refuse answers with an error what the peer has not sent whole, and ends
-// reading: 408 when it takes too long, for instance. A request that has an
-// answer keeps it. It does nothing if no request is being read.
+// reading: 408 when it takes too long, for instance. An answer keeps its place
+// if its final head has been pulled. Refuse does nothing if no request is being
+// read.
 func (c *Conn) Refuse(e *Error) {
 	if c.reading == inHead && !c.ending || c.reading.content() {
 		c.refuse(e, nil)

@@ -20,7 +20,7 @@ func (c *Conn) nextData(in []byte, ev *Event, whole readInput) (n int, more bool
 		c.discard(int64(n))
 		return n, true, nil
 	}
-	c.last.expecting = false
+	c.last.arrived()
 	ev.Kind, ev.ID, ev.Data = Data, c.requests, in[:n:n]
 	return n, false, nil
 }
@@ -95,7 +95,7 @@ func (c *Conn) end(ev *Event) (more bool) {
 	if !trailers {
 		ev.Trailers = ev.Trailers[:0]
 	}
-	c.last.expecting = false
+	c.last.arrived()
 	ev.Kind, ev.ID = End, c.requests
 	if c.last.turn {
 		c.read(endToldTurn)

@@ -174,6 +174,12 @@ func (d *dialogue) answers(id uint64, r *Response) *dialogue {
 	return d
 }
 
+// resumes says that the Source of an answer has more.
+func (d *dialogue) resumes(id uint64) *dialogue {
+	d.c.Resume(id)
+	return d
+}
+
 // play runs one connection over the pieces and returns all that came of it.
 func play(t testing.TB, l Limits, app func(*dialogue), pieces ...string) (trace []string, out string, d *dialogue) {
 	t.Helper()

@@ -17,7 +17,8 @@ const (
 	// behind a chunked content.
 	End
 	// Blocked: as many requests as Limits.Pipelined wait for their answers, or
-	// one that may switch protocols does. Nothing was consumed. Call again
+	// one that may switch protocols does, or answers of Limits.Unsent bytes have
+	// not been pulled. Nothing was consumed. Call again
 	// when Transmit has sent an answer.
 	Blocked
 	// Closed: nothing behind this point is interpreted; all bytes given were

@@ -16,6 +16,7 @@ type exchange struct {
 type facts struct {
 	id      uint64
 	left    int64 // bytes that source is still to give, if framing is sized
+	interim int32 // bytes of informational heads at the start of heads
 	state   answering
 	framing framing
 
@@ -25,6 +26,9 @@ type facts struct {
 	upgrade   bool // Head.Upgrade was set
 	turn      bool // what follows may be another protocol: not decided yet
 	expecting bool // waits for 100 (Continue)
+	continues bool // 100 (Continue) is among heads
+	held      bool // the final head waits, since an informational one has just left
+	refused   bool // the answer is the machine's own: what came of the request is malformed
 
 	close    bool // the connection ends behind this answer
 	last     bool // and the answer said so, or is over before it could
@@ -76,6 +80,7 @@ func (c *Conn) dropBehind(ex *exchange) {
 		gone := next
 		next = gone.next
 		c.pending--
+		c.unsent -= int64(len(gone.bytes))
 		c.sh.give(gone)
 	}
 	ex.next = nil
@@ -97,6 +102,7 @@ func (c *Conn) pop() {
 		c.last = nil
 	}
 	c.pending--
+	c.unsent -= int64(len(ex.bytes))
 	c.sh.give(ex)
 }
 

@@ -231,8 +231,8 @@ func TestRefusalLeavesInOrder(t *testing.T) {
 	d.ends(true, true)
 }
 
-// A malformed chunk takes the place of an answer that was not given yet, and
-// leaves one alone that was.
+// A malformed chunk takes the place of an answer of which no byte is out, and
+// cuts short what has begun.
 func TestRefusalInContent(t *testing.T) {
 	d := newDialogue(t, Limits{})
 	d.app = silent
@@ -244,10 +244,29 @@ func TestRefusalInContent(t *testing.T) {
 		t.Errorf("said %q", out)
 	}
 
-	d = newDialogue(t, Limits{})
-	d.app = silent
-	d.hear(postChunks).answers(1, &Response{Status: 202}).hear("x")
-	d.says("HTTP/1.1 202 Accepted\nContent-Length: 0\nConnection: close\n\n").ends(true, true)
+	for name, answer := range map[string]*Response{
+		"whole":    {Status: 202, Bytes: []byte("hello"), Close: true},
+		"streamed": {Status: 200, Source: pieces("hello"), Length: -1},
+		"empty":    {Status: 204},
+	} {
+		d = newDialogue(t, Limits{})
+		d.app = silent
+		d.hear(next + postChunks)
+		if err := d.c.Inform(2, 103, nil); err != nil {
+			t.Fatal(err)
+		}
+		d.answers(2, answer)
+		if d.c.Refused(2) {
+			t.Errorf("%s: refused already", name)
+		}
+		d.hear("x").answers(1, okay)
+		if !d.c.Refused(2) || d.c.Refused(1) {
+			t.Errorf("%s: it is not told which one was refused", name)
+		}
+		d.says("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 103 Early Hints\r\n\r\n").resumes(2)
+		d.says(answerTo(errChunkSize)).ends(true, true)
+		invariants(t, name, d)
+	}
 
 	// The answer is out already.
 	d = newDialogue(t, Limits{})

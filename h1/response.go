@@ -1,6 +1,7 @@
 package h1
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 
@@ -54,20 +55,20 @@ func (c *Conn) mayTurn(ex *exchange) bool {
 
 // answer queues a final answer.
 func (c *Conn) answer(ex *exchange, r *Response) error {
-	queued, expecting := len(ex.heads), ex.expecting
-	if expecting && r.Source != nil && r.Status/100 == 2 {
+	before, queued := ex.facts, len(ex.heads)
+	if ex.expecting && r.Source != nil && r.Status/100 == 2 {
 		c.Continue(ex.id)
 	}
 	ex.switches = r.Status == 101 || ex.connect && r.Status/100 == 2
 	ex.setFraming(r)
 	seen, err := ex.appendHead(c.sh, r)
 	if err != nil {
-		ex.framing, ex.bytes, ex.source, ex.switches = empty, nil, nil, false
-		ex.heads, ex.expecting = ex.heads[:queued], expecting
+		ex.facts, ex.heads, ex.bytes, ex.source = before, ex.heads[:queued], nil, nil
 		return err
 	}
 	ex.state.step(responded)
 	ex.ready = true
+	c.unsent += int64(len(ex.bytes))
 	ex.offers = seen.upgrade
 	ex.close = r.Close || seen.close || ex.framing == untilShut || c.leavesContent(ex)
 	ex.close = ex.close && !ex.switches
@@ -109,9 +110,12 @@ func (c *Conn) closeBehind(ex *exchange) {
 	}
 }
 
-// answerRefusal queues the answer to a request that was refused.
+// answerRefusal queues the answer to a request that was refused, in place of one
+// that was queued before.
 func (c *Conn) answerRefusal(ex *exchange, e *Error) {
-	ex.expecting = false
+	c.unsent -= int64(len(ex.bytes))
+	ex.heads, ex.bytes, ex.source = ex.heads[:ex.interim], nil, nil
+	ex.expecting, ex.switches, ex.refused = false, false, true
 	err := c.answer(ex, &Response{
 		Status: e.Status,
 		Fields: []Field{{"Content-Type", "text/plain; charset=utf-8"}},
@@ -306,8 +310,15 @@ func (c *Conn) Inform(id uint64, status int, fields []Field) error {
 	if err != nil {
 		return err
 	}
-	ex.heads = append(dst, "\r\n"...)
+	ex.queueInterim(dst)
 	return nil
+}
+
+// queueInterim takes the heads with an informational one behind them that lacks
+// its empty line.
+func (ex *exchange) queueInterim(heads []byte) {
+	ex.heads = append(heads, "\r\n"...)
+	ex.interim = int32(len(ex.heads))
 }
 
 // Continue queues 100 (Continue) if the request expects it, and if no content,
@@ -317,6 +328,22 @@ func (c *Conn) Continue(id uint64) {
 	if ex == nil || ex.state != unanswered || !ex.expecting {
 		return
 	}
-	ex.expecting = false
-	ex.heads = append(octets.AppendStatusLine(ex.heads, 100), "\r\n"...)
+	ex.expecting, ex.continues = false, true
+	ex.queueInterim(octets.AppendStatusLine(ex.heads, 100))
+}
+
+// arrived notes that content of the request has come, or its end: nobody waits for
+// 100 (Continue) any more (RFC 9110 section 10.1.1), and what was held may leave.
+func (ex *exchange) arrived() {
+	ex.expecting, ex.held = false, false
+	if !ex.continues {
+		return
+	}
+	ex.continues = false
+	var room [64]byte
+	head := append(octets.AppendStatusLine(room[:0], 100), "\r\n"...)
+	if i := bytes.Index(ex.heads[:ex.interim], head); i >= 0 {
+		ex.heads = slices.Delete(ex.heads, i, i+len(head))
+		ex.interim -= int32(len(head))
+	}
 }

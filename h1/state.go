@@ -33,6 +33,7 @@ package h1
 //	    ┌───┐
 //	    ▼   │        responded           headPulled          contentPulled
 //	unanswered ──────────────► answered ──────────► sending ──────────────► complete
+//	    │   ◄──── revoked ──────── │                   │
 //	    └────────── tore ──────────┴────── tore ───────┴──► torn
 //
 // Writing, one for a connection: open until the last answer is out (finished),
@@ -118,6 +119,7 @@ type answerInput uint8
 const (
 	informed answerInput = iota
 	responded
+	revoked
 	headPulled
 	contentPulled
 	tore
@@ -126,7 +128,7 @@ const (
 
 var answerTable = [answerings][answerInputs]answering{
 	unanswered: {informed: unanswered, responded: answered, tore: torn},
-	answered:   {headPulled: sending, tore: torn},
+	answered:   {revoked: unanswered, headPulled: sending, tore: torn},
 	sending:    {contentPulled: complete, tore: torn},
 }
 

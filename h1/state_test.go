@@ -3,6 +3,7 @@ package h1
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -47,6 +48,7 @@ func TestAnswerTable(t *testing.T) {
 		{int(unanswered), int(informed)}:   unanswered,
 		{int(unanswered), int(responded)}:  answered,
 		{int(unanswered), int(tore)}:       torn,
+		{int(answered), int(revoked)}:      unanswered,
 		{int(answered), int(headPulled)}:   sending,
 		{int(answered), int(tore)}:         torn,
 		{int(sending), int(contentPulled)}: complete,
@@ -189,15 +191,22 @@ func sound(err error) bool {
 func invariants(t *testing.T, name string, d *dialogue) {
 	t.Helper()
 	c := &d.c
-	n := 0
+	n, unsent := 0, 0
 	for ex := c.first; ex != nil; ex = ex.next {
 		n++
+		unsent += len(ex.bytes)
+		if int(ex.interim) > len(ex.heads) {
+			t.Errorf("%s: %d bytes of informational heads, %d of all", name, ex.interim, len(ex.heads))
+		}
 		if ex.next == nil && ex != c.last {
 			t.Errorf("%s: last is not the last", name)
 		}
 	}
 	if n != c.Pending() || (c.first == nil) != (c.last == nil) {
 		t.Errorf("%s: %d exchanges, Pending %d", name, n, c.Pending())
+	}
+	if int64(unsent) != c.unsent {
+		t.Errorf("%s: %d bytes are unsent, %d count", name, unsent, c.unsent)
 	}
 	if done, _ := c.Done(); done && (c.Wanting() || c.reading != shut) {
 		t.Errorf("%s: done, but wanting %v, reading %d", name, c.Wanting(), c.reading)
@@ -235,4 +244,22 @@ func finish(t *testing.T, name string, d *dialogue) {
 	if !done && d.c.writing != left || linger {
 		t.Errorf("%s: at the end done %v, linger %v, reading %d, pending %d", name, done, linger, d.c.reading, d.c.Pending())
 	}
+}
+
+// Requests wait while as many bytes of answers do: a peer that reads nothing does not fill memory.
+func TestUnsentAnswersBlock(t *testing.T) {
+	d := newDialogue(t, Limits{Unsent: 8})
+	d.app = func(d *dialogue) {
+		if d.ev.Kind == Request {
+			d.answers(d.ev.ID, &Response{Status: 200, Bytes: []byte("12345")})
+		}
+	}
+	d.hear(strings.Repeat(get, 5))
+	if d.ev.Kind != Blocked || d.c.Pending() != 2 {
+		t.Errorf("event %d, %d pending", d.ev.Kind, d.c.Pending())
+	}
+	const answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n12345"
+	d.says(answer + answer).hear("").says(answer + answer).hear("").says(answer)
+	d.hear(get+get+get).c.Release()
+	invariants(t, "released", d)
 }

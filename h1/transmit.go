@@ -43,7 +43,13 @@ func (c *Conn) Transmit(dst []byte, room int) []byte {
 			c.cutShort(ErrAborted)
 			return dst
 		}
-		dst = c.pullHeads(dst, ex)
+		if ex.interim > 0 {
+			return ex.pullInterim(dst)
+		}
+		if ex.held {
+			return dst
+		}
+		dst = c.pullHead(dst, ex)
 		if ex.state != sending {
 			return dst
 		}
@@ -69,17 +75,39 @@ func (c *Conn) Wanting() bool {
 	if ex == nil || c.writing != open {
 		return false
 	}
-	return len(ex.heads) > 0 || ex.state == torn || ex.state == sending && ex.ready
+	return ex.interim > 0 || ex.state == torn || ex.state == answered && !ex.held || ex.state == sending && ex.ready
 }
 
-// pullHeads takes the heads that wait. The final one gets its last lines here:
+// Held returns the request whose final head waits because an informational one
+// has just left, until content of the request comes or Resume is called; 0: none.
+// Call Resume in a later turn if the application does not wait for content.
+func (c *Conn) Held() (id uint64) {
+	if ex := c.first; ex != nil && ex.held {
+		return ex.id
+	}
+	return 0
+}
+
+// pullInterim takes the informational heads that wait. A final head does not
+// follow in the same output: HAProxy (2.6) does not act on one that it reads
+// together with a 100 until more comes, which may be never, since its client
+// waits for that 100.
+func (ex *exchange) pullInterim(dst []byte) []byte {
+	dst = append(dst, ex.heads[:ex.interim]...)
+	ex.heads = slices.Delete(ex.heads, 0, int(ex.interim))
+	ex.interim, ex.continues = 0, false
+	ex.held = ex.state == answered
+	return dst
+}
+
+// pullHead takes the final head, if there is one. It gets its last lines here:
 // only now is it known whether the connection ends behind it.
-func (c *Conn) pullHeads(dst []byte, ex *exchange) []byte {
-	dst = append(dst, ex.heads...)
-	ex.heads = ex.heads[:0]
+func (c *Conn) pullHead(dst []byte, ex *exchange) []byte {
 	if ex.state != answered {
 		return dst
 	}
+	dst = append(dst, ex.heads...)
+	ex.heads = ex.heads[:0]
 	ex.state.step(headPulled)
 	ex.out = true
 	ex.last = ex.close || c.ending && ex.next == nil && !ex.switches
@@ -163,10 +191,11 @@ func (c *Conn) Abort(id uint64) {
 	}
 }
 
-// Resume says that the Source of a response has more, or has ended.
+// Resume says that the Source of a response has more, or has ended, and releases
+// a head that is held.
 func (c *Conn) Resume(id uint64) {
 	if ex := c.find(id); ex != nil {
-		ex.ready = true
+		ex.ready, ex.held = true, false
 	}
 }
 
@@ -188,6 +217,7 @@ func (c *Conn) pullContent(dst []byte, ex *exchange, bound int) ([]byte, outcome
 		n := min(len(ex.bytes), max(bound-len(dst), 0))
 		dst = append(dst, ex.bytes[:n]...)
 		ex.bytes = ex.bytes[n:]
+		c.unsent -= int64(n)
 		if len(ex.bytes) > 0 {
 			return dst, full
 		}
