@@ -244,16 +244,23 @@ func (c *Conn) refuse(e *Error, in []byte) {
 	case ex == nil:
 		// The answer to this request is out already.
 		c.writing.step(lastPulled)
-	case ex.state == unanswered || ex.state.step(revoked):
+	case ex.state == unanswered:
+		c.answerRefusal(ex, e)
+	case ex.state.step(revoked):
+		ex.withdrawn = ex.status
 		c.answerRefusal(ex, e)
 	}
 }
 
 // Refused reports whether the request has been refused for its content, so that
-// its answer is the machine's, in place of one that Respond may have queued.
-func (c *Conn) Refused(id uint64) bool {
+// its answer is the machine's. withdrawn is the status of an answer that was
+// queued before and has been replaced; 0: none was.
+func (c *Conn) Refused(id uint64) (withdrawn int, refused bool) {
 	ex := c.find(id)
-	return ex != nil && ex.refused
+	if ex == nil || !ex.refused {
+		return 0, false
+	}
+	return int(ex.withdrawn), true
 }
 
 // Refuse answers with an error what the peer has not sent whole, and ends

@@ -30,6 +30,9 @@ type facts struct {
 	held      bool // the final head waits, since an informational one has just left
 	refused   bool // the answer is the machine's own: what came of the request is malformed
 
+	status    uint16 // of the answer
+	withdrawn uint16 // of the one that a refusal has replaced
+
 	close    bool // the connection ends behind this answer
 	last     bool // and the answer said so, or is over before it could
 	out      bool // the final head has been pulled

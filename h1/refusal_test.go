@@ -256,12 +256,15 @@ func TestRefusalInContent(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.answers(2, answer)
-		if d.c.Refused(2) {
+		if _, refused := d.c.Refused(2); refused {
 			t.Errorf("%s: refused already", name)
 		}
 		d.hear("x").answers(1, okay)
-		if !d.c.Refused(2) || d.c.Refused(1) {
-			t.Errorf("%s: it is not told which one was refused", name)
+		if withdrawn, refused := d.c.Refused(2); !refused || withdrawn != answer.Status {
+			t.Errorf("%s: refused %v, withdrawn %d", name, refused, withdrawn)
+		}
+		if _, refused := d.c.Refused(1); refused {
+			t.Errorf("%s: the wrong request is refused", name)
 		}
 		d.says("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 103 Early Hints\r\n\r\n").resumes(2)
 		d.says(answerTo(errChunkSize)).ends(true, true)

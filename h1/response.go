@@ -67,7 +67,7 @@ func (c *Conn) answer(ex *exchange, r *Response) error {
 		return err
 	}
 	ex.state.step(responded)
-	ex.ready = true
+	ex.status, ex.ready = uint16(r.Status), true
 	c.unsent += int64(len(ex.bytes))
 	ex.offers = seen.upgrade
 	ex.close = r.Close || seen.close || ex.framing == untilShut || c.leavesContent(ex)

@@ -166,7 +166,7 @@ func (s *h1Session) refuse(err error) {
 	s.countRefusal(x, err)
 	if x != nil {
 		s.reading = nil
-		if x.answered && !x.ended {
+		if _, refused := s.machine.Refused(x.id); x.answered && !x.ended && !refused {
 			// What is being sent may well be made of the content that is missing.
 			s.machine.Abort(x.id)
 		}
@@ -175,16 +175,20 @@ func (s *h1Session) refuse(err error) {
 	s.conn.Touch()
 }
 
-// countRefusal counts the answer of the machine, unless x has one.
+// countRefusal counts the answer of the machine, unless one of x's is out.
 func (s *h1Session) countRefusal(x *exchange, err error) {
 	var refused *h1.Error
 	if !errors.As(err, &refused) || refused.Status == 0 {
 		return
 	}
-	switch {
-	case x == nil:
+	if x == nil {
 		s.loop.count.response(app.HTTP11, refused.Status)
-	case !x.answered:
+		return
+	}
+	if withdrawn, ok := s.machine.Refused(x.id); ok {
+		if withdrawn != 0 {
+			s.loop.count.withdrawn(x.Protocol, withdrawn)
+		}
 		s.loop.count.response(x.Protocol, refused.Status)
 	}
 }
@@ -205,8 +209,23 @@ func (s *h1Session) Transmit(dst []byte, room int) []byte {
 	if s.turned() {
 		return dst
 	}
+	if id := s.machine.Held(); id != 0 {
+		s.releaseHead(id)
+	}
 	s.settle()
 	return dst
+}
+
+// releaseHead lets a final head that waits behind an informational one leave in the next turn, unless all of
+// the response waits for content of the request: that releases it, in another segment for sure.
+func (s *h1Session) releaseHead(id uint64) {
+	if x := s.reading; x != nil && x.id == id && x.body.waiting() && x.stream != nil && x.stream.empty() {
+		return
+	}
+	s.loop.r.Post(func() {
+		s.machine.Resume(id)
+		s.conn.Touch()
+	})
 }
 
 // settle follows a turn: a connection that is over is closed, reading goes on where answers have made room,

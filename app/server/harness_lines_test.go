@@ -84,6 +84,17 @@ func (l *line) nothing() {
 	_ = l.SetDeadline(time.Now().Add(patience))
 }
 
+// segment is what the next read of the socket gives.
+func (l *line) segment() string {
+	l.t.Helper()
+	if _, err := l.r.Peek(1); err != nil {
+		l.t.Fatal(err)
+	}
+	heard, _ := l.r.Peek(l.r.Buffered())
+	_, _ = l.r.Discard(len(heard))
+	return string(heard)
+}
+
 // close ends both directions.
 func (l *line) close() {
 	l.t.Helper()

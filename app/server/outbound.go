@@ -25,6 +25,9 @@ type outbound struct {
 	trailers app.Fields
 }
 
+// empty reports whether there is neither content nor its end to send.
+func (o *outbound) empty() bool { return o.kept.len() == 0 && !o.done }
+
 // Write implements spi.Exchange.
 func (x *exchange) Write(p []byte, ready func()) (int, error) {
 	if !x.enter() {

@@ -21,6 +21,12 @@ import (
 // haproxy starts Debian's haproxy on a free port, in front of address, and returns its own address.
 func haproxy(t *testing.T, address, options string) string {
 	t.Helper()
+	return haproxyIn(t, "tcp", "", address, options)
+}
+
+// haproxyIn is haproxy in a mode, with further lines for its backend.
+func haproxyIn(t *testing.T, mode, lines, address, options string) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +39,7 @@ func haproxy(t *testing.T, address, options string) string {
 	defer func() { _ = file.Close() }()
 	config := filepath.Join(t.TempDir(), "haproxy.cfg")
 	text := fmt.Sprintf(`defaults
-	mode tcp
+	mode %s
 	timeout connect 30s
 	timeout client 30s
 	timeout server 30s
@@ -41,8 +47,9 @@ frontend front
 	bind fd@3
 	default_backend back
 backend back
+	%s
 	server one %s %s
-`, address, options)
+`, mode, lines, address, options)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
