@@ -105,7 +105,7 @@ func (c *Conn) advance(in []byte, ev *Event) (n int, more bool, err *Error) {
 	case inChunk:
 		return c.nextData(in, ev, chunkRead)
 	case inChunkLine:
-		return c.nextChunkLine(in)
+		return c.nextChunkLine(in, ev)
 	case inChunkEnd:
 		return c.nextChunkEnd(in)
 	case inTrailers:

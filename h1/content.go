@@ -16,13 +16,19 @@ func (c *Conn) nextData(in []byte, ev *Event, whole readInput) (n int, more bool
 	if c.left == 0 {
 		c.read(whole)
 	}
+	return n, c.tell(in[:n:n], ev), nil
+}
+
+// tell fills ev with a piece of content, or discards it if the request has been
+// answered already. more: nothing is told.
+func (c *Conn) tell(data []byte, ev *Event) (more bool) {
 	if c.first == nil {
-		c.discard(int64(n))
-		return n, true, nil
+		c.discard(int64(len(data)))
+		return true
 	}
 	c.last.arrived()
-	ev.Kind, ev.ID, ev.Data = Data, c.requests, in[:n:n]
-	return n, false, nil
+	ev.Kind, ev.ID, ev.Data = Data, c.requests, data
+	return false
 }
 
 // discard counts content that nobody reads. RFC 9112 section 9.6: past a bound

@@ -10,8 +10,8 @@ const (
 	// Request: a whole head has come; Event.ID and Event.Head are set. Data
 	// and End follow if, and only if, Head.ContentLength is not zero.
 	Request
-	// Data: a piece of the request's content is in Event.Data, which points
-	// into the bytes given to Next and is borrowed until the next call.
+	// Data: a piece of the request's content is in Event.Data, which is borrowed
+	// until the next call and from the bytes given to Next.
 	Data
 	// End: the request's content is complete; Event.Trailers holds what came
 	// behind a chunked content.

@@ -45,6 +45,9 @@ const (
 	// maxExtensions bounds those of a whole content, so that a body of empty
 	// words cannot keep a loop busy unseen by the content's limit.
 	maxExtensions = 16 << 10
+	// maxGathered bounds the content of small chunks that is told at once. A loop
+	// keeps as much memory once it has met some.
+	maxGathered = 4 << 10
 	// maxSizeDigits are all that a 64-bit chunk size needs; the bound also
 	// ends endless leading zeros.
 	maxSizeDigits = 16

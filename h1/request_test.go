@@ -48,6 +48,12 @@ var accepted = []struct {
 		"5\r\nhello\r\n00A;x=\"y;\"\r\n, world...\r\n1; q = \"a b\"\t\r\n!\r\n0;last\r\nA: 1\r\nb:2 \r\n\r\n",
 		[]string{`1 POST origin=/ host=a path=/ 1.1 length=-1 keeps Host:"a" Transfer-Encoding:"Chunked"`,
 			"1 data hello, world...!", `1 end A:"1" b:"2"`}, false},
+	{"chunk extensions with bad whitespace, and quoted ones", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" +
+		"1 ;a\r\nA\r\n1\t \t;\ta ; b\t=\tc;d= \"\"\r\nB\r\n1;a=\"\\\"\\\\;=\xff\"; b\r\nC\r\n0 ; a=b\r\n\r\n",
+		[]string{`1 POST origin=/ host=a path=/ 1.1 length=-1 keeps Host:"a" Transfer-Encoding:"chunked"`, "1 data ABC", "1 end"}, false},
+	{"small chunks", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" +
+		"1\r\nA\r\n02\r\nBC\r\n3;a\r\nDEF\r\n1\r\nG\r\n1\r\nH\r\n000\r\n\r\n",
+		[]string{`1 POST origin=/ host=a path=/ 1.1 length=-1 keeps Host:"a" Transfer-Encoding:"chunked"`, "1 data ABCDEFGH", "1 end"}, false},
 	{"no chunk but the last", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 		[]string{`1 POST origin=/ host=a path=/ 1.1 length=-1 keeps Host:"a" Transfer-Encoding:"chunked"`, "1 end"}, false},
 	{"close", "GET / HTTP/1.1\r\nHost: a\r\nConnection: foo, Close\r\n\r\n",
@@ -112,7 +118,7 @@ func TestLimits(t *testing.T) {
 		{"field size", "GET /" + host + "A:", "x", "\r\n\r\n", 64 - len("Host: a\r\nA:\r\n\r\n"), "431"},
 		{"empty lines", "", "\r\n", "GET /" + host + "\r\n", maxBlank, "400"},
 		{"chunks", chunks, "1\r\nx\r\n", "0\r\n\r\n", 10, "413"},
-		{"extension", chunks + "1", ";", "\r\nx\r\n0\r\n\r\n", maxExtension, "400"},
+		{"extension", chunks + "1;", "x", "\r\nx\r\n0\r\n\r\n", maxExtension - 1, "400"},
 		{"size digits", chunks, "0", "1\r\nx\r\n0\r\n\r\n", maxSizeDigits - 1, "400"},
 		{"trailers", chunks + "0\r\n", "A:b\r\n", "\r\n", 3, "431"},
 		{"trailer size", chunks + "0\r\nA:", "x", "\r\n\r\n", 64 - len("A:\r\n\r\n"), "431"},

@@ -17,6 +17,8 @@ type Shared struct {
 	kept   int    // length of the list of free exchanges
 	work   uint64 // bytes of heads examined
 
+	gathered []byte // content of small chunks, borrowed by an Event
+
 	memos   [memos]headMemo
 	unknown uint32 // heads that no memo knew
 	answer  memo.Answer
@@ -32,3 +34,7 @@ func NewShared(l Limits) *Shared {
 // Tick tells the time. Call it at the begin of a turn: the Date of responses
 // is encoded again when another second has begun.
 func (sh *Shared) Tick(now time.Time) { sh.date.set(now) }
+
+// Renew gives the connections other memory for what events borrow: code that has
+// lost the loop may still be reading the old one.
+func (sh *Shared) Renew() { sh.gathered = nil }

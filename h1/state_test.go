@@ -260,6 +260,6 @@ func TestUnsentAnswersBlock(t *testing.T) {
 	}
 	const answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n12345"
 	d.says(answer + answer).hear("").says(answer + answer).hear("").says(answer)
-	d.hear(get+get+get).c.Release()
+	d.hear(get + get + get).c.Release()
 	invariants(t, "released", d)
 }

@@ -74,6 +74,7 @@ func (l *loop) pull(s *app.Pull, p []byte) (n int, err error) {
 
 // renew gives the loop scratch of its own again: a stalled callback may still be reading what it was lent.
 func (l *loop) renew() {
+	l.h1.Renew()
 	l.ws.Renew()
 	l.event1, l.event2, l.event3 = new(h1.Event), new(h2.Event), new(ws.Event)
 }

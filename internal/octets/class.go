@@ -63,3 +63,11 @@ func IsToken(s string) bool { return s != "" && All(s, Token) }
 
 // IsLetter reports whether b is a letter of ASCII.
 func IsLetter(b byte) bool { return 'a' <= b|0x20 && b|0x20 <= 'z' }
+
+// HexValue returns the value of a hexadecimal digit.
+func HexValue(b byte) byte {
+	if b <= '9' {
+		return b - '0'
+	}
+	return b | 0x20 - 'a' + 10
+}

@@ -200,7 +200,7 @@ func normalName(name string) string {
 	for i := 0; i < len(name); i++ {
 		b := name[i]
 		if b == '%' {
-			b = unhex(name[i+1])<<4 | unhex(name[i+2])
+			b = HexValue(name[i+1])<<4 | HexValue(name[i+2])
 			i += 2
 			if !unreserved(b) {
 				const hex = "0123456789ABCDEF"
@@ -226,13 +226,6 @@ func normalName(name string) string {
 // unreserved: RFC 3986 section 2.3.
 func unreserved(b byte) bool {
 	return IsLetter(b) || Is(b, Digit) || b == '-' || b == '.' || b == '_' || b == '~'
-}
-
-func unhex(b byte) byte {
-	if b <= '9' {
-		return b - '0'
-	}
-	return b | 0x20 - 'a' + 10
 }
 
 // normalPort takes a valid port: no leading zeros, and "" for the default.
