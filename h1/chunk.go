@@ -214,13 +214,13 @@ func (c *Conn) gatherChunks(in []byte) (n int) {
 // the size of the chunk with its lines; 0 if there is none.
 func smallChunk(in []byte) (content []byte, size int) {
 	length, digits := 0, 0
-	for digits < len(in) && digits < 2 && octets.Is(in[digits], octets.Hex) {
+	for digits < len(in) && length <= maxSmall && digits < maxSizeDigits && octets.Is(in[digits], octets.Hex) {
 		length = length<<4 | int(octets.HexValue(in[digits]))
 		digits++
 	}
 	begin := digits + len("\r\n")
 	end := begin + length
-	if length == 0 || len(in) < end+len("\r\n") || in[digits] != '\r' || in[digits+1] != '\n' || in[end] != '\r' || in[end+1] != '\n' {
+	if length == 0 || length > maxSmall || len(in) < end+len("\r\n") || in[digits] != '\r' || in[digits+1] != '\n' || in[end] != '\r' || in[end+1] != '\n' {
 		return nil, 0
 	}
 	return in[begin:end], end + len("\r\n")

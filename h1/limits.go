@@ -48,6 +48,9 @@ const (
 	// maxGathered bounds the content of small chunks that is told at once. A loop
 	// keeps as much memory once it has met some.
 	maxGathered = 4 << 10
+	// maxSmall is the size of the largest chunk that counts as small: above, an
+	// event costs less than its content.
+	maxSmall = 256
 	// maxSizeDigits are all that a 64-bit chunk size needs; the bound also
 	// ends endless leading zeros.
 	maxSizeDigits = 16

@@ -52,7 +52,7 @@ var accepted = []struct {
 		"1 ;a\r\nA\r\n1\t \t;\ta ; b\t=\tc;d= \"\"\r\nB\r\n1;a=\"\\\"\\\\;=\xff\"; b\r\nC\r\n0 ; a=b\r\n\r\n",
 		[]string{`1 POST origin=/ host=a path=/ 1.1 length=-1 keeps Host:"a" Transfer-Encoding:"chunked"`, "1 data ABC", "1 end"}, false},
 	{"small chunks", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" +
-		"1\r\nA\r\n02\r\nBC\r\n3;a\r\nDEF\r\n1\r\nG\r\n1\r\nH\r\n000\r\n\r\n",
+		"1\r\nA\r\n000002\r\nBC\r\n3;a\r\nDEF\r\n1\r\nG\r\n1\r\nH\r\n000\r\n\r\n",
 		[]string{`1 POST origin=/ host=a path=/ 1.1 length=-1 keeps Host:"a" Transfer-Encoding:"chunked"`, "1 data ABCDEFGH", "1 end"}, false},
 	{"no chunk but the last", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 		[]string{`1 POST origin=/ host=a path=/ 1.1 length=-1 keeps Host:"a" Transfer-Encoding:"chunked"`, "1 end"}, false},
