@@ -28,9 +28,11 @@ var web = []string{"net/http", "net/http/...", "golang.org/x/net/http2", "golang
 
 // arrows point one way: cmd, app/server, then app, reactor and the machines. The first that matches counts.
 var arrows = []arrow{
-	{packages: "reactor", own: []string{"internal/..."}, not: web, others: []string{
-		"github.com/panjf2000/gnet/v2", "github.com/panjf2000/gnet/v2/...", "go.uber.org/zap", "go.uber.org/zap/...",
-		"golang.org/x/sys/unix", "github.com/coreos/go-systemd/v22/activation", "github.com/pires/go-proxyproto"}},
+	{packages: "reactor", own: []string{"internal/...", "reactor/internal/engine"}, not: web, others: []string{"go.uber.org/zap",
+		"go.uber.org/zap/...", "golang.org/x/sys/unix", "github.com/coreos/go-systemd/v22/activation", "github.com/pires/go-proxyproto"}},
+	{packages: "reactor/internal/engine", not: web, others: []string{"github.com/panjf2000/gnet/v2", "go.uber.org/zap", "golang.org/x/sys/unix"}},
+	{packages: "reactor/internal/engine/enginetest", own: []string{"reactor/internal/engine"}, not: web,
+		others: []string{"github.com/panjf2000/gnet/v2", "go.uber.org/zap", "golang.org/x/sys/unix"}},
 	{packages: "reactor/certs", not: web, own: []string{"internal/octets", "internal/logqueue"}, others: []string{"go.uber.org/zap", "github.com/fsnotify/fsnotify"}},
 	{packages: "reactor/certs/certstest"},
 	{packages: "internal/loglimit", not: sansIO},
@@ -138,7 +140,9 @@ func TestArrowsForbid(t *testing.T) {
 		{"app/target", module + "/app/server", false},
 		{"app/server", module + "/h2", true},
 		{"app/server/metrics", module + "/reactor", false},
-		{"reactor", "github.com/panjf2000/gnet/v2", true},
+		{"reactor", "github.com/panjf2000/gnet/v2", false},
+		{"reactor/internal/engine", "github.com/panjf2000/gnet/v2", true},
+		{"reactor/internal/engine", module + "/reactor", false},
 		{"reactor", module + "/h1", false},
 		{"reactor", "net/http", false},
 		{"reactor/certs", module + "/reactor", false},

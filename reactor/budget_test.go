@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gatewheel/gatewheel/reactor/internal/engine/enginetest"
 )
 
 // laborious is a session to which each byte of input is a piece of work.
@@ -39,23 +41,19 @@ func (s *laborious) Closed(error)                      {}
 type driven struct {
 	*Loop
 	t *testing.T
-	e *engine
+	e *loopEngine
 }
 
 func newDriven(t *testing.T) *driven {
 	l := bare(t)
-	e := newEngine(l)
-	e.connected = true
-	l.engine.Store(e)
-	return &driven{l, t, e}
+	return &driven{l, t, unturned(l)}
 }
 
 // open makes a connection with a laborious session. Nobody reads its output.
-func (d *driven) open(units int) (*laborious, *fakeConn) {
+func (d *driven) open(units int) (*laborious, *Conn) {
 	d.t.Helper()
 	ours, _ := socketPair(d.t)
-	g := &fakeConn{fd: ours}
-	c := d.newConn(g, nil)
+	c := d.newConn(enginetest.NewSocket(ours), ours, nil)
 	s := &laborious{conn: c, units: units, eof: -1}
 	c.session = s
 	d.t.Cleanup(func() {
@@ -63,13 +61,10 @@ func (d *driven) open(units int) (*laborious, *fakeConn) {
 			_ = unix.Close(int(c.fd))
 		}
 	})
-	return s, g
+	return s, c
 }
 
-func (d *driven) receive(g *fakeConn, in []byte) {
-	g.in = in
-	d.e.OnTraffic(g)
-}
+func (d *driven) receive(c *Conn, in []byte) { d.e.Input(c, in) }
 
 // wakes takes wake turns as long as there is a reason.
 func (d *driven) wakes() (turns int) {

@@ -89,7 +89,7 @@ func (c *Conn) conclude(l *Loop) {
 			}
 		}
 	}
-	if c.mode == modeFlush || c.gnet == nil && !c.moving {
+	if c.mode == modeFlush || c.socket == nil && !c.moving {
 		c.close(c.cause())
 		return
 	}
@@ -136,14 +136,11 @@ func (c *Conn) close(err error) {
 
 // hangUp gives the descriptor back.
 func (c *Conn) hangUp() {
-	if g := c.gnet; g != nil {
-		c.gnet = nil
-		// Inside OnClose this does nothing: gnet closes behind it.
-		_ = g.EventLoop().Close(g)
+	if s := c.socket; s != nil {
+		c.socket = nil
+		// Within the engine's report that the socket has ended, the engine closes it.
+		c.loop.Load().engine.Load().Close(s)
 	} else if c.fd >= 0 {
-		if c.special != nil && c.special.leaked {
-			_ = unix.Shutdown(int(c.fd), unix.SHUT_RDWR)
-		}
 		_ = unix.Close(int(c.fd))
 	}
 	c.fd = -1
@@ -157,10 +154,6 @@ func (c *Conn) abandon(err error) {
 // peerFinished is called once the peer's FIN has come: within OnClose, whose descriptor gnet closes
 // afterwards, or with the connection already on a descriptor of its own.
 func (c *Conn) peerFinished() {
-	c.catchUp()
-	if c.closed {
-		return
-	}
 	if c.mode == modeDiscard {
 		c.close(c.cause())
 		return
@@ -172,7 +165,7 @@ func (c *Conn) peerFinished() {
 			ending = err
 		}
 		if later {
-			if c.gnet != nil {
+			if c.socket != nil {
 				c.outlive()
 			}
 			return
@@ -189,7 +182,7 @@ func (c *Conn) peerFinished() {
 		c.mode = modeFlush
 	}
 	c.transmit()
-	if !c.closed && c.gnet != nil {
+	if !c.closed && c.socket != nil {
 		c.outlive()
 	}
 }
@@ -245,7 +238,7 @@ func (c *Conn) outlive() {
 		return
 	}
 	l.writable.forget(c)
-	c.gnet, c.deaf, c.paused = nil, false, false
+	c.socket, c.deaf, c.paused = nil, false, false
 	c.fd = int32(fd)
 	events := uint32(0) // a reset is reported all the same
 	if c.backlog != nil {
@@ -262,12 +255,4 @@ func (c *Conn) outlive() {
 func (c *Conn) peerVanished() {
 	c.armed = false
 	c.close(ErrHungUp)
-}
-
-// hungUp makes gnet's word for a reset ours.
-func hungUp(err error) error {
-	if err == io.EOF {
-		return ErrHungUp
-	}
-	return err
 }

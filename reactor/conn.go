@@ -9,8 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/panjf2000/gnet/v2"
 	"golang.org/x/sys/unix"
+
+	"github.com/gatewheel/gatewheel/reactor/internal/engine"
 )
 
 // Conn is a connection. Its methods are for its loop, owned, unless they say otherwise; once the
@@ -20,10 +21,10 @@ type Conn struct {
 	id       uint64
 	session  Session
 	filter   filter
-	gnet     gnet.Conn // what reads for it; nil while it has none: half-closed, or between engines
-	listener *listener // nil: dialled
-	kept     []byte    // input that the session has not consumed
-	backlog  *backlog  // output that the kernel has not taken
+	socket   engine.Socket // nil while no engine polls it: half-closed, or between engines
+	listener *listener     // nil: dialled
+	kept     []byte        // input that the session has not consumed
+	backlog  *backlog      // output that the kernel has not taken
 	special  *rarities
 	deadline int64 // in the measure of timers; 0: none
 	fd       int32
@@ -57,11 +58,10 @@ const (
 
 // rarities is what few connections have.
 type rarities struct {
-	unread        []byte   // input that waits for the filter, or for the Loop to run code of others again
+	unread        []byte   // what a filter has left for the one that takes its place
 	remote, local net.Addr // as a PROXY header says, or kept from an engine that is gone
 	cause         error    // for Session.Closed, after modeFlush
 	parted        bool     // the filter's goodbye is said
-	leaked        bool     // some descriptor of it is out of reach
 	refused       bool     // exceeds Config.MaxConnections
 	discarded     int
 	departure     *departure
@@ -77,18 +77,10 @@ func (c *Conn) rarely() *rarities {
 	return c.special
 }
 
-func (c *Conn) unread() []byte {
-	if c.special == nil {
-		return nil
-	}
-	return c.special.unread
-}
-
-// takeUnread gives the input that waits, which then waits no more.
-func (c *Conn) takeUnread() []byte {
-	raw := c.unread()
-	if raw != nil {
-		c.special.unread = nil
+// takeUnread gives what a replaced filter has left, once.
+func (c *Conn) takeUnread() (raw []byte) {
+	if c.special != nil {
+		raw, c.special.unread = c.special.unread, nil
 	}
 	return raw
 }
@@ -235,7 +227,7 @@ func (c *Conn) Kept() int { return len(c.kept) }
 
 // Waiting tells whether input has come that nobody has read yet. It asks the kernel.
 func (c *Conn) Waiting() bool {
-	if c.yielded || len(c.unread()) > 0 {
+	if c.yielded {
 		return true
 	}
 	var one [1]byte
@@ -244,7 +236,9 @@ func (c *Conn) Waiting() bool {
 }
 
 // HalfClosed says that the peer's FIN has come and the connection stays for writing.
-func (c *Conn) HalfClosed() bool { return c.gnet == nil && c.special != nil && c.special.cause != nil }
+func (c *Conn) HalfClosed() bool {
+	return c.socket == nil && c.special != nil && c.special.cause != nil
+}
 
 // Listener is what the connection was accepted by; nil for one that was dialled.
 func (c *Conn) Listener() *ListenerConfig {
@@ -268,8 +262,10 @@ func (c *Conn) RemoteAddr() net.Addr {
 	if c.special != nil && c.special.remote != nil {
 		return c.special.remote
 	}
-	if c.gnet != nil && c.listener != nil {
-		return c.gnet.RemoteAddr()
+	if c.socket != nil {
+		if addr := c.loop.Load().engine.Load().RemoteAddr(c.socket); addr != nil {
+			return addr
+		}
 	}
 	sa, err := unix.Getpeername(int(c.fd))
 	if err != nil {

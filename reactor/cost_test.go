@@ -12,10 +12,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/panjf2000/gnet/v2"
-	"go.uber.org/zap"
-
 	"github.com/gatewheel/gatewheel/reactor/certs"
+	"github.com/gatewheel/gatewheel/reactor/internal/engine/enginetest"
 )
 
 // helloRequest and helloAnswer are a request and its answer, of the size that hello world has in HTTP.
@@ -57,33 +55,6 @@ func (s *helloSession) EOF() bool    { return false }
 func (s *helloSession) Timeout()     {}
 func (s *helloSession) Closed(error) {}
 
-// floor is the same with gnet alone.
-type floor struct{ gnet.BuiltinEventEngine }
-
-func (*floor) OnBoot(e gnet.Engine) gnet.Action {
-	fd, err := e.Dup()
-	if err != nil {
-		panic(err)
-	}
-	f := os.NewFile(uintptr(fd), "listener")
-	ln, err := net.FileListener(f)
-	if err != nil {
-		panic(err)
-	}
-	fmt.Println(ln.Addr())
-	_ = ln.Close()
-	_ = f.Close()
-	return gnet.None
-}
-
-func (*floor) OnTraffic(c gnet.Conn) gnet.Action {
-	in, _ := c.Next(-1)
-	for n := len(in) / len(helloRequest); n > 0; n-- {
-		_, _ = c.Write(helloAnswer)
-	}
-	return gnet.None
-}
-
 // runCostChild is a server of one kind, for as long as standard input is open.
 func runCostChild(name string) {
 	go func() {
@@ -91,8 +62,7 @@ func runCostChild(name string) {
 		os.Exit(0)
 	}()
 	if name == "floor" {
-		_ = gnet.Run(&floor{}, "tcp://127.0.0.1:0", gnet.WithNumEventLoop(1), gnet.WithReusePort(true),
-			gnet.WithLogger(gnetLog{SugaredLogger: zap.NewNop().Sugar()}))
+		enginetest.Floor(len(helloRequest), helloAnswer, func(addr net.Addr) { fmt.Println(addr) })
 		return
 	}
 	r, err := New(Config{Loops: 1})

@@ -46,7 +46,7 @@ func (l *Loop) Dial(ctx context.Context, network, address string, open func(*Con
 			return
 		}
 		a.fresh = fd
-		l.intake.add(l, a)
+		l.arrivals.add(l, a)
 	}()
 }
 

@@ -246,7 +246,7 @@ func TestDialledConnectionOutlivesItsEngine(t *testing.T) {
 	await(t, d.answers)
 	replaced := l.engine.Load()
 	l.Post(l.replaceEngine)
-	await(t, replaced.done)
+	await(t, replaced.Done())
 	on(t, l, func() {
 		a.asked = false
 		a.conn.Touch()

@@ -24,6 +24,7 @@ const (
 type gate struct {
 	reactor  *Reactor
 	limit    atomic.Int64
+	reserve  atomic.Int64
 	withheld atomic.Int64
 
 	mu      sync.Mutex
@@ -75,6 +76,7 @@ func (g *gate) measure(config *Config) {
 		room = min(room, config.MaxConnections)
 	}
 	g.limit.Store(int64(room))
+	g.reserve.Store(int64(config.reserve(limit)))
 }
 
 // most is how many may be present. One always may, lest nobody is ever served.
@@ -140,6 +142,13 @@ func (g *gate) rest() {
 	})
 }
 
+// burstRoom is how many connections one Loop may accept in a row, besides the next: its share of the room that
+// connections have, and of a quarter of the reserve, since each takes a second descriptor for a moment.
+func (r *Reactor) burstRoom() int {
+	room := min(r.gate.most()-r.present(), r.gate.reserve.Load()/4)
+	return max(int(room)/len(r.loops)-1, 0)
+}
+
 // end leaves them alone for ever.
 func (g *gate) end() {
 	g.mu.Lock()
@@ -154,16 +163,16 @@ func (g *gate) update() {
 	g.shut.Store(shut)
 	for _, l := range g.reactor.loops {
 		if e := l.engine.Load(); e != nil {
-			e.listen(!shut)
+			e.Listen(!shut)
 		}
 	}
 }
 
 // apply brings an engine that has just been connected to the gate's state.
-func (g *gate) apply(e *engine) {
+func (g *gate) apply(e *loopEngine) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	e.listen(!g.shut.Load())
+	e.Listen(!g.shut.Load())
 }
 
 // left is called when one of those that were present is not any more.

@@ -98,39 +98,6 @@ func (l *Loop) postTo(c *Conn, h Handle, forConn func(*Conn)) bool {
 	return true
 }
 
-// handOver makes c belong to another Loop, where its arrival is put first, then what waits here for
-// c: so tasks posted before the move run before those posted after it. It is false when that Loop has
-// stopped; c then stays.
-func (l *Loop) handOver(c *Conn, to *Loop) bool {
-	first, second := &l.inbox, &to.inbox
-	if to.index < l.index {
-		first, second = second, first
-	}
-	first.mu.Lock()
-	defer first.mu.Unlock()
-	second.mu.Lock()
-	defer second.mu.Unlock()
-
-	in, out := &l.inbox, &to.inbox
-	if out.closed {
-		return false
-	}
-	out.tasks = append(out.tasks, task{run: func() { to.welcome(c) }, handle: c.Handle()})
-	leaves := func(t task) bool {
-		if t.forConn == nil || t.handle.id != c.id {
-			return false
-		}
-		out.tasks = append(out.tasks, t)
-		return true
-	}
-	in.batch = in.batch[:in.next+len(slices.DeleteFunc(in.batch[in.next:], leaves))]
-	in.tasks = slices.DeleteFunc(in.tasks, leaves)
-	in.waiting.Store(int64(len(in.tasks)))
-	out.waiting.Store(int64(len(out.tasks)))
-	c.loop.Store(to)
-	return true
-}
-
 // runTask does one task.
 func (l *Loop) runTask(t task) {
 	if t.forConn == nil {
@@ -140,11 +107,8 @@ func (l *Loop) runTask(t task) {
 	c := t.handle.conn()
 	switch {
 	case c == nil:
-	case c.loop.Load() != l:
-		t.handle.Post(t.forConn)
 	case c.departing():
-		d := c.special.departure
-		d.waiting = append(d.waiting, t.forConn)
+		c.special.departure.wait(t.forConn, l)
 	default:
 		l.current = c
 		t.forConn(c)

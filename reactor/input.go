@@ -2,11 +2,7 @@
 
 package reactor
 
-import (
-	"io"
-
-	"golang.org/x/sys/unix"
-)
+import "io"
 
 const (
 	// spareSize and sparesKept bound the memory that a Loop keeps for rests of input: most rests
@@ -55,28 +51,6 @@ func (c *Conn) feed(raw []byte) {
 			c.open()
 		}
 		return
-	}
-}
-
-// hold keeps bytes from the socket back while the Loop runs no code of others.
-func (c *Conn) hold(raw []byte) {
-	l := c.loop.Load()
-	r := c.rarely()
-	if len(r.unread) == 0 {
-		l.held = append(l.held, c)
-	}
-	r.unread = append(r.unread, raw...)
-	if len(r.unread) >= l.reactor.config.MaxKept {
-		c.stuffed = true
-		c.applyPause()
-	}
-}
-
-// catchUp feeds what was held back.
-func (c *Conn) catchUp() {
-	if raw := c.takeUnread(); raw != nil {
-		c.stuffed = false
-		c.feed(raw)
 	}
 }
 
@@ -198,20 +172,10 @@ func (c *Conn) discard(n int) {
 // turn, so that a pause which ends in its own turn costs nothing.
 func (c *Conn) applyPause() {
 	want := (c.paused || c.stuffed) && c.mode != modeDiscard
-	if want == c.deaf || c.gnet == nil {
+	if want == c.deaf || c.socket == nil {
 		return
 	}
-	l := c.loop.Load()
-	e := l.engine.Load()
-	if !e.connected {
-		l.deferConn(c)
-		return
-	}
-	event := unix.EpollEvent{Fd: c.fd, Events: readEvents}
-	if want {
-		event.Events = 0
-	}
-	if err := unix.EpollCtl(e.epoll, unix.EPOLL_CTL_MOD, int(c.fd), &event); err != nil {
+	if err := c.loop.Load().engine.Load().Pause(c.socket, want); err != nil {
 		c.close(err)
 		return
 	}

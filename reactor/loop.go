@@ -20,14 +20,11 @@ type Loop struct {
 	index   int
 	values  []any // by LoopValue.index
 
-	own   ownership
-	inbox inbox
-	turn  atomic.Uint64 // odd while in a turn
-	woken atomic.Bool   // a wake is on its way
-	// taking holds back tasks, timers and input while connections are being registered, so that no
-	// lent code can stall the engine with a registration under way.
-	taking   atomic.Bool
-	engine   atomic.Pointer[engine]
+	own      ownership
+	inbox    inbox
+	turn     atomic.Uint64 // odd while in a turn
+	woken    atomic.Bool   // a wake is on its way
+	engine   atomic.Pointer[loopEngine]
 	isDeaf   atomic.Bool // others accept in its place
 	starting sync.Mutex  // over starting an engine and stopping for good
 	stopped  chan struct{}
@@ -42,10 +39,6 @@ type Loop struct {
 	due      int
 	current  *Conn // whose code is running; to blame for a panic
 	revived  []func()
-	// parting is the descriptor that gnet closes after the OnClose in progress; -1: none.
-	parting int
-
-	held []*Conn // with input that came while taking
 
 	in      inputs
 	out     []byte // what a session appends to, its capacity kept
@@ -57,13 +50,12 @@ type Loop struct {
 	budget   budget
 	timers   timers
 	writable *writability
-	intake   intake
+	arrivals arrivals
 	stats    loopStats
 }
 
 func newLoop(r *Reactor, index int) (*Loop, error) {
-	l := &Loop{reactor: r, index: index, parting: -1, stopped: make(chan struct{})}
-	l.intake.window = make(chan *engine, 1)
+	l := &Loop{reactor: r, index: index, stopped: make(chan struct{})}
 	l.deliver = func(plain []byte) { l.current.present(plain) }
 	l.timers.init(l)
 	var err error
@@ -101,21 +93,18 @@ func (l *Loop) begin() {
 // end closes a turn: works off the inbox, settles what was touched, and sees that the loop wakes
 // for what is left.
 func (l *Loop) end() {
-	for !l.taking.Load() && !l.round() {
+	for !l.round() {
 	}
 	l.timers.arm(l)
 	if l.stats.sampling {
 		l.stats.sampleEnd()
 	}
-	switch {
-	case l.taking.Load():
-		l.intake.begun(l)
-	case l.deferred.len() > 0, l.inbox.next < len(l.inbox.batch):
+	if l.deferred.len() > 0 || l.inbox.next < len(l.inbox.batch) {
 		l.wakeSelf()
 	}
 	l.turn.Add(1)
 	// A task that came after the last look has seen the turn in progress and woken nobody.
-	if l.inbox.waiting.Load() > 0 && !l.taking.Load() {
+	if l.inbox.waiting.Load() > 0 {
 		l.wakeSelf()
 	}
 }
@@ -125,9 +114,7 @@ func (l *Loop) end() {
 func (l *Loop) round() (done bool) {
 	defer l.contain()
 	for range roundsPerTurn {
-		if !l.taking.Load() {
-			l.drain()
-		}
+		l.drain()
 		l.finishDeferred()
 		l.finishTouched()
 		if l.inbox.waiting.Load() == 0 || l.Spent() {
@@ -211,11 +198,7 @@ func (l *Loop) drain() {
 	if l.Spent() {
 		l.budget.regrant(l, shortUnits, shortTime)
 	}
-	for !l.taking.Load() {
-		t, ok := l.inbox.take()
-		if !ok {
-			return
-		}
+	for t, ok := l.inbox.take(); ok; t, ok = l.inbox.take() {
 		l.runTask(t)
 		if l.Charge(unitsPerTask); l.Spent() {
 			return
@@ -245,7 +228,9 @@ func (l *Loop) wake() {
 // wakeSelf has the loop take another turn, also when it is in one.
 func (l *Loop) wakeSelf() {
 	if l.woken.CompareAndSwap(false, true) {
-		l.engine.Load().execute()
+		if e := l.engine.Load(); e != nil {
+			e.Wake()
+		}
 	}
 }
 

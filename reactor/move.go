@@ -6,12 +6,16 @@ import (
 	"errors"
 )
 
-// departure is a move to another Loop that is wanted or under way.
+// departure is a move to another Loop that is wanted or under way. It has three steps: the connection leaves its Loop
+// and belongs to the next one (depart); the old Loop reaches the place in its inbox behind the last task for the
+// connection (handOver); the new one adopts the socket (arrived). Tasks that either Loop comes upon meanwhile wait, so
+// they keep the order of their posting, and no inbox is searched.
 type departure struct {
 	to      *Loop
 	done    func(error)
 	left    bool          // the old Loop
-	waiting []func(*Conn) // tasks that came since
+	waiting []func(*Conn) // tasks from before depart; the old Loop's until handOver
+	later   []func(*Conn) // tasks from after depart
 }
 
 var errNotMovable = errors.New("reactor: the connection is closing, half-closed or moving already")
@@ -26,7 +30,7 @@ func (c *Conn) MoveTo(to *Loop, done func(error)) {
 	switch {
 	case c.closed:
 		done(ErrClosed)
-	case c.mode != modeOpen, c.gnet == nil, c.departing():
+	case c.mode != modeOpen, c.socket == nil, c.departing():
 		done(errNotMovable)
 	case to == c.loop.Load():
 		done(nil)
@@ -50,34 +54,62 @@ func (c *Conn) depart() {
 	}
 	err := errNotMovable
 	fd := -1
-	if c.gnet != nil && c.mode == modeOpen {
+	if c.socket != nil && c.mode == modeOpen {
 		fd, err = duplicate(int(c.fd))
 	}
 	if err != nil {
 		c.settled(err)
 		return
 	}
+	r := c.rarely()
+	if r.remote == nil {
+		r.remote = c.RemoteAddr() // which the next engine does not know
+	}
 	from.writable.forget(c)
-	g := c.gnet
-	c.gnet, c.fd = nil, int32(fd)
+	s := c.socket
+	c.socket, c.fd = nil, int32(fd)
 	c.moving, d.left = true, true
-	g.SetContext(nil)
-	_ = g.EventLoop().Close(g)
+	from.engine.Load().Close(s)
 	from.timers.forget(c)
 	from.remove(c)
 	c.touched = false
-	if !from.handOver(c, d.to) {
-		from.add(c)
-		c.close(ErrStopped)
+	from.switchLoop(c, d.to)
+}
+
+// switchLoop makes c belong to another Loop for those who post tasks, and puts handOver behind the last one here.
+func (l *Loop) switchLoop(c *Conn, to *Loop) {
+	in := &l.inbox
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	c.loop.Store(to)
+	in.tasks = append(in.tasks, task{run: func() { l.handOver(c, to) }, handle: c.Handle()})
+	in.waiting.Store(int64(len(in.tasks)))
+}
+
+// handOver sends c to the Loop that it belongs to. If that has stopped, c returns and is closed.
+func (l *Loop) handOver(c *Conn, to *Loop) {
+	if to.inbox.put(task{run: func() { to.welcome(c) }, handle: c.Handle()}) {
+		to.wake()
 		return
 	}
-	d.to.wake()
+	c.loop.Store(l)
+	l.add(c)
+	c.abandon(ErrStopped)
 }
 
 // welcome takes over a connection that has left its Loop.
 func (l *Loop) welcome(c *Conn) {
 	l.add(c)
-	l.intake.add(l, &arrival{conn: c})
+	l.arrivals.add(l, &arrival{conn: c})
+}
+
+// wait keeps a task for a connection that is moving until the move has ended.
+func (d *departure) wait(task func(*Conn), l *Loop) {
+	if d.left && l == d.to {
+		d.later = append(d.later, task)
+		return
+	}
+	d.waiting = append(d.waiting, task)
 }
 
 // settled ends a move, or the attempt: the connection lives again, wherever it is.
@@ -93,13 +125,14 @@ func (c *Conn) settled(err error) {
 		c.open()
 	}
 	d.done(err)
-	for i, task := range d.waiting {
+	waiting := append(d.waiting, d.later...)
+	for i, task := range waiting {
 		switch {
 		case c.closed:
 			return
 		case c.departing():
 			next := c.special.departure
-			next.waiting = append(next.waiting, d.waiting[i:]...)
+			next.waiting = append(next.waiting, waiting[i:]...)
 			return
 		}
 		task(c)
@@ -112,7 +145,4 @@ func (c *Conn) arrived() {
 		return
 	}
 	c.settled(nil)
-	if !c.closed {
-		c.catchUp()
-	}
 }

@@ -2,41 +2,34 @@
 
 package reactor
 
-import (
-	"runtime"
+import "github.com/gatewheel/gatewheel/reactor/internal/engine"
 
-	"github.com/panjf2000/gnet/v2"
-)
-
-// newConn makes a connection of the Loop's out of what gnet reads for it.
-func (l *Loop) newConn(g gnet.Conn, ln *listener) *Conn {
-	c := &Conn{gnet: g, listener: ln, fd: int32(g.Fd()), moment: -1}
+// newConn makes a connection of the Loop's out of a polled socket.
+func (l *Loop) newConn(s engine.Socket, fd int, ln *listener) *Conn {
+	c := &Conn{socket: s, listener: ln, fd: int32(fd), moment: -1}
 	c.loop.Store(l)
 	l.reactor.table.enter(c)
-	g.SetContext(c)
 	l.add(c)
 	l.reactor.open.Add(1)
 	return c
 }
 
 // accept takes in a connection that came from ln.
-func (l *Loop) accept(g gnet.Conn, ln *listener) {
+func (l *Loop) accept(s engine.Socket, fd int, ln *listener) *Conn {
 	l.stats.accepted.Add(1)
-	c := l.newConn(g, ln)
+	c := l.newConn(s, fd, ln)
 	l.reactor.gate.check()
-	c.filter = newFilter(c, ln)
-	if c.filter != nil {
-		c.setDeadlineIn(l.reactor.config.HandshakeTimeout)
-		return
-	}
-	l.begun(c)
+	l.start(c)
+	return c
 }
 
-// begun opens the session of a connection that waits for no filter, now or as soon as the Loop runs
-// code of others again.
-func (l *Loop) begun(c *Conn) {
-	if l.taking.Load() {
-		c.Handle().Post((*Conn).openUnlessOpen)
+// start begins the filters of a new connection, or opens its session if it has none.
+func (l *Loop) start(c *Conn) {
+	if c.listener != nil {
+		c.filter = newFilter(c, c.listener)
+	}
+	if c.filter != nil {
+		c.setDeadlineIn(l.reactor.config.HandshakeTimeout)
 		return
 	}
 	l.guarded(c, (*Conn).openUnlessOpen)
@@ -59,42 +52,10 @@ func (l *Loop) guarded(c *Conn, run func(*Conn)) {
 
 // read takes what one read from the socket has brought.
 func (l *Loop) read(c *Conn, in []byte) {
-	if l.taking.Load() {
-		c.hold(in)
-		return
-	}
 	defer l.contain()
 	l.current = c
-	if c.unread() != nil {
-		c.special.unread = append(c.special.unread, in...)
-		c.catchUp()
-	} else {
-		c.feed(in)
-	}
+	c.feed(in)
 	l.current = nil
-}
-
-// lost is called within OnClose.
-func (l *Loop) lost(c *Conn, err error) {
-	switch {
-	case err == nil:
-		err = ErrStopped
-		fallthrough
-	case !finished(err):
-		if l.taking.Load() {
-			// gnet closes the descriptor; the session hears of it later.
-			c.gnet, c.fd = nil, -1
-			c.Handle().Post(func(c *Conn) { c.close(hungUp(err)) })
-			return
-		}
-		l.guarded(c, func(c *Conn) { c.close(hungUp(err)) })
-	case l.taking.Load(), c.onTheWay():
-		if c.outlive(); !c.closed {
-			c.Handle().Post((*Conn).peerFinished)
-		}
-	default:
-		l.guarded(c, (*Conn).peerFinished)
-	}
 }
 
 // sessionFor gives an accepted connection its session.
@@ -107,6 +68,3 @@ func (r *Reactor) sessionFor(c *Conn) Session {
 	}
 	return c.listener.config.Open(c)
 }
-
-// exitGoroutine ends the calling goroutine, of which nothing may be left to do.
-func exitGoroutine() { runtime.Goexit() }

@@ -187,7 +187,7 @@ func (c *Conn) writeBacklog() {
 	switch {
 	case len(b.rest) > l.reactor.config.WriteLow:
 		c.arm(l)
-	case c.gnet == nil && !c.moving && c.backlog == nil:
+	case c.socket == nil && !c.moving && c.backlog == nil:
 		// Nothing else tells of a reset.
 		if err := l.writable.arm(c, 0); err != nil {
 			c.close(err)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -17,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gatewheel/gatewheel/internal/loglimit"
+	"github.com/gatewheel/gatewheel/reactor/internal/engine"
 )
 
 // Reactor is a set of Loops and the listening sockets they accept from.
@@ -29,14 +29,14 @@ type Reactor struct {
 	table     *table
 	gate      gate
 	watchdog  *watchdog
-	inert     int // /dev/null, to be put over descriptors that somebody is going to close
+	// makeEngine is engine.New, except in tests.
+	makeEngine func(engine.Config, engine.Handler) engine.Engine
 
 	tls        *tlsService
 	proxyLines loglimit.Limit
 
 	open         atomic.Int64
-	arriving     atomic.Int64  // sockets without a Conn, on their way to a Loop
-	flights      chan struct{} // as many as there are registrations under way, of all Loops
+	arriving     atomic.Int64 // sockets without a Conn, on their way to a Loop
 	refused      atomic.Int64
 	proxyRefused atomic.Int64  // connections without an acceptable PROXY header
 	parting      atomic.Int64  // of those that are open, refused: they take nobody's place
@@ -58,16 +58,11 @@ func New(config Config) (*Reactor, error) {
 	raiseDescriptorLimit()
 	r := &Reactor{
 		config: config, log: config.Logger, born: time.Now(), table: newTable(), tls: newTLSService(config.Logger),
-		empty: make(chan struct{}, 1),
+		empty: make(chan struct{}, 1), makeEngine: engine.New,
 	}
 	r.life, r.endLife = context.WithCancel(context.Background())
 	r.gate.reactor = r
 	r.gate.limit.Store(1 << 62)
-	r.flights = make(chan struct{}, max(1, config.reserve(descriptorLimit())/flightShare))
-	var err error
-	if r.inert, err = unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
-		return nil, os.NewSyscallError("open /dev/null", err)
-	}
 	for i := range config.Loops {
 		l, err := newLoop(r, i)
 		if err != nil {
@@ -102,7 +97,7 @@ func (r *Reactor) Listen(config ListenerConfig) (net.Addr, error) {
 // Start starts the loops, once; not after Stop. On an error everything is released.
 func (r *Reactor) Start() error {
 	r.started = true
-	var started []*engine
+	var started []*loopEngine
 	for _, l := range r.loops {
 		l.revived = append(l.revived, func() { l.own.goroutine.Store(goroutineNumber()) })
 		e := l.startEngine()
@@ -113,7 +108,7 @@ func (r *Reactor) Start() error {
 	}
 	var errs []error
 	for _, e := range started {
-		errs = append(errs, <-e.ready)
+		errs = append(errs, <-e.Ready())
 	}
 	if err := errors.Join(errs...); err != nil {
 		over, cancel := context.WithCancel(context.Background())
@@ -174,7 +169,7 @@ func (r *Reactor) StopAccepting() {
 	}
 	for _, l := range r.loops {
 		if e := l.engine.Load(); e != nil {
-			e.dropListeners()
+			e.CloseListeners()
 		}
 	}
 	for _, ln := range r.listeners {
@@ -235,5 +230,4 @@ func (r *Reactor) release() {
 	for _, ln := range r.listeners {
 		ln.close()
 	}
-	_ = unix.Close(r.inert)
 }

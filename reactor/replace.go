@@ -6,7 +6,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/sys/unix"
+
+	"github.com/gatewheel/gatewheel/reactor/internal/engine"
 )
 
 // An engine that cannot be started, for want of descriptors say, is tried again after a while that
@@ -63,11 +64,11 @@ func (l *Loop) rest(pause time.Duration) bool {
 
 // startEngine lets a new engine turn l. What it reports by ready is to be waited for. nil: the Loop
 // has stopped.
-func (l *Loop) startEngine() (e *engine) {
+func (l *Loop) startEngine() (e *loopEngine) {
 	l.unlessStopped(func() {
-		e = newEngine(l)
+		e = l.reactor.newEngine(l)
 		l.engine.Store(e)
-		go e.run()
+		go e.Run()
 	})
 	return e
 }
@@ -80,44 +81,38 @@ func (l *Loop) restartEngine() {
 		if e == nil {
 			return
 		}
-		err := <-e.ready
+		err := <-e.Ready()
 		if err == nil {
 			return
 		}
 		l.reactor.log.Error("cannot start an engine", zap.Int("loop", l.index), zap.Error(err))
-		e.stop()
-		<-e.done
+		e.Stop()
+		<-e.Done()
 		if !l.rest(pause) {
 			return
 		}
 	}
 }
 
-// seize takes everything of the Loop's from an engine that turns it no more. The caller is, or has
-// made itself, the only one to touch the Loop. guilty, which may be nil, is to be closed; fenced
-// says that a goroutine was left behind in lent code. The Loop goes on with the next engine's first
-// turn, and none of its work is lost: what was begun is forgotten, what waits is done then.
-func (l *Loop) seize(e *engine, guilty *Conn, fenced bool) {
-	var arrivals []*arrival
+// takeOver detaches the Loop from an engine that turns it no more. The caller must have exclusive access. blamed, which
+// may be nil, is closed; fenced reports that a goroutine was left behind in lent code. The Loop goes on with the next
+// engine's first turn, and none of its work is lost: what had begun is dropped, what waits is done then.
+func (l *Loop) takeOver(e *loopEngine, blamed *Conn, fenced bool) {
+	var moving []*arrival
 	for _, c := range l.conns {
-		if c.gnet == nil {
+		if c.socket == nil {
 			continue
 		}
-		if int(c.fd) == l.parting {
-			l.parting = -1
-		}
-		e.forget(int(c.fd))
-		c.gnet = nil
+		e.Release(int(c.fd))
+		c.socket = nil
 		c.moving = true
-		if c != guilty {
-			arrivals = append(arrivals, &arrival{conn: c})
+		if c != blamed {
+			moving = append(moving, &arrival{conn: c})
 		}
 	}
-	if l.parting >= 0 {
-		_ = unix.Close(l.parting)
-		l.parting = -1
+	for _, a := range e.Abandon() {
+		moving = append(moving, a.(*arrival))
 	}
-	e.dropListeners()
 	l.current = nil
 	// Lent code may still be writing to these.
 	l.out, l.wire, l.in.joint = nil, nil, nil
@@ -125,7 +120,7 @@ func (l *Loop) seize(e *engine, guilty *Conn, fenced bool) {
 
 	var left *haunting
 	if fenced {
-		left = &haunting{what: l.own.lends[len(l.own.lends)-1].what, holds: e.descriptors()}
+		left = &haunting{what: l.own.lends[len(l.own.lends)-1].what, holds: e.Descriptors()}
 		l.reactor.gate.lower(left.holds)
 	}
 	l.own.forget()
@@ -133,18 +128,22 @@ func (l *Loop) seize(e *engine, guilty *Conn, fenced bool) {
 	l.own.goroutine.Store(0)
 	if fenced {
 		l.own.haunts++
-		e.haunt(left)
+		go func() {
+			<-e.Done() // and with it the goroutine's deferred functions
+			l.Post(func() { left.end(l) })
+		}()
 	}
 	waiting := append([]func(){func() { l.own.goroutine.Store(goroutineNumber()) }}, l.revived...)
 	if fenced && l.reactor.config.Renew != nil {
 		waiting = append(waiting, func() { l.reactor.config.Renew(l) })
 	}
-	if guilty != nil {
-		guilty.guilty = true
-		guilty.rarely().haunting = left
-		waiting = append(waiting, func() { guilty.abandon(ErrStalled) })
+	if blamed != nil {
+		blamed.guilty = true
+		blamed.rarely().haunting = left
+		waiting = append(waiting, func() { blamed.abandon(ErrStalled) })
 	}
-	l.revived = append(waiting, func() { l.intake.add(l, arrivals...) })
+	l.arrivals.enqueue(l, moving)
+	l.revived = append(waiting, l.offerArrivals)
 	if l.turn.Load()&1 != 0 {
 		l.turn.Add(1)
 	}
@@ -152,20 +151,20 @@ func (l *Loop) seize(e *engine, guilty *Conn, fenced bool) {
 }
 
 // engineDied is called when an engine has ended that nobody asked to.
-func (r *Reactor) engineDied(e *engine, err error) {
+func (r *Reactor) engineDied(e *loopEngine, d engine.Death) {
 	l := e.loop
 	r.log.Error("engine ended by itself; its loop goes on with another",
-		zap.Int("loop", l.index), zap.Int("connections", int(l.stats.connections.Load())), zap.Error(err))
-	if !l.unlessStopped(func() { l.seize(e, nil, false) }) {
+		zap.Int("loop", l.index), zap.Int("connections", int(l.stats.connections.Load())), zap.Error(d.Err))
+	if !l.unlessStopped(func() { l.takeOver(e, nil, false) }) {
 		return
 	}
 	pause := l.deaths.pause(time.Now())
 	switch {
-	case !e.listening:
-		// It had nobody to accept: the next may end just so.
+	case !d.Accepting:
+		// The next may end for the same reason.
 		l.rest(pause)
-	case pause > 0 || scarce(e.refusal):
-		// Nor will the next accept, until others give back what it needs.
+	case pause > 0 || scarce(d.Err):
+		// Nor will the next accept succeed until others give back what it needs.
 		r.gate.rest()
 	}
 	l.restartEngine()

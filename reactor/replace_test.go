@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 )
 
@@ -95,7 +94,7 @@ func TestEnginesReplacedUnderLoad(t *testing.T) {
 		l := s.loops[i%2]
 		replaced := l.engine.Load()
 		l.Post(l.replaceEngine)
-		await(t, replaced.done)
+		await(t, replaced.Done())
 		w.more(50)
 	}
 	w.stop()
@@ -111,7 +110,7 @@ func TestQueuedConnectionsAreServedByTheNextEngine(t *testing.T) {
 	s := serve(t, Config{Loops: 1}, nil)
 	l := s.loops[0]
 	e := l.engine.Load()
-	e.listen(false)
+	e.Listen(false)
 	var waiting []*client
 	for i := range 20 {
 		c := s.dial()
@@ -124,8 +123,7 @@ func TestQueuedConnectionsAreServedByTheNextEngine(t *testing.T) {
 	}
 }
 
-// An engine that ends by itself, as after an accept that fails, is replaced, and its connections
-// stay.
+// An engine that cannot accept ends by itself. It is replaced, and its connections stay.
 func TestEngineThatDiesIsReplaced(t *testing.T) {
 	s := serve(t, Config{Loops: 1, Logger: quiet()}, nil)
 	clients := []*client{s.dial(), s.dial()}
@@ -133,43 +131,64 @@ func TestEngineThatDiesIsReplaced(t *testing.T) {
 		c.say("echo before")
 		c.want("before")
 	}
+	late, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(late)
+	address := s.sockaddr()
 	e := s.loops[0].engine.Load()
-	stopGnet(e.gnet)
-	await(t, e.done)
+	restore := leaveDescriptors(t, 0)
+	err = unix.Connect(late, address)
+	ended := e.Done()
+	for over := time.After(patience); ended != nil; {
+		select {
+		case <-ended:
+			ended = nil
+		case <-over:
+			restore()
+			t.Fatal("the engine does not end")
+		}
+	}
+	restore()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range append(clients, s.dial()) {
 		c.say("echo after")
 		c.want("after")
 	}
+	if n := s.Stats().Withheld; n != 1 {
+		t.Errorf("rested %d times for lack of descriptors", n)
+	}
 }
 
-// die has the Loop's engine end as after an accept that fails, and waits for the next.
+// die has the Loop's engine end by itself, and waits for the next.
 func (l *Loop) die(t *testing.T) {
 	t.Helper()
 	e := l.engine.Load()
-	stopGnet(e.gnet)
-	await(t, e.done)
+	l.fake().Die()
+	await(t, e.Done())
 	eventually(t, "the next engine", func() bool {
 		next := l.engine.Load()
-		return next != e && next.hasServed()
+		return next != e && next.serves.Load()
 	})
 }
 
 // One death keeps nobody waiting. When engines go on dying, listening sockets rest, though there is
 // nobody who could leave.
 func TestEngineThatDiesAgainRests(t *testing.T) {
-	s := serve(t, Config{Loops: 1, Logger: quiet()}, nil)
-	l := s.loops[0]
+	r := faked(t, Config{Loops: 1}, nil)
+	l := r.loops[0]
 	l.die(t)
-	if n := s.Stats().Withheld; n != 0 {
+	if n := r.Stats().Withheld; n != 0 {
 		t.Errorf("rested %d times after one death", n)
 	}
 	l.die(t)
-	if n := s.Stats().Withheld; n != 1 {
+	if n := r.Stats().Withheld; n != 1 {
 		t.Errorf("rested %d times after two deaths", n)
 	}
-	c := s.dial()
-	c.say("echo after")
-	c.want("after")
+	eventually(t, "the rest is over", func() bool { return !r.gate.shut.Load() })
 }
 
 func TestDeathsPause(t *testing.T) {
@@ -188,43 +207,6 @@ func TestDeathsPause(t *testing.T) {
 	}
 	if have := d.pause(now.Add(deathMemory + 1)); have != 0 {
 		t.Errorf("%v after a long life", have)
-	}
-}
-
-// The cause of a failed accept is known only from what gnet logs.
-func TestScarcityIsHeardOf(t *testing.T) {
-	e := newEngine(bare(t))
-	gnetLog{zap.NewNop().Sugar(), e}.Errorf("Accept() failed due to error: %v", unix.EMFILE)
-	if !scarce(e.refusal) {
-		t.Errorf("refused with %v", e.refusal)
-	}
-}
-
-// An engine that is to end before it is up ends.
-func TestEngineStoppedEarly(t *testing.T) {
-	for _, booted := range []bool{false, true} {
-		for range 10 {
-			l := bare(t)
-			e := newEngine(l)
-			l.engine.Store(e)
-			if !booted {
-				e.stop()
-			}
-			go e.run()
-			if booted {
-				for {
-					e.mu.Lock()
-					booted := e.booted
-					e.mu.Unlock()
-					if booted {
-						break
-					}
-					runtime.Gosched()
-				}
-				e.stop()
-			}
-			await(t, e.done)
-		}
 	}
 }
 
@@ -265,7 +247,7 @@ func TestMovesUnderLoad(t *testing.T) {
 			l := s.loops[i/4%2]
 			e := l.engine.Load()
 			l.Post(l.replaceEngine)
-			await(t, e.done)
+			await(t, e.Done())
 		}
 		w.more(20)
 	}
@@ -275,10 +257,10 @@ func TestMovesUnderLoad(t *testing.T) {
 // replaceEngine exchanges the engine of the Loop on whose loop it is called, and does not return.
 func (l *Loop) replaceEngine() {
 	e := l.engine.Load()
-	l.seize(e, nil, false)
+	l.takeOver(e, nil, false)
 	go func() {
-		e.stop()
+		e.Stop()
 		l.restartEngine()
 	}()
-	exitGoroutine()
+	runtime.Goexit()
 }

@@ -34,7 +34,7 @@ func TestEngineStartsWithoutDescriptors(t *testing.T) {
 		restore := leaveDescriptors(t, free)
 		old := l.engine.Load()
 		l.Post(l.replaceEngine)
-		await(t, old.done)
+		await(t, old.Done())
 		for _, fd := range comes {
 			if err := unix.Connect(fd, address); err != nil {
 				restore()

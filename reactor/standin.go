@@ -81,6 +81,6 @@ func acceptFor(l *Loop, ln *listener, fd int) error {
 		return err
 	}
 	l.stats.accepted.Add(1)
-	l.intake.add(l, &arrival{fresh: accepted, listener: ln})
+	l.arrivals.add(l, &arrival{fresh: accepted, listener: ln})
 	return nil
 }

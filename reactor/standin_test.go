@@ -3,9 +3,7 @@
 package reactor
 
 import (
-	"errors"
 	"io"
-	"os"
 	"sync"
 	"testing"
 
@@ -59,33 +57,22 @@ func TestStandInKeepsToTheLimit(t *testing.T) {
 // A socket on its way to a Loop waits for descriptors when there are none.
 func TestArrivalWaitsForDescriptors(t *testing.T) {
 	s := serve(t, Config{Loops: 1}, nil)
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-	if err != nil {
+	ours, theirs := socketPair(t)
+	if err := unix.SetNonblock(theirs, false); err != nil {
 		t.Fatal(err)
 	}
-	peer := os.NewFile(uintptr(pair[1]), "peer")
-	defer peer.Close()
-	a := &arrival{fresh: pair[0], listener: s.listeners[0]}
-
-	var before unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
-		t.Fatal(err)
+	restore := leaveDescriptors(t, 0)
+	s.loops[0].arrivals.add(s.loops[0], &arrival{fresh: ours, listener: s.listeners[0]})
+	on(t, s.loops[0], func() {})
+	if _, err := unix.Write(theirs, []byte("echo late\n")); err != nil {
+		t.Error(err)
 	}
-	none := unix.Rlimit{Cur: 3, Max: before.Max}
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &none); err != nil {
-		t.Fatal(err)
-	}
-	err = a.register(s.loops[0].engine.Load())
-	if again := unix.Setrlimit(unix.RLIMIT_NOFILE, &before); again != nil {
-		t.Fatal(again)
-	}
-	if !errors.Is(err, unix.EMFILE) {
-		t.Fatalf("got %v, want EMFILE, upon which it is tried again", err)
-	}
-	s.loops[0].intake.add(s.loops[0], a)
-	_, _ = io.WriteString(peer, "echo late\n")
-	have := make([]byte, len("late\n"))
-	if _, err := io.ReadFull(peer, have); err != nil || string(have) != "late\n" {
+	restore()
+	var have [5]byte
+	if _, err := unix.Read(theirs, have[:]); err != nil || string(have[:]) != "late\n" {
 		t.Errorf("%q, %v", have, err)
+	}
+	if n := s.Stats().Loops[0].Replaced; n != 0 {
+		t.Errorf("%d engines were replaced", n)
 	}
 }

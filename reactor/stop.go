@@ -17,7 +17,7 @@ const stopPatience = 5 * time.Second
 func (l *Loop) stop() {
 	patience, cancel := context.WithTimeout(context.Background(), stopPatience)
 	defer cancel()
-	if e := l.engine.Load(); e != nil && (e.hasServed() || l.stats.connections.Load() > 0) {
+	if e := l.engine.Load(); e != nil && (e.serves.Load() || l.stats.connections.Load() > 0) {
 		closed := make(chan struct{})
 		l.Post(func() {
 			l.abandonAll()
@@ -25,7 +25,7 @@ func (l *Loop) stop() {
 		})
 		select {
 		case <-closed:
-		case <-e.done:
+		case <-e.Done():
 			// It has died just now, and the sweep does it.
 		case <-patience.Done():
 			l.reactor.log.Error("loop is stalled and left behind", zap.Int("loop", l.index))
@@ -35,20 +35,17 @@ func (l *Loop) stop() {
 	close(l.stopped)
 	e := l.engine.Load()
 	l.starting.Unlock()
-	registering := l.intake.close(l)
+	l.arrivals.close(l)
 	l.inbox.close()
 	l.timers.clock.Stop()
 	if e == nil {
 		return
 	}
-	e.stop()
+	e.Stop()
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		<-e.done
-		if registering != nil {
-			<-registering
-		}
+		<-e.Done()
 		if patience.Err() == nil {
 			l.sweep(e)
 		}
@@ -62,8 +59,8 @@ func (l *Loop) stop() {
 // sweep closes what has come to the Loop since stop closed its connections, and does not belong to
 // the engine that ended: what is half-closed, moves, or was about to arrive. Nobody turns the Loop
 // any more.
-func (l *Loop) sweep(e *engine) {
-	l.seize(e, nil, false)
+func (l *Loop) sweep(e *loopEngine) {
+	l.takeOver(e, nil, false)
 	l.revived = nil
 	l.own.goroutine.Store(goroutineNumber())
 	l.inbox.mu.Lock()
@@ -71,6 +68,7 @@ func (l *Loop) sweep(e *engine) {
 	l.inbox.mu.Unlock()
 	for _, t := range waiting {
 		if c := t.handle.conn(); c != nil && t.arrives() {
+			c.loop.Store(l)
 			l.add(c)
 		}
 	}

@@ -9,17 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socketPair gives two ends of a connection, which the test does not close.
-func socketPair(t *testing.T) (ours, theirs int) {
-	t.Helper()
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = unix.Close(pair[1]) })
-	return pair[0], pair[1]
-}
-
 // wantHungUp wants the other end of the descriptor fd to be closed.
 func wantHungUp(t *testing.T, fd int) {
 	t.Helper()
@@ -79,17 +68,15 @@ func homeless(t *testing.T, l *Loop) (c *Conn, theirs int, closed chan error) {
 	t.Helper()
 	ours, theirs := socketPair(t)
 	closed = make(chan error, 2)
-	c = l.newConn(&fakeConn{fd: ours}, nil)
+	c = l.newConn(nil, ours, nil)
 	c.session = &lines{conn: c, closed: closed}
-	c.gnet, c.moving = nil, true
+	c.moving = true
 	return c, theirs, closed
 }
 
 // stopWithoutEngine stops a Loop whose engine has just ended.
 func stopWithoutEngine(l *Loop) {
-	e := newEngine(l)
-	close(e.done)
-	l.engine.Store(e)
+	unturned(l)
 	l.stop()
 }
 
@@ -119,9 +106,8 @@ func TestArrivalWhileTheLoopStops(t *testing.T) {
 	c, theirs, closed := homeless(t, from)
 	c.rarely().departure = &departure{to: to, left: true, done: func(err error) { t.Errorf("done with %v", err) }}
 	from.remove(c)
-	if !from.handOver(c, to) {
-		t.Fatal("refused by a loop that has not stopped")
-	}
+	from.switchLoop(c, to)
+	from.drain()
 	stopWithoutEngine(to)
 	if err := await(t, closed); err != ErrStopped || len(closed) > 0 {
 		t.Errorf("closed with %v, and %d times more", err, len(closed))

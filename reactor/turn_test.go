@@ -5,22 +5,8 @@ package reactor
 import (
 	"testing"
 
-	"github.com/panjf2000/gnet/v2"
 	"golang.org/x/sys/unix"
 )
-
-// fakeConn brings input without a socket.
-type fakeConn struct {
-	gnet.Conn
-	in  []byte
-	ctx any
-	fd  int
-}
-
-func (f *fakeConn) Next(int) ([]byte, error) { return f.in, nil }
-func (f *fakeConn) Context() any             { return f.ctx }
-func (f *fakeConn) SetContext(ctx any)       { f.ctx = ctx }
-func (f *fakeConn) Fd() int                  { return f.fd }
 
 // newTurner gives a function that takes one turn: one request in, its answer out to /dev/null.
 func newTurner(tb testing.TB, lend bool) func() {
@@ -35,12 +21,10 @@ func newTurner(tb testing.TB, lend bool) func() {
 	}
 	tb.Cleanup(func() { _ = unix.Close(null) })
 	l := r.loops[0]
-	e := newEngine(l)
-	l.engine.Store(e)
-	g := &fakeConn{in: helloRequest, fd: null}
-	c := l.newConn(g, nil)
+	e := unturned(l)
+	c := l.newConn(nil, null, nil)
 	c.session = &helloSession{conn: c, lend: lend}
-	return func() { e.OnTraffic(g) }
+	return func() { e.Input(c, helloRequest) }
 }
 
 // A turn costs one write, no allocation, and no more than some atomic operations beside.

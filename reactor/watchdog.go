@@ -195,9 +195,9 @@ func (w *watchdog) bury(l *Loop, busy time.Duration) {
 	l.stats.kills.Add(1)
 
 	e := l.engine.Load()
-	l.seize(e, top.conn, true)
+	l.takeOver(e, top.conn, true)
 	go func() {
-		e.stop()
+		e.Stop()
 		l.restartEngine()
 	}()
 	w.budget()

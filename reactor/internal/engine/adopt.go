@@ -1,0 +1,91 @@
+//go:build linux
+
+package engine
+
+import (
+	"time"
+
+	"github.com/panjf2000/gnet/v2"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// ringLimit is how many connections wait at the doorbell at most.
+	ringLimit = 2 * burstLimit
+	// ringPause is the time until the next attempt to ring when there was no descriptor.
+	ringPause = 5 * time.Millisecond
+)
+
+// gnet makes the object of a connection only for what it accepts, or by a goroutine that waits for the event loop and
+// is lost with its descriptors if that stalls. So an arrival comes in by the doorbell: gnet accepts a dummy there, and
+// the arrival's socket takes its place. Everything happens on the loop, and nothing is lost with the engine.
+
+func (e *gnetEngine) Adopt(a Arrival) {
+	e.arrivals = append(e.arrivals, a)
+	e.ring()
+}
+
+// ring sees that the doorbell has a dummy for each arrival, within ringLimit.
+func (e *gnetEngine) ring() {
+	want := min(len(e.arrivals), ringLimit)
+	if e.rings >= want {
+		return
+	}
+	for ; e.rings < want; e.rings++ {
+		if err := ringDoorbell(e.doorbell); err != nil {
+			if e.rings == 0 {
+				time.AfterFunc(ringPause, e.Wake)
+			}
+			break
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.gone && len(e.sources) > 0 {
+		e.extend(&e.sources[len(e.sources)-1], min(e.rings-1, burstLimit))
+	}
+}
+
+// answer puts the next arrival in the place of a dummy.
+func (e *gnetEngine) answer(g gnet.Conn) gnet.Action {
+	e.rings = max(e.rings-1, 0)
+	a, fd := e.nextArrival()
+	e.ring()
+	if a == nil {
+		return gnet.Close
+	}
+	return e.adopt(g, a, fd)
+}
+
+// nextArrival takes the next arrival that has a descriptor; nil if there is none.
+func (e *gnetEngine) nextArrival() (a Arrival, fd int) {
+	for len(e.arrivals) > 0 {
+		a = e.arrivals[0]
+		e.arrivals[0] = nil
+		e.arrivals = e.arrivals[1:]
+		if fd = a.Descriptor(); fd >= 0 {
+			return a, fd
+		}
+	}
+	e.arrivals = nil
+	return nil, -1
+}
+
+func (e *gnetEngine) adopt(g gnet.Conn, a Arrival, fd int) gnet.Action {
+	seat := g.Fd()
+	err := unix.Dup3(fd, seat, unix.O_CLOEXEC)
+	if err == nil {
+		// The dummy was the only one to be polled under this number.
+		err = unix.EpollCtl(e.epoll, unix.EPOLL_CTL_ADD, seat, &unix.EpollEvent{Fd: int32(seat), Events: readEvents})
+	}
+	if err != nil {
+		e.handler.Rejected(a, err)
+		return gnet.Close
+	}
+	owner := e.handler.Adopted(a, g, seat)
+	if owner == nil {
+		return gnet.Close
+	}
+	g.SetContext(owner)
+	return gnet.None
+}

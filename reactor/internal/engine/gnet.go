@@ -1,0 +1,199 @@
+//go:build linux
+
+package engine
+
+import (
+	"context"
+	"errors"
+	"net"
+	"runtime"
+	"sync"
+
+	"github.com/panjf2000/gnet/v2"
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+)
+
+// readEvents is what gnet polls connections and listening sockets for.
+const readEvents = unix.EPOLLIN | unix.EPOLLPRI
+
+// gnetEngine is an Engine on a gnet engine with one event loop.
+type gnetEngine struct {
+	config  Config
+	handler Handler
+
+	// On the loop.
+	connected  bool
+	calls      uint64 // callbacks so far
+	lastAccept uint64 // value of calls at the last accept
+	arrivals   []Arrival
+	rings      int    // connections that wait at the doorbell
+	doorbell   string // its address
+	bursts     bool   // burstOver will run
+	closing    int    // descriptor that gnet closes after the callback in progress; -1: none
+
+	mu        sync.Mutex
+	gnet      gnet.Engine
+	booted    bool
+	eventLoop gnet.EventLoop // nil until connected
+	epoll     int            // gnet's epoll set; -1 until connected
+	retired   bool           // must not be woken any more
+	gone      bool           // gnet closes its epoll set and listeners, and the numbers mean nothing
+	asked     bool           // to end
+	served    bool           // Started was called
+	listening bool
+	sources   []source // in the order of Config.Listeners, the doorbell last
+	refusal   error    // of the last accept that failed
+
+	ready  chan error
+	closed chan struct{}
+	wakeup gnet.Runnable
+}
+
+// New makes an engine on gnet.
+func New(config Config, handler Handler) Engine {
+	e := &gnetEngine{
+		config: config, handler: handler, epoll: -1, closing: -1,
+		ready: make(chan error, 1), closed: make(chan struct{}),
+	}
+	e.wakeup = wakeup{e}
+	return e
+}
+
+func (e *gnetEngine) Ready() <-chan error   { return e.ready }
+func (e *gnetEngine) Done() <-chan struct{} { return e.closed }
+
+// Descriptors counts gnet's epoll set and eventfd, the listening sockets and the doorbell.
+func (e *gnetEngine) Descriptors() int { return 3 + len(e.config.Listeners) }
+
+func (e *gnetEngine) Run() {
+	var addrs []string
+	for i := range len(e.config.Listeners) + 1 {
+		addrs = append(addrs, "tcp://"+placeholder(i))
+	}
+	err := gnet.Rotate(&callbacks{engine: e}, addrs,
+		gnet.WithNumEventLoop(1),
+		// The mode in which an event loop accepts for itself.
+		gnet.WithReusePort(true),
+		gnet.WithReadBufferCap(e.config.ReadBuffer),
+		gnet.WithLogger(gnetLog{e.config.Logger.Sugar(), e}),
+	)
+	e.mu.Lock()
+	e.retired, e.gone, e.sources = true, true, nil
+	asked, served := e.asked, e.served
+	death := Death{Err: errors.Join(err, e.refusal), Accepting: e.listening}
+	e.mu.Unlock()
+	close(e.closed)
+	switch {
+	case !served:
+		e.fail(errors.Join(errors.New("engine ended before it was ready"), death.Err))
+	case !asked:
+		e.handler.Died(death)
+	}
+}
+
+// fail reports that the engine cannot be used. The first report counts.
+func (e *gnetEngine) fail(err error) {
+	select {
+	case e.ready <- err:
+	default:
+	}
+}
+
+func (e *gnetEngine) Stop() {
+	e.mu.Lock()
+	e.retired, e.asked = true, true
+	g, booted := e.gnet, e.booted
+	e.mu.Unlock()
+	if booted {
+		stopGnet(g)
+	}
+}
+
+// stopGnet tells gnet to stop without waiting for it.
+func stopGnet(g gnet.Engine) {
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = g.Stop(over)
+}
+
+// die ends the loop's goroutine when gnet closes sockets that nobody asked it to close: it could not accept, or not
+// poll, and ends. So the sockets stay open for the next engine.
+func (e *gnetEngine) die() {
+	e.mu.Lock()
+	e.retired = true
+	g := e.gnet
+	e.mu.Unlock()
+	stopGnet(g)
+	runtime.Goexit()
+}
+
+func (e *gnetEngine) Wake() { e.execute(e.wakeup) }
+
+// execute has gnet run something on the loop, if that is up.
+func (e *gnetEngine) execute(run gnet.Runnable) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.eventLoop == nil || e.retired {
+		return
+	}
+	if err := e.eventLoop.Execute(context.Background(), run); err != nil {
+		e.config.Logger.Error("cannot wake the loop", zap.Error(err))
+	}
+}
+
+// wakeup is what gnet runs on the loop after Wake.
+type wakeup struct{ engine *gnetEngine }
+
+func (w wakeup) Run(context.Context) error {
+	w.engine.calls++
+	w.engine.ring()
+	w.engine.handler.Woken()
+	return nil
+}
+
+func (e *gnetEngine) Pause(s Socket, on bool) error {
+	fd := s.(gnet.Conn).Fd()
+	event := unix.EpollEvent{Fd: int32(fd), Events: readEvents}
+	if on {
+		event.Events = 0
+	}
+	return unix.EpollCtl(e.epoll, unix.EPOLL_CTL_MOD, fd, &event)
+}
+
+func (e *gnetEngine) Close(s Socket) {
+	g := s.(gnet.Conn)
+	g.SetContext(nil) // gnet reports this end too
+	_ = g.EventLoop().Close(g)
+}
+
+// RemoteAddr is nil for what was adopted: gnet has the address of the doorbell's caller there.
+func (e *gnetEngine) RemoteAddr(s Socket) net.Addr {
+	g := s.(gnet.Conn)
+	if placeholderIndex(g.LocalAddr()) == len(e.config.Listeners) {
+		return nil
+	}
+	return g.RemoteAddr()
+}
+
+func (e *gnetEngine) Release(fd int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.gone {
+		_ = unix.EpollCtl(e.epoll, unix.EPOLL_CTL_DEL, fd, nil)
+	}
+	if fd == e.closing {
+		e.closing = -1
+	}
+}
+
+func (e *gnetEngine) Abandon() []Arrival {
+	e.CloseListeners()
+	if e.closing >= 0 {
+		_ = unix.Close(e.closing)
+		e.closing = -1
+	}
+	left := e.arrivals
+	e.arrivals = nil
+	return left
+}
