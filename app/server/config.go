@@ -60,6 +60,10 @@ type Config struct {
 	// MaxBody bounds the content of one request in bytes, whatever the application would read;
 	// 0 means no limit. Beyond it the answer is 413.
 	MaxBody int64
+	// MessageMemory bounds the bytes of incomplete WebSocket messages of more than 16 KiB that are collected on one
+	// loop for applications that take whole messages; 0 means 256 MiB. An HTTP/2 connection may have an eighth
+	// of it, or one message of the largest size. A message beyond closes its socket with 1013.
+	MessageMemory int64
 	// Pool bounds what app.Offload runs.
 	Pool PoolConfig
 	// NoBalance leaves an HTTP/2 connection on the loop that accepted it. Without, it settles on the one that
@@ -107,6 +111,7 @@ const (
 	defaultIdleTimeout    = 120 * time.Second
 	defaultBodyTimeout    = 60 * time.Second
 	defaultWriteTimeout   = 60 * time.Second
+	defaultMessageMemory  = 256 << 20
 )
 
 func (c Config) withDefaults() (Config, error) {
@@ -135,6 +140,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.IdleTimeout = timeout(c.IdleTimeout, defaultIdleTimeout)
 	c.BodyTimeout = timeout(c.BodyTimeout, defaultBodyTimeout)
 	c.WriteTimeout = timeout(c.WriteTimeout, defaultWriteTimeout)
+	c.MessageMemory = cmp.Or(max(c.MessageMemory, 0), defaultMessageMemory)
 	c.HTTP2.follow(&c)
 	return c, nil
 }

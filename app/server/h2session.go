@@ -21,12 +21,13 @@ type h2Session struct {
 	machine  h2.Conn
 	streams  int // of the machine's, as counted in the loop's load
 	sending  progress
+	aged     atomic.Bool // the connection drains for its age; the loop says so to whoever asks its requests
 	fin      bool        // the peer sends nothing more
 	accepted bool        // a request has come since watch
-	aged     atomic.Bool // the connection drains for its age; the loop says so to whoever asks its requests
 	failed   bool        // the error that ends the connection was counted
 	held     []*exchange // requests whose handlers wait until answers have left, oldest first
 	bodyBy   instant     // when to look at the requests that wait for content; 0: none does
+	messages *memory     // of incomplete WebSocket messages; nil while there was no WebSocket
 }
 
 var _ reactor.Session = (*h2Session)(nil)

@@ -27,6 +27,7 @@ type loop struct {
 	event2    *h2.Event
 	ws        ws.Shared
 	event3    *ws.Event
+	messages  memory // of incomplete WebSocket messages
 	ticked    time.Time
 	published int64 // Unix second in which HTTP/2's counts were
 	chunks    chunks

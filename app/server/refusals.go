@@ -25,6 +25,7 @@ const (
 	Flood                             // HTTP/2 connections ended for too much of something (Counts.HTTP2.Calmed has the kinds)
 	PingTimeout                       // HTTP/2 connections whose peer acknowledged no SETTINGS or PING in time
 	MalformedWebSocket                // WebSockets ended because the peer broke RFC 6455 or a limit
+	MessageMemory                     // WebSocket messages for which Config.MessageMemory did not suffice
 	ConnectionLimit                   // connections beyond Config.MaxConnections
 	DescriptorLimit                   // times that accepting paused for lack of descriptors
 	PoolFull                          // jobs refused with app.ErrPoolFull
@@ -54,6 +55,7 @@ var reasonTable = [reasons]struct {
 	Flood:               {"h2-flood", "HTTP/2 connection ended for a flood", zap.WarnLevel},
 	PingTimeout:         {"h2-ping-timeout", "HTTP/2 peer did not acknowledge in time", zap.DebugLevel},
 	MalformedWebSocket:  {"websocket-error", "WebSocket ended for an error of the peer", zap.DebugLevel},
+	MessageMemory:       {"websocket-memory", "too many incomplete WebSocket messages", zap.WarnLevel},
 	ConnectionLimit:     {"connection-limit", "connection limit reached", zap.WarnLevel},
 	DescriptorLimit:     {"descriptor-limit", "descriptor limit reached", zap.WarnLevel},
 	PoolFull:            {"pool-full", "pool queue is full", zap.WarnLevel},

@@ -98,6 +98,14 @@ type terms struct {
 	queueMessages int
 }
 
+// largest is the size in bytes of the largest message that is collected.
+func (t *terms) largest() int64 {
+	if t.settings.Message > 0 {
+		return t.settings.Message
+	}
+	return ws.DefaultMessage
+}
+
 func termsOf(e *websocket.Endpoint) *terms {
 	made := spi.EndpointSlot(e)
 	if t := made.Load(); t != nil {

@@ -165,3 +165,6 @@ func (s *h1Socket) release() {
 
 // cut implements carrier.
 func (s *h1Socket) cut() { s.conn.Close() }
+
+// memory implements carrier.
+func (s *h1Socket) memory() *memory { return &s.loop.messages }

@@ -31,6 +31,10 @@ type h2Socket struct {
 // upgrade implements session.
 func (s *h2Session) upgrade(x *exchange, fields app.Fields) (*socket, error) {
 	id := h2.StreamID(x.id)
+	if s.messages == nil {
+		s.messages = &memory{loop: &x.loop.messages}
+		s.messages.limit.Store(x.loop.messages.limit.Load() / 8)
+	}
 	k := &h2Socket{session: s, id: id, announced: true}
 	k.carrier, k.loop, k.conn = k, x.loop, x.conn
 	err := s.machine.Respond(id, &h2.Response{Status: 200, Fields: fields, Source: k, Length: -1})
@@ -174,6 +178,9 @@ func (s *h2Socket) cut() {
 	s.session.machine.Reset(s.id, h2.CodeCancel)
 	s.conn.Touch()
 }
+
+// memory implements carrier.
+func (s *h2Socket) memory() *memory { return s.session.messages }
 
 // watch implements carrier: it keeps a timer that fires no later than something is due. It is not moved when that
 // becomes later.

@@ -42,6 +42,8 @@ type carrier interface {
 	watch()
 	// cut ends the transport without further output.
 	cut()
+	// memory is what incomplete messages may take. Any goroutine.
+	memory() *memory
 }
 
 // marks are the ends of queued messages in the output, on the scale of ws.Conn.Sent.
@@ -73,6 +75,7 @@ func (s *socket) begin(x *exchange, t *terms, ext ws.Deflate) {
 	if t.queueMessages > 0 {
 		s.marks = &marks{}
 	}
+	s.carrier.memory().allow(t.largest())
 	s.loop.count.sockets[protocolIndex(x.Protocol)].Add(1)
 	s.loop.count.openSockets.Add(1)
 }

@@ -70,3 +70,13 @@ type Budget interface {
 	// Spent reports whether the budget is used up.
 	Spent() bool
 }
+
+// Memory is a Wire that bounds the memory in which messages are collected. Any
+// goroutine.
+type Memory interface {
+	// Reserve takes most bytes, or fewer, but at least least. It returns how many; 0
+	// if there are not even least.
+	Reserve(least, most int) int
+	// Release gives them back.
+	Release(n int)
+}

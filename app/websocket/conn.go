@@ -58,6 +58,7 @@ func guardedServe(ctx context.Context, c *Conn) (err error) {
 
 // served closes the socket behind what was written; what still comes is dropped.
 func (c *Conn) served(err error) {
+	c.partial.release(c.s.wire)
 	c.mu.Lock()
 	c.finished, c.pieces, c.bytes = true, nil, 0
 	resume := c.held

@@ -15,7 +15,7 @@ type inbound struct {
 	arrived *promise // opened when a piece comes
 
 	reader  *messageReader // of the message that is being read in parts
-	partial []byte         // what Read has of a message when its context ended
+	partial assembly       // what Read has of a message
 	begun   bool
 }
 
@@ -67,7 +67,8 @@ func (c *Conn) next(ctx context.Context) (p piece, err error) {
 }
 
 // Read reads a whole message, into memory of its own. After a failure by its
-// context it may be called again, and nothing is lost.
+// context it may be called again, and nothing is lost. A message for which there is no
+// memory fails with a Closed of CloseTryAgainLater, for Serve to return.
 func (c *Conn) Read(ctx context.Context) (Message, error) {
 	if err := c.skip(ctx); err != nil {
 		return Message{}, err
@@ -81,10 +82,16 @@ func (c *Conn) Read(ctx context.Context) (Message, error) {
 			return Message{Kind: p.kind, Data: p.data}, nil
 		}
 		c.begun = true
-		c.partial = append(c.partial, p.data...)
+		if err := c.partial.add(c.s.wire, p.data); err != nil {
+			c.partial.release(c.s.wire)
+			c.begun = false
+			c.reader = &messageReader{c: c, ctx: ctx, piece: p} // the next Read skips the rest
+			return Message{}, Closed{Code: CloseTryAgainLater, Reason: "too many incomplete messages", Err: err}
+		}
 		if p.final {
-			m := Message{Kind: p.kind, Data: c.partial}
-			c.partial, c.begun = nil, false
+			m := Message{Kind: p.kind, Data: c.partial.take()}
+			c.partial.release(c.s.wire)
+			c.begun = false
 			return m, nil
 		}
 	}

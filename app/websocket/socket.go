@@ -26,7 +26,7 @@ type Socket struct {
 // socketExtra is what a socket needs while something is under way. An idle one
 // has none, unless it is served by a goroutine.
 type socketExtra struct {
-	message   []byte     // pieces of a message that is coming
+	message   assembly   // of the message that is coming, or that the application has
 	drained   *promise   // settled when the queue has drained; nil: nobody waits
 	streaming *Writer    // the message that is being sent in parts
 	deferred  []deferred // messages that wait for its end

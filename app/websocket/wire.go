@@ -8,8 +8,8 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 )
 
-// wire is spi.Wire, fence spi.Guard, budget spi.Budget and spawner spi.Spawner:
-// package spi, which says what they mean, imports this one.
+// wire is spi.Wire, fence spi.Guard, budget spi.Budget, memory spi.Memory
+// and spawner spi.Spawner: package spi, which says what they mean, imports this one.
 type wire = interface {
 	Loop() app.Loop
 	Home() app.Loop
@@ -35,6 +35,10 @@ type (
 	budget interface {
 		Charge(units int)
 		Spent() bool
+	}
+	memory interface {
+		Reserve(least, most int) int
+		Release(n int)
 	}
 	spawner interface {
 		Go(f func())
@@ -127,9 +131,18 @@ func (s *Socket) receive(kind Kind, p []byte, first, final bool) (more bool, err
 	}
 	if f.Ready() {
 		_, err = f.Result()
+		s.releaseMessage()
 		return true, failure(err)
 	}
 	return s.await(f)
+}
+
+// releaseMessage gives back the memory of a message that the application is done
+// with.
+func (s *Socket) releaseMessage() {
+	if s.extra != nil {
+		s.extra.message.release(s.wire)
+	}
 }
 
 // await has the server wait for what a callback has returned. That may be settled
@@ -137,6 +150,7 @@ func (s *Socket) receive(kind Kind, p []byte, first, final bool) (more bool, err
 func (s *Socket) await(f app.Future[app.Done]) (more bool, err error) {
 	waiting := false
 	f.Done(func(_ app.Done, e error) {
+		s.releaseMessage()
 		if e = failure(e); !waiting {
 			more, err = true, e
 			return
@@ -160,12 +174,15 @@ func (s *Socket) assemble(p []byte, first, final bool) (whole []byte, ok bool) {
 		return append(make([]byte, 0, len(p)), p...), true
 	}
 	x := s.more()
-	x.message = append(x.message, p...)
+	if err := x.message.add(s.wire, p); err != nil {
+		x.message.release(s.wire)
+		_ = s.wire.Close(CloseTryAgainLater, "too many incomplete messages") // or it is closing already
+		return nil, false
+	}
 	if !final {
 		return nil, false
 	}
-	whole, x.message = x.message, nil
-	return whole, true
+	return x.message.take(), true
 }
 
 // failure is err if it is one that the application has to answer for.
@@ -193,6 +210,7 @@ func (s *Socket) end(c Closed) (err error) {
 	s.ended = true
 	s.leaveRooms()
 	s.dropDeferred()
+	s.releaseMessage()
 	if x := s.extra; x != nil && x.conn != nil {
 		x.conn.end(c)
 	}

@@ -1,0 +1,59 @@
+//go:build linux
+
+package server
+
+import (
+	"sync/atomic"
+
+	"github.com/gatewheel/gatewheel/app/spi"
+)
+
+// memory bounds the bytes that WebSockets collect of incomplete messages: those of a loop, or of one HTTP/2
+// connection as a part of its loop's. Any goroutine.
+type memory struct {
+	used, limit atomic.Int64
+	loop        *memory // nil: this is a loop's
+}
+
+// allow raises the limit so that one message of so many bytes fits.
+func (m *memory) allow(message int64) {
+	for m != nil {
+		if limit := m.limit.Load(); limit < message && !m.limit.CompareAndSwap(limit, message) {
+			continue
+		}
+		m = m.loop
+	}
+}
+
+// reserve takes n bytes, and reports whether there are so many.
+func (m *memory) reserve(n int64) bool {
+	if m.used.Add(n) > m.limit.Load() || m.loop != nil && !m.loop.reserve(n) {
+		m.used.Add(-n)
+		return false
+	}
+	return true
+}
+
+func (m *memory) release(n int64) {
+	for ; m != nil; m = m.loop {
+		m.used.Add(-n)
+	}
+}
+
+var _ spi.Memory = (*wire)(nil)
+
+// Reserve implements spi.Memory. Where there is little, a message still grows by an eighth, so that few copies are
+// made of it.
+func (w *wire) Reserve(least, most int) int {
+	m := w.carrier.memory()
+	for _, n := range [...]int{most, least + (most-least)/8, least} {
+		if m.reserve(int64(n)) {
+			return n
+		}
+	}
+	w.loop.server.refused(MessageMemory, "", nil)
+	return 0
+}
+
+// Release implements spi.Memory.
+func (w *wire) Release(n int) { w.carrier.memory().release(int64(n)) }
