@@ -17,7 +17,13 @@ type inflation struct {
 	packed  int64  // bytes received
 	plain   int64  // bytes inflated
 	tail    []byte // what is still to be decoded of syncTail
+
+	of             *Conn
+	earlier, later *inflation // in Shared.unfinished
 }
+
+// evicted stands for the inflation of a message that was given up for others.
+var evicted inflation
 
 // errInflate is a fault of compressed data.
 type errInflate string
@@ -25,7 +31,7 @@ type errInflate string
 func (e errInflate) Error() string { return string(e) }
 
 // takeInflation returns an idle inflation, or a new one.
-func (sh *Shared) takeInflation(windowSize int) *inflation {
+func (sh *Shared) takeInflation(c *Conn, windowSize int) *inflation {
 	var f *inflation
 	if n := len(sh.inflations); n > 0 {
 		f = sh.inflations[n-1]
@@ -36,12 +42,52 @@ func (sh *Shared) takeInflation(windowSize int) *inflation {
 	f.decoder.Reset(windowSize)
 	f.window.b, f.window.size = f.window.b[:0], windowSize
 	f.packed, f.plain, f.tail = 0, 0, syncTail
+	f.of = c
+	sh.unfinished.add(f)
+	if sh.unfinished.count > maxUnfinished {
+		oldest := sh.unfinished.oldest
+		oldest.of.inf = &evicted
+		sh.giveInflation(oldest)
+	}
 	return f
+}
+
+// inflationList has the inflations in use, the oldest first.
+type inflationList struct {
+	oldest, newest *inflation
+	count          int
+}
+
+func (l *inflationList) add(f *inflation) {
+	f.earlier = l.newest
+	if f.earlier == nil {
+		l.oldest = f
+	} else {
+		f.earlier.later = f
+	}
+	l.newest = f
+	l.count++
+}
+
+func (l *inflationList) remove(f *inflation) {
+	if f.earlier == nil {
+		l.oldest = f.later
+	} else {
+		f.earlier.later = f.later
+	}
+	if f.later == nil {
+		l.newest = f.earlier
+	} else {
+		f.later.earlier = f.earlier
+	}
+	f.earlier, f.later, f.of = nil, nil, nil
+	l.count--
 }
 
 // giveInflation takes an inflation back.
 func (sh *Shared) giveInflation(f *inflation) {
 	sh.plain.forget(&f.window)
+	sh.unfinished.remove(f)
 	if len(sh.inflations) < maxInflations {
 		sh.inflations = append(sh.inflations, f)
 	}
@@ -110,8 +156,11 @@ func (c *Conn) receiveBits() uint8 {
 // the call has done enough; c.inFrame stays set until the message's last piece
 // has been handed out.
 func (c *Conn) inflate(in []byte, ev *Event) (n int, err error) {
-	if c.inf == nil {
-		c.inf = c.sh.takeInflation(1 << c.receiveBits())
+	switch c.inf {
+	case nil:
+		c.inf = c.sh.takeInflation(c, 1<<c.receiveBits())
+	case &evicted:
+		return 0, c.fail(CloseTryAgainLater, "too many unfinished messages")
 	}
 	plain := c.sh.plain.claim(c.inflationWindow(), c.fresh)
 	start, tables := len(plain), c.inf.decoder.Tables()
@@ -202,8 +251,8 @@ func (c *Conn) checkInflation(status inflate.Status) error {
 
 // dropInflation ends a compressed message.
 func (c *Conn) dropInflation() {
-	if c.inf != nil {
+	if c.inf != nil && c.inf != &evicted {
 		c.sh.giveInflation(c.inf)
-		c.inf = nil
 	}
+	c.inf = nil
 }

@@ -208,3 +208,35 @@ func TestStreamsAreBounded(t *testing.T) {
 		t.Error(p.err)
 	}
 }
+
+// Of too many unfinished messages the oldest is given up, and a message that is
+// complete at once takes nothing from the others.
+func TestTooManyUnfinishedMessages(t *testing.T) {
+	var sh Shared
+	begin := fragments(newPeer(false, false).compress([]byte("the begin of a message")), 10)
+	var players []*player
+	for range maxUnfinished + 2 {
+		p := new(player)
+		p.conn.Init(&sh, Server, noContext, nil)
+		p.receive(begin)
+		players = append(players, p)
+	}
+	for _, i := range []int{2, 1, 0, maxUnfinished + 1} {
+		p := players[i]
+		p.receive(wire(last("")))
+		if i < 2 {
+			p.want(t, "error:1013", "close:1013")
+		} else {
+			p.want(t, "binary:22", "")
+		}
+	}
+	if n := sh.unfinished.count; n != maxUnfinished-2 {
+		t.Errorf("%d are unfinished", n)
+	}
+	for _, p := range players {
+		_ = p.conn.EOF()
+	}
+	if n := sh.unfinished.count; n != 0 || sh.unfinished.oldest != nil || sh.unfinished.newest != nil {
+		t.Errorf("%d are unfinished at the end", n)
+	}
+}

@@ -73,6 +73,10 @@ const (
 	// each. More are in use only while compressed messages are incomplete.
 	maxInflations = 4
 
+	// maxUnfinished is how many compressed messages may be incomplete on a loop: 40
+	// MiB. For one more, the oldest is given up.
+	maxUnfinished = 1024
+
 	// unmaskSize is the compressed input that is unmasked at once: what the
 	// decoder does not take of it is masked again.
 	unmaskSize = 4 << 10

@@ -16,9 +16,10 @@ type Shared struct {
 	base time.Time     // the first Tick
 	now  time.Duration // since base
 
-	plain      plainBuffer // inflated text on its way to the caller
-	packed     sink        // a compressed message on its way to the queue
-	inflations []*inflation
+	plain      plainBuffer  // inflated text on its way to the caller
+	packed     sink         // a compressed message on its way to the queue
+	inflations []*inflation // idle
+	unfinished inflationList
 	spares     [len(spareSizes)]spares
 	work       int // see TakeWork
 }
@@ -38,6 +39,10 @@ func (sh *Shared) Renew() {
 	sh.plain.release()
 	sh.plain.b = nil
 }
+
+// Unfinished returns the number of compressed messages of which a part has been
+// inflated and more is to come.
+func (sh *Shared) Unfinished() int { return sh.unfinished.count }
 
 // TakeWork returns the work that inflating and compressing took since the last
 // call, in kilobytes inflated, of which one takes a few microseconds.

@@ -186,6 +186,7 @@ func (s *socket) fail(err error) {
 
 // lose ends the socket because its transport has.
 func (s *socket) lose(err error) {
+	_ = s.machine.EOF() // it lets go of a message in progress
 	s.end(websocket.Closed{Code: websocket.CloseAbnormal, Err: err})
 }
 
