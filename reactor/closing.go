@@ -7,13 +7,16 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gatewheel/gatewheel/internal/moment"
 )
 
-// RFC 9112 section 9.6 wants input read for a while after the last answer; these bounds keep a peer
-// that never stops sending from living on it.
+// RFC 9112 section 9.6 wants input read for a while after the last answer, so that a client which still sends
+// can read that answer. Time bounds it: how much is on its way the client alone knows. nginx has the same
+// two bounds.
 const (
-	LingerBytesDefault = 512 << 10
-	LingerTimeDefault  = 5 * time.Second
+	LingerTimeDefault    = 30 * time.Second
+	LingerSilenceDefault = 5 * time.Second
 )
 
 // Close closes the connection now. Output that is not out is lost. TLS ends with close_notify if
@@ -42,9 +45,10 @@ func (c *Conn) Reset() {
 // that the session still transmits. Input is no longer presented. The deadline stays in force.
 func (c *Conn) CloseFlushed() { c.finish(modeFlush, nil) }
 
-// Linger closes as CloseFlushed does, but shuts down writing first and then reads for a while,
-// within Config.LingerBytes and Config.LingerTime, and throws away what comes: so the last output
-// is not destroyed by a reset that the peer's unread bytes would cause (RFC 9112 section 9.6).
+// Linger closes as CloseFlushed does, but shuts down writing first, and then reads and throws away what
+// comes for at most Config.LingerTime, or until the peer sends its FIN or nothing for
+// Config.LingerSilence: so the last output is not destroyed by a reset that the peer's unread bytes would
+// cause (RFC 9112 section 9.6).
 func (c *Conn) Linger() { c.finish(modeLinger, nil) }
 
 // finish begins to close. A later call never takes back an earlier one, but a cause counts. A session may say so
@@ -99,7 +103,13 @@ func (c *Conn) conclude(l *Loop) {
 	}
 	c.mode = modeDiscard
 	c.dropKept()
-	c.setDeadlineIn(l.reactor.config.LingerTime)
+	c.rarely().lingerBy = int64(moment.After(l.Age(), l.reactor.config.LingerTime))
+	c.extendLinger(l)
+}
+
+// extendLinger sets the time at which a lingering connection closes if nothing more comes.
+func (c *Conn) extendLinger(l *Loop) {
+	c.setDeadline(min(int64(moment.After(l.Age(), l.reactor.config.LingerSilence)), c.special.lingerBy))
 }
 
 // close is the end of a connection, whatever led to it.

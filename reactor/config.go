@@ -47,10 +47,10 @@ type Config struct {
 
 	// HandshakeTimeout bounds TLS handshake and PROXY header together; default 10 s.
 	HandshakeTimeout time.Duration
-	// LingerBytes and LingerTime bound what Conn.Linger reads and throws away before it closes;
-	// default 512 KiB and 5 s.
-	LingerBytes int
-	LingerTime  time.Duration
+	// LingerTime bounds for how long Conn.Linger reads and throws away what a peer sends, LingerSilence
+	// for how long it waits for more; default 30 s and 5 s.
+	LingerTime    time.Duration
+	LingerSilence time.Duration
 
 	// StallWarn is for how long a turn may keep its loop before that is logged and other loops
 	// accept in its place; default 100 ms; negative: never.
@@ -95,8 +95,8 @@ func (cfg *Config) applyDefaults() {
 	setDefault(&cfg.ReadBuffer, readBufferDefault)
 	setDefault(&cfg.MaxKept, maxKeptDefault)
 	setDefault(&cfg.HandshakeTimeout, HandshakeTimeoutDefault)
-	setDefault(&cfg.LingerBytes, LingerBytesDefault)
 	setDefault(&cfg.LingerTime, LingerTimeDefault)
+	setDefault(&cfg.LingerSilence, LingerSilenceDefault)
 	setDefault(&cfg.StallWarn, stallWarnDefault)
 	setDefault(&cfg.StallTimeout, stallTimeoutDefault)
 	setDefault(&cfg.faultTimeout, max(cfg.StallTimeout, faultTimeoutLeast))

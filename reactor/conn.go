@@ -63,7 +63,7 @@ type rarities struct {
 	cause         error    // for Session.Closed, after modeFlush
 	parted        bool     // the filter's goodbye is said
 	refused       bool     // exceeds Config.MaxConnections
-	discarded     int
+	lingerBy      int64    // in Loop.Age's measure; when a lingering connection closes at the latest
 	departure     *departure
 	ending        error     // as cause, which it becomes when the session has had its input and is told
 	dialling      *dialling // of a dialled connection, until its session is open

@@ -181,13 +181,15 @@ func TestHalfClosedPeerResets(t *testing.T) {
 	}
 }
 
-// The last answer arrives although the peer is still sending.
+// The last answer can be read by a peer that first sends all it has, however much that is.
 func TestLinger(t *testing.T) {
 	s := serve(t, Config{Loops: 1}, nil)
 	c := s.dial()
 	c.say("linger")
-	for range 4 {
-		_, _ = c.Write(make([]byte, 64<<10))
+	for range 64 {
+		if _, err := c.Write(make([]byte, 1<<20)); err != nil {
+			t.Fatal("while sending: ", err)
+		}
 	}
 	c.want("bye")
 	c.wantEnd()
@@ -197,21 +199,40 @@ func TestLinger(t *testing.T) {
 }
 
 func TestLingerIsBounded(t *testing.T) {
-	for name, config := range map[string]Config{
-		"by bytes": {Loops: 1, LingerBytes: 1000, LingerTime: time.Hour},
-		"by time":  {Loops: 1, LingerTime: time.Millisecond},
+	for name, c := range map[string]struct {
+		config Config
+		sends  bool
+	}{
+		"by time":    {Config{Loops: 1, LingerTime: 50 * time.Millisecond, LingerSilence: time.Hour}, true},
+		"by silence": {Config{Loops: 1, LingerTime: time.Hour, LingerSilence: 50 * time.Millisecond}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := serve(t, config, nil)
-			c := s.dial()
-			c.say("linger")
-			c.want("bye")
+			s := serve(t, c.config, nil)
+			peer := s.dial()
+			peer.say("linger")
+			peer.want("bye")
 			eventually(t, "connection gone", func() bool {
-				_, _ = c.Write(make([]byte, 400))
+				if c.sends {
+					_, _ = peer.Write(make([]byte, 400))
+				}
 				return s.Stats().Connections == 0
 			})
 		})
 	}
+}
+
+// A peer that goes on sending is waited for longer than its silence would be.
+func TestLingerWaitsForASender(t *testing.T) {
+	s := serve(t, Config{Loops: 1, LingerTime: time.Hour, LingerSilence: 500 * time.Millisecond}, nil)
+	c := s.dial()
+	c.say("linger")
+	for begun := time.Now(); time.Since(begun) < time.Second; time.Sleep(10 * time.Millisecond) {
+		if _, err := c.Write([]byte("x")); err != nil {
+			t.Fatal("while sending: ", err)
+		}
+	}
+	c.want("bye")
+	c.wantEnd()
 }
 
 func TestDeadline(t *testing.T) {

@@ -156,16 +156,14 @@ func (c *Conn) dropKept() {
 	c.kept = nil
 }
 
-// discard counts input that nobody wants any more.
+// discard drops n bytes of input that nobody wants any more.
 func (c *Conn) discard(n int) {
-	if c.mode != modeDiscard {
+	if c.mode != modeDiscard || n == 0 {
 		return
 	}
-	r := c.rarely()
-	r.discarded += n
-	if r.discarded > c.loop.Load().reactor.config.LingerBytes {
-		c.close(c.cause())
-	}
+	l := c.loop.Load()
+	l.Charge(1 + n/outputPerUnit)
+	c.extendLinger(l)
 }
 
 // applyPause tells the epoll set when reading is to stop or go on. It is done once, at the end of a

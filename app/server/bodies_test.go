@@ -283,6 +283,41 @@ func TestMaxBody(t *testing.T) {
 	}
 }
 
+// A client that sends all of its content before it reads gets the 413 too, however much that is: with the
+// content announced and without, in the clear and over TLS. Python's http.client is one.
+func TestRefusalIsReadBehindContent(t *testing.T) {
+	const size = 24 << 20
+	for name, dial := range map[string]func(*testing.T, *site) *line{
+		"in the clear": func(t *testing.T, s *site) *line { return s.in(t).dial() },
+		"TLS":          func(t *testing.T, s *site) *line { return s.in(t).dialTLS(anyone()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			limit := func(c *server.Config) { c.MaxBody = 1000 }
+			s := serve(t, digest, limit)
+			if name == "TLS" {
+				s = serve(t, digest, limit, withIdentity(issue(t, "a.test", nil)))
+			}
+			for range 4 {
+				l := dial(t, s)
+				l.say(post("/", size))
+				for range size >> 20 {
+					l.say(strings.Repeat("x", 1<<20))
+				}
+				l.status("POST", 413)
+				l.close()
+				l = dial(t, s)
+				l.say(post("/", -1))
+				for range size >> 20 {
+					l.say("100000\r\n" + strings.Repeat("x", 1<<20) + "\r\n")
+				}
+				l.say("0\r\n\r\n")
+				l.status("POST", 413)
+				l.close()
+			}
+		})
+	}
+}
+
 // MaxBody holds also for content that the application leaves unread.
 func TestMaxBodyUnread(t *testing.T) {
 	started := make(chan *app.Promise[*app.Response], 1)
