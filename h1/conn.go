@@ -32,9 +32,9 @@ type Conn struct {
 	left     int64     // bytes of the content, or of the chunk, to come
 	total    int64     // bytes of chunked content announced so far
 	dropped  int64     // bytes of content discarded
-	unsent   int64     // bytes of whole answers that have not been pulled
 	scanner  scanner
 	chunk    chunkLine
+	unsent   uint32 // KiB of whole answers that have not been pulled to their end
 	pending  uint16 // length of the list of exchanges
 	blank    uint8  // empty lines in front of the request line
 	reading  reading
@@ -140,7 +140,7 @@ func (c *Conn) nextHead(in []byte, ev *Event) (n int, more bool, err *Error) {
 		if len(in) == 0 || len(in) == 1 && in[0] == '\r' {
 			return n, false, nil
 		}
-		if int(c.pending) >= c.sh.limits.Pipelined || c.unsent >= int64(c.sh.limits.Unsent) {
+		if int(c.pending) >= c.sh.limits.Pipelined || int64(c.unsent)<<10 > int64(c.sh.limits.Unsent) {
 			ev.Kind = Blocked
 			return n, false, nil
 		}

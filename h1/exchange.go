@@ -15,8 +15,9 @@ type exchange struct {
 // facts are what an exchange has without pointers.
 type facts struct {
 	id      uint64
-	left    int64 // bytes that source is still to give, if framing is sized
-	interim int32 // bytes of informational heads at the start of heads
+	left    int64  // bytes that source is still to give, if framing is sized
+	interim int32  // bytes of informational heads at the start of heads
+	weight  uint32 // what the answer adds to Conn.unsent
 	state   answering
 	framing framing
 
@@ -83,7 +84,7 @@ func (c *Conn) dropBehind(ex *exchange) {
 		gone := next
 		next = gone.next
 		c.pending--
-		c.unsent -= int64(len(gone.bytes))
+		c.unsent -= gone.weight
 		c.sh.give(gone)
 	}
 	ex.next = nil
@@ -105,7 +106,7 @@ func (c *Conn) pop() {
 		c.last = nil
 	}
 	c.pending--
-	c.unsent -= int64(len(ex.bytes))
+	c.unsent -= ex.weight
 	c.sh.give(ex)
 }
 

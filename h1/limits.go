@@ -7,7 +7,7 @@ type Limits struct {
 	Fields    int   // field lines of a head, and of trailers: DefaultFields. More is 431
 	FieldSize int   // bytes of all field lines together: DefaultFieldSize. More is 431
 	Pipelined int   // requests that wait for their answers: DefaultPipelined. More are not read
-	Unsent    int   // bytes of answers given whole that have not been pulled: DefaultUnsent. No request is read beyond
+	Unsent    int   // bytes of answers given whole that have not been pulled: DefaultUnsent. No request is read above it
 	Content   int64 // bytes of one request's content: no limit. More is 413
 	Discard   int64 // bytes of content that is read and dropped behind its answer to keep the connection: DefaultDiscard
 }
@@ -25,9 +25,9 @@ const (
 	// DefaultPipelined is above what load generators keep in flight by habit
 	// (16) while a connection's waiting requests stay within some 100 KB.
 	DefaultPipelined = 64
-	// DefaultUnsent lets a window's worth of small answers be made ahead of a peer,
-	// and keeps one that sends requests and reads nothing from filling memory.
-	DefaultUnsent = 256 << 10
+	// DefaultUnsent keeps a peer that sends requests and reads no answers from
+	// filling memory.
+	DefaultUnsent = 8 << 20
 	// DefaultDiscard: reading a quarter of a megabyte costs less than a new
 	// connection with TLS; beyond that closing is cheaper for both sides.
 	DefaultDiscard = 256 << 10

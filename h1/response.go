@@ -68,7 +68,8 @@ func (c *Conn) answer(ex *exchange, r *Response) error {
 	}
 	ex.state.step(responded)
 	ex.status, ex.ready = uint16(r.Status), true
-	c.unsent += int64(len(ex.bytes))
+	ex.weight = uint32((len(ex.bytes) + 1<<10 - 1) >> 10)
+	c.unsent += ex.weight
 	ex.offers = seen.upgrade
 	ex.close = r.Close || seen.close || ex.framing == untilShut || c.leavesContent(ex)
 	ex.close = ex.close && !ex.switches
@@ -113,7 +114,7 @@ func (c *Conn) closeBehind(ex *exchange) {
 // answerRefusal queues the answer to a request that was refused, in place of one
 // that was queued before.
 func (c *Conn) answerRefusal(ex *exchange, e *Error) {
-	c.unsent -= int64(len(ex.bytes))
+	c.unsent -= ex.weight
 	ex.heads, ex.bytes, ex.source = ex.heads[:ex.interim], nil, nil
 	ex.expecting, ex.switches, ex.refused = false, false, true
 	err := c.answer(ex, &Response{

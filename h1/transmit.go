@@ -217,7 +217,6 @@ func (c *Conn) pullContent(dst []byte, ex *exchange, bound int) ([]byte, outcome
 		n := min(len(ex.bytes), max(bound-len(dst), 0))
 		dst = append(dst, ex.bytes[:n]...)
 		ex.bytes = ex.bytes[n:]
-		c.unsent -= int64(n)
 		if len(ex.bytes) > 0 {
 			return dst, full
 		}

@@ -64,6 +64,9 @@ type Config struct {
 	// loop for applications that take whole messages; 0 means 256 MiB. An HTTP/2 connection may have an eighth
 	// of it, or one message of the largest size. A message beyond closes its socket with 1013.
 	MessageMemory int64
+	// MaxUnsent is how many bytes of responses that were given whole a connection may hold while its peer does not
+	// read; above, further requests on it wait. 0 means 8 MiB. HTTP1.Unsent and HTTP2.MaxUnsent go before it.
+	MaxUnsent uint32
 	// Pool bounds what app.Offload runs.
 	Pool PoolConfig
 	// NoBalance leaves an HTTP/2 connection on the loop that accepted it. Without, it settles on the one that
@@ -153,6 +156,7 @@ func (h *HTTP2Config) follow(c *Config) {
 	if h.StallTimeout == 0 {
 		h.StallTimeout = cmp.Or(c.WriteTimeout, unlimited)
 	}
+	h.MaxUnsent = cmp.Or(h.MaxUnsent, c.MaxUnsent)
 	// RFC 8441: a handler decides whether there is a WebSocket, as over HTTP/1.1.
 	h.EnableConnectProtocol = true
 }
@@ -177,6 +181,7 @@ func (c *Config) http1() h1.Limits {
 	if limits.Content == 0 {
 		limits.Content = c.MaxBody
 	}
+	limits.Unsent = cmp.Or(limits.Unsent, int(c.MaxUnsent))
 	return limits
 }
 

@@ -92,3 +92,25 @@ func TestPipelinedUploads(t *testing.T) {
 		l.hear("POST", 200, digestOf(c))
 	}
 }
+
+// Whole answers are not made without end for a peer that does not read: its further requests wait until some
+// have left. All are answered when it reads.
+func TestUnreadWholeAnswersAreBounded(t *testing.T) {
+	const size, requests = 340 << 10, 60
+	var made atomic.Int64
+	content := make([]byte, size)
+	s := serve(t, func(*app.Request) app.Future[*app.Response] {
+		made.Add(1)
+		return app.Ready(app.Blob(200, "text/plain", content))
+	}, func(c *server.Config) { c.MaxUnsent = 2 << 20 })
+	l := s.dial()
+	l.say(strings.Repeat(get("/"), requests))
+	const bound = 2<<20/size + 1
+	eventually(t, "the first requests are answered", func() bool { return made.Load() >= bound })
+	if n := made.Load(); n >= requests {
+		t.Errorf("%d answers of %d bytes were made for a peer that reads none", n, size)
+	}
+	for range requests {
+		l.hear("GET", 200, string(content))
+	}
+}
