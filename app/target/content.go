@@ -93,18 +93,6 @@ func drops(w *app.Writer, total, part int64, every time.Duration) app.Future[app
 	})
 }
 
-// echo gives the content back while it is still arriving.
-func echo(r *app.Request) app.Future[*app.Response] {
-	resp := app.Streamed(200, octets, func(w *app.Writer) app.Future[app.Done] {
-		return app.Map(app.Copy(w, r.Body), func(int64) (app.Done, error) { return app.Done{}, nil })
-	})
-	if kind := r.Fields.Get("Content-Type"); kind != "" {
-		resp.Fields.Set("Content-Type", kind)
-	}
-	resp.Content.(*app.Stream).Size = r.ContentLength
-	return app.Ready(resp)
-}
-
 type uploaded struct {
 	Bytes  int64  `json:"bytes"`
 	SHA256 string `json:"sha256"`

@@ -37,6 +37,7 @@ func (t *target) fanout(r *app.Request) app.Future[*app.Response] {
 	n := p.number("n", 10, 1, maxFanout)
 	dist := p.durations("delay", "0s")
 	deadline := p.duration("deadline", time.Second)
+	draw := p.draw()
 	if p.err != nil {
 		return p.refusal()
 	}
@@ -55,7 +56,7 @@ func (t *target) fanout(r *app.Request) app.Future[*app.Response] {
 	}
 	calls := make([]app.Future[*app.Response], n)
 	for i := range calls {
-		calls[i] = ask(r, "/delay/"+dist.pick().String())
+		calls[i] = ask(r, "/delay/"+dist.at(draw()).String())
 	}
 	return app.Map(app.Collect(r, deadline, calls...), func(outcomes []app.Outcome[*app.Response]) (*app.Response, error) {
 		t.children.Add(-int64(n))

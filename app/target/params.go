@@ -1,8 +1,6 @@
 package target
 
 import (
-	"math/rand/v2"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -19,16 +17,8 @@ type params struct {
 // refusal is the answer to the mistake.
 func (p *params) refusal() app.Future[*app.Response] { return app.Failed[*app.Response](p.err) }
 
-// text looks a parameter up. Of a query that cannot be read nothing is left out in silence.
-func (p *params) text(name string) (text string, given bool) {
-	text, given = p.r.LookupQuery(name)
-	if !given && p.r.RawQuery != "" {
-		if _, err := url.ParseQuery(p.r.RawQuery); err != nil {
-			p.note(app.Statusf(400, "the query cannot be read: %v", err))
-		}
-	}
-	return text, given
-}
+// text looks a parameter up.
+func (p *params) text(name string) (text string, given bool) { return p.r.LookupQuery(name) }
 
 func (p *params) size(name string, otherwise, most int64) int64 {
 	text, ok := p.text(name)
@@ -137,62 +127,6 @@ func duration(name, text string) (time.Duration, error) {
 	return d, nil
 }
 
-// distribution is durations with weights.
-type distribution struct {
-	choices []choice
-	total   uint64
-}
-
-type choice struct {
-	d      time.Duration
-	weight uint64
-}
-
-// maxChoices bounds a distribution: picking goes through them, a thousand times for
-// one /fanout.
-const maxChoices = 100
-
-// durations reads 20ms, or a distribution such as 1ms:90,20ms:9,500ms:1.
-func durations(name, text string) (distribution, error) {
-	var dist distribution
-	if strings.Count(text, ",") >= maxChoices {
-		return dist, app.Statusf(400, "%s has %d choices at most", name, maxChoices)
-	}
-	for item := range strings.SplitSeq(text, ",") {
-		first, weight, weighted := strings.Cut(item, ":")
-		c := choice{weight: 1}
-		var err error
-		if c.d, err = duration(name, first); err != nil {
-			return dist, err
-		}
-		if weighted {
-			if c.weight, err = strconv.ParseUint(weight, 10, 32); err != nil {
-				return dist, app.Statusf(400, "the weight behind %s is a whole number, not %q", first, weight)
-			}
-		}
-		dist.choices = append(dist.choices, c)
-		dist.total += c.weight
-	}
-	if dist.total == 0 {
-		return dist, app.Statusf(400, "one weight at least is above 0")
-	}
-	return dist, nil
-}
-
-func (d distribution) pick() time.Duration {
-	if len(d.choices) == 1 {
-		return d.choices[0].d
-	}
-	n := rand.Uint64N(d.total)
-	for _, c := range d.choices {
-		if n < c.weight {
-			return c.d
-		}
-		n -= c.weight
-	}
-	return 0
-}
-
 // number reads a whole number from low, which is not negative, to high.
 func number(name, text string, low, high int) (int, error) {
 	n, err := strconv.ParseUint(text, 10, 31)
@@ -201,5 +135,3 @@ func number(name, text string, low, high int) (int, error) {
 	}
 	return int(n), nil
 }
-
-func random() float64 { return rand.Float64() }

@@ -36,6 +36,8 @@ type Config struct {
 	// Ask sends GET target to the server itself, for /fanout; in process when
 	// nil. It is called on r's loop.
 	Ask func(r *app.Request, target string) app.Future[*app.Response]
+	// Now is the clock of Server-Timing; time.Now when nil. Any goroutine.
+	Now func() time.Time
 	// WebSocket has the limits and times of WebSockets.
 	WebSocket SocketLimits
 }
@@ -44,36 +46,13 @@ type Config struct {
 func New(config Config) (app.Handler, error) {
 	var routes router.Router
 	t := &target{config: config, serve: routes.Serve}
-	for path, handler := range map[string]app.Handler{
-		"GET /{$}":  hello,
-		"/drip":     drip,
-		"/echo":     echo,
-		"/upload":   upload,
-		"/headers":  headers,
-		"/trailers": trailers,
-		"/unstable": unstable,
-		"/fanout":   t.fanout,
-		"/healthz":  healthz,
-		"/readyz":   t.readyz,
-	} {
-		routes.Handle(path, handler)
+	if t.config.Now == nil {
+		t.config.Now = time.Now
 	}
-	withParameter := map[string]app.Handler{
-		"/bytes": bytes, "/stream": stream, "/status": status, "/delay": delay, "/offload": offload,
+	for _, e := range t.endpoints() {
+		t.handle(&routes, e)
 	}
-	if config.AllowStall {
-		withParameter["/stall"] = stall
-	}
-	for path, handler := range withParameter {
-		// One that is missing, or is followed by more, is wrong like any other.
-		routes.Handle(path, handler)
-		routes.Handle(path+"/{"+parameter+"...}", handler)
-	}
-	routes.Handle("/events", numbers)
 	handleSockets(&routes, config.WebSocket)
-	if config.Counter != nil {
-		routes.Handle("/count", newCount(config.Counter).serve)
-	}
 	if config.Root != "" {
 		files, err := files.Open(config.Root, files.Options{List: true, OnError: config.OnFileError})
 		if err != nil {
@@ -84,13 +63,11 @@ func New(config Config) (app.Handler, error) {
 	return routes.Serve, nil
 }
 
-// parameter names what stands behind an endpoint's name in the path.
-const parameter = "parameter"
-
 type target struct {
 	config   Config
 	serve    app.Handler
 	children atomic.Int64 // that /fanout waits for, on all loops
+	held     atomic.Int64 // bytes that /echo?after=1 holds, on all loops
 }
 
 var (
@@ -133,10 +110,11 @@ func unstable(r *app.Request) app.Future[*app.Response] {
 	p := params{r: r}
 	share := p.share("fail", 0.1)
 	code := p.number("status", 503, 200, 599)
+	draw := p.draw()
 	if p.err != nil {
 		return p.refusal()
 	}
-	if random() < share {
+	if draw() < share {
 		return app.Ready(bare(code))
 	}
 	return okResponse

@@ -10,10 +10,12 @@ import (
 // delay answers after a timer of the loop.
 func delay(r *app.Request) app.Future[*app.Response] {
 	dist, err := durations("the delay", r.PathValue(parameter))
-	if err != nil {
-		return app.Failed[*app.Response](err)
+	p := params{r: r, err: err}
+	draw := p.draw()
+	if p.err != nil {
+		return p.refusal()
 	}
-	d := dist.pick()
+	d := dist.at(draw())
 	return app.Map(app.Sleep(r, d), func(app.Done) (*app.Response, error) {
 		return app.Text(200, "after "+d.String()+"\n"), nil
 	})

@@ -29,11 +29,12 @@ func (l *SocketLimits) within(e *websocket.Endpoint) *websocket.Endpoint {
 // handleSockets adds what speaks WebSocket. Pages of other origins may not connect.
 func handleSockets(routes *router.Router, limits SocketLimits) {
 	echoing := limits.within(&websocket.Endpoint{Piece: echoPiece})
-	routes.Handle("/ws", func(*app.Request) app.Future[*app.Response] {
+	echo := func(*app.Request) app.Future[*app.Response] {
 		return app.Ready(websocket.AcceptWith(echoing, &echoState{}))
-	})
-	routes.Handle("/ws/flood", newFlood(limits))
-	routes.Handle("/ws/chat", newChat(limits))
+	}
+	routes.Handle("GET /ws", checked("/ws", nil, echo))
+	routes.Handle("GET /ws/flood", checked("/ws/flood", []string{"n", "size"}, newFlood(limits)))
+	routes.Handle("GET /ws/chat", checked("/ws/chat", nil, newChat(limits)))
 }
 
 // echoPiece sends every message back, large ones while they arrive. A peer that does not read is not

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // transport speaks one version of HTTP and nothing else.
@@ -56,6 +57,10 @@ func TestEndpoints(t *testing.T) {
 				{"POST", "/echo", uploaded, 200, `^(?:content )+$`},
 				{"POST", "/upload", uploaded, 200, `"bytes":80000,"sha256":"` + sum + `"`},
 				{"POST", "/upload?rate=1MiB", "12345", 200, `"bytes":5`},
+				{"POST", "/echo?after=1", uploaded, 200, `^(?:content )+$`},
+				{"GET", "/delay/p50=1ms,p99=2ms?seed=1", "", 200, `^after `},
+				{"POST", "/bytes/1", "12345", 405, ``},
+				{"GET", "/drip?sise=1", "", 400, `^[^\n]*sise[^\n]*\n?$`},
 				{"GET", "/headers", "", 200, `"method":"GET"`},
 				{"GET", "/trailers", "", 200, ``},
 				{"GET", "/offload/1ms", "", 200, ``},
@@ -104,6 +109,37 @@ func TestEndpoints(t *testing.T) {
 			}
 			client.CloseIdleConnections()
 		}
+	}
+}
+
+// TestServerTimingIsTrue: the server's own times are within what the client sees.
+func TestServerTimingIsTrue(t *testing.T) {
+	c := serve(t)
+	begin := time.Now()
+	r, err := http.Get(c.urls[0] + "/delay/50ms?timing=1")
+	seen := time.Since(begin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = r.Body.Close()
+	var queue, handler, first float64
+	if _, err := fmt.Sscanf(r.Header.Get("Server-Timing"), "queue;dur=%f, handler;dur=%f, first-byte;dur=%f", &queue, &handler, &first); err != nil {
+		t.Fatalf("Server-Timing is %q", r.Header.Get("Server-Timing"))
+	}
+	if handler < 50 || first < handler || first > float64(seen.Milliseconds())+1 {
+		t.Errorf("%q, and the client has waited %v", r.Header.Get("Server-Timing"), seen)
+	}
+}
+
+// TestEchoAfterForAClientThatDoesNotReadWhileItSends sends more than any buffer takes.
+func TestEchoAfterForAClientThatDoesNotReadWhileItSends(t *testing.T) {
+	const size = 15 << 20
+	conn := serve(t).dial()
+	send(t, conn, fmt.Sprintf("POST /echo?after=1 HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", size))
+	send(t, conn, strings.Repeat("x", size))
+	r := wantStatus(t, conn, http.StatusOK)
+	if n, err := io.Copy(io.Discard, r.Body); n != size || err != nil {
+		t.Errorf("%d bytes came back, %v", n, err)
 	}
 }
 

@@ -4,9 +4,11 @@ package main
 
 import (
 	"os"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
+	"github.com/gatewheel/gatewheel/app/target"
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
@@ -14,7 +16,7 @@ import (
 var groups = []kong.Group{
 	{Key: "listen", Title: "Where to listen"},
 	{Key: "tls", Title: "TLS"},
-	{Key: "application", Title: "The built-in application"},
+	{Key: "application", Title: "The built-in application", Description: indented(target.Help)},
 	{Key: "loops", Title: "Loops and connections"},
 	{Key: "limits", Title: "Limits and times", Description: "A time of 0 is no limit."},
 	{Key: "http1", Title: "HTTP/1"},
@@ -22,6 +24,11 @@ var groups = []kong.Group{
 	{Key: "websocket", Title: "WebSocket"},
 	{Key: "watchdog", Title: "Watchdog"},
 	{Key: "log", Title: "Log"},
+}
+
+// indented keeps the lines of text as they are where kong would fill paragraphs.
+func indented(text string) string {
+	return "  " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n  ")
 }
 
 // serveCommand has the flags of `gatewheel serve`. Each is also an environment variable.

@@ -117,10 +117,12 @@ func TestPROXYInFrontOfTLSFromAStranger(t *testing.T) {
 func TestPROXYFromAnybodyIsReported(t *testing.T) {
 	const says = "any peer may choose the address that it is seen under"
 	c := serve(t, "--proxy-protocol", "require", "--listen", "127.0.0.1:0", "--listen", "unix:"+filepath.Join(t.TempDir(), "x.sock"))
+	c.logs("listening")
 	if got := strings.Count(c.stderr.String(), says); got != 1 {
 		t.Errorf("reported %d times", got)
 	}
 	c = serve(t, "--proxy-protocol", "require", "--proxy-from", "10.0.0.0/8")
+	c.logs("listening")
 	if strings.Contains(c.stderr.String(), says) {
 		t.Error("reported, although a network restricts who may send one")
 	}

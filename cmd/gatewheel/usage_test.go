@@ -168,7 +168,7 @@ func TestFailures(t *testing.T) {
 		says string
 	}{
 		{"port in use", []string{"--listen", taken.Addr().String()}, taken.Addr().String()},
-		{"no such directory", []string{"--listen", "127.0.0.1:0", "--root", absent}, "--root: open " + absent},
+		{"no such directory", []string{"--listen", "127.0.0.1:0", "--root", absent}, absent + ": no such file or directory"},
 		{"no directory", []string{"--listen", "127.0.0.1:0", "--root", broken}, "--root: open " + broken},
 		{"no such certificate", []string{"--listen-tls", "127.0.0.1:0", "--tls-cert", absent, "--tls-key", broken}, "--tls-cert: open " + absent},
 		{"no such key", []string{"--listen-tls", "127.0.0.1:0", "--tls-cert", broken, "--tls-key", absent}, "--tls-key: open " + absent},
