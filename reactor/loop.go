@@ -100,12 +100,12 @@ func (l *Loop) end() {
 		l.stats.sampleEnd()
 	}
 	if l.deferred.len() > 0 || l.inbox.next < len(l.inbox.batch) {
-		l.wakeSelf()
+		l.wakeAfterPoll()
 	}
 	l.turn.Add(1)
 	// A task that came after the last look has seen the turn in progress and woken nobody.
 	if l.inbox.waiting.Load() > 0 {
-		l.wakeSelf()
+		l.wakeAfterPoll()
 	}
 }
 
@@ -230,6 +230,15 @@ func (l *Loop) wakeSelf() {
 	if l.woken.CompareAndSwap(false, true) {
 		if e := l.engine.Load(); e != nil {
 			e.Wake()
+		}
+	}
+}
+
+// wakeAfterPoll is wakeSelf for the end of a turn, which leaves work: sockets are polled first.
+func (l *Loop) wakeAfterPoll() {
+	if l.woken.CompareAndSwap(false, true) {
+		if e := l.engine.Load(); e != nil {
+			e.WakeAfterPoll()
 		}
 	}
 }

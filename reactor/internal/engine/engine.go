@@ -24,6 +24,9 @@ type Engine interface {
 	// Wake has Woken called soon. Several calls may be answered by one. Before Started and after Stop it does nothing.
 	// On any goroutine.
 	Wake()
+	// WakeAfterPoll is Wake for a callback that leaves work behind: Woken is called once the sockets were polled again,
+	// so that work without an end does not keep the engine from them. On the loop.
+	WakeAfterPoll()
 	// Listen starts or stops accepting. A new engine does not accept. On any goroutine.
 	Listen(on bool)
 	// CloseListeners gives up the listening sockets. On any goroutine.

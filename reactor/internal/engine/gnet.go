@@ -8,6 +8,7 @@ import (
 	"net"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/panjf2000/gnet/v2"
 	"go.uber.org/zap"
@@ -27,10 +28,11 @@ type gnetEngine struct {
 	calls      uint64 // callbacks so far
 	lastAccept uint64 // value of calls at the last accept
 	arrivals   []Arrival
-	rings      int    // connections that wait at the doorbell
-	doorbell   string // its address
-	bursts     bool   // burstOver will run
-	closing    int    // descriptor that gnet closes after the callback in progress; -1: none
+	rings      int         // connections that wait at the doorbell
+	doorbell   string      // its address
+	bursts     bool        // burstOver will run
+	again      *time.Timer // asks for a wake; nil: none did so far
+	closing    int         // descriptor that gnet closes after the callback in progress; -1: none
 
 	mu        sync.Mutex
 	gnet      gnet.Engine
@@ -129,6 +131,15 @@ func (e *gnetEngine) die() {
 }
 
 func (e *gnetEngine) Wake() { e.execute(e.wakeup) }
+
+// WakeAfterPoll asks from another goroutine, since gnet runs what a callback has asked for before it polls.
+func (e *gnetEngine) WakeAfterPoll() {
+	if e.again == nil {
+		e.again = time.AfterFunc(0, e.Wake)
+		return
+	}
+	e.again.Reset(0)
+}
 
 // execute has gnet run something on the loop, if that is up.
 func (e *gnetEngine) execute(run gnet.Runnable) {

@@ -235,6 +235,9 @@ func (e *Engine) Wake() {
 	e.signal()
 }
 
+// WakeAfterPoll implements engine.Engine.
+func (e *Engine) WakeAfterPoll() { e.Wake() }
+
 // Listen implements engine.Engine.
 func (e *Engine) Listen(bool) {}
 
