@@ -54,7 +54,11 @@ func (c *Call) upgrade(u *websocket.Upgrade) {
 	s := &Socket{call: c, endpoint: u.Endpoint, low: -1}
 	c.socket = s
 	protocol := ""
-	for _, p := range u.Endpoint.Protocols {
+	supported := u.Endpoint.Protocols
+	if u.Protocol != "" {
+		supported = []string{u.Protocol}
+	}
+	for _, p := range supported {
 		if protocol == "" && c.req.Fields.HasToken("Sec-WebSocket-Protocol", p) {
 			protocol = p
 		}

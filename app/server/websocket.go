@@ -23,7 +23,11 @@ func (x *exchange) upgrade(r *app.Response, u *websocket.Upgrade) error {
 		return x.give(refusal)
 	}
 	t := termsOf(u.Endpoint)
-	protocol := ws.ChooseProtocol(hello.Protocols, u.Endpoint.Protocols)
+	supported := u.Endpoint.Protocols
+	if u.Protocol != "" {
+		supported = []string{u.Protocol}
+	}
+	protocol := ws.ChooseProtocol(hello.Protocols, supported)
 	ext, extensions := t.deflate.Answer(hello.Extensions)
 	fields := app.Fields(ws.AnswerFields(&hello, protocol, extensions))
 	if len(r.Fields) > 0 {
@@ -115,14 +119,16 @@ func termsOf(e *websocket.Endpoint) *terms {
 	c := e.Compression
 	return keep(made, &terms{
 		settings: ws.Settings{
-			Message:      e.MaxMessage,
-			Frame:        e.MaxFrame,
-			Fragment:     e.Fragment,
-			CompressFrom: c.MinSize,
-			KeepAlive:    spi.PingAfter(e),
-			PongTimeout:  e.PongTimeout,
-			Idle:         e.IdleTimeout,
-			CloseTimeout: e.CloseTimeout,
+			Message:        e.MaxMessage,
+			Frame:          e.MaxFrame,
+			Fragment:       e.Fragment,
+			CompressFrom:   c.MinSize,
+			KeepAlive:      spi.PingAfter(e),
+			PongTimeout:    e.PongTimeout,
+			Idle:           e.IdleTimeout,
+			MessageTimeout: e.MessageTimeout,
+			Ratio:          c.MaxRatio,
+			CloseTimeout:   e.CloseTimeout,
 		},
 		deflate: ws.DeflatePolicy{
 			Off:              c.Off,

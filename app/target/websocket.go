@@ -1,6 +1,7 @@
 package target
 
 import (
+	"slices"
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
@@ -17,24 +18,48 @@ type SocketLimits struct {
 	// KeepAlive is the silence before a ping, negative is never; IdleTimeout the time without a message
 	// before the end.
 	KeepAlive, IdleTimeout time.Duration
+	// MessageTimeout is the time for one message, negative is no limit.
+	MessageTimeout time.Duration
+	// Origins may connect besides the host's own, as in websocket.Endpoint.
+	Origins []string
+	// NoCompression declines permessage-deflate.
+	NoCompression bool
 }
 
 // within gives an endpoint the limits.
 func (l *SocketLimits) within(e *websocket.Endpoint) *websocket.Endpoint {
 	e.MaxMessage, e.MaxFrame = l.MaxMessage, l.MaxFrame
-	e.KeepAlive, e.IdleTimeout = l.KeepAlive, l.IdleTimeout
+	e.KeepAlive, e.IdleTimeout, e.MessageTimeout = l.KeepAlive, l.IdleTimeout, l.MessageTimeout
+	e.Origins, e.Compression.Off = l.Origins, l.NoCompression
 	return e
 }
 
-// handleSockets adds what speaks WebSocket. Pages of other origins may not connect.
+// handleSockets adds what speaks WebSocket. Pages of other origins than the limits name may not connect.
 func handleSockets(routes *router.Router, limits SocketLimits) {
 	echoing := limits.within(&websocket.Endpoint{Piece: echoPiece})
-	echo := func(*app.Request) app.Future[*app.Response] {
-		return app.Ready(websocket.AcceptWith(echoing, &echoState{}))
-	}
-	routes.Handle("GET /ws", checked("/ws", nil, echo))
+	echo := func(r *app.Request) app.Future[*app.Response] { return echoSocket(r, echoing) }
+	routes.Handle("GET /ws", checked("/ws", []string{"protocol"}, echo))
 	routes.Handle("GET /ws/flood", checked("/ws/flood", []string{"n", "size"}, newFlood(limits)))
 	routes.Handle("GET /ws/chat", checked("/ws/chat", nil, newChat(limits)))
+}
+
+// echoSocket accepts the first subprotocol that is offered, or the one that ?protocol= names.
+func echoSocket(r *app.Request, e *websocket.Endpoint) app.Future[*app.Response] {
+	p := params{r: r}
+	protocol, given := p.text("protocol")
+	if p.err != nil {
+		return p.refusal()
+	}
+	offered := websocket.Offered(r)
+	switch {
+	case given && !slices.Contains(offered, protocol):
+		return app.Failed[*app.Response](app.Statusf(400, "protocol is one that the handshake offers, not %q", protocol))
+	case !given && len(offered) > 0:
+		protocol = offered[0]
+	}
+	response := websocket.AcceptWith(e, &echoState{})
+	response.Content.(*websocket.Upgrade).Protocol = protocol
+	return app.Ready(response)
 }
 
 // echoPiece sends every message back, large ones while they arrive. A peer that does not read is not

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/apptest"
 	"github.com/gatewheel/gatewheel/app/spi"
 	"github.com/gatewheel/gatewheel/app/target"
@@ -43,6 +44,27 @@ func TestSocketEcho(t *testing.T) {
 	socket.Say("again")
 	if want := []string{"whole", "in parts", "again"}; !slices.Equal(heard(socket), want) {
 		t.Errorf("heard %q", heard(socket))
+	}
+}
+
+func TestSocketProtocol(t *testing.T) {
+	host := newHost(t, target.Config{})
+	for _, c := range []struct{ query, offers, want string }{
+		{"", "", ""},
+		{"", "chat, superchat", "chat"},
+		{"?protocol=superchat", "chat, superchat", "superchat"},
+	} {
+		r := apptest.Get("/ws" + c.query)
+		if c.offers != "" {
+			r.Fields = app.Fields{{Name: "Sec-WebSocket-Protocol", Value: c.offers}}
+		}
+		if got := host.Do(r).Socket().App().Protocol(); got != c.want {
+			t.Errorf("%q of %q: subprotocol %q, want %q", c.query, c.offers, got, c.want)
+		}
+	}
+	call := host.Do(apptest.Get("/ws?protocol=other"))
+	if want := `protocol is one that the handshake offers, not "other"` + "\n"; call.Status != 400 || string(call.Content) != want {
+		t.Errorf("got %d %q, want 400 %q", call.Status, call.Content, want)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
 // Accept answers by accepting a WebSocket (RFC 6455) at that endpoint: with
@@ -43,6 +44,27 @@ func AcceptWith(e *Endpoint, state any) *app.Response {
 type Upgrade struct {
 	Endpoint *Endpoint
 	State    any
+	// Protocol is the subprotocol, in place of a choice among Endpoint.Protocols. It is
+	// left out if the client has not offered it.
+	Protocol string
+}
+
+// Offered returns the subprotocols that the request offers, the one that the client
+// likes best first: for handlers that choose themselves and set Upgrade.Protocol.
+// Any goroutine.
+func Offered(r *app.Request) (protocols []string) {
+	for _, f := range r.Fields {
+		if !octets.EqualFold(f.Name, "Sec-WebSocket-Protocol") {
+			continue
+		}
+		for list := f.Value; list != ""; {
+			var protocol string
+			if protocol, list = octets.CutElement(list); octets.IsToken(protocol) {
+				protocols = append(protocols, protocol)
+			}
+		}
+	}
+	return protocols
 }
 
 // Length is unknown.
@@ -111,6 +133,10 @@ type Endpoint struct {
 	// 60 s, negative is never. PongTimeout is how much longer it may be silent
 	// then; 0 is 20 s.
 	KeepAlive, PongTimeout time.Duration
+	// MessageTimeout closes with 1008 when a message has not come whole for so long
+	// since its first frame; 0 is 5 min, negative is never. Time for which Message or
+	// Piece holds the peer back does not count.
+	MessageTimeout time.Duration
 	// IdleTimeout closes with 1001 when no message has come or gone for so long;
 	// 0 is never.
 	IdleTimeout time.Duration
@@ -133,6 +159,9 @@ type Compression struct {
 	ServerContext, ClientContext bool
 	// ServerWindowBits and ClientWindowBits bound the windows, 9 to 15; 0 is 15.
 	ServerWindowBits, ClientWindowBits uint8
+	// MaxRatio is how many times its compressed size a message of more than 1 MiB may
+	// have; 0 is 100, negative is any. One beyond closes with 1009.
+	MaxRatio int
 	// MinSize is the size in bytes from which messages are compressed; 0 is 128,
 	// negative is never: then only what comes may be compressed.
 	MinSize int

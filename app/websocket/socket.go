@@ -32,6 +32,7 @@ type socketExtra struct {
 	deferred  []deferred // messages that wait for its end
 	conn      *Conn      // of Endpoint.Serve
 	endings   ending.List
+	protocol  string // one that is not the endpoint's
 }
 
 // The marks of a socket's queue in bytes: above the high one, sending is pending
@@ -53,7 +54,11 @@ func (s *Socket) State() any { return s.state }
 
 // Protocol is the subprotocol that was chosen, "" for none. Any goroutine.
 func (s *Socket) Protocol() string {
-	if s.protocol < 0 {
+	switch {
+	case s.protocol >= 0:
+	case s.extra != nil:
+		return s.extra.protocol
+	default:
 		return ""
 	}
 	return s.endpoint.Protocols[s.protocol]

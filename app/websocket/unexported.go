@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -32,7 +33,9 @@ func init() { unexported.WebSocket = internals{} }
 func (internals) Bind(s *Socket, w wire, u *Upgrade, protocol string) {
 	s.wire, s.endpoint, s.state = w, u.Endpoint, u.State
 	// The text given is a part of the request, which would be kept along with it.
-	s.protocol = int16(slices.Index(u.Endpoint.Protocols, protocol))
+	if s.protocol = int16(slices.Index(u.Endpoint.Protocols, protocol)); s.protocol < 0 && protocol != "" {
+		s.more().protocol = strings.Clone(protocol)
+	}
 }
 func (internals) Endpoint(s *Socket) *Endpoint           { return s.endpoint }
 func (internals) Opened(s *Socket, r *app.Request) error { return s.opened(r) }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -48,6 +49,12 @@ func (c *serveCommand) config(log *zap.Logger) (server.Config, error) {
 			config.TrustedProxies = append(config.TrustedProxies, p.network)
 		}
 	}
+	config.MessageMemory = int64(c.Memory)
+	for _, origin := range c.Origins {
+		if origin != "*" && origin != "null" && !strings.Contains(origin, "://") {
+			return config, fmt.Errorf("--ws-origin: %q is no origin such as https://example.org", origin)
+		}
+	}
 	c.http1Flags.set(&config)
 	c.http2Flags.set(&config.HTTP2)
 	check := config.HTTP2.Config
@@ -74,11 +81,14 @@ func (f *http2Flags) set(config *server.HTTP2Config) {
 // limits are those of the built-in application's WebSockets.
 func (f *webSocketFlags) limits() target.SocketLimits {
 	return target.SocketLimits{
-		MaxMessage:  int64(f.MaxMessage),
-		MaxFrame:    int64(f.MaxFrame),
-		QueueBytes:  int(f.MaxQueue),
-		KeepAlive:   f.PingAfter.orNever(),
-		IdleTimeout: time.Duration(f.Idle),
+		MaxMessage:     int64(f.MaxMessage),
+		MaxFrame:       int64(f.MaxFrame),
+		QueueBytes:     int(f.MaxQueue),
+		KeepAlive:      f.PingAfter.orNever(),
+		IdleTimeout:    time.Duration(f.Idle),
+		MessageTimeout: f.Message.orNever(),
+		Origins:        f.Origins,
+		NoCompression:  !f.Compress,
 	}
 }
 

@@ -105,6 +105,10 @@ type webSocketFlags struct {
 	MaxQueue   byteSize `name:"ws-max-queue" default:"256KiB" from:"1" to:"1GiB" help:"Bytes that may wait for a member of /ws/chat before it misses messages."`
 	PingAfter  period   `name:"ws-keepalive" default:"60s" help:"Silence after which a ping is sent; 0 sends none."`
 	Idle       period   `name:"ws-idle-timeout" default:"0s" help:"Without a message in either direction; 0 is no limit."`
+	Message    period   `name:"ws-message-timeout" default:"5m" help:"From the first frame of a message to the end of its last one; beyond, the socket is closed with 1008. 0 is no limit."`
+	Memory     byteSize `name:"ws-message-memory" default:"256MiB" from:"1MiB" to:"1024GiB" help:"Bytes of incomplete messages that one loop collects; an HTTP/2 connection may have an eighth. A message beyond closes its socket with 1013."`
+	Origins    []string `name:"ws-origin" placeholder:"ORIGIN" help:"Origins whose pages may open WebSockets besides the host's own: https://example.org, https://*.example.org for subdomains, or * for all. Repeatable."`
+	Compress   bool     `name:"ws-compression" default:"true" negatable:"" help:"Negotiate permessage-deflate; on by default."`
 }
 
 type watchdogFlags struct {

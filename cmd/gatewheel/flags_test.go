@@ -52,6 +52,11 @@ var flagTests = map[string]func(*testing.T){
 	"ws-keepalive":    testSocketTimes,
 	"ws-idle-timeout": testSocketTimes,
 
+	"ws-message-timeout": testSocketMessages,
+	"ws-message-memory":  testSocketMessages,
+	"ws-origin":          testSocketOrigins,
+	"ws-compression":     testSocketCompression,
+
 	"h2":                        testH2Off,
 	"h2-max-concurrent-streams": testH2Settings,
 	"h2-initial-window-size":    testH2Settings,

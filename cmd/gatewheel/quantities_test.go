@@ -43,6 +43,8 @@ var quantities = []struct {
 	{"ws-max-queue", []string{"1", "1GiB"}, []string{"0", "2GiB"}, "from 1 to 1GiB"},
 	{"ws-keepalive", anyTime, noTime, saysTime},
 	{"ws-idle-timeout", anyTime, noTime, saysTime},
+	{"ws-message-timeout", anyTime, noTime, saysTime},
+	{"ws-message-memory", []string{"1MiB", "1024GiB"}, []string{"0", "1023KiB", "1025GiB"}, "from 1MiB to 1024GiB"},
 	{"stall-warn", anyTime, noTime, saysTime},
 	{"stall-timeout", anyTime, noTime, saysTime},
 	{"stall-restarts", []string{"1", "1000000"}, []string{"0", "1000001"}, "a number from 1 to 1000000"},

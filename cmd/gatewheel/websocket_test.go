@@ -26,20 +26,28 @@ type webSocket struct {
 	in   *bufio.Reader
 }
 
-func (c *child) webSocket(path string) *webSocket {
+func (c *child) webSocket(path string, fields ...string) *webSocket {
+	c.t.Helper()
+	w, answer := c.handshake(path, fields...)
+	if answer.StatusCode != http.StatusSwitchingProtocols {
+		c.t.Fatalf("%s answered %s", path, answer.Status)
+	}
+	return w
+}
+
+// handshake asks for a WebSocket with further field lines.
+func (c *child) handshake(path string, fields ...string) (*webSocket, *http.Response) {
 	c.t.Helper()
 	w := &webSocket{t: c.t, conn: c.dial()}
 	w.in = bufio.NewReader(w.conn)
 	send(c.t, w.conn, "GET "+path+" HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n")
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n"+
+		strings.Join(append(fields, "\r\n"), "\r\n"))
 	r, err := http.ReadResponse(w.in, nil)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	if r.StatusCode != http.StatusSwitchingProtocols {
-		c.t.Fatalf("%s answered %s", path, r.Status)
-	}
-	return w
+	return w, r
 }
 
 // frame sends one, whose mask changes nothing.
@@ -181,5 +189,66 @@ func testSocketQueue(t *testing.T) {
 	}
 	if n := missed("64KiB"); n == 0 {
 		t.Errorf("all %d messages were held in a small queue", messages)
+	}
+}
+
+func testSocketMessages(t *testing.T) {
+	const violation, tryAgain = 1008, 1013
+	slow := serve(t, "--ws-message-timeout", "50ms").webSocket("/ws")
+	slow.frame(opText, "a message that ")
+	for {
+		op, payload := slow.next()
+		if op != opClose {
+			continue // what has come is echoed
+		}
+		if code := binary.BigEndian.Uint16([]byte(payload)); code != violation {
+			t.Errorf("closed with %d", code)
+		}
+		break
+	}
+	// A member of the room takes whole messages, of 64 KiB at most.
+	small := serve(t, "--ws-message-memory", "1MiB", "--loops", "1", "--ws-message-timeout", "0")
+	part := strings.Repeat("x", 60<<10)
+	for i := 0; ; i++ {
+		w := small.webSocket("/ws/chat")
+		w.frame(opText, part)
+		w.frame(0x80|opPing, "")
+		op, payload := w.next()
+		if op == opClose {
+			if code := binary.BigEndian.Uint16([]byte(payload)); code != tryAgain {
+				t.Errorf("closed with %d", code)
+			}
+			break
+		}
+		if i == 40 {
+			t.Fatal("as many incomplete messages as there can be")
+		}
+	}
+}
+
+func testSocketOrigins(t *testing.T) {
+	c := serve(t, "--ws-origin", "https://app.example.org,https://*.example.net")
+	for origin, status := range map[string]int{
+		"https://app.example.org": 101, "https://APP.example.org.:443": 101, "https://a.example.net": 101,
+		"http://x": 101, "https://example.org": 403, "https://example.net": 403,
+	} {
+		if _, r := c.handshake("/ws", "Origin: "+origin); r.StatusCode != status {
+			t.Errorf("origin %s: status %d, want %d", origin, r.StatusCode, status)
+		}
+	}
+	if code, _, text := toEnd(t, nil, "serve", "--ws-origin", "example.org"); code == 0 || !strings.Contains(text, "example.org") {
+		t.Errorf("an origin without a scheme: exit code %d, %q", code, text)
+	}
+}
+
+func testSocketCompression(t *testing.T) {
+	const offer = "Sec-WebSocket-Extensions: permessage-deflate"
+	for flag, want := range map[string]bool{"--ws-compression": true, "--no-ws-compression": false} {
+		c := serve(t, flag)
+		for _, path := range []string{"/ws", "/ws/flood", "/ws/chat"} {
+			if _, r := c.handshake(path, offer); (r.Header.Get("Sec-WebSocket-Extensions") != "") != want {
+				t.Errorf("%s: %s answers with %q", flag, path, r.Header)
+			}
+		}
 	}
 }
