@@ -29,6 +29,9 @@ type Config struct {
 	Listeners []reactor.ListenerConfig
 	// Hooks run at start-up and shut-down, for the process and for each loop.
 	Hooks Hooks
+	// Finished is called for each request that is over, for access logs and metrics; nil is not called. It runs on the
+	// request's loop as user code, like a handler, and must not block.
+	Finished func(r *app.Request, record Record)
 	// Logger receives what an operator must know; nil logs nothing. Its core is called on a goroutine of its
 	// own, behind a bounded queue: what a blocked or failing log does not take is dropped and counted
 	// (Counts.LogDropped). Only its Enabled is called on loops.

@@ -16,7 +16,7 @@ type counts struct {
 	refusals  refusals
 	failed    atomic.Uint64
 	panics    atomic.Uint64
-	aborted   atomic.Uint64
+	ended     [outcomes]atomic.Uint64 // those that are not Complete
 	// Sockets count when they open.
 	sockets     [len(protocolNames)]atomic.Uint64
 	openSockets atomic.Int64
@@ -67,6 +67,8 @@ type Counts struct {
 	Failed, Panics uint64
 	// Aborted is responses that were broken off by the application.
 	Aborted uint64
+	// PeerGone is requests whose peer left, or reset its stream, before they were over.
+	PeerGone uint64
 	// Sockets is WebSockets that were opened, by protocol, and OpenSockets those that are open now.
 	Sockets     map[string]uint64
 	OpenSockets uint64
@@ -124,7 +126,8 @@ func (total *Counts) add(c *counts) {
 	total.Refused.add(&c.refusals)
 	total.Failed += c.failed.Load()
 	total.Panics += c.panics.Load()
-	total.Aborted += c.aborted.Load()
+	total.Aborted += c.ended[Aborted].Load()
+	total.PeerGone += c.ended[PeerGone].Load()
 	total.OpenSockets += uint64(c.openSockets.Load())
 	total.HTTP2.add(&c.http2)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -14,44 +15,37 @@ import (
 	"github.com/gatewheel/gatewheel/app/websocket"
 )
 
-// exchange is one request and its response on either protocol: it implements spi.Exchange towards the
-// application and the source of content towards the machine. All of it belongs to the loop; the embedded
-// Request is what the application sees, and is never reused.
+// exchange is one request and its response on either protocol: a stream of content, and the heads around it. It
+// implements spi.Exchange towards the application, and is the shell of its stream. All of it belongs to the loop; the
+// embedded Request is what the application sees, and is never reused.
 type exchange struct {
 	app.Request
-
-	*peer
-	id uint64 // the machine's name for the request
+	stream
 
 	// Live exchanges of a connection form a list, so that all of them hear when the peer goes.
 	previous, next *exchange
 
-	body     *inbound      // nil: the request has no content
-	stream   *outbound     // nil: the response is not streamed
 	response *app.Response // while its content is being sent
 	inline   [2]app.Field  // the request's field lines, where few
-	answered bool          // the response's head was given to the machine
-	ended    bool          // nothing of the response is to come
-	gone     bool          // the peer is gone or has cancelled
-	extended bool          // an extended CONNECT for a WebSocket, which the application sees as the GET that it stands for
+	headed   time.Duration // from the request's arrival to the head of the response
+	status   uint16        // of the response; 0: none was sent
+	outcome  Outcome
+	answered bool // the response's head was given to the machine
+	ended    bool // nothing of the response is to come
+	extended bool // an extended CONNECT for a WebSocket, which the application sees as the equivalent GET
 }
+
+var _ shell = (*exchange)(nil)
 
 // session is what an exchange asks of the protocol that carries it. On the loop, owned.
 type session interface {
+	transport
 	// respond gives the head and the content to the machine. On an error nothing was queued.
 	respond(x *exchange, status int, fields app.Fields, c content) error
 	inform(x *exchange, status int, fields app.Fields) error
 	// upgrade accepts a WebSocket and gives the one that the transport carries. On an error nothing was queued.
 	upgrade(x *exchange, fields app.Fields) (*socket, error)
-	// resume: the response's source has more.
-	resume(x *exchange)
-	// abort: the response cannot be completed.
-	abort(x *exchange)
-	// want: the application waits for content of the request.
-	want(x *exchange)
-	// consumed: the application has taken n bytes of it.
-	consumed(x *exchange, n int)
-	// retires: the connection is to end though the server is not. Any goroutine.
+	// retires reports whether the connection is to end though the server is not. Any goroutine.
 	retires() bool
 }
 
@@ -89,9 +83,6 @@ func (x *exchange) resolved(r *app.Response, err error) {
 	x.answer(r, err)
 }
 
-func (x *exchange) enter() bool { return x.loop.r.Enter(x.conn) }
-func (x *exchange) leave()      { x.loop.r.Leave() }
-
 // Enter implements spi.Guard. What the application waits for on a connection that was closed for a stall
 // fails like that of any other, so the connection does not count.
 func (x *exchange) Enter() bool { return x.loop.r.Enter(nil) }
@@ -119,12 +110,12 @@ func (x *exchange) answer(r *app.Response, err error) {
 		return
 	case errors.Is(err, app.ErrPeerGone):
 		x.discard(r)
-		x.leaveBehind(err)
+		x.cut(err)
 		return
 	}
 	x.loop.report(x, fmt.Errorf("response refused: %w", err))
 	x.discard(r)
-	x.stream = nil
+	x.out = nil
 	if err = x.give(app.ErrorResponse(err)); err != nil {
 		x.answered = true
 		x.fail(err)
@@ -150,8 +141,8 @@ func (x *exchange) give(r *app.Response) error {
 	case *app.Pull:
 		c.source, c.length = &pullSource{x, kind, kind.Size}, kind.Size
 	case *app.Stream:
-		x.stream = &outbound{}
-		c.source, c.length = (*streamSource)(x), kind.Size
+		x.out = &outbound{shell: x}
+		c.source, c.length = (*producedSource)(&x.stream), kind.Size
 	default:
 		return fmt.Errorf("content of the unknown kind %T", kind)
 	}
@@ -162,11 +153,14 @@ func (x *exchange) give(r *app.Response) error {
 	if err := x.session.respond(x, status, r.Fields, c); err != nil {
 		return err
 	}
-	x.answered = true
+	x.head(status)
 	x.loop.count.response(x.Protocol, status)
 	x.response = r
 	// RFC 9110 section 6.4.1: these have no content, whatever the application gave.
 	if c.source == nil || x.Method == "HEAD" || status == 204 || status == 304 {
+		if x.Method != "HEAD" {
+			x.sent = int64(len(c.bytes))
+		}
 		x.endResponse()
 		return nil
 	}
@@ -183,7 +177,15 @@ func (x *exchange) noTunnel() *app.Response {
 	return app.Error(501, "there are no tunnels here")
 }
 
-// endResponse: the machine has all that the response will ever give.
+// head notes that the head of the response was given to the machine.
+func (x *exchange) head(status int) {
+	x.answered, x.status, x.headed = true, uint16(status), x.loop.r.Now().Sub(x.Arrived)
+	if x.in != nil {
+		x.in.expects = false
+	}
+}
+
+// endResponse follows the last that the response gives to the machine.
 func (x *exchange) endResponse() {
 	if x.ended {
 		return
@@ -191,7 +193,22 @@ func (x *exchange) endResponse() {
 	x.ended = true
 	x.discard(x.response)
 	x.response = nil
-	x.settle()
+	x.finish()
+}
+
+// call implements shell.
+func (x *exchange) call(task func()) { x.loop.run(x, task) }
+
+// inputEnded implements shell.
+func (x *exchange) inputEnded() { x.finish() }
+
+// outputEnded implements shell.
+func (x *exchange) outputEnded(err error) {
+	if err != nil {
+		x.outcome = Aborted
+		x.loop.report(x, fmt.Errorf("response broken off: %w", err))
+	}
+	x.endResponse()
 }
 
 // discard releases what the content of a response holds open. That is user code, and this may be reached
@@ -205,38 +222,40 @@ func (x *exchange) discard(r *app.Response) {
 	}
 }
 
-// settle takes an exchange off its connection's list once both directions are over.
-func (x *exchange) settle() {
-	if x.ended && (x.body == nil || x.body.err != nil) {
-		x.unlink(x)
-		spi.Cancel(&x.Request, nil)
-	}
-}
-
 // fail ends a response that cannot be completed.
 func (x *exchange) fail(err error) {
+	x.outcome = Aborted
 	x.loop.report(x, err)
-	x.session.abort(x)
-	x.leaveBehind(app.ErrPeerGone)
+	x.session.abort(&x.stream)
+	x.cut(app.ErrPeerGone)
 }
 
-// leaveBehind tells the application that the peer is gone: contexts end, waiting readers and writers wake
-// with the error, and what is answered later is inert.
-func (x *exchange) leaveBehind(cause error) {
+// cut ends both directions before they are complete: contexts end, readers and writers that wait wake with the
+// error, and what is answered later is dropped. cause is app.ErrPeerGone, or what is wrong with the request.
+func (x *exchange) cut(cause error) {
 	if x.gone {
 		return
 	}
 	x.gone = true
+	if x.outcome == Complete && !x.ended {
+		x.outcome = outcomeOf(cause)
+	}
 	spi.Cancel(&x.Request, cause)
 	x.endResponse()
-	if x.body != nil {
-		x.endBody(cause)
-		x.body.kept.release(&x.loop.chunks)
+	x.cutContent(cause)
+}
+
+// over reports whether both directions have ended.
+func (x *exchange) over() bool { return x.ended && x.inputOver() }
+
+// finish ends the exchange once both directions have ended: this is the only place where it ends, and is reached once.
+func (x *exchange) finish() {
+	if !x.over() {
+		return
 	}
-	if o := x.stream; o != nil {
-		o.kept.release(&x.loop.chunks)
-		x.wakeWriter()
-	}
+	x.unlink(x)
+	x.loop.finished(x)
+	spi.Cancel(&x.Request, nil)
 }
 
 // Loop implements spi.Exchange.
@@ -260,6 +279,9 @@ func (x *exchangePool) Submit(work func()) error {
 
 // Draining implements spi.Drainer.
 func (x *exchange) Draining() bool { return x.loop.server.Draining() || x.session.retires() }
+
+// Trailers implements spi.Exchange.
+func (x *exchange) Trailers() app.Fields { return x.stream.Trailers() }
 
 // Inform implements spi.Exchange.
 func (x *exchange) Inform(status int, fields app.Fields) error {
@@ -295,11 +317,4 @@ func (l *loop) reportFor(who fmt.Stringer, err error) {
 		l.count.failed.Add(1)
 		l.server.log.Error("request failed", zap.String("request", who.String()), zap.Error(err))
 	}
-}
-
-// brokenOff reports a response whose content could not be completed.
-func (x *exchange) brokenOff(err error) {
-	x.loop.count.aborted.Add(1)
-	x.loop.report(x, fmt.Errorf("response broken off: %w", err))
-	x.endResponse()
 }

@@ -75,7 +75,7 @@ func (s *h1Session) Receive(in []byte) int {
 // has answered and will never want it.
 func (s *h1Session) demands() bool {
 	x := s.reading
-	return x.body.waiting() || x.ended || x.gone
+	return x.in.waiting() || x.ended || x.gone
 }
 
 // goesOn says that what reading waited for has come: the application's demand, or an answer that has left.
@@ -135,7 +135,7 @@ func (s *h1Session) accept(ev *h1.Event) {
 	x.setFields(head.Fields)
 	s.moved = s.loop.turnInstant()
 	if head.ContentLength != 0 {
-		x.body = &inbound{}
+		x.in = &inbound{shell: x}
 		s.reading = x
 	}
 	x.admit()
@@ -150,8 +150,8 @@ func (s *h1Session) deliver(data []byte) {
 func (s *h1Session) complete(trailers []app.Field) {
 	x := s.reading
 	s.reading = nil
-	x.body.trailers = append(app.Fields(nil), trailers...)
-	x.endBody(io.EOF)
+	x.in.trailers = append(app.Fields(nil), trailers...)
+	x.endInput(io.EOF)
 }
 
 // malformed: the machine has refused what came.
@@ -170,7 +170,7 @@ func (s *h1Session) refuse(err error) {
 			// What is being sent may well be made of the content that is missing.
 			s.machine.Abort(x.id)
 		}
-		x.leaveBehind(err)
+		x.cut(err)
 	}
 	s.conn.Touch()
 }
@@ -189,6 +189,7 @@ func (s *h1Session) countRefusal(x *exchange, err error) {
 		if withdrawn != 0 {
 			s.loop.count.withdrawn(x.Protocol, withdrawn)
 		}
+		x.status = uint16(refused.Status)
 		s.loop.count.response(x.Protocol, refused.Status)
 	}
 }
@@ -219,7 +220,7 @@ func (s *h1Session) Transmit(dst []byte, room int) []byte {
 // releaseHead lets a final head that waits behind an informational one leave in the next turn, unless all of
 // the response waits for content of the request: that releases it, in another segment for sure.
 func (s *h1Session) releaseHead(id uint64) {
-	if x := s.reading; x != nil && x.id == id && x.body.waiting() && x.stream != nil && x.stream.empty() {
+	if x := s.reading; x != nil && x.id == id && x.in.waiting() && x.out != nil && x.out.empty() {
 		return
 	}
 	s.loop.r.Post(func() {
@@ -241,7 +242,7 @@ func (s *h1Session) settle() {
 
 // part ends the connection.
 func (s *h1Session) part(linger bool) {
-	s.desert(app.ErrPeerGone)
+	s.peerGone()
 	switch {
 	case s.machine.Resets():
 		// Only the reset tells the peer that the content was cut.
@@ -277,8 +278,10 @@ func (s *h1Session) end() {
 
 // Closed implements reactor.Session.
 func (s *h1Session) Closed(error) {
-	s.desert(app.ErrPeerGone)
-	s.forsake()
+	s.peerGone()
+	if s.next != nil {
+		s.next.peerGone(app.ErrPeerGone) // before the connection has switched
+	}
 	s.machine.Release()
 }
 
@@ -319,7 +322,7 @@ func (s *h1Session) Timeout() {
 	now := s.loop.instant()
 	if s.sending.stuck(s.conn, now, s.loop.server.config.WriteTimeout) {
 		s.loop.refused(WriteTimeout, s.conn, nil)
-		s.desert(app.ErrPeerGone)
+		s.peerGone()
 		s.conn.Reset()
 		return
 	}
@@ -356,7 +359,7 @@ func (s *h1Session) drain() {
 		return
 	}
 	s.machine.Drain()
-	s.forewarn()
+	s.notifyDrain()
 	if s.next != nil {
 		s.next.goAway()
 	}
@@ -383,23 +386,23 @@ func (s *h1Session) inform(x *exchange, status int, fields app.Fields) error {
 	return err
 }
 
-// resume implements session.
-func (s *h1Session) resume(x *exchange) {
+// resume implements transport.
+func (s *h1Session) resume(x *stream) {
 	s.machine.Resume(x.id)
 	s.conn.Touch()
 }
 
-// abort implements session.
-func (s *h1Session) abort(x *exchange) {
+// abort implements transport.
+func (s *h1Session) abort(x *stream) {
 	s.machine.Abort(x.id)
 	s.conn.Touch()
 }
 
-// want implements session: content comes from the socket only when it is wanted.
-func (s *h1Session) want(x *exchange) {
+// want implements transport: content comes from the socket only when it is wanted.
+func (s *h1Session) want(x *stream) {
 	s.machine.Continue(x.id)
 	s.conn.Touch()
 }
 
-// consumed implements session: the socket's own window is the only one.
-func (s *h1Session) consumed(*exchange, int) {}
+// consumed implements transport: the socket's own window is the only one.
+func (s *h1Session) consumed(*stream, int) {}

@@ -14,7 +14,7 @@ func (s *h2Session) unfinished() iter.Seq[*exchange] {
 	return func(yield func(*exchange) bool) {
 		for x := s.live; x != nil; {
 			next := x.next
-			if x.body != nil && x.body.err == nil && !yield(x) {
+			if x.in != nil && x.in.err == nil && !yield(x) {
 				return
 			}
 			x = next
@@ -27,12 +27,12 @@ func (s *h2Session) unfinished() iter.Seq[*exchange] {
 func (s *h2Session) expireBodies(now instant) {
 	s.bodyBy = 0
 	for x := range s.unfinished() {
-		if !x.body.waiting() || x.answered && x.ContentLength < 0 {
+		if !x.in.waiting() || x.answered && x.ContentLength < 0 {
 			// What is being answered while it comes, and without a known length, is a conversation: those
 			// of gRPC are silent for hours.
 			continue
 		}
-		by := x.body.asked.after(s.loop.server.config.BodyTimeout)
+		by := x.in.asked.after(s.loop.server.config.BodyTimeout)
 		if by.passed(now) {
 			s.loop.refused(BodyTimeout, s.conn, nil)
 			s.cutOff(x, 408, "the request did not arrive in time")
@@ -56,6 +56,6 @@ func (s *h2Session) cutOff(x *exchange, status int, reason string) {
 		// What is being sent may well be made of the content that is missing.
 		s.machine.Reset(h2.StreamID(x.id), h2.CodeCancel)
 	}
-	x.leaveBehind(err)
+	x.cut(err)
 	s.conn.Touch()
 }

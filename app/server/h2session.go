@@ -59,7 +59,7 @@ func (s *h2Session) take(in []byte) (used int) {
 		used += n
 		if err != nil {
 			s.countFailure(err, false)
-			s.lose()
+			s.connectionError()
 			return len(in)
 		}
 		if ev.Kind == h2.NeedMore {
@@ -122,13 +122,13 @@ func (s *h2Session) countFailure(err error, late bool) {
 	s.loop.refused(reason, s.conn, err)
 }
 
-// lose ends the connection for an error; what happened to streams before is told first.
-func (s *h2Session) lose() {
+// connectionError ends the connection for an error; what happened to streams before is told first.
+func (s *h2Session) connectionError() {
 	for ev := s.loop.event2; s.machine.Noticed(); {
 		_, _ = s.machine.Next(nil, ev)
 		s.handle(ev)
 	}
-	s.abandon()
+	s.peerGone()
 	s.conn.Touch()
 }
 
@@ -152,8 +152,8 @@ func (s *h2Session) handle(ev *h2.Event) {
 	case h2.Data:
 		s.deliver(x, ev)
 	case h2.Trailers:
-		x.body.trailers = append(app.Fields(nil), ev.Trailers...)
-		x.endBody(io.EOF)
+		x.in.trailers = append(app.Fields(nil), ev.Trailers...)
+		x.endInput(io.EOF)
 	case h2.Reset:
 		s.reset(x, ev.Code)
 	}
@@ -203,10 +203,10 @@ func (s *h2Session) accept(ev *h2.Event) {
 	x.ContentLength = head.ContentLength
 	x.setFields(head.Fields)
 	if !ev.End {
-		x.body = &inbound{}
+		x.in = &inbound{shell: x, expects: strings.EqualFold(x.Fields.Get("expect"), "100-continue")}
 	}
 	if strings.EqualFold(head.Protocol, "websocket") {
-		x.stand()
+		x.asGET()
 	}
 	s.machine.SetValue(ev.Stream, x)
 	switch {
@@ -223,23 +223,23 @@ func (s *h2Session) deliver(x *exchange, ev *h2.Event) {
 	case x.ended || x.gone:
 		// Nobody will read it: the windows open at once.
 		s.machine.Consumed(ev.Stream, len(ev.Data))
-		x.miss(len(ev.Data))
+		x.dropInput(len(ev.Data))
 	case len(ev.Data) > 0:
 		x.deliver(ev.Data)
 	}
 	if ev.End {
-		x.endBody(io.EOF)
+		x.endInput(io.EOF)
 	}
 }
 
 // reset: the stream is gone. After a whole response only the rest of the request is.
 func (s *h2Session) reset(x *exchange, code h2.ErrCode) {
 	s.unlink(x)
-	if code == h2.CodeNoError && x.ended && x.body != nil {
-		x.endBody(app.ErrRequestDone)
+	if code == h2.CodeNoError && x.ended && x.in != nil {
+		x.endInput(app.ErrRequestDone)
 		return
 	}
-	x.leaveBehind(app.ErrPeerGone)
+	x.cut(app.ErrPeerGone)
 }
 
 // Transmit implements reactor.Session. Pulling content may end streams, which the application then hears of,
@@ -256,7 +256,7 @@ func (s *h2Session) Transmit(dst []byte, room int) []byte {
 		s.sending.add(s.conn.Queued(), n, s.loop.instant())
 	}
 	if s.machine.Done() {
-		s.abandon()
+		s.peerGone()
 		s.part()
 	}
 	s.watch()
@@ -290,7 +290,7 @@ func (s *h2Session) EOF() bool {
 
 // Closed implements reactor.Session.
 func (s *h2Session) Closed(error) {
-	s.abandon()
+	s.peerGone()
 	s.machine.Close()
 	s.loop.count.http2.publish(&s.loop.h2.Stats)
 	s.loop.load.connections.Add(-1)
@@ -303,7 +303,7 @@ func (s *h2Session) Timeout() {
 	now := s.loop.instant()
 	if s.sending.stuck(s.conn, now, s.loop.server.config.WriteTimeout) {
 		s.loop.refused(WriteTimeout, s.conn, nil)
-		s.abandon()
+		s.peerGone()
 		s.conn.Close()
 		return
 	}
@@ -315,7 +315,7 @@ func (s *h2Session) Timeout() {
 		s.take(nil)
 		if !leaving && s.machine.Draining() {
 			s.aged.Store(true)
-			s.farewell()
+			s.notifyDrain()
 		}
 	}
 	if s.bodyBy.passed(now) {
@@ -354,14 +354,15 @@ func (s *h2Session) watch() {
 func (s *h2Session) drain() {
 	s.loop.tick()
 	s.machine.Drain(s.loop.r.Now())
-	s.farewell()
+	s.notifyDrain()
 	s.conn.Touch()
 	s.watch()
 }
 
-// farewell tells what has no end of its own that the connection is to end.
-func (s *h2Session) farewell() {
-	s.forewarn()
+// notifyDrain tells open requests and WebSockets that the connection is draining, so that those without an end of
+// their own can end.
+func (s *h2Session) notifyDrain() {
+	s.peer.notifyDrain()
 	for _, k := range s.sockets() {
 		k.goAway()
 		k.watch()
@@ -388,35 +389,36 @@ func (s *h2Session) inform(x *exchange, status int, fields app.Fields) error {
 	return err
 }
 
-// resume implements session.
-func (s *h2Session) resume(x *exchange) {
+// resume implements transport.
+func (s *h2Session) resume(x *stream) {
 	s.loop.tick()
 	s.machine.Resume(h2.StreamID(x.id))
 	s.conn.Touch()
 }
 
-// abort implements session.
-func (s *h2Session) abort(x *exchange) {
+// abort implements transport.
+func (s *h2Session) abort(x *stream) {
 	s.machine.Reset(h2.StreamID(x.id), h2.CodeInternalError)
 	s.conn.Touch()
 }
 
-// want implements session: the windows that are open already let the content come, unless the client waits
+// want implements transport: the windows that are open already let the content come, unless the client waits
 // to be told.
-func (s *h2Session) want(x *exchange) {
-	if b := x.body; b.asked == 0 && b.taken == 0 && !x.answered && strings.EqualFold(x.Fields.Get("expect"), "100-continue") {
+func (s *h2Session) want(x *stream) {
+	if b := x.in; b.asked == 0 && b.taken == 0 && b.expects {
 		// RFC 9110 section 10.1.1: the expectation is met in every version.
-		_ = s.inform(x, 100, nil)
+		_ = s.machine.Inform(h2.StreamID(x.id), 100, nil)
+		s.conn.Touch()
 	}
-	x.body.asked = s.loop.instant()
+	x.in.asked = s.loop.instant()
 	if s.bodyBy == 0 {
-		s.bodyBy = x.body.asked.after(s.loop.server.config.BodyTimeout)
+		s.bodyBy = x.in.asked.after(s.loop.server.config.BodyTimeout)
 		s.conn.Touch()
 	}
 }
 
-// consumed implements session.
-func (s *h2Session) consumed(x *exchange, n int) {
+// consumed implements transport.
+func (s *h2Session) consumed(x *stream, n int) {
 	s.machine.Consumed(h2.StreamID(x.id), n)
 	s.conn.Touch()
 }

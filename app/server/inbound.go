@@ -8,80 +8,70 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 )
 
-// inbound is the content of a request on its way to the application.
+// inbound is content on its way to the application.
 type inbound struct {
+	shell    shell
 	ready    func()  // the application waits: called once when a further read gives something
 	taken    int64   // bytes that came
 	lent     []byte  // borrowed from the loop's buffer while deliver runs
-	kept     queue   // came before anybody asked
+	kept     queue   // came before it was asked for
 	err      error   // io.EOF at the end, or why the end never comes
 	asked    instant // when the application began to wait; on HTTP/2
+	expects  bool    // the peer waits for a 100 before it sends; on HTTP/2
 	trailers app.Fields
 }
 
-// waiting says that the application asked for content that is not there yet.
+// waiting reports whether the application waits for content.
 func (b *inbound) waiting() bool { return b.ready != nil }
 
 // deliver offers borrowed content. A reader that waits copies it straight into its own memory; what it does
 // not take is kept.
-func (x *exchange) deliver(data []byte) {
-	b := x.body
+func (s *stream) deliver(data []byte) {
+	b := s.in
 	b.taken += int64(len(data))
-	if limit := x.loop.server.config.MaxBody; limit > 0 && b.taken > limit {
-		x.endBody(tooLarge(limit))
-		return
-	}
 	b.lent = data
-	x.wakeReader()
+	s.wakeReader()
 	if len(b.lent) > 0 {
-		b.kept.write(&x.loop.chunks, b.lent)
+		b.kept.write(&s.loop.chunks, b.lent)
 	}
 	b.lent = nil
 }
 
-// miss: n bytes came after the response had ended and were dropped, so that no reader may take what it has
-// for the whole.
-func (x *exchange) miss(n int) {
-	if n > 0 {
-		x.endBody(app.ErrRequestDone)
-	}
-}
-
-// endBody: nothing follows what was delivered. err is io.EOF when the request is complete.
-func (x *exchange) endBody(err error) {
-	if x.body.err != nil {
+// endInput ends the incoming content. err is io.EOF if it is complete. Later calls do nothing.
+func (s *stream) endInput(err error) {
+	if s.in.err != nil {
 		return
 	}
-	x.body.err = err
-	x.wakeReader()
-	x.settle()
+	s.in.err = err
+	s.wakeReader()
+	s.in.shell.inputEnded()
 }
 
-func (x *exchange) wakeReader() {
-	if ready := x.body.ready; ready != nil {
-		x.body.ready = nil
-		x.loop.run(x, ready)
+func (s *stream) wakeReader() {
+	if ready := s.in.ready; ready != nil {
+		s.in.ready = nil
+		s.in.shell.call(ready)
 	}
 }
 
 // ReadBody implements spi.Exchange.
-func (x *exchange) ReadBody(p []byte, ready func()) (int, error) {
-	if x.body == nil {
+func (s *stream) ReadBody(p []byte, ready func()) (int, error) {
+	if s.in == nil {
 		return 0, io.EOF
 	}
-	if !x.enter() {
+	if !s.enter() {
 		return 0, app.ErrPeerGone
 	}
-	defer x.leave()
-	b := x.body
-	n := b.kept.read(&x.loop.chunks, p)
+	defer s.leave()
+	b := s.in
+	n := b.kept.read(&s.loop.chunks, p)
 	if m := copy(p[n:], b.lent); m > 0 {
 		b.lent = b.lent[m:]
 		n += m
 	}
 	switch {
 	case n > 0:
-		x.session.consumed(x, n)
+		s.session.consumed(s, n)
 		return n, nil
 	case b.err != nil:
 		return 0, b.err
@@ -89,15 +79,15 @@ func (x *exchange) ReadBody(p []byte, ready func()) (int, error) {
 		return 0, nil
 	}
 	b.ready = ready
-	x.session.want(x)
+	s.session.want(s)
 	return 0, nil
 }
 
 // Trailers implements spi.Exchange.
-func (x *exchange) Trailers() app.Fields {
-	if x.body == nil || !x.enter() {
+func (s *stream) Trailers() app.Fields {
+	if s.in == nil || !s.enter() {
 		return nil
 	}
-	defer x.leave()
-	return x.body.trailers
+	defer s.leave()
+	return s.in.trailers
 }

@@ -16,8 +16,9 @@ const (
 	streamLow  = 16 << 10
 )
 
-// outbound is the content of a streamed response on its way to the machine.
+// outbound is content on its way from a producer to the machine.
 type outbound struct {
+	shell    shell
 	kept     queue
 	ready    func() // the producer waits: called once when there is room
 	done     bool   // the producer has finished
@@ -29,22 +30,22 @@ type outbound struct {
 func (o *outbound) empty() bool { return o.kept.len() == 0 && !o.done }
 
 // Write implements spi.Exchange.
-func (x *exchange) Write(p []byte, ready func()) (int, error) {
-	if !x.enter() {
+func (s *stream) Write(p []byte, ready func()) (int, error) {
+	if !s.enter() {
 		return 0, app.ErrPeerGone
 	}
-	defer x.leave()
-	o := x.stream
+	defer s.leave()
+	o := s.out
 	switch {
-	case x.gone:
+	case s.gone:
 		return 0, app.ErrPeerGone
 	case o == nil || o.done:
 		return 0, io.ErrClosedPipe
 	}
 	n := min(len(p), streamHigh-o.kept.len())
 	if n > 0 {
-		o.kept.write(&x.loop.chunks, p[:n])
-		x.session.resume(x)
+		o.kept.write(&s.loop.chunks, p[:n])
+		s.session.resume(s)
 	} else {
 		n = 0
 	}
@@ -55,56 +56,50 @@ func (x *exchange) Write(p []byte, ready func()) (int, error) {
 }
 
 // Finish implements spi.Exchange.
-func (x *exchange) Finish(trailers app.Fields, err error) {
-	if !x.enter() {
+func (s *stream) Finish(trailers app.Fields, err error) {
+	if !s.enter() {
 		return
 	}
-	defer x.leave()
-	x.finish(trailers, err)
-}
-
-func (x *exchange) finish(trailers app.Fields, err error) {
-	o := x.stream
-	if o == nil || o.done || x.gone {
-		return
+	defer s.leave()
+	if o := s.out; o != nil && !o.done && !s.gone {
+		o.done, o.err, o.trailers = true, err, trailers
+		s.session.resume(s)
 	}
-	o.done, o.err, o.trailers = true, err, trailers
-	x.session.resume(x)
 }
 
-// wakeWriter goes through the inbox: it is reached while the machine is pulling, which the producer's next
-// write must not interrupt.
-func (x *exchange) wakeWriter() {
-	o := x.stream
+// wakeWriter lets the producer go on. It goes through the inbox, since it is reached while the machine is pulling,
+// which the producer's next write must not interrupt.
+func (s *stream) wakeWriter() {
+	o := s.out
 	if o.ready == nil {
 		return
 	}
 	ready := o.ready
 	o.ready = nil
-	x.loop.r.Post(func() { x.loop.run(x, ready) })
+	s.loop.r.Post(func() { o.shell.call(ready) })
 }
 
-// streamSource is an exchange as the machine's source of streamed content.
-type streamSource exchange
+// producedSource is a stream's out as the machine's source.
+type producedSource stream
 
 // Read implements the machines' Source.
-func (s *streamSource) Read(p []byte) (int, error) {
-	x := (*exchange)(s)
-	o := x.stream
-	n := o.kept.read(&x.loop.chunks, p)
+func (p *producedSource) Read(buf []byte) (int, error) {
+	s := (*stream)(p)
+	o := s.out
+	n := o.kept.read(&s.loop.chunks, buf)
+	s.sent += int64(n)
 	if o.kept.len() <= streamLow {
-		x.wakeWriter()
+		s.wakeWriter()
 	}
 	if !o.done || o.kept.len() > 0 {
 		return n, nil
 	}
+	o.shell.outputEnded(o.err)
 	if o.err != nil {
-		x.brokenOff(o.err)
 		return n, o.err
 	}
-	x.endResponse()
 	return n, io.EOF
 }
 
 // Trailers implements the machines' TrailerSource.
-func (s *streamSource) Trailers() []app.Field { return s.stream.trailers }
+func (p *producedSource) Trailers() []app.Field { return p.out.trailers }

@@ -43,7 +43,7 @@ func (p *peer) scheme() string {
 
 // open makes the exchange of a request whose head has come.
 func (p *peer) open(id uint64) *exchange {
-	x := &exchange{peer: p, id: id}
+	x := &exchange{stream: stream{peer: p, id: id}}
 	x.next = p.live
 	if x.next != nil {
 		x.next.previous = x
@@ -67,12 +67,12 @@ func (p *peer) unlink(x *exchange) {
 	x.previous, x.next = nil, nil
 }
 
-// desert tells every exchange that the peer is gone.
-func (p *peer) desert(cause error) {
+// peerGone tells every exchange that the peer has left.
+func (p *peer) peerGone() {
 	for p.live != nil {
 		x := p.live
 		p.unlink(x)
-		x.leaveBehind(cause)
+		x.cut(app.ErrPeerGone)
 	}
 }
 
@@ -83,8 +83,8 @@ func (p *peer) halfClose() {
 	}
 }
 
-// forewarn tells every request that the server, or the connection, drains: what has no end of its own gets one.
-func (p *peer) forewarn() {
+// notifyDrain tells open requests that the connection is draining, so that event streams can end.
+func (p *peer) notifyDrain() {
 	for x := p.live; x != nil; x = x.next {
 		spi.Drain(&x.Request)
 	}
@@ -133,6 +133,24 @@ func (x *exchange) prepare() bool {
 		x.Body.Limit(limit)
 	}
 	return true
+}
+
+// deliver offers borrowed content to the application, within the server's limit.
+func (x *exchange) deliver(data []byte) {
+	if limit := x.loop.server.config.MaxBody; limit > 0 && x.in.taken+int64(len(data)) > limit {
+		x.in.taken += int64(len(data))
+		x.endInput(tooLarge(limit))
+		return
+	}
+	x.stream.deliver(data)
+}
+
+// dropInput notes that n bytes came after the response had ended and were dropped: no reader may take what it has for
+// the whole.
+func (x *exchange) dropInput(n int) {
+	if n > 0 {
+		x.endInput(app.ErrRequestDone)
+	}
 }
 
 func tooLarge(limit int64) error {

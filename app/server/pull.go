@@ -21,12 +21,13 @@ func (s *pullSource) Read(p []byte) (int, error) {
 	x.loop.r.Lend(x.conn, x)
 	n, err := x.loop.pull(s.pull, p)
 	x.loop.r.Reclaim()
+	x.sent += int64(n)
 	switch err = s.judge(n, len(p), err); err {
 	case nil:
 	case io.EOF:
-		x.endResponse()
+		x.outputEnded(nil)
 	default:
-		x.brokenOff(err)
+		x.outputEnded(err)
 	}
 	return n, err
 }

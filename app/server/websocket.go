@@ -37,13 +37,13 @@ func (x *exchange) upgrade(r *app.Response, u *websocket.Upgrade) error {
 	if err != nil {
 		return err
 	}
-	x.answered = true
+	x.outcome = Upgraded
 	s.begin(x, t, ext)
 	s.user.Bind((*wire)(s), u, protocol)
 	s.opened(&x.Request)
 	x.endResponse()
-	if x.body != nil {
-		x.endBody(app.ErrRequestDone)
+	if x.in != nil {
+		x.endInput(app.ErrRequestDone)
 	}
 	return nil
 }
@@ -57,7 +57,7 @@ func (x *exchange) handshake() (hello ws.Hello, refusal *app.Response) {
 		return hello, app.Error(400, "over HTTP/2 a WebSocket is opened by an extended CONNECT")
 	case x.Protocol == app.HTTP2:
 		hello, err = ws.ParseConnect("websocket", x.Fields)
-	case x.body != nil:
+	case x.in != nil:
 		return hello, app.Error(400, "a WebSocket's opening handshake has no content")
 	default:
 		minor := uint8(1)
@@ -83,9 +83,9 @@ func refusalOf(err error) *app.Response {
 	return refusal
 }
 
-// stand makes an extended CONNECT the GET that it stands for (RFC 8441 section 5), so that routes and
-// handlers need not know by which protocol a WebSocket is opened.
-func (x *exchange) stand() {
+// asGET rewrites an extended CONNECT as the equivalent GET (RFC 8441 section 5), so that routes and handlers need not
+// know by which protocol a WebSocket is opened.
+func (x *exchange) asGET() {
 	x.extended = true
 	x.Method = "GET"
 	x.ContentLength = 0

@@ -29,6 +29,7 @@ func (s *h1Session) upgrade(x *exchange, fields app.Fields) (*socket, error) {
 	}
 	s.conn.Touch()
 	x.loop.count.response(x.Protocol, 101)
+	x.head(101)
 	s.next = &h1Socket{}
 	s.next.carrier = s.next
 	return &s.next.socket, nil
@@ -48,13 +49,6 @@ func (s *h1Session) turned() bool {
 	s.conn.Resume()
 	s.machine.Release()
 	return true
-}
-
-// forsake ends a WebSocket whose connection ends before it has switched.
-func (s *h1Session) forsake() {
-	if s.next != nil {
-		s.next.lose(app.ErrPeerGone)
-	}
 }
 
 // Receive implements reactor.Session.
@@ -128,7 +122,7 @@ func (s *h1Socket) Timeout() {
 	s.loop.tick()
 	if s.sending.stuck(s.conn, s.loop.instant(), s.loop.server.config.WriteTimeout) {
 		s.loop.refused(WriteTimeout, s.conn, nil)
-		s.lose(app.ErrPeerGone)
+		s.peerGone(app.ErrPeerGone)
 		s.conn.Close()
 		return
 	}
@@ -138,7 +132,7 @@ func (s *h1Socket) Timeout() {
 }
 
 // Closed implements reactor.Session.
-func (s *h1Socket) Closed(error) { s.lose(app.ErrPeerGone) }
+func (s *h1Socket) Closed(error) { s.peerGone(app.ErrPeerGone) }
 
 // drain implements drainer.
 func (s *h1Socket) drain() { s.goAway() }

@@ -47,16 +47,17 @@ func (s *h2Session) upgrade(x *exchange, fields app.Fields) (*socket, error) {
 	s.machine.SetValue(id, k)
 	s.conn.Touch()
 	x.loop.count.response(x.Protocol, 200)
+	x.head(200)
 	k.inherit(x)
 	return &k.socket, nil
 }
 
 // inherit takes what the peer has sent before it was answered, and that it has said all, if it has.
 func (s *h2Socket) inherit(x *exchange) {
-	s.fin = x.body == nil || x.body.err == io.EOF
-	if x.body != nil && x.body.kept.len() > 0 {
-		s.kept = make([]byte, x.body.kept.len())
-		x.body.kept.read(&x.loop.chunks, s.kept)
+	s.fin = x.in == nil || x.in.err == io.EOF
+	if x.in != nil && x.in.kept.len() > 0 {
+		s.kept = make([]byte, x.in.kept.len())
+		x.in.kept.read(&x.loop.chunks, s.kept)
 	}
 	if s.fin || len(s.kept) > 0 {
 		s.release()
@@ -151,7 +152,7 @@ func (s *h2Socket) rest() {
 func (s *h2Socket) reset() {
 	s.leave()
 	s.kept = nil
-	s.lose(app.ErrPeerGone)
+	s.peerGone(app.ErrPeerGone)
 }
 
 // announce implements carrier.
@@ -228,9 +229,9 @@ func (s *h2Session) sockets() (all []*h2Socket) {
 	return all
 }
 
-// abandon tells everything on the connection that the peer is gone.
-func (s *h2Session) abandon() {
-	s.desert(app.ErrPeerGone)
+// peerGone tells everything on the connection that the peer is gone.
+func (s *h2Session) peerGone() {
+	s.peer.peerGone()
 	for _, k := range s.sockets() {
 		k.reset()
 	}

@@ -24,7 +24,7 @@ func TestLostSocketLeavesNothing(t *testing.T) {
 	if n := shared.Unfinished(); n != 1 {
 		t.Fatalf("%d messages are unfinished", n)
 	}
-	s.lose(websocket.ErrClosed)
+	s.peerGone(websocket.ErrClosed)
 	if n := shared.Unfinished(); n != 0 {
 		t.Errorf("%d messages are unfinished", n)
 	}

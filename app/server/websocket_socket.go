@@ -184,9 +184,9 @@ func (s *socket) fail(err error) {
 	s.end(c)
 }
 
-// lose ends the socket because its transport has.
-func (s *socket) lose(err error) {
-	_ = s.machine.EOF() // it lets go of a message in progress
+// peerGone ends the socket because its transport has.
+func (s *socket) peerGone(err error) {
+	_ = s.machine.EOF() // it releases a message in progress
 	s.end(websocket.Closed{Code: websocket.CloseAbnormal, Err: err})
 }
 
@@ -194,7 +194,7 @@ func (s *socket) lose(err error) {
 func (s *socket) inputEnded() {
 	if s.machine.EOF() != nil {
 		// RFC 6455 section 7.1.5: without a Close frame the connection was lost.
-		s.lose(app.ErrPeerGone)
+		s.peerGone(app.ErrPeerGone)
 	}
 }
 

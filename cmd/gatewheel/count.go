@@ -21,9 +21,10 @@ func (c counter) Counts() target.Counts {
 		Accepted: n.Accepted,
 		Open:     n.Open,
 		Errors: map[string]uint64{
-			"failed":  n.Failed,
-			"panic":   n.Panics,
-			"aborted": n.Aborted,
+			"failed":    n.Failed,
+			"panic":     n.Panics,
+			"aborted":   n.Aborted,
+			"peer-gone": n.PeerGone,
 		},
 	}
 	for reason, n := range n.Refused {
