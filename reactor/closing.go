@@ -103,13 +103,10 @@ func (c *Conn) conclude(l *Loop) {
 	}
 	c.mode = modeDiscard
 	c.dropKept()
-	c.rarely().lingerBy = int64(moment.After(l.Age(), l.reactor.config.LingerTime))
+	r := c.rarely()
+	r.lingerFrom = int64(l.Age())
+	r.lingerBy = moment.After(r.lingerFrom, l.reactor.config.LingerTime)
 	c.extendLinger(l)
-}
-
-// extendLinger sets the time at which a lingering connection closes if nothing more comes.
-func (c *Conn) extendLinger(l *Loop) {
-	c.setDeadline(min(int64(moment.After(l.Age(), l.reactor.config.LingerSilence)), c.special.lingerBy))
 }
 
 // close is the end of a connection, whatever led to it.

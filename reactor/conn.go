@@ -63,7 +63,8 @@ type rarities struct {
 	cause         error    // for Session.Closed, after modeFlush
 	parted        bool     // the filter's goodbye is said
 	refused       bool     // exceeds Config.MaxConnections
-	lingerBy      int64    // in Loop.Age's measure; when a lingering connection closes at the latest
+	lingerFrom    int64    // in Loop.Age's measure; since when the connection lingers
+	lingerBy      int64    // when it closes at the latest
 	departure     *departure
 	ending        error     // as cause, which it becomes when the session has had its input and is told
 	dialling      *dialling // of a dialled connection, until its session is open
@@ -186,7 +187,7 @@ func (c *Conn) expire(now int64) {
 	case c.mode == modeDiscard:
 		c.close(c.cause())
 	case c.session == nil:
-		c.close(ErrHandshakeTimeout)
+		c.close(c.loop.Load().handshakeOverdue())
 	default:
 		c.session.Timeout()
 		c.Touch()

@@ -35,6 +35,9 @@ type filter interface {
 	// established says that plaintext may flow. Only a failure takes that back.
 	established() bool
 
+	// begun reports whether the peer has sent anything.
+	begun() bool
+
 	// eof is called at the peer's FIN. ErrTruncated reports that the stream was cut short; it is the only
 	// error. later: what came before the FIN is still being worked on, and receive will report the end.
 	eof() (later bool, err error)

@@ -29,7 +29,7 @@ func (l *Loop) start(c *Conn) {
 		c.filter = newFilter(c, c.listener)
 	}
 	if c.filter != nil {
-		c.setDeadlineIn(l.reactor.config.HandshakeTimeout)
+		c.startHandshake(l)
 		return
 	}
 	l.guarded(c, (*Conn).openUnlessOpen)

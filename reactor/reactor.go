@@ -35,6 +35,7 @@ type Reactor struct {
 	tls        *tlsService
 	proxyLines loglimit.Limit
 
+	drainBy      atomic.Int64 // see Loop.DrainBy
 	open         atomic.Int64
 	arriving     atomic.Int64 // sockets without a Conn, on their way to a Loop
 	refused      atomic.Int64

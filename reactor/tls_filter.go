@@ -205,6 +205,8 @@ func (f *tlsFilter) pending(dst []byte) []byte {
 
 func (f *tlsFilter) established() bool { return f.phase == tlsOpen }
 
+func (f *tlsFilter) begun() bool { return f.phase != tlsGreeting || len(f.greeting) > 0 }
+
 // eof implements filter. A stream must end with close_notify (RFC 8446 section 6.1), unless nothing was
 // expected of the peer any more. A handshake that is being worked on may hold that, and a request in front
 // of it.

@@ -5,6 +5,7 @@ package server
 import (
 	"errors"
 	"io"
+	"time"
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/h1"
@@ -22,7 +23,9 @@ type h1Session struct {
 	crowd   uint16 // requests that were under way when the machine would take no more
 	stalled bool   // reading waits for the application, or for answers to leave
 	fin     bool   // the peer sends nothing more
-	parting bool   // the connection drains once the socket has been read
+	leaving bool   // the server drains, and the connection ends unless a request is on its way
+	recent  bool   // leaving: the peer was active lately, and may take until Loop.DrainBy
+	vacant  bool   // the connection ends without a request to answer
 }
 
 var _ reactor.Session = (*h1Session)(nil)
@@ -197,9 +200,8 @@ func (s *h1Session) countRefusal(x *exchange, err error) {
 // Transmit implements reactor.Session.
 func (s *h1Session) Transmit(dst []byte, room int) []byte {
 	s.loop.tick()
-	if s.parting && !s.conn.Waiting() {
-		s.parting = false
-		s.machine.Drain()
+	if s.leaving {
+		s.leave()
 	}
 	start := len(dst)
 	dst = s.machine.Transmit(dst, room)
@@ -233,7 +235,7 @@ func (s *h1Session) releaseHead(id uint64) {
 // and the time is set at which to look again.
 func (s *h1Session) settle() {
 	if done, linger := s.machine.Done(); done {
-		s.part(linger)
+		s.part(linger && !s.vacant)
 	} else if s.stalled && s.goesOn() {
 		s.readOn()
 	}
@@ -308,9 +310,21 @@ func (s *h1Session) readBy() instant {
 	case h1.InContent:
 		return s.moved.after(c.BodyTimeout)
 	case h1.InHead:
-		return s.moved.after(c.HeadTimeout)
+		by := s.moved.after(c.HeadTimeout)
+		if drainBy := s.loop.drainBy(); drainBy != 0 {
+			by = earlier(by, max(drainBy, s.moved.after(headGrace)))
+		}
+		return by
 	case h1.Between:
-		if s.machine.Pending() == 0 {
+		switch {
+		case s.machine.Pending() > 0:
+		case s.leaving:
+			now := s.loop.instant()
+			if by := s.loop.drainBy(); s.recent && !by.passed(now) {
+				return by
+			}
+			return now.after(readTime)
+		default:
 			return s.moved.after(c.IdleTimeout)
 		}
 	}
@@ -326,7 +340,10 @@ func (s *h1Session) Timeout() {
 		s.conn.Reset()
 		return
 	}
-	if s.readBy().passed(now) {
+	switch {
+	case s.leaving:
+		return // Transmit follows, and sees to it
+	case s.readBy().passed(now):
 		s.late()
 		return
 	}
@@ -351,13 +368,51 @@ func (s *h1Session) late() {
 	s.refuse(err)
 }
 
-// drain implements drainer: what has come is answered, then the connection ends. That counts a request in the
-// socket, which a busy loop has not got to.
+// drain implements drainer: what has come is answered, then the connection ends.
 func (s *h1Session) drain() {
-	if s.machine.Pending() == 0 && s.machine.Phase() == h1.Between && s.conn.Waiting() {
-		s.parting = true
+	if !s.vacates() {
+		s.endBehindRequests()
 		return
 	}
+	s.leaving = true
+	s.recent = !s.moved.after(recently).passed(s.loop.instant())
+	s.conn.Touch()
+}
+
+// recently is for how long a connection that has no request counts as active: it may well have sent the next one
+// already.
+const recently = 2 * time.Second
+
+// headGrace is how long a head may take that begins at the end of a drain.
+const headGrace = 250 * time.Millisecond
+
+// readTime is how long a loop may take to read what is in a socket.
+const readTime = 50 * time.Millisecond
+
+// vacates reports whether the connection has no request, nor a part of one.
+func (s *h1Session) vacates() bool {
+	return s.machine.Pending() == 0 && s.machine.Phase() == h1.Between
+}
+
+// leave is called before output is pulled. It ends a connection on which no request has come, and looks at the
+// socket right before: a busy loop may not have got to it. A request that has come is the last one, and its
+// answer says so.
+func (s *h1Session) leave() {
+	if !s.vacates() {
+		s.leaving = false
+		s.endBehindRequests()
+		return
+	}
+	if s.recent && !s.loop.drainBy().passed(s.loop.instant()) || s.conn.Waiting() {
+		return
+	}
+	s.leaving, s.vacant = false, true
+	s.machine.Drain()
+}
+
+// endBehindRequests has the connection end behind the requests that have come, one that has come in part
+// included.
+func (s *h1Session) endBehindRequests() {
 	s.machine.Drain()
 	s.notifyDrain()
 	if s.next != nil {

@@ -89,6 +89,9 @@ func (l *loop) instant() instant { return max(instant(l.r.Age()), 1) }
 // turnInstant is the time of the turn, which may be earlier than now by the time that handlers have taken.
 func (l *loop) turnInstant() instant { return max(instant(l.r.TurnAge()), 1) }
 
+// drainBy is until when connections that serve nobody may stay while the server drains; 0: it does not drain.
+func (l *loop) drainBy() instant { return instant(l.r.DrainBy()) }
+
 // run brackets a callback of the application on behalf of x; nil stands for the loop itself.
 func (l *loop) run(x *exchange, task func()) {
 	switch {

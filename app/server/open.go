@@ -8,7 +8,8 @@ import "github.com/gatewheel/gatewheel/reactor"
 type greeting struct {
 	conn     *reactor.Conn
 	loop     *loop
-	settling *loop // where its HTTP/2 session is about to begin
+	settling *loop   // where its HTTP/2 session is about to begin
+	opened   instant // when the connection could speak
 }
 
 var _ reactor.Session = (*greeting)(nil)
@@ -16,10 +17,9 @@ var _ reactor.Session = (*greeting)(nil)
 // open is called for each new connection, on its loop.
 func (s *Server) open(c *reactor.Conn) reactor.Session {
 	l := loopOf.Get(c.Loop())
-	if d := s.config.HeadTimeout; d > 0 {
-		c.SetDeadline(l.r.Now().Add(d))
-	}
-	return &greeting{conn: c, loop: l}
+	g := &greeting{conn: c, loop: l, opened: l.instant()}
+	lookAt(c, earlier(g.opened.after(s.config.HeadTimeout), l.drainBy()))
+	return g
 }
 
 // Receive implements reactor.Session.
@@ -71,8 +71,16 @@ func (g *greeting) Transmit(dst []byte, _ int) []byte { return dst }
 // EOF implements reactor.Session.
 func (g *greeting) EOF() bool { return false }
 
-// Timeout implements reactor.Session.
+// Timeout implements reactor.Session. What is in the socket is served first.
 func (g *greeting) Timeout() {
+	if g.conn.Waiting() {
+		lookAt(g.conn, g.loop.instant().after(readTime))
+		return
+	}
+	if g.loop.drainBy() != 0 {
+		g.conn.Close()
+		return
+	}
 	g.loop.refused(HeadTimeout, g.conn, nil)
 	g.conn.Close()
 }
@@ -84,11 +92,15 @@ func (g *greeting) Closed(error) {
 	}
 }
 
-// drain implements drainer. Where a session is about to begin, since its first bytes have come, that one
-// drains. So it does on connections that are not here yet, since their handshake goes on: their first request
-// is answered.
+// drain implements drainer. A session that is about to begin, since its first bytes have come, drains itself. A
+// connection that was silent for longer than the grace ends at once.
 func (g *greeting) drain() {
-	if g.settling == nil && !g.conn.Waiting() {
+	l := g.loop
+	switch {
+	case g.settling != nil || g.conn.Waiting():
+	case g.opened.after(reactor.DrainGrace).passed(l.instant()):
 		g.conn.CloseFlushed()
+		return
 	}
+	lookAt(g.conn, earlier(g.opened.after(l.server.config.HeadTimeout), l.drainBy()))
 }

@@ -127,11 +127,13 @@ func (s *Server) newLoop(r *reactor.Loop) (*loop, error) {
 	return l, nil
 }
 
-// drainer is a session that can end behind what has come. On the loop.
+// drainer is a session that can end behind what has come: at once if it serves nobody, and by Loop.DrainBy if a
+// request may be on its way. On the loop.
 type drainer interface{ drain() }
 
 // Shutdown stops accepting, lets what has come be answered, ends event streams, closes WebSockets with 1001, and
-// closes every connection that is idle. When ctx ends first, what is left is cut. Shut-down hooks run after the
+// closes every connection that has no request: one that was silent for two seconds at once, others after
+// reactor.DrainGrace, in which requests that were on their way are answered. When ctx ends first, what is left is cut. Shut-down hooks run after the
 // last request. It returns when all is over, with ctx's error if connections were cut.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop.Do(func() {
@@ -151,7 +153,7 @@ func (s *Server) Wait() error {
 
 func (s *Server) shutdown(ctx context.Context) error {
 	s.reactor.StopAccepting()
-	s.reactor.EachConn(func(c *reactor.Conn) {
+	s.reactor.Drain(func(c *reactor.Conn) {
 		if d, ok := c.Session().(drainer); ok {
 			d.drain()
 		}

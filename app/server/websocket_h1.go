@@ -98,7 +98,7 @@ func (s *h1Socket) Transmit(dst []byte, room int) []byte {
 // Output that waits may keep Transmit, which does so after each turn else, from being asked.
 func (s *h1Socket) watch() {
 	by := s.sending.by(s.conn, s.loop.instant(), s.loop.server.config.WriteTimeout)
-	lookAt(s.conn, earlier(by, s.loop.moment(s.machine.Deadline())))
+	lookAt(s.conn, earlier(by, s.loop.moment(s.deadline())))
 }
 
 // EOF implements reactor.Session.

@@ -186,7 +186,7 @@ func (s *h2Socket) memory() *memory { return s.session.messages }
 // watch implements carrier: it keeps a timer that fires no later than something is due. It is not moved when that
 // becomes later.
 func (s *h2Socket) watch() {
-	d := s.machine.Deadline()
+	d := s.deadline()
 	switch {
 	case d.IsZero() || s.over:
 		return

@@ -254,8 +254,24 @@ func (s *socket) drained() {
 // run brackets a callback of the application.
 func (s *socket) run(task func()) { s.loop.runFor(s.conn, s, task) }
 
+// deadline returns when expire must be called next; zero: never. While the server drains, the closing handshake has
+// its time as well.
+func (s *socket) deadline() time.Time {
+	d := s.machine.Deadline()
+	if by := s.loop.drainBy(); by != 0 && !s.machine.Open() {
+		if end := s.loop.r.Now().Add(time.Duration(by - s.loop.instant())); d.IsZero() || end.Before(d) {
+			return end
+		}
+	}
+	return d
+}
+
 // expire does what is due.
 func (s *socket) expire(now time.Time) {
+	if !s.machine.Open() && s.loop.drainBy().passed(s.loop.instant()) {
+		s.carrier.cut()
+		return
+	}
 	if d := s.machine.Deadline(); d.IsZero() || now.Before(d) {
 		return
 	}
