@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/net/http2"
 
+	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/server"
 )
 
@@ -73,5 +74,46 @@ func TestHTTP2TinyDataDelaysNobody(t *testing.T) {
 	t.Logf("%d answers, half of them within %v, the slowest after %v", len(took), median, worst)
 	if median > 100*time.Millisecond {
 		t.Errorf("half of the answers took more than %v", median)
+	}
+}
+
+// Content in small frames reaches the reader in one piece for each read of the socket, whole and in order.
+func TestHTTP2SmallFramesAreGathered(t *testing.T) {
+	var reads atomic.Int64
+	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+		var got []byte
+		take := func(p []byte) app.Future[app.Done] {
+			reads.Add(1)
+			got = append(got, p...)
+			return app.Ready(app.Done{})
+		}
+		return app.Map(r.Body.Each(nil, take), func(int64) (*app.Response, error) { return app.Blob(200, "text/plain", got), nil })
+	}, func(c *server.Config) { c.Loops = 1 })
+	l := s.dial2()
+	a := newAttacker()
+	content := pattern(1000)
+	a.request(1, "POST", "/", false)
+	a.request(3, "POST", "/", false)
+	for i := range len(content) {
+		_ = a.WriteData(1, false, []byte(content[i:i+1]))
+		_ = a.WriteData(3, i == len(content)-1, []byte(content[i:i+1]))
+	}
+	_ = a.WriteData(1, true, nil)
+	l.say(a.out.String())
+	for range 2 {
+		var got []byte
+		l.until("content", func(frame http2.Frame) bool {
+			d, ok := frame.(*http2.DataFrame)
+			if ok {
+				got = append(got, d.Data()...)
+			}
+			return ok && d.StreamEnded()
+		})
+		if string(got) != content {
+			t.Errorf("%d bytes arrived, or others", len(got))
+		}
+	}
+	if n := reads.Load(); n > 200 { // for a handful of reads of the socket
+		t.Errorf("%d reads", n)
 	}
 }

@@ -18,6 +18,7 @@ type inbound struct {
 	err      error   // io.EOF at the end, or why the end never comes
 	asked    instant // when the application began to wait; on HTTP/2
 	expects  bool    // the peer waits for a 100 before it sends; on HTTP/2
+	gathered bool    // the stream is among loop.gathered
 	trailers app.Fields
 }
 
@@ -35,6 +36,26 @@ func (s *stream) deliver(data []byte) {
 		b.kept.write(&s.loop.chunks, b.lent)
 	}
 	b.lent = nil
+}
+
+// gather keeps content, of which tellGathered is to tell the reader.
+func (s *stream) gather(data []byte) {
+	s.in.taken += int64(len(data))
+	s.in.kept.write(&s.loop.chunks, data)
+	if !s.in.gathered {
+		s.in.gathered = true
+		s.loop.gathered = append(s.loop.gathered, s)
+	}
+}
+
+// tellGathered tells readers of the content that was gathered for them.
+func (l *loop) tellGathered() {
+	for i, s := range l.gathered {
+		l.gathered[i] = nil
+		s.in.gathered = false
+		s.wakeReader()
+	}
+	l.gathered = l.gathered[:0]
 }
 
 // endInput ends the incoming content. err is io.EOF if it is complete. Later calls do nothing.

@@ -27,7 +27,8 @@ type loop struct {
 	event2    *h2.Event
 	ws        ws.Shared
 	event3    *ws.Event
-	messages  memory // of incomplete WebSocket messages
+	messages  memory    // of incomplete WebSocket messages
+	gathered  []*stream // their readers are to be told of content
 	ticked    time.Time
 	published int64 // Unix second in which HTTP/2's counts were
 	chunks    chunks
@@ -78,6 +79,7 @@ func (l *loop) renew() {
 	l.h1.Renew()
 	l.ws.Renew()
 	l.event1, l.event2, l.event3 = new(h1.Event), new(h2.Event), new(ws.Event)
+	l.gathered = nil
 }
 
 // instant is a time in nanoseconds as reactor.Loop.Age counts it, a third of the size of a time.Time: every idle

@@ -137,12 +137,27 @@ func (x *exchange) prepare() bool {
 
 // deliver offers borrowed content to the application, within the server's limit.
 func (x *exchange) deliver(data []byte) {
-	if limit := x.loop.server.config.MaxBody; limit > 0 && x.in.taken+int64(len(data)) > limit {
-		x.in.taken += int64(len(data))
-		x.endInput(tooLarge(limit))
-		return
+	if x.withinLimit(len(data)) {
+		x.stream.deliver(data)
 	}
-	x.stream.deliver(data)
+}
+
+// gather is deliver for a little content: tellGathered tells the reader of it.
+func (x *exchange) gather(data []byte) {
+	if x.withinLimit(len(data)) {
+		x.stream.gather(data)
+	}
+}
+
+// withinLimit reports whether the server takes n bytes more. If it does not, the content ends.
+func (x *exchange) withinLimit(n int) bool {
+	limit := x.loop.server.config.MaxBody
+	if limit <= 0 || x.in.taken+int64(n) <= limit {
+		return true
+	}
+	x.in.taken += int64(n)
+	x.endInput(tooLarge(limit))
+	return false
 }
 
 // dropInput notes that n bytes came after the response had ended and were dropped: no reader may take what it has for
