@@ -6,7 +6,8 @@ package h2
 // EOF tells that the peer has sent its last byte. Requests that are incomplete get a Reset event;
 // a tunnel that CONNECT opened gets its end as a Data event. Complete requests can still be
 // answered, and Done is true once nothing more can be sent. Call Next while Noticed is true, and
-// Transmit.
+// Transmit. If requests are open a PING is queued, which a peer that has left altogether answers
+// with a reset of the connection; one that has only half-closed cannot acknowledge it.
 func (c *Conn) EOF() {
 	if c.err != nil || c.flags&inputEnded != 0 {
 		return
@@ -30,6 +31,9 @@ func (c *Conn) EOF() {
 			// RFC 9113 section 8.1: without END_STREAM the request is malformed.
 			c.giveUp(st, CodeCancel)
 		}
+	}
+	if c.streams.count > 0 {
+		c.out = appendPing(c.output(), 0, pingEOF)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 const (
 	pingDrain     = 0x67775f647261696e
 	pingKeepAlive = 0x67775f616c697665
+	pingEOF       = 0x67775f5f66696e3f
 )
 
 // ping answers a PING, or takes the answer to one of ours (RFC 9113 section 6.7).

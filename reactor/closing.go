@@ -119,6 +119,7 @@ func (c *Conn) close(err error) {
 	l.timers.forget(c)
 	l.remove(c)
 	l.reactor.table.leave(c)
+	l.reactor.halfClosed.remove(c)
 	c.takeUnread()
 	c.kept, c.backlog = nil, nil
 	c.hangUp()
@@ -256,6 +257,8 @@ func (c *Conn) outlive() {
 		return
 	}
 	c.armed = events != 0
+	l.reactor.halfClosed.add(c)
+	l.reactor.gate.makeRoom()
 }
 
 // peerVanished is called when the writability set reports a reset.

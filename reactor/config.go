@@ -20,8 +20,9 @@ type Config struct {
 	Logger *zap.Logger
 
 	// MaxConnections is how many connections may be open at once, those that were dialled included;
-	// default: as many as the descriptor limit allows. At the limit the listening sockets are left
-	// alone until some leave, unless Refuse is set. The descriptor limit less its reserve always holds.
+	// default: as many as the descriptor limit allows. At the limit the connections whose peers have
+	// half-closed are closed, oldest first; without any, the listening sockets are left alone until
+	// some leave, unless Refuse is set. The descriptor limit less its reserve always holds.
 	MaxConnections int
 	// Refuse, if set, gives the session of a connection that exceeds MaxConnections: it says so to
 	// the peer and closes. It runs in the place of ListenerConfig.Open.

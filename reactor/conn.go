@@ -66,7 +66,8 @@ type rarities struct {
 	lingerFrom    int64    // in Loop.Age's measure; since when the connection lingers
 	lingerBy      int64    // when it closes at the latest
 	departure     *departure
-	ending        error     // as cause, which it becomes when the session has had its input and is told
+	ending        error // as cause, which it becomes when the session has had its input and is told
+	halfClosed    *halfClosedEntry
 	dialling      *dialling // of a dialled connection, until its session is open
 	haunting      *haunting // of a connection that was closed for stalling its loop
 }

@@ -109,6 +109,7 @@ func (g *gate) settle() {
 		case !g.full && present >= limit:
 			g.full = true
 			g.withheld.Add(1)
+			g.reactor.halfClosed.evict(present - (limit - slack(limit)))
 		case g.full && present <= limit-slack(limit):
 			g.full = false
 		default:
@@ -121,6 +122,18 @@ func (g *gate) settle() {
 // slack is how many connections must leave before newcomers are taken again: with one, each that
 // leaves would cost a system call for every socket.
 func slack(limit int64) int64 { return 1 + limit/128 }
+
+// makeRoom closes half-closed connections if the listening sockets are left alone because of their number.
+func (g *gate) makeRoom() {
+	if !g.shut.Load() {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if limit := g.most(); g.full {
+		g.reactor.halfClosed.evict(g.reactor.present() - (limit - slack(limit)))
+	}
+}
 
 // rest leaves the listening sockets alone for a moment.
 func (g *gate) rest() {

@@ -32,6 +32,7 @@ type Reactor struct {
 	// makeEngine is engine.New, except in tests.
 	makeEngine func(engine.Config, engine.Handler) engine.Engine
 
+	halfClosed halfClosed
 	tls        *tlsService
 	proxyLines loglimit.Limit
 

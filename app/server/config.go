@@ -56,6 +56,10 @@ type Config struct {
 	// BodyTimeout ends a request whose peer sends none of the content that the application waits for; 0 means
 	// 60 s. Over HTTP/2 content of unknown length that is being answered already may be silent for longer.
 	BodyTimeout time.Duration
+	// HalfClosedTimeout closes an HTTP/1 connection whose peer has sent its FIN, when nothing was written to it
+	// for so long: a peer that has left looks the same until then. 0 means 5 s. An HTTP/2 peer is sent a PING
+	// at its FIN instead, which one that has left answers with a reset.
+	HalfClosedTimeout time.Duration
 	// WriteTimeout closes a connection whose peer takes nothing of what waits for it, and resets an HTTP/2 stream
 	// whose windows stay closed; 0 means 60 s.
 	WriteTimeout time.Duration
@@ -117,6 +121,7 @@ const (
 	defaultIdleTimeout    = 120 * time.Second
 	defaultBodyTimeout    = 60 * time.Second
 	defaultWriteTimeout   = 60 * time.Second
+	defaultHalfClosed     = 5 * time.Second
 	defaultMessageMemory  = 256 << 20
 )
 
@@ -146,6 +151,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.IdleTimeout = timeout(c.IdleTimeout, defaultIdleTimeout)
 	c.BodyTimeout = timeout(c.BodyTimeout, defaultBodyTimeout)
 	c.WriteTimeout = timeout(c.WriteTimeout, defaultWriteTimeout)
+	c.HalfClosedTimeout = timeout(c.HalfClosedTimeout, defaultHalfClosed)
 	c.MessageMemory = cmp.Or(max(c.MessageMemory, 0), defaultMessageMemory)
 	c.HTTP2.follow(&c)
 	return c, nil

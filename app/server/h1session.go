@@ -259,6 +259,7 @@ func (s *h1Session) part(linger bool) {
 // EOF implements reactor.Session.
 func (s *h1Session) EOF() bool {
 	s.fin = true
+	s.moved = s.loop.instant()
 	s.halfClose()
 	switch {
 	case s.conn.Kept() == 0:
@@ -279,7 +280,10 @@ func (s *h1Session) end() {
 }
 
 // Closed implements reactor.Session.
-func (s *h1Session) Closed(error) {
+func (s *h1Session) Closed(err error) {
+	if err == reactor.ErrMadeRoom {
+		s.loop.refused(HalfClosedTimeout, s.conn, err)
+	}
 	s.peerGone()
 	if s.next != nil {
 		s.next.peerGone(app.ErrPeerGone) // before the connection has switched
@@ -293,7 +297,7 @@ func (s *h1Session) watch() {
 		// It is to read first: its time to send begins behind that.
 		s.moved = s.loop.instant()
 	}
-	by := earlier(s.readBy(), s.sending.by(s.conn, s.loop.instant(), s.loop.server.config.WriteTimeout))
+	by := earlier(earlier(s.readBy(), s.halfClosedBy()), s.sending.by(s.conn, s.loop.instant(), s.loop.server.config.WriteTimeout))
 	lookAt(s.conn, by)
 }
 
@@ -331,6 +335,15 @@ func (s *h1Session) readBy() instant {
 	return 0
 }
 
+// halfClosedBy is when something must have been written to a peer that has sent its FIN: it may well be gone.
+// What it takes of that is for the write timeout.
+func (s *h1Session) halfClosedBy() instant {
+	if !s.fin || s.conn.Queued() > 0 {
+		return 0
+	}
+	return s.moved.after(s.loop.server.config.HalfClosedTimeout)
+}
+
 // Timeout implements reactor.Session.
 func (s *h1Session) Timeout() {
 	now := s.loop.instant()
@@ -341,6 +354,11 @@ func (s *h1Session) Timeout() {
 		return
 	}
 	switch {
+	case s.halfClosedBy().passed(now):
+		s.loop.refused(HalfClosedTimeout, s.conn, nil)
+		s.peerGone()
+		s.conn.Close()
+		return
 	case s.leaving:
 		return // Transmit follows, and sees to it
 	case s.readBy().passed(now):

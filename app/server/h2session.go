@@ -311,7 +311,10 @@ func (s *h2Session) EOF() bool {
 }
 
 // Closed implements reactor.Session.
-func (s *h2Session) Closed(error) {
+func (s *h2Session) Closed(err error) {
+	if err == reactor.ErrMadeRoom {
+		s.loop.refused(HalfClosedTimeout, s.conn, err)
+	}
 	s.peerGone()
 	s.machine.Close()
 	s.loop.count.http2.publish(&s.loop.h2.Stats)

@@ -33,6 +33,7 @@ const (
 	BodyTimeout                       // requests whose content did not arrive in time
 	WriteTimeout                      // connections and streams whose peer did not read in time
 	IdleTimeout                       // connections closed without a request in progress
+	HalfClosedTimeout                 // connections that were closed after their peer's FIN, in time or to make room
 	RequestTimeout                    // requests whose handler did not answer in time
 	WebSocketTimeout                  // WebSockets whose peer did not answer a ping or a Close frame, or sent nothing
 	StallKill                         // connections closed because their handler kept the loop
@@ -63,6 +64,7 @@ var reasonTable = [reasons]struct {
 	BodyTimeout:         {"body-timeout", "request content timed out", zap.DebugLevel},
 	WriteTimeout:        {"write-timeout", "peer does not read", zap.DebugLevel},
 	IdleTimeout:         {"idle-timeout", "idle connection closed", zap.DebugLevel},
+	HalfClosedTimeout:   {"half-closed-timeout", "half-closed connection closed", zap.DebugLevel},
 	RequestTimeout:      {"request-timeout", "handler did not answer in time", zap.WarnLevel},
 	WebSocketTimeout:    {"websocket-timeout", "WebSocket timed out", zap.DebugLevel},
 	StallKill:           {"stall-kill", "connection closed for a stalled handler", zap.WarnLevel},

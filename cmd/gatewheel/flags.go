@@ -77,6 +77,7 @@ type limitFlags struct {
 	HeadTimeout     period   `default:"10s" help:"From the first byte of a request's head to its last, and for the silence of a new connection."`
 	BodyTimeout     period   `default:"60s" help:"Without a byte of the content that is waited for."`
 	WriteTimeout    period   `default:"60s" help:"Without the peer taking a byte of the response."`
+	HalfClosed      period   `name:"half-closed-timeout" default:"5s" help:"Without a byte to write to an HTTP/1 peer that has sent its FIN, which looks as if it had left."`
 	IdleTimeout     period   `default:"120s" help:"Of a connection without a request, from its first one on."`
 	ShutdownTimeout period   `default:"30s" help:"For requests under way once SIGINT or SIGTERM has come, which ends event streams and WebSockets; a second signal cuts the rest."`
 	MaxBody         byteSize `default:"0" from:"0" to:"1048576GiB" help:"Bytes of a request's content at most; 0 is no limit."`

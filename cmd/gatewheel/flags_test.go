@@ -21,26 +21,27 @@ import (
 
 // flagTests has a test for each flag of serve, which shows that the flag does what its help says.
 var flagTests = map[string]func(*testing.T){
-	"version":          TestVersion,
-	"listen":           testListen,
-	"socket-mode":      testSocketMode,
-	"proxy-protocol":   testProxyProtocol,
-	"proxy-from":       testProxyFrom,
-	"root":             testRoot,
-	"allow-stall":      testAllowStall,
-	"loops":            testLoops,
-	"max-connections":  testMaxConnections,
-	"balance":          testBalance,
-	"trust-proxy":      testTrustProxy,
-	"request-timeout":  testRequestTimeout,
-	"head-timeout":     testHeadTimeout,
-	"body-timeout":     testBodyTimeout,
-	"write-timeout":    testWriteTimeout,
-	"idle-timeout":     testIdleTimeout,
-	"shutdown-timeout": testShutdownTimeout,
-	"max-body":         testMaxBody,
-	"log-level":        testLogLevel,
-	"log-format":       testLogFormat,
+	"version":             TestVersion,
+	"listen":              testListen,
+	"socket-mode":         testSocketMode,
+	"proxy-protocol":      testProxyProtocol,
+	"proxy-from":          testProxyFrom,
+	"root":                testRoot,
+	"allow-stall":         testAllowStall,
+	"loops":               testLoops,
+	"max-connections":     testMaxConnections,
+	"balance":             testBalance,
+	"trust-proxy":         testTrustProxy,
+	"request-timeout":     testRequestTimeout,
+	"head-timeout":        testHeadTimeout,
+	"body-timeout":        testBodyTimeout,
+	"write-timeout":       testWriteTimeout,
+	"half-closed-timeout": testHalfClosedTimeout,
+	"idle-timeout":        testIdleTimeout,
+	"shutdown-timeout":    testShutdownTimeout,
+	"max-body":            testMaxBody,
+	"log-level":           testLogLevel,
+	"log-format":          testLogFormat,
 
 	"h1-max-target":      testH1Limits,
 	"h1-max-headers":     testH1Limits,
@@ -338,6 +339,19 @@ func testWriteTimeout(t *testing.T) {
 	}
 	if got := len(rest(t, conn)); got >= size-1 {
 		t.Errorf("all %d bytes came", got)
+	}
+}
+
+// testHalfClosedTimeout leaves behind a request, in order.
+func testHalfClosedTimeout(t *testing.T) {
+	c := serve(t, "--half-closed-timeout", "100ms", "--request-timeout", "1h")
+	conn := c.dial()
+	send(t, conn, "GET /delay/1h HTTP/1.1\r\nHost: x\r\n\r\n")
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if got := rest(t, conn); got != "" {
+		t.Errorf("answered %q", got)
 	}
 }
 

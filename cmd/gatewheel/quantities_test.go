@@ -25,6 +25,7 @@ var quantities = []struct {
 	{"head-timeout", anyTime, noTime, saysTime},
 	{"body-timeout", anyTime, noTime, saysTime},
 	{"write-timeout", anyTime, noTime, saysTime},
+	{"half-closed-timeout", anyTime, noTime, saysTime},
 	{"idle-timeout", anyTime, noTime, saysTime},
 	{"shutdown-timeout", anyTime, noTime, saysTime},
 	{"max-body", []string{"0", "1", "1048576GiB"}, []string{"1048577GiB"}, "from 0 to 1048576GiB"},
