@@ -9,6 +9,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
 // Options say what is compressed. The zero Options are sensible.
@@ -41,7 +42,8 @@ const (
 // Content-Encoding, a part only (206, Content-Range), a digest of their content,
 // or Cache-Control: no-transform. What it compresses loses Accept-Ranges, and its
 // strong ETag becomes weak; Vary is added to whatever it would compress for
-// another client.
+// another client, to its parts (206), and to every 304, whose tag becomes weak if
+// that of the 200 was.
 //
 // A stream is flushed when its producer pauses, at the end of the loop's turn: a
 // client sees each event when it happens, and a fast producer still compresses
@@ -66,7 +68,7 @@ func New(options Options) app.Middleware {
 			f := next(r)
 			if f.Ready() {
 				resp, err := f.Result()
-				if err != nil || !c.concerns(resp) {
+				if err != nil || !c.concerns(resp) && !isPartial(resp) {
 					return f
 				}
 			}
@@ -90,17 +92,23 @@ func (c *compressor) concerns(resp *app.Response) bool {
 	if n := resp.Content.Length(); n >= 0 && n < int64(c.options.MinSize) {
 		return false
 	}
-	for _, name := range [...]string{"Content-Encoding", "Content-Range", "Content-Digest", "Repr-Digest", "Content-MD5"} {
+	return !resp.Fields.Has("Content-Range") && !c.keeps(resp) && c.options.Types(mediaType(resp))
+}
+
+// keeps reports whether the response says that its content is to stay as it is.
+func (c *compressor) keeps(resp *app.Response) bool {
+	for _, name := range [...]string{"Content-Encoding", "Content-Digest", "Repr-Digest", "Content-MD5"} {
 		if resp.Fields.Has(name) {
-			return false
+			return true
 		}
 	}
 	// RFC 9111 section 5.2.2.6.
-	if resp.Fields.HasToken("Cache-Control", "no-transform") {
-		return false
-	}
+	return resp.Fields.HasToken("Cache-Control", "no-transform")
+}
+
+func mediaType(resp *app.Response) string {
 	kind, _, _ := strings.Cut(resp.Fields.Get("Content-Type"), ";")
-	return c.options.Types(strings.ToLower(strings.Trim(kind, " \t")))
+	return strings.ToLower(strings.Trim(kind, " \t"))
 }
 
 func compressible(kind string) bool {
@@ -117,14 +125,15 @@ func compressible(kind string) bool {
 }
 
 func (c *compressor) answer(r *app.Request, resp *app.Response) app.Future[*app.Response] {
-	if !c.concerns(resp) {
-		return app.Ready(resp)
-	}
 	coding := negotiate(r.Fields)
-	if coding == identity {
+	switch {
+	case isPartial(resp):
+		return app.Ready(c.partial(r, resp, coding))
+	case !c.concerns(resp):
+		return app.Ready(resp)
+	case coding == identity:
 		return app.Ready(varying(resp))
-	}
-	if r.Method == "HEAD" {
+	case r.Method == "HEAD":
 		resp.Close()
 		return app.Ready(encoded(resp, coding, &app.Stream{Size: -1}))
 	}
@@ -137,6 +146,53 @@ func (c *compressor) answer(r *app.Request, resp *app.Response) app.Future[*app.
 		return app.Ready(encoded(resp, coding, c.streamed(content, coding)))
 	}
 	return app.Ready(resp)
+}
+
+// isPartial reports whether resp stands for a 200 without having all of its fields or
+// content.
+func isPartial(resp *app.Response) bool {
+	return resp != nil && (resp.Status == 304 || resp.Status == 206)
+}
+
+// partial gives a 304 or 206 what the 200 in its place would have had. A part of
+// content is never compressed, so its tag stays strong. Whether a 304 stands for
+// compressed content is known from the tag that the client has of it; without one,
+// from what it accepts.
+func (c *compressor) partial(r *app.Request, resp *app.Response, coding coding) *app.Response {
+	if resp.Status == 206 {
+		if c.isPartOfCompressible(resp) {
+			return varying(resp)
+		}
+		return resp
+	}
+	if kind := mediaType(resp); kind != "" && !c.options.Types(kind) || c.keeps(resp) {
+		return resp
+	}
+	etag := resp.Fields.Get("ETag")
+	if !strings.HasPrefix(etag, `"`) {
+		return varying(resp)
+	}
+	weak := coding != identity
+	known := r.Fields.Joined("If-None-Match")
+	if tags, weakTags := strings.Count(known, etag), strings.Count(known, "W/"+etag); tags > 0 {
+		weak = tags == weakTags
+	}
+	changed := *varying(resp)
+	if weak {
+		changed.Fields = changed.Fields.Clone(0)
+		changed.Fields.Set("ETag", "W/"+etag)
+	}
+	return &changed
+}
+
+// isPartOfCompressible reports whether some client would get the whole compressed.
+func (c *compressor) isPartOfCompressible(resp *app.Response) bool {
+	if kind := mediaType(resp); kind != "multipart/byteranges" && !c.options.Types(kind) {
+		return false
+	}
+	_, total, _ := strings.Cut(resp.Fields.Get("Content-Range"), "/")
+	n := octets.Decimal(total)
+	return !c.keeps(resp) && (n < 0 || n >= int64(c.options.MinSize))
 }
 
 // varying says that another client might get another coding.

@@ -102,22 +102,22 @@ func TestWhatIsLeftAlone(t *testing.T) {
 		noise[i] = byte(rand.Uint32())
 	}
 	for why, resp := range map[string]*app.Response{
-		"small":            app.Text(200, "small"),
-		"an image":         app.Blob(200, "image/png", []byte(words)),
-		"encoded":          app.Text(200, words).With("Content-Encoding", "br"),
-		"a part":           app.Text(206, words).With("Content-Range", "bytes 0-4299/10000"),
-		"no-transform":     app.Text(200, words).With("Cache-Control", "public, no-transform"),
-		"a digest":         app.Text(200, words).With("Content-Digest", "sha-256=:x:"),
-		"no content":       app.Empty(204),
-		"incompressible":   app.Blob(200, "text/plain", noise),
-		"no media type":    {Status: 200, Content: app.Bytes(words)},
-		"nothing modified": {Status: 304, Fields: app.Fields{{Name: "Content-Type", Value: "text/plain"}}},
+		"small":          app.Text(200, "small"),
+		"an image":       app.Blob(200, "image/png", []byte(words)),
+		"encoded":        app.Text(200, words).With("Content-Encoding", "br"),
+		"a part":         app.Text(206, words).With("Content-Range", "bytes 0-4299/10000"),
+		"no-transform":   app.Text(200, words).With("Cache-Control", "public, no-transform"),
+		"a digest":       app.Text(200, words).With("Content-Digest", "sha-256=:x:"),
+		"no content":     app.Empty(204),
+		"incompressible": app.Blob(200, "text/plain", noise),
+		"no media type":  {Status: 200, Content: app.Bytes(words)},
+		"an image's 304": {Status: 304, Fields: app.Fields{{Name: "Content-Type", Value: "image/png"}}},
 	} {
 		call := host(answering(resp)).Do(apptest.Get("/", "Accept-Encoding", "gzip, zstd"))
 		if got := call.Header.Get("Content-Encoding"); got != resp.Fields.Get("Content-Encoding") {
 			t.Errorf("%s: got %q", why, got)
 		}
-		if call.Header.Has("Vary") != (why == "incompressible") {
+		if call.Header.Has("Vary") != (why == "incompressible" || why == "a part") {
 			t.Errorf("%s: fields %v", why, call.Header)
 		}
 	}
@@ -133,6 +133,52 @@ func TestMetadataOfTheOtherCoding(t *testing.T) {
 	}
 	if fmt.Sprint(resp.Fields) != before {
 		t.Fatal("the handler's response was changed")
+	}
+}
+
+// RFC 9110 section 15.4.5: a 304 has the ETag and the Vary of the 200 in its place; and a 206 has its Vary, too.
+func TestNotModifiedAndPartsAgreeWithTheWhole(t *testing.T) {
+	page := func(r *app.Request) app.Future[*app.Response] {
+		resp := app.Text(200, words).With("ETag", `"x"`)
+		known := r.Fields.Get("If-None-Match")
+		switch {
+		case r.RawPath == "/image":
+			resp = app.Blob(206, "image/png", []byte("png")).With("Content-Range", "bytes 0-2/5000").With("ETag", `"x"`)
+		case r.RawPath == "/small":
+			resp = app.Text(206, "abc").With("Content-Range", "bytes 0-2/100").With("ETag", `"x"`)
+		case r.RawPath == "/parts":
+			resp = app.Blob(206, "multipart/byteranges; boundary=b", []byte("...")).With("ETag", `"x"`)
+		case r.Fields.Has("Range"):
+			resp = app.Text(206, words[:10]).With("Content-Range", "bytes 0-9/"+fmt.Sprint(len(words))).With("ETag", `"x"`)
+		case strings.Contains(known, `"x"`) || r.Fields.Has("If-Modified-Since"):
+			resp = app.Empty(304).With("ETag", `"x"`)
+		}
+		return app.Ready(resp)
+	}
+	h := host(page)
+	for _, c := range []struct {
+		why, path, coding string
+		fields            []string
+		status            int
+		etag, vary        string
+	}{
+		{"the whole, compressed", "/", "gzip", nil, 200, `W/"x"`, "Accept-Encoding"},
+		{"the whole as it is", "/", "", nil, 200, `"x"`, "Accept-Encoding"},
+		{"compressed before", "/", "gzip", []string{"If-None-Match", `"a", W/"x"`}, 304, `W/"x"`, "Accept-Encoding"},
+		{"compressed before, asked by another client", "/", "", []string{"If-None-Match", `W/"x"`}, 304, `W/"x"`, "Accept-Encoding"},
+		{"not compressed before", "/", "gzip", []string{"If-None-Match", `"x"`}, 304, `"x"`, "Accept-Encoding"},
+		{"both before", "/", "gzip", []string{"If-None-Match", `W/"x", "x"`}, 304, `"x"`, "Accept-Encoding"},
+		{"by time", "/", "gzip", []string{"If-Modified-Since", "Sat, 28 Nov 2026 10:00:00 GMT"}, 304, `W/"x"`, "Accept-Encoding"},
+		{"by time, not compressed", "/", "", []string{"If-Modified-Since", "Sat, 28 Nov 2026 10:00:00 GMT"}, 304, `"x"`, "Accept-Encoding"},
+		{"a part", "/", "gzip", []string{"Range", "bytes=0-9"}, 206, `"x"`, "Accept-Encoding"},
+		{"several parts", "/parts", "gzip", nil, 206, `"x"`, "Accept-Encoding"},
+		{"a part of an image", "/image", "gzip", nil, 206, `"x"`, ""},
+		{"a part of something small", "/small", "gzip", nil, 206, `"x"`, ""},
+	} {
+		call := h.Do(apptest.Get(c.path, append(c.fields, "Accept-Encoding", c.coding)...))
+		if call.Status != c.status || call.Header.Get("ETag") != c.etag || call.Header.Get("Vary") != c.vary {
+			t.Errorf("%s: %d, %s, Vary: %q; want %d, %s, %q", c.why, call.Status, call.Header.Get("ETag"), call.Header.Get("Vary"), c.status, c.etag, c.vary)
+		}
 	}
 }
 
