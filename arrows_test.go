@@ -49,7 +49,7 @@ var arrows = []arrow{
 	{packages: "app/internal/...", own: []string{"internal/..."}},
 	{packages: "app/spi", own: []string{"app", "app/websocket", "app/internal/..."}},
 	{packages: "app/server", own: []string{"app", "app/...", "reactor", "reactor/certs", "h1", "h2", "ws", "internal/..."},
-		others: []string{"go.uber.org/zap", "go.uber.org/zap/...", "github.com/panjf2000/ants/v2", "golang.org/x/sys/unix"}},
+		others: []string{"go.uber.org/zap", "go.uber.org/zap/...", "golang.org/x/sys/unix"}},
 	{packages: "app/server/...", own: []string{"app", "app/server/..."},
 		others: []string{"go.uber.org/zap", "go.uber.org/zap/...", "golang.org/x/sys/unix"}},
 	{packages: "app/router", own: []string{"app", "app/internal/...", "internal/..."}},

@@ -3,10 +3,9 @@
 package server
 
 import (
+	"errors"
 	"sync/atomic"
 	"time"
-
-	"github.com/panjf2000/ants/v2"
 
 	"github.com/gatewheel/gatewheel/app"
 )
@@ -33,26 +32,25 @@ func (c PoolConfig) withDefaults() PoolConfig {
 	return c
 }
 
-// pool is a bounded queue before a bounded number of goroutines. ants alone would block the loop that
-// submits, or keep no queue at all.
+// pool runs jobs in a bounded number of goroutines, behind a bounded queue. A worker ends when the queue is empty.
 type pool struct {
-	ants  *ants.Pool
-	limit int64
 	queue chan func()
+	limit int64 // of admitted
+	max   int64 // of workers
 
-	admitted atomic.Int64 // jobs waiting or running: submitters count up, workers down
-	workers  atomic.Int64 // workers that look at the queue: submitters count up, workers down
-	max      int64
+	admitted atomic.Int64 // jobs that wait or run
+	workers  atomic.Int64 // goroutines that will look at the queue
+	closing  atomic.Bool
+	ended    chan struct{} // a job has ended while the pool was closing
 }
 
-func newPool(c PoolConfig) (*pool, error) {
+func newPool(c PoolConfig) *pool {
 	c = c.withDefaults()
-	a, err := ants.NewPool(c.Workers, ants.WithNonblocking(true))
-	if err != nil {
-		return nil, err
-	}
 	limit := c.Workers + c.Queue
-	return &pool{ants: a, limit: int64(limit), queue: make(chan func(), limit), max: int64(c.Workers)}, nil
+	return &pool{
+		queue: make(chan func(), limit), limit: int64(limit), max: int64(c.Workers),
+		ended: make(chan struct{}, 1),
+	}
 }
 
 // Submit implements app.Pool. It never blocks.
@@ -61,55 +59,72 @@ func (p *pool) Submit(work func()) error {
 		p.admitted.Add(-1)
 		return app.ErrPoolFull
 	}
-	p.queue <- work
+	p.queue <- work // has room: it holds as many as are admitted
 	p.recruit()
 	return nil
 }
 
-// recruit starts a worker unless enough are looking at the queue already.
+// recruit starts a worker unless there are enough.
 func (p *pool) recruit() {
-	if !p.count() {
-		return
-	}
-	if p.ants.Submit(p.work) != nil {
-		// A worker that has just counted itself out still occupies its place in ants for a moment.
-		go p.work()
+	for {
+		n := p.workers.Load()
+		if n >= p.max {
+			return
+		}
+		if p.workers.CompareAndSwap(n, n+1) {
+			go p.work()
+			return
+		}
 	}
 }
 
 func (p *pool) work() {
+	defer p.leave()
 	for {
 		select {
 		case job := <-p.queue:
-			job()
-			p.admitted.Add(-1)
-			continue
+			p.run(job)
 		default:
-		}
-		p.workers.Add(-1)
-		// A job that came between the look and the count would wait for the next submission.
-		if len(p.queue) == 0 {
-			return
-		}
-		if !p.count() {
 			return
 		}
 	}
 }
 
-// count counts one more worker, unless there are enough. Only those count, at any time, that will look at the
-// queue: each of two that counted themselves in for a try would leave a job to the other.
-func (p *pool) count() bool {
-	for {
-		n := p.workers.Load()
-		if n >= p.max {
-			return false
-		}
-		if p.workers.CompareAndSwap(n, n+1) {
-			return true
-		}
+// leave ends a worker. A job that came after its last look at the queue, or waits behind one that has ended the
+// goroutine, gets another worker.
+func (p *pool) leave() {
+	p.workers.Add(-1)
+	if len(p.queue) > 0 {
+		p.recruit()
 	}
 }
 
-// close waits until running jobs have ended, or until the time is up.
-func (p *pool) close(timeout time.Duration) error { return p.ants.ReleaseTimeout(timeout) }
+func (p *pool) run(job func()) {
+	defer func() {
+		p.admitted.Add(-1)
+		if p.closing.Load() {
+			select {
+			case p.ended <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	job()
+}
+
+var errPoolBusy = errors.New("server: jobs of the pool are still running")
+
+// close waits until all jobs have ended, or fails when the time is up.
+func (p *pool) close(timeout time.Duration) error {
+	p.closing.Store(true)
+	late := time.NewTimer(timeout)
+	defer late.Stop()
+	for p.admitted.Load() > 0 {
+		select {
+		case <-p.ended:
+		case <-late.C:
+			return errPoolBusy
+		}
+	}
+	return nil
+}

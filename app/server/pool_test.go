@@ -15,10 +15,7 @@ import (
 
 // A job that comes while the only worker is about to leave is done all the same.
 func TestPoolForgetsNoJob(t *testing.T) {
-	p, err := newPool(PoolConfig{Workers: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newPool(PoolConfig{Workers: 1})
 	defer p.close(time.Second)
 	var done atomic.Int64
 	for want := int64(1); want <= 100_000; want++ {
@@ -30,6 +27,41 @@ func TestPoolForgetsNoJob(t *testing.T) {
 				t.Fatalf("job %d was forgotten", want)
 			}
 		}
+	}
+}
+
+// A job that ends its goroutine takes no place away, and the jobs behind it are done.
+func TestPoolSurvivesGoexit(t *testing.T) {
+	p := newPool(PoolConfig{Workers: 1, Queue: 9})
+	for range 10 {
+		var done atomic.Int64
+		for range 5 {
+			if err := p.Submit(func() { done.Add(1); runtime.Goexit() }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for began := time.Now(); done.Load() < 5 || p.admitted.Load() > 0; runtime.Gosched() {
+			if time.Since(began) > 5*time.Second {
+				t.Fatalf("%d jobs are done, %d are left", done.Load(), p.admitted.Load())
+			}
+		}
+	}
+}
+
+func TestPoolCloseWaitsForJobs(t *testing.T) {
+	p := newPool(PoolConfig{Workers: 2})
+	release := make(chan struct{})
+	for range 3 {
+		if err := p.Submit(func() { <-release }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.close(time.Millisecond); err != errPoolBusy {
+		t.Fatalf("closed with %v", err)
+	}
+	close(release)
+	if err := p.close(5 * time.Second); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -54,11 +54,9 @@ func New(config Config) (*Server, error) {
 	if len(config.TrustedProxies) > 0 || config.TrustUnix {
 		s.trust = &forwarded.Trust{Networks: config.TrustedProxies, Unix: config.TrustUnix}
 	}
-	if s.pool, err = newPool(config.Pool); err != nil {
-		return nil, err
-	}
+	s.pool = newPool(config.Pool)
 	if s.reactor, err = reactor.New(s.reactorConfig()); err != nil {
-		return nil, errors.Join(err, s.pool.close(time.Second))
+		return nil, err
 	}
 	for _, l := range config.Listeners {
 		addr, err := s.listen(l)
