@@ -41,9 +41,24 @@ type Pull struct {
 	// Size is the length in bytes, -1 when it is not known.
 	Size int64
 	// Read fills p as an io.Reader does and ends with io.EOF. It runs on the loop
-	// as user code, must not block and must always make progress; what has to
-	// wait is a Stream. Another error aborts the response.
+	// as user code and must not block. Another error aborts the response.
 	Read func(p []byte) (int, error)
+	// Wait, if not nil, is called when Read has returned 0 and no error: ready is to
+	// be called, once and on the loop, when Read has more or has failed. Without Wait
+	// such a Read aborts the response. On the loop, as user code.
+	Wait func(ready func())
+	// OnClose, if not nil, is called once on the loop when the response is over,
+	// whether anything was read or not.
+	OnClose func()
+}
+
+// Close calls OnClose, once.
+func (p *Pull) Close() error {
+	if release := p.OnClose; release != nil {
+		p.OnClose = nil
+		release()
+	}
+	return nil
 }
 
 // Length is Size.

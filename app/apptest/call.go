@@ -231,6 +231,15 @@ func (c *Call) pump() {
 		}
 		n, err := c.pull.Read(p)
 		c.accept(p[:n])
+		if n == 0 && err == nil && c.pull.Wait != nil {
+			pull := c.pull
+			c.pull = nil
+			pull.Wait(func() {
+				c.pull = pull
+				c.pump()
+			})
+			return
+		}
 		if err == nil {
 			continue
 		}

@@ -24,14 +24,20 @@ func (c *compressor) streamed(from *app.Stream, coding coding) *app.Stream {
 // pulled compresses what a pull reads.
 func (c *compressor) pulled(r *app.Request, from *app.Pull, coding coding) *app.Stream {
 	return &app.Stream{
-		Size: -1,
+		Size:    -1,
+		OnClose: func() { from.Close() },
 		Produce: func(w *app.Writer) app.Future[app.Done] {
 			p := &pipe{w: w, enc: c.encoders.get(coding)}
 			buf := make([]byte, inline)
 			return p.finish(app.While(func() app.Future[bool] {
 				n, err := from.Read(buf)
-				if err != nil && err != io.EOF {
+				switch {
+				case err != nil && err != io.EOF:
 					return app.Failed[bool](err)
+				case n == 0 && err == nil && from.Wait != nil:
+					more, f := app.Promised[bool](r)
+					from.Wait(func() { more.Resolve(true) })
+					return f
 				}
 				return app.Map(p.encode(buf[:n]), func(app.Done) (bool, error) { return err == nil, nil })
 			}))

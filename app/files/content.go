@@ -51,34 +51,28 @@ func (c *fileContent) multipart(spans []span, kind string, size int64) string {
 	return "multipart/byteranges; boundary=" + boundary
 }
 
-// fileChunk is what is read at once, in bytes. What fits leaves as one piece with
-// the head; a larger content holds one such buffer while it is sent.
+// fileChunk is how many bytes of a file are read at once. What fits leaves as one piece
+// with the head; a larger content holds one such buffer while it is sent.
 const fileChunk = 64 << 10
 
-// content makes the response's content. On the pool; small contents are read right
-// away.
+// content makes the response's content. Small contents are read right away: on the
+// pool, unless the file is in memory.
 func (c *fileContent) content(r *app.Request) (app.Content, error) {
 	if r.Method == "HEAD" {
 		c.closeFile()
 		return &app.Stream{Size: c.size}, nil
 	}
 	if c.size > fileChunk {
-		return &app.Stream{Size: c.size, Produce: c.produce, OnClose: func() { c.close(r) }}, nil
+		s := &fileReader{content: c, r: r, ahead: newAhead(c.file)}
+		return &app.Pull{Size: c.size, Read: s.read, Wait: s.wait, OnClose: s.close}, nil
 	}
 	defer c.closeFile()
 	b := make([]byte, c.size)
-	n, err := c.read(b)
+	n, err := c.read(b, c.from)
 	if err == nil && n < len(b) {
 		err = io.ErrUnexpectedEOF
 	}
 	return app.Bytes(b), err
-}
-
-// close closes the file on the pool: on some file systems that blocks too.
-func (c *fileContent) close(r *app.Request) {
-	if r.Pool().Submit(c.closeFile) != nil {
-		c.closeFile()
-	}
 }
 
 func (c *fileContent) closeFile() {
@@ -87,17 +81,82 @@ func (c *fileContent) closeFile() {
 	}
 }
 
-// produce writes the content, chunk by chunk.
-func (c *fileContent) produce(w *app.Writer) app.Future[app.Done] {
-	buf := make([]byte, fileChunk)
-	fill := func(context.Context) (int, error) { return c.read(buf) }
-	send := func(n int) app.Future[bool] {
-		if n == 0 {
-			return app.Ready(false)
+// fileReader reads a file as the peer takes it: on the loop what the kernel has in
+// memory, and on the pool what it has to get from a disk.
+type fileReader struct {
+	content *fileContent
+	r       *app.Request
+	ahead   io.ReaderAt // reads without waiting, or fails with errWouldWait; nil: there is no way to
+	buf     []byte      // made when it is first needed
+	start   int         // buf[start:end] was read and not taken
+	end     int
+	err     error
+	pending bool // the pool is filling buf
+	over    bool
+}
+
+var errWouldWait = errors.New("files: the file is not in memory")
+
+// read is app.Pull.Read.
+func (s *fileReader) read(p []byte) (int, error) {
+	if s.start == s.end && s.err == nil && s.ahead != nil {
+		s.fill(s.ahead)
+		if s.err == errWouldWait {
+			s.err = nil
 		}
-		return app.Map(w.Write(buf[:n]), func(int) (bool, error) { return true, nil })
 	}
-	return app.While(func() app.Future[bool] { return app.Then(patiently(w.Request(), fill), send) })
+	n := copy(p, s.buf[s.start:s.end])
+	s.start += n
+	switch {
+	case n > 0:
+		return n, nil
+	case s.err != nil:
+		return 0, s.err
+	case s.content.isRead():
+		return 0, io.EOF
+	}
+	return 0, nil
+}
+
+// fill reads the next part of the content into the empty buffer.
+func (s *fileReader) fill(from io.ReaderAt) {
+	if s.buf == nil {
+		s.buf = make([]byte, fileChunk)
+	}
+	s.start = 0
+	s.end, s.err = s.content.read(s.buf, from)
+}
+
+// wait is app.Pull.Wait: it has the pool read the next part.
+func (s *fileReader) wait(ready func()) {
+	s.pending = true
+	f := patiently(s.r, func(context.Context) (app.Done, error) {
+		s.fill(s.content.from)
+		return app.Done{}, nil
+	})
+	f.Done(func(_ app.Done, err error) {
+		s.pending = false
+		switch {
+		case s.over:
+			s.close()
+			return
+		case err != nil:
+			s.err = err
+		}
+		ready()
+	})
+}
+
+// close is app.Pull.OnClose: it closes the file, on the pool, since on some file systems
+// that waits too; and not while the pool reads it.
+func (s *fileReader) close() {
+	s.over = true
+	if s.pending {
+		return
+	}
+	if s.r.Pool().Submit(s.content.closeFile) != nil {
+		s.content.closeFile()
+	}
 }
 
 // poolRetry is how long a response that has begun waits for a place in a pool
@@ -126,18 +185,19 @@ func refusedByPool[T any](f app.Future[T]) bool {
 	return errors.Is(err, app.ErrPoolFull)
 }
 
-// read fills p with what comes next; 0 is the end. A file that has become shorter
-// is an error: the length was announced. On the pool.
-func (c *fileContent) read(p []byte) (filled int, err error) {
+// isRead reports whether the content was read to its end.
+func (c *fileContent) isRead() bool { return c.at == len(c.parts) }
+
+// read fills p with what comes next, read from the file as from does it. A file that has
+// become shorter is an error: the length was announced.
+func (c *fileContent) read(p []byte, from io.ReaderAt) (filled int, err error) {
 	for filled < len(p) && c.at < len(c.parts) {
 		part := &c.parts[c.at]
-		if c.done == part.size() {
-			c.at, c.done = c.at+1, 0
-			continue
-		}
-		n, err := part.readAt(c.from, p[filled:], c.done)
+		n, err := part.readAt(from, p[filled:], c.done)
 		filled += n
-		c.done += int64(n)
+		if c.done += int64(n); c.done == part.size() {
+			c.at, c.done = c.at+1, 0
+		}
 		if err != nil {
 			return filled, err
 		}

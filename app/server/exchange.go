@@ -139,7 +139,7 @@ func (x *exchange) give(r *app.Response) error {
 	case app.Bytes:
 		c.bytes = kind
 	case *app.Pull:
-		c.source, c.length = &pullSource{x, kind, kind.Size}, kind.Size
+		c.source, c.length = &pullSource{x: x, pull: kind, left: kind.Size}, kind.Size
 	case *app.Stream:
 		x.out = &outbound{shell: x}
 		c.source, c.length = (*producedSource)(&x.stream), kind.Size

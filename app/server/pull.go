@@ -8,22 +8,29 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 )
 
-// pullSource is content that the application can always give, as the machine's source.
+// pullSource is an app.Pull as the machine's source.
 type pullSource struct {
-	x    *exchange
-	pull *app.Pull
-	left int64 // of its Size; -1: not known
+	x       *exchange
+	pull    *app.Pull
+	left    int64 // of its Size; -1: not known
+	waiting bool  // for the application to have more
 }
 
 // Read implements the machines' Source.
 func (s *pullSource) Read(p []byte) (int, error) {
 	x := s.x
+	if s.waiting {
+		return 0, nil
+	}
 	x.loop.r.Lend(x.conn, x)
 	n, err := x.loop.pull(s.pull, p)
 	x.loop.r.Reclaim()
 	x.sent += int64(n)
 	switch err = s.judge(n, len(p), err); err {
 	case nil:
+		if n == 0 && len(p) > 0 {
+			s.wait()
+		}
 	case io.EOF:
 		x.outputEnded(nil)
 	default:
@@ -45,8 +52,31 @@ func (s *pullSource) judge(n, asked int, err error) error {
 			return io.EOF
 		}
 	}
-	if err == nil && n == 0 && asked > 0 {
+	if err == nil && n == 0 && asked > 0 && s.pull.Wait == nil {
 		return io.ErrNoProgress
 	}
 	return err
+}
+
+// wait has the application tell when it has more. That is user code, and the machine is pulling, so it
+// goes through the inbox.
+func (s *pullSource) wait() {
+	s.waiting = true
+	x := s.x
+	x.loop.r.Post(func() {
+		x.loop.run(x, func() { s.pull.Wait(s.resume) })
+	})
+}
+
+// resume is called by the application.
+func (s *pullSource) resume() {
+	x := s.x
+	if !x.enter() {
+		return
+	}
+	defer x.leave()
+	if s.waiting && !x.gone && !x.ended {
+		s.waiting = false
+		x.session.resume(x)
+	}
 }

@@ -1,0 +1,10 @@
+//go:build !linux
+
+package files
+
+import (
+	"io"
+	"os"
+)
+
+func newAhead(*os.File) io.ReaderAt { return nil }
