@@ -55,6 +55,10 @@ func (c *fileContent) multipart(spans []span, kind string, size int64) string {
 // with the head; a larger content holds one such buffer while it is sent.
 const fileChunk = 64 << 10
 
+// directRead is how much room makes it worth a system call of its own to read into it,
+// in place of a copy from a larger buffer.
+const directRead = 32 << 10
+
 // content makes the response's content. Small contents are read right away: on the
 // pool, unless the file is in memory.
 func (c *fileContent) content(r *app.Request) (app.Content, error) {
@@ -100,13 +104,22 @@ var errWouldWait = errors.New("files: the file is not in memory")
 // read is app.Pull.Read.
 func (s *fileReader) read(p []byte) (int, error) {
 	if s.start == s.end && s.err == nil && s.ahead != nil {
-		s.fill(s.ahead)
-		if s.err == errWouldWait {
-			s.err = nil
+		if len(p) >= directRead {
+			n, err := s.content.read(p, s.ahead)
+			return s.outcome(n, err)
 		}
+		s.fill(s.ahead)
 	}
 	n := copy(p, s.buf[s.start:s.end])
 	s.start += n
+	return s.outcome(n, s.err)
+}
+
+// outcome is what read returns when n bytes were read, and err by the way.
+func (s *fileReader) outcome(n int, err error) (int, error) {
+	if s.err = err; err == errWouldWait {
+		s.err = nil
+	}
 	switch {
 	case n > 0:
 		return n, nil
