@@ -77,6 +77,6 @@ func (s *pullSource) resume() {
 	defer x.leave()
 	if s.waiting && !x.gone && !x.ended {
 		s.waiting = false
-		x.session.resume(x)
+		x.session.resume(&x.stream)
 	}
 }
