@@ -258,7 +258,7 @@ func (p *peer) read() []string {
 	return list
 }
 
-// render describes a frame, and gives nothing for the marker's acknowledgement.
+// render describes a frame; the marker's acknowledgement and the PING that follows an EOF are left out.
 func render(f http2.Frame) string {
 	id := f.Header().StreamID
 	end := ""
@@ -286,7 +286,7 @@ func render(f http2.Frame) string {
 	case *http2.WindowUpdateFrame:
 		return fmt.Sprintf("WINDOW_UPDATE %d %d", id, f.Increment)
 	case *http2.PingFrame:
-		if f.Data == [8]byte([]byte(pingFrame(marker)[frameHeaderLen:])) {
+		if f.Data == [8]byte([]byte(pingFrame(marker)[frameHeaderLen:])) || f.Data == [8]byte([]byte(pingFrame(pingEOF)[frameHeaderLen:])) {
 			return ""
 		}
 		return fmt.Sprintf("PING %x %v", f.Data, f.IsAck())

@@ -33,6 +33,21 @@ func TestEOFWithinHeaders(t *testing.T) {
 	}
 }
 
+// A PING finds out whether anybody is left to take the answers.
+func TestEOFIsFollowedByPing(t *testing.T) {
+	p := meet(t, Config{})
+	p.c.EOF()
+	if out := p.c.Transmit(nil, 1<<10); len(out) > 0 {
+		t.Errorf("%q to a peer that waits for nothing", out)
+	}
+	p = meet(t, Config{})
+	p.writes(p.get(1))
+	p.c.EOF()
+	if out := p.c.Transmit(nil, 1<<10); string(out) != pingFrame(pingEOF) {
+		t.Errorf("%q", out)
+	}
+}
+
 func TestEOFIdle(t *testing.T) {
 	dialogue(t, Config{}, func(p *peer) {
 		p.writes(p.get(1))
