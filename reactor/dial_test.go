@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gatewheel/gatewheel/reactor/internal/engine/enginetest"
 )
 
 // dials are Dial calls for tests, with everything that they were told.
@@ -268,7 +270,7 @@ func TestDialsBeyondTheDescriptors(t *testing.T) {
 	s := serve(t, Config{Loops: 1, Logger: quiet()}, nil)
 	d := newDials(t, s.loops[0])
 	before := openDescriptors()
-	restore := leaveDescriptors(t, n/2)
+	restore := enginetest.LeaveDescriptors(t, n/2)
 	for range n {
 		d.dial(t.Context(), "tcp", ln.Addr().String())
 	}

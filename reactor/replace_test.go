@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gatewheel/gatewheel/reactor/internal/engine/enginetest"
 )
 
 // load keeps connections busy with echoes, some of them with a new connection for each, until it
@@ -138,7 +140,7 @@ func TestEngineThatDiesIsReplaced(t *testing.T) {
 	defer unix.Close(late)
 	address := s.sockaddr()
 	e := s.loops[0].engine.Load()
-	restore := leaveDescriptors(t, 0)
+	restore := enginetest.LeaveDescriptors(t, 0)
 	err = unix.Connect(late, address)
 	ended := e.Done()
 	for over := time.After(patience); ended != nil; {

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gatewheel/gatewheel/reactor/internal/engine/enginetest"
 )
 
 // An engine that is replaced while descriptors are short, at whatever point of its start the last
@@ -31,7 +33,7 @@ func TestEngineStartsWithoutDescriptors(t *testing.T) {
 		}
 		address := s.sockaddr()
 
-		restore := leaveDescriptors(t, free)
+		restore := enginetest.LeaveDescriptors(t, free)
 		old := l.engine.Load()
 		l.Post(l.replaceEngine)
 		await(t, old.Done())
@@ -66,30 +68,4 @@ func (s *server) sockaddr() unix.Sockaddr {
 		s.t.Fatal(err)
 	}
 	return bound
-}
-
-// leaveDescriptors lowers the process's limit so that so many descriptors are free, until restore.
-func leaveDescriptors(t testing.TB, free int) (restore func()) {
-	t.Helper()
-	var before unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
-		t.Fatal(err)
-	}
-	lowest := 0
-	for ; ; lowest++ {
-		if _, err := unix.FcntlInt(uintptr(lowest), unix.F_GETFD, 0); err != nil {
-			if free == 0 {
-				break
-			}
-			free--
-		}
-	}
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(lowest), Max: before.Max}); err != nil {
-		t.Fatal(err)
-	}
-	return func() {
-		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
-			t.Error(err)
-		}
-	}
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gatewheel/gatewheel/reactor/internal/engine/enginetest"
 )
 
 // What is accepted in a deaf loop's place counts as present at once, though the loop that is to
@@ -61,7 +63,7 @@ func TestArrivalWaitsForDescriptors(t *testing.T) {
 	if err := unix.SetNonblock(theirs, false); err != nil {
 		t.Fatal(err)
 	}
-	restore := leaveDescriptors(t, 0)
+	restore := enginetest.LeaveDescriptors(t, 0)
 	s.loops[0].arrivals.add(s.loops[0], &arrival{fresh: ours, listener: s.listeners[0]})
 	on(t, s.loops[0], func() {})
 	if _, err := unix.Write(theirs, []byte("echo late\n")); err != nil {

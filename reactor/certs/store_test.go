@@ -97,6 +97,7 @@ func TestCertificateReload(t *testing.T) {
 	if got := presented(t, s, &tls.Config{}).Subject.CommonName; got != "one.test" {
 		t.Fatalf("with a broken pair %s is presented, want one.test", got)
 	}
+	logqueue.Flush(s.logger, time.Minute)
 	if lines.FilterMessage("certificate kept out").Len() == 0 {
 		t.Error("nothing was logged about the broken pair")
 	}
