@@ -5,6 +5,7 @@ package reactor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"syscall"
@@ -34,13 +35,20 @@ type dialling struct {
 // never a dial, and for Reactor.Stop, which waits for it, so that connections kept for later use have to
 // be closed by whoever keeps them.
 //
-// How many are dialled is for the caller to bound. Each takes a goroutine and up to three descriptors
-// until open; when there are none, fail is told EMFILE.
+// Each dial takes a goroutine and up to three descriptors until open. Accepted connections leave the whole of
+// Config.DescriptorReserve alone, dials half of it: a dial beyond that fails at once with EMFILE.
 func (l *Loop) Dial(ctx context.Context, network, address string, open func(*Conn) Session, fail func(error)) {
 	a := &arrival{fresh: -1, dialling: &dialling{open, fail}}
+	r := l.reactor
+	if !r.mayDial() {
+		a.drop(l, errDialDescriptors)
+		return
+	}
 	a.count(l)
+	r.connecting.Add(1)
 	go func() {
 		fd, err := l.connect(ctx, network, address)
+		r.connecting.Add(-1)
 		if err != nil {
 			a.drop(l, err)
 			return
@@ -49,6 +57,8 @@ func (l *Loop) Dial(ctx context.Context, network, address string, open func(*Con
 		l.arrivals.add(l, a)
 	}()
 }
+
+var errDialDescriptors = fmt.Errorf("reactor: dial: other descriptors are reserved: %w", syscall.EMFILE)
 
 // connect gives the descriptor of a new connection. It ends with the Reactor.
 func (l *Loop) connect(ctx context.Context, network, address string) (int, error) {

@@ -25,6 +25,7 @@ type gate struct {
 	reactor  *Reactor
 	limit    atomic.Int64
 	reserve  atomic.Int64
+	room     atomic.Int64 // limit without MaxConnections
 	withheld atomic.Int64
 
 	mu      sync.Mutex
@@ -72,6 +73,7 @@ func (c *Config) reserve(limit int) int {
 func (g *gate) measure(config *Config) {
 	limit := descriptorLimit()
 	room := max(limit-config.reserve(limit)-openDescriptors(), 1)
+	g.room.Store(int64(room))
 	if config.MaxConnections > 0 && config.Refuse == nil {
 		room = min(room, config.MaxConnections)
 	}
@@ -85,6 +87,7 @@ func (g *gate) most() int64 { return max(g.limit.Load(), 1) }
 // lower takes room from connections, for descriptors that something else holds, or gives it back.
 func (g *gate) lower(by int) {
 	g.limit.Add(-int64(by))
+	g.room.Add(-int64(by))
 	g.check()
 }
 
@@ -153,6 +156,16 @@ func (g *gate) rest() {
 		g.update()
 		g.settle()
 	})
+}
+
+// dialDescriptors is how many descriptors a dial takes at most until it is connected.
+const dialDescriptors = 3
+
+// mayDial reports whether the descriptors allow one dial more. Half of the reserve is kept from dials, for the engines
+// that replace others among other things.
+func (r *Reactor) mayDial() bool {
+	held := r.present() + (dialDescriptors-1)*r.connecting.Load()
+	return held+dialDescriptors <= r.gate.room.Load()+r.gate.reserve.Load()/2
 }
 
 // burstRoom is how many connections one Loop may accept in a row, besides the next: its share of the room that

@@ -225,3 +225,64 @@ func TestDeadlineOfADepartureThatFails(t *testing.T) {
 		t.Errorf("departure failed: %v, said %q", failed, have)
 	}
 }
+
+// departAll has n connections with tasks in the inbox leave a Loop at once, and returns how long that takes.
+func departAll(t *testing.T, n int) time.Duration {
+	t.Helper()
+	r, err := New(Config{Loops: 2, Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.release()
+	from, to := r.loops[0], r.loops[1]
+	unturned(from)
+	ours, _ := socketPair(t)
+	defer unix.Close(ours)
+	var conns []*Conn
+	for range n {
+		fd, err := duplicate(ours)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := from.newConn(enginetest.NewSocket(fd), fd, nil)
+		c.session = &lines{conn: c}
+		c.rarely().departure = &departure{to: to, done: func(error) {}}
+		for range 3 {
+			c.Handle().Post(func(*Conn) {})
+		}
+		conns = append(conns, c)
+		defer unix.Close(fd)
+	}
+	began := time.Now()
+	for _, c := range conns {
+		c.depart()
+	}
+	for from.inbox.waiting.Load() > 0 || from.inbox.next < len(from.inbox.batch) {
+		from.begin()
+		from.end()
+	}
+	took := time.Since(began)
+	for _, c := range conns {
+		if c.Loop() != to || len(c.special.departure.waiting) != 3 {
+			t.Fatalf("connection %d: %d tasks wait", c.id, len(c.special.departure.waiting))
+		}
+	}
+	stopWithoutEngine(to) // where they are closed
+	if n := r.present(); n != 0 {
+		t.Fatalf("%d connections are left", n)
+	}
+	return took
+}
+
+// Most HTTP/2 connections move when they are new. Many at once cost so many times what one costs.
+func TestMovesAtOnceAreLinear(t *testing.T) {
+	const few, many = 1000, 8000
+	best := func(n int) time.Duration {
+		return min(departAll(t, n), departAll(t, n), departAll(t, n))
+	}
+	a, b := best(few), best(many)
+	t.Logf("%d take %v, %d take %v", few, a, many, b)
+	if b > 4*many/few*a {
+		t.Errorf("%d take %v, %d take %v: more than four times as much each", few, a, many, b)
+	}
+}

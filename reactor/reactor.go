@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/sys/unix"
 
 	"github.com/gatewheel/gatewheel/internal/loglimit"
 	"github.com/gatewheel/gatewheel/reactor/internal/engine"
@@ -39,6 +38,7 @@ type Reactor struct {
 	drainBy      atomic.Int64 // see Loop.DrainBy
 	open         atomic.Int64
 	arriving     atomic.Int64 // sockets without a Conn, on their way to a Loop
+	connecting   atomic.Int64 // of those that arrive, dialled and not connected yet
 	refused      atomic.Int64
 	proxyRefused atomic.Int64  // connections without an acceptable PROXY header
 	parting      atomic.Int64  // of those that are open, refused: they take nobody's place
@@ -65,6 +65,7 @@ func New(config Config) (*Reactor, error) {
 	r.life, r.endLife = context.WithCancel(context.Background())
 	r.gate.reactor = r
 	r.gate.limit.Store(1 << 62)
+	r.gate.room.Store(1 << 62)
 	for i := range config.Loops {
 		l, err := newLoop(r, i)
 		if err != nil {
@@ -153,32 +154,6 @@ func (l *Loop) visit(conns []*Conn, visit func(*Conn)) {
 	}
 }
 
-// StopAccepting takes what waits in the listening sockets, and closes them. Connections go on. From
-// any goroutine.
-func (r *Reactor) StopAccepting() {
-	r.gate.end()
-	for i, l := range r.loops {
-		if l.engine.Load() == nil {
-			continue // never started: who waits would wait for ever
-		}
-		for _, ln := range r.listeners {
-			if fd, err := ln.duplicate(i); err == nil {
-				for acceptFor(l, ln, fd) == nil {
-				}
-				_ = unix.Close(fd)
-			}
-		}
-	}
-	for _, l := range r.loops {
-		if e := l.engine.Load(); e != nil {
-			e.CloseListeners()
-		}
-	}
-	for _, ln := range r.listeners {
-		ln.close()
-	}
-}
-
 // Stop stops accepting, lets the connections that are open go on until they have all left or ctx is
 // over, closes those that remain, and ends the loops. It returns the context's error when
 // connections had to be closed. A loop that is stalled is left behind.
@@ -189,7 +164,7 @@ func (r *Reactor) Stop(ctx context.Context) error {
 }
 
 func (r *Reactor) stop(ctx context.Context) (err error) {
-	r.StopAccepting()
+	r.StopAccepting(ctx)
 	for r.present() > 0 && ctx.Err() == nil {
 		select {
 		case <-r.empty:

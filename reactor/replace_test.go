@@ -266,3 +266,24 @@ func (l *Loop) replaceEngine() {
 	}()
 	runtime.Goexit()
 }
+
+// In a storm of connections that are paused and reset while others are accepted, nobody is closed for another's event.
+func TestStormOfClosesAndAccepts(t *testing.T) {
+	const rounds, victims = 40, 25
+	s := serve(t, Config{Loops: 1}, nil)
+	w := startLoad(s, 4, 4)
+	for range rounds {
+		var storm []*client
+		for range victims {
+			c := s.dial()
+			c.say("pause")
+			storm = append(storm, c)
+		}
+		for _, c := range storm {
+			_ = c.SetLinger(0)
+			_ = c.Close()
+		}
+	}
+	w.more(100)
+	w.stop()
+}

@@ -73,14 +73,3 @@ func (r *Reactor) hearing(next *int) *Loop {
 	}
 	return nil
 }
-
-// acceptFor takes one connection from a listening socket and brings it to l.
-func acceptFor(l *Loop, ln *listener, fd int) error {
-	accepted, _, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-	if err != nil {
-		return err
-	}
-	l.stats.accepted.Add(1)
-	l.arrivals.add(l, &arrival{fresh: accepted, listener: ln})
-	return nil
-}

@@ -150,7 +150,7 @@ func (s *Server) Wait() error {
 }
 
 func (s *Server) shutdown(ctx context.Context) error {
-	s.reactor.StopAccepting()
+	s.reactor.StopAccepting(ctx)
 	s.reactor.Drain(func(c *reactor.Conn) {
 		if d, ok := c.Session().(drainer); ok {
 			d.drain()

@@ -1,0 +1,64 @@
+//go:build linux
+
+package reactor
+
+import (
+	"context"
+
+	"golang.org/x/sys/unix"
+)
+
+// StopAccepting accepts the connections that wait in the listening sockets, and closes those. It accepts no more than
+// waited when it was called, nor more than the limit of connections allows, and stops when ctx ends: the kernel resets
+// the others. Open connections go on. On any goroutine.
+func (r *Reactor) StopAccepting(ctx context.Context) {
+	r.gate.end()
+	for i, l := range r.loops {
+		if l.engine.Load() == nil {
+			continue // never started: its connections would wait for ever
+		}
+		for _, ln := range r.listeners {
+			if fd, err := ln.duplicate(i); err == nil {
+				r.acceptWaiting(ctx, l, ln, fd)
+				_ = unix.Close(fd)
+			}
+		}
+	}
+	for _, l := range r.loops {
+		if e := l.engine.Load(); e != nil {
+			e.CloseListeners()
+		}
+	}
+	for _, ln := range r.listeners {
+		ln.close()
+	}
+}
+
+// acceptWaiting accepts for l what waits in a listening socket.
+func (r *Reactor) acceptWaiting(ctx context.Context, l *Loop, ln *listener, fd int) {
+	for n := waitingConnections(fd); n > 0 && ctx.Err() == nil && r.present() < r.gate.most(); n-- {
+		if acceptFor(l, ln, fd) != nil {
+			return
+		}
+	}
+}
+
+// waitingConnections is the length of a listening socket's queue, and for other sockets than TCP's the longest one.
+func waitingConnections(fd int) int {
+	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil {
+		return listenBacklog
+	}
+	return int(info.Unacked)
+}
+
+// acceptFor takes one connection from a listening socket and brings it to l.
+func acceptFor(l *Loop, ln *listener, fd int) error {
+	accepted, _, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	l.stats.accepted.Add(1)
+	l.arrivals.add(l, &arrival{fresh: accepted, listener: ln})
+	return nil
+}
