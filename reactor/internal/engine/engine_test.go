@@ -154,6 +154,12 @@ func (l *loop) on(task func()) {
 	await(l.t, done)
 }
 
+// hear sets what is called for the input of p.
+func (l *loop) hear(p *peer, input func(in []byte)) {
+	l.t.Helper()
+	l.on(func() { p.input = input })
+}
+
 // arrival is a socket to be adopted: of peer, or a new one.
 type arrival struct {
 	fd    int
@@ -181,13 +187,13 @@ func (l *loop) pair() (*net.TCPConn, *peer) {
 	return c, await(l.t, l.accepted)
 }
 
-// hold keeps the loop in an Input of a connection of its own until release is called.
-func (l *loop) hold() (release func()) {
+// hold keeps the loop in an Input of a connection of its own until release is called. It runs inside there first.
+func (l *loop) hold(inside func()) (release func()) {
 	l.t.Helper()
 	c, p := l.pair()
 	entered, leave := make(chan struct{}), make(chan struct{})
-	on := sync.OnceFunc(func() { close(entered); <-leave })
-	p.input = func([]byte) { on() }
+	on := sync.OnceFunc(func() { inside(); close(entered); <-leave })
+	l.hear(p, func([]byte) { on() })
 	say(l.t, c, "x")
 	await(l.t, entered)
 	return func() { close(leave) }
@@ -268,20 +274,23 @@ func TestEventOfAClosedConnectionSparesItsSuccessor(t *testing.T) {
 	victim, second := l.pair()
 	entered, leave := make(chan struct{}), make(chan struct{})
 	turns := 0
-	first.input = func([]byte) {
+	heard, number := make(chan string, 1), 0
+	l.hear(first, func([]byte) {
 		switch turns++; turns {
 		case 1:
 			if err := l.Pause(second.socket, true); err != nil {
 				t.Error(err)
+			}
+			l.open = func(p *peer) {
+				number = p.fd
+				p.input = func(in []byte) { heard <- string(in) }
 			}
 			close(entered)
 			<-leave
 		case 2:
 			l.Close(second.socket)
 		}
-	}
-	heard := make(chan string, 1)
-	l.open = func(p *peer) { p.input = func(in []byte) { heard <- string(in) } }
+	})
 	say(t, trigger, "1")
 	await(t, entered)
 	// These become ready in this order, and one call of epoll_wait brings all of them.
@@ -292,8 +301,8 @@ func TestEventOfAClosedConnectionSparesItsSuccessor(t *testing.T) {
 	close(leave)
 
 	p := await(t, l.accepted)
-	if p.fd != second.fd {
-		t.Fatalf("the newcomer got number %d, not %d", p.fd, second.fd)
+	if number != second.fd {
+		t.Fatalf("the newcomer got number %d, not %d", number, second.fd)
 	}
 	await(t, l.adopted)
 	say(t, newcomer, "still here")
@@ -310,14 +319,14 @@ func (l *loop) busy(rounds *int) (stop func()) {
 	l.t.Helper()
 	c, p := l.pair()
 	over := make(chan struct{})
-	p.input = func([]byte) {
+	l.hear(p, func([]byte) {
 		select {
 		case <-over:
 		default:
 			*rounds++
 			_, _ = c.Write([]byte("x"))
 		}
-	}
+	})
 	say(l.t, c, "x")
 	return func() { close(over) }
 }
@@ -333,17 +342,18 @@ func TestBusyLoopAcceptsTheQueue(t *testing.T) {
 			rounds, first, last := 0, 0, 0
 			stop := l.busy(&rounds)
 			defer stop()
-			release := l.hold()
 			accepted, all := 0, make(chan struct{})
-			l.open = func(*peer) {
-				if accepted++; accepted == 1 {
-					first = rounds
+			release := l.hold(func() {
+				l.open = func(*peer) {
+					if accepted++; accepted == 1 {
+						first = rounds
+					}
+					if accepted == newcomers {
+						last = rounds
+						close(all)
+					}
 				}
-				if accepted == newcomers {
-					last = rounds
-					close(all)
-				}
-			}
+			})
 			for range newcomers {
 				l.dial()
 			}
@@ -362,12 +372,12 @@ func TestListenersClosedWithAnEventOnItsWay(t *testing.T) {
 	trigger, p := l.pair()
 	entered, leave := make(chan struct{}), make(chan struct{})
 	turns := 0
-	p.input = func([]byte) {
+	l.hear(p, func([]byte) {
 		if turns++; turns <= 2 {
 			entered <- struct{}{}
 			<-leave
 		}
-	}
+	})
 	say(t, trigger, "1")
 	await(t, entered)
 	say(t, trigger, "2")
