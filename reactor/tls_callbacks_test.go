@@ -95,19 +95,19 @@ func TestTLSCallbacksHoldNoSlot(t *testing.T) {
 			}
 			config := serverConfig(t)
 			config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, ca.Pool()
-			var dialer func() error
+			var dialer atomic.Pointer[func() error] // the callback is on another goroutine
 			var called atomic.Bool
 			use(config, func() {
 				if called.Swap(true) {
 					return
 				}
-				if err := dialer(); err != nil {
+				if err := (*dialer.Load())(); err != nil {
 					t.Error("the handshake that a callback waits for: ", err)
 				}
 			})
 			r, addr := served(t, Config{}, ListenerConfig{TLS: config, Open: openTeller})
 			oneSlot(r)
-			dialer = func() error {
+			dial := func() error {
 				raw, err := net.DialTimeout("tcp", addr.String(), patience)
 				if err != nil {
 					return err
@@ -117,8 +117,9 @@ func TestTLSCallbacksHoldNoSlot(t *testing.T) {
 				_, err = ask(tls.Client(raw, client))
 				return err
 			}
+			dialer.Store(&dial)
 			for range 2 { // the second one resumes
-				if err := dialer(); err != nil {
+				if err := dial(); err != nil {
 					t.Error(err)
 				}
 			}
