@@ -2,9 +2,9 @@ package app
 
 import "sync/atomic"
 
-// Await blocks until f is ready or r is over (its peer gone, its deadline passed,
-// its response complete). For goroutines, those of Blocking handlers above all;
-// on a loop it would wait for itself.
+// Await blocks until f is ready or r ends: its peer leaves, its deadline passes or its
+// response is complete. Then it returns the cause. Any goroutine but a loop's, which
+// would wait for itself.
 func Await[T any](r *Request, f Future[T]) (T, error) {
 	if f.Ready() {
 		return f.Result()

@@ -66,7 +66,7 @@ func (b *Body) take(p []byte, ready func()) (int, error) {
 		return 0, nil
 	}
 	reads.taken = true
-	n, err := b.r.x.ReadBody(p, ready)
+	n, err := b.r.exchange.ReadBody(p, ready)
 	if b.left >= 0 && n > 0 {
 		if int64(n) > b.left {
 			return 0, b.fail(tooLarge(b.left))

@@ -2,42 +2,39 @@ package app
 
 import "sync/atomic"
 
-// cell is the place where the result of a pending future appears. No lock and
-// no loop owns it: whoever settles it first writes the result, publishes it by
-// swapping the list of waiters for the mark settled, and sends the waiters to
-// the cell's loop. A goroutine that is stopped anywhere in between leaves
-// nothing half done that another could see.
+// cell holds the result of a pending future. It needs no lock: the first goroutine to
+// settle it writes the result, publishes it by swapping the list of waiters for the
+// mark settled, and posts the waiters to the cell's loop. A goroutine that is stopped
+// in between leaves no partial state for others to see.
 type cell[T any] struct {
 	loop    Loop
 	taken   atomic.Bool
-	idle    atomic.Int32 // see forget
+	idle    atomic.Int32 // waiters that were forgotten, minus those that stay
 	waiters atomic.Pointer[node]
 	value   T
 	err     error
 }
 
-// node is a waiter's place in a list. A waiter that waits for one thing after
-// another uses the same node again.
+// node is the place of a waiter in a list. It may be used again after it was woken.
 type node struct {
 	next *node
 	wake waker
-	// far says that the waiter belongs elsewhere: it runs nothing of the
-	// application's here, but passes the result on.
+	// far marks a waiter of another loop or goroutine. It runs no user code when it is
+	// woken, but passes the result on.
 	far bool
-	// idle says that nobody waits any more.
+	// idle marks a waiter that was forgotten.
 	idle atomic.Bool
 }
 
-// waker is told that what it waits for is settled. It runs on the loop of the
-// cell that was settled, as user code; q takes what becomes ready in
-// consequence.
+// waker is called when the cell that it waits for is settled: on the loop of that
+// cell, as user code. It adds what becomes ready in consequence to q.
 type waker interface{ woken(q *queue) }
 
-// settled is what the list of a cell with a result points to.
+// settled marks the list of a cell that has a result.
 var settled node
 
-// settle gives the cell its result. The first call wins. Waiters are appended to
-// q when that runs on the cell's loop, else they are posted there.
+// settle sets the result. It reports false if there is one already. Waiters are added
+// to q if that runs on the cell's loop, else posted there; q may be nil.
 func (c *cell[T]) settle(value T, err error, q *queue) bool {
 	if !c.taken.CompareAndSwap(false, true) {
 		return false
@@ -63,7 +60,7 @@ func (c *cell[T]) post(newest *node) {
 	}
 }
 
-// settleHere settles from a task of the cell's own loop: what waits runs now.
+// settleHere settles the cell in a task of its loop. Waiters run before it returns.
 func (c *cell[T]) settleHere(v T, err error) {
 	q := queue{loop: c.loop}
 	c.settle(v, err, &q)
@@ -72,7 +69,7 @@ func (c *cell[T]) settleHere(v T, err error) {
 
 func (c *cell[T]) isSettled() bool { return c.waiters.Load() == &settled }
 
-// subscribe adds a waiter; false says that the result is there already.
+// subscribe adds a waiter. It reports false if the cell is settled. Any goroutine.
 func (c *cell[T]) subscribe(n *node) bool {
 	for {
 		newest := c.waiters.Load()
@@ -86,13 +83,13 @@ func (c *cell[T]) subscribe(n *node) bool {
 	}
 }
 
-// maxIdle is how many waiters that wait no more a cell holds beyond as many as it
-// has of the others.
+// maxIdle is the number of forgotten waiters that a cell keeps beyond the number of
+// its other waiters.
 const maxIdle = 32
 
-// forget says that a waiter of the cell waits no more. It is taken out of the list
-// in time, together with others, so that what is asked for again and again holds no
-// more than those who wait; until then the waiter may still be woken. Any goroutine.
+// forget releases a waiter. It is removed later, together with others, so that a
+// future with many short waits stays small; until then it may still be woken. Any
+// goroutine.
 func (c *cell[T]) forget(n *node) {
 	n.idle.Store(true)
 	if c.idle.Add(1) > maxIdle {
@@ -100,15 +97,15 @@ func (c *cell[T]) forget(n *node) {
 	}
 }
 
-// sweep takes out whoever waits no more: it takes the whole list and puts the rest
-// of it back, below what came meanwhile.
+// sweep removes the forgotten waiters: it takes the whole list, and puts the others
+// back below those that were added meanwhile.
 func (c *cell[T]) sweep() {
 	var kept *node
 	for {
 		newest := c.waiters.Load()
 		switch {
 		case newest == &settled:
-			// Whoever has settled the cell has not seen them.
+			// The goroutine that settled the cell has not seen them.
 			c.post(kept)
 			return
 		case newest == nil:
@@ -121,7 +118,7 @@ func (c *cell[T]) sweep() {
 	}
 }
 
-// waiting joins two lists without those who wait no more.
+// waiting joins two lists, without the forgotten waiters.
 func (c *cell[T]) waiting(newest, older *node) *node {
 	var first *node
 	last, count := &first, int32(0)
@@ -138,20 +135,18 @@ func (c *cell[T]) waiting(newest, older *node) *node {
 	return first
 }
 
-// future is the cell's future.
+// future returns the cell's future.
 func (c *cell[T]) future() Future[T] { return Future[T]{cell: c} }
 
-// queue is what is to be woken in one task of a loop. Waiters run one after
-// another and not from inside each other, so that a long chain of futures needs
-// no deep stack.
+// queue has the waiters to be woken in one task of a loop. They run one after another,
+// not inside each other, so that a long chain of futures needs no deep stack.
 type queue struct {
 	loop        Loop
 	first, last *node
 }
 
-// append takes over a cell's list, which has the newest waiter first. Those from
-// elsewhere are woken at once: what one of the others does, block for ever even,
-// is not theirs to suffer.
+// append adds the list of a cell, which has the newest waiter first. Waiters on other
+// loops are woken first, so that a local waiter that blocks cannot delay them.
 func (q *queue) append(newest *node) {
 	var oldest, tail *node
 	for n := newest; n != nil; {
@@ -179,9 +174,8 @@ func (q *queue) append(newest *node) {
 	q.last = tail
 }
 
-// run wakes everything in the queue. A waiter whose goroutine has lost the loop
-// meanwhile (a stalled loop is taken away from its goroutine), or is ended for it,
-// takes nobody with it: the rest is posted again.
+// run wakes the waiters in order. If the loop is taken from the calling goroutine
+// meanwhile, or the goroutine ends, the remaining waiters are posted again.
 func (q *queue) run() {
 	defer func() {
 		if q.first != nil {
@@ -198,7 +192,7 @@ func (q *queue) run() {
 	}
 }
 
-// lost tells that the calling goroutine has lost the loop.
+// lost reports whether the loop was taken from the calling goroutine.
 func lost(loop Loop) bool {
 	g, ok := loop.(fence)
 	switch {
@@ -211,7 +205,7 @@ func lost(loop Loop) bool {
 	return false
 }
 
-// at calls wake on that loop: now when the queue runs there, else in a task.
+// at calls wake on that loop: at once if the queue runs there, else in a task.
 func (q *queue) at(loop Loop, wake func(q *queue)) {
 	if q.loop == loop {
 		wake(q)

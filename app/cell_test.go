@@ -106,7 +106,7 @@ type told struct {
 	times  atomic.Int32
 }
 
-func (e *told) Over(error) { e.times.Add(1) }
+func (e *told) Ended(error) { e.times.Add(1) }
 
 // Whoever is attached is told once or detached, from whatever goroutine the end comes.
 func TestEverybodyHearsOfTheEndOnce(t *testing.T) {

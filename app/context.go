@@ -3,17 +3,19 @@ package app
 import (
 	"context"
 	"sync/atomic"
+
+	"github.com/gatewheel/gatewheel/app/internal/ending"
 )
 
-// lifetime is how long a request lasts, for whom it concerns: most handlers
-// answer without asking, so it is made when somebody asks.
+// lifetime is the end of a request as others observe it. Most handlers do not
+// observe it, so it is made on first use.
 type lifetime struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	// gone is closed when nobody can read an answer any more: see answerable.
+	// gone is closed when no response can reach the peer any more.
 	gone    chan struct{}
 	claimed atomic.Bool
-	cause   error // why gone is closed
+	cause   error // of gone
 }
 
 func newLifetime() *lifetime {
@@ -29,11 +31,11 @@ func (l *lifetime) end(cause error) {
 	}
 }
 
-// answerable tells whether what is written can still reach the peer after a context
-// has ended for that cause.
+// answerable reports whether a response can still reach the peer after the context
+// has ended with that cause.
 func answerable(cause error) bool { return cause == ErrHalfClosed || cause == ErrDraining }
 
-// ended stands for every request that was over before anybody asked.
+// ended is the lifetime of every request that ended before it was observed.
 var ended = func() *lifetime {
 	l := newLifetime()
 	l.end(ErrRequestDone)
@@ -51,18 +53,14 @@ func (r *Request) lifetime() *lifetime {
 	return r.life.Load()
 }
 
-// Context ends when the peer leaves, when the request's deadline passes, when
-// the response is complete, when the server stops without waiting, or, that of an
-// event stream, when the server is about to stop; the cause (context.Cause) says
-// which: ErrPeerGone, ErrHalfClosed, ErrDeadline, ErrRequestDone, ErrDraining. Any
+// Context returns the request's context. It ends when the peer leaves, the deadline
+// passes, the response is complete, or the server stops without waiting; that of an
+// event stream also when the server starts to drain. context.Cause gives the reason:
+// ErrPeerGone, ErrHalfClosed, ErrDeadline, ErrRequestDone or ErrDraining. Any
 // goroutine.
 func (r *Request) Context() context.Context { return r.lifetime().ctx }
 
-// cancel ends the request's context with that cause; nil is ErrRequestDone and
-// costs nothing when nobody has asked for the context. Servers call it when the
-// peer leaves and when the response is complete. After ErrHalfClosed an answer
-// is still sent, and after ErrDraining what an event stream has queued; after any
-// other cause nothing can be. Any goroutine; the first cause stays.
+// cancel implements spi.Cancel.
 func (r *Request) cancel(cause error) {
 	if cause == nil {
 		cause = ErrRequestDone
@@ -75,7 +73,7 @@ func (r *Request) cancel(cause error) {
 	}
 }
 
-// isGone tells whether nobody can read an answer any more.
+// isGone reports whether no response can reach the peer any more.
 func (r *Request) isGone() bool {
 	l := r.life.Load()
 	if l == nil {
@@ -89,7 +87,7 @@ func (r *Request) isGone() bool {
 	}
 }
 
-// cause is why nobody can read an answer any more, when that is so.
+// cause returns the reason for isGone; before that, the cause of the context.
 func (r *Request) cause() error {
 	l := r.lifetime()
 	select {
@@ -99,3 +97,15 @@ func (r *Request) cause() error {
 		return context.Cause(l.ctx)
 	}
 }
+
+// attach adds a listener for the end of the request. It reports false, and does not
+// call the listener, if the request has ended.
+func (r *Request) attach(e *ending.Entry, listener ending.Listener) bool {
+	r.endings.Push(e, listener)
+	// cancel marks the request before it reads the list.
+	return !r.isGone() || !r.detach(e)
+}
+
+// detach removes a listener. It reports false if the listener is not in the list, or
+// has been or is being called.
+func (r *Request) detach(e *ending.Entry) bool { return r.endings.Remove(e) != nil }

@@ -1,25 +1,33 @@
-// Package app is what applications are written against: requests, responses,
-// bodies and futures. It knows neither sockets nor frames. What some handlers use
-// besides is in the packages router, files, websocket, events, middleware, compress
-// and forwarded; package apptest tests handlers without a server, and package server
-// serves them. Servers see the other side of this package in package spi.
+// Package app is the interface between HTTP applications and the server:
+// requests, responses, bodies and futures. It knows neither sockets nor frames.
+// Packages router, files, websocket, events, middleware, compress and forwarded
+// have what only some handlers need. Package apptest tests handlers without a
+// server, package server serves them, and package spi is for those who write
+// servers.
 //
 // A [Handler] runs on an event loop and must not block. It answers at once with
-// [Ready], or later with a future: a [Promise] resolved from any goroutine, work
-// on the bounded pool ([Offload]), a timer ([Sleep]), a combination of these.
-// Those who prefer to block write a [Blocking] handler and get a goroutine, an
-// [io.Reader] and an [io.Writer].
+// [Ready], or later with a future: a [Promise] resolved by any goroutine, work on
+// the bounded pool ([Offload]), a timer ([Sleep]), or a combination of these. A
+// [Blocking] handler runs in a goroutine of its own and has an [io.Reader] and an
+// [io.Writer].
 //
-// What an application may rely on:
+// Applications may rely on the following:
 //
-//   - Continuations run on the request's own loop. State that is tied to one
+//   - Continuations run on the request's own loop. State that belongs to one
 //     connection needs no lock.
-//   - Nothing an application can see is recycled. A Request is fresh and its
-//     strings stay valid for ever, in any goroutine.
-//   - Resolving a promise twice, or after the peer has left, is inert.
-//   - A promise that is never resolved meets the request's deadline, with 503.
-//     The deadline ends with the response's head.
+//   - Nothing that an application sees is reused. A Request is allocated for one
+//     request, and its strings stay valid in any goroutine.
+//   - Resolving a promise twice, or after the peer has left, does nothing.
+//   - A promise that is never resolved fails at the request's deadline, with 503.
+//     The deadline ends with the head of the response.
 //   - A panic becomes a 500 and one log line with the stack.
-//   - Body bytes are read into the reader's memory, and bodies flow under
-//     backpressure in both directions.
+//   - Content is read into the reader's memory, and content in both directions is
+//     subject to backpressure.
+//
+// # Limitations
+//
+// Handlers share their loop: one that blocks delays every connection of the loop,
+// until the server's watchdog takes the loop away from it and closes its
+// connection. A request whose peer pauses in the middle of its content is not told
+// that the peer has left until the content is read.
 package app

@@ -127,7 +127,7 @@ func (e *errand) expire() {
 }
 
 func (r *Request) spawn(f func()) {
-	if s, ok := r.x.(spawner); ok {
+	if s, ok := r.exchange.(spawner); ok {
 		s.Go(f)
 		return
 	}
@@ -135,13 +135,13 @@ func (r *Request) spawn(f func()) {
 }
 
 func (r *Request) park() {
-	if s, ok := r.x.(spawner); ok {
+	if s, ok := r.exchange.(spawner); ok {
 		s.Park()
 	}
 }
 
 func (r *Request) unpark() {
-	if s, ok := r.x.(spawner); ok {
+	if s, ok := r.exchange.(spawner); ok {
 		s.Unpark()
 	}
 }

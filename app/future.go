@@ -1,30 +1,31 @@
 package app
 
-// Future is a result that is there or will be. It is a small value; one that is
-// ready needs no memory of its own. The zero Future is ready with the zero T.
+// Future is a result that is ready or pending. It is a small value, and a ready one
+// needs no memory of its own. The zero Future is ready with the zero T.
 //
-// Continuations (Then, Catch, Map, Done) of a ready future run at once, inside
-// the call; those of a pending one run on the loop of the request that it
-// belongs to, whoever resolves it. Hence futures are combined on the loop: in a
-// handler, a continuation or a callback. For requests that share a result,
-// see Here.
+// Continuations (Then, After, Map, Catch, Finally, Done) of a ready future run inside
+// the call. Those of a pending one run on the loop of the request that it belongs to,
+// regardless of the goroutine that resolves it. Hence futures are combined on the
+// loop: in a handler, a continuation or a callback. Here is for results that several
+// requests share.
 type Future[T any] struct {
 	cell  *cell[T]
 	value T
 	err   error
 }
 
-// Ready is a future that has its value. It allocates nothing.
+// Ready returns a future that has its value. It does not allocate.
 func Ready[T any](v T) Future[T] { return Future[T]{value: v} }
 
-// Failed is a future that has failed; with a nil err it is ready with the zero T. It
-// allocates nothing.
+// Failed returns a future that has failed; with a nil err it is ready with the zero T.
+// It does not allocate.
 func Failed[T any](err error) Future[T] { return Future[T]{err: err} }
 
-// Ready tells whether the result is there. Any goroutine.
+// Ready reports whether the future has its result. Any goroutine.
 func (f Future[T]) Ready() bool { return f.cell == nil || f.cell.isSettled() }
 
-// Result is the result of a ready future. It panics for a pending one.
+// Result returns the result of a ready future. It panics if the future is pending. Any
+// goroutine.
 func (f Future[T]) Result() (T, error) {
 	if f.cell == nil {
 		return f.value, f.err
@@ -35,8 +36,8 @@ func (f Future[T]) Result() (T, error) {
 	return f.cell.value, f.cell.err
 }
 
-// Done calls fn with the result: at once when it is there, else on the loop. A
-// panic of fn is the loop's to handle.
+// Done calls fn with the result: at once if the future is ready, else on its loop. The
+// server logs a panic of fn.
 func (f Future[T]) Done(fn func(T, error)) {
 	if f.cell != nil {
 		s := &subscriber[T]{from: f.cell, fn: fn}
@@ -56,37 +57,40 @@ type subscriber[T any] struct {
 
 func (s *subscriber[T]) woken(*queue) { s.fn(s.from.value, s.from.err) }
 
-// Promise is the side of a pending future that gives it its result.
+// Promise sets the result of a pending future.
 type Promise[T any] struct{ cell[T] }
 
-// Promised makes a promise and its future. Continuations run on r's loop.
+// Promised returns a promise and its future, whose continuations run on r's loop. Any
+// goroutine.
 func Promised[T any](r *Request) (*Promise[T], Future[T]) {
 	return PromisedOn[T](r.Loop())
 }
 
-// PromisedOn is Promised for what belongs to no request: continuations run on that
-// loop. Any goroutine.
+// PromisedOn is like Promised, for results that belong to no request. Continuations run
+// on loop. Any goroutine.
 func PromisedOn[T any](loop Loop) (*Promise[T], Future[T]) {
 	p := &Promise[T]{}
 	p.loop = loop
 	return p, p.future()
 }
 
-// Future is the promise's future. Any goroutine.
+// Future returns the future of the promise. Any goroutine.
 func (p *Promise[T]) Future() Future[T] { return p.future() }
 
-// Resolve gives the future its value and tells whether this was the first
-// result; later ones are dropped. Any goroutine.
+// Resolve sets the value of the future. It reports false, and drops v, if the future
+// has a result already. Any goroutine.
 func (p *Promise[T]) Resolve(v T) bool { return p.settle(v, nil, nil) }
 
-// Fail makes the future fail, as Resolve makes it succeed. Any goroutine.
+// Fail makes the future fail with err. It reports false if the future has a result
+// already. Any goroutine.
 func (p *Promise[T]) Fail(err error) bool {
 	var zero T
 	return p.settle(zero, err, nil)
 }
 
-// Then continues with the value: the result is that of the future that next
-// returns. A failure passes by next. A panic of next is a failure.
+// Then calls next with the value of f and returns a future with the result of next's.
+// If f fails, next is not called, and the failure is the result. A panic of next is a
+// failure. On the loop.
 func Then[T, U any](f Future[T], next func(T) Future[U]) Future[U] {
 	if f.cell != nil {
 		t := &then[T, U]{from: f.cell, next: next}
@@ -102,29 +106,29 @@ func Then[T, U any](f Future[T], next func(T) Future[U]) Future[U] {
 	return guarded(v, next)
 }
 
-// guarded calls next; its panic is a failure. A goroutine that is ended inside
-// (runtime.Goexit) passes through: recover gives nil then.
+// guarded calls next and turns a panic into a failure. It does not stop a
+// runtime.Goexit.
 func guarded[T, U any](v T, next func(T) Future[U]) (f Future[U]) {
 	defer rescue(&f)
 	return next(v)
 }
 
-// rescue is to be deferred itself: it makes a panic the future's failure.
+// rescue turns a panic into the failure of f. It must be deferred directly.
 func rescue[T any](f *Future[T]) {
 	if p := recover(); p != nil {
 		*f = Failed[T](panicked(p))
 	}
 }
 
-// then is the continuation of a pending future, and the cell of its result. It
-// waits twice at most: for its input, and for what the continuation returns.
+// then is the continuation of a pending future, and the cell of its result. It waits
+// for its input, and then for the future that the continuation returns.
 type then[T, U any] struct {
 	cell[U]
 	node  node
 	from  *cell[T]
 	inner *cell[U]
 	next  func(T) Future[U]
-	after func(T, error) Future[U] // in place of next: failures too
+	after func(T, error) Future[U] // in place of next, for failures too
 }
 
 func (t *then[T, U]) woken(q *queue) {
@@ -141,7 +145,7 @@ func (t *then[T, U]) woken(q *queue) {
 	}
 }
 
-// follow makes f's result this one's.
+// follow takes the result of f.
 func (t *then[T, U]) follow(f Future[U], q *queue) {
 	if f.cell != nil {
 		t.inner = f.cell
@@ -153,8 +157,7 @@ func (t *then[T, U]) follow(f Future[U], q *queue) {
 	t.settle(v, err, q)
 }
 
-// After continues with the result, be it a value or a failure. A panic of next
-// is a failure.
+// After is like Then, but calls next for failures too. On the loop.
 func After[T, U any](f Future[T], next func(T, error) Future[U]) Future[U] {
 	if f.cell != nil {
 		t := &then[T, U]{from: f.cell, after: next}
@@ -172,7 +175,8 @@ func guardedAfter[T, U any](v T, err error, next func(T, error) Future[U]) (f Fu
 	return next(v, err)
 }
 
-// Map continues with the value by a function that needs no future.
+// Map is like Then, for a function that returns a result instead of a future. On the
+// loop.
 func Map[T, U any](f Future[T], next func(T) (U, error)) Future[U] {
 	if f.Ready() {
 		v, err := f.Result()
@@ -190,8 +194,8 @@ func guardedMap[T, U any](v T, next func(T) (U, error)) (f Future[U]) {
 	return Future[U]{value: u, err: err}
 }
 
-// Catch continues after a failure: the result is that of the future that next
-// returns. A value passes by next.
+// Catch calls next with the failure of f and returns a future with the result of
+// next's. If f succeeds, next is not called. A panic of next is a failure. On the loop.
 func Catch[T any](f Future[T], next func(error) Future[T]) Future[T] {
 	if f.Ready() {
 		v, err := f.Result()
@@ -208,8 +212,8 @@ func Catch[T any](f Future[T], next func(error) Future[T]) Future[T] {
 	})
 }
 
-// Finally calls fn when f has its result, whatever that is, and passes it on. A
-// panic of fn is a failure.
+// Finally calls fn when f has its result, and returns a future with that result. A
+// panic of fn is a failure. On the loop.
 func Finally[T any](f Future[T], fn func()) Future[T] {
 	return After(f, func(v T, err error) Future[T] {
 		fn()
@@ -217,6 +221,7 @@ func Finally[T any](f Future[T], fn func()) Future[T] {
 	})
 }
 
+// on returns a future with the result of f whose continuations run on loop.
 func on[T any](loop Loop, f Future[T]) Future[T] {
 	if f.Ready() || f.cell.loop == loop {
 		return f

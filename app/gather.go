@@ -2,15 +2,15 @@ package app
 
 import "time"
 
-// Outcome is how one future among several has ended.
+// Outcome is the result of one future among several.
 type Outcome[T any] struct {
 	Value T
 	Err   error
 }
 
-// All is ready when every future is, with the values in the same order. The
-// first failure is its failure. Continuations run on the loop of the first
-// future that was pending. On the loop.
+// All returns a future with the values of all futures, in their order. It fails with
+// the first failure. Continuations run on the loop of the first pending future. On the
+// loop.
 func All[T any](fs ...Future[T]) Future[[]T] {
 	return Map(gather(fs, true).start(), func(outcomes []Outcome[T]) ([]T, error) {
 		values := make([]T, len(outcomes))
@@ -21,16 +21,15 @@ func All[T any](fs ...Future[T]) Future[[]T] {
 	})
 }
 
-// AllSettled is ready when every future is, and never fails: the outcomes are in
-// the order of the futures. On the loop.
+// AllSettled returns a future with the outcomes of all futures, in their order. It does
+// not fail. On the loop.
 func AllSettled[T any](fs ...Future[T]) Future[[]Outcome[T]] {
 	return gather(fs, false).start()
 }
 
-// Collect is AllSettled with a deadline, for fan-out: when d has passed it is
-// ready with what came before; the others' outcome is ErrDeadline, and what
-// they bring later is dropped. When the request is over before that it is ready too;
-// the others' outcome is then what Sleep would fail with. On the loop.
+// Collect is AllSettled with a time limit, for fan-out. When d has passed, or r ends,
+// it is ready with the outcomes so far; the outcome of the others is ErrDeadline, or
+// the failure of a Sleep of r. Later results are dropped. On the loop.
 func Collect[T any](r *Request, d time.Duration, fs ...Future[T]) Future[[]Outcome[T]] {
 	g := gather(fs, false)
 	g.loop = r.Loop()
@@ -41,12 +40,12 @@ func Collect[T any](r *Request, d time.Duration, fs ...Future[T]) Future[[]Outco
 	return f
 }
 
-// gathering waits for several futures. Everything happens on its loop.
+// gathering waits for several futures. It belongs to its loop.
 type gathering[T any] struct {
 	cell[[]Outcome[T]]
 	fs        []Future[T]
 	outcomes  []Outcome[T]
-	parts     []part[T] // those that are waited for
+	parts     []part[T] // the pending futures
 	missing   int
 	firstOnly bool  // the first failure settles it
 	bound     bound // of Collect
@@ -56,8 +55,8 @@ func gather[T any](fs []Future[T], firstOnly bool) *gathering[T] {
 	return &gathering[T]{fs: fs, outcomes: make([]Outcome[T], len(fs)), firstOnly: firstOnly, missing: len(fs)}
 }
 
-// start subscribes to everything that is pending. From the
-// first subscription on, what comes may run elsewhere, on the gathering's loop.
+// start subscribes to the pending futures. From the first subscription on, results may
+// be taken on the gathering's loop while start runs on another.
 func (g *gathering[T]) start() Future[[]Outcome[T]] {
 	for i, f := range g.fs {
 		if !f.Ready() {
@@ -99,7 +98,7 @@ func (g *gathering[T]) expect(i int, from *cell[T]) {
 	p.node.wake = p
 }
 
-// cut implements bounded: the whole is ready with what came, and the rest has failed.
+// cut implements bounded: it settles the whole with the outcomes so far.
 func (g *gathering[T]) cut(cause error, q *queue) {
 	if q == nil {
 		g.loop.Post(func() {
@@ -124,14 +123,14 @@ func (g *gathering[T]) cutHere(cause error, q *queue) {
 	g.end(g.outcomes, nil, q)
 }
 
-// end settles the whole.
+// end settles the whole and forgets the futures that are still pending.
 func (g *gathering[T]) end(outcomes []Outcome[T], err error, q *queue) {
 	g.settle(outcomes, err, q)
 	g.bound.stop()
 	g.leave()
 }
 
-// leave waits no longer for what has not come.
+// leave forgets the futures that are still pending.
 func (g *gathering[T]) leave() {
 	for i := range g.parts {
 		if p := &g.parts[i]; !p.over {
@@ -141,13 +140,13 @@ func (g *gathering[T]) leave() {
 	}
 }
 
-// part is one of the futures that are waited for.
+// part is one of the pending futures.
 type part[T any] struct {
 	node  node
 	whole *gathering[T]
 	from  *cell[T]
 	i     int
-	over  bool // it has come, or is not waited for any more
+	over  bool // it has its result, or was forgotten
 }
 
 func (p *part[T]) woken(q *queue) {
@@ -163,8 +162,8 @@ func (p *part[T]) arrive(q *queue) {
 	p.whole.note(p.i, p.from.value, p.from.err, q)
 }
 
-// note takes one outcome, unless the whole is settled: then the outcomes are
-// somebody else's, and what comes is dropped.
+// note takes one outcome. If the whole is settled, its outcomes belong to the
+// application, and the value is dropped.
 func (g *gathering[T]) note(i int, v T, err error, q *queue) {
 	if g.isSettled() {
 		drop(v)
@@ -183,14 +182,14 @@ func (g *gathering[T]) note(i int, v T, err error, q *queue) {
 	}
 }
 
-// drop is for a result that nobody will get: a response may hold something open.
+// drop discards a result. A response is closed, since it may hold resources.
 func drop[T any](v T) {
 	if resp, ok := any(v).(*Response); ok {
 		resp.Close()
 	}
 }
 
-// abandon stops waiting for a result, unless it may have to be dropped.
+// abandon forgets a waiter, unless the result is a response, which it has to drop.
 func abandon[T any](from *cell[T], n *node) {
 	var v T
 	if _, dropped := any(v).(*Response); !dropped {

@@ -9,40 +9,40 @@ import (
 	"github.com/gatewheel/gatewheel/app/forwarded"
 )
 
-// Loop is one event loop, as a server supplies it. Values are compared with ==,
-// so an implementation is a pointer.
+// Loop is an event loop of the server. Loops are compared with ==.
 type Loop interface {
-	// Index is the loop's number, from 0.
+	// Index returns the number of the loop, from 0. Any goroutine.
 	Index() int
-	// Now is the time at the begin of the current turn. On the loop.
+	// Now returns the time at which the loop's current turn began. On the loop.
 	Now() time.Time
 	// Post runs task on the loop as user code, after what runs there now. Any
-	// goroutine. A task runs even when the request that it serves is over; only
-	// a loop that has stopped for good drops it. The server recovers a panic of
-	// the task and logs it.
+	// goroutine. The task runs even if the request for which it was posted has
+	// ended; only a loop that has stopped drops it. A panic of the task is logged.
 	Post(task func())
 	// After posts task when d has passed. Any goroutine.
 	After(d time.Duration, task func()) Timer
-	// State is what the server's hook LoopStart returned for this loop. Any goroutine.
+	// State returns the value that the server's hook LoopStart returned for this
+	// loop. Any goroutine.
 	State() any
 }
 
 // Timer is a pending After.
 type Timer interface {
-	// Stop keeps the task from being run and tells whether it still could. Any
-	// goroutine.
+	// Stop cancels the task. It reports false if the task has been run, has been
+	// posted, or was canceled before. Any goroutine.
 	Stop() bool
 }
 
-// Pool runs work that blocks, in a bounded number of goroutines.
+// Pool runs blocking work in a bounded number of goroutines.
 type Pool interface {
-	// Submit queues work, or fails with ErrPoolFull when the queue's limit is
-	// reached. It never blocks. Any goroutine.
+	// Submit queues work. It returns ErrPoolFull when the queue is at its limit, and
+	// never blocks. Any goroutine.
 	Submit(work func()) error
 }
 
-// exchange is spi.Exchange, fence spi.Guard, spawner spi.Spawner and drainer
-// spi.Drainer: package spi, which says what they mean, imports this one.
+// Package spi documents these interfaces: exchange is spi.Exchange, fence is
+// spi.Guard, spawner is spi.Spawner and drainer is spi.Drainer. This package cannot
+// import spi, which imports it.
 type (
 	exchange = interface {
 		Loop() Loop
@@ -65,21 +65,22 @@ type (
 	drainer interface{ Draining() bool }
 )
 
-// ConnInfo describes a connection. It is shared by all its requests and never
-// changes.
+// ConnInfo describes a connection. All requests of the connection share it, and it
+// does not change.
 type ConnInfo struct {
-	// Peer and Local are the two addresses; not valid for a unix socket.
+	// Peer and Local are the addresses of the two ends. They are invalid for a unix
+	// socket.
 	Peer, Local netip.AddrPort
-	// PeerName is the peer's description where it has no IP address.
+	// PeerName describes a peer that has no IP address.
 	PeerName string
-	// TLS is nil on a cleartext connection.
+	// TLS is nil for a cleartext connection.
 	TLS *tls.ConnectionState
-	// Trust says which proxies may speak for the client. nil: none may.
+	// Trust names the proxies that may speak for the client; nil trusts none.
 	Trust *forwarded.Trust
 }
 
-// ClientCertificate is what the client has proved to hold, verified against the listener's authorities; nil
-// when it has shown none.
+// ClientCertificate returns the certificate of the client, verified against the
+// listener's authorities, or nil if the client has shown none.
 func (c *ConnInfo) ClientCertificate() *x509.Certificate {
 	if c.TLS == nil || len(c.TLS.VerifiedChains) == 0 {
 		return nil
@@ -87,7 +88,7 @@ func (c *ConnInfo) ClientCertificate() *x509.Certificate {
 	return c.TLS.PeerCertificates[0]
 }
 
-// PeerString is the peer's address as text, for logs.
+// PeerString returns the address of the peer as text, for logs.
 func (c *ConnInfo) PeerString() string {
 	if c.Peer.IsValid() {
 		return c.Peer.String()

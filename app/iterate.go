@@ -1,8 +1,8 @@
 package app
 
-// While repeats step until it answers false or fails. Steps that are ready run
-// in a for loop: neither the stack nor the heap grows with their number. The
-// others continue on the loop of the first that was not. A panic of step is a failure.
+// While calls step again and again until its future is false or fails. Ready steps run
+// in a for loop and need no memory. After a pending one, the iteration continues on
+// its loop. A panic of step is a failure. On the loop.
 func While(step func() Future[bool]) Future[Done] {
 	cell, more, err := spin(step)
 	if !more {
@@ -23,7 +23,7 @@ type while struct {
 	step func() Future[bool]
 }
 
-// woken brings the iteration back to its loop, if a step has belonged to another.
+// woken returns the iteration to its loop, if a step belonged to another.
 func (w *while) woken(q *queue) {
 	if q.loop == w.loop {
 		w.advance(q)
@@ -32,7 +32,7 @@ func (w *while) woken(q *queue) {
 	q.at(w.loop, w.advance)
 }
 
-// advance goes on from the step that is settled.
+// advance continues after the step in from, which is settled.
 func (w *while) advance(q *queue) {
 	for {
 		if w.from.err != nil || !w.from.value {
@@ -51,8 +51,8 @@ func (w *while) advance(q *queue) {
 	}
 }
 
-// spin runs steps as long as they are ready. It returns the cell of the first
-// that is not, with more, or how the iteration has ended.
+// spin calls step as long as it is ready. It returns the cell of the first pending one
+// and true, or false and the failure if the iteration has ended.
 func spin(step func() Future[bool]) (pending *cell[bool], more bool, err error) {
 	defer func() {
 		if p := recover(); p != nil {

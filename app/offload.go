@@ -2,11 +2,11 @@ package app
 
 import "context"
 
-// Offload runs work that blocks (a disk, a database, a computation) on the
-// server's bounded pool and continues on r's loop. When the pool's queue is full
-// it fails at once with ErrPoolFull, which as a response is 503. ctx is r's
-// context: it ends when the peer leaves or the deadline passes, and work that
-// has not begun by then is not begun. A panic of work is a failure. On the loop.
+// Offload runs blocking work (a disk, a database, a computation) on the server's
+// bounded pool and returns a future with its result, on r's loop. If the pool's queue
+// is full it fails at once with ErrPoolFull, which as a response is 503. ctx is the
+// context of r; work that has not started when r ends is not started. A panic of work
+// is a failure. On the loop.
 func Offload[T any](r *Request, work func(ctx context.Context) (T, error)) Future[T] {
 	c := &cell[T]{loop: r.Loop()}
 	ctx := r.Context()

@@ -12,55 +12,55 @@ import (
 	"github.com/gatewheel/gatewheel/app/internal/uri"
 )
 
-// Protocols, as Request.Protocol names them.
+// Values of Request.Protocol.
 const (
 	HTTP10 = "HTTP/1.0"
 	HTTP11 = "HTTP/1.1"
 	HTTP2  = "HTTP/2.0"
 )
 
-// Handler answers requests. It runs on the loop that owns the connection and
-// must not block; what takes time is answered by a future.
+// Handler answers requests. It runs on the loop that owns the connection and must
+// not block: what takes time is answered by a future.
 type Handler func(*Request) Future[*Response]
 
-// Middleware makes a handler that does something around another.
+// Middleware wraps a handler.
 type Middleware func(Handler) Handler
 
-// Try calls the handler as a server does: a panic is a failure. Middleware that
-// has something to do when the response is there calls the next handler by it.
+// Try calls the handler and turns a panic into a failure, as servers do. Middleware
+// that acts on the response calls the next handler with Try.
 func (h Handler) Try(r *Request) Future[*Response] { return guarded(r, h) }
 
 // Request is one request. Its exported fields are set before the handler runs;
-// middleware may change them before it calls the next handler. Nothing of it is
-// ever recycled: its strings may be kept and may cross goroutines. Methods are
-// for the loop unless they say otherwise.
+// middleware may change them before it calls the next handler. Requests are not
+// reused: their strings may be kept, and passed to other goroutines. Methods are for
+// the request's loop unless they say otherwise.
 type Request struct {
-	// Method is the method, as received: methods are case-sensitive.
+	// Method is the method as received. Methods are case-sensitive.
 	Method string
-	// Scheme is "https" on a TLS connection, else "http". Client tells what a
-	// trusted proxy says about it.
+	// Scheme is "https" on a TLS connection, else "http". Client has the scheme that a
+	// trusted proxy names.
 	Scheme string
 	// Authority is host and port as the client named them (RFC 9110 section 7.2).
 	Authority string
 	// Target is the request target as received (RFC 9112 section 3.2).
 	Target string
-	// RawPath is the target's path, still escaped. Path unescapes it.
+	// RawPath is the path of the target, percent-encoded. Path decodes it.
 	RawPath string
-	// RawQuery is what follows the question mark, still escaped.
+	// RawQuery is the query of the target without its question mark, encoded.
 	RawQuery string
 	// Protocol is HTTP10, HTTP11 or HTTP2.
 	Protocol string
-	// Fields are the request's field lines in order.
+	// Fields are the field lines of the request, in order.
 	Fields Fields
-	// ContentLength is the content's length in bytes, -1 when it is not known
-	// beforehand, 0 when there is none.
+	// ContentLength is the length of the content in bytes; -1 if it is unknown, 0 if
+	// there is none.
 	ContentLength int64
-	// Arrived is when the request's head was complete.
+	// Arrived is the time at which the head was complete.
 	Arrived time.Time
-	// Body is the request's content. It is never nil.
+	// Body is the content. It is never nil.
 	Body *Body
 
-	x        exchange
+	exchange exchange
 	conn     *ConnInfo
 	life     atomic.Pointer[lifetime]
 	client   atomic.Pointer[forwarded.Client]
@@ -68,18 +68,16 @@ type Request struct {
 	captures []string
 	values   []value
 	limit    time.Duration // from Arrived to the deadline; 0: none
-	guard    *guard
+	head     *headWait     // nil: nothing waits for the response
 	endings  ending.List
 	body     Body
 }
 
 type value struct{ key, value any }
 
-// bind connects a request with the server's side of it. A server embeds Request
-// by value in its exchange, sets the fields and calls spi.Bind once, on the loop,
-// before the handler.
+// bind implements spi.Bind.
 func (r *Request) bind(x exchange, conn *ConnInfo) {
-	r.x, r.conn = x, conn
+	r.exchange, r.conn = x, conn
 	if r.Arrived.IsZero() {
 		r.Arrived = x.Loop().Now()
 	}
@@ -87,36 +85,35 @@ func (r *Request) bind(x exchange, conn *ConnInfo) {
 	r.Body = &r.body
 }
 
-// enter takes the loop for a call that touches what belongs to it, until leave. It
-// is false when the calling goroutine has lost the loop: then nothing may be
-// touched.
+// enter begins a call that uses the loop's data; leave ends it. enter reports false
+// if the loop was taken from the calling goroutine, which then must not use them.
 func (r *Request) enter() bool {
-	g, ok := r.x.(fence)
+	g, ok := r.exchange.(fence)
 	return !ok || g.Enter()
 }
 
 func (r *Request) leave() {
-	if g, ok := r.x.(fence); ok {
+	if g, ok := r.exchange.(fence); ok {
 		g.Leave()
 	}
 }
 
-// Conn describes the connection. Any goroutine.
+// Conn returns the description of the connection. Any goroutine.
 func (r *Request) Conn() *ConnInfo { return r.conn }
 
-// Loop is the loop that runs this request's handler and continuations. Any
+// Loop returns the loop that runs the handler and the continuations of the request.
+// Any goroutine.
+func (r *Request) Loop() Loop { return r.exchange.Loop() }
+
+// Pool returns the pool that Offload uses. Any goroutine.
+func (r *Request) Pool() Pool { return r.exchange.Pool() }
+
+// Path returns RawPath decoded, or as it is if its encoding is invalid. Any
 // goroutine.
-func (r *Request) Loop() Loop { return r.x.Loop() }
-
-// Pool is where Offload runs its work. Any goroutine.
-func (r *Request) Pool() Pool { return r.x.Pool() }
-
-// Path is RawPath unescaped. A path with an invalid escape is returned as it
-// is. Any goroutine.
 func (r *Request) Path() string { return uri.Unescape(r.RawPath) }
 
-// Query parses the query. Pairs that net/url refuses, with an invalid escape or a
-// semicolon, are left out. Any goroutine.
+// Query returns the parsed query. Pairs with an invalid encoding or a semicolon,
+// which net/url refuses, are left out. Any goroutine.
 func (r *Request) Query() url.Values {
 	values := url.Values{}
 	for rest := r.RawQuery; rest != ""; {
@@ -133,14 +130,15 @@ func (r *Request) Query() url.Values {
 	return values
 }
 
-// QueryValue returns the first value of that name in the query, or "". It leaves out
-// what Query does, and allocates only to unescape. Any goroutine.
+// QueryValue returns the first value of that name in the query, or "". It allocates
+// only if the value is encoded. Any goroutine.
 func (r *Request) QueryValue(name string) string {
 	value, _ := r.LookupQuery(name)
 	return value
 }
 
-// LookupQuery is QueryValue that tells whether the name is there at all.
+// LookupQuery is like QueryValue; ok reports whether the name is in the query. Any
+// goroutine.
 func (r *Request) LookupQuery(name string) (value string, ok bool) {
 	for rest := r.RawQuery; rest != ""; {
 		var pair string
@@ -156,8 +154,8 @@ func (r *Request) LookupQuery(name string) (value string, ok bool) {
 	return "", false
 }
 
-// queryName takes name=value apart, the value still escaped; ok is false for what
-// is none.
+// queryName splits name=value. The value stays encoded. ok is false if the pair is
+// to be left out.
 func queryName(pair string) (name, rawValue string, ok bool) {
 	if pair == "" || strings.IndexByte(pair, ';') >= 0 {
 		return "", "", false
@@ -175,16 +173,16 @@ func unescapeQuery(raw string) (string, bool) {
 	return text, err == nil
 }
 
-// IsWebSocket tells whether the request asks for a WebSocket, properly or not:
-// for handlers that answer others with a page. An extended CONNECT of HTTP/2
-// (RFC 8441) reaches handlers as the GET with Upgrade that it stands for. Any
+// IsWebSocket reports whether the request asks for a WebSocket, with a valid handshake
+// or not, so that a handler can answer others with a page. A WebSocket handshake over
+// HTTP/2 (RFC 8441) reaches handlers as the equivalent GET with Upgrade. Any
 // goroutine.
 func (r *Request) IsWebSocket() bool {
 	return r.Fields.HasToken("Upgrade", "websocket") && r.Fields.HasToken("Connection", "upgrade")
 }
 
-// SetValue attaches a value, for the handlers that come after a middleware. Use
-// a key type of your own, as with context.WithValue. On the loop.
+// SetValue attaches a value for later handlers. The key should have a type of its
+// own, as in context.WithValue. On the loop.
 func (r *Request) SetValue(key, v any) {
 	if !r.enter() {
 		return
@@ -199,7 +197,7 @@ func (r *Request) SetValue(key, v any) {
 	r.values = append(r.values, value{key, v})
 }
 
-// Value returns what SetValue attached, or nil.
+// Value returns the value that SetValue attached, or nil.
 func (r *Request) Value(key any) any {
 	for i := range r.values {
 		if r.values[i].key == key {
@@ -209,18 +207,19 @@ func (r *Request) Value(key any) any {
 	return nil
 }
 
-// Inform sends an interim response, such as 103 Early Hints (RFC 8297) with
-// Link fields, ahead of the response. On the loop, before the response.
+// Inform sends an interim response before the final one, such as 103 Early Hints (RFC
+// 8297) with Link fields. It fails with a *StatusError if status is not interim or is
+// 101, and with ErrPeerGone. On the loop, before the response.
 func (r *Request) Inform(status int, fields Fields) error {
 	if status < 100 || status > 199 || status == 101 {
 		return Statusf(500, "%d is no interim status", status)
 	}
-	return r.x.Inform(status, fields)
+	return r.exchange.Inform(status, fields)
 }
 
-// Trailers are the request's trailer fields, known when the body has been read
-// to its end.
-func (r *Request) Trailers() Fields { return r.x.Trailers() }
+// Trailers returns the trailer fields of the request, which are known when the body
+// has been read to its end.
+func (r *Request) Trailers() Fields { return r.exchange.Trailers() }
 
 // Client returns the client's address, scheme and host: those of the connection
 // and of the request, or what trusted proxies say in their place. Any goroutine.
@@ -240,8 +239,8 @@ func (r *Request) Client() forwarded.Client {
 	return c
 }
 
-// PathValue is what the pattern's wildcard of that name has matched, unescaped;
-// "" when there is none. Any goroutine.
+// PathValue returns the decoded part of the path that the wildcard of that name in
+// the route's pattern has matched, or "". Any goroutine.
 func (r *Request) PathValue(name string) string {
 	if r.route != nil && name != "" {
 		for i, n := range r.route.Names {
@@ -253,7 +252,7 @@ func (r *Request) PathValue(name string) string {
 	return ""
 }
 
-// Pattern is the pattern that the router has matched, "" before that. Any
+// Pattern returns the pattern of the route, or "" before a router has chosen one. Any
 // goroutine.
 func (r *Request) Pattern() string {
 	if r.route == nil {

@@ -103,7 +103,7 @@ func (s *Stream) serve(r *Request) {
 		if err == nil && w.left > 0 {
 			err = errShort
 		}
-		defer r.x.Finish(w.trailers, err) // also when OnClose panics
+		defer r.exchange.Finish(w.trailers, err) // also when OnClose panics
 		s.Close()
 	})
 }

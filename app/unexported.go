@@ -7,30 +7,37 @@ import (
 	"github.com/gatewheel/gatewheel/app/internal/unexported"
 )
 
-// internals is what the packages around this one use of it and applications never
-// see: package spi for servers, and router, files, events, websocket and middleware.
+// internals has the functions that package spi offers to servers, and those that
+// packages router, files, events, websocket and middleware need. Applications do not
+// see it.
 type internals struct{}
 
 func init() { unexported.App = internals{} }
 
-// Bind is spi.Bind, as each of the following is the function of that name there.
+// Bind implements spi.Bind.
 func (internals) Bind(r *Request, x exchange, conn *ConnInfo) { r.bind(x, conn) }
 
+// Run implements spi.Run.
 func (internals) Run(h Handler, r *Request, limit time.Duration) Future[*Response] {
 	return run(h, r, limit)
 }
-func (internals) Cancel(r *Request, cause error)    { r.cancel(cause) }
-func (internals) Drain(r *Request)                  { r.drain() }
+
+// Cancel implements spi.Cancel.
+func (internals) Cancel(r *Request, cause error) { r.cancel(cause) }
+
+// Drain implements spi.Drain.
+func (internals) Drain(r *Request) { r.drain() }
+
+// ServeStream implements spi.ServeStream.
 func (internals) ServeStream(s *Stream, r *Request) { s.serve(r) }
 
-// SetRoute gives r the route that a router has found, with what its wildcards have
-// matched.
+// SetRoute sets the route of r and the values of its wildcards. On the loop.
 func (internals) SetRoute(r *Request, route *unexported.Route, captures []string) {
 	r.route, r.captures = route, captures
 }
 
-// Rest is what the last wildcard of r's route has matched, if it takes any number of
-// segments.
+// Rest returns what the last wildcard of r's route has matched. ok is false unless
+// that matches any number of segments. Any goroutine.
 func (internals) Rest(r *Request) (path string, ok bool) {
 	if r.route == nil || !r.route.Rest || len(r.captures) == 0 {
 		return "", false
@@ -38,32 +45,32 @@ func (internals) Rest(r *Request) (path string, ok bool) {
 	return r.captures[len(r.captures)-1], true
 }
 
-// Attach has who told once when r is over, unless Detach comes first. It is false
-// when r is over already, and who is not told.
-func (internals) Attach(r *Request, e *ending.Entry, who ending.Ender) bool {
-	return r.attach(e, who)
+// Attach adds a listener for the end of r. It reports false, and does not call the
+// listener, if r has ended. Any goroutine.
+func (internals) Attach(r *Request, e *ending.Entry, listener ending.Listener) bool {
+	return r.attach(e, listener)
 }
 
-// Detach is false when who has been told, or is just being told.
+// Detach removes a listener. It reports false if the listener has been or is being
+// called. Any goroutine.
 func (internals) Detach(r *Request, e *ending.Entry) bool { return r.detach(e) }
 
-// AwaitDrain has who told when the server drains, at once if it does already, or
-// when r is over before. On the loop.
-func (internals) AwaitDrain(r *Request, e *ending.Entry, who ending.Drainee) {
-	r.awaitDrain(e, who)
+// AwaitDrain adds a listener for the drain and the end of r. It calls the listener at
+// once if the server is draining. On the loop.
+func (internals) AwaitDrain(r *Request, e *ending.Entry, listener ending.DrainListener) {
+	r.awaitDrain(e, listener)
 }
 
-// InitPromise makes a zero promise one of that loop.
+// InitPromise prepares a zero promise for use on that loop.
 func (internals) InitPromise(p *Promise[Done], loop Loop) { p.loop = loop }
 
-// SettleHere settles a promise from a task of its own loop: what waits for it runs
-// before SettleHere returns.
+// SettleHere settles p in a task of its loop. Continuations run before it returns.
 func (internals) SettleHere(p *Promise[Done], err error) { p.settleHere(Done{}, err) }
 
-// Watch calls woken when p is settled, at once and in whatever goroutine settles it;
-// it is false when p is settled already. woken runs nothing of the application's.
-func (internals) Watch(p *Promise[Done], woken func()) bool {
-	w := &watch{notify: woken}
+// Watch calls notify on the goroutine that settles p, which must not run user code.
+// It reports false if p is settled. Any goroutine.
+func (internals) Watch(p *Promise[Done], notify func()) bool {
+	w := &watch{notify: notify}
 	w.node.wake, w.node.far = w, true
 	return p.subscribe(&w.node)
 }

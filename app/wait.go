@@ -105,7 +105,7 @@ type bounded interface {
 func (b *bound) start(r *Request, who bounded) {
 	b.r, b.who = r, who
 	if !r.attach(&b.entry, b) {
-		b.Over(r.cause())
+		b.Ended(r.cause())
 	}
 }
 
@@ -124,8 +124,8 @@ func (b *bound) stop() {
 	}
 }
 
-// Over implements ending.Ender.
-func (b *bound) Over(cause error) {
+// Ended implements ending.Listener.
+func (b *bound) Ended(cause error) {
 	if b.timer != nil {
 		b.timer.Stop()
 	}

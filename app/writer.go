@@ -43,7 +43,7 @@ func (w *Writer) Write(p []byte) Future[int] {
 	if w.wake == nil {
 		w.wake = w.resume
 	}
-	n, err := w.r.x.Write(p, w.wake)
+	n, err := w.r.exchange.Write(p, w.wake)
 	if n == len(p) || err != nil {
 		return Future[int]{value: n, err: err}
 	}
@@ -72,7 +72,7 @@ func (w *Writer) resumed() (waiting *cell[int], n int, err error) {
 	if w.pending == nil {
 		return nil, 0, nil
 	}
-	n, err = w.r.x.Write(w.p, w.wake)
+	n, err = w.r.exchange.Write(w.p, w.wake)
 	w.p = w.p[n:]
 	if err == nil && len(w.p) > 0 {
 		return nil, 0, nil

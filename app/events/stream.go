@@ -41,7 +41,7 @@ const (
 
 // core is what package app does for its own packages only.
 var core = unexported.App.(interface {
-	AwaitDrain(r *app.Request, e *ending.Entry, who ending.Drainee)
+	AwaitDrain(r *app.Request, e *ending.Entry, who ending.DrainListener)
 	Detach(r *app.Request, e *ending.Entry) bool
 	Cancel(r *app.Request, cause error)
 	InitPromise(p *app.Promise[app.Done], loop app.Loop)
@@ -179,7 +179,7 @@ type parting struct {
 	s      *Stream
 }
 
-// Drain implements ending.Drainee: the stream ends behind what is queued, and whoever waits
+// Drain implements ending.DrainListener: the stream ends behind what is queued, and whoever waits
 // for the peer, or for time, learns of it now.
 func (p *parting) Drain() {
 	s := p.s
@@ -195,8 +195,8 @@ func (p *parting) Drain() {
 	core.Cancel(s.Request(), app.ErrDraining)
 }
 
-// Over implements ending.Ender: the context tells it, too.
-func (p *parting) Over(error) {}
+// Ended implements ending.Listener: the context tells it, too.
+func (p *parting) Ended(error) {}
 
 // Request is the request that is being answered.
 func (s *Stream) Request() *app.Request { return s.w.Request() }

@@ -15,7 +15,7 @@ import (
 
 // core is what package app does for its own packages only.
 var core = unexported.App.(interface {
-	Attach(r *app.Request, e *ending.Entry, who ending.Ender) bool
+	Attach(r *app.Request, e *ending.Entry, who ending.Listener) bool
 	Detach(r *app.Request, e *ending.Entry) bool
 })
 
@@ -115,8 +115,8 @@ type place struct {
 	waiting *atomic.Int64
 }
 
-// Over implements ending.Ender.
-func (p *place) Over(error) { p.waiting.Add(-1) }
+// Ended implements ending.Listener.
+func (p *place) Ended(error) { p.waiting.Add(-1) }
 
 // RequestIDField is the field of RequestID.
 const RequestIDField = "X-Request-Id"

@@ -31,12 +31,12 @@ type sleep struct {
 
 // wake is a task of the loop.
 func (s *sleep) wake() {
-	s.of.Take(&s.entry)
+	s.of.Remove(&s.entry)
 	core.SettleHere(s.promise, nil)
 }
 
-// Over implements ending.Ender.
-func (s *sleep) Over(cause error) {
+// Ended implements ending.Listener.
+func (s *sleep) Ended(cause error) {
 	s.timer.Stop()
 	s.promise.Fail(cause)
 }

@@ -1,5 +1,5 @@
-// Package ending keeps what a request or a socket has begun that is of no use once it
-// is over: timers above all, which would hold it for as long as they run.
+// Package ending tells the parts of a request or socket that it has ended, so that
+// timers and futures do not outlive it.
 package ending
 
 import (
@@ -7,60 +7,58 @@ import (
 	"sync/atomic"
 )
 
-// List is what is to be told of an end. The zero value is empty. Any goroutine.
+// List holds the listeners of one request or socket. The zero value is empty. Its
+// methods may be called by any goroutine.
 type List struct {
 	mu    sync.Mutex
 	first atomic.Pointer[Entry]
 }
 
-// Entry is a place in a list, part of what ends.
+// Entry is the place of a listener in a list. A listener embeds it.
 type Entry struct {
 	next, previous *Entry
-	who            Ender // nil: not in the list
+	listener       Listener // nil: not in a list
 }
 
-// Ender is told once that its request or socket is over, unless it has been taken out
-// of the list. That happens in whatever goroutine ends the request, so it runs nothing
-// of the application's.
-type Ender interface{ Over(cause error) }
+// Listener is called once when the request or socket ends, unless it is removed
+// before, by the goroutine that ends it. It must not run user code.
+type Listener interface{ Ended(cause error) }
 
-// Drainee is an Ender that wants to know that the server is about to stop. It is told
-// on the loop, once, and then is not in the list any more; nothing of the
-// application's runs in it.
-type Drainee interface {
-	Ender
+// DrainListener is also called when the server starts to drain: once, on the loop,
+// after which it is no longer in the list. It must not run user code.
+type DrainListener interface {
+	Listener
 	Drain()
 }
 
-// Push puts who into the list.
-func (l *List) Push(e *Entry, who Ender) {
+// Push adds a listener.
+func (l *List) Push(e *Entry, listener Listener) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.add(e, who)
+	l.push(e, listener)
 }
 
-// add is Push with the list locked.
-func (l *List) add(e *Entry, who Ender) {
-	e.who, e.next = who, l.first.Load()
+// push is Push with the list locked.
+func (l *List) push(e *Entry, listener Listener) {
+	e.listener, e.next = listener, l.first.Load()
 	if e.next != nil {
 		e.next.previous = e
 	}
 	l.first.Store(e)
 }
 
-// Take takes e out of the list, and gives what it stands for; nil for what is not
-// there.
-func (l *List) Take(e *Entry) Ender {
+// Remove removes a listener and returns it, or nil if it is not in the list.
+func (l *List) Remove(e *Entry) Listener {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	who := e.who
-	if who != nil {
+	listener := e.listener
+	if listener != nil {
 		l.remove(e)
 	}
-	return who
+	return listener
 }
 
-// remove takes e out of the list, which is locked.
+// remove is Remove with the list locked and e in it.
 func (l *List) remove(e *Entry) {
 	if e.previous == nil {
 		l.first.Store(e.next)
@@ -73,42 +71,42 @@ func (l *List) remove(e *Entry) {
 	*e = Entry{}
 }
 
-// End empties the list. It costs a look when there is nothing in it.
+// End removes and calls all listeners. An empty list costs one atomic load.
 func (l *List) End(cause error) {
 	for e := l.first.Load(); e != nil; e = l.first.Load() {
-		if who := l.Take(e); who != nil {
-			who.Over(cause)
+		if listener := l.Remove(e); listener != nil {
+			listener.Ended(cause)
 		}
 	}
 }
 
-// Empty tells whether nothing is in the list.
+// Empty reports whether the list has no listeners.
 func (l *List) Empty() bool { return l.first.Load() == nil }
 
-// FindOrPush is the one in the list that is a T, else what grow makes, which is put
-// there.
-func FindOrPush[T Ender](l *List, grow func() (*Entry, T)) T {
+// FindOrPush returns the listener of type T in the list. If there is none, it adds
+// the one that create returns.
+func FindOrPush[T Listener](l *List, create func() (*Entry, T)) T {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for e := l.first.Load(); e != nil; e = e.next {
-		if found, ok := e.who.(T); ok {
+		if found, ok := e.listener.(T); ok {
 			return found
 		}
 	}
-	e, who := grow()
-	l.add(e, who)
-	return who
+	e, listener := create()
+	l.push(e, listener)
+	return listener
 }
 
-// Drain takes those who want to know of a drain out of the list, and tells them. It
-// costs a look when there is nothing in it.
+// Drain removes and calls the listeners that are DrainListeners. An empty list costs
+// one atomic load.
 func (l *List) Drain() {
-	for _, who := range l.drainees() {
-		who.Drain()
+	for _, listener := range l.takeDrainListeners() {
+		listener.Drain()
 	}
 }
 
-func (l *List) drainees() (all []Drainee) {
+func (l *List) takeDrainListeners() (all []DrainListener) {
 	if l.first.Load() == nil {
 		return nil
 	}
@@ -116,9 +114,9 @@ func (l *List) drainees() (all []Drainee) {
 	defer l.mu.Unlock()
 	for e := l.first.Load(); e != nil; {
 		next := e.next
-		if who, ok := e.who.(Drainee); ok {
+		if listener, ok := e.listener.(DrainListener); ok {
 			l.remove(e)
-			all = append(all, who)
+			all = append(all, listener)
 		}
 		e = next
 	}
