@@ -23,7 +23,6 @@ func (a *attackInput) replay(b *testing.B) {
 	for b.Loop() {
 		c := new(Conn)
 		c.Init(sh, 0)
-		c.flags |= gotSettings
 		c.input = awaitFrame
 		for from := 0; from < len(a.input); {
 			in := a.input[from:min(from+64<<10, len(a.input))]

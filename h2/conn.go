@@ -28,6 +28,7 @@ type Conn struct {
 	outAt   uint64 // where in all of the connection's output out starts
 	answers int    // frames in out that the peer provoked
 
+	life   life
 	input  phase
 	flags  connFlags
 	padded uint8    // padding behind the DATA of which rest bytes are awaited
@@ -60,32 +61,29 @@ type Conn struct {
 type phase uint8
 
 const (
-	awaitPreface phase = iota
+	awaitPreface  phase = iota
+	awaitSettings       // the SETTINGS frame that ends the preface
 	awaitFrame
-	inData // rest bytes of content for stream data, then padded ones of padding
-	inSkip // rest bytes that mean nothing
+	inData     // rest bytes of content for stream data, then padded ones of padding
+	inLastData // likewise, in a frame with END_STREAM
+	inSkip     // rest bytes that mean nothing
 )
 
-type connFlags uint16
+type connFlags uint8
 
 const (
-	gotSettings      connFlags = 1 << iota // the peer's first SETTINGS came
-	ackedSettings                          // the peer acknowledged ours
+	ackedSettings    connFlags = 1 << iota // the peer acknowledged our SETTINGS
 	peerNoPriorities                       // the peer's SETTINGS_NO_RFC7540_PRIORITIES
-	dataEnds                               // the current DATA frame has END_STREAM
 	tableSizeSent                          // our first header block has told that it uses no dynamic table
-	draining                               // the first GOAWAY is out
-	drained                                // the second one is
-	aged                                   // the drain is for age: grace follows
+	aged                                   // the connection has reached its age: grace follows
 	pinged                                 // a keep-alive PING is out
-	inputEnded                             // the peer has sent its last byte
 	noHost                                 // requests need not name a host
 )
 
 // Init makes c ready for the client's preface and queues ours. jitter in [0, 1) is this
 // connection's place within the span Config.MaxAgeJitter.
 func (c *Conn) Init(sh *Shared, jitter float64) {
-	*c = Conn{sh: sh}
+	*c = Conn{sh: sh, life: serving}
 	sh.serial++
 	sh.Stats.Connections++
 	c.serial = sh.serial
@@ -133,7 +131,7 @@ func (c *Conn) Close() {
 	c.forget()
 	c.notices = nil
 	sh := c.sh
-	*c = Conn{sh: sh, err: errClosed}
+	*c = Conn{sh: sh, life: failed, err: errClosed}
 }
 
 var errClosed = &ConnError{CodeNoError, "connection is closed"}
@@ -165,7 +163,7 @@ func (c *Conn) Value(id StreamID) any {
 
 // fail ends the connection: GOAWAY is queued (RFC 9113 section 5.4.1) and the error is kept.
 func (c *Conn) fail(code ErrCode, reason string) *ConnError {
-	if c.err == nil {
+	if c.advance(failure) {
 		c.err = &ConnError{code, reason}
 		c.out = appendGoaway(c.output(), c.history.last, code, reason)
 		c.sh.Stats.ConnErrors++

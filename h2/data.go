@@ -38,14 +38,15 @@ func (c *Conn) dataFrame(h frameHeader, b []byte, ev *Event) (int, *ConnError) {
 	if overhead := h.length - content; overhead > 0 {
 		c.creditStream(st, int32(overhead))
 	}
-	c.flags &^= dataEnds
+	c.input = inData
 	switch {
 	case h.has(flagEndStream):
-		c.flags |= dataEnds
+		c.input = inLastData
 	case content == 0:
+		c.skip(uint32(c.padded))
 		return used, c.spend(EmptyBudget)
 	}
-	c.input, c.rest, c.data = inData, content, h.stream
+	c.rest, c.data = content, h.stream
 	if content == 0 {
 		c.dataStep(nil, ev)
 	}
@@ -103,11 +104,12 @@ func (c *Conn) dataStep(b []byte, ev *Event) int {
 	if n == 0 && c.rest > 0 {
 		return 0
 	}
+	last := c.input == inLastData
 	c.rest -= uint32(n)
 	ev.Kind, ev.Stream, ev.Value, ev.Data, ev.End = Data, st.id, st.value, lend(b[:n:n]), false
 	if c.rest == 0 {
 		c.skip(uint32(c.padded))
-		if c.flags&dataEnds != 0 {
+		if last {
 			ev.End = true
 			c.ended(st)
 		}

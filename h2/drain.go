@@ -12,12 +12,8 @@ import (
 func (c *Conn) Drain(now time.Time) { c.drain(c.sh.instant(now)) }
 
 func (c *Conn) drain(at instant) {
-	if c.err != nil || c.flags&draining != 0 {
+	if !c.advance(drainBegins) {
 		return
-	}
-	c.flags |= draining
-	if c.flags&inputEnded != 0 {
-		return // there is nobody to leave
 	}
 	c.out = appendGoaway(c.output(), maxStreamID, CodeNoError, "")
 	c.out = appendPing(c.out, 0, pingDrain)
@@ -26,10 +22,9 @@ func (c *Conn) drain(at instant) {
 
 // goodbye is the second step of a drain.
 func (c *Conn) goodbye() {
-	if c.flags&drained != 0 {
+	if !c.advance(drainEnds) {
 		return
 	}
-	c.flags |= draining | drained
 	c.clearTimer(drainTimer)
 	c.out = appendGoaway(c.output(), c.history.last, CodeNoError, "")
 }
@@ -46,7 +41,9 @@ func (c *Conn) age() *ConnError {
 }
 
 // Draining reports that the peer was asked to leave.
-func (c *Conn) Draining() bool { return c.flags&draining != 0 }
+func (c *Conn) Draining() bool {
+	return c.life == draining || c.life == drained || c.flags&aged != 0
+}
 
 // Done reports that all output was pulled and the connection is to be closed: after an error, when
 // a drain has completed, or when the peer has sent its last byte and nothing can be sent any more.
@@ -54,7 +51,7 @@ func (c *Conn) Done() bool {
 	if c.out != nil {
 		return false
 	}
-	return c.err != nil || c.flags&(drained|inputEnded) != 0 && c.streams.count == 0 && c.block == nil
+	return c.life == failed || c.life >= drained && c.streams.count == 0 && c.block == nil
 }
 
 // goaway takes the peer's leave (RFC 9113 section 6.8). The connection is drained too: it is done

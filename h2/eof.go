@@ -9,10 +9,9 @@ package h2
 // Transmit. If requests are open a PING is queued, which a peer that has left altogether answers
 // with a reset of the connection; one that has only half-closed cannot acknowledge it.
 func (c *Conn) EOF() {
-	if c.err != nil || c.flags&inputEnded != 0 {
+	if !c.advance(inputEnds) {
 		return
 	}
-	c.flags |= inputEnded
 	// Nothing is awaited of the peer any more.
 	age := c.timers[ageTimer]
 	c.timers = [timers]instant{ageTimer: age}
@@ -55,7 +54,7 @@ func (c *Conn) giveUp(st *stream, code ErrCode) {
 
 // giveUpBlocked gives up the responses whose content waits for a window that stays closed.
 func (c *Conn) giveUpBlocked() {
-	if c.flags&inputEnded == 0 || c.streams.count == 0 {
+	if c.life != ended || c.streams.count == 0 {
 		return
 	}
 	for _, st := range c.those(c.blocked) {

@@ -62,7 +62,7 @@ func (c *Conn) headers(h frameHeader, fragment []byte, ev *Event) *ConnError {
 
 // timeBlock bounds the time until a header block has ended, whose HEADERS frame may have come in part.
 func (c *Conn) timeBlock() {
-	if c.timers[blockTimer] == 0 && c.flags&inputEnded == 0 {
+	if c.timers[blockTimer] == 0 && c.life != ended {
 		c.setTimer(blockTimer, c.sh.cfg.BlockTimeout)
 	}
 }
@@ -108,10 +108,10 @@ func (c *Conn) headersPurpose(h frameHeader) (purpose, *ConnError) {
 func (c *Conn) newcomer(id StreamID) (purpose, *ConnError) {
 	c.history.open(id)
 	switch {
-	case c.flags&drained != 0, uint32(c.streams.count) >= c.sh.cfg.MaxConcurrentStreams:
+	case c.life == drained, uint32(c.streams.count) >= c.sh.cfg.MaxConcurrentStreams:
 		// The peer may not have seen our GOAWAY (RFC 9113 section 6.8) or our SETTINGS (section
 		// 5.1.2) yet.
-		if c.flags&drained == 0 {
+		if c.life != drained {
 			c.sh.Stats.Refused++
 			c.notice(notice{kind: Refused, code: CodeRefusedStream, stream: id, reason: "more streams than SETTINGS_MAX_CONCURRENT_STREAMS"})
 		}

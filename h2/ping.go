@@ -26,7 +26,7 @@ func (c *Conn) ping(h frameHeader, payload []byte, ev *Event) *ConnError {
 		return c.answer(appendPing(c.output(), flagAck, opaque))
 	}
 	switch {
-	case opaque == pingDrain && c.flags&draining != 0:
+	case opaque == pingDrain && c.life == draining:
 		c.goodbye()
 	case opaque == pingKeepAlive && c.flags&pinged != 0:
 		c.flags &^= pinged

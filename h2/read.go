@@ -43,7 +43,7 @@ func (c *Conn) Next(in []byte, ev *Event) (n int, err error) {
 // nothing when more is needed.
 func (c *Conn) step(b []byte, ev *Event) (int, *ConnError) {
 	switch c.input {
-	case inData:
+	case inData, inLastData:
 		return c.dataStep(b, ev), nil
 	case inSkip:
 		return c.skipStep(b), nil
@@ -56,7 +56,7 @@ func (c *Conn) step(b []byte, ev *Event) (int, *ConnError) {
 		if n < len(Preface) {
 			return 0, nil
 		}
-		c.input = awaitFrame
+		c.input = awaitSettings
 		return n, nil
 	}
 	if len(b) < frameHeaderLen {
@@ -110,7 +110,7 @@ func (c *Conn) admit(h frameHeader) *ConnError {
 		// RFC 9113 section 6.10: nothing may come between the frames of a header block.
 		return c.fail(CodeProtocolError, "header block is not complete")
 	}
-	if c.flags&gotSettings == 0 && (h.typ != frameSettings || h.has(flagAck)) {
+	if c.input == awaitSettings && (h.typ != frameSettings || h.has(flagAck)) {
 		// RFC 9113 section 3.4: the preface ends with a SETTINGS frame.
 		return c.fail(CodeProtocolError, "SETTINGS is missing")
 	}

@@ -87,6 +87,7 @@ func (c *Conn) settings(h frameHeader, payload []byte) *ConnError {
 	if err := c.spend(SettingsBudget); err != nil {
 		return err
 	}
+	first := c.input == awaitSettings
 	window := int64(-1)
 	for ; len(payload) > 0; payload = payload[settingLen:] {
 		s := parseSetting(payload)
@@ -100,7 +101,7 @@ func (c *Conn) settings(h frameHeader, payload []byte) *ConnError {
 			c.peerMaxFrame = s.value
 		case settingNoRFC7540Priorities:
 			// RFC 9218 section 2.1: the value must not change after the first SETTINGS.
-			if c.flags&gotSettings != 0 && (s.value == 1) != (c.flags&peerNoPriorities != 0) {
+			if !first && (s.value == 1) != (c.flags&peerNoPriorities != 0) {
 				return c.fail(CodeProtocolError, "SETTINGS_NO_RFC7540_PRIORITIES changed")
 			}
 			if s.value == 1 {
@@ -115,7 +116,7 @@ func (c *Conn) settings(h frameHeader, payload []byte) *ConnError {
 			return err
 		}
 	}
-	c.flags |= gotSettings
+	c.input = awaitFrame
 	return c.answer(appendSettingsAck(c.output()))
 }
 

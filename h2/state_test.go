@@ -225,3 +225,24 @@ func TestDataRules(t *testing.T) {
 		p.wantsRefusal(1, 400, "stream depends on itself", CodeProtocolError)
 	})
 }
+
+// Each pair of a connection's life and what happens to it is decided.
+func TestLife(t *testing.T) {
+	for _, tt := range []struct {
+		in   life
+		want [lifeEvents]life // of drainBegins, drainEnds, inputEnds, failure
+	}{
+		{serving, [lifeEvents]life{draining, serving, ended, failed}},
+		{draining, [lifeEvents]life{draining, drained, ended, failed}},
+		{drained, [lifeEvents]life{drained, drained, ended, failed}},
+		{ended, [lifeEvents]life{ended, ended, ended, failed}},
+		{failed, [lifeEvents]life{failed, failed, failed, failed}},
+	} {
+		for e, want := range tt.want {
+			c := Conn{life: tt.in}
+			if moved := c.advance(lifeEvent(e)); c.life != want || moved != (want != tt.in) {
+				t.Errorf("event %d leads from %d to %d, want %d", e, tt.in, c.life, want)
+			}
+		}
+	}
+}

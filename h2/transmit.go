@@ -53,7 +53,7 @@ func (c *Conn) provoked() *ConnError {
 // Wanting reports whether Transmit has something to do.
 func (c *Conn) Wanting() bool {
 	return c.out != nil || c.err == nil &&
-		(c.queue != nil && c.sendWindow > 0 || c.ends.head != nil || c.flags&inputEnded != 0 && c.streams.count > 0)
+		(c.queue != nil && c.sendWindow > 0 || c.ends.head != nil || c.life == ended && c.streams.count > 0)
 }
 
 // Transmit appends to dst what may be sent now, about room bytes at most (it may exceed them by a
