@@ -36,7 +36,7 @@ func TestConfig(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	if CodeHTTP11Required.String() != "HTTP_1_1_REQUIRED" || ErrCode(99).String() != "UNKNOWN_ERROR" || Kind(99).String() != "Kind?" ||
-		Budget(99).String() != "budget?" || State(99).String() != "state?" {
+		Budget(99).String() != "budget?" || streamState(99).String() != "state?" {
 		t.Error("wrong name")
 	}
 }

@@ -153,14 +153,6 @@ func (c *Conn) SetValue(id StreamID, v any) {
 	}
 }
 
-// Value gives what SetValue stored, nil for a stream that is gone.
-func (c *Conn) Value(id StreamID) any {
-	if st := c.streams.find(id); st != nil {
-		return st.value
-	}
-	return nil
-}
-
 // fail ends the connection: GOAWAY is queued (RFC 9113 section 5.4.1) and the error is kept.
 func (c *Conn) fail(code ErrCode, reason string) *ConnError {
 	if c.advance(failure) {

@@ -56,7 +56,7 @@ func (c *Conn) dataFrame(h frameHeader, b []byte, ev *Event) (int, *ConnError) {
 // strayData discards DATA for a stream that has no storage. What it took of the connection's
 // window is credited at once.
 func (c *Conn) strayData(h frameHeader) *ConnError {
-	if c.absent(h.stream) == Idle {
+	if c.absent(h.stream) == idle {
 		return c.fail(CodeProtocolError, "DATA on an idle stream")
 	}
 	_, _, reset := c.history.recall(h.stream)

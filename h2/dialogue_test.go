@@ -207,8 +207,6 @@ func (p *peer) note(ev *Event) {
 		s = fmt.Sprintf("Trailers %d %v", ev.Stream, ev.Trailers)
 	case Reset:
 		s = fmt.Sprintf("Reset %d %v", ev.Stream, ev.Code)
-	case Sent:
-		s = fmt.Sprintf("Sent %d", ev.Stream)
 	case Refused:
 		s = fmt.Sprintf("Refused %d %v: %s", ev.Stream, ev.Code, ev.Reason)
 	case Goaway:

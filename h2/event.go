@@ -25,18 +25,14 @@ const (
 	// ours; Code tells why. Commands for it answer ErrStream. Code CodeNoError: the response went
 	// out whole, and the rest of the request was cut off (RFC 9113 section 8.1).
 	Reset
-	// Sent: the last byte of the response to Stream was pulled. Only for a Response with Notify.
-	Sent
 	// Goaway: the peer is leaving, for the reason Code; streams that are open may be completed.
 	Goaway
-	// Ponged: the peer acknowledged a keep-alive PING.
-	Ponged
 	// Refused: a request was refused that the application never sees; Reason, Code and Status tell
 	// why and how. There is nothing to do.
 	Refused
 )
 
-var kindNames = [...]string{"NeedMore", "Request", "Data", "Trailers", "Reset", "Sent", "Goaway", "Ponged", "Refused"}
+var kindNames = [...]string{"NeedMore", "Request", "Data", "Trailers", "Reset", "Goaway", "Refused"}
 
 // String gives the kind's name.
 func (k Kind) String() string {
@@ -54,7 +50,7 @@ type Event struct {
 	Kind     Kind
 	End      bool     // Request, Data: the request ends here
 	Code     ErrCode  // Reset, Refused, Goaway
-	Stream   StreamID // all but Goaway and Ponged
+	Stream   StreamID // all but Goaway
 	Value    any      // what SetValue stored for Stream
 	Head     Head     // Request
 	Data     []byte   // Data
@@ -94,8 +90,6 @@ type Response struct {
 	Bytes  []byte
 	Source Source
 	Length int64 // with Source: its length, -1 when unknown
-
-	Notify bool // a Sent event follows once all of it was pulled
 }
 
 // Source gives a response's content as it is pulled.

@@ -14,7 +14,7 @@ const (
 )
 
 // ping answers a PING, or takes the answer to one of ours (RFC 9113 section 6.7).
-func (c *Conn) ping(h frameHeader, payload []byte, ev *Event) *ConnError {
+func (c *Conn) ping(h frameHeader, payload []byte) *ConnError {
 	if h.stream != 0 {
 		return c.fail(CodeProtocolError, "PING on a stream")
 	}
@@ -31,7 +31,6 @@ func (c *Conn) ping(h frameHeader, payload []byte, ev *Event) *ConnError {
 	case opaque == pingKeepAlive && c.flags&pinged != 0:
 		c.flags &^= pinged
 		c.timers[keepAliveTimer] = moment.After(c.sh.now, c.sh.cfg.KeepAlive)
-		ev.Kind = Ponged
 	default:
 		return c.spend(PingBudget)
 	}

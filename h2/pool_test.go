@@ -7,7 +7,7 @@ func TestCloseGivesBack(t *testing.T) {
 	p := meet(t, Config{})
 	for id := StreamID(1); id < 200; id += 2 {
 		p.writes(p.get(id))
-		p.answers(id, &Response{Status: 200, Source: &feed{}, Length: -1, Notify: true})
+		p.answers(id, &Response{Status: 200, Source: &feed{}, Length: -1})
 	}
 	p.writes(frame(frameHeaders, 0, 201, "\x82"))
 	p.c.Close()

@@ -136,7 +136,7 @@ func (c *Conn) frame(h frameHeader, payload []byte, ev *Event) *ConnError {
 	case frameSettings:
 		return c.settings(h, payload)
 	case framePing:
-		return c.ping(h, payload, ev)
+		return c.ping(h, payload)
 	case frameGoaway:
 		return c.goaway(h, payload, ev)
 	case frameWindowUpdate:
@@ -151,9 +151,9 @@ func (c *Conn) frame(h frameHeader, payload []byte, ev *Event) *ConnError {
 
 // absent tells the state of a stream that has no storage: RFC 9113 section 5.1.1 closes the idle
 // ones below the highest that was used.
-func (c *Conn) absent(id StreamID) State {
+func (c *Conn) absent(id StreamID) streamState {
 	if id&1 == 0 || id > c.history.last {
-		return Idle
+		return idle
 	}
-	return Closed
+	return closed
 }

@@ -25,9 +25,6 @@ func (c *Conn) Respond(id StreamID, r *Response) error {
 		// RFC 9110 section 9.3.6: only a successful answer to CONNECT opens a tunnel.
 		st.flags &^= tunnel
 	}
-	if r.Notify {
-		st.flags |= notify
-	}
 	switch {
 	case ends:
 		c.finished(st)

@@ -1,6 +1,6 @@
 package h2
 
-// State is a stream's state. RFC 9113 section 5.1 draws it (PP: PUSH_PROMISE, H: HEADERS, ES:
+// streamState is a stream's state. RFC 9113 section 5.1 draws it (PP: PUSH_PROMISE, H: HEADERS, ES:
 // END_STREAM, R: RST_STREAM); reserved states do not occur, since no role of ours pushes or lets
 // the peer push:
 //
@@ -23,16 +23,16 @@ package h2
 //
 // PRIORITY is allowed everywhere and changes nothing (section 5.3), so it is not an input.
 // WINDOW_UPDATE and RST_STREAM may arrive for a closed stream, whose peer may not know yet.
-type State uint8
+type streamState uint8
 
 // The states; illegal is what the table gives for a pair that it lacks.
 const (
-	illegal State = iota
-	Idle
-	Open
-	HalfClosedRemote // the peer has ended
-	HalfClosedLocal  // we have ended
-	Closed
+	illegal streamState = iota
+	idle
+	open
+	halfClosedRemote // the peer has ended
+	halfClosedLocal  // we have ended
+	closed
 	states
 )
 
@@ -57,54 +57,54 @@ const (
 // transitions lists what is legal. A pair that is missing is illegal: what we received is
 // an error, of the connection on an idle stream and of the stream else (section 5.1), and what we
 // were about to send is not sent.
-var transitions = [states][inputs]State{
-	Idle: {
-		recvHeaders: Open,
-		sendHeaders: Open,
+var transitions = [states][inputs]streamState{
+	idle: {
+		recvHeaders: open,
+		sendHeaders: open,
 	},
-	Open: {
-		recvHeaders: Open,
-		recvData:    Open,
-		recvEnd:     HalfClosedRemote,
-		recvReset:   Closed,
-		recvWindow:  Open,
-		sendHeaders: Open,
-		sendData:    Open,
-		sendEnd:     HalfClosedLocal,
-		sendReset:   Closed,
-		sendWindow:  Open,
+	open: {
+		recvHeaders: open,
+		recvData:    open,
+		recvEnd:     halfClosedRemote,
+		recvReset:   closed,
+		recvWindow:  open,
+		sendHeaders: open,
+		sendData:    open,
+		sendEnd:     halfClosedLocal,
+		sendReset:   closed,
+		sendWindow:  open,
 	},
-	HalfClosedRemote: {
-		recvReset:   Closed,
-		recvWindow:  HalfClosedRemote,
-		sendHeaders: HalfClosedRemote,
-		sendData:    HalfClosedRemote,
-		sendEnd:     Closed,
-		sendReset:   Closed,
+	halfClosedRemote: {
+		recvReset:   closed,
+		recvWindow:  halfClosedRemote,
+		sendHeaders: halfClosedRemote,
+		sendData:    halfClosedRemote,
+		sendEnd:     closed,
+		sendReset:   closed,
 	},
-	HalfClosedLocal: {
-		recvHeaders: HalfClosedLocal,
-		recvData:    HalfClosedLocal,
-		recvEnd:     Closed,
-		recvReset:   Closed,
-		recvWindow:  HalfClosedLocal,
-		sendReset:   Closed,
-		sendWindow:  HalfClosedLocal,
+	halfClosedLocal: {
+		recvHeaders: halfClosedLocal,
+		recvData:    halfClosedLocal,
+		recvEnd:     closed,
+		recvReset:   closed,
+		recvWindow:  halfClosedLocal,
+		sendReset:   closed,
+		sendWindow:  halfClosedLocal,
 	},
-	Closed: {
-		recvReset:  Closed,
-		recvWindow: Closed,
+	closed: {
+		recvReset:  closed,
+		recvWindow: closed,
 	},
 }
 
-func (s State) after(i input) State { return transitions[s][i] }
+func (s streamState) after(i input) streamState { return transitions[s][i] }
 
-func (s State) allows(i input) bool { return transitions[s][i] != illegal }
+func (s streamState) allows(i input) bool { return transitions[s][i] != illegal }
 
 var stateNames = [states]string{"illegal", "idle", "open", "half-closed (remote)", "half-closed (local)", "closed"}
 
 // String gives the RFC's name of the state.
-func (s State) String() string {
+func (s streamState) String() string {
 	if s < states {
 		return stateNames[s]
 	}

@@ -8,19 +8,19 @@ import (
 
 // TestTransitions spells the RFC's picture out again, edge by edge.
 func TestTransitions(t *testing.T) {
-	want := map[string]State{
-		"idle recvHeaders": Open, "idle sendHeaders": Open,
-		"open recvHeaders": Open, "open recvData": Open, "open recvWindow": Open,
-		"open sendHeaders": Open, "open sendData": Open, "open sendWindow": Open,
-		"open recvEnd": HalfClosedRemote, "open sendEnd": HalfClosedLocal,
-		"open recvReset": Closed, "open sendReset": Closed,
-		"half-closed (remote) recvWindow": HalfClosedRemote, "half-closed (remote) sendHeaders": HalfClosedRemote,
-		"half-closed (remote) sendData": HalfClosedRemote, "half-closed (remote) sendEnd": Closed,
-		"half-closed (remote) recvReset": Closed, "half-closed (remote) sendReset": Closed,
-		"half-closed (local) recvHeaders": HalfClosedLocal, "half-closed (local) recvData": HalfClosedLocal,
-		"half-closed (local) recvWindow": HalfClosedLocal, "half-closed (local) sendWindow": HalfClosedLocal,
-		"half-closed (local) recvEnd": Closed, "half-closed (local) recvReset": Closed, "half-closed (local) sendReset": Closed,
-		"closed recvReset": Closed, "closed recvWindow": Closed,
+	want := map[string]streamState{
+		"idle recvHeaders": open, "idle sendHeaders": open,
+		"open recvHeaders": open, "open recvData": open, "open recvWindow": open,
+		"open sendHeaders": open, "open sendData": open, "open sendWindow": open,
+		"open recvEnd": halfClosedRemote, "open sendEnd": halfClosedLocal,
+		"open recvReset": closed, "open sendReset": closed,
+		"half-closed (remote) recvWindow": halfClosedRemote, "half-closed (remote) sendHeaders": halfClosedRemote,
+		"half-closed (remote) sendData": halfClosedRemote, "half-closed (remote) sendEnd": closed,
+		"half-closed (remote) recvReset": closed, "half-closed (remote) sendReset": closed,
+		"half-closed (local) recvHeaders": halfClosedLocal, "half-closed (local) recvData": halfClosedLocal,
+		"half-closed (local) recvWindow": halfClosedLocal, "half-closed (local) sendWindow": halfClosedLocal,
+		"half-closed (local) recvEnd": closed, "half-closed (local) recvReset": closed, "half-closed (local) sendReset": closed,
+		"closed recvReset": closed, "closed recvWindow": closed,
 	}
 	names := [inputs]string{"recvHeaders", "recvData", "recvEnd", "recvReset", "recvWindow", "sendHeaders", "sendData", "sendEnd", "sendReset", "sendWindow"}
 	for s := illegal; s < states; s++ {

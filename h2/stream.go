@@ -5,7 +5,7 @@ package h2
 // comes too late finds nothing.
 type stream struct {
 	id    StreamID
-	state State
+	state streamState
 	flags streamFlags
 
 	urgency     uint8
@@ -36,7 +36,6 @@ const (
 	headRequest streamFlags = 1 << iota // HEAD: a response has no content
 	tunnel                              // CONNECT: content is the tunnel's bytes
 	answered                            // the final response's head is out
-	notify                              // a Sent event is wanted
 	dry                                 // its Source had nothing
 )
 
@@ -81,7 +80,7 @@ func (l *streamList) remove(st *stream) {
 func (c *Conn) openStream(id StreamID) *stream {
 	st := c.sh.takeStream()
 	st.id = id
-	st.state = Idle.after(recvHeaders)
+	st.state = idle.after(recvHeaders)
 	st.urgency, st.incremental = defaultUrgency, true
 	st.sendWindow = c.sendInitial
 	st.recvWindow = c.recvInitial
@@ -105,7 +104,7 @@ func (c *Conn) closeStream(st *stream) {
 // ended applies the peer's END_STREAM.
 func (c *Conn) ended(st *stream) {
 	st.state = st.state.after(recvEnd)
-	if st.state == Closed {
+	if st.state == closed {
 		c.closeStream(st)
 	}
 }
@@ -116,10 +115,7 @@ func (c *Conn) finished(st *stream) {
 	c.dropContent(st)
 	c.work++
 	c.sh.Stats.Completed++
-	if st.flags&notify != 0 {
-		c.notice(notice{kind: Sent, stream: st.id, value: st.value})
-	}
-	if st.state == Closed {
+	if st.state == closed {
 		c.closeStream(st)
 		return
 	}
