@@ -116,3 +116,16 @@ func TestTrustedProxiesOnAUnixSocket(t *testing.T) {
 		l2.answer(1, "200", want)
 	}
 }
+
+// A field of a trusted proxy that is not understood is counted once a request; one of a stranger is not.
+func TestForwardingFieldsThatAreNotUnderstoodAreCounted(t *testing.T) {
+	for network, want := range map[string]uint64{"127.0.0.0/8": 1, "10.0.0.0/8": 0} {
+		s := serve(t, whoAsks, func(c *server.Config) { c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix(network)} })
+		l := s.dial()
+		l.say(get("/", "X-Forwarded-Proto: gopher"))
+		l.hear("GET", 200, "127.0.0.1 http a")
+		if got := s.Counts().Refused[server.MalformedForwarding]; got != want {
+			t.Errorf("trusting %s: %d were counted, want %d", network, got, want)
+		}
+	}
+}

@@ -52,7 +52,7 @@ func New(config Config) (*Server, error) {
 	}
 	s := &Server{config: config, log: config.Logger, stopped: make(chan struct{})}
 	if len(config.TrustedProxies) > 0 || config.TrustUnix {
-		s.trust = &forwarded.Trust{Networks: config.TrustedProxies, Unix: config.TrustUnix}
+		s.trust = &forwarded.Trust{Networks: config.TrustedProxies, Unix: config.TrustUnix, OnIgnored: s.forwardingIgnored}
 	}
 	s.pool = newPool(config.Pool)
 	if s.reactor, err = reactor.New(s.reactorConfig()); err != nil {
@@ -192,4 +192,13 @@ func ListenAndServe(ctx context.Context, address string, handler app.Handler) er
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
 	return s.Shutdown(grace)
+}
+
+// forwardingIgnored counts a forwarding field of a trusted proxy that was not understood. Any goroutine.
+func (s *Server) forwardingIgnored(peer forwarded.Client, field string) {
+	proxy := "unix"
+	if peer.Addr.IsValid() {
+		proxy = peer.Addr.String()
+	}
+	s.refused(MalformedForwarding, proxy, fmt.Errorf("the field %s is ignored", field))
 }
