@@ -1,0 +1,162 @@
+//go:build linux
+
+package server_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/router"
+	"github.com/gatewheel/gatewheel/app/server"
+	"github.com/gatewheel/gatewheel/reactor"
+	"github.com/gatewheel/gatewheel/reactor/certs"
+)
+
+func greet(r *app.Request) app.Future[*app.Response] {
+	return app.Ready(app.Text(200, "hello, "+r.PathValue("name")+"\n"))
+}
+
+// run serves until ctx ends.
+func run(ctx context.Context, log *zap.Logger, socket string, ready func([]net.Addr)) error {
+	var routes router.Router
+	routes.Handle("GET /hello/{name}", greet)
+
+	certificates, err := certs.Open(certs.Options{SelfSigned: true, Logger: log})
+	if err != nil {
+		return err
+	}
+	defer certificates.Close()
+
+	s, err := server.New(server.Config{
+		Handler: routes.Serve,
+		Logger:  log,
+		Listeners: []reactor.ListenerConfig{
+			{Address: "127.0.0.1:0"},
+			{Address: "127.0.0.1:0", TLS: certificates.Config()},
+			{Network: "unix", Address: socket, SocketMode: 0o660},
+		},
+		MaxBody:        16 << 20,
+		RequestTimeout: 10 * time.Second,
+		Pool:           server.PoolConfig{Workers: 64, Queue: 256},
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.Start(ctx); err != nil {
+		return err
+	}
+	ready(s.Addrs())
+
+	<-ctx.Done()
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	return s.Shutdown(grace)
+}
+
+// untilSignal is the context of a program: SIGINT or SIGTERM ends it.
+func untilSignal() (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+}
+
+// newServerFor shows that a Server that was never started is given back by Shutdown.
+func newServerFor(inherited *os.File) error {
+	s, err := server.New(server.Config{
+		Handler:   greet,
+		Listeners: []reactor.ListenerConfig{{File: inherited}},
+	})
+	if err != nil {
+		return err
+	}
+	return s.Shutdown(context.Background())
+}
+
+func ExampleServer() {
+	ctx, stop := untilSignal()
+	defer stop()
+	ctx, cancel := context.WithCancel(ctx)
+	dir, _ := os.MkdirTemp("", "gatewheel")
+	defer os.RemoveAll(dir)
+	socket := filepath.Join(dir, "app.sock")
+	err := run(ctx, zap.NewNop(), socket, func(addresses []net.Addr) {
+		defer cancel()
+		client := http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+			return net.Dial(addresses[2].Network(), socket)
+		}}}
+		defer client.CloseIdleConnections()
+		response, err := client.Get("http://unix/hello/you")
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		defer response.Body.Close()
+		text, _ := io.ReadAll(response.Body)
+		fmt.Print(string(text))
+	})
+	fmt.Println(err)
+	// Output:
+	// hello, you
+	// <nil>
+}
+
+func TestAServerThatIsNotStartedIsGivenBack(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	inherited, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inherited.Close()
+	if err := newServerFor(inherited); err != nil {
+		t.Error(err)
+	}
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatalf("the inherited socket does not listen any more: %v", err)
+	}
+	_ = conn.Close()
+}
+
+// Each Go block of docs/embedding.md is a part of this file, which compiles and runs.
+func TestTheEmbeddingPageShowsWhatIsTested(t *testing.T) {
+	page, err := os.ReadFile("../../docs/embedding.md")
+	source, err2 := os.ReadFile("example_embedding_test.go")
+	if err := errors.Join(err, err2); err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(page), "```go\n")[1:]
+	if len(blocks) < 3 {
+		t.Errorf("%d blocks of Go on the page", len(blocks))
+	}
+	for _, block := range blocks {
+		block, _, _ = strings.Cut(block, "```")
+		if !strings.Contains(dedent(string(source)), dedent(block)) {
+			t.Errorf("not in example_embedding_test.go:\n%s", block)
+		}
+	}
+}
+
+// dedent removes the white space at the start of each line.
+func dedent(code string) string {
+	lines := strings.Split(code, "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimLeft(line, " \t")
+	}
+	return strings.Join(lines, "\n")
+}
