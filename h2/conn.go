@@ -1,9 +1,3 @@
-// Package h2 is HTTP/2 (RFC 9113) without input and output: bytes that a peer sent become
-// events, commands become bytes that a caller pulls. It never blocks, sleeps, logs, starts a
-// goroutine or reads a clock.
-//
-// A Conn belongs to one goroutine at a time, as does the Shared that the connections of a loop
-// have in common. What a connection does not need while no stream is open lies in Shared.
 package h2
 
 import "github.com/gatewheel/gatewheel/internal/moment"
