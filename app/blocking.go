@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// Blocking makes a handler of a function that blocks: it runs in a goroutine of
-// its own for each request, reads the content from r.Body.Reader() and writes the
-// response to w. Writing blocks while the peer is slow, reading while it sends
-// nothing, and both fail when the request is over, as r.Context() tells too.
+// Blocking returns a handler that runs serve in a goroutine of its own for each request.
+// serve reads the content from r.Body.Reader() and writes the response to w. Writes block
+// while the peer reads slowly, reads while it sends nothing, and both fail when the
+// request ends, which also ends r.Context().
 //
-// A small response leaves whole, with its length; a longer one streams. An error
-// (or a panic) before the first byte has left is the handler's failure, see
-// ErrorResponse; after that it aborts the response. The request's deadline ends
-// with the response's head, as always.
+// A response of up to 4 KiB is sent with its length, a longer one is streamed. An error
+// or a panic of serve before anything was sent is the failure of the handler, see
+// ErrorResponse; after that it aborts the response. The request's deadline concerns the
+// head of the response only.
 //
-// In the goroutine, futures are waited for with Await; methods of r that are for
-// the loop must not be used.
+// serve waits for futures with Await. It must not call methods of r that are for the
+// loop.
 func Blocking(serve func(w *ResponseWriter, r *Request) error) Handler {
 	return func(r *Request) Future[*Response] {
 		head, f := Promised[*Response](r)
@@ -30,7 +30,7 @@ func Blocking(serve func(w *ResponseWriter, r *Request) error) Handler {
 	}
 }
 
-// ResponseWriter writes the response of a Blocking handler. One goroutine at a
+// ResponseWriter writes the response of a Blocking handler. It is for one goroutine at a
 // time.
 type ResponseWriter struct {
 	r        *Request
@@ -39,11 +39,11 @@ type ResponseWriter struct {
 	trailers Fields
 	buf      []byte
 	head     *Promise[*Response]
-	started  bool // the head has been given away
+	started  bool // the head has left
 	discard  bool
 	err      error
 
-	once    sync.Once // makes what only a stream needs
+	once    sync.Once // prepares the fields below, which only streams need
 	errand  errand
 	end     *Promise[Done]
 	dropped atomic.Bool // the response was closed
@@ -53,38 +53,37 @@ type ResponseWriter struct {
 	begun   bool
 }
 
-// The buffer of a ResponseWriter in bytes: what fits into the small one leaves
-// with its length and in one piece; a stream uses the large one.
+// Sizes of the buffer of a ResponseWriter in bytes: before the head has left, and after.
 const (
 	smallBuffer = 4 << 10
 	largeBuffer = 32 << 10
 )
 
-// ErrNoContentAllowed is the failure of a Write for a status that has no content.
+// ErrNoContentAllowed reports a Write for a status without content.
 var ErrNoContentAllowed = errors.New("app: a response with this status has no content")
 
-// errDropped is the failure of a Write when middleware has sent another response.
+// errDropped reports a Write after middleware has replaced the response.
 var errDropped = errors.New("app: the response was dropped")
 
-// Fields are the response's field lines; they may be changed until the head has
+// Fields returns the field lines of the response. They may be changed until the head has
 // left.
 func (w *ResponseWriter) Fields() *Fields { return &w.fields }
 
-// SetStatus sets the status, 200 to 599, until the head has left; 200 without it.
+// SetStatus sets the status, 200 to 599. The default is 200. It does nothing after the
+// head has left.
 func (w *ResponseWriter) SetStatus(status int) {
 	if !w.started {
 		w.status = status
 	}
 }
 
-// Started tells whether the head has left.
+// Started reports whether the head has left.
 func (w *ResponseWriter) Started() bool { return w.started }
 
-// Trailer adds a trailer field, sent after the content. It makes the response a
-// stream.
+// Trailer adds a trailer field, which is sent after the content of a streamed response.
 func (w *ResponseWriter) Trailer(name, value string) { w.trailers.Add(name, value) }
 
-// Inform sends an interim response, as Request.Inform does on the loop.
+// Inform sends an interim response, see Request.Inform.
 func (w *ResponseWriter) Inform(status int, fields Fields) error {
 	var e errand
 	e.init(w.r, func(func()) (int, bool, error) { return 0, false, w.r.Inform(status, fields) })
@@ -92,12 +91,14 @@ func (w *ResponseWriter) Inform(status int, fields Fields) error {
 	return err
 }
 
-// Write implements io.Writer. p is copied.
+// Write implements io.Writer. It copies p, and blocks while the peer reads slowly. It
+// fails with the cause of the request's end, ErrNoContentAllowed, ErrTooLong if the
+// handler has set a smaller Content-Length, and os.ErrDeadlineExceeded.
 func (w *ResponseWriter) Write(p []byte) (int, error) {
 	return write(w, p, func(dst []byte, p []byte) []byte { return append(dst, p...) })
 }
 
-// WriteString implements io.StringWriter.
+// WriteString implements io.StringWriter. It is like Write.
 func (w *ResponseWriter) WriteString(s string) (int, error) {
 	return write(w, s, func(dst []byte, s string) []byte { return append(dst, s...) })
 }
@@ -124,7 +125,7 @@ func write[S []byte | string](w *ResponseWriter, p S, add func([]byte, S) []byte
 	}
 }
 
-// room is the buffer's size by now.
+// room returns the current size of the buffer.
 func (w *ResponseWriter) room() int {
 	if w.started {
 		return largeBuffer
@@ -141,8 +142,8 @@ func (w *ResponseWriter) statusOr200() int {
 	return w.status
 }
 
-// Flush sends what was written so far, the head first, and blocks until the
-// server has accepted it.
+// Flush sends the head and what was written so far, and blocks until the server has
+// taken it. Its errors are those of Write.
 func (w *ResponseWriter) Flush() error {
 	if w.err == nil && !w.started {
 		w.start()
@@ -155,8 +156,8 @@ func (w *ResponseWriter) Flush() error {
 	return w.err
 }
 
-// SetDeadline bounds writes that begin from now on: one that waits at t fails
-// with os.ErrDeadlineExceeded, and so do all after it. Zero: no bound.
+// SetDeadline sets the deadline of later writes. A write that waits at t fails with
+// os.ErrDeadlineExceeded, and so do all that follow. The zero time is no deadline.
 func (w *ResponseWriter) SetDeadline(t time.Time) {
 	w.once.Do(w.prepare)
 	w.errand.deadline.Store(&t)
@@ -167,7 +168,7 @@ func (w *ResponseWriter) prepare() {
 	w.end, _ = Promised[Done](w.r)
 }
 
-// start gives the head away, for a stream.
+// start sends the head of a stream.
 func (w *ResponseWriter) start() {
 	w.started = true
 	w.once.Do(w.prepare)
@@ -187,20 +188,20 @@ func (w *ResponseWriter) start() {
 	}
 }
 
-// produce is the stream's producer, on the loop: the goroutine writes.
+// produce is the producer of the stream. The goroutine writes. On the loop.
 func (w *ResponseWriter) produce(out *Writer) Future[Done] {
 	w.out = out
 	w.errand.run()
 	return w.end.future()
 }
 
-// closed is called on the loop when nothing more of the response can be sent.
+// closed is called when nothing more of the response can be sent. On the loop.
 func (w *ResponseWriter) closed() {
 	w.dropped.Store(true)
 	w.errand.run()
 }
 
-// try is the goroutine's errand: to write buf.
+// try writes buf for the goroutine. On the loop.
 func (w *ResponseWriter) try(ready func()) (int, bool, error) {
 	if w.out == nil {
 		if w.dropped.Load() {
@@ -223,7 +224,7 @@ func (w *ResponseWriter) try(ready func()) (int, bool, error) {
 	return n, false, err
 }
 
-// run is the goroutine.
+// run calls serve, in the goroutine.
 func (w *ResponseWriter) run(serve func(*ResponseWriter, *Request) error) {
 	err := errExited
 	defer func() {
@@ -264,7 +265,7 @@ func (w *ResponseWriter) finish(err error) {
 	})
 }
 
-// whole answers with all that was written.
+// whole sends everything that was written as one response.
 func (w *ResponseWriter) whole() {
 	resp := &Response{Status: w.statusOr200(), Fields: w.fields}
 	if w.discard && resp.Fields.Has("Content-Length") {

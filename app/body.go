@@ -2,20 +2,20 @@ package app
 
 import "io"
 
-// Body is a request's content. Bytes are read into the reader's memory, so that
-// a large upload leaves no garbage, and a body that is not read stops the peer.
-// On the request's loop; Reader is for other goroutines.
+// Body is the content of a request. It is read into the reader's memory, so that large
+// uploads leave no garbage, and a body that is not read stops the peer. Methods are for
+// the request's loop; other goroutines use Reader.
 type Body struct {
 	r     *Request
-	left  int64 // what the limit still allows; -1: no limit
-	err   error // how it ended
+	left  int64 // bytes that the limit still allows; -1: no limit
+	err   error // the reason of the end; io.EOF if it is complete
 	began *bodyReads
 }
 
-// bodyReads is what a body needs once it is read, which most never are.
+// bodyReads is the state of reading a body. Most bodies are never read.
 type bodyReads struct {
-	taken   bool   // content was asked for
-	p       []byte // where a pending Read wants it
+	taken   bool   // content has been asked for
+	p       []byte // of the pending Read
 	pending *cell[int]
 	wake    func()
 	reader  *BodyReader
@@ -28,10 +28,10 @@ func (b *Body) reads() *bodyReads {
 	return b.began
 }
 
-// Read reads what is there into p, and waits for at least one byte when nothing
-// is. p must not be touched until the future is ready. The end is io.EOF, a
-// limit that is exceeded a *StatusError with 413, a peer that left ErrPeerGone.
-// One Read at a time: ErrBusy.
+// Read reads available content into p, and waits for at least one byte if there is
+// none. p must not be used until the future is ready. It fails with io.EOF at the end,
+// with a *StatusError (413) beyond the limit, with ErrPeerGone when the peer has left,
+// and with ErrBusy while another Read is pending.
 func (b *Body) Read(p []byte) Future[int] {
 	if !b.r.enter() {
 		return Failed[int](ErrPeerGone)
@@ -49,7 +49,7 @@ func (b *Body) Read(p []byte) Future[int] {
 	return reads.pending.future()
 }
 
-// take reads without waiting; (0, nil): ready will be called.
+// take reads without waiting. After (0, nil), ready is called when there is content.
 func (b *Body) take(p []byte, ready func()) (int, error) {
 	if b.err != nil {
 		return 0, b.err
@@ -91,8 +91,8 @@ func tooLarge(limit int64) error {
 	return Statusf(413, "the request's content is larger than %d bytes", limit)
 }
 
-// resume is the exchange's callback. It is a task of the loop already, so what
-// waits for this read runs in it, without another trip through the inbox.
+// resume is the callback of the exchange. It runs as a task of the loop, so that
+// waiters of the read need no task of their own.
 func (b *Body) resume() {
 	waiting, n, err := b.resumed()
 	if waiting == nil {
@@ -103,7 +103,7 @@ func (b *Body) resume() {
 	q.run()
 }
 
-// resumed reads what the pending Read waits for. nil: it has to wait on.
+// resumed reads for the pending Read. waiting is nil if that has to wait longer.
 func (b *Body) resumed() (waiting *cell[int], n int, err error) {
 	if !b.r.enter() {
 		return nil, 0, nil
@@ -122,9 +122,9 @@ func (b *Body) resumed() (waiting *cell[int], n int, err error) {
 	return waiting, n, err
 }
 
-// Limit bounds what may still be read; beyond it Read fails with 413, and when
-// the length is declared and too large, before the first byte. A limit can only
-// be lowered.
+// Limit limits the content that may still be read to n bytes. Beyond, Read fails with a
+// *StatusError (413); if the declared length is larger, the first Read does. A limit can
+// only be lowered.
 func (b *Body) Limit(n int64) {
 	if !b.r.enter() {
 		return
@@ -135,8 +135,8 @@ func (b *Body) Limit(n int64) {
 	}
 }
 
-// ReadAll reads the rest of the body, of limit bytes at most: beyond that it
-// fails with a *StatusError, 413.
+// ReadAll reads the rest of the body. Its failures are those of Read; beyond limit
+// bytes, a *StatusError (413).
 func (b *Body) ReadAll(limit int64) Future[[]byte] {
 	b.Limit(limit)
 	size := b.r.ContentLength
@@ -147,8 +147,8 @@ func (b *Body) ReadAll(limit int64) Future[[]byte] {
 	return Map(While(all.step), func(Done) ([]byte, error) { return all.buf, nil })
 }
 
-// firstGrant is what ReadAll reserves before anything has come, in bytes: a
-// declared length is a claim, and memory is for bytes that arrive.
+// firstGrant is the number of bytes that ReadAll reserves before content arrives. A
+// declared length may be a lie.
 const firstGrant = 64 << 10
 
 type reading struct {
@@ -172,7 +172,7 @@ func (a *reading) took(n int, err error) Future[bool] {
 	return more(err)
 }
 
-// more goes on until the end, which is no failure.
+// more continues until the end, which is no failure.
 func more(err error) Future[bool] {
 	if err == io.EOF {
 		return Ready(false)
@@ -180,23 +180,21 @@ func more(err error) Future[bool] {
 	return Future[bool]{value: err == nil, err: err}
 }
 
-// Discard reads the rest of the body and drops it; the future is the number of
-// bytes.
+// Discard reads and drops the rest of the body. The value is the number of bytes.
 func (b *Body) Discard() Future[int64] {
 	return b.Each(nil, func([]byte) Future[Done] { return Ready(Done{}) })
 }
 
-// Sizes in bytes of the buffer that a copy holds: while it waits for the first
-// content, and once more has come than fits in that.
+// Sizes in bytes of the buffer of Each: until firstScratchSize bytes have arrived, and
+// after that.
 const (
 	firstScratchSize = 1 << 10
 	scratchSize      = 32 << 10
 )
 
-// Each reads the body to its end into buf, again and again, and calls use with
-// what came; the next read begins when use's future is ready. The future is the
-// number of bytes. With a nil buf it uses memory of its own, which is small
-// until content comes.
+// Each reads the body to its end into buf and calls use for each part. The next read
+// starts when the future of use is ready. The value is the number of bytes. With a nil
+// buf it uses a buffer of its own, which is small until content arrives.
 func (b *Body) Each(buf []byte, use func(p []byte) Future[Done]) Future[int64] {
 	e := &each{body: b, buf: buf, use: use}
 	if buf == nil {
@@ -240,8 +238,8 @@ func (e *each) took(n int, err error) Future[bool] {
 
 func goOn(_ Done, err error) Future[bool] { return Future[bool]{value: err == nil, err: err} }
 
-// Copy writes a body to w as it arrives, with one buffer of up to 32 KiB. The
-// future is the number of bytes.
+// Copy writes a body to w as it arrives, with one buffer of up to 32 KiB. The value is
+// the number of bytes. On the loop.
 func Copy(w *Writer, body *Body) Future[int64] {
 	return body.Each(nil, w.WriteAll)
 }

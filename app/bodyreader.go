@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// BodyReader is a Body for goroutines: an io.Reader that blocks.
+// BodyReader is a Body as a blocking io.Reader. It is for one goroutine at a time, and
+// not for the loop.
 type BodyReader struct {
 	errand   errand
 	body     *Body
@@ -13,10 +14,8 @@ type BodyReader struct {
 	trailers Fields
 }
 
-// Reader is the body as an io.Reader, for a Blocking handler or offloaded work:
-// its Read blocks until content is there, the body has ended (io.EOF), or the
-// request is over. It reads into the caller's memory. Not for the loop; one
-// goroutine at a time.
+// Reader returns the body as an io.Reader for a Blocking handler or offloaded work. All
+// calls return the same reader. One goroutine at a time, not the loop's.
 func (b *Body) Reader() *BodyReader {
 	reads := b.reads()
 	if reads.reader == nil {
@@ -26,7 +25,9 @@ func (b *Body) Reader() *BodyReader {
 	return reads.reader
 }
 
-// Read implements io.Reader.
+// Read implements io.Reader. It blocks until there is content; at the end of the body
+// it returns io.EOF. Its other errors are those of Body.Read, the cause of the request's
+// end, and os.ErrDeadlineExceeded.
 func (r *BodyReader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -46,9 +47,9 @@ func (r *BodyReader) try(ready func()) (int, bool, error) {
 	return n, n == 0 && err == nil, err
 }
 
-// Trailers are the request's trailer fields, known when Read has returned io.EOF.
+// Trailers returns the trailer fields of the request, after Read has returned io.EOF.
 func (r *BodyReader) Trailers() Fields { return r.trailers }
 
-// SetDeadline bounds reads that begin from now on: one that waits at t fails with
-// os.ErrDeadlineExceeded and may be tried again. Zero: no bound.
+// SetDeadline sets the deadline of later reads. A Read that waits at t fails with
+// os.ErrDeadlineExceeded, and may be repeated. The zero time is no deadline.
 func (r *BodyReader) SetDeadline(t time.Time) { r.errand.deadline.Store(&t) }

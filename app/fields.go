@@ -6,13 +6,12 @@ import (
 	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
-// Field is one field line (RFC 9110 section 5): a name and a value. It is an
-// alias of an unnamed struct, so that slices of it pass between packages that
-// do not import each other.
+// Field is a field line (RFC 9110 section 5). It is an alias of an unnamed struct, so
+// that packages that do not import each other can exchange slices of it.
 type Field = struct{ Name, Value string }
 
-// Fields are field lines in order. Names are compared without regard to case
-// (ASCII). The nil Fields is empty and ready for use.
+// Fields are field lines in order. The case of ASCII letters in names is ignored. The
+// nil Fields is empty and ready for use.
 type Fields []Field
 
 // Get returns the value of the first line with that name, or "".
@@ -25,7 +24,7 @@ func (fs Fields) Get(name string) string {
 	return ""
 }
 
-// Has tells whether a line with that name is there.
+// Has reports whether there is a line with that name.
 func (fs Fields) Has(name string) bool {
 	for i := range fs {
 		if octets.EqualFold(fs[i].Name, name) {
@@ -46,8 +45,8 @@ func (fs Fields) Values(name string) []string {
 	return values
 }
 
-// Joined returns the values of all lines with that name as one comma separated
-// list (RFC 9110 section 5.3). It allocates only when there are several.
+// Joined returns the values of all lines with that name as one comma-separated list
+// (RFC 9110 section 5.3). It allocates only if there are several.
 func (fs Fields) Joined(name string) string {
 	first, several := "", false
 	for i := range fs {
@@ -67,8 +66,8 @@ func (fs *Fields) Add(name, value string) {
 	*fs = append(*fs, Field{Name: name, Value: value})
 }
 
-// Set makes one line of that name with that value: the first is replaced in
-// place, further ones are removed, and without any the line is appended.
+// Set replaces the value of the first line with that name and removes the others. If
+// there is none, it appends a line.
 func (fs *Fields) Set(name, value string) {
 	lines := *fs
 	for i := range lines {
@@ -98,13 +97,13 @@ func (fs *Fields) Del(name string) {
 	*fs = kept
 }
 
-// Clone returns a copy with room for extra further lines.
+// Clone returns a copy with room for extra more lines.
 func (fs Fields) Clone(extra int) Fields {
 	return append(make(Fields, 0, len(fs)+extra), fs...)
 }
 
-// HasToken tells whether the comma separated lists of that name contain token,
-// compared without regard to case.
+// HasToken reports whether the comma-separated lists of that name have an element that
+// equals token when the case of ASCII letters is ignored.
 func (fs Fields) HasToken(name, token string) bool {
 	for i := range fs {
 		if !octets.EqualFold(fs[i].Name, name) {

@@ -8,37 +8,36 @@ import (
 	"strconv"
 )
 
-// Response is a status, field lines and content. One whose content is Bytes (or
-// none) is immutable for the server, so that it may be made once and returned
-// any number of times, on any loop; one with other content is for one request.
+// Response is a status, field lines and content. Servers do not change it. One without
+// content, or with Bytes, may be returned for any number of requests on any loop; one
+// with other content is for one request.
 type Response struct {
-	// Status is a final status code, 200 to 599; anything else is a mistake, and 500.
+	// Status is a final status code, 200 to 599. Others become a 500.
 	Status int
-	// Fields are sent in order. Content-Length, Transfer-Encoding, Connection
-	// and Date are the server's.
+	// Fields are sent in order. The server sets Content-Length, Transfer-Encoding,
+	// Connection and Date.
 	Fields Fields
-	// Content is nil where there is none.
+	// Content is nil if there is none.
 	Content Content
 }
 
-// Content is a response's content: Bytes, *Pull or *Stream. Content that holds
-// something open also has Close() error; whoever ends up with the response calls
-// it once, whether it was sent or not (see Response.Close).
+// Content is the content of a response: Bytes, *Pull, *Stream, or that of a WebSocket.
+// Content that holds resources has a method Close() error, which is called once,
+// whether the response is sent or not; see Response.Close.
 type Content interface {
-	// Length is the content's length in bytes, -1 when it is not known.
+	// Length returns the length in bytes, or -1 if it is unknown.
 	Length() int64
 }
 
-// Bytes is content that is in memory. It must not change any more.
+// Bytes is content in memory. It must not be changed.
 type Bytes []byte
 
-// Length is the number of bytes.
+// Length returns the number of bytes.
 func (b Bytes) Length() int64 { return int64(len(b)) }
 
-// Pull is content that the server reads as the peer takes it, straight into its
-// output buffer.
+// Pull is content that the server reads into its output buffer as the peer takes it.
 type Pull struct {
-	// Size is the length in bytes, -1 when it is not known.
+	// Size is the length in bytes; -1 if it is unknown.
 	Size int64
 	// Read fills p as an io.Reader does and ends with io.EOF. It runs on the loop
 	// as user code and must not block. Another error aborts the response.
@@ -52,7 +51,7 @@ type Pull struct {
 	OnClose func()
 }
 
-// Close calls OnClose, once.
+// Close calls OnClose once.
 func (p *Pull) Close() error {
 	if release := p.OnClose; release != nil {
 		p.OnClose = nil
@@ -61,29 +60,29 @@ func (p *Pull) Close() error {
 	return nil
 }
 
-// Length is Size.
+// Length returns Size.
 func (p *Pull) Length() int64 { return p.Size }
 
-// Stream is content that a producer writes when it has some.
+// Stream is content that a producer writes.
 type Stream struct {
-	// Size is the length in bytes, -1 when it is not known.
+	// Size is the length in bytes; -1 if it is unknown.
 	Size int64
-	// Produce is called on the loop when the head has been given to the server
-	// (for HEAD it is not called) and writes to w. The content is complete when
-	// its future is ready; a failure aborts the response.
+	// Produce writes the content to w. It is called on the loop after the server has
+	// taken the head, and not for HEAD. The content is complete when its future is
+	// ready; a failure or a panic aborts the response.
 	Produce func(w *Writer) Future[Done]
-	// OnClose, where set, is called once on the loop when the response is over,
+	// OnClose, if not nil, is called once on the loop when the response has ended,
 	// whether Produce was called or not.
 	OnClose func()
 }
 
-// Done is the value of a future that has none.
+// Done is the value of futures without one.
 type Done = struct{}
 
-// Length is Size.
+// Length returns Size.
 func (s *Stream) Length() int64 { return s.Size }
 
-// Close calls OnClose, once.
+// Close calls OnClose once.
 func (s *Stream) Close() error {
 	if release := s.OnClose; release != nil {
 		s.OnClose = nil
@@ -92,11 +91,7 @@ func (s *Stream) Close() error {
 	return nil
 }
 
-// serve runs the stream for r: it calls Produce, and the exchange's Finish when
-// the content is complete or has failed. Servers call it once, on the loop, as
-// user code, when they have taken the head. A panic of Produce reaches Finish
-// as a *PanicError. For a response to HEAD, servers call Response.Close in its
-// place.
+// serve implements spi.ServeStream.
 func (s *Stream) serve(r *Request) {
 	w := &Writer{r: r, left: s.Size}
 	on(r.Loop(), produce(s, w)).Done(func(_ Done, err error) {
@@ -115,9 +110,8 @@ func produce(s *Stream, w *Writer) (f Future[Done]) {
 	return s.Produce(w)
 }
 
-// Close releases the content of a response that is over or is not going to be
-// sent. Middleware that puts another response in place of one closes the one it
-// got. It does nothing for Bytes.
+// Close releases the resources of the content. Servers close responses that have ended;
+// middleware closes a response that it replaces. Bytes have no resources. On the loop.
 func (resp *Response) Close() {
 	if resp == nil {
 		return
@@ -127,15 +121,15 @@ func (resp *Response) Close() {
 	}
 }
 
-// With returns a copy of the response that has one more field line. The copy
-// shares the content.
+// With returns a copy of the response with one more field line. It shares the content.
 func (resp *Response) With(name, value string) *Response {
 	copied := *resp
 	copied.Fields = append(resp.Fields.Clone(1), Field{Name: name, Value: value})
 	return &copied
 }
 
-// Length is the content's length in bytes: 0 without content, -1 unknown.
+// Length returns the length of the content in bytes: 0 without content, -1 if it is
+// unknown.
 func (resp *Response) Length() int64 {
 	if resp.Content == nil {
 		return 0
@@ -145,7 +139,7 @@ func (resp *Response) Length() int64 {
 
 const textPlain = "text/plain; charset=utf-8"
 
-// Blob answers with bytes of that content type. b must not change any more.
+// Blob returns a response with bytes of that content type. b must not be changed.
 func Blob(status int, contentType string, b []byte) *Response {
 	return &Response{
 		Status:  status,
@@ -154,19 +148,18 @@ func Blob(status int, contentType string, b []byte) *Response {
 	}
 }
 
-// Text answers with plain text in UTF-8.
+// Text returns a response with plain text in UTF-8.
 func Text(status int, text string) *Response {
 	return Blob(status, textPlain, []byte(text))
 }
 
-// HTML answers with an HTML document in UTF-8.
+// HTML returns a response with an HTML document in UTF-8.
 func HTML(status int, document string) *Response {
 	return Blob(status, "text/html; charset=utf-8", []byte(document))
 }
 
-// JSON answers with v as encoding/json writes it, and a newline. A value that
-// it cannot write is a mistake of the program: JSON panics, which becomes a 500
-// and a line in the log.
+// JSON returns a response with v as encoding/json encodes it, and a newline. It panics
+// if v cannot be encoded, which becomes a 500 and a line in the log.
 func JSON(status int, v any) *Response {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -175,16 +168,17 @@ func JSON(status int, v any) *Response {
 	return Blob(status, "application/json", append(b, '\n'))
 }
 
-// Empty answers without content, as 204 and 304 require.
+// Empty returns a response without content, as 204 and 304 require.
 func Empty(status int) *Response { return &Response{Status: status} }
 
-// Redirect answers with a Location: 301, 302, 303, 307 or 308.
+// Redirect returns a response with a Location field. status is 301, 302, 303, 307 or
+// 308.
 func Redirect(status int, location string) *Response {
 	return Text(status, location+"\n").With("Location", location)
 }
 
-// Streamed answers with what produce writes; the length is not known
-// beforehand. See Stream.
+// Streamed returns a response with content that produce writes, of unknown length. See
+// Stream.
 func Streamed(status int, contentType string, produce func(w *Writer) Future[Done]) *Response {
 	return &Response{
 		Status:  status,
@@ -193,8 +187,8 @@ func Streamed(status int, contentType string, produce func(w *Writer) Future[Don
 	}
 }
 
-// Pulled answers with size bytes (-1: as many as come) that the server reads as
-// the peer takes them. See Pull for what read may do.
+// Pulled returns a response with size bytes (-1: up to io.EOF) that the server reads as
+// the peer takes them. See Pull.
 func Pulled(status int, contentType string, size int64, read func(p []byte) (int, error)) *Response {
 	return &Response{
 		Status:  status,
@@ -203,7 +197,8 @@ func Pulled(status int, contentType string, size int64, read func(p []byte) (int
 	}
 }
 
-// Error answers with one line of text.
+// Error returns a response with one line of text, which is the reason phrase of the
+// status if message is empty.
 func Error(status int, message string) *Response {
 	if message == "" {
 		message = reason(status)
@@ -211,12 +206,15 @@ func Error(status int, message string) *Response {
 	return Text(status, message+"\n")
 }
 
-// ErrorResponse is what a failure looks like to the peer: an error with a method
-// Response() *Response gives its own, as a *StatusError does; ErrPoolFull is 503 with Retry-After;
-// ErrDraining, a deadline that has passed, or a context that has ended (when the peer
-// has closed its sending side, it still gets an answer), is 503; a panic and anything
-// else is 500, and the peer is not told why. Of errors around each other, the
-// outermost that has a response counts.
+// ErrorResponse returns the response for a failure:
+//
+//   - an error with a method Response() *Response has its own, as *StatusError does;
+//   - ErrPoolFull is 503 with Retry-After;
+//   - ErrDeadline, ErrDraining, timeouts, and a context that has ended are 503: a peer
+//     that has only closed its sending side still gets it;
+//   - a panic and any other error are 500, without the reason.
+//
+// Of wrapped errors, the outermost with a response counts.
 func ErrorResponse(err error) *Response {
 	var own interface{ Response() *Response }
 	var deadline interface{ Timeout() bool }
@@ -230,15 +228,14 @@ func ErrorResponse(err error) *Response {
 	case errors.Is(err, ErrDeadline), errors.As(err, &deadline) && deadline.Timeout():
 		return Error(503, "no answer in time")
 	case errors.Is(err, ErrDraining):
-		return Error(503, "the server is about to stop")
+		return Error(503, "the server is draining")
 	case errors.Is(err, ErrHalfClosed), errors.Is(err, ErrPeerGone), errors.Is(err, context.Canceled):
 		return Error(503, "the request was cancelled")
 	}
 	return Error(500, "")
 }
 
-// isFinal tells whether a response may have that status (RFC 9110 section 15): an
-// interim one, and what is none, cannot end an exchange.
+// isFinal reports whether a final response may have that status (RFC 9110 section 15).
 func isFinal(status int) bool { return status >= 200 && status <= 599 }
 
 func reason(status int) string {

@@ -2,14 +2,13 @@ package app
 
 import "errors"
 
-// Writer writes a streamed response. On the request's loop, one Write at a time.
-// What is written is on its way at the end of the loop's turn: there is no
-// Flush.
+// Writer writes the content of a streamed response. What is written leaves at the end of
+// the loop's turn, without a flush. On the request's loop, one Write at a time.
 type Writer struct {
 	r        *Request
-	through  func(p []byte) Future[int] // Wrap
-	parent   *Writer
-	left     int64 // what Size still allows, -1: any
+	through  func(p []byte) Future[int] // of Wrap
+	parent   *Writer                    // of Wrap
+	left     int64                      // bytes that Size still allows; -1: any number
 	p        []byte
 	total    int
 	pending  *cell[int]
@@ -17,12 +16,13 @@ type Writer struct {
 	trailers Fields
 }
 
-// ErrTooLong is the failure of a Write beyond the stream's Size.
+// ErrTooLong reports a Write beyond the stream's Size.
 var ErrTooLong = errors.New("app: more content than the stream's Size")
 
-// Write gives all of p to the server. The future is ready when it has been
-// accepted, len(p); while the peer reads slowly it is pending, and p must not
-// be touched. It fails when the peer has gone.
+// Write passes p to the server. The value is len(p). The future is pending while the
+// peer reads slowly, and p must not be used until it is ready. It fails with ErrPeerGone
+// when the peer has left, with ErrTooLong, and with ErrBusy while another Write is
+// pending.
 func (w *Writer) Write(p []byte) Future[int] {
 	if w.through != nil {
 		return w.through(p)
@@ -52,7 +52,7 @@ func (w *Writer) Write(p []byte) Future[int] {
 	return w.pending.future()
 }
 
-// resume is the exchange's callback: a task of the loop, see Body.resume.
+// resume is the callback of the exchange, see Body.resume.
 func (w *Writer) resume() {
 	waiting, n, err := w.resumed()
 	if waiting == nil {
@@ -63,7 +63,7 @@ func (w *Writer) resume() {
 	q.run()
 }
 
-// resumed writes what the pending Write has left. nil: it has to wait on.
+// resumed continues the pending Write. waiting is nil if that has to wait longer.
 func (w *Writer) resumed() (waiting *cell[int], n int, err error) {
 	if !w.r.enter() {
 		return nil, 0, nil
@@ -82,7 +82,7 @@ func (w *Writer) resumed() (waiting *cell[int], n int, err error) {
 	return waiting, n, err
 }
 
-// WriteAll is Write for those who do not count: Done in place of len(p).
+// WriteAll is like Write, without the number of bytes.
 func (w *Writer) WriteAll(p []byte) Future[Done] {
 	f := w.Write(p)
 	if f.Ready() {
@@ -92,11 +92,11 @@ func (w *Writer) WriteAll(p []byte) Future[Done] {
 	return Map(f, func(int) (Done, error) { return Done{}, nil })
 }
 
-// WriteString is WriteAll of a string's bytes.
+// WriteString is like WriteAll, for a string.
 func (w *Writer) WriteString(s string) Future[Done] { return w.WriteAll([]byte(s)) }
 
-// Trailer adds a trailer field (RFC 9110 section 6.5), sent after the content. Say
-// beforehand which are to come with a Trailer field in the response.
+// Trailer adds a trailer field (RFC 9110 section 6.5), which is sent after the content.
+// A Trailer field in the response should announce it.
 func (w *Writer) Trailer(name, value string) {
 	for w.parent != nil {
 		w = w.parent
@@ -108,11 +108,12 @@ func (w *Writer) Trailer(name, value string) {
 	w.trailers.Add(name, value)
 }
 
-// Request is the request that is being answered.
+// Request returns the request of the response.
 func (w *Writer) Request() *Request { return w.r }
 
-// Wrap returns a Writer that passes what is written through write, which then
-// writes to w: this is how middleware transforms a stream. Trailers go to w.
+// Wrap returns a Writer that calls write with what is written to it. Middleware uses it
+// to transform a stream: write transforms p and writes the result to w. Trailers go to
+// w.
 func (w *Writer) Wrap(write func(p []byte) Future[int]) *Writer {
 	return &Writer{r: w.r, through: write, parent: w, left: -1}
 }

@@ -1,10 +1,10 @@
-// Package spi is what servers implement and call: the other side of package app,
-// which applications never see.
+// Package spi is the server's side of packages app and websocket: what servers
+// implement and call. Applications do not need it.
 //
-// A server makes an [app.Request] for each request that arrives, binds it to its own
-// [Exchange] with [Bind], runs the handler with [Run], and tells the request of its end
-// with [Cancel]. A response that accepts a WebSocket has [websocket.Upgrade] as its
-// content; the server binds a [Socket] to its own [Wire] then.
+// A server fills in an [app.Request] for each request, binds it to its [Exchange] with
+// [Bind], runs the handler with [Run], and ends the request with [Cancel]. The content
+// of a response that accepts a WebSocket is a [websocket.Upgrade]; the server then binds
+// a [Socket] to its [Wire].
 package spi
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/gatewheel/gatewheel/app/internal/unexported"
 )
 
-// core is what package app does for servers only.
+// core has the functions that package app does not export.
 var core = unexported.App.(interface {
 	Bind(r *app.Request, x Exchange, conn *app.ConnInfo)
 	Run(h app.Handler, r *app.Request, limit time.Duration) app.Future[*app.Response]
@@ -23,35 +23,31 @@ var core = unexported.App.(interface {
 	ServeStream(s *app.Stream, r *app.Request)
 })
 
-// Bind connects a request with the server's side of it. A server embeds app.Request
-// by value in its exchange, sets the fields and calls Bind once, on the loop, before
-// the handler.
+// Bind connects a request with its Exchange. A server embeds app.Request by value in its
+// exchange, sets the fields, and calls Bind once before the handler. On the loop.
 func Bind(r *app.Request, x Exchange, conn *app.ConnInfo) { core.Bind(r, x, conn) }
 
-// Run calls h for r, on r's loop as user code: the future that it returns is settled
-// on r's own loop, whichever loop h's future belongs to; a panic, a nil response and a
-// status that is none are failures (app.ErrorResponse says what they look like); and a
-// response that is not there when limit has passed since r arrived is app.ErrDeadline:
-// then the request's context ends, and what comes late is closed and dropped. limit 0
-// is no limit; app.Request.SetTimeout overrides it.
+// Run calls h for r and returns a future of r's loop with the response. A panic, a nil
+// response and an invalid status are failures; app.ErrorResponse makes responses of
+// them. If the response is not ready when limit has passed since the arrival of r, the
+// future fails with app.ErrDeadline, the context of r ends, and a later response is
+// closed. 0 is no limit; app.Request.SetTimeout overrides it. On r's loop, as user code.
 func Run(h app.Handler, r *app.Request, limit time.Duration) app.Future[*app.Response] {
 	return core.Run(h, r, limit)
 }
 
-// Cancel ends the request's context with that cause; nil is app.ErrRequestDone and
-// costs nothing when nobody has asked for the context. Servers call it when the peer
-// leaves and when the response is complete. After app.ErrHalfClosed an answer is still
-// sent, and after app.ErrDraining what an event stream has queued; after any other
-// cause nothing can be. Any goroutine; the first cause stays.
+// Cancel ends the context of r with that cause; nil is app.ErrRequestDone. Servers call it
+// when the peer leaves, and when the response is complete. After app.ErrHalfClosed the
+// response is still sent, after app.ErrDraining what an event stream has queued, and
+// after any other cause nothing. The first cause stays. Any goroutine.
 func Cancel(r *app.Request, cause error) { core.Cancel(r, cause) }
 
-// Drain tells those who have asked that the server is about to stop, and ends an event
-// stream. Servers call it for each request that is under way, on the loop, once
-// Drainer.Draining is true.
+// Drain completes app.Request.Draining and ends an event stream. Servers call it for
+// each open request when Drainer.Draining has become true. On the loop.
 func Drain(r *app.Request) { core.Drain(r) }
 
-// ServeStream runs the stream for r: it calls Produce, and the exchange's Finish when
-// the content is complete or has failed. Servers call it once, on the loop, as user
-// code, when they have taken the head. A panic of Produce reaches Finish as an
-// *app.PanicError. For a response to HEAD, servers call Response.Close in its place.
+// ServeStream calls Produce of s, and Finish of r's Exchange when the content is complete
+// or has failed. A panic of Produce is an *app.PanicError. Servers call it once, when they
+// have taken the head; for HEAD they call Response.Close instead. On the loop, as user
+// code.
 func ServeStream(s *app.Stream, r *app.Request) { core.ServeStream(s, r) }
