@@ -1,26 +1,26 @@
 package h2
 
-// spend charges one unit of a budget, and ends the connection when it is used up (RFC 9113
-// section 10.5). What was spent is forgiven with the work that was done for the peer since, and
-// with time. That is settled only when a budget is used up, so that after good service a peer
-// may spend twice the burst at once.
+// spend charges one unit to a budget, and ends the connection when the budget is used up (RFC 9113
+// section 10.5). Completed work and time refill budgets. refill runs only when a budget is used up,
+// so up to twice the burst may pass at once.
 func (c *Conn) spend(b Budget) *ConnError {
 	if c.spent[b]++; c.spent[b] <= allowances[b].burst {
 		return nil
 	}
-	if c.forgive(); c.spent[b] <= allowances[b].burst {
+	if c.refill(); c.spent[b] <= allowances[b].burst {
 		return nil
 	}
-	return c.calm(b)
+	return c.endForFlood(b)
 }
 
-// earnUpdates pays for the WINDOW_UPDATE frames that a DATA frame with n bytes of content entitles
-// the peer to: one for each of the two windows, and one for every leastProgress bytes.
+// earnUpdates refills WindowBudget for a DATA frame with n bytes of content: by one update for each
+// of the two windows, and one for every leastProgress bytes.
 func (c *Conn) earnUpdates(n int) {
 	c.spent[WindowBudget] -= min(c.spent[WindowBudget], uint16(2+n/leastProgress))
 }
 
-func (c *Conn) forgive() {
+// refill adds to all budgets what was earned since the last call.
+func (c *Conn) refill() {
 	work, seconds := c.work-c.lastWork, c.sh.second-c.lastSecond
 	c.lastWork, c.lastSecond = c.work, c.sh.second
 	for b := range c.spent {
@@ -32,8 +32,8 @@ func (c *Conn) forgive() {
 	}
 }
 
-// calm ends the connection for abuse.
-func (c *Conn) calm(b Budget) *ConnError {
+// endForFlood ends the connection because budget b is used up.
+func (c *Conn) endForFlood(b Budget) *ConnError {
 	if c.err == nil {
 		c.sh.Stats.Calmed[b]++
 	}

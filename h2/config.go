@@ -5,32 +5,30 @@ import (
 	"time"
 )
 
-// Config is what the connections of a loop share. The zero value of a field stands for its
-// default.
+// Config configures the connections of a loop. A zero field means its default.
 type Config struct {
 	MaxConcurrentStreams uint32 // 1 to 2^31-1; default 250
-	InitialWindowSize    uint32 // bytes a stream may send ahead of the application: 1 to 2^31-1; default 65535
-	ConnectionWindow     uint32 // bytes all streams together may have in flight: 65535 to 2^31-1; default 1 MiB
-	ConnectionBuffer     uint32 // bytes a connection's requests may hold unconsumed: ConnectionWindow to 2^31-1; default 4 windows
-	MaxFrameSize         uint32 // bytes of the largest frame payload taken: 16384 to 16777215; default 16384
-	MaxUnsent            uint32 // bytes of responses given whole that may wait for the peer before Congested is true: 65535 to 2^31-1; default 8 MiB
+	InitialWindowSize    uint32 // bytes that a stream may send ahead of the application: 1 to 2^31-1; default 65535
+	ConnectionWindow     uint32 // bytes that all streams together may have in flight: 65535 to 2^31-1; default 1 MiB
+	ConnectionBuffer     uint32 // bytes received and not consumed by the application, over all streams: ConnectionWindow to 2^31-1; default 4 windows
+	MaxFrameSize         uint32 // bytes of the largest frame payload accepted: 16384 to 16777215; default 16384
+	MaxUnsent            uint32 // bytes of unsent responses with Bytes, from which Congested reports true: 65535 to 2^31-1; default 8 MiB
 	MaxHeaderListSize    uint32 // bytes of a field section as RFC 9113 section 6.5.2 counts them: 1024 to 16 MiB; default 65536
 
 	EnableConnectProtocol bool // announce and accept extended CONNECT (RFC 8441)
 
 	SettingsTimeout  time.Duration // for the client's preface, and for its acknowledgement of our SETTINGS; default 10 s
-	BlockTimeout     time.Duration // for a header block from the begin of its HEADERS frame to END_HEADERS; default 10 s
-	StallTimeout     time.Duration // for a response that waits for the peer's windows; default 60 s
-	DrainTimeout     time.Duration // for the round trip between the two GOAWAY of a drain; default 1 s
-	KeepAlive        time.Duration // silence after which a PING is sent; default: none is
-	KeepAliveTimeout time.Duration // for its acknowledgement, or anything else; default 20 s
+	BlockTimeout     time.Duration // from the start of a HEADERS frame to END_HEADERS; default 10 s
+	StallTimeout     time.Duration // for leastProgress bytes of a response to leave; default 60 s
+	DrainTimeout     time.Duration // for the round trip between the two GOAWAY frames of a drain; default 1 s
+	KeepAlive        time.Duration // silence after which a PING is sent; default: no PING
+	KeepAliveTimeout time.Duration // from the PING to any input; default 20 s
 	MaxAge           time.Duration // age at which a connection is drained; default: none
 	MaxAgeJitter     time.Duration // span over which the ages of connections are spread; default MaxAge/10
-	MaxAgeGrace      time.Duration // for open streams once a connection is drained for its age; default 30 s
+	MaxAgeGrace      time.Duration // from MaxAge to the end of the connection; default 30 s
 }
 
-// Validate fills in the defaults, and fails with the range in its message when a value is out of
-// range.
+// Validate fills in the defaults. It returns an error with the range if a value is out of range.
 func (c *Config) Validate() error {
 	fill(&c.MaxConcurrentStreams, defaultMaxConcurrentStreams)
 	fill(&c.InitialWindowSize, protocolWindow)

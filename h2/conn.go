@@ -2,80 +2,79 @@ package h2
 
 import "github.com/gatewheel/gatewheel/internal/moment"
 
-// Conn is one connection in the server role. It is meant to be embedded by value in a session
-// and must not be copied after Init.
+// Conn is one connection in the server role. Embed it by value; it must not be copied after Init.
 type Conn struct {
 	sh      *Shared
 	err     *ConnError
 	decoder *decoder
-	block   *block // while CONTINUATION is awaited
+	block   *block // an incomplete header block; nil: none
 
 	streams streamTable
 	history history
 	queue   *schedule  // streams with content to send; nil: none
-	early   streamList // streams answered whole whose requests have not ended
-	ends    streamList // streams without a window whose content may have ended since
-	notices []notice   // events for Next that need no input
+	early   streamList // streams whose response is complete and whose request is not
+	ends    streamList // streams without a window whose Source has resumed: it may have ended
+	notices []notice   // events that Next returns before it reads input
 
-	out     []byte // encoded and not yet pulled; nil: nothing
-	pulled  int    // bytes of out that were
-	outAt   uint64 // where in all of the connection's output out starts
-	answers int    // frames in out that the peer provoked
+	out     []byte // encoded frames; nil: none
+	pulled  int    // bytes of out that Transmit has returned
+	outAt   uint64 // bytes of output before out[0]
+	answers int    // frames in out that answer the peer's
 
 	life   life
 	input  phase
 	flags  connFlags
-	padded uint8    // padding behind the DATA of which rest bytes are awaited
-	rest   uint32   // payload bytes of the current frame that are handed on or skipped as they come
-	data   StreamID // the stream of that frame
+	padded uint8    // bytes of padding behind the rest bytes of a DATA frame
+	rest   uint32   // bytes of the current frame still to be delivered or skipped
+	data   StreamID // the stream of the current DATA frame
 
-	sendWindow   int32 // the connection's, as all of these
+	sendWindow   int32 // of the connection, as recvWindow
 	recvWindow   int32
-	sendInitial  int32 // a new stream's, by the peer's SETTINGS
-	recvInitial  int32 // a new stream's, by ours
+	sendInitial  int32 // of a new stream, by the peer's SETTINGS
+	recvInitial  int32 // of a new stream, by our SETTINGS
 	unconsumed   int64
-	unsent       int64 // bytes of responses given whole, as far as they are not encoded
+	unsent       int64 // bytes of Response.Bytes that are not encoded
 	peerMaxFrame uint32
 
-	aheadID StreamID // the idle stream that PRIORITY_UPDATE spoke of last
+	aheadID StreamID // the idle stream of the last PRIORITY_UPDATE
 	ahead   priority
 
 	serial     uint64
-	work       uint32 // exchanges and frames of content done
-	lastWork   uint32 // work when spent was last reduced
-	lastSecond uint32 // likewise
+	work       uint32 // completed responses and DATA frames
+	lastWork   uint32 // work at the last refill
+	lastSecond uint32 // Shared.second at the last refill
 	spent      [budgets]uint16
 	timers     [timers]instant
 	lastInput  instant
-	trickled   int32   // bytes that went since stalledAt in frames kept small by a window
-	stalledAt  instant // since when the peer's connection window holds content up, 0: it does not
+	trickled   int32   // bytes sent since stalledAt in frames that a window kept small
+	stalledAt  instant // since when the connection's window has blocked content; 0: it does not
 }
 
-// phase is where in the input a connection is.
+// phase is what the next input is.
 type phase uint8
 
 const (
 	awaitPreface  phase = iota
 	awaitSettings       // the SETTINGS frame that ends the preface
 	awaitFrame
-	inData     // rest bytes of content for stream data, then padded ones of padding
-	inLastData // likewise, in a frame with END_STREAM
-	inSkip     // rest bytes that mean nothing
+	inData     // rest bytes of content for stream data, then padding
+	inLastData // the same, in a frame with END_STREAM
+	inSkip     // rest bytes to discard
 )
 
 type connFlags uint8
 
 const (
-	ackedSettings    connFlags = 1 << iota // the peer acknowledged our SETTINGS
+	ackedSettings    connFlags = 1 << iota // the peer has acknowledged our SETTINGS
 	peerNoPriorities                       // the peer's SETTINGS_NO_RFC7540_PRIORITIES
-	tableSizeSent                          // our first header block has told that it uses no dynamic table
-	aged                                   // the connection has reached its age: grace follows
-	pinged                                 // a keep-alive PING is out
+	tableSizeSent                          // a header block of ours has set the dynamic table's size to 0
+	aged                                   // the connection has reached MaxAge
+	pinged                                 // a keep-alive PING waits for its acknowledgement
 	noHost                                 // requests need not name a host
 )
 
-// Init makes c ready for the client's preface and queues ours. jitter in [0, 1) is this
-// connection's place within the span Config.MaxAgeJitter.
+// Init makes c ready for the client's preface and queues the server's. jitter in [0, 1) is the
+// connection's place within Config.MaxAgeJitter.
 func (c *Conn) Init(sh *Shared, jitter float64) {
 	*c = Conn{sh: sh, life: serving}
 	sh.serial++
@@ -98,12 +97,12 @@ func (c *Conn) Init(sh *Shared, jitter float64) {
 	}
 }
 
-// AllowNoHost accepts requests whose authority is empty, missing or a path: Head.Authority is empty
-// then. It is for unix sockets, whose clients have no host to name. Call it after Init.
+// AllowNoHost accepts requests whose :authority is empty, missing or a path, with an empty
+// Head.Authority. It is for unix sockets, whose clients have no host to name. Call it after Init.
 func (c *Conn) AllowNoHost() { c.flags |= noHost }
 
-// Close gives the connection's storage back to its Shared. Call it once, when the connection is
-// gone, and nothing else afterwards.
+// Close returns the connection's storage to its Shared. No other method may be called afterwards
+// except Streams, Next and Wanting, which find nothing.
 func (c *Conn) Close() {
 	for i, st := range c.streams.slots {
 		if st != nil {
@@ -130,7 +129,7 @@ func (c *Conn) Close() {
 
 var errClosed = &ConnError{CodeNoError, "connection is closed"}
 
-// Streams is the number of open streams, those with a response to be pulled included.
+// Streams returns the number of open streams, including those whose response is being sent.
 func (c *Conn) Streams() int { return c.streams.count }
 
 // Each calls f for every open stream. f must not call c.
@@ -140,14 +139,14 @@ func (c *Conn) Each(f func(id StreamID, value any)) {
 	}
 }
 
-// SetValue stores v for the events of stream id. It does nothing for a stream that is gone.
+// SetValue stores v, which events of stream id will carry. It does nothing if the stream is gone.
 func (c *Conn) SetValue(id StreamID, v any) {
 	if st := c.streams.find(id); st != nil {
 		st.value = v
 	}
 }
 
-// fail ends the connection: GOAWAY is queued (RFC 9113 section 5.4.1) and the error is kept.
+// fail ends the connection with a GOAWAY (RFC 9113 section 5.4.1). It returns the first error.
 func (c *Conn) fail(code ErrCode, reason string) *ConnError {
 	if c.advance(failure) {
 		c.err = &ConnError{code, reason}
@@ -158,7 +157,7 @@ func (c *Conn) fail(code ErrCode, reason string) *ConnError {
 	return c.err
 }
 
-// notice is an event that Next gives without input.
+// notice is an event that Next returns without input.
 type notice struct {
 	kind      Kind
 	code      ErrCode
@@ -179,10 +178,10 @@ func (c *Conn) notice(n notice) {
 // Noticed reports whether Next has an event that needs no input.
 func (c *Conn) Noticed() bool { return len(c.notices) > 0 }
 
-// noticed moves the oldest notice into ev.
-func (c *Conn) noticed(ev *Event) {
+// takeNotice moves the oldest notice into ev.
+func (c *Conn) takeNotice(ev *Event) {
 	n := c.notices[0]
-	// Data comes without input only as the end of a tunnel.
+	// A Data notice is the end of a tunnel.
 	ev.Kind, ev.Code, ev.Stream, ev.Value, ev.Data, ev.End = n.kind, n.code, n.stream, n.value, nil, n.kind == Data
 	ev.Status, ev.Withdrawn, ev.Reason = n.status, n.withdrawn, n.reason
 	if copy(c.notices, c.notices[1:]); len(c.notices) == 1 {

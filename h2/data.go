@@ -1,6 +1,6 @@
 package h2
 
-// dataFrame begins a DATA frame (RFC 9113 section 6.1), whose content is handed on as it comes.
+// dataFrame reads the start of a DATA frame (RFC 9113 section 6.1); dataStep delivers its content.
 func (c *Conn) dataFrame(h frameHeader, b []byte, ev *Event) (int, *ConnError) {
 	used, content := frameHeaderLen, h.length
 	c.padded = 0
@@ -53,8 +53,7 @@ func (c *Conn) dataFrame(h frameHeader, b []byte, ev *Event) (int, *ConnError) {
 	return used, nil
 }
 
-// strayData discards DATA for a stream that has no storage. What it took of the connection's
-// window is credited at once.
+// strayData discards DATA for a stream that is not open. The connection's window is credited at once.
 func (c *Conn) strayData(h frameHeader) *ConnError {
 	if c.absent(h.stream) == idle {
 		return c.fail(CodeProtocolError, "DATA on an idle stream")
@@ -67,14 +66,14 @@ func (c *Conn) strayData(h frameHeader) *ConnError {
 	}
 	c.creditConnection()
 	if reset {
-		// RFC 9113 section 5.4.2: it was on its way when we reset the stream. Uploads that are
-		// answered early leave much of that behind, which the stream's window bounds.
+		// RFC 9113 section 5.4.2: the frame was in flight when we reset the stream. The stream's
+		// window bounds how much follows an upload that was answered early.
 		return nil
 	}
 	return c.refuse(h.stream, CodeStreamClosed)
 }
 
-// dataAllowed checks a DATA frame against its stream; when it is not allowed the stream is reset.
+// dataAllowed reports whether a DATA frame fits its stream. If it does not, the stream is reset.
 func (c *Conn) dataAllowed(st *stream, h frameHeader, content uint32) (*ConnError, bool) {
 	if !st.state.allows(recvData) {
 		return c.afterEnd(st), false
@@ -83,7 +82,7 @@ func (c *Conn) dataAllowed(st *stream, h frameHeader, content uint32) (*ConnErro
 		return c.streamError(st, CodeFlowControlError, "DATA exceeds the stream's window"), false
 	}
 	if st.expected >= 0 {
-		// RFC 9113 section 8.1.1: content-length is the sum of the DATA frames.
+		// RFC 9113 section 8.1.1: the DATA frames must add up to content-length.
 		st.expected -= int64(content)
 		if st.expected < 0 || st.expected > 0 && h.has(flagEndStream) {
 			return c.malformedContent(st, 400, "content differs from its content-length", CodeProtocolError), false
@@ -92,11 +91,11 @@ func (c *Conn) dataAllowed(st *stream, h frameHeader, content uint32) (*ConnErro
 	return nil, true
 }
 
-// dataStep hands on what has come of a DATA frame's content.
+// dataStep delivers the part of a DATA frame's content that has arrived.
 func (c *Conn) dataStep(b []byte, ev *Event) int {
 	st := c.streams.find(c.data)
 	if st == nil {
-		// The application reset the stream in the middle of the frame.
+		// The application has reset the stream in the middle of the frame.
 		c.skip(c.rest + uint32(c.padded))
 		return c.skipStep(b)
 	}

@@ -6,18 +6,18 @@ import (
 	"github.com/gatewheel/gatewheel/internal/moment"
 )
 
-// instant is a time as nanoseconds since a Shared was first told the time; 0 is never.
+// instant is a time in nanoseconds since the first Tick of a Shared; 0 is never.
 type instant int64
 
-// Timers of a connection; each holds when it is due.
+// Indices into Conn.timers.
 const (
-	settingsTimer  = iota // the peer's preface, and its acknowledgement of our SETTINGS
-	blockTimer            // the end of a header block
-	stallTimer            // a look at the responses that the peer's windows hold up
-	keepAliveTimer        // a PING, then its answer
-	earlyTimer            // the end of requests that were answered before
-	drainTimer            // the second GOAWAY
-	ageTimer              // a drain for age, then its end
+	settingsTimer  = iota // until the peer has acknowledged our SETTINGS
+	blockTimer            // until a header block has ended
+	stallTimer            // until stalled responses are looked for
+	keepAliveTimer        // until a PING is sent, or its acknowledgement is overdue
+	earlyTimer            // until requests whose response is complete are cut off
+	drainTimer            // until the last GOAWAY of a drain
+	ageTimer              // until MaxAge, then until the end of its grace
 	timers
 )
 
@@ -25,7 +25,7 @@ func (c *Conn) setTimer(timer int, d time.Duration) { c.timers[timer] = moment.A
 
 func (c *Conn) clearTimer(timer int) { c.timers[timer] = 0 }
 
-// Deadline is when Expire wants to be called, zero for never.
+// Deadline returns the time at which to call Expire, or the zero time for never.
 func (c *Conn) Deadline() time.Time {
 	first := instant(0)
 	for _, due := range c.timers {
@@ -39,8 +39,8 @@ func (c *Conn) Deadline() time.Time {
 	return c.sh.time(first)
 }
 
-// Expire acts on all that is due at now, as Tick knows it. An error ends the connection like one
-// of Next.
+// Expire acts on everything that is due at now, the time of the last Tick. An error ends the
+// connection as one of Next does.
 func (c *Conn) Expire(now time.Time) error {
 	if c.err != nil {
 		return c.err
@@ -66,20 +66,20 @@ func (c *Conn) expire(timer int, at instant) *ConnError {
 	case blockTimer:
 		return c.fail(CodeEnhanceYourCalm, "header block was not completed in time")
 	case stallTimer:
-		c.reap(at)
+		c.resetStalled(at)
 	case keepAliveTimer:
 		return c.keepAlive(at)
 	case earlyTimer:
 		c.cutOffLate(at)
 	case drainTimer:
-		c.goodbye()
+		c.finishDrain()
 	case ageTimer:
 		return c.age()
 	}
 	return nil
 }
 
-// keepAlive sends a PING after silence, and gives up when nothing came in answer.
+// keepAlive sends a PING after silence, and ends the connection if silence follows.
 func (c *Conn) keepAlive(at instant) *ConnError {
 	cfg := &c.sh.cfg
 	silent := at - c.lastInput
@@ -97,8 +97,7 @@ func (c *Conn) keepAlive(at instant) *ConnError {
 	return nil
 }
 
-// stall notes that a window of the peer's holds st up. It stays noted until the stream makes
-// progress of leastProgress bytes.
+// stall records that a window of the peer's blocks st, until leastProgress bytes have left.
 func (c *Conn) stall(st *stream) {
 	if st.since == 0 {
 		st.since = c.sh.now
@@ -113,9 +112,9 @@ func (c *Conn) stallConnection() {
 	}
 }
 
-// trickle records n bytes of content in a frame that a window of the peer's kept below leastProgress.
-// Only leastProgress such bytes together count as progress, so that windows opened byte by byte
-// cannot hold a response for ever.
+// trickle records n bytes sent in a frame that a window kept below leastProgress. They count as
+// progress only once they add up to leastProgress, so windows that open byte by byte cannot hold a
+// response for ever.
 func (c *Conn) trickle(st *stream, n int) {
 	c.stall(st)
 	if st.trickled += int32(n); st.trickled >= leastProgress {
@@ -132,9 +131,9 @@ func (c *Conn) watchStalls() {
 	}
 }
 
-// reap resets the streams that have been held up for StallTimeout, and looks again when the next
-// one would be due.
-func (c *Conn) reap(at instant) {
+// resetStalled resets the streams that have been blocked for StallTimeout, and sets the timer for the
+// next one.
+func (c *Conn) resetStalled(at instant) {
 	timeout := c.sh.cfg.StallTimeout
 	var late []*stream
 	next := instant(0)

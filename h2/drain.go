@@ -6,9 +6,10 @@ import (
 	"github.com/gatewheel/gatewheel/internal/moment"
 )
 
-// Drain asks the peer to leave: a GOAWAY that refuses nothing and a PING, then, after its round
-// trip or DrainTimeout, a GOAWAY with the last stream that is served (RFC 9113 section 6.8).
-// Streams that are open are completed, and then Done is true. now is what Tick was told.
+// Drain ends the connection gracefully (RFC 9113 section 6.8). It queues a GOAWAY that refuses
+// nothing and a PING; after the acknowledgement or DrainTimeout, a GOAWAY with the last stream that
+// is served follows. Done reports true once the open streams are complete. now is the time of the
+// last Tick.
 func (c *Conn) Drain(now time.Time) { c.drain(c.sh.instant(now)) }
 
 func (c *Conn) drain(at instant) {
@@ -20,8 +21,8 @@ func (c *Conn) drain(at instant) {
 	c.timers[drainTimer] = moment.After(at, c.sh.cfg.DrainTimeout)
 }
 
-// goodbye is the second step of a drain.
-func (c *Conn) goodbye() {
+// finishDrain queues the last GOAWAY of a drain.
+func (c *Conn) finishDrain() {
 	if !c.advance(drainEnds) {
 		return
 	}
@@ -29,7 +30,7 @@ func (c *Conn) goodbye() {
 	c.out = appendGoaway(c.output(), c.history.last, CodeNoError, "")
 }
 
-// age drains a connection that has reached its age, and ends it once grace is over.
+// age drains a connection at MaxAge, and ends it after MaxAgeGrace.
 func (c *Conn) age() *ConnError {
 	if c.flags&aged != 0 {
 		return c.fail(CodeNoError, "maximum age")
@@ -40,13 +41,13 @@ func (c *Conn) age() *ConnError {
 	return nil
 }
 
-// Draining reports that the peer was asked to leave.
+// Draining reports whether the peer was told to open no more streams, or MaxAge has passed.
 func (c *Conn) Draining() bool {
 	return c.life == draining || c.life == drained || c.flags&aged != 0
 }
 
-// Done reports that all output was pulled and the connection is to be closed: after an error, when
-// a drain has completed, or when the peer has sent its last byte and nothing can be sent any more.
+// Done reports whether the connection is to be closed: all output was pulled, and there was an error,
+// a drain is complete, or the peer has sent its last byte and no stream is open.
 func (c *Conn) Done() bool {
 	if c.out != nil {
 		return false
@@ -54,8 +55,8 @@ func (c *Conn) Done() bool {
 	return c.life == failed || c.life >= drained && c.streams.count == 0 && c.block == nil
 }
 
-// goaway takes the peer's leave (RFC 9113 section 6.8). The connection is drained too: it is done
-// with the streams it has, and the round trip of a drain lets what the peer still says arrive.
+// goaway handles the peer's GOAWAY (RFC 9113 section 6.8): the connection is drained, so that it ends
+// after its open streams and whatever the peer has in flight.
 func (c *Conn) goaway(h frameHeader, payload []byte, ev *Event) *ConnError {
 	if h.stream != 0 {
 		return c.fail(CodeProtocolError, "GOAWAY on a stream")

@@ -1,11 +1,10 @@
 package h2
 
-// A response may be complete before its request is. The request then gets a little time to end by
-// itself, since most do: what the peer has a window for is taken and dropped, and its mistakes
-// are still told. Only a request that goes on is cut off, which RFC 9113 section 8.1 does with
-// RST_STREAM and NO_ERROR; not every client takes that well.
+// A response may be complete before its request. The request then has earlyGrace to end, as most do:
+// its content is discarded, within the windows that are open. Only a request that goes on is cut off
+// with RST_STREAM and NO_ERROR (RFC 9113 section 8.1), which some clients take for a failure.
 
-// awaitEnd lets the request of st end, if it can without another window.
+// awaitEnd waits for the end of the request of st, unless that needs more window.
 func (c *Conn) awaitEnd(st *stream) {
 	if st.expected > int64(st.recvWindow) {
 		c.cutOff(st)
@@ -18,12 +17,12 @@ func (c *Conn) awaitEnd(st *stream) {
 	}
 }
 
-// cutOff tells the peer that the rest of the request is not wanted.
+// cutOff resets st: the rest of its request is not needed.
 func (c *Conn) cutOff(st *stream) {
 	c.giveUp(st, CodeNoError)
 }
 
-// cutOffLate ends the requests whose time is over; those that wait are in the order of time.
+// cutOffLate cuts off the requests whose grace is over. c.early is in the order of time.
 func (c *Conn) cutOffLate(at instant) {
 	for c.early.head != nil {
 		if due := c.early.head.since + instant(earlyGrace); due > at {

@@ -1,25 +1,25 @@
 package h2
 
-// A peer that has sent its last byte may still read. What its requests are owed leaves as far as
-// the windows allow that are open now, since no other will ever be opened.
+// A peer that has sent its last byte may still read. Its responses are sent as far as the windows
+// allow that are open at that time: no window will open again.
 
-// EOF tells that the peer has sent its last byte. Requests that are incomplete get a Reset event;
-// a tunnel that CONNECT opened gets its end as a Data event. Complete requests can still be
-// answered, and Done is true once nothing more can be sent. Call Next while Noticed is true, and
-// Transmit. If requests are open a PING is queued, which a peer that has left altogether answers
-// with a reset of the connection; one that has only half-closed cannot acknowledge it.
+// EOF records that the peer has sent its last byte. Incomplete requests get a Reset event, and
+// tunnels a Data event with End. Complete requests can still be answered; Done reports true once
+// nothing more can be sent. Call Next while Noticed reports true, then Transmit. If streams are open
+// a PING is queued: the kernel of a peer that has closed its socket answers with a reset, while one
+// that has only half-closed ignores it.
 func (c *Conn) EOF() {
 	if !c.advance(inputEnds) {
 		return
 	}
-	// Nothing is awaited of the peer any more.
+	// No input is awaited any more.
 	age := c.timers[ageTimer]
 	c.timers = [timers]instant{ageTimer: age}
 	if c.block != nil {
 		c.sh.giveBlock(c.block)
 		c.block = nil
 	}
-	for _, st := range c.those(func(st *stream) bool { return st.state.allows(recvEnd) }) {
+	for _, st := range c.streamsWhere(func(st *stream) bool { return st.state.allows(recvEnd) }) {
 		switch {
 		case st.list == &c.early:
 			c.cutOff(st)
@@ -36,8 +36,8 @@ func (c *Conn) EOF() {
 	}
 }
 
-// those gathers the streams that match, so that they can be closed.
-func (c *Conn) those(match func(*stream) bool) (list []*stream) {
+// streamsWhere returns the streams that match, which the caller may then close.
+func (c *Conn) streamsWhere(match func(*stream) bool) (list []*stream) {
 	for st := range c.streams.all {
 		if match(st) {
 			list = append(list, st)
@@ -46,18 +46,18 @@ func (c *Conn) those(match func(*stream) bool) (list []*stream) {
 	return list
 }
 
-// giveUp resets a stream that cannot be completed and leaves a Reset event.
+// giveUp resets a stream that cannot be completed. A Reset event follows.
 func (c *Conn) giveUp(st *stream, code ErrCode) {
 	c.notice(notice{kind: Reset, code: code, stream: st.id, value: st.value})
 	c.queueReset(st, code)
 }
 
-// giveUpBlocked gives up the responses whose content waits for a window that stays closed.
+// giveUpBlocked resets the streams whose content waits for a window, after EOF.
 func (c *Conn) giveUpBlocked() {
 	if c.life != ended || c.streams.count == 0 {
 		return
 	}
-	for _, st := range c.those(c.blocked) {
+	for _, st := range c.streamsWhere(c.blocked) {
 		if st.source == nil || !c.endIfOver(st) {
 			c.giveUp(st, CodeCancel)
 		}

@@ -2,7 +2,7 @@ package h2
 
 import "errors"
 
-// ErrCode is an error code of RFC 9113 section 7, as RST_STREAM and GOAWAY carry it.
+// ErrCode is an error code of RST_STREAM and GOAWAY (RFC 9113 section 7).
 type ErrCode uint32
 
 // The error codes of RFC 9113 section 7.
@@ -29,7 +29,7 @@ var codeNames = [...]string{
 	"CONNECT_ERROR", "ENHANCE_YOUR_CALM", "INADEQUATE_SECURITY", "HTTP_1_1_REQUIRED",
 }
 
-// String gives the RFC's name of the code.
+// String returns the name of the code in RFC 9113.
 func (e ErrCode) String() string {
 	if int(e) < len(codeNames) {
 		return codeNames[e]
@@ -37,9 +37,8 @@ func (e ErrCode) String() string {
 	return "UNKNOWN_ERROR"
 }
 
-// ConnError ends a connection. It is sticky: once a machine has returned it, Next and Expire
-// return it again. The GOAWAY that tells the peer is queued before the error is returned, so the
-// caller pulls Transmit once more and closes.
+// ConnError is a connection error (RFC 9113 section 5.4.1). Once returned, Next and Expire return it
+// again. Its GOAWAY is queued: call Transmit until Done, then close.
 type ConnError struct {
 	Code   ErrCode
 	Reason string
@@ -47,17 +46,15 @@ type ConnError struct {
 
 func (e *ConnError) Error() string { return "h2: " + e.Code.String() + ": " + e.Reason }
 
-// Errors of misuse and of commands that come too late. Nothing is sent to the peer because of
-// them.
+// Errors of commands. Nothing was queued.
 var (
-	// ErrStream answers a command for a stream that is gone: completed, reset or never opened.
+	// ErrStream: the stream is gone, since it is complete or was reset, or was never opened.
 	ErrStream = errors.New("h2: stream is gone")
-	// ErrAnswered answers a second final response, or an interim one after the final one.
+	// ErrAnswered: the stream has a final response already.
 	ErrAnswered = errors.New("h2: stream was answered already")
-	// ErrField answers a response with a field that HTTP/2 cannot carry: an invalid name or
-	// value, a pseudo-field, or a content-length that is no number or differs from the content
-	// (RFC 9113 section 8.2.1). Nothing was queued.
+	// ErrField: a field has an invalid name or value or is a pseudo-field (RFC 9113 section
+	// 8.2.1), or content-length is no number or differs from the content.
 	ErrField = errors.New("h2: invalid field")
-	// ErrStatus answers a status code that is not allowed in this place.
+	// ErrStatus: the call cannot send that status code.
 	ErrStatus = errors.New("h2: invalid status code")
 )

@@ -3,38 +3,36 @@ package h2
 // StreamID is a stream identifier (RFC 9113 section 5.1.1).
 type StreamID uint32
 
-// Field is one field line; the alias makes slices of it pass between packages unchanged.
+// Field is a field line. It is an alias so that slices of it can pass between packages.
 type Field = struct{ Name, Value string }
 
-// Kind says what an Event tells.
+// Kind is the kind of an Event.
 type Kind uint8
 
 const (
-	// NeedMore: everything that could be interpreted was consumed. Present the rest again once
-	// more bytes stand behind it.
+	// NeedMore: no event. Call Next with the rest of the input once more has arrived.
 	NeedMore Kind = iota
-	// Request: a request's fields have come; Head is set. End: it has no content.
+	// Request: a request has arrived; Head is set. End: it has no content.
 	Request
-	// Data: content of a request, or of the tunnel that a CONNECT opened. Data is borrowed until
-	// the next call of Next, may be empty with End, and holds the peer's windows closed until
-	// Consumed is called for it.
+	// Data: content of a request or a tunnel. Data is borrowed until the next call of Next, and
+	// may be empty with End. Consumed opens the peer's windows again.
 	Data
 	// Trailers: the request's trailer section; the request has ended.
 	Trailers
-	// Reset: the stream is gone before its exchange was complete, by the peer's RST_STREAM or by
-	// ours; Code tells why. Commands for it answer ErrStream. Code CodeNoError: the response went
-	// out whole, and the rest of the request was cut off (RFC 9113 section 8.1).
+	// Reset: the stream was reset with Code, by the peer or by the machine, before both sides were
+	// complete. CodeNoError: the response is complete, and the rest of the request was cut off
+	// (RFC 9113 section 8.1).
 	Reset
-	// Goaway: the peer is leaving, for the reason Code; streams that are open may be completed.
+	// Goaway: the peer has sent GOAWAY with Code. Open streams go on.
 	Goaway
-	// Refused: a request was refused that the application never sees; Reason, Code and Status tell
-	// why and how. There is nothing to do.
+	// Refused: the machine has refused a request, with Status or by a reset with Code, for Reason.
+	// It needs no action.
 	Refused
 )
 
 var kindNames = [...]string{"NeedMore", "Request", "Data", "Trailers", "Reset", "Goaway", "Refused"}
 
-// String gives the kind's name.
+// String returns the name of the kind.
 func (k Kind) String() string {
 	if int(k) < len(kindNames) {
 		return kindNames[k]
@@ -42,10 +40,9 @@ func (k Kind) String() string {
 	return "Kind?"
 }
 
-// Event is one thing that the peer did. The caller owns it and hands the same one to every call
-// of Next, which overwrites what belongs to the event's kind and leaves the rest stale. The
-// slices Head.Fields and Trailers are borrowed until the next call and must not be changed; the
-// strings in them are never reused.
+// Event is what Next reports. The caller owns it and passes the same one to every call of Next,
+// which sets the fields named for its kind; the others are stale. Data, Head.Fields and Trailers are
+// borrowed until the next call and must not be changed. Their strings are never reused.
 type Event struct {
 	Kind     Kind
 	End      bool     // Request, Data: the request ends here
@@ -56,15 +53,15 @@ type Event struct {
 	Data     []byte   // Data
 	Trailers []Field  // Trailers
 
-	// Reset, Refused: of the response that the machine gave to a request in its own right, else 0.
+	// Reset, Refused: the status of the response that the machine has sent by itself, or 0.
 	Status int
-	// Reset: of the response that the application gave and that Status replaced, else 0.
+	// Reset: the status of the application's response that this replaces, or 0.
 	Withdrawn int
-	// Refused; Reset for a mistake of the peer's or for its closed windows: what is wrong.
+	// Refused; Reset if the peer is to blame: what is wrong. Else empty.
 	Reason string
 }
 
-// Head is a request's head section (RFC 9113 section 8.3.1), found valid.
+// Head is the valid header section of a request (RFC 9113 section 8.3.1).
 type Head struct {
 	Method    string
 	Scheme    string  // empty for CONNECT without Protocol
@@ -78,29 +75,28 @@ type Head struct {
 	Incremental   bool  // RFC 9218 section 4.2
 }
 
-// Response is a final response. It is copied by Respond, except for the content in Bytes, which
-// must not change until the stream is gone.
+// Response is a final response. Respond copies it, except for the content of Bytes, which must not
+// change until the stream is gone.
 type Response struct {
 	Status int     // 200 to 999
 	Fields []Field // names in any case; connection-specific ones are dropped; date is added when missing
 
-	// Content: Source, or else Bytes, or else none. A content-length field is added when the
-	// length is known and the response has none. Neither is looked at for a response without
-	// content: to HEAD, 204 and 304.
+	// The content is that of Source, else Bytes. A content-length field is added if the length is
+	// known and Fields has none. Responses to HEAD, 204 and 304 send no content.
 	Bytes  []byte
 	Source Source
 	Length int64 // with Source: its length, -1 when unknown
 }
 
-// Source gives a response's content as it is pulled.
+// Source is content of a response that is pulled as it is sent.
 type Source interface {
-	// Read fills p with what is ready. (0, nil): nothing now; Conn.Resume will be called when
-	// there is more. io.EOF ends the content (and may come along with n > 0); any other error
-	// aborts the response. An empty p asks for the end alone: (0, nil) or io.EOF.
+	// Read fills p with content that is ready. It returns (0, nil) if there is none; the owner
+	// calls Conn.Resume when there is more. io.EOF ends the content, also with n > 0; any other
+	// error resets the stream. With an empty p, Read returns io.EOF at the end and nil before.
 	Read(p []byte) (int, error)
 }
 
-// TrailerSource is a Source with a trailer section, for which it is asked once, after io.EOF.
+// TrailerSource is a Source with trailers. Trailers is called once, after io.EOF.
 type TrailerSource interface {
 	Source
 	Trailers() []Field

@@ -2,13 +2,12 @@ package h2
 
 import "encoding/binary"
 
-// Receiving. A stream's window opens as the application consumes. The connection's window opens
-// on receipt, as long as what the application has not consumed stays within ConnectionBuffer:
-// what the peer may send plus what is unconsumed never exceeds that bound, and until it is
-// reached a stalled upload takes nothing from the others.
+// Receiving: a stream's window opens as the application consumes its content. The connection's window
+// opens on receipt, as long as the peer's window and the unconsumed content together stay within
+// ConnectionBuffer, so that a stalled upload does not slow the others.
 
-// received charges a DATA frame's whole payload, padding included, to the connection (RFC 9113
-// section 6.9.1).
+// received charges the payload of a DATA frame, including padding, to the connection's window (RFC
+// 9113 section 6.9.1).
 func (c *Conn) received(length uint32) *ConnError {
 	if int64(length) > int64(c.recvWindow) {
 		return c.fail(CodeFlowControlError, "DATA exceeds the connection window")
@@ -17,7 +16,7 @@ func (c *Conn) received(length uint32) *ConnError {
 	return nil
 }
 
-// creditConnection announces what the connection may receive again once that is half a window.
+// creditConnection opens the connection's window once half of it can be opened.
 func (c *Conn) creditConnection() {
 	cfg := &c.sh.cfg
 	target := min(int64(cfg.ConnectionWindow), int64(cfg.ConnectionBuffer)-c.unconsumed)
@@ -29,8 +28,8 @@ func (c *Conn) creditConnection() {
 	c.out = appendWindowUpdate(c.output(), 0, uint32(grow))
 }
 
-// creditStream announces what stream st may receive again once that is half a window. A peer
-// that has ended needs none, and one that has its response gets none.
+// creditStream adds n bytes to the credit of st, and opens its window once that is half a window. A
+// request that has ended, or whose response is complete, gets none.
 func (c *Conn) creditStream(st *stream, n int32) {
 	st.credit += n
 	if st.credit < (c.recvInitial+1)/2 || !st.state.allows(sendWindow) || st.list == &c.early {
@@ -41,9 +40,8 @@ func (c *Conn) creditStream(st *stream, n int32) {
 	st.credit = 0
 }
 
-// Consumed tells that the application has taken n bytes of content that Data events of stream id
-// brought: windows open. It does nothing for a stream that is gone, whose content was credited
-// when it went.
+// Consumed records that the application has taken n bytes of content from Data events of stream id,
+// and opens windows. It does nothing if the stream is gone: its content was credited then.
 func (c *Conn) Consumed(id StreamID, n int) {
 	st := c.streams.find(id)
 	if st == nil || c.err != nil {
@@ -56,9 +54,7 @@ func (c *Conn) Consumed(id StreamID, n int) {
 	c.creditStream(st, int32(n))
 }
 
-// Sending.
-
-// windowUpdate opens a window of ours.
+// windowUpdate handles WINDOW_UPDATE: it opens a window that we send by.
 func (c *Conn) windowUpdate(h frameHeader, payload []byte) *ConnError {
 	if err := c.spend(WindowBudget); err != nil {
 		return err
@@ -66,12 +62,12 @@ func (c *Conn) windowUpdate(h frameHeader, payload []byte) *ConnError {
 	increment := binary.BigEndian.Uint32(payload) & maxWindow
 	st := c.streams.find(h.stream)
 	if increment == 0 && st == nil {
-		// RFC 9113 section 6.9: an increment of 0 is an error, of the connection when no stream
-		// is there to be reset.
+		// RFC 9113 section 6.9: an increment of 0 is an error, of the connection if there is no
+		// stream to reset.
 		return c.fail(CodeProtocolError, "WINDOW_UPDATE of 0")
 	}
 	if h.stream == 0 {
-		// RFC 9113 section 6.9.1: no window may exceed 2^31-1.
+		// RFC 9113 section 6.9.1: a window must not exceed 2^31-1.
 		if int64(c.sendWindow)+int64(increment) > maxWindow {
 			return c.fail(CodeFlowControlError, "connection window overflows")
 		}
@@ -95,8 +91,8 @@ func (c *Conn) windowUpdate(h frameHeader, payload []byte) *ConnError {
 	return nil
 }
 
-// setPeerInitialWindow changes the windows of all streams by the difference (RFC 9113 section
-// 6.9.2), which can make them negative, but must not make them overflow.
+// setPeerInitialWindow changes the windows of all streams by the difference to the old value (RFC
+// 9113 section 6.9.2). They may become negative, but must not overflow.
 func (c *Conn) setPeerInitialWindow(size int32) *ConnError {
 	delta := int64(size) - int64(c.sendInitial)
 	c.sendInitial = size

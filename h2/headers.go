@@ -149,7 +149,7 @@ func (c *Conn) gather(fragment []byte) *ConnError {
 	}
 	b.frames++
 	if b.frames > maxBlockFrames || len(b.fragments)+len(fragment) > c.sh.maxBlock() {
-		return c.calm(BlockBudget)
+		return c.endForFlood(BlockBudget)
 	}
 	b.fragments = append(b.fragments, fragment...)
 	return nil

@@ -27,7 +27,7 @@ func (c *Conn) ping(h frameHeader, payload []byte) *ConnError {
 	}
 	switch {
 	case opaque == pingDrain && c.life == draining:
-		c.goodbye()
+		c.finishDrain()
 	case opaque == pingKeepAlive && c.flags&pinged != 0:
 		c.flags &^= pinged
 		c.timers[keepAliveTimer] = moment.After(c.sh.now, c.sh.cfg.KeepAlive)

@@ -12,7 +12,7 @@ const Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 func (c *Conn) Next(in []byte, ev *Event) (n int, err error) {
 	poisonLent(ev)
 	if len(c.notices) > 0 {
-		c.noticed(ev)
+		c.takeNotice(ev)
 		return 0, nil
 	}
 	if c.err != nil {
@@ -33,7 +33,7 @@ func (c *Conn) Next(in []byte, ev *Event) (n int, err error) {
 			return n, nil
 		}
 		if len(c.notices) > 0 {
-			c.noticed(ev)
+			c.takeNotice(ev)
 			return n, nil
 		}
 	}

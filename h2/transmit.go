@@ -45,7 +45,7 @@ func (c *Conn) provoked() *ConnError {
 	c.answers++
 	streams := int(c.sh.cfg.MaxConcurrentStreams)
 	if c.err == nil && (c.answers > max(maxAnswers, streams) || c.answers > streams && len(c.out)-c.pulled > maxOutput) {
-		return c.calm(QueueBudget)
+		return c.endForFlood(QueueBudget)
 	}
 	return nil
 }
