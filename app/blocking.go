@@ -80,7 +80,8 @@ func (w *ResponseWriter) SetStatus(status int) {
 // Started reports whether the head has left.
 func (w *ResponseWriter) Started() bool { return w.started }
 
-// Trailer adds a trailer field, which is sent after the content of a streamed response.
+// Trailer adds a trailer field, which is sent after the content. A response with trailer
+// fields is streamed.
 func (w *ResponseWriter) Trailer(name, value string) { w.trailers.Add(name, value) }
 
 // Inform sends an interim response, see Request.Inform.

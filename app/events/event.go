@@ -7,40 +7,36 @@ import (
 	"time"
 )
 
-// Event is one server-sent event, or a part of the stream that is none (HTML
-// Living Standard, section 9.2). The text is UTF-8; what is not reaches a
-// browser as U+FFFD.
+// Event is a server-sent event, or another part of the stream (HTML Living Standard,
+// section 9.2). Text is UTF-8; browsers replace invalid bytes with U+FFFD.
 //
-// A browser hands an event to its listeners if it has a data field. One is
-// written when Name or Data is set, and for the zero Event, which is a message
-// with empty data. An Event of ID, ClearID, Retry or Comment alone changes the
-// stream's state, or nothing, and no listener hears of it.
+// A browser dispatches an event to its listeners if it has a data field. One is written
+// if Name or Data is set, and for the zero Event, which is a message with empty data. An
+// Event with ID, ClearID, Retry or Comment alone is not dispatched.
 type Event struct {
-	// Name is the event's type; "message" for the browser when empty. It has no
-	// line break.
+	// Name is the type of the event, which is "message" if it is empty. It must not
+	// contain line breaks.
 	Name string
-	// Data is the event's content. Its lines may end with LF, CR or CRLF; all of
-	// them arrive as LF.
+	// Data is the content of the event. Line breaks may be LF, CR or CRLF; they arrive
+	// as LF.
 	Data string
-	// ID is what the browser sends as Last-Event-ID when it connects again. It
-	// has neither a line break nor NUL.
+	// ID is the value of Last-Event-ID when the browser connects again. It must not
+	// contain line breaks or NUL.
 	ID string
-	// ClearID makes the browser forget the last ID. ID is then empty.
+	// ClearID makes the browser forget the last ID. ID must be empty.
 	ClearID bool
-	// Retry is how long the browser waits before it connects again; 0 leaves
-	// that as it is. Parts of a millisecond count as one.
+	// Retry is the time that the browser waits before it connects again, rounded up to
+	// milliseconds; 0 does not change it.
 	Retry time.Duration
-	// Comment is for people who read the stream; several lines become several
-	// comments.
+	// Comment is ignored by browsers. Each of its lines becomes a comment.
 	Comment string
 }
 
-// ErrEvent is the failure of sending an Event that cannot be written: a line
-// break in Name or ID, NUL in ID, a negative Retry, or an ID together with
-// ClearID. Nothing was queued.
+// ErrEvent reports an invalid Event, which was not queued: a line break in Name or ID,
+// NUL in ID, a negative Retry, or an ID together with ClearID.
 var ErrEvent = errors.New("events: an event whose fields cannot be written")
 
-// Append appends the event as it stands in the stream, or fails with ErrEvent.
+// Append appends the encoded event to dst. It returns ErrEvent if the event is invalid.
 func (e *Event) Append(dst []byte) ([]byte, error) {
 	if strings.ContainsAny(e.Name, "\r\n") || strings.ContainsAny(e.ID, "\r\n\x00") ||
 		e.Retry < 0 || e.ClearID && e.ID != "" {
@@ -69,7 +65,7 @@ func (e *Event) Append(dst []byte) ([]byte, error) {
 	return append(dst, '\n'), nil
 }
 
-// appendLines writes each line of text as a line of its own behind prefix.
+// appendLines appends each line of text with prefix before it.
 func appendLines(dst []byte, prefix, text string) []byte {
 	for more := true; more; {
 		line := text

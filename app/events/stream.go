@@ -13,33 +13,31 @@ import (
 	"github.com/gatewheel/gatewheel/app/internal/unexported"
 )
 
-// Options are the times and limits of an event stream. The zero value is
-// usable.
+// Options are the times and limits of an event stream. The zero value is ready for use.
 type Options struct {
-	// KeepAlive is the silence after which a comment is sent, so that proxies
-	// keep the connection and a peer that vanished is noticed; 0 is 15 s,
-	// negative is never.
+	// KeepAlive is the time without output after which a comment is sent, so that
+	// proxies keep the connection and a lost peer is detected. 0 is 15 s; negative is
+	// never.
 	KeepAlive time.Duration
-	// Retry tells the browser at the start how long to wait before it connects
-	// again; 0 leaves that to the browser.
+	// Retry is the time that browsers are told to wait before they connect again; 0
+	// leaves it to the browser.
 	Retry time.Duration
-	// QueueEvents and QueueBytes bound what waits for the peer. An event is
-	// taken while fewer events and fewer bytes wait, so the bytes may exceed
-	// their limit by one event; 0 is 256 events and 256 KiB.
+	// QueueEvents and QueueBytes limit the queue towards the peer. An event is accepted
+	// while the queue is below both, so its bytes may exceed the limit by one event. 0
+	// is 256 events and 256 KiB.
 	QueueEvents, QueueBytes int
 }
 
 const (
-	// defaultKeepAlive is what the HTML standard advises against proxies
-	// with short timeouts (section 9.2.8).
+	// defaultKeepAlive is the advice of the HTML standard (section 9.2.8).
 	defaultKeepAlive   = 15 * time.Second
 	defaultQueueEvents = 256
 	defaultQueueBytes  = 256 << 10
-	// maxSpareEvents is the largest buffer, in bytes, that an idle stream keeps.
+	// maxSpareEvents is the size in bytes of the largest buffer that an idle stream keeps.
 	maxSpareEvents = 1 << 10
 )
 
-// core is what package app does for its own packages only.
+// core has the functions that package app does not export.
 var core = unexported.App.(interface {
 	AwaitDrain(r *app.Request, e *ending.Entry, who ending.DrainListener)
 	Detach(r *app.Request, e *ending.Entry) bool
@@ -54,24 +52,23 @@ func newPromise(loop app.Loop) *promise {
 	return p
 }
 
-// ErrClosed is the failure of an event for a stream that has ended.
+// ErrClosed reports an event for a stream that has ended.
 var ErrClosed = errors.New("events: the event stream has ended")
 
-// Streamed answers with server-sent events (text/event-stream). produce is called
-// on the loop when the head is on its way. The stream ends when its future is
-// ready, after what is queued; a failure breaks the response off, unless it only
-// says that the stream is over. Stream.Close and the end of the request's context
-// end it as well; so does a server that is about to stop, in which case the context
-// ends with ErrDraining. Those who hand the stream to others return s.Closed().
+// Streamed returns a response with server-sent events (text/event-stream). produce is
+// called on the loop when the head is on its way. The stream ends after the queued events
+// when the future of produce is ready, Stream.Close is called, the context of the request
+// ends or the server drains; in the last case the context ends with app.ErrDraining. A
+// failure of produce aborts the response, unless it only reports that the stream has
+// ended. A produce that passes the stream to other goroutines returns s.Closed().
 //
-// To decline, return another response: 204 makes a browser stop connecting, and
-// any other status but 200 too, with an error event; see the HTML standard,
-// section 9.2.3.
+// To decline, return another response: any status but 200 makes a browser stop, with an
+// error event unless it is 204 (HTML Living Standard, section 9.2.3).
 func Streamed(produce func(s *Stream) app.Future[app.Done]) *app.Response {
 	return StreamedWith(Options{}, produce)
 }
 
-// StreamedWith is Streamed with options.
+// StreamedWith is like Streamed, with options.
 func StreamedWith(options Options, produce func(s *Stream) app.Future[app.Done]) *app.Response {
 	return &app.Response{
 		Status: 200,
@@ -86,12 +83,12 @@ func StreamedWith(options Options, produce func(s *Stream) app.Future[app.Done])
 	}
 }
 
-// LastID is the ID of the last event that a browser got before it connected
-// again; "" when it tells none. Any goroutine.
+// LastID returns the ID of the last event that a browser received before it connected
+// again, or "". Any goroutine.
 func LastID(r *app.Request) string { return r.Fields.Get("Last-Event-ID") }
 
-// Stream sends server-sent events to one peer. What is sent leaves in
-// order, and at the end of the loop's turn: there is no flush.
+// Stream sends server-sent events to one peer, in order. They leave at the end of the
+// loop's turn, without a flush.
 type Stream struct {
 	w       *app.Writer
 	options Options
@@ -99,24 +96,24 @@ type Stream struct {
 	mu      sync.Mutex
 	queue   []byte   // encoded events that wait for the writer
 	queued  int      // events in it
-	writing []byte   // what the writer holds
-	unsent  int      // events in that
-	taken   *promise // settled when what is in queue has been accepted; nil: nobody asks
+	writing []byte   // events that the writer holds
+	unsent  int      // events in writing
+	taken   *promise // settled when the writer has taken the queue; nil: nothing waits
 	busy    bool     // pump is running, posted, or waits for the writer
 	closed  bool
-	refusal error // of events, once closed
-	broken  error // why the response cannot be completed
+	refusal error // the failure of events after that
+	broken  error // the reason to abort the response
 
 	loop app.Loop
-	over promise // settled when closed
+	over promise // settled when the stream is closed
 
 	// The rest belongs to the loop.
-	end       promise  // settled when everything has been written
-	flight    *promise // of the batch that the writer holds; nil: none
-	timer     app.Timer
-	moved     time.Time // when something was last written
-	unwatched func() bool
-	parting   parting
+	end      promise  // settled when all events are written
+	flight   *promise // of the events that the writer holds; nil: none
+	timer    app.Timer
+	wroteAt  time.Time   // of the last write
+	unwatch  func() bool // stops watching the context
+	drainEnd drainEnd
 }
 
 func newStream(options Options, w *app.Writer) *Stream {
@@ -133,19 +130,19 @@ func newStream(options Options, w *app.Writer) *Stream {
 	s.loop = w.Request().Loop()
 	core.InitPromise(&s.over, s.loop)
 	core.InitPromise(&s.end, s.loop)
-	s.moved = s.loop.Now()
-	s.parting.s = s
+	s.wroteAt = s.loop.Now()
+	s.drainEnd.s = s
 	return s
 }
 
-// run starts the stream; the future is the response's.
+// run starts the stream and returns the future of its content.
 func (s *Stream) run(produce func(*Stream) app.Future[app.Done]) app.Future[app.Done] {
 	ctx := s.Request().Context()
-	s.unwatched = context.AfterFunc(ctx, s.Close)
+	s.unwatch = context.AfterFunc(ctx, s.Close)
 	if s.options.Retry != 0 {
 		s.Send(Event{Retry: s.options.Retry})
 	}
-	core.AwaitDrain(s.Request(), &s.parting.ending, &s.parting)
+	core.AwaitDrain(s.Request(), &s.drainEnd.entry, &s.drainEnd)
 	s.keepAlive()
 	guarded(s, produce).Done(func(_ app.Done, err error) {
 		if err == nil || s.isOver(err) {
@@ -157,7 +154,7 @@ func (s *Stream) run(produce func(*Stream) app.Future[app.Done]) app.Future[app.
 	return s.end.Future()
 }
 
-// guarded calls produce; its panic is a failure.
+// guarded calls produce and turns a panic into a failure.
 func guarded(s *Stream, produce func(*Stream) app.Future[app.Done]) (f app.Future[app.Done]) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -167,21 +164,21 @@ func guarded(s *Stream, produce func(*Stream) app.Future[app.Done]) (f app.Futur
 	return produce(s)
 }
 
-// isOver tells whether a failure of the producer only says that the stream has ended.
+// isOver reports whether a failure of the producer only reports the end of the stream.
 func (s *Stream) isOver(err error) bool {
 	return errors.Is(err, ErrClosed) || errors.Is(err, app.ErrDraining) ||
 		errors.Is(err, context.Canceled) && s.Context().Err() != nil
 }
 
-// parting ends a stream when the server is about to stop.
-type parting struct {
-	ending ending.Entry // in the request's list
-	s      *Stream
+// drainEnd ends a stream when the server drains.
+type drainEnd struct {
+	entry ending.Entry // in the request's list
+	s     *Stream
 }
 
-// Drain implements ending.DrainListener: the stream ends behind what is queued, and whoever waits
-// for the peer, or for time, learns of it now.
-func (p *parting) Drain() {
+// Drain implements ending.DrainListener. The stream ends after the queued events; what
+// waits for the peer, or for time, fails at once.
+func (p *drainEnd) Drain() {
 	s := p.s
 	s.shut(nil, app.ErrDraining)
 	s.mu.Lock()
@@ -195,26 +192,26 @@ func (p *parting) Drain() {
 	core.Cancel(s.Request(), app.ErrDraining)
 }
 
-// Ended implements ending.Listener: the context tells it, too.
-func (p *parting) Ended(error) {}
+// Ended implements ending.Listener. The context ends the stream.
+func (p *drainEnd) Ended(error) {}
 
-// Request is the request that is being answered.
+// Request returns the request of the stream. Any goroutine.
 func (s *Stream) Request() *app.Request { return s.w.Request() }
 
-// Context ends with the request, or when the server is about to stop. Any goroutine.
+// Context returns the context of the request, which also ends when the server drains.
+// Any goroutine.
 func (s *Stream) Context() context.Context { return s.Request().Context() }
 
-// Closed is ready as soon as nothing more can be sent: after Close, when the
-// peer has left, when producing has ended, or when the server is about to stop. It
-// does not fail. Any goroutine.
+// Closed returns a future that is ready when nothing more can be sent: after Close, when
+// the peer has left, the producer has ended or the server drains. It does not fail. Any
+// goroutine.
 func (s *Stream) Closed() app.Future[app.Done] { return s.over.Future() }
 
-// Send queues an event. The future is ready when the server has accepted it,
-// which may be at once, and is pending while the peer reads slowly. Failures:
-// ErrEvent, ErrQueueFull, ErrClosed, and ErrPeerGone for one that was
-// queued. ErrDraining, when the server is about to stop, for an event that comes later,
-// and for one that waits for a slow peer: that is still sent. On the loop; Push and
-// Write are for other goroutines.
+// Send queues an event. The future is ready when the server has taken it, and pending
+// while the peer reads slowly. It fails with ErrEvent, app.ErrQueueFull, ErrClosed and,
+// for an event that was queued, app.ErrPeerGone. When the server drains it fails with
+// app.ErrDraining; an event that was queued is still sent. On the loop; Push and Write
+// are for other goroutines.
 func (s *Stream) Send(e Event) app.Future[app.Done] {
 	accepted, idle, err := s.enqueue(&e, true)
 	switch {
@@ -230,10 +227,9 @@ func (s *Stream) Send(e Event) app.Future[app.Done] {
 	return app.Failed[app.Done](s.failure())
 }
 
-// Push queues an event and never waits. When the queue is full it fails with
-// ErrQueueFull: the event is dropped, the stream goes on, and whether to close
-// it is the caller's choice. Further failures: ErrEvent, ErrClosed,
-// ErrDraining. Any goroutine.
+// Push queues an event without waiting. If the queue is full it returns
+// app.ErrQueueFull: the event is dropped and the stream goes on, unless the caller closes
+// it. Its other errors are ErrEvent, ErrClosed and app.ErrDraining. Any goroutine.
 func (s *Stream) Push(e Event) error {
 	_, idle, err := s.enqueue(&e, false)
 	if idle {
@@ -242,9 +238,9 @@ func (s *Stream) Push(e Event) error {
 	return err
 }
 
-// Write queues an event and blocks until the server has accepted it, while the
-// queue is full for room too. Its failures are those of Send but ErrQueueFull.
-// Any goroutine but the loop's.
+// Write queues an event, waiting for room in the queue, and blocks until the server has
+// taken it. Its errors are those of Send except app.ErrQueueFull. Any goroutine but the
+// loop's.
 func (s *Stream) Write(e Event) error {
 	for {
 		accepted, idle, err := s.enqueue(&e, true)
@@ -260,11 +256,10 @@ func (s *Stream) Write(e Event) error {
 	}
 }
 
-// Close ends the stream behind what is queued. Any goroutine; calling it again
-// does nothing.
+// Close ends the stream after the queued events. Later calls do nothing. Any goroutine.
 func (s *Stream) Close() { s.shut(nil, ErrClosed) }
 
-// breakOff ends the stream without what is queued.
+// breakOff ends the stream and drops the queued events.
 func (s *Stream) breakOff(err error) { s.shut(err, ErrClosed) }
 
 func (s *Stream) shut(broken, refusal error) {
@@ -293,10 +288,9 @@ func (s *Stream) failure() error {
 	return s.broken
 }
 
-// enqueue encodes an event into the queue. idle tells that pump has to be
-// started by the caller. With wait, accepted is settled when the event has been
-// accepted or, for an event that was refused with ErrQueueFull, when there is
-// room.
+// enqueue encodes an event into the queue. idle reports whether the caller has to start
+// pump. With wait, accepted is settled when the server has taken the event or, for an
+// event that was refused with ErrQueueFull, when there is room.
 func (s *Stream) enqueue(e *Event, wait bool) (accepted *promise, idle bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -322,8 +316,8 @@ func (s *Stream) enqueue(e *Event, wait bool) (accepted *promise, idle bool, err
 	return accepted, idle, err
 }
 
-// pump gives the writer what is queued, again and again until nothing is or the
-// peer is slow. It is a task of the loop, or runs in a Send.
+// pump writes the queued events until the queue is empty or the peer is slow. On the
+// loop.
 func (s *Stream) pump() {
 	for {
 		taken, ok := s.next()
@@ -349,8 +343,8 @@ func (s *Stream) pump() {
 	}
 }
 
-// next moves the queue to the writer. ok is false when there is nothing to
-// write; a stream that is closed is over then.
+// next moves the queue to the writer. ok is false if the queue is empty; a closed stream
+// ends then.
 func (s *Stream) next() (taken *promise, ok bool) {
 	s.mu.Lock()
 	if s.broken != nil {
@@ -378,9 +372,9 @@ func (s *Stream) next() (taken *promise, ok bool) {
 	return nil, false
 }
 
-// wrote follows a write: the writer has accepted all, or the peer has gone.
+// wrote follows a write, which has succeeded or failed with err.
 func (s *Stream) wrote(taken *promise, err error) {
-	s.moved = s.loop.Now()
+	s.wroteAt = s.loop.Now()
 	s.mu.Lock()
 	if cap(s.writing) <= maxSpareEvents && cap(s.queue) == 0 {
 		s.queue = s.writing[:0]
@@ -399,30 +393,28 @@ func (s *Stream) finish(err error) {
 	if s.timer != nil {
 		s.timer.Stop()
 	}
-	s.unwatched()
-	core.Detach(s.Request(), &s.parting.ending)
+	s.unwatch()
+	core.Detach(s.Request(), &s.drainEnd.entry)
 	s.end.Fail(err)
 }
 
-// keepAlive looks at the time when the stream may have been silent for long
-// enough, and again later.
+// keepAlive sets the timer for the next comment.
 func (s *Stream) keepAlive() {
 	if s.options.KeepAlive < 0 {
 		return
 	}
-	s.timer = s.loop.After(s.options.KeepAlive-s.loop.Now().Sub(s.moved), func() {
+	s.timer = s.loop.After(s.options.KeepAlive-s.loop.Now().Sub(s.wroteAt), func() {
 		if s.over.Future().Ready() {
 			return
 		}
-		if s.loop.Now().Sub(s.moved) >= s.options.KeepAlive {
+		if s.loop.Now().Sub(s.wroteAt) >= s.options.KeepAlive {
 			s.comment()
 		}
 		s.keepAlive()
 	})
 }
 
-// comment writes an empty comment, unless something waits already, which does
-// the same for a connection.
+// comment writes an empty comment, unless an event is queued, which has the same effect.
 func (s *Stream) comment() {
 	s.mu.Lock()
 	idle := !s.busy
@@ -432,7 +424,7 @@ func (s *Stream) comment() {
 		s.queued++
 	}
 	s.mu.Unlock()
-	s.moved = s.loop.Now()
+	s.wroteAt = s.loop.Now()
 	if idle {
 		s.pump()
 	}

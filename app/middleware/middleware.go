@@ -1,4 +1,5 @@
-// Package middleware has handlers around handlers: limits, identifiers, recovery.
+// Package middleware has middleware of general use: timeouts, limits, recovery from panics
+// and request identifiers.
 package middleware
 
 import (
@@ -13,13 +14,13 @@ import (
 	"github.com/gatewheel/gatewheel/app/internal/unexported"
 )
 
-// core is what package app does for its own packages only.
+// core has the functions that package app does not export.
 var core = unexported.App.(interface {
 	Attach(r *app.Request, e *ending.Entry, who ending.Listener) bool
 	Detach(r *app.Request, e *ending.Entry) bool
 })
 
-// Chain applies middleware to a handler, the first outermost.
+// Chain wraps a handler in middleware. The first is the outermost.
 func Chain(h app.Handler, around ...app.Middleware) app.Handler {
 	for i := len(around) - 1; i >= 0; i-- {
 		h = around[i](h)
@@ -27,8 +28,9 @@ func Chain(h app.Handler, around ...app.Middleware) app.Handler {
 	return h
 }
 
-// Timeout sets the deadline of the requests that pass: see Request.SetTimeout. It
-// overrides the server's default and any Timeout further out; 0 is no deadline.
+// Timeout sets the deadline of requests to d after their arrival, see
+// app.Request.SetTimeout. It overrides the server's default and outer Timeouts; 0 is no
+// deadline.
 func Timeout(d time.Duration) app.Middleware {
 	return func(next app.Handler) app.Handler {
 		return func(r *app.Request) app.Future[*app.Response] {
@@ -38,10 +40,9 @@ func Timeout(d time.Duration) app.Middleware {
 	}
 }
 
-// Recover answers in place of a handler that has panicked, or whose continuation
-// has. Without it, and when answer returns nil, such a request gets 500 and a
-// line in the server's log: Recover is for those who want their own page, and
-// then it has to do its own logging.
+// Recover answers requests whose handler or continuation has panicked with the response
+// of answer, which has to log the panic. If answer returns nil, and without Recover, the
+// response is 500 and the server logs the panic. answer is called on the loop.
 func Recover(answer func(*app.Request, *app.PanicError) *app.Response) app.Middleware {
 	return func(next app.Handler) app.Handler {
 		return func(r *app.Request) app.Future[*app.Response] {
@@ -64,8 +65,9 @@ func Recover(answer func(*app.Request, *app.PanicError) *app.Response) app.Middl
 	}
 }
 
-// LimitBody bounds a request's content: a larger one that is declared is refused
-// with 413 before the handler runs, one that is not fails in its Read.
+// LimitBody limits the content of requests to that number of bytes. If a request declares
+// more, it is answered with 413 before the handler runs; otherwise reading beyond the
+// limit fails with a *app.StatusError (413).
 func LimitBody(bytes int64) app.Middleware {
 	return func(next app.Handler) app.Handler {
 		return func(r *app.Request) app.Future[*app.Response] {
@@ -78,10 +80,9 @@ func LimitBody(bytes int64) app.Middleware {
 	}
 }
 
-// LimitConcurrency lets n requests at once wait for their response's head; the
-// others are refused with 503 and Retry-After. One whose peer has left, or whose
-// deadline has passed, waits no more, whatever becomes of its future. It counts over
-// all loops.
+// LimitConcurrency limits the number of requests, on all loops, that wait for the head of
+// their response to n. Others are answered with 503 and Retry-After. A request stops
+// counting when it ends, even if its future is still pending.
 func LimitConcurrency(n int64) app.Middleware {
 	return func(next app.Handler) app.Handler {
 		var waiting atomic.Int64
@@ -109,7 +110,7 @@ func LimitConcurrency(n int64) app.Middleware {
 	}
 }
 
-// place is a request's among those that wait.
+// place is the place of a waiting request.
 type place struct {
 	ending  ending.Entry
 	waiting *atomic.Int64
@@ -118,14 +119,14 @@ type place struct {
 // Ended implements ending.Listener.
 func (p *place) Ended(error) { p.waiting.Add(-1) }
 
-// RequestIDField is the field of RequestID.
+// RequestIDField is the name of the field that RequestID reads and writes.
 const RequestIDField = "X-Request-Id"
 
 type requestIDKey struct{}
 
-// RequestID gives each request an identifier: the one that a trusted proxy has
-// sent in X-Request-Id, else a random one of 32 hexadecimal digits. The response
-// carries it; RequestIDOf tells it.
+// RequestID gives each request an identifier: that of the field X-Request-Id if a trusted
+// proxy has sent it, else 32 random hexadecimal digits. It adds the field to the response;
+// RequestIDOf returns the identifier.
 func RequestID(next app.Handler) app.Handler {
 	return func(r *app.Request) app.Future[*app.Response] {
 		id := ""
@@ -142,7 +143,7 @@ func RequestID(next app.Handler) app.Handler {
 	}
 }
 
-// RequestIDOf is the identifier that RequestID gave to r, "" without it.
+// RequestIDOf returns the identifier that RequestID gave to r, or "". On the loop.
 func RequestIDOf(r *app.Request) string {
 	id, _ := r.Value(requestIDKey{}).(string)
 	return id
@@ -167,8 +168,9 @@ func newRequestID() string {
 	return hex.EncodeToString(raw[:])
 }
 
-// Changed is f with its response changed: the one that it brings, or the one that
-// its failure is made into. The failure itself stays what it is, for the log.
+// Changed returns a future with the result of change for the response of f. If f fails,
+// change gets the response for the failure, and the future fails with the same error,
+// which is logged, and the changed response. On the loop.
 func Changed(f app.Future[*app.Response], change func(*app.Response) *app.Response) app.Future[*app.Response] {
 	return app.After(f, func(resp *app.Response, err error) app.Future[*app.Response] {
 		if err == nil && resp == nil {
@@ -181,7 +183,7 @@ func Changed(f app.Future[*app.Response], change func(*app.Response) *app.Respon
 	})
 }
 
-// changedError is a failure with the response that it has been given.
+// changedError is a failure whose response was changed.
 type changedError struct {
 	error
 	changed *app.Response
@@ -189,5 +191,5 @@ type changedError struct {
 
 func (e *changedError) Unwrap() error { return e.error }
 
-// Response is the response that the failure has been given.
+// Response returns the changed response, see app.ErrorResponse.
 func (e *changedError) Response() *app.Response { return e.changed }

@@ -16,14 +16,14 @@ type pattern struct {
 	text     string
 	method   string // "": any
 	host     string // in normal form; "": any
-	path     string // as written, {$} left out
+	path     string // as written, without {$}
 	segments []segment
-	names    []string // of the wildcards that capture, in order
+	names    []string // of the wildcards with a value, in order
 }
 
 type segment struct {
 	kind    segmentKind
-	literal string // unescaped
+	literal string // decoded
 }
 
 type segmentKind uint8
@@ -35,7 +35,7 @@ const (
 	restSegment                // {name...}, or a trailing slash
 )
 
-// parsePattern reads the syntax of the standard library's ServeMux.
+// parsePattern parses a pattern in the syntax of net/http.ServeMux.
 func parsePattern(text string) (*pattern, error) {
 	p := &pattern{text: text}
 	rest := text
@@ -47,14 +47,14 @@ func parsePattern(text string) (*pattern, error) {
 	}
 	slash := strings.IndexByte(rest, '/')
 	if slash < 0 {
-		return nil, errors.New("a path, which begins with a slash, is missing")
+		return nil, errors.New("the path, which starts with a slash, is missing")
 	}
 	if err := p.setHost(rest[:slash]); err != nil {
 		return nil, err
 	}
 	rest = rest[slash:]
 	if p.method != "CONNECT" && rest != cleanPath(rest) {
-		return nil, errors.New("requests for a path with . or .. or // are redirected to the clean one: it never matches")
+		return nil, errors.New("it never matches: paths with . or .. or // are redirected to the clean one")
 	}
 	p.path = strings.TrimSuffix(rest, "{$}")
 	for last := false; !last; {
@@ -67,22 +67,22 @@ func parsePattern(text string) (*pattern, error) {
 	return p, nil
 }
 
-// setHost takes the normal form of a host, as requests' are compared in it.
+// setHost sets the host to its normal form, in which it is compared.
 func (p *pattern) setHost(host string) error {
 	if strings.Contains(host, "{") {
-		return errors.New("a host has no wildcards")
+		return errors.New("wildcards are not allowed in the host")
 	}
 	name, port, ok := octets.SplitAuthority(host)
 	if port != "" || ok && strings.HasSuffix(host, ":") {
-		return errors.New("a host has no port: it matches on all of them")
+		return errors.New("a port is not allowed: a host matches on all ports")
 	}
 	if p.host = octets.Host(name); p.host == "" && host != "" {
-		return fmt.Errorf("%q is no host; names in other scripts than ASCII are written in their xn-- form", host)
+		return fmt.Errorf("%q is not a host; international names are written in their xn-- form", host)
 	}
 	return nil
 }
 
-// nextSegment takes "/segment" from the front of a path.
+// nextSegment splits "/segment" from the start of a path.
 func nextSegment(path string) (text, rest string, last bool) {
 	text = path[1:]
 	if i := strings.IndexByte(text, '/'); i >= 0 {
@@ -101,29 +101,29 @@ func (p *pattern) add(text string, last bool) error {
 		p.segments = append(p.segments, segment{literal: uri.Unescape(text)})
 		return nil
 	case text[0] != '{' || text[len(text)-1] != '}':
-		return fmt.Errorf("a wildcard is a whole segment, %q is not", text)
+		return fmt.Errorf("a wildcard must be a whole segment, which %q is not", text)
 	}
 	name := text[1 : len(text)-1]
 	kind := oneSegment
 	if name == "$" {
 		if !last {
-			return errors.New("{$} is not at the end")
+			return errors.New("{$} must be at the end")
 		}
 		p.segments = append(p.segments, segment{kind: endSegment})
 		return nil
 	}
 	if multi, ok := strings.CutSuffix(name, "..."); ok {
 		if !last {
-			return fmt.Errorf("{%s} is not at the end", name)
+			return fmt.Errorf("{%s} must be at the end", name)
 		}
 		name, kind = multi, restSegment
 	}
 	if !isIdentifier(name) {
-		return fmt.Errorf("the wildcard name %q is no identifier", name)
+		return fmt.Errorf("the wildcard name %q is not an identifier", name)
 	}
 	for _, other := range p.names {
 		if other == name {
-			return fmt.Errorf("the wildcard name %q is there twice", name)
+			return fmt.Errorf("the wildcard name %q is used twice", name)
 		}
 	}
 	p.segments = append(p.segments, segment{kind: kind})
@@ -140,8 +140,8 @@ func isIdentifier(name string) bool {
 	return name != ""
 }
 
-// cleanPath removes dot segments and doubled slashes (RFC 3986 section 5.2.4)
-// and keeps a trailing slash. It returns a clean path as it is.
+// cleanPath removes dot segments (RFC 3986 section 5.2.4) and doubled slashes, and keeps a
+// final slash.
 func cleanPath(p string) string {
 	if isClean(p) {
 		return p
@@ -175,7 +175,7 @@ func isClean(p string) bool {
 	return true
 }
 
-// relation says how the requests that two patterns match relate.
+// relation is the relation of the sets of requests that two patterns match.
 type relation uint8
 
 const (
@@ -183,10 +183,10 @@ const (
 	narrower
 	wider
 	disjoint
-	crossing // some match both, some only one, either way
+	crossing // some requests match both, some only the first, some only the second
 )
 
-// and combines the relations of two independent parts.
+// and returns the relation of patterns with two independent parts.
 func (a relation) and(b relation) relation {
 	switch {
 	case a == disjoint || b == disjoint:
@@ -199,9 +199,9 @@ func (a relation) and(b relation) relation {
 	return crossing
 }
 
-// conflicts tells whether a request could match both with neither pattern taking
-// precedence. A pattern with a host goes before one without; else the one that
-// matches fewer requests does.
+// conflicts reports whether a request can match both patterns without precedence of one.
+// A pattern with a host precedes one without; otherwise the one that matches fewer requests
+// does.
 func (p *pattern) conflicts(q *pattern) bool {
 	if p.host != q.host {
 		return false

@@ -1,4 +1,4 @@
-// Package router calls handlers by the patterns of net/http.ServeMux.
+// Package router chooses handlers by the patterns of net/http.ServeMux.
 package router
 
 import (
@@ -12,33 +12,31 @@ import (
 	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
-// core is what package app does for routers only.
+// core has the functions that package app does not export.
 var core = unexported.App.(interface {
 	SetRoute(r *app.Request, route *unexported.Route, captures []string)
 })
 
-// Router calls the handler whose pattern matches best, with the patterns and
-// the precedence of net/http.ServeMux:
+// Router calls the handler of the pattern that matches a request best. Patterns and
+// precedence are those of net/http.ServeMux:
 //
 //	/static/              everything below
 //	GET /items/{id}       one segment: r.PathValue("id")
 //	/files/{path...}      the rest of the path
-//	/posts/{$}            the path with the slash, nothing below
+//	/posts/{$}            the path with its final slash, and nothing below
 //	example.com/          that host only
 //
-// Hosts are compared without their port, and in their normal form (RFC 3986 section
-// 6.2.2): ServeMux minds case, a final dot and the ways to write an address. A pattern with a method matches that method, and GET also HEAD. A request
-// whose path matches only with other methods gets 405 with Allow, and OPTIONS 204
-// with Allow; a path with
-// dot segments or doubled slashes, or one that lacks the trailing slash of a
-// pattern, is redirected (307), except for a WebSocket's opening handshake, whose
-// clients do not follow redirects: it is served. Patterns of which neither is more specific
-// conflict.
+// Unlike in ServeMux, hosts are compared without their port and in their normal form (RFC
+// 3986 section 6.2.2). A pattern with a method matches that method, and GET also HEAD. A
+// request whose path matches with other methods only gets 405 with Allow, and OPTIONS 204
+// with Allow. A path with dot segments or doubled slashes, or without the final slash of a
+// pattern, is redirected (307); a WebSocket handshake, which cannot follow redirects, is
+// served. Patterns conflict if both match a request and neither is more specific.
 //
-// Register first, then serve: Serve may run on any number of loops, Handle must
-// not run at the same time. Routes without wildcards cost no allocation.
+// Serve may run on any number of loops, but not at the same time as Handle. Routes without
+// wildcards do not allocate. The zero Router is ready for use.
 type Router struct {
-	// NotFound answers what matches no pattern; 404 when nil.
+	// NotFound answers requests that match no pattern. The default is 404.
 	NotFound app.Handler
 
 	anyHost host
@@ -46,15 +44,14 @@ type Router struct {
 	routes  []*route
 }
 
-// host holds the patterns of one host, or of any.
+// host has the patterns of one host, or of all.
 type host struct {
 	trees []tree
-	exact map[string][]*route // by path, those without wildcards
+	exact map[string][]*route // without wildcards, by path
 }
 
-// tree holds the patterns of one method. Trees apart by method need no way back
-// from a path that matches to one that allows the method: conflicts are refused,
-// so that the narrower method always has the narrower path.
+// tree has the patterns of one method. Since conflicts are refused, the narrower method
+// has the narrower path, and no search over several methods is needed.
 type tree struct {
 	method string
 	root   branch
@@ -63,13 +60,13 @@ type tree struct {
 type route struct {
 	*pattern
 	handler app.Handler
-	match   unexported.Route // what a request that it has matched knows of it
+	match   unexported.Route // as requests see it
 }
 
-// branch is a node of the tree of segments.
+// branch is a node of a tree.
 type branch struct {
-	literals []edge             // up to fewEdges are searched in order
-	many     map[string]*branch // all of them, when there are more
+	literals []edge             // searched in order if there are at most fewEdges
+	many     map[string]*branch // all literals, if there are more
 	one      *branch
 	leaf     *route // the path ends here
 	end      *route // {$}
@@ -83,7 +80,7 @@ type edge struct {
 
 const fewEdges = 8
 
-// literal is the branch behind a segment, nil for none.
+// literal returns the branch of a literal segment, or nil.
 func (b *branch) literal(segment string) *branch {
 	if b.many != nil {
 		return b.many[segment]
@@ -96,7 +93,7 @@ func (b *branch) literal(segment string) *branch {
 	return nil
 }
 
-// grow is literal that makes what is not there.
+// grow is like literal, and adds the branch if there is none.
 func (b *branch) grow(segment string) *branch {
 	if next := b.literal(segment); next != nil {
 		return next
@@ -112,8 +109,8 @@ func (b *branch) grow(segment string) *branch {
 	return next
 }
 
-// Handle registers a handler. It panics when the pattern is malformed or
-// conflicts with another: both are mistakes of the program.
+// Handle registers a handler. It panics if the pattern is invalid or conflicts with
+// another one.
 func (m *Router) Handle(pattern string, h app.Handler) {
 	p, err := parsePattern(pattern)
 	if err != nil {
@@ -180,7 +177,7 @@ func (b *branch) add(r *route) {
 	b.leaf = r
 }
 
-// Serve is the router's Handler.
+// Serve answers r with the handler of the best pattern. It is an app.Handler.
 func (m *Router) Serve(r *app.Request) app.Future[*app.Response] {
 	path := r.RawPath
 	if path == "" {
@@ -204,7 +201,7 @@ func (m *Router) exact(r *app.Request, path string) *route {
 	return m.anyHost.lookup(r.Method, path)
 }
 
-// lookup finds a route without wildcards for a path that needs no unescaping.
+// lookup finds a route without wildcards for a path without percent-encoding.
 func (h *host) lookup(method, path string) (best *route) {
 	for _, r := range h.exact[path] {
 		switch {
@@ -256,8 +253,8 @@ func (m *Router) search(r *app.Request, path string) app.Future[*app.Response] {
 	return app.Ready(app.Error(404, ""))
 }
 
-// otherMethod answers for a path that has other methods: OPTIONS asks which (RFC 9110
-// section 9.3.7), as load balancers do to see whether a server is there.
+// otherMethod answers a request whose path has other methods. OPTIONS asks for them (RFC
+// 9110 section 9.3.7), as health checks of load balancers do.
 func otherMethod(r *app.Request, allow []string) *app.Response {
 	if r.Method == "OPTIONS" {
 		return app.Empty(204).With("Allow", strings.Join(append(allow, "OPTIONS"), ", "))
@@ -265,8 +262,8 @@ func otherMethod(r *app.Request, allow []string) *app.Response {
 	return app.Error(405, "").With("Allow", strings.Join(allow, ", "))
 }
 
-// pathless answers requests for the server as a whole (RFC 9110 section 9.3.7), and
-// refuses other targets that have no path.
+// pathless answers OPTIONS for the whole server (RFC 9110 section 9.3.7), and refuses other
+// targets without a path.
 func pathless(r *app.Request) app.Future[*app.Response] {
 	if r.Method == "OPTIONS" && r.RawPath == "*" {
 		return app.Ready(app.Empty(204))
@@ -274,8 +271,8 @@ func pathless(r *app.Request) app.Future[*app.Response] {
 	return app.Ready(app.Error(400, ""))
 }
 
-// openEnded tells whether the match has left something to a wildcard of many
-// segments: then the same path with a slash may match better.
+// openEnded reports whether a wildcard of many segments has matched something. Then the
+// same path with a final slash may match better.
 func (r *route) openEnded(captures []string) bool {
 	return r.segments[len(r.segments)-1].kind == restSegment && captures[len(captures)-1] != ""
 }
@@ -301,7 +298,7 @@ func (h *host) find(method, path string, captures []string) (*route, []string) {
 	return h.root("").find(path, captures)
 }
 
-// root is the tree of the patterns with that method, nil for none.
+// root returns the tree of that method, or nil.
 func (h *host) root(method string) *branch {
 	for i := range h.trees {
 		if h.trees[i].method == method {
@@ -311,8 +308,8 @@ func (h *host) root(method string) *branch {
 	return nil
 }
 
-// endsInSlash tells whether path would match exactly if it had a slash behind it.
-// Whatever else matches then is wider: conflicts are refused.
+// endsInSlash reports whether path with a final slash would match a pattern exactly. Any
+// other match is less specific, since conflicts are refused.
 func (h *host) endsInSlash(method, path string) bool {
 	return h != nil && (h.root(method).endsInSlash(path) ||
 		method == "HEAD" && h.root("GET").endsInSlash(path) || h.root("").endsInSlash(path))
@@ -329,8 +326,8 @@ func (b *branch) endsInSlash(path string) bool {
 	return b.literal(uri.Unescape(text)).endsInSlash(rest) || b.one.endsInSlash(rest)
 }
 
-// find matches path, which begins with a slash or is empty. Literals go before
-// wildcards, one segment before many.
+// find matches path, which starts with a slash or is empty. Literals precede wildcards, and
+// one segment precedes many.
 func (b *branch) find(path string, captures []string) (*route, []string) {
 	if b == nil {
 		return nil, nil
@@ -357,7 +354,7 @@ func (b *branch) find(path string, captures []string) (*route, []string) {
 	return nil, nil
 }
 
-// allowed is the list of the methods that the path would match with.
+// allowed returns the methods with which the path matches.
 func (m *Router) allowed(name, path string) []string {
 	var methods []string
 	for _, h := range []*host{m.hosts[name], &m.anyHost} {

@@ -1,11 +1,9 @@
-// Package unexported passes functions that a package does not export to the
-// packages around it: what package app does for package app/spi must not be among
-// what applications see.
+// Package unexported passes functions that packages app and app/websocket do not export
+// to the packages around them, so that applications do not see them.
 //
-// A package that gives sets its variable when it is initialized, and one that takes,
-// which imports it, asserts the variable to an interface with the methods that it
-// needs. A method that is missing, or has another signature, is a panic at the start
-// of every program and every test.
+// A package sets its variable when it is initialized. A package that imports it asserts
+// the variable to an interface with the methods that it needs. A missing method, or one
+// with another signature, is a panic at the start of every program and every test.
 package unexported
 
 // App is set by package app, WebSocket by package app/websocket.
@@ -14,8 +12,8 @@ var App, WebSocket any
 // Route is a pattern of a router.
 type Route struct {
 	Pattern string
-	// Names are those of the wildcards, in order; "" is a trailing slash.
+	// Names are the names of the wildcards, in order; that of a final slash is empty.
 	Names []string
-	// Rest says that the last wildcard takes any number of segments.
+	// Rest reports whether the last wildcard matches any number of segments.
 	Rest bool
 }

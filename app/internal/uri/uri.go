@@ -1,4 +1,4 @@
-// Package uri has what the packages of app share about paths and queries.
+// Package uri encodes and decodes paths of URIs for the packages of app.
 package uri
 
 import (
@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Location is path and query as a Location may hold them (RFC 9110 section
-// 10.2.2): bytes beyond ASCII are escaped, and so are backslashes, which browsers
-// take for slashes: two at the front would begin another host's address.
+// Location returns path and query as the value of a Location field (RFC 9110 section
+// 10.2.2). Bytes beyond ASCII are encoded, and so are backslashes: browsers take them for
+// slashes, and two at the start would name another host.
 func Location(path, query string) string {
 	if query != "" {
 		path += "?" + query
@@ -25,7 +25,8 @@ func Location(path, query string) string {
 	return string(escaped)
 }
 
-// Unescape undoes percent-encoding (RFC 3986 section 2.1) where it is valid.
+// Unescape decodes percent-encoding (RFC 3986 section 2.1). It returns raw if that is
+// invalid.
 func Unescape(raw string) string {
 	if strings.IndexByte(raw, '%') < 0 {
 		return raw
