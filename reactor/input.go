@@ -9,6 +9,9 @@ const (
 	// are a part of one frame or head.
 	spareSize  = 32 << 10
 	sparesKept = 64
+	// keptWhileYielded is the input in bytes from which a connection that waits for another turn is
+	// not read from.
+	keptWhileYielded = 16 << 10
 )
 
 // inputs is a Loop's memory for input.
@@ -142,7 +145,12 @@ func (c *Conn) keep(rest []byte) {
 	}
 	// rest may be the tail of kept itself: append moves it down then.
 	c.kept = append(c.kept[:0], rest...)
-	if stuffed := len(c.kept) >= l.reactor.config.MaxKept; stuffed != c.stuffed {
+	limit := l.reactor.config.MaxKept
+	if c.yielded {
+		// Each of its turns moves what it leaves.
+		limit = min(limit, keptWhileYielded)
+	}
+	if stuffed := len(c.kept) >= limit; stuffed != c.stuffed {
 		c.stuffed = stuffed
 		c.Touch()
 	}
