@@ -32,18 +32,19 @@ type Conn struct {
 	moment   int32 // in timers.heap; -1: not there
 	mode     mode
 
-	touched  bool
-	resumed  bool // kept input is to be presented again
-	switched bool // SetSession was called within Receive
-	paused   bool // wanted by the session
-	yielded  bool // input waits for another turn
-	stuffed  bool // wanted because too much input is kept
-	deaf     bool // what the epoll set was told
-	watched  bool // known to the writability set
-	armed    bool // which reports once
-	moving   bool // on its way to an engine, with a descriptor of its own meanwhile
-	closed   bool
-	guilty   bool // closed for stalling its loop
+	touched     bool
+	resumed     bool // kept input is to be presented again
+	switched    bool // SetSession was called within Receive
+	paused      bool // wanted by the session
+	yielded     bool // input waits for another turn
+	filterHolds bool // wanted because the filter has input left
+	stuffed     bool // wanted because too much input is kept
+	deaf        bool // what the epoll set was told
+	watched     bool // known to the writability set
+	armed       bool // which reports once
+	moving      bool // on its way to an engine, with a descriptor of its own meanwhile
+	closed      bool
+	guilty      bool // closed for stalling its loop
 }
 
 // mode is how far a connection has come in closing.

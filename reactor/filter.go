@@ -25,6 +25,10 @@ type filter interface {
 	// a FIN, and may still answer.
 	receive(raw []byte, deliver func(plain []byte)) error
 
+	// unfinished reports whether receive has left work for another turn, having called Conn.Yield. It is
+	// called again then, with nil.
+	unfinished() bool
+
 	// transmit appends the wire bytes of plain to dst. It is called only when established.
 	transmit(dst, plain []byte) ([]byte, error)
 

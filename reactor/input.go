@@ -57,6 +57,14 @@ func (c *Conn) feed(raw []byte) {
 	}
 }
 
+// holdInput pauses reading while a filter has input left, or ends that.
+func (c *Conn) holdInput(held bool) {
+	if held != c.filterHolds {
+		c.filterHolds = held
+		c.Touch()
+	}
+}
+
 // runFilter lets the filter take note of what its goroutine has done.
 func (c *Conn) runFilter() {
 	if c.filter != nil && c.mode != modeDiscard {
@@ -177,7 +185,7 @@ func (c *Conn) discard(n int) {
 // applyPause tells the epoll set when reading is to stop or go on. It is done once, at the end of a
 // turn, so that a pause which ends in its own turn costs nothing.
 func (c *Conn) applyPause() {
-	want := (c.paused || c.stuffed) && c.mode != modeDiscard
+	want := (c.paused || c.stuffed || c.filterHolds) && c.mode != modeDiscard
 	if want == c.deaf || c.socket == nil {
 		return
 	}

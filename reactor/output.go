@@ -29,6 +29,9 @@ func (c *Conn) settle() {
 		if len(c.kept) > 0 {
 			c.present(nil)
 		}
+		if c.filter != nil && c.filter.unfinished() && !c.yielded && !c.closed {
+			c.feed(nil)
+		}
 		if ending := c.ending(); ending != nil && !c.yielded && !c.closed {
 			c.sayEOF(ending)
 		}

@@ -74,6 +74,7 @@ func (f *proxyFilter) refuse(err error) error {
 func (f *proxyFilter) transmit(dst, _ []byte) ([]byte, error) { return dst, nil }
 func (f *proxyFilter) pending(dst []byte) []byte              { return dst }
 func (f *proxyFilter) established() bool                      { return false }
+func (f *proxyFilter) unfinished() bool                       { return false }
 func (f *proxyFilter) begun() bool                            { return len(f.held) > 0 }
 func (f *proxyFilter) eof() (bool, error)                     { return false, nil }
 func (f *proxyFilter) goodbye(dst []byte) []byte              { return dst }

@@ -23,7 +23,7 @@ func TestRecordAllocations(t *testing.T) {
 	next := 0
 	// crypto/tls itself makes one small object for each record that it reads, and none to write.
 	got := testing.AllocsPerRun(len(records)-1, func() {
-		_, p, _ := machine.open(records[next], plain)
+		_, p, _, _ := machine.open(records[next], plain)
 		out, _ = machine.seal(out[:0], p)
 		next++
 	})
@@ -48,7 +48,7 @@ func BenchmarkRecordExchange(b *testing.B) {
 	b.ReportAllocs()
 	b.ResetTimer()
 	for _, record := range records {
-		_, p, _ := machine.open(record, plain)
+		_, p, _, _ := machine.open(record, plain)
 		out, _ = machine.seal(out[:0], p)
 	}
 }

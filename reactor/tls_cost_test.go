@@ -17,7 +17,7 @@ func idleMachineBytes(t testing.TB, n, size int) (bytesEach int) {
 	prepare := func(m *tlsMachine) {
 		client := memoryHandshake(t, m, server, &tls.Config{InsecureSkipVerify: true, DynamicRecordSizingDisabled: true})
 		client.Write(payload)
-		if _, got, err := m.open(client.NetConn().(*memoryPipe).takeSent(), plain); err != nil || len(got) != size {
+		if _, got, _, err := m.open(client.NetConn().(*memoryPipe).takeSent(), plain); err != nil || len(got) != size {
 			t.Fatalf("%d bytes, %v", len(got), err)
 		}
 	}

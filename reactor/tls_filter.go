@@ -3,6 +3,7 @@
 package reactor
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -66,8 +67,9 @@ type tlsFilter struct {
 	greeting []byte // what came before the handshake began
 	answer   string // what a peer that speaks no TLS is told
 	phase    tlsPhase
-	held     bool // reading is paused until the handshake has taken what waits
-	finished bool // the peer's FIN has come during the handshake
+	held     bool   // reading is paused until the handshake has taken what waits
+	rest     []byte // records that wait for another turn
+	finished bool   // the peer's FIN has come, behind what is still being worked on
 }
 
 func newTLSFilter(c *Conn, config *tls.Config) filter {
@@ -134,10 +136,7 @@ func (f *tlsFilter) shake(raw []byte, deliver func([]byte)) error {
 	if f.tlsMachine.conn.ConnectionState().DidResume {
 		f.service.resumed.Add(1)
 	}
-	if err := f.decrypt(rest, deliver); err != nil || !f.finished {
-		return err
-	}
-	return f.truncated()
+	return f.decrypt(rest, deliver)
 }
 
 // hold pauses reading while a handshake has enough to go on with.
@@ -153,10 +152,12 @@ func (f *tlsFilter) hold(enough bool) {
 	}
 }
 
-// decrypt hands on what the records in raw hold: all at once, as far as one buffer goes.
+// decrypt hands on what the records in raw hold: all at once, as far as one buffer goes. Records beyond the turn's
+// budget wait for another turn, since a peer can make each of them dear by replacing keys.
 func (f *tlsFilter) decrypt(raw []byte, deliver func([]byte)) error {
-	if len(raw) == 0 || f.ended {
-		return nil
+	owned := len(f.rest) > 0
+	if owned {
+		raw, f.rest = append(f.rest, raw...), nil
 	}
 	if len(f.transport.out) > maxUntaken {
 		// There is nobody to say goodbye to who would read it.
@@ -164,24 +165,62 @@ func (f *tlsFilter) decrypt(raw []byte, deliver func([]byte)) error {
 		f.conn.close(errUntaken)
 		return errUntaken
 	}
-	buffer := plaintexts.Get().(*[plaintextSize]byte)
-	for len(raw) > 0 && !f.conn.closed {
-		rest, plain, err := f.open(raw, buffer[:0])
-		if len(plain) > 0 {
-			deliver(plain)
-		}
+	if len(raw) > 0 && !f.ended {
+		rest, err := f.decryptRecords(raw, deliver)
 		if err != nil {
-			plaintexts.Put(buffer)
 			return f.fail(classifyRecord, err)
 		}
-		raw = rest
+		if f.conn.closed {
+			return nil
+		}
+		if !owned {
+			rest = bytes.Clone(rest)
+		}
+		f.rest = rest
+		f.conn.holdInput(len(rest) > 0)
 	}
-	plaintexts.Put(buffer)
-	if f.ended {
+	switch {
+	case len(f.rest) > 0:
+		return nil
+	case f.ended:
 		return io.EOF
+	case f.finished:
+		return f.truncated()
 	}
 	return nil
 }
+
+// decryptRecords returns what is left of raw.
+func (f *tlsFilter) decryptRecords(raw []byte, deliver func([]byte)) (rest []byte, err error) {
+	buffer := plaintexts.Get().(*[plaintextSize]byte)
+	l, plain := f.conn.Loop(), buffer[:0]
+	for len(raw) > 0 && !f.conn.closed && !f.conn.yielded {
+		var records int
+		raw, plain, records, err = f.open(raw, plain)
+		l.Charge(records * unitsPerRecord)
+		spent := len(raw) > 0 && l.Spent()
+		if err == nil && len(raw) > 0 && !spent && cap(plain)-len(plain) >= maxPlaintext {
+			continue
+		}
+		if len(plain) > 0 {
+			deliver(plain)
+			plain = buffer[:0]
+		}
+		if err != nil {
+			break
+		}
+		if spent {
+			f.conn.Yield()
+		}
+	}
+	plaintexts.Put(buffer)
+	return raw, err
+}
+
+// unitsPerRecord is what a record costs in the budget of a turn, apart from what it carries.
+const unitsPerRecord = 1
+
+func (f *tlsFilter) unfinished() bool { return len(f.rest) > 0 }
 
 // fail counts and logs what ends the connection, and returns it.
 func (f *tlsFilter) fail(sort func(error) TLSFailure, err error) error {
@@ -215,6 +254,9 @@ func (f *tlsFilter) eof() (later bool, err error) {
 	case f.phase == tlsHandshake:
 		f.finished = true
 		f.transport.handshake.end(errPeerLeft)
+		return true, nil
+	case f.phase == tlsOpen && len(f.rest) > 0:
+		f.finished = true
 		return true, nil
 	case f.phase == tlsOpen && !f.ended && f.conn.mode == modeOpen:
 		return false, f.truncated()

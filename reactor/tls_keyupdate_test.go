@@ -37,14 +37,19 @@ func dialKeyUpdater(t testing.TB, addr net.Addr) (net.Conn, *keyUpdater) {
 	if suite := c.ConnectionState().CipherSuite; suite != tls.TLS_AES_128_GCM_SHA256 {
 		t.Skip("the suite is ", tls.CipherSuiteName(suite))
 	}
+	return c.NetConn(), newKeyUpdater(t, secrets.String())
+}
+
+// newKeyUpdater goes on behind a handshake that wrote secrets to its KeyLogWriter.
+func newKeyUpdater(t testing.TB, secrets string) *keyUpdater {
 	u := &keyUpdater{t: t}
-	for line := range strings.Lines(secrets.String()) {
+	for line := range strings.Lines(secrets) {
 		if fields := strings.Fields(line); fields[0] == "CLIENT_TRAFFIC_SECRET_0" {
 			u.secret, _ = hex.DecodeString(fields[2])
 		}
 	}
 	u.useSecret()
-	return c.NetConn(), u
+	return u
 }
 
 // expand is HKDF-Expand-Label without context (RFC 8446 section 7.1).
@@ -140,5 +145,41 @@ func TestTLSKeyUpdatesAnswered(t *testing.T) {
 	const answer = recordHeader + 5 + 1 + 16 // message, kind and tag
 	if n, err := io.CopyN(io.Discard, raw, times*answer); err != nil {
 		t.Errorf("after %d bytes: %v", n, err)
+	}
+}
+
+// Records that are dear wait for other turns, in which other connections have theirs; nothing is lost or told out
+// of order, a FIN behind them included.
+func TestTLSRecordsBeyondTheBudget(t *testing.T) {
+	d := newDriven(t)
+	s, socket := d.open(0)
+	var secrets strings.Builder
+	f := &tlsFilter{conn: s.conn, service: d.reactor.tls, phase: tlsOpen}
+	memoryHandshake(t, &f.tlsMachine, serverConfig(t), &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13, KeyLogWriter: &secrets})
+	s.conn.filter = f
+	u := newKeyUpdater(t, secrets.String())
+	const times = 1200
+	var in, want []byte
+	for i := range times {
+		in = u.data(u.update(in), string('a'+byte(i%26)))
+		want = append(want, 'a'+byte(i%26))
+	}
+	d.receive(socket, in)
+	first := len(s.seen)
+	if first == 0 || first > times/4 {
+		t.Errorf("%d of %d records in the first turn", first, times)
+	}
+	light, lightSocket := d.open(1)
+	d.receive(lightSocket, []byte("light"))
+	if string(light.seen) != "light" {
+		t.Errorf("the other one has seen %q", light.seen)
+	}
+	s.conn.peerFinished()
+	if s.eof >= 0 {
+		t.Errorf("told of the FIN after %d bytes", s.eof)
+	}
+	d.wakes()
+	if !bytes.Equal(s.seen, want) || s.eof != times {
+		t.Errorf("%d of %d in the end, the FIN after %d", len(s.seen), times, s.eof)
 	}
 }

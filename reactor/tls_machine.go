@@ -48,15 +48,20 @@ func (m *tlsMachine) takeOver(rest []byte) []byte {
 // not take what it got for complete because of the FIN; what is complete in itself can be answered.
 var ErrTruncated = errors.New("tls: connection ended without close_notify")
 
-// open decrypts what in holds as far as dst has room for it without growing, and appends it to dst.
-// It returns what it did not get to; a record of which a part is missing is taken.
+// openRecords is about how many records open decrypts at most. A record may cost as much as 100 µs, if it
+// replaces keys.
+const openRecords = 16
+
+// open decrypts records in in, about openRecords of them, as far as dst has room without growing, and appends
+// the plaintext to dst. It returns what it did not get to; a record of which a part is missing is taken.
+// records is how many it has begun.
 //
 // The peer's close_notify sets m.ended, and everything behind it is ignored (RFC 8446 section 6.1).
 // Any other failure is returned, once.
-func (m *tlsMachine) open(in, dst []byte) (rest, plain []byte, err error) {
+func (m *tlsMachine) open(in, dst []byte) (rest, plain []byte, records int, err error) {
 	t := &m.transport
-	t.in = in
-	for len(t.in) > 0 && cap(dst)-len(dst) >= maxPlaintext {
+	t.in, t.records = in, 0
+	for len(t.in) > 0 && t.records < openRecords && cap(dst)-len(dst) >= maxPlaintext {
 		if m.ended || m.broken {
 			t.in = nil
 			break
@@ -65,11 +70,11 @@ func (m *tlsMachine) open(in, dst []byte) (rest, plain []byte, err error) {
 		dst = dst[:len(dst)+n]
 		if err != nil && err != errNoRecord {
 			t.in = nil
-			return nil, dst, m.failed(err)
+			return nil, dst, t.records, m.failed(err)
 		}
 	}
 	rest, t.in = t.in, nil
-	return rest, dst, nil
+	return rest, dst, t.records, nil
 }
 
 func (m *tlsMachine) failed(err error) error {
@@ -126,9 +131,10 @@ type tlsTransport struct {
 	out       []byte // what crypto/tls has written
 	handshake *handshake
 
-	header [recordHeader]byte
-	have   uint8 // bytes in header
-	left   int   // bytes of the record, header included, that crypto/tls has yet to take
+	header  [recordHeader]byte
+	have    uint8 // bytes in header
+	left    int   // bytes of the record, header included, that crypto/tls has yet to take
+	records int   // begun since the last call of open
 }
 
 // Read never waits after the handshake: with its input used up it fails in a way that crypto/tls
@@ -143,6 +149,7 @@ func (t *tlsTransport) Read(p []byte) (int, error) {
 		t.have += uint8(n)
 		if t.have == recordHeader {
 			t.left = recordHeader + int(t.header[3])<<8 + int(t.header[4])
+			t.records++
 		}
 	}
 	n := 0

@@ -111,7 +111,7 @@ func (s *memoryServer) receive(in []byte) {
 
 func (s *memoryServer) echo(in []byte) {
 	for {
-		rest, plain, err := s.machine.open(in, s.plain[:0])
+		rest, plain, _, err := s.machine.open(in, s.plain[:0])
 		if err == nil && len(plain) > 0 {
 			out, _ := s.machine.seal(nil, plain)
 			s.pipe.Write(out)
@@ -213,7 +213,7 @@ func TestMachineRecordsCutAtEveryPlace(t *testing.T) {
 	for cut := 1; cut < len(recorded); cut++ {
 		got := plain[:0]
 		for _, piece := range [][]byte{recorded[:cut], recorded[cut:]} {
-			rest, p, err := machine.open(bytes.Clone(piece), got)
+			rest, p, _, err := machine.open(bytes.Clone(piece), got)
 			if err != nil || len(rest) > 0 {
 				t.Fatalf("cut at %d: %d bytes not taken, %v", cut, len(rest), err)
 			}
@@ -248,7 +248,7 @@ func TestMachineIgnoresWhatFollowsCloseNotify(t *testing.T) {
 	client.Write([]byte("last"))
 	client.CloseWrite()
 	in := append(client.NetConn().(*memoryPipe).takeSent(), "garbage"...)
-	rest, plain, err := machine.open(in, make([]byte, 0, 2*maxPlaintext))
+	rest, plain, _, err := machine.open(in, make([]byte, 0, 2*maxPlaintext))
 	if len(rest) > 0 || err != nil || string(plain) != "last" || !machine.ended {
 		t.Fatalf("got %q, %d left, ended %v, %v", plain, len(rest), machine.ended, err)
 	}
@@ -260,7 +260,7 @@ func TestMachineRefusesAForgedRecord(t *testing.T) {
 	client.Write([]byte("pay 1"))
 	in := client.NetConn().(*memoryPipe).takeSent()
 	in[recordHeader]++
-	_, plain, err := machine.open(in, make([]byte, 0, 2*maxPlaintext))
+	_, plain, _, err := machine.open(in, make([]byte, 0, 2*maxPlaintext))
 	if err == nil || len(plain) > 0 {
 		t.Fatalf("a forged record gave %q, %v", plain, err)
 	}
@@ -280,11 +280,11 @@ func TestMachineNeedsRoomForARecord(t *testing.T) {
 	client.Write([]byte("two"))
 	in := client.NetConn().(*memoryPipe).takeSent()
 	room := make([]byte, 0, maxPlaintext+1)
-	rest, plain, err := machine.open(in, room)
+	rest, plain, _, err := machine.open(in, room)
 	if string(plain) != "one" || err != nil || len(rest) == 0 {
 		t.Fatalf("got %q, %v", plain, err)
 	}
-	rest, plain, err = machine.open(rest, room)
+	rest, plain, _, err = machine.open(rest, room)
 	if string(plain) != "two" || err != nil || len(rest) != 0 {
 		t.Fatalf("then %q, %v", plain, err)
 	}
