@@ -43,3 +43,13 @@ func TestALargeHeapIsNotCollectedForLittle(t *testing.T) {
 		}
 	}
 }
+
+// A heap grows by 16 MiB or by its own size before it is collected.
+func TestCollectionsAreSpacedByHeadroom(t *testing.T) {
+	const mib = 1 << 20
+	for live, want := range map[uint64]int{0: 400, mib: 400, 4 * mib: 400, 8 * mib: 200, 16 * mib: 100, 1 << 30: 100, 1 << 40: 100} {
+		if got := gcPercent(live); got != want {
+			t.Errorf("%d live bytes: GOGC %d, want %d", live, got, want)
+		}
+	}
+}
