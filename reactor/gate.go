@@ -8,7 +8,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
+
+	"github.com/gatewheel/gatewheel/internal/loglimit"
 )
 
 const (
@@ -27,6 +30,7 @@ type gate struct {
 	reserve  atomic.Int64
 	room     atomic.Int64 // limit without MaxConnections
 	withheld atomic.Int64
+	lines    loglimit.Limit
 
 	mu      sync.Mutex
 	full    bool
@@ -112,6 +116,7 @@ func (g *gate) settle() {
 		case !g.full && present >= limit:
 			g.full = true
 			g.withheld.Add(1)
+			g.report(present)
 			g.reactor.halfClosed.evict(present - (limit - slack(limit)))
 		case g.full && present <= limit-slack(limit):
 			g.full = false
@@ -119,6 +124,14 @@ func (g *gate) settle() {
 			return
 		}
 		g.update()
+	}
+}
+
+// report logs, at most once every loglimit.Interval, that newcomers have to wait.
+func (g *gate) report(present int64) {
+	if suppressed, ok := g.lines.Allow(time.Now()); ok {
+		g.reactor.log.Warn("accepting pauses: the limit of descriptors or connections is reached",
+			zap.Int64("connections", present), zap.Int("unlogged", suppressed))
 	}
 }
 

@@ -6,11 +6,13 @@ import (
 	"runtime"
 	"sync/atomic"
 	"testing"
+
+	"go.uber.org/zap"
 )
 
 // Whoever leaves while the gate is being shut may find it open still, and be the last to look.
 func TestTheGateIsOpenWhenTheLastHasLeft(t *testing.T) {
-	r := &Reactor{empty: make(chan struct{}, 1)}
+	r := &Reactor{log: zap.NewNop(), empty: make(chan struct{}, 1)}
 	r.gate.reactor = r
 	r.gate.limit.Store(1)
 	const rounds = 10_000

@@ -25,8 +25,9 @@ type Trust struct {
 	Unix bool
 	// Kind selects the fields that the proxies write.
 	Kind Kind
-	// OnIgnored, if not nil, is called when a trusted proxy has sent a field that is
-	// not understood, or Forwarded and X-Forwarded fields that contradict each other.
+	// OnIgnored, if not nil, is called when a peer that is not trusted has sent a field
+	// of Kind, or when a trusted proxy has sent one that is not understood, or Forwarded
+	// and X-Forwarded fields that contradict each other. Trusts tells the cases apart.
 	// At most once a request, on the goroutine that calls Request.Client first.
 	OnIgnored func(peer Client, field string)
 }
@@ -72,10 +73,14 @@ func (t *Trust) Client(peer Client, fields []Field) Client {
 }
 
 // Resolve is Client; ignored names a field of a trusted proxy that was not
-// understood, or that contradicts another one.
+// understood, or that contradicts another one, or a field of a peer that is not
+// trusted.
 func (t *Trust) Resolve(peer Client, fields []Field) (client Client, ignored string) {
-	if t == nil || !t.Trusts(peer.Addr) {
+	if t == nil {
 		return peer, ""
+	}
+	if !t.Trusts(peer.Addr) {
+		return peer, t.claimed(fields)
 	}
 	forwarded, x := account{Client: peer}, account{Client: peer}
 	if t.Kind != OnlyXForwarded {
@@ -101,6 +106,19 @@ func (t *Trust) Resolve(peer Client, fields []Field) (client Client, ignored str
 		forwarded.Host = x.Host
 	}
 	return forwarded.Client, ignored
+}
+
+// claimed returns the name of the first field of Kind; empty when there is none.
+func (t *Trust) claimed(fields []Field) string {
+	for i := range fields {
+		name := fields[i].Name
+		forwarded := octets.EqualFold(name, "Forwarded")
+		x := octets.EqualFold(name, xForwardedNames.addr) || octets.EqualFold(name, xForwardedNames.scheme) || octets.EqualFold(name, xForwardedNames.host)
+		if forwarded && t.Kind != OnlyXForwarded || x && t.Kind != OnlyForwarded {
+			return name
+		}
+	}
+	return ""
 }
 
 // account is a client as one kind of fields describes it. What the fields do not

@@ -139,7 +139,9 @@ func TestIgnoredFieldsAreReported(t *testing.T) {
 		{"10.0.0.1:1", []string{"X-Forwarded-Host", "a/b"}, "X-Forwarded-Host"},
 		{"10.0.0.1:1", []string{"Forwarded", `for="`}, "Forwarded"},
 		{"10.0.0.1:1", []string{"Forwarded", "for=1.1.1.1", "X-Forwarded-For", "2.2.2.2"}, "Forwarded"},
-		{"192.0.2.1:1", []string{"X-Forwarded-For", "nonsense"}, ""},
+		{"192.0.2.1:1", []string{"X-Forwarded-For", "1.1.1.1"}, "X-Forwarded-For"},
+		{"192.0.2.1:1", []string{"Other", "x", "forwarded", "for=1.1.1.1"}, "forwarded"},
+		{"192.0.2.1:1", []string{"X-Forwarded", "1.1.1.1"}, ""},
 	} {
 		var got []string
 		trust := forwarded.TrustNetworks(netip.MustParsePrefix("10.0.0.0/8"))

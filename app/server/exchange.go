@@ -8,8 +8,6 @@ import (
 	"io"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/spi"
 	"github.com/gatewheel/gatewheel/app/websocket"
@@ -293,28 +291,4 @@ func (x *exchange) Inform(status int, fields app.Fields) error {
 		return app.ErrPeerGone
 	}
 	return x.session.inform(x, status, fields)
-}
-
-// report logs and counts what an application did wrong: panics with their stack, and failures that have no
-// status of their own.
-func (l *loop) report(x *exchange, err error) {
-	if x == nil {
-		l.reportFor(l, err)
-	} else {
-		l.reportFor(x, err)
-	}
-}
-
-// reportFor is report for whoever.
-func (l *loop) reportFor(who fmt.Stringer, err error) {
-	var p *app.PanicError
-	switch {
-	case errors.As(err, &p):
-		l.count.panics.Add(1)
-		l.count.failed.Add(1)
-		l.server.log.Error("panic in the application", zap.String("request", who.String()), zap.Any("value", p.Value), zap.ByteString("stack", p.Stack))
-	case app.ErrorResponse(err).Status == 500:
-		l.count.failed.Add(1)
-		l.server.log.Error("request failed", zap.String("request", who.String()), zap.Error(err))
-	}
 }

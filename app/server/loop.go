@@ -121,7 +121,7 @@ func (l *loop) runFor(c *reactor.Conn, who fmt.Stringer, task func()) {
 	err := contain(task)
 	l.r.Reclaim()
 	if err != nil {
-		l.reportFor(who, err)
+		l.reportFor(c, who, err)
 	}
 }
 

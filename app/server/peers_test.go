@@ -117,15 +117,28 @@ func TestTrustedProxiesOnAUnixSocket(t *testing.T) {
 	}
 }
 
-// A field of a trusted proxy that is not understood is counted once a request; one of a stranger is not.
-func TestForwardingFieldsThatAreNotUnderstoodAreCounted(t *testing.T) {
-	for network, want := range map[string]uint64{"127.0.0.0/8": 1, "10.0.0.0/8": 0} {
-		s := serve(t, whoAsks, func(c *server.Config) { c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix(network)} })
+// A forwarding field that is not believed is counted once a request.
+func TestForwardingFieldsThatAreIgnoredAreCounted(t *testing.T) {
+	for _, c := range []struct {
+		network, field string
+		reason         server.Reason
+		want           uint64
+	}{
+		{"127.0.0.0/8", "X-Forwarded-Proto: gopher", server.MalformedForwarding, 1},
+		{"127.0.0.0/8", "X-Forwarded-Proto: gopher", server.UntrustedForwarding, 0},
+		{"10.0.0.0/8", "x-forwarded-for: 1.2.3.4", server.UntrustedForwarding, 1},
+		{"10.0.0.0/8", "Forwarded: for=1.2.3.4", server.UntrustedForwarding, 1},
+		{"10.0.0.0/8", "X-Forwarded-Proto: gopher", server.MalformedForwarding, 0},
+		{"10.0.0.0/8", "X-Other: 1", server.UntrustedForwarding, 0},
+	} {
+		s := serve(t, whoAsks, func(config *server.Config) {
+			config.TrustedProxies = []netip.Prefix{netip.MustParsePrefix(c.network)}
+		})
 		l := s.dial()
-		l.say(get("/", "X-Forwarded-Proto: gopher"))
+		l.say(get("/", c.field))
 		l.hear("GET", 200, "127.0.0.1 http a")
-		if got := s.Counts().Refused[server.MalformedForwarding]; got != want {
-			t.Errorf("trusting %s: %d were counted, want %d", network, got, want)
+		if got := s.Counts().Refused[c.reason]; got != c.want {
+			t.Errorf("%s, trusting %s: %s is %d, want %d", c.field, c.network, c.reason, got, c.want)
 		}
 	}
 }

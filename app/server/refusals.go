@@ -38,6 +38,7 @@ const (
 	WebSocketTimeout                  // WebSockets whose peer did not answer a ping or a Close frame, or sent nothing
 	StallKill                         // connections closed because their handler kept the loop
 	ProxyHeader                       // connections without an acceptable PROXY header
+	UntrustedForwarding               // requests with forwarding fields from a peer that is not trusted, though others are
 	MalformedForwarding               // requests with forwarding fields of a trusted proxy that were not understood
 	reasons
 )
@@ -68,6 +69,7 @@ var reasonTable = [reasons]struct {
 	WebSocketTimeout:    {"websocket-timeout", "WebSocket timed out", zap.DebugLevel},
 	StallKill:           {"stall-kill", "connection closed for a stalled handler", zap.WarnLevel},
 	ProxyHeader:         {"proxy-header", "PROXY header refused", zap.WarnLevel},
+	UntrustedForwarding: {"forwarding-untrusted", "forwarding fields of an untrusted peer ignored", zap.DebugLevel},
 	MalformedForwarding: {"forwarding-malformed", "forwarding fields of a proxy not understood", zap.DebugLevel},
 }
 

@@ -55,14 +55,12 @@ func TestRefusalIsCountedAndLogged(t *testing.T) {
 		}},
 		{server.Flood, 1, never, nil, func(s *site) {
 			l := s.dial2()
-			go func() {
-				for range 100_000 {
-					if l.framer.WritePing(false, [8]byte{}) != nil {
-						return
-					}
-				}
-			}()
-			l.leaves(http2.ErrCodeEnhanceYourCalm)
+			a := newAttacker()
+			for range 20_000 {
+				attacks["ping"](a, 1)
+			}
+			go l.Conn.Write(a.out.Bytes())
+			l.goodbye()
 		}},
 		{server.ConnectionLimit, 1, never, func(c *server.Config) { c.MaxConnections = 1 }, func(s *site) {
 			s.dial().say("GET / HTTP/1.1\r\n")

@@ -194,11 +194,15 @@ func ListenAndServe(ctx context.Context, address string, handler app.Handler) er
 	return s.Shutdown(grace)
 }
 
-// forwardingIgnored counts a forwarding field of a trusted proxy that was not understood. Any goroutine.
+// forwardingIgnored counts a forwarding field of a peer that is not trusted, or one of a trusted proxy that was
+// not understood. Any goroutine.
 func (s *Server) forwardingIgnored(peer forwarded.Client, field string) {
-	proxy := "unix"
-	if peer.Addr.IsValid() {
-		proxy = peer.Addr.String()
+	reason, sender := UntrustedForwarding, "unix"
+	if s.trust.Trusts(peer.Addr) {
+		reason = MalformedForwarding
 	}
-	s.refused(MalformedForwarding, proxy, fmt.Errorf("the field %s is ignored", field))
+	if peer.Addr.IsValid() {
+		sender = peer.Addr.String()
+	}
+	s.refused(reason, sender, fmt.Errorf("the field %q is ignored", field))
 }

@@ -99,7 +99,7 @@ func (s *socket) blame(err error) {
 	if err == nil {
 		return
 	}
-	s.loop.reportFor(s, err)
+	s.loop.reportFor(s.conn, s, err)
 	s.loop.tick()
 	if s.machine.Close(ws.CloseInternalError, "") == nil {
 		s.closing()
@@ -215,7 +215,7 @@ func (s *socket) end(c websocket.Closed) {
 	err := s.user.Ended(c)
 	s.loop.r.Reclaim()
 	if err != nil {
-		s.loop.reportFor(s, err)
+		s.loop.reportFor(s.conn, s, err)
 	}
 }
 
