@@ -19,6 +19,7 @@ type bodyReads struct {
 	pending *cell[int]
 	wake    func()
 	reader  *BodyReader
+	wait    contentWait
 }
 
 func (b *Body) reads() *bodyReads {
@@ -67,6 +68,7 @@ func (b *Body) take(p []byte, ready func()) (int, error) {
 	}
 	reads.taken = true
 	n, err := b.r.exchange.ReadBody(p, ready)
+	b.r.waited(&reads.wait, n, n == 0 && err == nil)
 	if b.left >= 0 && n > 0 {
 		if int64(n) > b.left {
 			return 0, b.fail(tooLarge(b.left))

@@ -3,6 +3,8 @@ package app
 import (
 	"fmt"
 	"time"
+
+	"github.com/gatewheel/gatewheel/internal/moment"
 )
 
 // run implements spi.Run.
@@ -46,7 +48,8 @@ func invalidStatus(resp *Response) (f Future[*Response]) {
 // of the request does not end it, since no peer is left to be answered.
 type headWait struct {
 	wait[*Response]
-	r *Request
+	r     *Request
+	waits bool // the timer was set while the handler waited for content
 }
 
 func (w *headWait) woken(q *queue) {
@@ -66,9 +69,21 @@ func (w *headWait) arrive(q *queue) {
 }
 
 func (w *headWait) arm() {
-	if deadline := w.r.Deadline(); !deadline.IsZero() && !w.r.isGone() {
-		w.bound.startTimer(w.r, w, deadline.Sub(w.loop.Now()))
+	if w.r.limit == 0 || w.r.isGone() {
+		return
 	}
+	// The deadline changes with the clock while the handler waits for content.
+	at := w.r.Deadline()
+	wait := w.r.Body.waiting()
+	if w.waits = wait != nil; w.waits {
+		at = w.r.Arrived.Add(moment.After(w.r.limit, wait.most(w.r.limit)))
+	}
+	w.bound.startTimer(w.r, w, at.Sub(w.loop.Now()))
+}
+
+func (w *headWait) rearm() {
+	w.bound.stop()
+	w.arm()
 }
 
 // cut implements bounded. The deadline may have changed since the timer was set.
@@ -85,7 +100,8 @@ func (w *headWait) cut(cause error, q *queue) {
 }
 
 // SetTimeout sets the deadline to d after the request's arrival, in place of the
-// server's default; 0 is no deadline. If the response's head is not ready by then, the
+// server's default; 0 is no deadline. Waiting for content that arrives moves it, see
+// Deadline. If the response's head is not ready by then, the
 // answer is 503. The deadline does not concern the content of a stream. On the loop.
 func (r *Request) SetTimeout(d time.Duration) {
 	if !r.enter() {
@@ -94,16 +110,25 @@ func (r *Request) SetTimeout(d time.Duration) {
 	defer r.leave()
 	r.limit = max(d, 0)
 	if r.head != nil {
-		r.head.bound.stop()
-		r.head.arm()
+		r.head.rearm()
 	}
 }
 
 // Deadline returns the time by which the head of the response must be ready; the zero
-// time if there is no deadline. On the loop.
+// time if there is no deadline. Time in which the handler waits for content of the
+// request does not count once some has arrived, as long as 500 bytes a second arrive
+// on average; of slower content, as much time is added as the timeout is long. On the
+// loop.
 func (r *Request) Deadline() time.Time {
 	if r.limit == 0 {
 		return time.Time{}
 	}
-	return r.Arrived.Add(r.limit)
+	added := time.Duration(0)
+	if reads := r.Body.began; reads != nil {
+		added = min(reads.wait.time(r.age()), reads.wait.most(r.limit))
+	}
+	return r.Arrived.Add(moment.After(r.limit, added))
 }
+
+// age returns how long ago the request arrived.
+func (r *Request) age() time.Duration { return r.Loop().Now().Sub(r.Arrived) }

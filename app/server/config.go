@@ -44,7 +44,8 @@ type Config struct {
 	MaxConnections int
 
 	// RequestTimeout is how long a request may wait for the head of its response before it gets a 503;
-	// 0 means 60 s, negative no limit.
+	// 0 means 60 s, negative no limit. Time in which the handler waits for content that arrives does not count;
+	// app.Request.Deadline has the rule.
 	RequestTimeout time.Duration
 	// HeadTimeout bounds the time from a request's first byte to the end of its head, and how long a new
 	// connection may be silent; 0 means 10 s.

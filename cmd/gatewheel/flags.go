@@ -73,7 +73,7 @@ type loopFlags struct {
 }
 
 type limitFlags struct {
-	RequestTimeout  period   `default:"60s" help:"From a request to the head of its response."`
+	RequestTimeout  period   `default:"60s" help:"From a request to the head of its response; time in which content of the request arrives, at 500 bytes a second at least, does not count."`
 	HeadTimeout     period   `default:"10s" help:"From the first byte of a request's head to its last, and for the silence of a new connection."`
 	BodyTimeout     period   `default:"60s" help:"Without a byte of the content that is waited for."`
 	WriteTimeout    period   `default:"60s" help:"Without the peer taking a byte of the response."`

@@ -276,6 +276,16 @@ func testRequestTimeout(t *testing.T) {
 	if status, _ := serve(t, "--request-timeout", "0").get("/delay/50ms"); status != http.StatusOK {
 		t.Errorf("without a limit it answered %d", status)
 	}
+	// An upload that goes on is not ended, although it takes longer.
+	conn := serve(t, "--request-timeout", "1s").dial()
+	send(t, conn, "POST /upload HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 16000\r\n\r\n")
+	for range 16 {
+		time.Sleep(100 * time.Millisecond)
+		send(t, conn, strings.Repeat("x", 1000))
+	}
+	if got := rest(t, conn); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+		t.Errorf("an upload at a pace was answered %q", got)
+	}
 }
 
 func testHeadTimeout(t *testing.T) {
