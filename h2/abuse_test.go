@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// attacks maps each budget to what one step of the attack on it sends.
+// attacks has the frames of one step of an attack on each budget.
 var attacks = map[Budget]func(p *peer, id StreamID) string{
 	// CVE-2023-44487
 	ResetBudget: func(p *peer, id StreamID) string { return p.get(id) + resetFrame(id) },
@@ -47,16 +47,16 @@ var attacks = map[Budget]func(p *peer, id StreamID) string{
 	},
 }
 
-// TestAttacks mounts each attack beside another connection of the same loop, which is served
-// meanwhile, while memory stays bounded.
+// Each attack ends its connection for the right budget. Another connection of the loop is served
+// meanwhile, and memory stays bounded.
 func TestAttacks(t *testing.T) {
 	for budget := range budgets {
 		t.Run(budget.String(), func(t *testing.T) {
-			p := meet(t, Config{MaxConcurrentStreams: 10, MaxHeaderListSize: minHeaderListSize})
+			p := connect(t, Config{MaxConcurrentStreams: 10, MaxHeaderListSize: minHeaderListSize})
 			p.writes(p.get(1))
 			p.answers(1, &hello)
 			p.frames()
-			other := p.neighbour()
+			other := p.another()
 
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
@@ -93,10 +93,9 @@ func TestAttacks(t *testing.T) {
 	}
 }
 
-// TestLongLivedClient: cancels, pings, window updates and priorities of a client that is served
-// for days never add up.
+// Cancellations, PINGs, window updates and priorities of a busy client never add up to an attack.
 func TestLongLivedClient(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	src := &feed{}
 	id := StreamID(1)
 	for range 5000 {
@@ -129,9 +128,9 @@ func TestLongLivedClient(t *testing.T) {
 	}
 }
 
-// TestIdleStreamWithPings: a client that only keeps one stream open and pings is never cut off.
+// A client with one open stream that sends PINGs is never cut off.
 func TestIdleStreamWithPings(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(p.get(1))
 	p.answers(1, &Response{Status: 200, Source: &feed{}, Length: -1})
 	for range 20_000 {
@@ -148,7 +147,7 @@ func TestOversizedHead(t *testing.T) {
 	dialogue(t, Config{MaxHeaderListSize: minHeaderListSize}, func(p *peer) {
 		p.writes(p.headers(1, flagEndStream, get("x-large", strings.Repeat("v", 2000))...))
 		p.wants(refusal(1, 431, "field lines exceed the limit")...)
-		// The decoder is in step: what the block put into the table can be referred to.
+		// The table is intact: later blocks can refer to what this one added.
 		p.writes(p.headers(3, 0, post("x-large", strings.Repeat("v", 2000))...), dataFrame(3, 0, "late"))
 		p.wantsRefusal(3, 431, "field lines exceed the limit", CodeNoError)
 		p.writes(p.headers(5, flagEndStream, get("x", "small")...))
@@ -160,10 +159,10 @@ func TestOversizedHead(t *testing.T) {
 	})
 }
 
-// TestBombs: small blocks that become large sections by references to one large entry, or by
-// their number of fields.
+// Small blocks that decode to large sections, by references to one large entry or by the number of
+// fields, are answered with 431.
 func TestBombs(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(p.headers(1, flagEndStream, get("x", strings.Repeat("v", 3500))...))
 	block := p.encode(get("x", strings.Repeat("v", 3500))...)
 	bomb := block + strings.Repeat(block[len(block)-1:], 16_000)
@@ -183,7 +182,7 @@ func TestBombs(t *testing.T) {
 }
 
 func TestBlockTooLarge(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(frame(frameHeaders, 0, 1, kib(16)))
 	for range 8 {
 		p.writes(frame(frameContinuation, 0, 1, kib(16)))
@@ -201,9 +200,9 @@ func TestRefusedStreams(t *testing.T) {
 	})
 }
 
-// TestNobodyReads: a peer that asks and never reads piles up a bounded amount of output.
+// For a peer that never reads, a bounded amount of output waits.
 func TestNobodyReads(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	large := &Response{Status: 200, Bytes: []byte(kib(1))}
 	for id := StreamID(1); id < 20_000 && p.err == nil; id += 2 {
 		p.writes(p.get(id), windowFrame(0, 2<<10))
@@ -215,12 +214,12 @@ func TestNobodyReads(t *testing.T) {
 	}
 }
 
-// Answers without content leave no stream open that could be counted, so a peer that asks for them
-// and reads nothing is cut off by what waits.
+// Answers without content leave no stream open to be counted. A peer that requests them and reads
+// nothing is cut off by the size of the output.
 func TestHeadsUnread(t *testing.T) {
 	for name, fields := range map[string][]Field{"many": nil, "large": {{"x", strings.Repeat("x", 8000)}}} {
 		t.Run(name, func(t *testing.T) {
-			p := meet(t, Config{})
+			p := connect(t, Config{})
 			for id := StreamID(1); p.err == nil; id += 2 {
 				if id > 20_000 {
 					t.Fatal("output piles up for ever")
@@ -238,9 +237,9 @@ func TestHeadsUnread(t *testing.T) {
 	}
 }
 
-// Answers that a peer reads late are no abuse, and what it has read takes no memory.
+// Slow reading is no abuse, and output that was read takes no memory.
 func TestHeadsReadSlowly(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.frames()
 	for id := StreamID(1); id < 200_000; id += 2 {
 		p.writes(p.get(id))

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// assault repeats step, on stream after stream, until the connection ends, which must happen soon and for the budget
-// named. The peer reads what the machine sends.
+// assault repeats step, each time on the next stream, until the connection ends, which must be for that budget. The
+// peer reads what the machine sends.
 func (p *peer) assault(budget Budget, step func(id StreamID) string) {
 	p.t.Helper()
 	for id := StreamID(1); p.err == nil; id += 2 {
@@ -41,7 +41,7 @@ func TestMadeYouReset(t *testing.T) {
 		"empty name, CVE-2019-9516": func(p *peer, id StreamID) string { return p.headers(id, flagEndStream, get("", "")...) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := meet(t, Config{})
+			p := connect(t, Config{})
 			p.assault(ProvokedBudget, func(id StreamID) string { return mistake(p, id) })
 		})
 	}
@@ -53,14 +53,14 @@ func selfDependency(id StreamID) string {
 
 // CONTINUATION frames without content (CVE-2024-27316) end the connection as those with some do.
 func TestEmptyContinuations(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(frame(frameHeaders, flagEndStream, 1, "\x82"))
 	p.assault(BlockBudget, func(StreamID) string { return frame(frameContinuation, 0, 1, "") })
 }
 
-// SETTINGS that change all windows to and fro, with many streams open, have a budget.
+// SETTINGS that change the windows of many streams back and forth have a budget.
 func TestWindowsToAndFro(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	for id := StreamID(1); id < 400; id += 2 {
 		p.writes(p.get(id))
 		p.answers(id, &Response{Status: 200, Source: &feed{}, Length: -1})
@@ -71,9 +71,9 @@ func TestWindowsToAndFro(t *testing.T) {
 	})
 }
 
-// Entries that come and go in the table take no memory beyond its size, and none for those that were evicted.
+// Evicted entries of the table take no memory.
 func TestTableChurn(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	churn := "\x82\x86\x84\x01\x09a.example" + strings.Repeat("\x40\x01x\x01y", 300)
 	heap := func() uint64 {
 		var m runtime.MemStats
@@ -102,7 +102,7 @@ func TestTableChurn(t *testing.T) {
 // A peer with an open HTTP/2 window that reads nothing (CVE-2019-9517) makes the machine encode no more than it was
 // asked to give.
 func TestNothingIsEncodedAhead(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(settingsFrame(setting{settingInitialWindowSize, maxWindow}), windowFrame(0, 1<<30))
 	for id := StreamID(1); id < 400; id += 2 {
 		p.writes(p.get(id))

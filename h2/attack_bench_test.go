@@ -5,16 +5,15 @@ import (
 	"testing"
 )
 
-// attackInput is what a peer sends that wants each byte to cost the most, ready to be replayed on
-// fresh connections of one loop.
+// attackInput is the input of a peer that tries to cause much work for each byte.
 type attackInput struct {
 	cfg   Config
 	input []byte
 }
 
-// replay feeds the input as reads of 64 KiB bring it, answers each request and consumes all content.
+// replay feeds the input to fresh connections in reads of 64 KiB, answers each request and consumes all content.
 func (a *attackInput) replay(b *testing.B) {
-	first := meet(b, a.cfg)
+	first := connect(b, a.cfg)
 	sh := first.sh
 	var ev Event
 	var out []byte
@@ -52,10 +51,10 @@ func (a *attackInput) replay(b *testing.B) {
 	}
 }
 
-// BenchmarkAttack measures a loop's time for a byte of an attack that stays within all budgets.
+// BenchmarkAttack measures the time for attacks that stay within all budgets.
 func BenchmarkAttack(b *testing.B) {
 	b.Run("references to a long value", func(b *testing.B) {
-		p := meet(b, Config{})
+		p := connect(b, Config{})
 		var in strings.Builder
 		in.WriteString(p.headers(1, flagEndStream, get("x", strings.Repeat("v", 3500))...))
 		head := p.encode(get("x", strings.Repeat("v", 3500))...)
@@ -65,7 +64,7 @@ func BenchmarkAttack(b *testing.B) {
 		(&attackInput{input: []byte(in.String())}).replay(b)
 	})
 	b.Run("table churn", func(b *testing.B) {
-		p := meet(b, Config{})
+		p := connect(b, Config{})
 		var in strings.Builder
 		head := p.encode(get()...)
 		in.WriteString(frame(frameHeaders, flagEndHeaders|flagEndStream, 1, head))
@@ -76,11 +75,11 @@ func BenchmarkAttack(b *testing.B) {
 		(&attackInput{input: []byte(in.String())}).replay(b)
 	})
 	b.Run("DATA of 1 byte", func(b *testing.B) {
-		p := meet(b, Config{})
+		p := connect(b, Config{})
 		(&attackInput{input: []byte(p.post(1) + strings.Repeat(dataFrame(1, 0, "x"), 100_000))}).replay(b)
 	})
 	b.Run("padded DATA of 1 byte", func(b *testing.B) {
-		p := meet(b, Config{})
+		p := connect(b, Config{})
 		(&attackInput{input: []byte(p.post(1) + strings.Repeat(frame(frameData, flagPadded, 1, "\x00x"), 100_000))}).replay(b)
 	})
 }

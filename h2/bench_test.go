@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// exchangeInput is what a load generator sends: one request of table references after the first,
-// the same for every stream but for its identifier.
+// exchangeInput is the input of a load generator: equal requests, which consist of references to the table.
 type exchangeInput struct {
 	c    *Conn
 	sh   *Shared
@@ -19,7 +18,7 @@ type exchangeInput struct {
 }
 
 func newExchange(t testing.TB, cfg Config) *exchangeInput {
-	p := meet(t, cfg)
+	p := connect(t, cfg)
 	x := &exchangeInput{c: p.c, sh: p.sh, next: 3}
 	p.writes(p.headers(1, flagEndStream, get("user-agent", "bench")...))
 	p.answers(1, &hello)
@@ -28,7 +27,7 @@ func newExchange(t testing.TB, cfg Config) *exchangeInput {
 	return x
 }
 
-// round makes n requests and answers, as one turn does.
+// round makes n requests and answers in one turn.
 func (x *exchangeInput) round(t testing.TB, n int) {
 	x.sh.Tick(x.sh.base)
 	for range n {
@@ -62,7 +61,7 @@ func BenchmarkExchange(b *testing.B) {
 	}
 }
 
-// BenchmarkExchangeDecoded is the same without equal requests behind each other.
+// BenchmarkExchangeDecoded is BenchmarkExchange without the memory of the last request.
 func BenchmarkExchangeDecoded(b *testing.B) {
 	x := newExchange(b, Config{})
 	b.ReportAllocs()
@@ -72,7 +71,7 @@ func BenchmarkExchangeDecoded(b *testing.B) {
 	}
 }
 
-// BenchmarkBulk sends content of 1 MiB, a turn for every 256 KiB.
+// BenchmarkBulk sends content of 1 MiB, 256 KiB in each turn.
 func BenchmarkBulk(b *testing.B) {
 	const size = 1 << 20
 	x := newExchange(b, Config{})
@@ -99,7 +98,7 @@ func BenchmarkBulk(b *testing.B) {
 	}
 }
 
-// BenchmarkUpload takes content of 1 MiB in frames of 16 KiB, consumed at once.
+// BenchmarkUpload receives content of 1 MiB in frames of 16 KiB, consumed immediately.
 func BenchmarkUpload(b *testing.B) {
 	const size = 1 << 20
 	x := newExchange(b, Config{InitialWindowSize: size})

@@ -30,14 +30,14 @@ func TestBudgetsDoNotDependOnTheLoopsAge(t *testing.T) {
 		}
 		t.Run(budget.String(), func(t *testing.T) {
 			cfg := Config{MaxConcurrentStreams: 10, MaxHeaderListSize: minHeaderListSize}
-			first := meet(t, cfg)
+			first := connect(t, cfg)
 			first.writes(first.get(1))
 			first.answers(1, &hello)
 			first.frames()
 			want := steps(first, budget)
 			first.passes(time.Hour)
-			late := join(t, first.sh, first.now)
-			late.greets()
+			late := newPeerOf(t, first.sh, first.now)
+			late.exchangesPrefaces()
 			late.writes(late.get(1))
 			late.answers(1, &hello)
 			late.frames()
@@ -55,7 +55,7 @@ func TestStreamsAfterGoawayHaveABudget(t *testing.T) {
 		"ours":       func(p *peer) { p.c.Drain(p.now) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := meet(t, Config{})
+			p := connect(t, Config{})
 			p.writes(p.get(1)) // keeps the connection open
 			leave(p)
 			p.writes(string(appendPing(nil, flagAck, pingDrain)))
@@ -77,11 +77,10 @@ func TestStreamsAfterGoawayHaveABudget(t *testing.T) {
 	}
 }
 
-// A client with windows of a few bytes pays for each frame with the two WINDOW_UPDATEs that the
-// protocol asks of it, in no time and for as long as it likes.
+// A client with windows of a few bytes may send two WINDOW_UPDATEs for each DATA frame, without any time between.
 func TestTinyWindowsAreNoFlood(t *testing.T) {
 	for _, window := range []int{1, 7, 255} {
-		p := meet(t, Config{})
+		p := connect(t, Config{})
 		p.writes(settingsFrame(setting{settingInitialWindowSize, uint32(window)}), p.get(1))
 		const size = 20_000
 		p.answers(1, &Response{Status: 200, Bytes: []byte(kib(20)[:size])})
@@ -96,9 +95,9 @@ func TestTinyWindowsAreNoFlood(t *testing.T) {
 	}
 }
 
-// A client that returns what it has read in pieces of 1 KiB, to both windows, behaves.
+// A client may open both windows for each KiB that it has read.
 func TestWindowUpdatesSmallerThanFrames(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	const size = 8 << 20
 	p.writes(p.get(1))
 	p.answers(1, &Response{Status: 200, Bytes: make([]byte, size)})
@@ -115,9 +114,9 @@ func TestWindowUpdatesSmallerThanFrames(t *testing.T) {
 	}
 }
 
-// Small windows that open steadily are progress, however long the response takes.
+// Small windows that open steadily are progress, however long the response lasts.
 func TestSmallWindowsAreNoStall(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(settingsFrame(setting{settingInitialWindowSize, 255}), p.get(1))
 	p.answers(1, &Response{Status: 200, Bytes: []byte(kib(60))})
 	p.sent()

@@ -12,7 +12,7 @@ type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
-// Poisoned copies are allocated: without them, content is not.
+// Content is not allocated (except for the copies of the build tag poison).
 func TestContentAllocatesNothing(t *testing.T) {
 	x := newExchange(t, Config{})
 	grow := settingsFrame(setting{settingInitialWindowSize, 1 << 30}) + windowFrame(0, 1<<30)

@@ -6,7 +6,7 @@ import (
 )
 
 func TestSettingsTimeout(t *testing.T) {
-	p := stranger(t, Config{})
+	p := newPeer(t, Config{})
 	p.frames()
 	if err := p.passes(9 * time.Second); err != nil {
 		t.Fatal(err)
@@ -17,7 +17,7 @@ func TestSettingsTimeout(t *testing.T) {
 }
 
 func TestBlockTimeout(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(frame(frameHeaders, flagEndStream, 1, "\x82"))
 	if err := p.passes(9 * time.Second); err != nil {
 		t.Fatal(err)
@@ -27,9 +27,9 @@ func TestBlockTimeout(t *testing.T) {
 	p.wantsEnd(CodeEnhanceYourCalm)
 }
 
-// The time of a header block begins with its HEADERS frame, which may come in parts and end the block.
+// The timer of a header block starts with the first part of its HEADERS frame.
 func TestBlockTimeoutWithinHeaders(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	slow := p.get(1)
 	p.writes(slow[:10])
 	if err := p.passes(9 * time.Second); err != nil {
@@ -48,7 +48,7 @@ func TestBlockTimeoutWithinHeaders(t *testing.T) {
 }
 
 func TestNoDeadlineWhileIdle(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(p.get(1))
 	p.answers(1, &hello)
 	p.frames()
@@ -58,7 +58,7 @@ func TestNoDeadlineWhileIdle(t *testing.T) {
 }
 
 func TestKeepAlive(t *testing.T) {
-	p := meet(t, Config{KeepAlive: time.Minute, KeepAliveTimeout: 10 * time.Second})
+	p := connect(t, Config{KeepAlive: time.Minute, KeepAliveTimeout: 10 * time.Second})
 	if err := p.passes(50 * time.Second); err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestKeepAlive(t *testing.T) {
 }
 
 func TestKeepAliveTakesAnySign(t *testing.T) {
-	p := meet(t, Config{KeepAlive: time.Minute, KeepAliveTimeout: 10 * time.Second})
+	p := connect(t, Config{KeepAlive: time.Minute, KeepAliveTimeout: 10 * time.Second})
 	p.passes(time.Minute)
 	p.frames()
 	p.writes(p.get(1))
@@ -93,11 +93,11 @@ func TestDrain(t *testing.T) {
 		p.writes(p.get(1))
 		p.c.Drain(p.now)
 		p.wants("GOAWAY 2147483647 NO_ERROR", "PING 67775f647261696e false")
-		// A request that was on its way is served.
+		// A request in flight is served.
 		p.writes(p.get(3), string(appendPing(nil, flagAck, pingDrain)))
 		p.wants("GOAWAY 3 NO_ERROR")
 		p.wantsEvents("Request 1 GET a.example/ end", "Request 3 GET a.example/ end")
-		// A later one is not, and can be repeated elsewhere.
+		// A later one is refused, so that the client can repeat it elsewhere.
 		p.writes(p.get(5))
 		p.wantsEvents()
 		p.wants("RST_STREAM 5 REFUSED_STREAM")
@@ -114,7 +114,7 @@ func TestDrain(t *testing.T) {
 }
 
 func TestDrainTimeout(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.c.Drain(p.now)
 	p.frames()
 	if err := p.passes(time.Second); err != nil {
@@ -127,7 +127,7 @@ func TestDrainTimeout(t *testing.T) {
 }
 
 func TestPeerLeaves(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(p.get(1), string(appendGoaway(nil, 0, CodeNoError, "bye")))
 	p.wantsEvents("Request 1 GET a.example/ end", "Goaway NO_ERROR")
 	p.frames()
@@ -142,7 +142,7 @@ func TestPeerLeaves(t *testing.T) {
 
 func TestMaxAge(t *testing.T) {
 	cfg := Config{MaxAge: time.Hour, MaxAgeJitter: 10 * time.Minute, MaxAgeGrace: 10 * time.Second}
-	p := meet(t, cfg)
+	p := connect(t, cfg)
 	p.writes(p.get(1))
 	if err := p.passes(time.Hour - time.Second); err != nil {
 		t.Fatal(err)
@@ -154,7 +154,7 @@ func TestMaxAge(t *testing.T) {
 	p.wants("GOAWAY 1 NO_ERROR")
 	p.err = p.passes(9 * time.Second)
 	p.wantsEnd(CodeNoError)
-	// jitter spreads connections of the same age.
+	// Jitter spreads the ages of connections.
 	var early, late Conn
 	early.Init(p.sh, 0)
 	late.Init(p.sh, 0.75)
@@ -169,7 +169,7 @@ func TestStalledResponses(t *testing.T) {
 		"stream window of 1s": func(p *peer) { p.writes(windowFrame(1, 1)) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := meet(t, Config{})
+			p := connect(t, Config{})
 			p.writes(settingsFrame(setting{settingInitialWindowSize, 0}), p.get(1))
 			p.answers(1, &Response{Status: 200, Bytes: []byte(kib(1))})
 			p.frames()
@@ -190,7 +190,7 @@ func TestStalledResponses(t *testing.T) {
 		})
 	}
 	t.Run("connection window of 0", func(t *testing.T) {
-		p := meet(t, Config{})
+		p := connect(t, Config{})
 		p.writes(settingsFrame(setting{settingInitialWindowSize, 1 << 20}), p.get(1), p.get(3))
 		p.answers(1, &Response{Status: 200, Bytes: []byte(kib(80))})
 		p.frames()
@@ -205,7 +205,7 @@ func TestStalledResponses(t *testing.T) {
 		}
 	})
 	t.Run("connection window of 1s", func(t *testing.T) {
-		p := meet(t, Config{})
+		p := connect(t, Config{})
 		p.writes(settingsFrame(setting{settingInitialWindowSize, 1 << 20}), p.get(1))
 		p.answers(1, &Response{Status: 200, Bytes: []byte(kib(80))})
 		p.frames()
@@ -219,7 +219,7 @@ func TestStalledResponses(t *testing.T) {
 		p.wants("RST_STREAM 1 ENHANCE_YOUR_CALM")
 	})
 	t.Run("slow but alive", func(t *testing.T) {
-		p := meet(t, Config{})
+		p := connect(t, Config{})
 		p.writes(settingsFrame(setting{settingInitialWindowSize, 0}), p.get(1))
 		p.answers(1, &Response{Status: 200, Bytes: []byte(kib(60))})
 		for range 30 {
@@ -234,7 +234,7 @@ func TestStalledResponses(t *testing.T) {
 }
 
 func TestDateChangesOnceASecond(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	date := func() string {
 		p.writes(p.get(p.c.history.last + 2 | 1))
 		p.answers(p.c.history.last, &hello)

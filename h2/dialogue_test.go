@@ -12,8 +12,8 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// peer is the other end of a machine under test: it writes frames and says which events and
-// frames it wants. x/net's framer reads what the machine sends.
+// peer is the other end of a machine under test. It writes frames and compares events and frames with those wanted.
+// x/net's framer reads what the machine sends.
 type peer struct {
 	t      testing.TB
 	sh     *Shared
@@ -21,7 +21,7 @@ type peer struct {
 	now    time.Time
 	how    delivery
 	kept   []byte // what Next has not consumed
-	owed   []byte // the end of a frame whose beginning was delivered
+	owed   []byte // the rest of a frame that was fed in part
 	events []string
 	err    error
 	wire   bytes.Buffer
@@ -30,7 +30,7 @@ type peer struct {
 	enc    *hpack.Encoder
 }
 
-// delivery is how the bytes of a dialogue reach the machine.
+// delivery is how input is split between calls of Next.
 type delivery int
 
 const (
@@ -39,34 +39,34 @@ const (
 	trailing            // a part of the next frame stands behind
 )
 
-// dialogue runs script in each delivery, behind the prefaces of both sides.
+// dialogue runs script with each delivery, after the prefaces of both sides.
 func dialogue(t *testing.T, cfg Config, script func(p *peer)) {
 	t.Helper()
 	for how, name := range []string{"whole", "byte by byte", "trailing bytes"} {
 		t.Run(name, func(t *testing.T) {
-			p := meet(t, cfg)
+			p := connect(t, cfg)
 			p.how = delivery(how)
 			script(p)
 		})
 	}
 }
 
-// meet gives a connection that has exchanged prefaces and acknowledgements.
-func meet(t testing.TB, cfg Config) *peer {
+// connect returns a peer that has exchanged prefaces and acknowledgements with a new connection.
+func connect(t testing.TB, cfg Config) *peer {
 	t.Helper()
-	p := stranger(t, cfg)
-	p.greets()
+	p := newPeer(t, cfg)
+	p.exchangesPrefaces()
 	return p
 }
 
-// neighbour gives another such connection of the same loop.
-func (p *peer) neighbour() *peer {
-	q := join(p.t, p.sh, p.now)
-	q.greets()
+// another returns such a peer of another connection of the same loop.
+func (p *peer) another() *peer {
+	q := newPeerOf(p.t, p.sh, p.now)
+	q.exchangesPrefaces()
 	return q
 }
 
-func (p *peer) greets() {
+func (p *peer) exchangesPrefaces() {
 	p.t.Helper()
 	p.writes(preface(), settingsFrame(), frame(frameSettings, flagAck, 0, ""))
 	p.frames()
@@ -75,8 +75,8 @@ func (p *peer) greets() {
 	}
 }
 
-// stranger gives a connection to which nothing was said.
-func stranger(t testing.TB, cfg Config) *peer {
+// newPeer returns a peer that has sent nothing to a new connection.
+func newPeer(t testing.TB, cfg Config) *peer {
 	t.Helper()
 	sh, err := NewShared(cfg)
 	if err != nil {
@@ -84,10 +84,10 @@ func stranger(t testing.TB, cfg Config) *peer {
 	}
 	now := time.Unix(1_000_000_000, 0)
 	sh.Tick(now)
-	return join(t, sh, now)
+	return newPeerOf(t, sh, now)
 }
 
-func join(t testing.TB, sh *Shared, now time.Time) *peer {
+func newPeerOf(t testing.TB, sh *Shared, now time.Time) *peer {
 	p := &peer{t: t, sh: sh, c: new(Conn), now: now}
 	p.c.Init(sh, 0.5)
 	p.framer = http2.NewFramer(nil, &p.wire)
@@ -115,7 +115,7 @@ func dataFrame(id StreamID, flags uint8, content string) string {
 	return frame(frameData, flags, id, content)
 }
 
-// encode makes a header block of names and values in turn.
+// encode returns a header block of the given names and values.
 func (p *peer) encode(fields ...string) string {
 	p.block.Reset()
 	for i := 0; i < len(fields); i += 2 {
@@ -124,7 +124,7 @@ func (p *peer) encode(fields ...string) string {
 	return p.block.String()
 }
 
-// headers makes a HEADERS frame with a whole block.
+// headers returns a HEADERS frame with a complete block.
 func (p *peer) headers(id StreamID, flags uint8, fields ...string) string {
 	return frame(frameHeaders, flags|flagEndHeaders, id, p.encode(fields...))
 }
@@ -143,7 +143,7 @@ func (p *peer) post(id StreamID) string { return p.headers(id, 0, post()...) }
 
 const marker = 0x7472616963657273 // the PING that stands behind in delivery trailing
 
-// writes delivers frames.
+// writes feeds frames to the machine.
 func (p *peer) writes(frames ...string) {
 	p.t.Helper()
 	b := append(p.owed, strings.Join(frames, "")...)
@@ -184,7 +184,7 @@ func (p *peer) pump() {
 	}
 }
 
-// note renders an event; Data events of a stream that follow each other become one.
+// note records an event as text. Consecutive Data events of a stream become one.
 func (p *peer) note(ev *Event) {
 	end := ""
 	if ev.End {
@@ -217,7 +217,7 @@ func (p *peer) note(ev *Event) {
 	p.events = append(p.events, s)
 }
 
-// wantsEvents compares what has happened since it was last called.
+// wantsEvents compares the events since the last call.
 func (p *peer) wantsEvents(want ...string) {
 	p.t.Helper()
 	p.pump()
@@ -227,7 +227,7 @@ func (p *peer) wantsEvents(want ...string) {
 	p.events = nil
 }
 
-// frames pulls and renders what the machine sends.
+// frames pulls the output and returns its frames as text.
 func (p *peer) frames() []string {
 	p.t.Helper()
 	for p.c.Wanting() {
@@ -240,7 +240,7 @@ func (p *peer) frames() []string {
 	return p.read()
 }
 
-// read renders the frames in p.wire.
+// read returns the frames in p.wire as text.
 func (p *peer) read() []string {
 	p.t.Helper()
 	var list []string
@@ -302,7 +302,7 @@ func render(f http2.Frame) string {
 	return f.Header().String()
 }
 
-// wants compares the frames that the machine sends now.
+// wants compares the frames of the output.
 func (p *peer) wants(want ...string) {
 	p.t.Helper()
 	if got := strings.Join(p.frames(), "\n"); got != strings.Join(want, "\n") {
@@ -310,7 +310,7 @@ func (p *peer) wants(want ...string) {
 	}
 }
 
-// refusal renders a refusal's frames without the reset behind it.
+// refusal returns the frames of a refusal as text, without the reset.
 func refusal(id StreamID, status int, reason string) []string {
 	head := fmt.Sprintf("HEADERS %d :status=%d content-type=text/plain; charset=utf-8 content-length=%d", id, status, len(reason)+1)
 	content := fmt.Sprintf("DATA %d %s\n end", id, reason)
@@ -320,13 +320,13 @@ func refusal(id StreamID, status int, reason string) []string {
 	return []string{head, content}
 }
 
-// wantsRefusal compares the frames that the machine sends now with an answer of its own and a reset.
+// wantsRefusal compares the frames of the output with a refusal and a reset.
 func (p *peer) wantsRefusal(id StreamID, status int, reason string, code ErrCode) {
 	p.t.Helper()
 	p.wants(append(refusal(id, status, reason), fmt.Sprintf("RST_STREAM %d %v", id, code))...)
 }
 
-// wantsEnd compares the connection error and the goodbye, which is all that is sent.
+// wantsEnd compares the connection error, and checks that GOAWAY is the last frame.
 func (p *peer) wantsEnd(code ErrCode) {
 	p.t.Helper()
 	var e *ConnError
@@ -335,14 +335,14 @@ func (p *peer) wantsEnd(code ErrCode) {
 	}
 	frames := p.frames()
 	if len(frames) == 0 || !strings.HasSuffix(frames[len(frames)-1], code.String()) {
-		p.t.Fatalf("no goodbye: %v", frames)
+		p.t.Fatalf("no GOAWAY: %v", frames)
 	}
 	if !p.c.Done() {
-		p.t.Fatal("not done after the goodbye")
+		p.t.Fatal("not done after GOAWAY")
 	}
 }
 
-// passes lets time pass.
+// passes advances the clock by d.
 func (p *peer) passes(d time.Duration) error {
 	p.now = p.now.Add(d)
 	p.sh.Tick(p.now)
@@ -359,7 +359,7 @@ func (p *peer) answers(id StreamID, r *Response) {
 	}
 }
 
-// sent pulls what the machine sends without a look at it.
+// sent pulls the output and drops it.
 func (p *peer) sent() {
 	for p.c.Wanting() {
 		if len(p.c.Transmit(nil, 1<<20)) == 0 {

@@ -6,10 +6,9 @@ import (
 	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
-// Header blocks that we send use no dynamic table: no connection has to keep one, and a block
-// depends on nothing that went before, so that parts of it can be encoded in advance. Names come
-// from the static table; values are literal, with Huffman's code where they are encoded once and
-// sent often.
+// Header blocks are sent without a dynamic table: connections keep none, and parts of a block can be
+// encoded in advance. Names come from the static table. Values are literals, in Huffman code where they
+// are encoded once and sent often.
 
 // Indices into the static table (RFC 7541 appendix A).
 const (
@@ -18,17 +17,17 @@ const (
 	indexDate          = 33
 )
 
-// Representations (RFC 7541 section 6): a literal is one without indexing.
+// Bits of representations (RFC 7541 section 6).
 const (
 	indexed     = 0x80
 	literalMask = 0x0f
 	stringMask  = 0x7f
 	huffman     = 0x80
-	incremental = 0x40 // a literal that the decoder is to add to its table
+	incremental = 0x40 // a literal that is added to the table
 	emptyTable  = 0x20 // dynamic table size update to 0
 )
 
-// statusIndex gives the static table's index for a status that it holds whole, else 0.
+// statusIndex returns the index of a status in the static table, or 0.
 func statusIndex(status int) byte {
 	switch status {
 	case 200:
@@ -49,8 +48,8 @@ func statusIndex(status int) byte {
 	return 0
 }
 
-// staticName gives the static table's index for the names of fields that responses have, in the
-// two spellings that are common, else 0.
+// staticName returns the index in the static table of a response field's name, in its two common
+// spellings, or 0.
 func staticName(name string) int {
 	switch name {
 	case "content-type", "Content-Type":
@@ -111,7 +110,7 @@ func staticName(name string) int {
 	return 0
 }
 
-// appendVarInt encodes RFC 7541 section 5.1's integer whose prefix is mask, under the bits first.
+// appendVarInt appends an integer (RFC 7541 section 5.1) whose prefix is mask, with the bits first.
 func appendVarInt(dst []byte, first, mask byte, n int) []byte {
 	if n < int(mask) {
 		return append(dst, first|byte(n))
@@ -129,7 +128,7 @@ func appendString(dst []byte, s string) []byte {
 	return append(appendVarInt(dst, 0, stringMask, len(s)), s...)
 }
 
-// appendHuffman encodes s by Huffman's code if that is shorter.
+// appendHuffman appends s in Huffman code if that is shorter.
 func appendHuffman(dst []byte, s string) []byte {
 	n := int(hpack.HuffmanEncodeLength(s))
 	if n >= len(s) {
@@ -148,8 +147,8 @@ var lowerToken = func() (lower [256]byte) {
 	return lower
 }()
 
-// appendName encodes a name's part of a literal; ok is false when it is no token. Uppercase
-// letters become lowercase ones (RFC 9113 section 8.2.1).
+// appendName appends the start of a literal with that name in lower case (RFC 9113 section 8.2.1). ok is
+// false if the name is no token.
 func appendName(dst []byte, name string) (_ []byte, ok bool) {
 	if i := staticName(name); i > 0 {
 		return appendVarInt(dst, 0, literalMask, i), true
@@ -168,10 +167,10 @@ func appendName(dst []byte, name string) (_ []byte, ok bool) {
 	return dst, true
 }
 
-// appendField encodes a field; ok is false when RFC 9113 section 8.2.1 forbids it.
+// appendField appends a field. ok is false if RFC 9113 section 8.2.1 forbids it.
 func appendField(dst []byte, f *Field) (_ []byte, ok bool) {
 	dst, ok = appendName(dst, f.Name)
-	// RFC 9110 section 5.5: space around a value is no part of it, and may not be sent here.
+	// RFC 9110 section 5.5: space around a value does not belong to it. HTTP/2 forbids it.
 	value := octets.Trim(f.Value)
 	if !ok || !octets.IsText(value) {
 		return dst, false
@@ -194,9 +193,8 @@ func appendContentLength(dst []byte, n int64) []byte {
 	return append(dst, digits[i:]...)
 }
 
-// appendStatus starts a block. The connection's first tells, once and for all, that the dynamic
-// table stays empty, whatever the peer's SETTINGS_HEADER_TABLE_SIZE becomes (RFC 7541 section
-// 4.2).
+// appendStatus starts a block. The first one of a connection sets the size of the dynamic table to 0,
+// which fits every SETTINGS_HEADER_TABLE_SIZE (RFC 7541 section 4.2).
 func (c *Conn) appendStatus(dst []byte, status int) []byte {
 	if c.flags&tableSizeSent == 0 {
 		c.flags |= tableSizeSent
@@ -213,8 +211,8 @@ func (c *Conn) beginBlock(dst []byte) (_ []byte, start int) {
 	return append(dst, 0, 0, 0, 0, 0, 0, 0, 0, 0), len(dst)
 }
 
-// endBlock makes what stands behind start a HEADERS frame, with CONTINUATION frames behind it
-// when the peer's frames are too small for it. flags may hold END_STREAM.
+// endBlock completes the HEADERS frame that begins at start, with CONTINUATION frames if the peer's
+// frames are too small. flags may have END_STREAM.
 func (c *Conn) endBlock(dst []byte, start int, id StreamID, flags uint8) []byte {
 	size := len(dst) - start - frameHeaderLen
 	if size <= int(c.peerMaxFrame) {
@@ -240,7 +238,7 @@ func splitBlock(dst []byte, start int, id StreamID, flags uint8, limit int) []by
 	}
 }
 
-// encodeDate is a whole date field, for a second.
+// encodeDate appends a date field.
 func encodeDate(dst []byte, date string) []byte {
 	return appendHuffman(append(dst, literalMask, indexDate-literalMask), date)
 }

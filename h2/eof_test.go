@@ -6,10 +6,10 @@ import (
 	"testing"
 )
 
-// noWindow is the SETTINGS of a peer that lets no content come.
+// noWindow is the SETTINGS of a peer that accepts no content.
 func noWindow() string { return settingsFrame(setting{settingInitialWindowSize, 0}) }
 
-// ends says the peer's last byte and wants the connection to be over with just these frames.
+// ends sends EOF, and wants the connection to be done after just these frames.
 func (p *peer) ends(want ...string) {
 	p.t.Helper()
 	p.c.EOF()
@@ -22,9 +22,9 @@ func (p *peer) ends(want ...string) {
 	}
 }
 
-// Nothing is awaited of a HEADERS frame that the peer's last byte has cut.
+// EOF within a HEADERS frame leaves no timer.
 func TestEOFWithinHeaders(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(p.get(1)[:12])
 	p.c.EOF()
 	p.pump()
@@ -33,14 +33,14 @@ func TestEOFWithinHeaders(t *testing.T) {
 	}
 }
 
-// A PING finds out whether anybody is left to take the answers.
+// EOF queues a PING if requests are open.
 func TestEOFIsFollowedByPing(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.c.EOF()
 	if out := p.c.Transmit(nil, 1<<10); len(out) > 0 {
 		t.Errorf("%q to a peer that waits for nothing", out)
 	}
-	p = meet(t, Config{})
+	p = connect(t, Config{})
 	p.writes(p.get(1))
 	p.c.EOF()
 	if out := p.c.Transmit(nil, 1<<10); string(out) != pingFrame(pingEOF) {
@@ -59,10 +59,10 @@ func TestEOFIdle(t *testing.T) {
 	})
 }
 
-// A connection is over also when its peer has said nothing, or half of something.
+// EOF ends a connection without input, or with incomplete input.
 func TestEOFWithinPreface(t *testing.T) {
 	for _, said := range []string{"", preface()[:10], preface(), preface() + settingsFrame()[:5]} {
-		p := stranger(t, Config{})
+		p := newPeer(t, Config{})
 		p.frames()
 		p.writes(said)
 		p.ends()
@@ -70,13 +70,13 @@ func TestEOFWithinPreface(t *testing.T) {
 }
 
 func TestEOFWithinBlock(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(frame(frameHeaders, flagEndStream, 1, "\x82"))
 	p.ends()
 	p.wantsEvents()
 }
 
-// A complete request is answered, however late.
+// A complete request is answered after EOF.
 func TestEOFBeforeAnswer(t *testing.T) {
 	dialogue(t, Config{}, func(p *peer) {
 		p.writes(p.get(1))
@@ -94,7 +94,7 @@ func TestEOFBeforeAnswer(t *testing.T) {
 	})
 }
 
-// No window will ever open again.
+// No window opens after EOF.
 func TestEOFBlockedStream(t *testing.T) {
 	dialogue(t, Config{}, func(p *peer) {
 		p.writes(noWindow(), p.get(1), p.get(3))
@@ -107,9 +107,9 @@ func TestEOFBlockedStream(t *testing.T) {
 	})
 }
 
-// What a late answer has in front of its content is sent.
+// The HEADERS of a late response are sent, even if its content is blocked.
 func TestEOFThenBlocked(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(noWindow(), p.get(1), p.get(3))
 	p.frames()
 	p.c.EOF()
@@ -122,7 +122,7 @@ func TestEOFThenBlocked(t *testing.T) {
 }
 
 func TestEOFConnectionWindow(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(settingsFrame(setting{settingInitialWindowSize, 1 << 20}), p.get(1), p.get(3))
 	p.frames()
 	p.answers(1, &Response{Status: 200, Bytes: make([]byte, protocolWindow+1)})
@@ -132,7 +132,7 @@ func TestEOFConnectionWindow(t *testing.T) {
 	p.wire.Reset()
 	p.c.EOF()
 	p.wants("RST_STREAM 1 CANCEL")
-	// A stream that has nothing more to send can still end.
+	// A stream without more content can end.
 	source.err = io.EOF
 	p.c.Resume(3)
 	p.wants("DATA 3  end")
@@ -150,9 +150,9 @@ func TestEOFIncompleteRequest(t *testing.T) {
 	})
 }
 
-// The rest of a request that was answered early is missed by nobody.
+// The rest of a request that was answered early is not needed.
 func TestEOFAfterEarlyAnswer(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(p.post(1))
 	p.answers(1, &hello)
 	p.frames()
@@ -161,9 +161,9 @@ func TestEOFAfterEarlyAnswer(t *testing.T) {
 	p.wantsEvents("Reset 1 NO_ERROR")
 }
 
-// A tunnel is told its end, and may say its last words.
+// A tunnel gets the end of its input, and may still send.
 func TestEOFTunnel(t *testing.T) {
-	p := meet(t, Config{EnableConnectProtocol: true})
+	p := connect(t, Config{EnableConnectProtocol: true})
 	p.writes(p.headers(1, 0, ":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":path", "/", ":authority", "a.example"))
 	words := &feed{}
 	p.answers(1, &Response{Status: 200, Source: words, Length: -1})
@@ -180,11 +180,11 @@ func TestEOFTunnel(t *testing.T) {
 	}
 }
 
-// An end takes no window: neither the empty frame with END_STREAM nor trailers.
+// The end of a response needs no window: neither an empty frame with END_STREAM nor trailers.
 func TestEndWithoutWindow(t *testing.T) {
 	for name, tail := range map[string][]Field{"bare": nil, "trailers": {{"grpc-status", "0"}}} {
 		t.Run(name, func(t *testing.T) {
-			p := meet(t, Config{})
+			p := connect(t, Config{})
 			p.writes(settingsFrame(setting{settingInitialWindowSize, 4}), p.get(1))
 			p.frames()
 			source := &tailed{feed{ready: "four", tail: tail}}
@@ -206,7 +206,7 @@ func TestEndWithoutWindow(t *testing.T) {
 	}
 }
 
-// eager ends together with its last byte, and says so when it is asked.
+// eager is a Source that returns io.EOF right after its last byte.
 type eager struct{ strings.Reader }
 
 func (e *eager) Read(p []byte) (int, error) {
@@ -220,10 +220,10 @@ func (e *eager) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// A response that fits its window ends with it, known length or not.
+// A response that fits its window exactly ends with it, whether its length is known or not.
 func TestContentFillsWindow(t *testing.T) {
 	for _, length := range []int64{-1, 4} {
-		p := meet(t, Config{})
+		p := connect(t, Config{})
 		p.writes(settingsFrame(setting{settingInitialWindowSize, 4}), p.get(1))
 		p.frames()
 		p.answers(1, &Response{Status: 200, Source: &eager{*strings.NewReader("four")}, Length: length})
@@ -233,9 +233,9 @@ func TestContentFillsWindow(t *testing.T) {
 	}
 }
 
-// A window that opens before the end is asked for is used.
+// A window that opens before the end is used.
 func TestWindowOpensBeforeEnd(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(settingsFrame(setting{settingInitialWindowSize, 4}), p.get(1))
 	p.frames()
 	source := &feed{ready: "four"}

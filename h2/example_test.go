@@ -9,7 +9,7 @@ import (
 	"github.com/gatewheel/gatewheel/h2"
 )
 
-// A turn: tell the time, feed what was read, answer, and pull what is to be written.
+// A turn sets the time, feeds input, answers requests and pulls output.
 func Example() {
 	loop, err := h2.NewShared(h2.Config{})
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// feed is a Source whose content a test supplies as it goes.
+// feed is a Source whose content is set by the test.
 type feed struct {
 	ready string
 	err   error // once ready is empty
@@ -29,24 +29,24 @@ type tailed struct{ feed }
 func (f *tailed) Trailers() []Field { return f.tail }
 
 func TestPrefaces(t *testing.T) {
-	p := stranger(t, Config{})
+	p := newPeer(t, Config{})
 	p.wants("SETTINGS 3=250 6=65536 9=1", "WINDOW_UPDATE 0 983041")
 	p.writes(preface())
 	p.writes(settingsFrame())
 	p.wants("SETTINGS ack")
 
-	p = stranger(t, Config{InitialWindowSize: 1 << 20, MaxFrameSize: 32768, EnableConnectProtocol: true})
+	p = newPeer(t, Config{InitialWindowSize: 1 << 20, MaxFrameSize: 32768, EnableConnectProtocol: true})
 	p.wants("SETTINGS 3=250 6=65536 9=1 4=1048576 5=32768 8=1", "WINDOW_UPDATE 0 983041")
 }
 
 func TestPrefaceWrong(t *testing.T) {
-	p := stranger(t, Config{})
+	p := newPeer(t, Config{})
 	p.frames()
 	p.writes("GET")
 	p.wantsEnd(CodeProtocolError)
 
 	// The preface ends with SETTINGS.
-	p = stranger(t, Config{})
+	p = newPeer(t, Config{})
 	p.frames()
 	p.writes(preface(), pingFrame(1))
 	p.wantsEnd(CodeProtocolError)
@@ -80,7 +80,7 @@ func TestPost(t *testing.T) {
 
 func TestRequestEnds(t *testing.T) {
 	dialogue(t, Config{}, func(p *peer) {
-		// An empty frame may end a request; so does a trailer section.
+		// A request may end with an empty frame, or with trailers.
 		p.writes(p.post(1), dataFrame(1, flagEndStream, ""))
 		p.wantsEvents("Request 1 POST a.example/", "Data 1  end")
 		p.writes(p.post(3), dataFrame(3, 0, "x"), p.headers(3, flagEndStream, "checksum", "1"))
@@ -115,14 +115,14 @@ func TestBodyless(t *testing.T) {
 }
 
 func TestEmptyContent(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(p.get(1))
 	p.answers(1, &Response{Status: 200})
 	p.wants("HEADERS 1 :status=200 content-length=0 end")
 }
 
 func TestInform(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(p.get(1))
 	if err := p.c.Inform(1, 103, []Field{{"Link", "</a>"}}); err != nil {
 		t.Fatal(err)
@@ -153,7 +153,7 @@ func TestInform(t *testing.T) {
 }
 
 func TestSource(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(p.get(1))
 	src := &feed{ready: "one"}
 	p.answers(1, &Response{Status: 200, Source: src, Length: -1})
@@ -167,7 +167,7 @@ func TestSource(t *testing.T) {
 	p.wants("DATA 1  end")
 }
 
-// meddler is a Source that gives commands while it is read.
+// meddler is a Source that calls commands within Read.
 type meddler struct {
 	feed
 	meddle func()
@@ -182,7 +182,7 @@ func (m *meddler) Read(p []byte) (int, error) {
 	return m.feed.Read(p)
 }
 
-// restless resumes its stream and gives nothing.
+// restless is a Source that resumes its stream and has no content.
 type restless struct{ p *peer }
 
 func (r *restless) Read([]byte) (int, error) {
@@ -191,7 +191,7 @@ func (r *restless) Read([]byte) (int, error) {
 }
 
 func TestCommandsFromInsideRead(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(p.get(1), p.get(3), p.get(5))
 	p.answers(1, &Response{Status: 200, Length: -1, Source: &meddler{feed{ready: "x", err: io.EOF}, func() {
 		p.c.Resume(1)
@@ -201,7 +201,7 @@ func TestCommandsFromInsideRead(t *testing.T) {
 	p.wants("HEADERS 1 :status=200", "HEADERS 5 :status=200", "HEADERS 3 :status=200 content-length=5",
 		"DATA 1 x end", "RST_STREAM 5 CANCEL", "DATA 3 other end")
 
-	// One that always promises more and has nothing does not keep us.
+	// A Source that always resumes and has no content does not hold Transmit.
 	p.writes(p.get(7))
 	src := &restless{p: p}
 	p.answers(7, &Response{Status: 200, Length: -1, Source: src})
@@ -212,7 +212,7 @@ func TestCommandsFromInsideRead(t *testing.T) {
 }
 
 func TestTrailers(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(p.get(1), p.get(3), p.get(5))
 	tail := []Field{{"Grpc-Status", "0"}}
 	p.answers(1, &Response{Status: 200, Source: &tailed{feed{ready: "x", err: io.EOF, tail: tail}}, Length: -1})
@@ -229,7 +229,7 @@ func TestSourceBreaksItsWord(t *testing.T) {
 		"error":     {ready: "four", err: errors.New("disk")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := meet(t, Config{})
+			p := connect(t, Config{})
 			p.writes(p.get(1))
 			p.answers(1, &Response{Status: 200, Source: src, Length: 5})
 			p.wants("HEADERS 1 :status=200 content-length=5", "RST_STREAM 1 INTERNAL_ERROR")
@@ -239,7 +239,7 @@ func TestSourceBreaksItsWord(t *testing.T) {
 }
 
 func TestContentLengthContradicts(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(p.get(1))
 	p.frames()
 	for _, v := range []string{"3", "x", "-1", ""} {
@@ -248,13 +248,13 @@ func TestContentLengthContradicts(t *testing.T) {
 			t.Errorf("content-length %q: %v", v, err)
 		}
 	}
-	// The field also gives the length that a Source does not know.
+	// The field also sets the length of a Source.
 	p.answers(1, &Response{Status: 200, Fields: []Field{{"content-length", "4"}}, Source: &feed{ready: "abc", err: io.EOF}, Length: -1})
 	p.wants("HEADERS 1 :status=200 content-length=4", "RST_STREAM 1 INTERNAL_ERROR")
 }
 
 func TestResponseFields(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(p.get(1))
 	for _, f := range []Field{{"", "v"}, {"a b", "v"}, {":status", "200"}, {"x", "a\r\nb"}, {"x", "a\x00"}, {"x", "a\x01"}, {"ü", "v"}} {
 		if err := p.c.Respond(1, &Response{Status: 200, Fields: []Field{{"ok", "v"}, f}}); err != ErrField {
@@ -272,7 +272,7 @@ func TestResponseFields(t *testing.T) {
 }
 
 func TestLargeHeadIsSplit(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.framer.MaxHeaderListSize = 1 << 20
 	p.writes(p.get(1))
 	large := strings.Repeat("v", 40_000)
@@ -280,7 +280,7 @@ func TestLargeHeadIsSplit(t *testing.T) {
 	p.wants("HEADERS 1 :status=200 x=" + large + " content-length=0 end")
 }
 
-// TestEarlyResponse: a response that does not need the rest of the request.
+// A response may be complete before its request.
 func TestEarlyResponse(t *testing.T) {
 	answer := []string{"HEADERS 1 :status=200 content-type=text/plain content-length=13", "DATA 1 Hello, world! end"}
 	for name, tt := range map[string]struct {
@@ -298,7 +298,7 @@ func TestEarlyResponse(t *testing.T) {
 		"is too long": {"65536", func(p *peer) {}, []string{"RST_STREAM 1 NO_ERROR"}, []string{"Reset 1 NO_ERROR"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := meet(t, Config{})
+			p := connect(t, Config{})
 			if tt.length == "" {
 				p.writes(p.post(1))
 			} else {
@@ -321,9 +321,9 @@ func TestEarlyResponse(t *testing.T) {
 	}
 }
 
-// TestEarlyResponseToLargeUpload takes half a window and no more, whatever is consumed.
+// An upload with a complete response may use half a window, whatever is consumed.
 func TestEarlyResponseToLargeUpload(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(p.post(1))
 	p.answers(1, &hello)
 	p.frames()
@@ -332,7 +332,7 @@ func TestEarlyResponseToLargeUpload(t *testing.T) {
 	p.wants()
 	p.writes(dataFrame(1, 0, "x"))
 	p.wants("RST_STREAM 1 NO_ERROR")
-	// What was on its way is ignored.
+	// Frames in flight are ignored.
 	p.writes(dataFrame(1, 0, "late"), p.headers(1, flagEndStream, "late", "1"), resetFrame(1), windowFrame(1, 1))
 	p.wants()
 	if p.c.Streams() != 0 || p.err != nil {
@@ -349,7 +349,7 @@ func TestConnect(t *testing.T) {
 		p.answers(3, &Response{Status: 200, Source: src, Length: -1})
 		p.writes(dataFrame(3, 0, "up"))
 		p.wants("HEADERS 3 :status=200", "DATA 3 down")
-		// A tunnel may be closed in one direction first.
+		// A tunnel may end in one direction first.
 		src.err = io.EOF
 		p.c.Resume(3)
 		p.wants("DATA 3  end")
@@ -363,19 +363,19 @@ func TestConnect(t *testing.T) {
 }
 
 func TestApplicationResets(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	data := frame(frameData, flagPadded, 1, "\x02whole frame\x00\x00")
 	p.writes(p.post(1), data[:15])
 	p.wantsEvents("Request 1 POST a.example/", "Data 1 whole")
 	p.c.Reset(1, CodeCancel)
 	p.wants("RST_STREAM 1 CANCEL")
-	// The frame under way is skipped to its end, its padding too.
+	// The rest of the frame is skipped, with its padding.
 	p.writes(data[15:], p.get(3))
 	p.wantsEvents("Request 3 GET a.example/ end")
 }
 
 func TestValues(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(p.post(1))
 	p.c.SetValue(1, "mine")
 	p.c.SetValue(3, "nobody's")
@@ -400,7 +400,7 @@ func TestValues(t *testing.T) {
 
 // Space around a value is no part of it (RFC 9110 section 5.5), and HTTP/2 cannot carry it.
 func TestSpaceAroundValues(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(p.get(1))
 	p.answers(1, &Response{Status: 204, Fields: []Field{{"a", " b c\t"}, {"d", " "}}})
 	p.wants("HEADERS 1 :status=204 a=b c d= end")

@@ -2,13 +2,13 @@ package h2
 
 import "github.com/gatewheel/gatewheel/internal/octets"
 
-// fieldClass is what a field line says by itself, independent of the section in which it stands: how
-// its name is to be treated, and whether its value is valid for that name.
+// fieldClass is what can be known about a field line without its section: how its name is handled,
+// and whether its value is valid for that name.
 type fieldClass uint8
 
 const (
 	unclassified    fieldClass = iota
-	plainField                 // means nothing here
+	plainField                 // has no meaning here
 	connectionField            // RFC 9113 section 8.2.2: forbidden
 	teField
 	lengthField
@@ -83,7 +83,7 @@ func (c fieldClass) with(value string) fieldClass {
 	case hostField:
 		valid = octets.ValidAuthority(value)
 	case teField:
-		// RFC 9113 section 8.2.2: TE may say trailers and nothing else.
+		// RFC 9113 section 8.2.2: the only value that te may have.
 		valid = octets.EqualFold(value, "trailers")
 	case lengthField:
 		valid = octets.Decimal(value) >= 0

@@ -6,19 +6,19 @@ import (
 	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
-// section gathers a field section while it is decoded and applies RFC 9113 section 8 to it.
+// section collects a field section as it is decoded, and checks it by RFC 9113 section 8.
 type section struct {
 	head     Head
 	host     string
-	cookies  []string // the crumbs after the first
-	cookie   int      // where in head.Fields the first crumb stands, plus one
+	cookies  []string // values of cookie fields after the first
+	cookie   int      // index of the first cookie field in head.Fields, plus one
 	trailers bool     // RFC 9113 section 8.1: no pseudo-fields
-	noHost   bool     // the connection's requests need not name a host
-	regular  bool     // a regular field came
-	hosted   bool     // a host field came, which may be empty
-	signal   bool     // a priority field came
+	noHost   bool     // the request need not name a host
+	regular  bool     // there was a regular field
+	hosted   bool     // there was a host field, perhaps empty
+	signal   bool     // there was a valid priority field
 	tooLarge bool
-	pseudo   uint8  // which pseudo-fields came, as bits
+	pseudo   uint8  // the pseudo-fields so far, as bits
 	bad      string // why the section is malformed
 	signals  int    // bytes of priority fields
 	size     uint32
@@ -34,7 +34,7 @@ const (
 	pseudoProtocol
 )
 
-// begin makes s ready for a field section, keeping the memory of its slices.
+// begin resets s for a field section of at most limit bytes. It keeps the memory of slices.
 func (s *section) begin(limit uint32) {
 	fields, cookies := s.head.Fields[:0], s.cookies[:0]
 	*s = section{limit: limit}
@@ -43,9 +43,9 @@ func (s *section) begin(limit uint32) {
 	s.head.Urgency = defaultUrgency
 }
 
-// field takes one field line of the given class. It reports whether it wants more of them.
+// field adds a field line of that class. It reports whether more lines are wanted.
 func (s *section) field(name, value string, class fieldClass) (more bool) {
-	// RFC 9113 section 6.5.2: the size counts 32 bytes a field line.
+	// RFC 9113 section 6.5.2: each field line counts 32 bytes more.
 	s.size += uint32(len(name)+len(value)) + 32
 	if s.size > s.limit || len(s.head.Fields) >= maxFields {
 		s.tooLarge = true
@@ -76,7 +76,7 @@ func (s *section) malformed(why string) {
 	}
 }
 
-// invalidValue names what is wrong with a value, by the class of its field.
+// invalidValue is what is wrong with an invalid value, by the class of its field.
 var invalidValue = [...]string{
 	plainField:      "invalid field value",
 	connectionField: "connection-specific field",
@@ -92,7 +92,7 @@ var invalidValue = [...]string{
 	protocolField:   "invalid :protocol",
 }
 
-// pseudoField applies RFC 9113 sections 8.3 and 8.3.1.
+// pseudoField adds a pseudo-field (RFC 9113 sections 8.3 and 8.3.1).
 func (s *section) pseudoField(value string, kind fieldClass, valid bool) {
 	if s.trailers {
 		s.malformed("pseudo-field in trailers")
@@ -111,7 +111,7 @@ func (s *section) pseudoField(value string, kind fieldClass, valid bool) {
 	case authorityField:
 		bit, s.head.Authority = pseudoAuthority, value
 		if s.noHost && (!valid || isPath(value)) {
-			// gRPC names the socket's path.
+			// gRPC clients give the path of the socket.
 			s.head.Authority, valid = "", isPath(value)
 		}
 	case pathField:
@@ -131,12 +131,12 @@ func (s *section) pseudoField(value string, kind fieldClass, valid bool) {
 	s.pseudo |= bit
 }
 
-// isPath reports whether an authority is the path of a unix socket, perhaps percent-encoded.
+// isPath reports whether an authority is a path, perhaps percent-encoded.
 func isPath(authority string) bool {
 	return authority != "" && authority[0] == '/' || len(authority) >= 3 && octets.EqualFold(authority[:3], "%2f")
 }
 
-// regularField looks at the fields that mean something here; false keeps one from the list.
+// regularField handles a field that has a meaning here. It reports whether the field is to be listed.
 func (s *section) regularField(value string, kind fieldClass) bool {
 	switch kind {
 	case badName:
@@ -156,7 +156,7 @@ func (s *section) regularField(value string, kind fieldClass) bool {
 		}
 		s.host, s.hosted = value, true
 	case cookieField:
-		// RFC 9113 section 8.2.3: crumbs are joined before anybody else sees them.
+		// RFC 9113 section 8.2.3: cookie fields are joined into one.
 		if s.cookie > 0 {
 			s.cookies = append(s.cookies, value)
 			return false
@@ -174,7 +174,7 @@ func (s *section) regularField(value string, kind fieldClass) bool {
 	return true
 }
 
-// joinCookies makes one field of all cookie crumbs.
+// joinCookies joins all cookie fields into the first.
 func (s *section) joinCookies() {
 	if len(s.cookies) > 0 {
 		f := &s.head.Fields[s.cookie-1]
@@ -183,7 +183,7 @@ func (s *section) joinCookies() {
 	}
 }
 
-// request completes a request's head section and says why it is malformed, if it is.
+// request checks a complete header section. It returns why the request is malformed, or "".
 func (s *section) request(end, connectProtocol bool) string {
 	h := &s.head
 	if s.bad != "" {
@@ -195,11 +195,11 @@ func (s *section) request(end, connectProtocol bool) string {
 	if s.pseudo&pseudoAuthority == 0 || s.noHost && h.Authority == "" {
 		h.Authority = s.host
 	} else if s.hosted && !octets.SameAuthority(h.Scheme, s.host, h.Authority) {
-		// RFC 9113 section 8.3.1: host must not name another entity than :authority.
+		// RFC 9113 section 8.3.1: host must not differ from :authority.
 		return "host differs from :authority"
 	}
 	if h.Authority == "" && !s.noHost && (isWeb(h.Scheme) || h.Method == "CONNECT") {
-		// RFC 9110 section 4.2.1: a URI of these schemes has a host, and the request carries it.
+		// RFC 9110 section 4.2.1: a URI of these schemes has a host.
 		return "no authority"
 	}
 	if h.Method == "CONNECT" {
@@ -208,12 +208,12 @@ func (s *section) request(end, connectProtocol bool) string {
 	return s.length(end)
 }
 
-// length compares the content-length with a request that ends with its head.
+// length checks the content-length of a request that ends with its header section.
 func (s *section) length(end bool) string {
 	if !end {
 		return ""
 	}
-	// RFC 9113 section 8.1.1: the length given is that of the content.
+	// RFC 9113 section 8.1.1: content-length is the length of the content.
 	if s.head.ContentLength > 0 {
 		return "content-length without content"
 	}
@@ -221,7 +221,8 @@ func (s *section) length(end bool) string {
 	return ""
 }
 
-// target checks which pseudo-fields came (RFC 9113 sections 8.3.1 and 8.5, RFC 8441 section 4).
+// target checks that the pseudo-fields fit together (RFC 9113 sections 8.3.1 and 8.5, RFC 8441 section
+// 4).
 func (s *section) target(connectProtocol bool) string {
 	const all = pseudoMethod | pseudoScheme | pseudoPath
 	h := &s.head
@@ -238,7 +239,7 @@ func (s *section) target(connectProtocol bool) string {
 	case s.pseudo&all != all:
 		return "a request needs :method, :scheme and :path"
 	}
-	// RFC 9113 section 8.3.1: a path starts with "/", but for OPTIONS about the whole server.
+	// RFC 9113 section 8.3.1: a path starts with "/", except in OPTIONS * for the whole server.
 	if isWeb(h.Scheme) && h.Path[0] != '/' && !(h.Path == "*" && h.Method == "OPTIONS") {
 		return "invalid :path"
 	}

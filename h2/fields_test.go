@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestMalformedRequests are stream errors, and leave the connection and its decoder usable.
+// Malformed requests are stream errors. The connection and its decoder stay usable.
 func TestMalformedRequests(t *testing.T) {
 	without := func(name string) (list []string) {
 		for all := get(); len(all) > 0; all = all[2:] {
@@ -107,7 +107,7 @@ func TestContentLength(t *testing.T) {
 	}
 }
 
-// request decodes one request and gives its head.
+// request feeds one request and returns its head.
 func (p *peer) request(fields ...string) Head {
 	p.t.Helper()
 	var ev Event
@@ -119,7 +119,7 @@ func (p *peer) request(fields ...string) Head {
 }
 
 func TestHead(t *testing.T) {
-	p := meet(t, Config{EnableConnectProtocol: true})
+	p := connect(t, Config{EnableConnectProtocol: true})
 	h := p.request(get("cookie", "a=1", "te", "trailers", "cookie", "b=2", "cookie", "c=3", "x", "")...)
 	if got := fmt.Sprint(h.Fields); got != "[{cookie a=1; b=2; c=3} {te trailers} {x }]" {
 		t.Errorf("fields %s", got)
@@ -141,9 +141,9 @@ func TestHead(t *testing.T) {
 	}
 }
 
-// TestTextIsNeverReused keeps strings of many requests.
+// Strings of requests stay valid.
 func TestTextIsNeverReused(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	var kept []string
 	for i := range 300 {
 		h := p.request(get("x-request", fmt.Sprintf("%d-%s", i, strings.Repeat("x", i)))...)
@@ -158,8 +158,8 @@ func TestTextIsNeverReused(t *testing.T) {
 }
 
 func TestMemoFollowsTheTable(t *testing.T) {
-	// The same bytes mean another request once the dynamic table has changed.
-	p := meet(t, Config{})
+	// Equal blocks are different requests once the table has changed.
+	p := connect(t, Config{})
 	first := p.headers(1, flagEndStream, get("x", "one")...) // fills the table
 	p.writes(first)
 	same := p.encode(get("x", "one")...)
@@ -217,20 +217,20 @@ func TestRequestsWithoutHost(t *testing.T) {
 		if tt.host != "" {
 			fields = append(fields, "host", tt.host)
 		}
-		p := meet(t, Config{})
+		p := connect(t, Config{})
 		p.c.AllowNoHost()
 		if h := p.request(fields...); h.Authority != tt.want {
 			t.Errorf("%q and %q give %q", tt.authority, tt.host, h.Authority)
 		}
 		if tt.want == "" && tt.authority != "%2Frun%2Fapp.sock" { // which is a valid name
-			p = meet(t, Config{})
+			p = connect(t, Config{})
 			p.writes(p.headers(1, flagEndStream, fields...))
 			if f := p.frames(); len(f) != 3 || !strings.HasPrefix(f[0], "HEADERS 1 :status=400") {
 				t.Errorf("%q and %q give %q where hosts are due", tt.authority, tt.host, f)
 			}
 		}
 	}
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.c.AllowNoHost()
 	p.writes(p.headers(1, flagEndStream, ":method", "GET", ":scheme", "http", ":path", "/", ":authority", "u@a"))
 	p.wantsRefusal(1, 400, "invalid :authority", CodeProtocolError)

@@ -10,12 +10,12 @@ import (
 func kib(n int) string { return strings.Repeat("x", n<<10) }
 
 func TestReceiveWindows(t *testing.T) {
-	p := meet(t, Config{InitialWindowSize: 65536, ConnectionWindow: 128 << 10})
+	p := connect(t, Config{InitialWindowSize: 65536, ConnectionWindow: 128 << 10})
 	p.writes(p.post(1))
 	for range 4 {
 		p.writes(dataFrame(1, 0, kib(16)))
 	}
-	// The connection is credited on receipt, the stream once the application consumes.
+	// The connection is credited on receipt, the stream when the application consumes.
 	p.wants("WINDOW_UPDATE 0 65536")
 	p.c.Consumed(1, 16<<10)
 	p.wants()
@@ -29,7 +29,7 @@ func TestReceiveWindows(t *testing.T) {
 }
 
 func TestReceiveConnectionWindow(t *testing.T) {
-	p := meet(t, Config{InitialWindowSize: 1 << 20, ConnectionWindow: 65536, ConnectionBuffer: 65536})
+	p := connect(t, Config{InitialWindowSize: 1 << 20, ConnectionWindow: 65536, ConnectionBuffer: 65536})
 	p.writes(p.post(1))
 	for range 4 {
 		p.writes(dataFrame(1, 0, kib(16)))
@@ -39,10 +39,9 @@ func TestReceiveConnectionWindow(t *testing.T) {
 	p.wantsEnd(CodeFlowControlError)
 }
 
-// TestStalledUploads: what stalled uploads hold is bounded by ConnectionBuffer, and another may
-// go on until that is reached.
+// ConnectionBuffer bounds what stalled uploads hold. Another one goes on until then.
 func TestStalledUploads(t *testing.T) {
-	p := meet(t, Config{ConnectionWindow: 65536, ConnectionBuffer: 256 << 10})
+	p := connect(t, Config{ConnectionWindow: 65536, ConnectionBuffer: 256 << 10})
 	sent, window := 0, 65536
 	for id := StreamID(1); window >= 48<<10; id += 2 {
 		p.writes(p.post(id))
@@ -70,9 +69,9 @@ func TestStalledUploads(t *testing.T) {
 	}
 }
 
-// TestStrayDataIsCredited: data for streams that are gone never closes the connection's window.
+// DATA for closed streams does not close the connection's window.
 func TestStrayDataIsCredited(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(p.post(1))
 	p.c.Reset(1, CodeCancel)
 	for range 1000 {
@@ -85,7 +84,7 @@ func TestStrayDataIsCredited(t *testing.T) {
 }
 
 func TestPaddingIsCredited(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(p.post(1))
 	for range 1000 {
 		p.writes(frame(frameData, flagPadded, 1, "\xffx"+strings.Repeat("\x00", 255)))
@@ -98,8 +97,8 @@ func TestPaddingIsCredited(t *testing.T) {
 }
 
 func TestWindowBeforeAcknowledgement(t *testing.T) {
-	// Until our SETTINGS are acknowledged the peer may count with 65535.
-	p := stranger(t, Config{InitialWindowSize: 1000})
+	// Until it acknowledges our SETTINGS the peer may use windows of 65535.
+	p := newPeer(t, Config{InitialWindowSize: 1000})
 	p.writes(preface(), settingsFrame(), p.post(1), dataFrame(1, 0, kib(2)))
 	p.frames()
 	if p.err != nil || p.c.Streams() != 1 {
@@ -131,7 +130,7 @@ func TestSendWindows(t *testing.T) {
 }
 
 func TestWindowsShrinkWhileScheduled(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(p.get(1))
 	p.answers(1, &Response{Status: 200, Bytes: []byte(kib(32))})
 	p.writes(settingsFrame(setting{settingInitialWindowSize, 0}))
@@ -141,13 +140,13 @@ func TestWindowsShrinkWhileScheduled(t *testing.T) {
 }
 
 func TestInitialWindowOverflow(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(p.get(1), windowFrame(1, maxWindow-protocolWindow), settingsFrame(setting{settingInitialWindowSize, protocolWindow + 1}))
 	p.wantsEnd(CodeFlowControlError)
 }
 
 func TestConnectionWindow(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(settingsFrame(setting{settingInitialWindowSize, 1 << 20}), p.get(1))
 	p.answers(1, &Response{Status: 200, Bytes: []byte(kib(80))})
 	total := 0
@@ -159,7 +158,7 @@ func TestConnectionWindow(t *testing.T) {
 	if total != protocolWindow {
 		t.Fatalf("%d bytes", total)
 	}
-	// A response without content passes.
+	// A response without content needs no window.
 	p.writes(p.get(3))
 	p.answers(3, &Response{Status: 404})
 	p.wants("HEADERS 3 :status=404 content-length=0 end")
@@ -168,15 +167,15 @@ func TestConnectionWindow(t *testing.T) {
 }
 
 func TestPeerFrameSize(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(settingsFrame(setting{settingMaxFrameSize, 1 << 20}), p.get(1))
 	p.answers(1, &Response{Status: 200, Bytes: []byte(kib(40))})
-	// Larger frames would let more urgent ones wait.
+	// More urgent content would wait for larger frames.
 	p.wants("SETTINGS ack", "HEADERS 1 :status=200 content-length=40960", "DATA 1 (16384 bytes)", "DATA 1 (16384 bytes)", "DATA 1 (8192 bytes) end")
 }
 
 func TestRoomIsKept(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(p.get(1))
 	p.answers(1, &Response{Status: 200, Source: &tailed{feed{ready: kib(60), err: io.EOF}}, Length: -1})
 	for room := 10; p.c.Wanting(); room += 97 {
@@ -192,9 +191,9 @@ func TestRoomIsKept(t *testing.T) {
 	}
 }
 
-// Congested tells when responses given whole pile up, and that they have left or were given up.
+// Congested is true while complete responses wait, until they have left or were reset.
 func TestCongested(t *testing.T) {
-	p := meet(t, Config{MaxUnsent: 1 << 17})
+	p := connect(t, Config{MaxUnsent: 1 << 17})
 	p.writes(settingsFrame(setting{settingInitialWindowSize, 0}), p.get(1), p.get(3), p.get(5))
 	p.answers(1, &Response{Status: 200, Bytes: make([]byte, 100<<10)})
 	p.sent()
@@ -202,7 +201,7 @@ func TestCongested(t *testing.T) {
 		t.Fatal("congested by one response")
 	}
 	p.answers(3, &Response{Status: 200, Bytes: make([]byte, 100<<10)})
-	p.answers(5, &Response{Status: 200, Source: &feed{ready: kib(200)}, Length: -1}) // not made yet
+	p.answers(5, &Response{Status: 200, Source: &feed{ready: kib(200)}, Length: -1}) // pulled, so not counted
 	if !p.c.Congested() {
 		t.Fatal("not congested by two")
 	}

@@ -27,7 +27,7 @@ const (
 	flagPriority   = 0x20 // HEADERS
 )
 
-// Lengths of frames and of what stands in them, in bytes.
+// Lengths of frames and of their parts, in bytes.
 const (
 	frameHeaderLen   = 9
 	priorityLen      = 5
@@ -39,7 +39,7 @@ const (
 	priorityFieldMin = 4 // PRIORITY_UPDATE before its value
 )
 
-// frameHeader is RFC 9113 section 4.1's, with the reserved bit of the stream identifier dropped.
+// frameHeader is a frame header (RFC 9113 section 4.1) without its reserved bit.
 type frameHeader struct {
 	length uint32
 	typ    frameType
@@ -99,8 +99,8 @@ func appendSettingsAck(dst []byte) []byte {
 	return appendFrameHeader(dst, frameHeader{typ: frameSettings, flags: flagAck})
 }
 
-// parsePadding gives the payload of a PADDED frame without its padding; ok is false when the
-// padding is as long as the payload or longer.
+// parsePadding returns the payload of a PADDED frame without its padding. ok is false if the padding is
+// as long as the payload or longer.
 func parsePadding(payload []byte) (rest []byte, ok bool) {
 	if len(payload) == 0 || int(payload[0]) >= len(payload) {
 		return nil, false
@@ -108,16 +108,16 @@ func parsePadding(payload []byte) (rest []byte, ok bool) {
 	return payload[1 : len(payload)-int(payload[0])], true
 }
 
-// parseDependency reads the stream that a PRIORITY frame or HEADERS with PRIORITY names; the
-// rest of RFC 7540's scheme is obsolete (RFC 9113 section 5.3.2).
+// parseDependency returns the stream dependency of PRIORITY, or of HEADERS with PRIORITY. The rest of
+// RFC 7540's priorities is obsolete (RFC 9113 section 5.3.2).
 func parseDependency(payload []byte) StreamID {
 	return StreamID(binary.BigEndian.Uint32(payload) & maxStreamID)
 }
 
-// parseCode reads the error code that starts b.
+// parseCode returns the error code at the start of b.
 func parseCode(b []byte) ErrCode { return ErrCode(binary.BigEndian.Uint32(b)) }
 
-// checkSize applies the rules about lengths that do not need the payload.
+// checkSize reports whether a frame has a length that its type allows.
 func checkSize(h frameHeader, limit uint32) bool {
 	switch h.typ {
 	case framePriority:

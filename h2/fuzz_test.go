@@ -7,11 +7,10 @@ import (
 	"testing"
 )
 
-// FuzzSplit delivers the same input whole and in pieces, to an application that answers
-// some requests once all of it has come. Events and output must be the same, and nothing may grow beyond its
-// bounds.
+// FuzzSplit feeds the same input whole and in pieces, and then answers some requests. Events and output
+// must be equal, and storage must stay within its bounds.
 func FuzzSplit(f *testing.F) {
-	p := meet(f, Config{})
+	p := connect(f, Config{})
 	f.Add(p.get(1)+pingFrame(1)+p.get(3), []byte{1, 7, 3})
 	f.Add(p.post(5)+dataFrame(5, 0, "hello")+frame(frameData, flagPadded|flagEndStream, 5, "\x02world\x00\x00"), []byte{20, 1})
 	f.Add(frame(frameHeaders, flagEndStream, 1, "\x82\x86")+frame(frameContinuation, flagEndHeaders, 1, "\x84\x41\x01a"), []byte{9, 2})
@@ -28,9 +27,9 @@ func FuzzSplit(f *testing.F) {
 	})
 }
 
-// play feeds input, cut where cuts say, and renders what came of it.
+// play feeds input, split by cuts, and returns events and output as text.
 func play(t *testing.T, input string, cuts []byte) string {
-	p := meet(t, Config{EnableConnectProtocol: true, MaxConcurrentStreams: 16})
+	p := connect(t, Config{EnableConnectProtocol: true, MaxConcurrentStreams: 16})
 	for i := 0; len(input) > 0 && p.err == nil; i++ {
 		n := len(input)
 		if len(cuts) > 0 {
@@ -58,8 +57,8 @@ func play(t *testing.T, input string, cuts []byte) string {
 	return strings.Join(p.events, "\n") + "\n" + string(out)
 }
 
-// leaves says the peer's last byte, and answers what can still be answered: half of it at once, half of it bit
-// by bit. It gives room enough for all output.
+// leaves sends EOF and answers the open requests: half of them with Bytes, half with a Source. It
+// returns room for all output.
 func (p *peer) leaves(t *testing.T) int {
 	p.c.EOF()
 	p.pump()

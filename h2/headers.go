@@ -1,7 +1,7 @@
 package h2
 
-// purpose is what becomes of a field section once its header block is complete. Every block is
-// decoded, since the decoder's state depends on all of them (RFC 9113 section 4.3).
+// purpose is the use of a field section. Every header block is decoded, since the decoder's state
+// depends on all of them (RFC 9113 section 4.3).
 type purpose uint8
 
 const (
@@ -10,7 +10,7 @@ const (
 	trailers
 )
 
-// block gathers a header block that did not end with its HEADERS frame.
+// block is an incomplete header block.
 type block struct {
 	stream    StreamID
 	end       bool // END_STREAM
@@ -19,7 +19,7 @@ type block struct {
 	fragments []byte
 }
 
-// headers begins a header block (RFC 9113 section 6.2).
+// headers handles HEADERS (RFC 9113 section 6.2).
 func (c *Conn) headers(h frameHeader, fragment []byte, ev *Event) *ConnError {
 	if h.stream&1 == 0 {
 		// RFC 9113 section 5.1.1: clients use odd identifiers.
@@ -60,14 +60,14 @@ func (c *Conn) headers(h frameHeader, fragment []byte, ev *Event) *ConnError {
 	return c.gather(fragment)
 }
 
-// timeBlock bounds the time until a header block has ended, whose HEADERS frame may have come in part.
+// timeBlock starts the timer of a header block, at the first part of its HEADERS frame.
 func (c *Conn) timeBlock() {
 	if c.timers[blockTimer] == 0 && c.life != ended {
 		c.setTimer(blockTimer, c.sh.cfg.BlockTimeout)
 	}
 }
 
-// headersPurpose decides by the stream's state.
+// headersPurpose returns what a HEADERS frame is for, by the state of its stream.
 func (c *Conn) headersPurpose(h frameHeader) (purpose, *ConnError) {
 	id := h.stream
 	if id > c.history.last {
@@ -89,7 +89,7 @@ func (c *Conn) headersPurpose(h frameHeader) (purpose, *ConnError) {
 	known, opened, reset := c.history.recall(id)
 	switch {
 	case reset:
-		// RFC 9113 section 5.4.2: frames that were on their way when we reset it.
+		// RFC 9113 section 5.4.2: the frame was in flight when we reset the stream.
 		return discard, c.spend(StrayBudget)
 	case !known:
 		if err := c.spend(StrayBudget); err != nil {
@@ -104,7 +104,7 @@ func (c *Conn) headersPurpose(h frameHeader) (purpose, *ConnError) {
 	}
 }
 
-// newcomer admits an idle stream, or refuses it.
+// newcomer opens an idle stream, or refuses it.
 func (c *Conn) newcomer(id StreamID) (purpose, *ConnError) {
 	c.history.open(id)
 	switch {
@@ -123,7 +123,7 @@ func (c *Conn) newcomer(id StreamID) (purpose, *ConnError) {
 	return request, nil
 }
 
-// continuation goes on with a header block (RFC 9113 section 6.10).
+// continuation handles CONTINUATION (RFC 9113 section 6.10).
 func (c *Conn) continuation(h frameHeader, fragment []byte, ev *Event) *ConnError {
 	b := c.block
 	if b == nil {
@@ -139,7 +139,7 @@ func (c *Conn) continuation(h frameHeader, fragment []byte, ev *Event) *ConnErro
 	return err
 }
 
-// gather keeps a fragment of a block that goes on.
+// gather keeps a fragment of an incomplete block.
 func (c *Conn) gather(fragment []byte) *ConnError {
 	b := c.block
 	if len(fragment) == 0 {
@@ -155,7 +155,7 @@ func (c *Conn) gather(fragment []byte) *ConnError {
 	return nil
 }
 
-// fieldSection decodes a complete header block and turns it into what it is for.
+// fieldSection decodes a complete header block and acts on it.
 func (c *Conn) fieldSection(id StreamID, end bool, p purpose, fragments []byte, ev *Event) *ConnError {
 	if m := c.memo(); p == request && m.serial == c.serial && m.end == end && string(m.block) == string(fragments) {
 		ev.Head = m.head
@@ -186,8 +186,8 @@ func (c *Conn) fieldSection(id StreamID, end bool, p purpose, fragments []byte, 
 	return c.request(id, end, s.signal, ev)
 }
 
-// decode runs the connection's decoder over a block; the fields arrive in sh.section if they are
-// wanted.
+// decode decodes a complete header block into sh.section, or for its effect on the table alone if the
+// fields are not wanted.
 func (c *Conn) decode(fragments []byte, wanted bool) *ConnError {
 	sh := c.sh
 	if c.decoder == nil {
@@ -205,7 +205,7 @@ func (c *Conn) decode(fragments []byte, wanted bool) *ConnError {
 		sh.scratch = nil
 	}
 	if !ok {
-		// RFC 9113 section 4.3: of the connection, since the state is lost.
+		// RFC 9113 section 4.3: a connection error, since the table is lost.
 		return c.fail(CodeCompressionError, "header block cannot be decoded")
 	}
 	return nil
@@ -252,7 +252,7 @@ func (c *Conn) trailers(id StreamID, s *section, ev *Event) *ConnError {
 	return nil
 }
 
-// tooLarge answers a field section above the limits (RFC 6585 section 5).
+// tooLarge answers a field section above the limits with 431 (RFC 6585 section 5).
 func (c *Conn) tooLarge(id StreamID, end bool, p purpose, head bool) *ConnError {
 	const reason = "field lines exceed the limit"
 	c.sh.Stats.TooLarge++

@@ -1,9 +1,9 @@
 package h2
 
-// history remembers of the last 64 identifiers that a peer could have used whether it did, and
-// whether we reset the stream, in which case frames may rightly be on their way still.
+// history records the last 64 identifiers that a peer could have used: whether it opened the stream,
+// and whether we reset it, in which case frames may still be in flight.
 type history struct {
-	last          StreamID // the highest that was used
+	last          StreamID // the highest one used
 	opened, reset uint64   // bit i: identifier last-2i
 }
 
@@ -21,8 +21,7 @@ func (h *history) markReset(id StreamID) {
 	h.reset |= 1 << (uint32(h.last-id) >> 1)
 }
 
-// recall tells about an identifier up to last whether it is remembered, was opened and was reset
-// by us.
+// recall reports whether an identifier up to last is recorded, was opened, and was reset by us.
 func (h *history) recall(id StreamID) (known, opened, reset bool) {
 	age := uint32(h.last-id) >> 1
 	if age >= 64 {

@@ -1,22 +1,20 @@
 package h2
 
-// decoder is the receiving half of HPACK (RFC 7541): it turns complete header blocks into field
-// lines and keeps the dynamic table that they refer to. Each entry keeps its fieldClass, so that
-// a field line is examined once, however often it is referred to.
-//
-// The table keeps no index from names to entries: only an encoder needs one.
+// decoder decodes header blocks (HPACK, RFC 7541) and keeps the dynamic table. Each entry has its
+// fieldClass, so that a field line is examined once, however often blocks refer to it. There is no
+// index by name, which only an encoder needs.
 type decoder struct {
 	ring  []entry // of the dynamic table; its length is 0 or a power of two
-	next  uint32  // where in the ring the next entry goes
+	next  uint32  // index in ring of the next entry
 	count uint32
 	size  uint32 // RFC 7541 section 4.1: the bytes of all entries, and 32 for each
-	limit uint32 // of size: the encoder's choice, tableSize at most
+	limit uint32 // of size, as the encoder has set it
 }
 
 // entry is a field line of a table.
 type entry struct {
 	name, value string
-	named       fieldClass // what the name alone says
+	named       fieldClass // class of the name
 	class       fieldClass // unclassified until the first reference
 }
 
@@ -25,10 +23,10 @@ const entryOverhead = 32
 
 func newDecoder() *decoder { return &decoder{limit: tableSize} }
 
-// decode decodes a complete block. It reports whether the block was valid; the table is lost if it
-// was not. s may be nil; scratch is memory for decoding Huffman's code.
+// decode decodes a complete block into s, which may be nil. It reports whether the block is valid; if
+// not, the table is unusable. scratch is memory for strings.
 func (d *decoder) decode(block []byte, s *section, scratch *[]byte) (ok bool) {
-	first := true // RFC 7541 section 4.2: size updates stand in front
+	first := true // RFC 7541 section 4.2: size updates come first
 	for len(block) > 0 {
 		b := block[0]
 		switch {
@@ -67,7 +65,7 @@ func (d *decoder) decode(block []byte, s *section, scratch *[]byte) (ok bool) {
 	return true
 }
 
-// literal decodes a literal field line, which it adds to the table where the encoder says so.
+// literal decodes a literal field line (RFC 7541 section 6.2), and adds it to the table if it says so.
 func (d *decoder) literal(block []byte, s **section, scratch *[]byte) (rest []byte, ok bool) {
 	prefix, add := byte(literalMask), false
 	if block[0]&incremental != 0 {
@@ -96,7 +94,7 @@ func (d *decoder) literal(block []byte, s **section, scratch *[]byte) (rest []by
 	if *s == nil && !add {
 		return block, true
 	}
-	// One string for both parts. What is in no table is copied for this request alone.
+	// One allocation for both strings.
 	if i != 0 {
 		e.value = string(text)
 	} else {
@@ -116,7 +114,7 @@ func (d *decoder) literal(block []byte, s **section, scratch *[]byte) (rest []by
 	return block, true
 }
 
-// entry returns the entry of a table index, nil if there is none (RFC 7541 section 2.3.3).
+// entry returns the entry with index i, or nil (RFC 7541 section 2.3.3).
 func (d *decoder) entry(i uint32) *entry {
 	if i-1 < uint32(len(staticTable)) {
 		return &staticTable[i-1]
@@ -144,7 +142,7 @@ func (d *decoder) insert(e entry) {
 	d.size += size
 }
 
-// evict removes the oldest entries until there is room for another of need bytes.
+// evict removes the oldest entries until there is room for need bytes.
 func (d *decoder) evict(need uint32) {
 	for d.count > 0 && d.size+need > d.limit {
 		oldest := &d.ring[(d.next-d.count)&uint32(len(d.ring)-1)]
@@ -154,11 +152,11 @@ func (d *decoder) evict(need uint32) {
 	}
 }
 
-// leastRing is the number of entries that a table has room for at first: a browser's or a proxy's
-// first requests leave six to ten.
+// leastRing is the first capacity of a table in entries. The first requests of browsers and proxies
+// leave six to ten.
 const leastRing = 8
 
-// grow doubles the ring, whose entries come to lie in order.
+// grow doubles the ring, with the oldest entry first.
 func (d *decoder) grow() {
 	ring := make([]entry, max(leastRing, 2*len(d.ring)))
 	n := copy(ring, d.ring[d.next:])
@@ -166,8 +164,8 @@ func (d *decoder) grow() {
 	d.ring, d.next = ring, d.count
 }
 
-// readInt reads an integer with the prefix of its first byte (RFC 7541 section 5.1). Those beyond
-// 2^28, which mean nothing anywhere, are invalid.
+// readInt reads an integer whose prefix is in the first byte (RFC 7541 section 5.1). Larger ones than any
+// use has are invalid.
 func readInt(b []byte, prefix byte) (n uint32, rest []byte, ok bool) {
 	n, b = uint32(b[0]&prefix), b[1:]
 	if n < uint32(prefix) {
@@ -183,7 +181,7 @@ func readInt(b []byte, prefix byte) (n uint32, rest []byte, ok bool) {
 	return 0, nil, false
 }
 
-// appendText decodes the string literal that starts b (RFC 7541 section 5.2) and appends it to dst.
+// appendText appends the string literal at the start of b (RFC 7541 section 5.2) to dst.
 func appendText(dst, b []byte) (_, rest []byte, ok bool) {
 	if len(b) == 0 {
 		return dst, nil, false

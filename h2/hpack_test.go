@@ -9,7 +9,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// lines decodes a block and returns its regular field lines, with pseudo-fields among them.
+// lines decodes a block and returns its regular field lines.
 func (d *decoder) lines(block string) (lines []Field, ok bool) {
 	s := new(section)
 	s.begin(1 << 30)
@@ -19,7 +19,7 @@ func (d *decoder) lines(block string) (lines []Field, ok bool) {
 	return s.head.Fields, ok
 }
 
-// Every block that x/net's encoder makes decodes to what went in, over many blocks of one table.
+// Blocks of x/net's encoder decode to the fields that were encoded, with a table that changes.
 func TestDecoderAgreesWithEncoder(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 50 {
@@ -115,7 +115,7 @@ func TestEntryLargerThanTheTable(t *testing.T) {
 	}
 }
 
-// A value is examined when a line first refers to it, and never again.
+// An entry is examined once.
 func TestEntriesAreExaminedOnce(t *testing.T) {
 	d := newDecoder()
 	if _, ok := d.lines("\x40\x01x\x01y\x40\x01x\x01\x01"); !ok {
@@ -124,7 +124,7 @@ func TestEntriesAreExaminedOnce(t *testing.T) {
 	if a, b := d.entry(63).class, d.entry(62).class; a != plainField || b != plainField|badValue {
 		t.Errorf("classes %d and %d", a, b)
 	}
-	// An entry that came within a discarded section is examined at its first reference.
+	// An entry of a discarded section is examined at its first reference.
 	var scratch []byte
 	if !d.decode([]byte("\x40\x02te\x01x"), nil, &scratch) || d.entry(62).class != unclassified {
 		t.Error("examined for nobody")

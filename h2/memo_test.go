@@ -6,11 +6,11 @@ import (
 	"testing"
 )
 
-// A connection takes its last request with it, so that credentials do not stay with the loop.
+// Close forgets the last request, which may have credentials.
 func TestRequestsAreForgottenWithTheirConnection(t *testing.T) {
 	for _, name := range []string{"closed at once", "another request in between"} {
 		t.Run(name, func(t *testing.T) {
-			p := meet(t, Config{})
+			p := connect(t, Config{})
 			for id := StreamID(1); id < 7; id += 2 {
 				p.writes(p.headers(id, flagEndStream, get("authorization", "Basic b3BlbjpzZXNhbWU")...))
 			}

@@ -6,15 +6,14 @@ import (
 	"unsafe"
 )
 
-// TestIdleConnection measures what a connection keeps after one exchange: the machine, the
-// decoder and its table.
+// TestIdleConnection measures the memory of a connection after one exchange.
 func TestIdleConnection(t *testing.T) {
 	const n = 2000
 	sh, err := NewShared(Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := stranger(t, Config{})
+	first := newPeer(t, Config{})
 	sh.Tick(first.now)
 	input := []byte(preface() + settingsFrame() + frame(frameSettings, flagAck, 0, "") +
 		first.headers(1, flagEndStream, get("user-agent", "curl/8.0", "accept", "*/*")...))

@@ -6,14 +6,14 @@ import (
 	"github.com/gatewheel/gatewheel/internal/moment"
 )
 
-// What our PINGs carry, so that their acknowledgements are told apart.
+// Opaque data of our PINGs, by which their acknowledgements are told apart.
 const (
 	pingDrain     = 0x67775f647261696e
 	pingKeepAlive = 0x67775f616c697665
 	pingEOF       = 0x67775f5f66696e3f
 )
 
-// ping answers a PING, or takes the answer to one of ours (RFC 9113 section 6.7).
+// ping answers PING, or handles the acknowledgement of one of ours (RFC 9113 section 6.7).
 func (c *Conn) ping(h frameHeader, payload []byte) *ConnError {
 	if h.stream != 0 {
 		return c.fail(CodeProtocolError, "PING on a stream")

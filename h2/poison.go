@@ -2,11 +2,11 @@
 
 package h2
 
-// lend gives a copy of what is lent, which poisonLent spoils: a caller that keeps borrowed
-// bytes beyond the next call sees it in a test.
+// lend returns a copy of b, which poisonLent overwrites: a test fails if its code keeps borrowed bytes
+// beyond the next call.
 func lend(b []byte) []byte { return append([]byte{}, b...) }
 
-// poisonLent spoils what the last event lent.
+// poisonLent overwrites what the last event lent.
 func poisonLent(ev *Event) {
 	for i := range ev.Data {
 		ev.Data[i] = 0xdb

@@ -4,9 +4,9 @@ package h2
 
 import "testing"
 
-// TestBorrowedBytesDie: what an event lent is spoilt by the next call.
-func TestBorrowedBytesDie(t *testing.T) {
-	p := meet(t, Config{})
+// What an event lent is overwritten by the next call.
+func TestBorrowedBytesAreOverwritten(t *testing.T) {
+	p := connect(t, Config{})
 	p.writes(p.post(1))
 	var ev Event
 	p.c.Next([]byte(dataFrame(1, 0, "borrowed")), &ev)

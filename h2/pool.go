@@ -1,10 +1,10 @@
 package h2
 
-// Storage that connections hand around. Each pool keeps what a busy turn needs and lets the rest
-// go to the garbage collector.
+// Free storage that connections of a loop share. Each pool keeps what a busy turn needs; the garbage
+// collector gets the rest.
 const (
-	idleStreams   = 4096     // 0.7 MB: fifty connections of a hundred streams answered from elsewhere
-	idleSlots     = 64       // of each size
+	idleStreams   = 4096     // 0.7 MB: forty connections of a hundred open streams
+	idleSlots     = 64       // tables of each size
 	idleBuffers   = 2 << 20  // bytes of all buffers
 	idleBuffer    = 64 << 10 // bytes of the largest one
 	idleSchedules = 64
@@ -12,8 +12,8 @@ const (
 	idleNotices   = 64
 )
 
-// slotClasses are the sizes of a stream table beyond its own four slots: 64, 256, 1024, and a
-// factor of four from there without being kept.
+// slotClasses is the number of sizes of stream tables that are kept: 64, 256 and 1024 slots. Larger
+// tables grow by a factor of four.
 const (
 	slotClasses = 3
 	firstSlots  = 64
@@ -38,7 +38,7 @@ func (sh *Shared) giveStream(st *stream) {
 	}
 }
 
-// slotClass gives the pool of tables with n slots.
+// slotClass returns the index of the pool for tables with n slots.
 func slotClass(n int) int {
 	class := 0
 	for size := firstSlots; size < n; size *= 4 {
@@ -47,7 +47,7 @@ func slotClass(n int) int {
 	return class
 }
 
-// takeSlots gives the table that comes after one of n slots, empty.
+// takeSlots returns an empty table of the size that follows n slots.
 func (sh *Shared) takeSlots(n int) []*stream {
 	n = max(firstSlots, 4*n)
 	if class := slotClass(n); class < slotClasses {
@@ -108,7 +108,7 @@ func (sh *Shared) takeSchedule() *schedule {
 	return new(schedule)
 }
 
-// giveSchedule expects that s is empty.
+// giveSchedule takes back s, which must be empty.
 func (sh *Shared) giveSchedule(s *schedule) {
 	give(&sh.schedules, s, idleSchedules)
 }

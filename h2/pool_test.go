@@ -2,9 +2,9 @@ package h2
 
 import "testing"
 
-// TestCloseGivesBack closes a connection in the middle of everything: its storage serves others.
-func TestCloseGivesBack(t *testing.T) {
-	p := meet(t, Config{})
+// Close returns the storage of a connection with open streams and an incomplete block.
+func TestCloseReturnsStorage(t *testing.T) {
+	p := connect(t, Config{})
 	for id := StreamID(1); id < 200; id += 2 {
 		p.writes(p.get(id))
 		p.answers(id, &Response{Status: 200, Source: &feed{}, Length: -1})
@@ -18,7 +18,7 @@ func TestCloseGivesBack(t *testing.T) {
 	if *p.sh.schedules[0] != (schedule{}) {
 		t.Error("the schedule is not empty")
 	}
-	q := p.neighbour()
+	q := p.another()
 	for id := StreamID(1); id < 200; id += 2 {
 		q.writes(q.get(id))
 	}
@@ -37,7 +37,7 @@ func TestCloseGivesBack(t *testing.T) {
 	}
 }
 
-// TestStreamTable compares with a map, through growth, removal and wrapped probes.
+// The table finds what a map finds, while it grows and shrinks.
 func TestStreamTable(t *testing.T) {
 	sh := new(Shared)
 	var table streamTable

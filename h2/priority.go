@@ -6,15 +6,15 @@ import (
 	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
-// priority is RFC 9218 section 4's pair of parameters.
+// priority has the priority parameters of RFC 9218 section 4.
 type priority struct {
 	urgency     uint8
 	incremental bool
 }
 
-// parsePriority reads a Priority Field Value: a Dictionary (RFC 8941 section 3.2) of which the
-// members u and i count. Unknown members and values out of range or of another type are ignored
-// (RFC 9218 section 4); ok is false when s is no Dictionary at all, as far as that shows.
+// parsePriority parses a Priority Field Value: a Dictionary (RFC 8941 section 3.2) with the members u
+// and i. Unknown members, and values out of range or of another type, are ignored (RFC 9218 section 4).
+// ok is false if s is evidently no Dictionary.
 func parsePriority(s string) (p priority, ok bool) {
 	p.urgency = defaultUrgency
 	for s != "" {
@@ -41,8 +41,8 @@ func parsePriority(s string) (p priority, ok bool) {
 	return p, true
 }
 
-// cutMember splits the first member of a Dictionary off. A comma in a quoted string separates
-// nothing.
+// cutMember returns the first member of a Dictionary, and the rest behind its comma. Commas in quoted
+// strings do not separate members.
 func cutMember(s string) (member, rest string) {
 	quoted := false
 	for i := 0; i < len(s); i++ {
@@ -58,7 +58,7 @@ func cutMember(s string) (member, rest string) {
 	return octets.Trim(s), ""
 }
 
-// splitMember gives a member's key and its value without parameters.
+// splitMember returns the key of a member, and its value without parameters.
 func splitMember(m string) (key, value string) {
 	end := len(m)
 	for i := 0; i < len(m); i++ {
@@ -76,7 +76,7 @@ func splitMember(m string) (key, value string) {
 	return m, ""
 }
 
-// priorityUpdate applies RFC 9218 section 7.1.
+// priorityUpdate handles PRIORITY_UPDATE (RFC 9218 section 7.1).
 func (c *Conn) priorityUpdate(h frameHeader, payload []byte) *ConnError {
 	if h.stream != 0 {
 		return c.fail(CodeProtocolError, "PRIORITY_UPDATE on a stream")
@@ -85,8 +85,8 @@ func (c *Conn) priorityUpdate(h frameHeader, payload []byte) *ConnError {
 		return err
 	}
 	id := StreamID(binary.BigEndian.Uint32(payload) & maxStreamID)
-	// RFC 9218 section 7.1: stream 0 cannot be prioritized; a push, which an even identifier
-	// names, must not be idle, and ours always are.
+	// RFC 9218 section 7.1: stream 0 has no priority, and a push stream (even) must not be idle,
+	// which all of them are here.
 	if id&1 == 0 {
 		return c.fail(CodeProtocolError, "PRIORITY_UPDATE for no request stream")
 	}
@@ -97,15 +97,14 @@ func (c *Conn) priorityUpdate(h frameHeader, payload []byte) *ConnError {
 	if st := c.streams.find(id); st != nil {
 		c.prioritize(st, p)
 	} else if id > c.history.last {
-		// RFC 9218 section 7.1: an update ahead of its request is to be kept. The latest is,
-		// so that nothing grows with streams that may never come.
+		// RFC 9218 section 7.1: an update may precede its request. Only the latest is kept, so
+		// that updates for streams that never open take no memory.
 		c.ahead, c.aheadID = p, id
 	}
 	return nil
 }
 
-// dependency checks RFC 7540's PRIORITY, which is obsolete and changes nothing (RFC 9113
-// section 5.3.2).
+// dependency checks PRIORITY, which is obsolete and has no effect (RFC 9113 section 5.3.2).
 func (c *Conn) dependency(h frameHeader, payload []byte) *ConnError {
 	if h.stream == 0 {
 		return c.fail(CodeProtocolError, "PRIORITY on stream 0")

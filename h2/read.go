@@ -1,14 +1,14 @@
 package h2
 
-// Preface is what a client sends first (RFC 9113 section 3.4).
+// Preface is the start of a client's connection preface (RFC 9113 section 3.4).
 const Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
-// Next interprets what the peer sent: it consumes the first n bytes of in and fills ev with the
-// one event that they amount to. The caller keeps the rest and calls again, with the rest alone
-// while events come, and with more bytes behind it after NeedMore. in may be empty: what Transmit
-// and Expire did to streams is told first, so call Next after them while Noticed is true.
+// Next consumes the first n bytes of in and sets ev to the event that they cause. Call it again with
+// the rest of in until the event is NeedMore, then with more input behind what was not consumed. in may
+// be empty: events that Transmit, Expire and EOF have caused come first, so call Next after them while
+// Noticed reports true.
 //
-// A *ConnError is sticky; all input is consumed then. A stream error is a Reset event.
+// The error is a *ConnError and is sticky; all input is consumed then. A stream error is a Reset event.
 func (c *Conn) Next(in []byte, ev *Event) (n int, err error) {
 	poisonLent(ev)
 	if len(c.notices) > 0 {
@@ -39,8 +39,8 @@ func (c *Conn) Next(in []byte, ev *Event) (n int, err error) {
 	}
 }
 
-// step consumes one frame, or what there is of one whose payload need not be whole. It consumes
-// nothing when more is needed.
+// step consumes one frame, or a part of one whose payload is handled in parts. It consumes nothing if
+// it needs more input.
 func (c *Conn) step(b []byte, ev *Event) (int, *ConnError) {
 	switch c.input {
 	case inData, inLastData:
@@ -87,7 +87,7 @@ func (c *Conn) step(b []byte, ev *Event) (int, *ConnError) {
 	return frameHeaderLen + int(h.length), c.frame(h, b[:h.length:h.length], ev)
 }
 
-// skip discards the next n bytes as they come.
+// skip has the next n bytes discarded.
 func (c *Conn) skip(n uint32) {
 	c.input, c.rest = awaitFrame, n
 	if n > 0 {
@@ -95,7 +95,7 @@ func (c *Conn) skip(n uint32) {
 	}
 }
 
-// skipStep discards what has come of what is to be skipped.
+// skipStep discards bytes that are to be skipped.
 func (c *Conn) skipStep(b []byte) int {
 	n := min(len(b), int(c.rest))
 	if c.rest -= uint32(n); c.rest == 0 {
@@ -104,7 +104,7 @@ func (c *Conn) skipStep(b []byte) int {
 	return n
 }
 
-// admit applies the rules that a frame header alone can break.
+// admit checks a frame header.
 func (c *Conn) admit(h frameHeader) *ConnError {
 	if c.block != nil && (h.typ != frameContinuation || h.stream != c.block.stream) {
 		// RFC 9113 section 6.10: nothing may come between the frames of a header block.
@@ -115,14 +115,14 @@ func (c *Conn) admit(h frameHeader) *ConnError {
 		return c.fail(CodeProtocolError, "SETTINGS is missing")
 	}
 	if !checkSize(h, c.sh.cfg.MaxFrameSize) {
-		// RFC 9113 section 4.2 makes some of these stream errors at most; the connection may
-		// always be ended instead (section 5.4), and such a peer cannot be trusted to count.
+		// RFC 9113 section 4.2 makes some of these stream errors. A connection error is always
+		// allowed instead (section 5.4.1), and safer with a peer that miscounts.
 		return c.fail(CodeFrameSizeError, "frame size")
 	}
 	return nil
 }
 
-// frame acts on a frame that has come whole.
+// frame handles a complete frame.
 func (c *Conn) frame(h frameHeader, payload []byte, ev *Event) *ConnError {
 	switch h.typ {
 	case frameHeaders:
@@ -149,8 +149,8 @@ func (c *Conn) frame(h frameHeader, payload []byte, ev *Event) *ConnError {
 	}
 }
 
-// absent tells the state of a stream that has no storage: RFC 9113 section 5.1.1 closes the idle
-// ones below the highest that was used.
+// absent returns the state of a stream that is not open. RFC 9113 section 5.1.1: a new stream closes the
+// idle ones below it.
 func (c *Conn) absent(id StreamID) streamState {
 	if id&1 == 0 || id > c.history.last {
 		return idle

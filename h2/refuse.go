@@ -1,13 +1,13 @@
 package h2
 
-// A request that is refused for its form gets an answer with one sentence that says why, and its
-// stream is reset behind that (RFC 9113 section 8.1.1). A response that the application has queued
-// and of which nothing was pulled gives way to it.
+// A malformed request gets a response with one sentence that says what is wrong; then its stream is
+// reset (RFC 9113 section 8.1.1). This response replaces the application's as long as nothing of that
+// was pulled.
 
 var refusalType = Field{"content-type", "text/plain; charset=utf-8"}
 
-// appendRefusal appends a whole response of that status with reason as its content, which is left
-// out where a window of the peer's is too small for it, or for a HEAD request.
+// appendRefusal appends a complete response with reason as its content. The content is left out for a
+// HEAD request, or if a window of the peer's is too small.
 func (c *Conn) appendRefusal(dst []byte, id StreamID, status int, reason string, window int32, head bool) []byte {
 	dst, start := c.beginBlock(dst)
 	dst, _ = appendField(c.appendStatus(dst, status), &refusalType)
@@ -27,7 +27,7 @@ func (c *Conn) appendRefusal(dst []byte, id StreamID, status int, reason string,
 	return append(append(dst, reason...), '\n')
 }
 
-// refuseRequest answers a request that the application never sees, and resets its stream with code.
+// refuseRequest answers a request that the application does not see, and resets its stream with code.
 // A Refused event follows.
 func (c *Conn) refuseRequest(id StreamID, status int, reason string, code ErrCode, head bool) *ConnError {
 	c.notice(notice{kind: Refused, code: code, stream: id, status: status, reason: reason})
@@ -37,7 +37,7 @@ func (c *Conn) refuseRequest(id StreamID, status int, reason string, code ErrCod
 	return c.refuse(id, code)
 }
 
-// malformed refuses a request for its head section.
+// malformed refuses a request for its header section.
 func (c *Conn) malformed(id StreamID, reason string, head bool) *ConnError {
 	if st := c.streams.find(id); st != nil {
 		return c.malformedContent(st, 400, reason, CodeProtocolError)
@@ -49,8 +49,8 @@ func (c *Conn) malformed(id StreamID, reason string, head bool) *ConnError {
 	return c.refuseRequest(id, 400, reason, CodeProtocolError, head)
 }
 
-// malformedContent refuses a request for its content or its trailer section, with an answer unless
-// the application's is on its way.
+// malformedContent refuses a request for its content or trailers. It answers with status unless some of
+// the application's response was pulled.
 func (c *Conn) malformedContent(st *stream, status int, reason string, code ErrCode) *ConnError {
 	n := notice{kind: Reset, code: code, stream: st.id, value: st.value, reason: reason}
 	if replaced, ok := c.replaceResponse(st, status, reason); ok {
@@ -59,8 +59,9 @@ func (c *Conn) malformedContent(st *stream, status int, reason string, code ErrC
 	return c.resetForMistake(st, n)
 }
 
-// Refuse answers stream id with status and reason in the place of a response that was queued and of
-// which nothing was pulled. It reports whether that was possible; nothing has changed otherwise.
+// Refuse replaces the response that was queued for stream id by one with that status, and reason as its
+// content. It reports whether it could: nothing of the response may have been pulled, and it must not
+// be complete.
 func (c *Conn) Refuse(id StreamID, status int, reason string) bool {
 	st := c.streams.find(id)
 	if st == nil || c.err != nil || st.flags&answered == 0 {
@@ -74,9 +75,8 @@ func (c *Conn) Refuse(id StreamID, status int, reason string) bool {
 	return true
 }
 
-// replaceResponse queues a refusal as the response to st, where the head of the one that was queued
-// stands, if any. It returns that one's status. ok is false if some of it was pulled, or all of it
-// was queued.
+// replaceResponse queues a refusal as the response of st, in the place of one that was queued, whose
+// status it returns. ok is false if some of that was pulled, or if it is complete.
 func (c *Conn) replaceResponse(st *stream, status int, reason string) (replaced int, ok bool) {
 	head := st.flags&headRequest != 0
 	if st.flags&answered == 0 {
@@ -93,7 +93,7 @@ func (c *Conn) replaceResponse(st *stream, status int, reason string) (replaced 
 	at := int(st.headAt - c.outAt)
 	end := at + int(st.headLen)
 	if c.out[at+frameHeaderLen] == emptyTable {
-		c.flags &^= tableSizeSent // this block has told it, so that its substitute must
+		c.flags &^= tableSizeSent // the block set the table's size, so its substitute must
 	}
 	behind := append([]byte(nil), c.out[end:]...)
 	c.out = c.appendRefusal(c.out[:at], st.id, status, reason, st.sendWindow, head)

@@ -6,15 +6,14 @@ import (
 	"testing"
 )
 
-// promising makes a request whose content is to have 3 bytes.
+// promising returns a request with a content-length of 3.
 func (p *peer) promising(id StreamID) string {
 	return p.headers(id, 0, post("content-length", "3")...)
 }
 
 const wrongLengthReason = "content differs from its content-length"
 
-// A response that has begun to stream gives way to the refusal as long as nothing of it was pulled,
-// wherever it stands among others.
+// A refusal replaces a streamed response of which nothing was pulled, wherever that stands in the output.
 func TestRefusalReplacesAQueuedResponse(t *testing.T) {
 	for place := range 3 {
 		t.Run(fmt.Sprint("response ", place), func(t *testing.T) {
@@ -47,9 +46,9 @@ func TestRefusalReplacesAQueuedResponse(t *testing.T) {
 	}
 }
 
-// The event tells which response was given and which was withdrawn.
+// The event has the status of the refusal and of the response that it replaced.
 func TestRefusalIsReported(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(p.promising(1))
 	p.answers(1, &Response{Status: 206, Source: &feed{}, Length: -1})
 	var ev Event
@@ -64,9 +63,9 @@ func TestRefusalIsReported(t *testing.T) {
 	}
 }
 
-// Once something of a response was pulled, its stream is reset and nothing else.
+// Once some of a response was pulled, the stream is reset without a refusal.
 func TestNoRefusalBehindAPulledResponse(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(p.promising(1))
 	p.answers(1, &Response{Status: 200, Source: &feed{}, Length: -1})
 	p.wire.Write(p.c.Transmit(nil, 1))
@@ -75,16 +74,16 @@ func TestNoRefusalBehindAPulledResponse(t *testing.T) {
 	p.wantsEvents("Request 1 POST a.example/", "Reset 1 PROTOCOL_ERROR")
 }
 
-// A response that was queued whole stands.
+// A complete response is not replaced.
 func TestNoRefusalBehindAWholeResponse(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(p.promising(1))
 	p.answers(1, &hello)
 	p.writes(dataFrame(1, flagEndStream, "xy"))
 	p.wants("HEADERS 1 :status=200 content-type=text/plain content-length=13", "DATA 1 Hello, world! end", "RST_STREAM 1 PROTOCOL_ERROR")
 }
 
-// A refusal without room for its sentence has no content; one to HEAD tells its length.
+// A refusal has no content if the window is too small, or for HEAD.
 func TestRefusalWithoutContent(t *testing.T) {
 	dialogue(t, Config{}, func(p *peer) {
 		p.writes(settingsFrame(setting{settingInitialWindowSize, 5}), p.headers(1, flagEndStream, get("x", "\x01")...))
@@ -97,15 +96,15 @@ func TestRefusalWithoutContent(t *testing.T) {
 }
 
 func TestTrailersTooLarge(t *testing.T) {
-	p := meet(t, Config{MaxHeaderListSize: minHeaderListSize})
+	p := connect(t, Config{MaxHeaderListSize: minHeaderListSize})
 	p.writes(p.post(1), p.headers(1, flagEndStream, "x", strings.Repeat("v", 2000)))
 	p.wantsRefusal(1, 431, "field lines exceed the limit", CodeProtocolError)
 	p.wantsEvents("Request 1 POST a.example/", "Reset 1 PROTOCOL_ERROR")
 }
 
-// Refuse replaces a response that has begun to stream, for the application's own reasons.
+// Refuse replaces a streamed response of which nothing was pulled.
 func TestRefuse(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.writes(p.get(1), p.get(3))
 	if p.c.Refuse(1, 400, "too soon") {
 		t.Error("replaced what was not there")

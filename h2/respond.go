@@ -2,9 +2,8 @@ package h2
 
 import "github.com/gatewheel/gatewheel/internal/octets"
 
-// Respond queues the final response to the request of stream id. It answers ErrStream when the
-// stream is gone, ErrAnswered for a second response, ErrStatus and ErrField; nothing was queued
-// then.
+// Respond queues the final response of stream id. The error is ErrStream if the stream is gone,
+// ErrAnswered if it has a response, ErrStatus or ErrField; nothing was queued then.
 func (c *Conn) Respond(id StreamID, r *Response) error {
 	st := c.streams.find(id)
 	if st == nil || c.err != nil {
@@ -45,8 +44,8 @@ func (c *Conn) Respond(id StreamID, r *Response) error {
 	return nil
 }
 
-// queueHead encodes a response's HEADERS and tells the content's length, -1 when it is unknown,
-// and whether the response ends there.
+// queueHead encodes the HEADERS of a response. It returns the length of the content, -1 if unknown, and
+// whether the response ends there.
 func (c *Conn) queueHead(st *stream, r *Response) (length int64, ends, ok bool) {
 	out, start := c.beginBlock(c.output())
 	tableSize := c.flags & tableSizeSent
@@ -72,13 +71,13 @@ func (c *Conn) queueHead(st *stream, r *Response) (length int64, ends, ok bool) 
 	return length, ends, true
 }
 
-// direct reports that n bytes of content may be encoded at once, behind their head.
+// direct reports whether n bytes of content may be encoded immediately.
 func (c *Conn) direct(st *stream, n int) bool {
 	return n <= directContent && c.queue == nil && len(c.out)-c.pulled < directOutput &&
 		n <= int(st.sendWindow) && n <= int(c.sendWindow)
 }
 
-// queueContent ends a response with content that direct has allowed.
+// queueContent encodes the content of a response that direct has allowed.
 func (c *Conn) queueContent(st *stream, content []byte) {
 	c.out = appendFrameHeader(c.out, frameHeader{uint32(len(content)), frameData, flagEndStream, st.id})
 	c.out = append(c.out, content...)
@@ -88,8 +87,8 @@ func (c *Conn) queueContent(st *stream, content []byte) {
 	_ = c.provoked()
 }
 
-// appendHead encodes a response's status and fields and tells the content-length among them, -1
-// for none, which is left to contentLength.
+// appendHead encodes the status and the fields of a response except content-length, whose value it
+// returns, -1 for none.
 func (c *Conn) appendHead(out []byte, r *Response) (_ []byte, given int64, ok bool) {
 	m := &c.sh.lastHead
 	if c.flags&tableSizeSent != 0 {
@@ -138,13 +137,13 @@ func (c *Conn) appendHeadFields(out []byte, fields []Field) (_ []byte, given int
 	return out, given, true
 }
 
-// bodyless reports that the response has no content whatever the application gives (RFC 9110
-// section 6.4.1).
+// bodyless reports whether the response has no content by its status or method (RFC 9110 section
+// 6.4.1).
 func bodyless(st *stream, status int) bool {
 	return st.flags&headRequest != 0 || status == 204 || status == 304
 }
 
-// endsWithHead reports that nothing follows the response's head.
+// endsWithHead reports whether the response is complete with its HEADERS.
 func endsWithHead(st *stream, r *Response, length int64) bool {
 	if bodyless(st, r.Status) {
 		return true
@@ -156,7 +155,7 @@ func endsWithHead(st *stream, r *Response, length int64) bool {
 	return !trailers
 }
 
-// contentLength adds the content-length field, given or known, and settles the content's length.
+// contentLength appends content-length, if it is given or known. It returns the length of the content.
 func contentLength(out []byte, st *stream, r *Response, given, length int64) (_ []byte, _ int64, ok bool) {
 	none := bodyless(st, r.Status)
 	switch {
@@ -178,7 +177,7 @@ func contentLength(out []byte, st *stream, r *Response, given, length int64) (_ 
 	return out, length, true
 }
 
-// connectionSpecific names the fields that RFC 9113 section 8.2.2 forbids.
+// connectionSpecific reports whether RFC 9113 section 8.2.2 forbids a field.
 func connectionSpecific(name string) bool {
 	switch len(name) {
 	case len("upgrade"):
@@ -193,8 +192,8 @@ func connectionSpecific(name string) bool {
 	return false
 }
 
-// Inform queues an interim response: any 1xx but 101 (RFC 9113 section 8.6). It answers
-// ErrStream, ErrAnswered after the final response, ErrStatus and ErrField.
+// Inform queues an interim response, any 1xx except 101 (RFC 9113 section 8.6). The error is ErrStream,
+// ErrAnswered after the final response, ErrStatus or ErrField; nothing was queued then.
 func (c *Conn) Inform(id StreamID, status int, fields []Field) error {
 	st := c.streams.find(id)
 	if st == nil || c.err != nil {
@@ -218,8 +217,8 @@ func (c *Conn) Inform(id StreamID, status int, fields []Field) error {
 	return nil
 }
 
-// appendFields encodes fields of an interim response or a trailer section, which has neither
-// connection-specific ones nor a content-length.
+// appendFields encodes the fields of an interim response or of trailers, without connection-specific
+// fields and content-length.
 func appendFields(out []byte, fields []Field) (_ []byte, ok bool) {
 	for i := range fields {
 		f := &fields[i]
@@ -233,19 +232,18 @@ func appendFields(out []byte, fields []Field) (_ []byte, ok bool) {
 	return out, true
 }
 
-// Resume tells that the Source of stream id has more. It does nothing for a stream that is gone.
+// Resume announces that the Source of stream id has more. It does nothing if the stream is gone.
 func (c *Conn) Resume(id StreamID) {
 	if st := c.streams.find(id); st != nil && c.err == nil {
 		st.flags &^= dry
 		if c.schedule(st); st.list == nil && st.source != nil && st.state.allows(sendData) {
-			// The window is closed, but an end needs none.
+			// The window is closed, but the end of content needs none.
 			c.ends.push(st)
 		}
 	}
 }
 
-// Reset abandons stream id with RST_STREAM. It does nothing for a stream that is gone; no event
-// follows.
+// Reset resets stream id with code. No event follows. It does nothing if the stream is gone.
 func (c *Conn) Reset(id StreamID, code ErrCode) {
 	if st := c.streams.find(id); st != nil && c.err == nil {
 		c.queueReset(st, code)

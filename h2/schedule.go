@@ -1,13 +1,12 @@
 package h2
 
-// Who sends next, by RFC 9218 section 10.
+// The order in which streams send content (RFC 9218 section 10).
 //
-// A stream whose response has content that may go waits in its urgency's queue: one for streams
-// that take turns frame by frame (incremental, or without any priority signal), one for those
-// that are served to their end in the order in which they became ready. The two queues of an
-// urgency alternate. A lower urgency waits until all higher ones have nothing to send, except
-// that one frame in yieldEvery goes to one of the lower ones, which take turns among themselves:
-// together they have at least a sixteenth of the connection, so that nothing starves.
+// Each urgency has two queues. Streams in the first take turns frame by frame: those that are
+// incremental, or have no priority signal. Streams in the second are served one after another. The two
+// queues alternate. A lower urgency waits until the higher ones have nothing to send, except for one
+// frame in yieldEvery, for which the lower ones take turns: together they get at least a sixteenth of
+// the connection, so that none starves.
 
 const (
 	urgencies      = 8
@@ -15,15 +14,15 @@ const (
 	yieldEvery     = 16
 )
 
-// schedule is the queues. A connection holds one only while a stream waits in it.
+// schedule has the queues of a connection, which holds one only while streams wait.
 type schedule struct {
 	turns   [urgencies]streamList // frame by frame
 	ordered [urgencies]streamList // one after another
 	waiting int
 	levels  uint8 // bit u: urgency u has a stream
 	flip    uint8 // bit u: the ordered queue of urgency u is next
-	frames  uint8 // since a lower urgency had its share
-	lower   uint8 // the lower urgency that had it last
+	frames  uint8 // since the last frame of a lower urgency
+	lower   uint8 // the lower urgency that sent it
 }
 
 func (s *schedule) queue(st *stream) *streamList {
@@ -47,7 +46,7 @@ func (s *schedule) remove(st *stream) {
 	}
 }
 
-// rotate puts a stream that has sent a frame behind the others who take turns.
+// rotate moves a stream that has sent a frame behind those with which it takes turns.
 func (s *schedule) rotate(st *stream) {
 	if st.incremental && st.next != nil {
 		l := st.list
@@ -56,7 +55,7 @@ func (s *schedule) rotate(st *stream) {
 	}
 }
 
-// pick gives the stream whose frame is next. There must be one.
+// pick returns the stream that sends the next frame. There must be one.
 func (s *schedule) pick() *stream {
 	u := s.level()
 	first, second := s.turns[u].head, s.ordered[u].head
@@ -69,7 +68,7 @@ func (s *schedule) pick() *stream {
 	return first
 }
 
-// level chooses the urgency.
+// level returns the urgency of the next frame.
 func (s *schedule) level() uint8 {
 	var top uint8
 	for s.levels>>top&1 == 0 {
@@ -91,7 +90,7 @@ func (s *schedule) level() uint8 {
 	}
 }
 
-// schedule lets st wait for its turn, if it has anything to send and does not wait already.
+// schedule queues st, if it has content to send and is in no queue.
 func (c *Conn) schedule(st *stream) {
 	if st.list != nil || !st.readyToSend() {
 		return
@@ -102,7 +101,7 @@ func (c *Conn) schedule(st *stream) {
 	c.queue.push(st)
 }
 
-// unschedule takes st out of whichever list it is in.
+// unschedule removes st from the list that it is in, if any.
 func (c *Conn) unschedule(st *stream) {
 	switch {
 	case st.list == nil:
@@ -117,7 +116,7 @@ func (c *Conn) unschedule(st *stream) {
 	}
 }
 
-// prioritize changes what governs st's turn.
+// prioritize changes the priority of st.
 func (c *Conn) prioritize(st *stream, p priority) {
 	waits := c.waits(st)
 	if waits {

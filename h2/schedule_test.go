@@ -6,13 +6,13 @@ import (
 	"testing"
 )
 
-// opens makes the peer's windows so large that priorities alone decide.
+// opens makes the peer's windows large, so that priorities alone decide the order.
 func (p *peer) opens() {
 	p.writes(settingsFrame(setting{settingInitialWindowSize, 1 << 30}), windowFrame(0, 1<<30))
 	p.frames()
 }
 
-// asks opens stream id with a priority field and answers it with n frames of content.
+// asks requests stream id with a priority field, and answers with n frames of content.
 func (p *peer) asks(id StreamID, priority string, n int) {
 	fields := get()
 	if priority != "" {
@@ -22,7 +22,7 @@ func (p *peer) asks(id StreamID, priority string, n int) {
 	p.answers(id, &Response{Status: 200, Bytes: make([]byte, n*frameContent)})
 }
 
-// order gives the streams of the DATA frames that the machine sends.
+// order returns the streams of the DATA frames in the output.
 func (p *peer) order() string {
 	var ids []string
 	for _, f := range p.frames() {
@@ -47,7 +47,7 @@ func TestTurns(t *testing.T) {
 		"urgent incremental ones": {[3]string{"u=1, i", "", "u=1, i"}, "1 5 1 5 1 5 3 3 3"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := meet(t, Config{})
+			p := connect(t, Config{})
 			p.opens()
 			for i, priority := range tt.priorities {
 				p.asks(StreamID(1+2*i), priority, 3)
@@ -59,9 +59,9 @@ func TestTurns(t *testing.T) {
 	}
 }
 
-// TestNothingStarves: all lower urgencies together have a sixteenth.
+// The lower urgencies together get a sixteenth.
 func TestNothingStarves(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.opens()
 	p.asks(1, "u=0", 64)
 	p.asks(3, "u=6", 4)
@@ -79,7 +79,7 @@ func TestNothingStarves(t *testing.T) {
 }
 
 func TestPriorityUpdate(t *testing.T) {
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	p.opens()
 	// RFC 9218 section 7.1: an update may come first.
 	p.writes(frame(framePriorityUpdate, 0, 0, "\x00\x00\x00\x05u=0"))
@@ -93,8 +93,8 @@ func TestPriorityUpdate(t *testing.T) {
 }
 
 func TestSmallBesideBulk(t *testing.T) {
-	// A small answer waits for one frame of a download, not for the download.
-	p := meet(t, Config{})
+	// A small response waits for one frame of a download.
+	p := connect(t, Config{})
 	p.opens()
 	p.asks(1, "", 100)
 	p.wire.Write(p.c.Transmit(nil, 100<<10))

@@ -10,9 +10,8 @@ import (
 	"time"
 )
 
-// testServer drives the machine over real sockets, a goroutine a connection, so that foreign
-// clients can talk to it. Its application echoes request content under /echo, sends trailers
-// under /trailers, sends size bytes under /big, and says hello elsewhere.
+// testServer runs the machine over sockets for foreign clients, with a goroutine for each connection.
+// It echoes content under /echo, sends trailers under /trailers, size bytes under /big, and hello elsewhere.
 type testServer struct {
 	listener net.Listener
 	cfg      Config
@@ -44,7 +43,7 @@ func startServer(t testing.TB, cfg Config) *testServer {
 
 const bigSize = 3 << 20
 
-// serve is one connection's loop: read, feed, write.
+// serve reads, feeds and writes for one connection.
 func (s *testServer) serve(conn net.Conn) {
 	defer conn.Close()
 	sh, err := NewShared(s.cfg)
@@ -109,7 +108,7 @@ type echoStream struct {
 	tail []Field
 }
 
-// Read gives what has been received.
+// Read returns received content.
 func (e *echoStream) Read(p []byte) (int, error) {
 	n, _ := e.body.Read(p)
 	if n == 0 && e.end {
@@ -137,7 +136,7 @@ func (a *echoApp) handle(ev *Event) {
 		case path == "/big":
 			a.c.Respond(ev.Stream, &Response{Status: 200, Bytes: make([]byte, bigSize)})
 		default:
-			// Without waiting for the request's end, which the rules must survive.
+			// Before the end of the request.
 			a.c.Respond(ev.Stream, &hello)
 		}
 	case Data:

@@ -33,7 +33,7 @@ func parseSetting(b []byte) setting {
 	return setting{binary.BigEndian.Uint16(b), binary.BigEndian.Uint32(b[2:])}
 }
 
-// check gives the error code of RFC 9113 section 6.5.2 for a value out of its range.
+// check returns the error code for a value out of range (RFC 9113 section 6.5.2), or CodeNoError.
 func (s setting) check() ErrCode {
 	switch s.id {
 	case settingEnablePush, settingEnableConnectProtocol, settingNoRFC7540Priorities:
@@ -52,8 +52,8 @@ func (s setting) check() ErrCode {
 	return CodeNoError
 }
 
-// serverHello is what a server with cfg sends first: SETTINGS, and the connection window's
-// growth over the protocol's default, which no setting covers (RFC 9113 section 6.9.2).
+// serverHello returns the server's preface: SETTINGS, and a WINDOW_UPDATE for the connection, whose
+// window no setting covers (RFC 9113 section 6.9.2).
 func serverHello(cfg *Config) []byte {
 	list := []setting{
 		{settingMaxConcurrentStreams, cfg.MaxConcurrentStreams},
@@ -76,7 +76,7 @@ func serverHello(cfg *Config) []byte {
 	return hello
 }
 
-// settings applies the peer's SETTINGS in the order given and acknowledges them.
+// settings handles SETTINGS: it applies them in order and acknowledges them.
 func (c *Conn) settings(h frameHeader, payload []byte) *ConnError {
 	if h.stream != 0 {
 		return c.fail(CodeProtocolError, "SETTINGS on a stream")
@@ -110,8 +110,8 @@ func (c *Conn) settings(h frameHeader, payload []byte) *ConnError {
 		}
 	}
 	if window >= 0 {
-		// RFC 9113 section 6.5.3: nothing happens between the values of one frame, so the last
-		// one counts; there may be thousands, and as many streams.
+		// RFC 9113 section 6.5.3: the values of one frame take effect together, so the last one
+		// counts. A frame may have thousands, each for all streams.
 		if err := c.setPeerInitialWindow(int32(window)); err != nil {
 			return err
 		}
@@ -120,11 +120,11 @@ func (c *Conn) settings(h frameHeader, payload []byte) *ConnError {
 	return c.answer(appendSettingsAck(c.output()))
 }
 
-// settingsAcknowledged makes our initial window the one that holds: until then the peer may have
-// counted with the protocol's default.
+// settingsAcknowledged applies our initial window: until now the peer may have used the protocol's
+// default.
 func (c *Conn) settingsAcknowledged() *ConnError {
 	if c.flags&ackedSettings != 0 {
-		// RFC 9113 section 6.5 does not forbid it, and it changes nothing.
+		// RFC 9113 section 6.5 does not forbid another one.
 		return c.spend(SettingsBudget)
 	}
 	c.flags |= ackedSettings

@@ -6,8 +6,8 @@ import (
 	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
-// Shared is what the connections of one loop have in common: configuration, time, storage that
-// is idle, counters. All of it belongs to the loop's goroutine.
+// Shared has what the connections of one loop have in common: configuration, time, free storage and
+// counters. It belongs to the loop's goroutine.
 type Shared struct {
 	Stats Stats
 
@@ -16,27 +16,27 @@ type Shared struct {
 	base   time.Time
 	now    instant
 	second uint32 // since base
-	wall   int64  // Unix second that date shows
-	date   []byte // the date field, encoded
+	wall   int64  // Unix second of date
+	date   []byte // encoded date field
 	serial uint64 // of the last connection
 
 	section  section
 	scratch  []byte // for strings while they are decoded
 	memos    [memos]requestMemo
 	lastHead headMemo
-	probe    [1]byte // for asking a Source for its end
+	probe    [1]byte // for sourceOver
 
-	streams   *stream // linked by next
-	idle      int     // streams in it
+	streams   *stream // free ones, linked by next
+	idle      int     // number of them
 	slots     [slotClasses][][]*stream
 	buffers   [][]byte
-	buffered  int // bytes that buffers can hold
+	buffered  int // capacity of buffers in bytes
 	schedules []*schedule
 	blocks    []*block
 	notices   [][]notice
 }
 
-// NewShared checks cfg and returns a Shared for one loop. Call Tick before the first connection.
+// NewShared returns a Shared for one loop, or the error of cfg.Validate. Call Tick before Conn.Init.
 func NewShared(cfg Config) (*Shared, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -44,8 +44,8 @@ func NewShared(cfg Config) (*Shared, error) {
 	return &Shared{cfg: cfg, hello: serverHello(&cfg)}, nil
 }
 
-// Tick tells the time. The caller does so at the begin of every turn; the date that responses
-// carry is encoded again at most once a second.
+// Tick sets the time. Call it at the start of every turn. The date field of responses is encoded at
+// most once a second.
 func (sh *Shared) Tick(now time.Time) {
 	if sh.base.IsZero() {
 		sh.base = now
@@ -63,11 +63,11 @@ func (sh *Shared) instant(t time.Time) instant { return instant(t.Sub(sh.base)) 
 
 func (sh *Shared) time(at instant) time.Time { return sh.base.Add(time.Duration(at - 1)) }
 
-// jitter spreads ages around the maximum: from half the span below to half above.
+// jitter returns the deviation from MaxAge for a place in [0, 1): half of MaxAgeJitter either way.
 func (sh *Shared) jitter(place float64) time.Duration {
 	return time.Duration((place - 0.5) * float64(sh.cfg.MaxAgeJitter))
 }
 
-// maxBlock bounds an encoded header block. It leaves room for one that is above the limit of
-// field sections, which is decoded all the same and answered with 431.
+// maxBlock is the limit in bytes of an encoded header block. It leaves room for sections above their
+// limit, which are decoded and answered with 431.
 func (sh *Shared) maxBlock() int { return 2 * int(max(sh.cfg.MaxHeaderListSize, protocolFrameSize)) }

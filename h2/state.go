@@ -1,8 +1,7 @@
 package h2
 
-// streamState is a stream's state. RFC 9113 section 5.1 draws it (PP: PUSH_PROMISE, H: HEADERS, ES:
-// END_STREAM, R: RST_STREAM); reserved states do not occur, since no role of ours pushes or lets
-// the peer push:
+// streamState is the state of a stream (RFC 9113 section 5.1; H: HEADERS, ES: END_STREAM, R:
+// RST_STREAM). There are no reserved states, since there is no push:
 //
 //	                   +--------+
 //	                   |  idle  |
@@ -21,11 +20,11 @@ package h2
 //	       +---------->| closed |<---------+
 //	                   +--------+
 //
-// PRIORITY is allowed everywhere and changes nothing (section 5.3), so it is not an input.
-// WINDOW_UPDATE and RST_STREAM may arrive for a closed stream, whose peer may not know yet.
+// PRIORITY is allowed in every state and has no effect (section 5.3), so it is not an input.
+// WINDOW_UPDATE and RST_STREAM may arrive for a closed stream, since the peer may not know yet.
 type streamState uint8
 
-// The states; illegal is what the table gives for a pair that it lacks.
+// The states. illegal is the entry of the table for what is not allowed.
 const (
 	illegal streamState = iota
 	idle
@@ -36,8 +35,8 @@ const (
 	states
 )
 
-// input is what moves a stream, seen from our end. A frame with END_STREAM is two inputs: the
-// frame's and then recvEnd or sendEnd.
+// input is what changes the state of a stream. A frame with END_STREAM is two inputs: the frame's, then
+// recvEnd or sendEnd.
 type input uint8
 
 const (
@@ -54,9 +53,8 @@ const (
 	inputs
 )
 
-// transitions lists what is legal. A pair that is missing is illegal: what we received is
-// an error, of the connection on an idle stream and of the stream else (section 5.1), and what we
-// were about to send is not sent.
+// transitions has the legal inputs of each state. For others, what was received is an error, of the
+// connection on an idle stream and else of the stream (section 5.1), and nothing is sent.
 var transitions = [states][inputs]streamState{
 	idle: {
 		recvHeaders: open,
@@ -103,7 +101,7 @@ func (s streamState) allows(i input) bool { return transitions[s][i] != illegal 
 
 var stateNames = [states]string{"illegal", "idle", "open", "half-closed (remote)", "half-closed (local)", "closed"}
 
-// String gives the RFC's name of the state.
+// String returns the name of the state in RFC 9113.
 func (s streamState) String() string {
 	if s < states {
 		return stateNames[s]

@@ -32,7 +32,7 @@ func TestTransitions(t *testing.T) {
 	}
 }
 
-// situations bring stream 3 into a state.
+// situations have stream 3 in each state.
 var situations = []struct {
 	name string
 	make func(p *peer)
@@ -62,7 +62,7 @@ var situations = []struct {
 	}},
 }
 
-// TestFramesInStates crosses every state with every frame.
+// Each frame has the right outcome in each state.
 func TestFramesInStates(t *testing.T) {
 	frames := []struct {
 		name string
@@ -101,7 +101,7 @@ func TestFramesInStates(t *testing.T) {
 	for _, f := range frames {
 		for i, s := range situations {
 			t.Run(f.name+" on "+s.name, func(t *testing.T) {
-				p := meet(t, Config{})
+				p := connect(t, Config{})
 				s.make(p)
 				p.events = nil
 				p.writes(f.make(p))
@@ -113,7 +113,7 @@ func TestFramesInStates(t *testing.T) {
 	}
 }
 
-// outcome says what the last frame led to.
+// outcome returns the outcome of the last frame.
 func (p *peer) outcome() string {
 	event := ""
 	for _, e := range p.events {
@@ -145,7 +145,7 @@ func repeat(s string, n int) []string {
 	return list
 }
 
-// TestFrameRules are errors of the connection that no stream's state decides.
+// Connection errors that do not depend on the state of a stream.
 func TestFrameRules(t *testing.T) {
 	block := "\x82\x86\x84\x41\x01a"
 	for _, tt := range []struct {
@@ -226,7 +226,7 @@ func TestDataRules(t *testing.T) {
 	})
 }
 
-// Each pair of a connection's life and what happens to it is decided.
+// Each event has the right outcome in each life.
 func TestLife(t *testing.T) {
 	for _, tt := range []struct {
 		in   life

@@ -1,22 +1,22 @@
 package h2
 
-// Stats counts over all connections of a loop, which alone reads and writes it.
+// Stats has the counters of all connections of a loop. Only the loop reads and writes it.
 type Stats struct {
-	Connections uint64 // Init was called
+	Connections uint64 // calls of Init
 	Streams     uint64 // requests that reached the application
-	Completed   uint64 // responses that were sent whole
+	Completed   uint64 // responses that were encoded to their end
 	Refused     uint64 // streams above MaxConcurrentStreams
 	TooLarge    uint64 // field sections above the limits, answered with 431
-	Malformed   uint64 // stream errors that the peer made
+	Malformed   uint64 // stream errors of the peer
 	PeerResets  uint64 // streams that the peer reset before they were complete
-	Stalled     uint64 // responses given up since the peer's windows stayed closed
+	Stalled     uint64 // streams reset because the peer's windows stayed closed
 
 	ConnErrors uint64          // connections ended for an error
 	Calmed     [budgets]uint64 // connections ended with ENHANCE_YOUR_CALM, by Budget
 }
 
-// Budget names a kind of behaviour that is harmless in small numbers and an attack in large
-// ones; it indexes Stats.Calmed.
+// Budget is a kind of behaviour that is harmless in small numbers and an attack in large ones. It
+// indexes Stats.Calmed.
 type Budget uint8
 
 const (
@@ -32,11 +32,11 @@ const (
 	WindowBudget                 // WINDOW_UPDATE (CVE-2019-9511)
 	StrayBudget                  // frames for streams that are closed
 	UnknownBudget                // frames of unknown types
-	QueueBudget                  // answers that wait because the peer reads nothing (CVE-2019-9517)
+	QueueBudget                  // queued answers that the peer does not read (CVE-2019-9517)
 	budgets
 )
 
-// Budgets is how many kinds there are.
+// Budgets is the number of kinds.
 const Budgets = int(budgets)
 
 var budgetNames = [budgets]string{
@@ -44,7 +44,7 @@ var budgetNames = [budgets]string{
 	"window", "stray", "unknown", "queue",
 }
 
-// String gives the budget's name, as metrics show it.
+// String returns the label of the budget in metrics.
 func (b Budget) String() string {
 	if b < budgets {
 		return budgetNames[b]

@@ -1,55 +1,54 @@
 package h2
 
-// stream is one open stream. Its storage is pooled in Shared; a handle to it is the connection
-// and the identifier, which is never used again (RFC 9113 section 5.1.1), so that a command that
-// comes too late finds nothing.
+// stream is an open stream. Its storage is pooled in Shared. Callers name it by its identifier, which is
+// never used again (RFC 9113 section 5.1.1), so a command that is too late finds nothing.
 type stream struct {
 	id    StreamID
 	state streamState
 	flags streamFlags
 
 	urgency     uint8
-	incremental bool // shares its urgency's turns; also without a signal
+	incremental bool // takes turns within its urgency; true without a signal
 	list        *streamList
 	next, prev  *stream
 
 	sendWindow int32 // may be negative (RFC 9113 section 6.9.2)
 	recvWindow int32 // what the peer may still send
-	credit     int32 // consumed and not announced to the peer yet
-	unconsumed int32 // received and not consumed yet
+	credit     int32 // consumed, and not yet announced to the peer
+	unconsumed int32 // received, and not yet consumed
 
-	expected int64 // content bytes still to come by the request's content-length, -1: unknown
-	left     int64 // content bytes of the response still to be sent, -1: unknown
+	expected int64 // bytes missing from the request's content-length; -1: unknown
+	left     int64 // bytes of Source missing from the response's length; -1: unknown
 	bytes    []byte
 	source   Source
-	trickled int32   // bytes that went since then in frames kept small by a window
-	since    instant // when the peer began to keep us waiting, 0: it does not. For its window, or for the request's end
-	headAt   uint64  // where in the connection's output the response's head starts
-	headLen  uint32
-	status   uint16 // of the response
+	trickled int32   // bytes sent since then in frames that a window kept small
+	since    instant // since when a window blocks the response, or its end awaits the request's; 0: neither
+	headAt   uint64  // bytes of the connection's output before the response's HEADERS
+	headLen  uint32  // bytes of them
+	status   uint16  // of the response
 	value    any
 }
 
 type streamFlags uint16
 
 const (
-	headRequest streamFlags = 1 << iota // HEAD: a response has no content
-	tunnel                              // CONNECT: content is the tunnel's bytes
-	answered                            // the final response's head is out
-	dry                                 // its Source had nothing
+	headRequest streamFlags = 1 << iota // HEAD: the response has no content
+	tunnel                              // CONNECT: content is that of a tunnel
+	answered                            // the final response was queued
+	dry                                 // its Source had nothing at the last Read
 )
 
-// waits reports whether st is in the queue of those that may send.
+// waits reports whether st is in a queue of the schedule.
 func (c *Conn) waits(st *stream) bool {
 	return st.list != nil && st.list != &c.early && st.list != &c.ends
 }
 
-// readyToSend reports whether content waits and the stream's own window lets it go.
+// readyToSend reports whether there is content, and the stream's window is open.
 func (st *stream) readyToSend() bool {
 	return st.flags&(answered|dry) == answered && st.state.allows(sendData) && st.sendWindow > 0
 }
 
-// streamList is a queue of streams; a stream is in one at most.
+// streamList is a queue of streams. A stream is in one at most.
 type streamList struct{ head, tail *stream }
 
 func (l *streamList) push(st *stream) {
@@ -76,7 +75,7 @@ func (l *streamList) remove(st *stream) {
 	st.list, st.prev, st.next = nil, nil, nil
 }
 
-// openStream makes a stream out of the peer's HEADERS.
+// openStream opens the stream of a request.
 func (c *Conn) openStream(id StreamID) *stream {
 	st := c.sh.takeStream()
 	st.id = id
@@ -89,7 +88,7 @@ func (c *Conn) openStream(id StreamID) *stream {
 	return st
 }
 
-// closeStream forgets st and gives back what it held.
+// closeStream removes st and returns its storage.
 func (c *Conn) closeStream(st *stream) {
 	c.unschedule(st)
 	c.dropContent(st)
@@ -101,7 +100,7 @@ func (c *Conn) closeStream(st *stream) {
 	c.sh.giveStream(st)
 }
 
-// ended applies the peer's END_STREAM.
+// ended handles the peer's END_STREAM.
 func (c *Conn) ended(st *stream) {
 	st.state = st.state.after(recvEnd)
 	if st.state == closed {
@@ -109,7 +108,7 @@ func (c *Conn) ended(st *stream) {
 	}
 }
 
-// finished applies our END_STREAM, which has been encoded.
+// finished follows our END_STREAM.
 func (c *Conn) finished(st *stream) {
 	st.state = st.state.after(sendEnd)
 	c.dropContent(st)
@@ -125,7 +124,7 @@ func (c *Conn) finished(st *stream) {
 	}
 }
 
-// queueReset resets st: late frames for it will be ignored.
+// queueReset resets st. Late frames for it will be ignored.
 func (c *Conn) queueReset(st *stream, code ErrCode) {
 	id := st.id
 	c.history.markReset(id)
@@ -133,40 +132,40 @@ func (c *Conn) queueReset(st *stream, code ErrCode) {
 	c.out = appendReset(c.output(), id, code)
 }
 
-// abandon resets st for something that the peer did.
-func (c *Conn) abandon(st *stream, code ErrCode) *ConnError {
+// resetProvoked resets st because of the peer.
+func (c *Conn) resetProvoked(st *stream, code ErrCode) *ConnError {
 	c.queueReset(st, code)
 	return c.answer(c.out)
 }
 
-// refuse resets a stream that has no storage.
+// refuse resets a stream that is not open.
 func (c *Conn) refuse(id StreamID, code ErrCode) *ConnError {
 	c.history.markReset(id)
 	return c.answer(appendReset(c.output(), id, code))
 }
 
-// streamError resets st for the peer's mistake and leaves a Reset event.
+// streamError resets st for a mistake of the peer. A Reset event follows.
 func (c *Conn) streamError(st *stream, code ErrCode, reason string) *ConnError {
 	return c.resetForMistake(st, notice{kind: Reset, code: code, stream: st.id, value: st.value, reason: reason})
 }
 
-// resetForMistake resets st and leaves n.
+// resetForMistake is streamError with the event n.
 func (c *Conn) resetForMistake(st *stream, n notice) *ConnError {
 	c.sh.Stats.Malformed++
 	c.notice(n)
 	if err := c.spend(ProvokedBudget); err != nil {
 		return err
 	}
-	return c.abandon(st, n.code)
+	return c.resetProvoked(st, n.code)
 }
 
-// afterEnd is for a frame that comes after the peer's END_STREAM: RFC 9113 section 5.1 makes it a
-// stream error of type STREAM_CLOSED.
+// afterEnd handles a frame after the peer's END_STREAM: a stream error of type STREAM_CLOSED (RFC 9113
+// section 5.1).
 func (c *Conn) afterEnd(st *stream) *ConnError {
 	return c.streamError(st, CodeStreamClosed, "frame behind the end of the request")
 }
 
-// resetByPeer ends a stream by RFC 9113 section 6.4.
+// resetByPeer handles RST_STREAM (RFC 9113 section 6.4).
 func (c *Conn) resetByPeer(h frameHeader, payload []byte, ev *Event) *ConnError {
 	st := c.streams.find(h.stream)
 	if st == nil {

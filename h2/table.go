@@ -1,11 +1,11 @@
 package h2
 
-// streamTable finds open streams by identifier: open addressing with linear probing. Identifiers
-// of one peer step by two, so that id/2 spreads without a hash.
+// streamTable maps identifiers to open streams, with open addressing and linear probing. A peer's
+// identifiers step by two, so id/2 needs no hashing.
 type streamTable struct {
 	slots []*stream
 	count int
-	first [4]*stream // the slots while few streams are open
+	first [4]*stream // the slots as long as few streams are open
 }
 
 func (t *streamTable) find(id StreamID) *stream {
@@ -21,7 +21,7 @@ func (t *streamTable) find(id StreamID) *stream {
 	}
 }
 
-// insert expects that st.id is not in the table.
+// insert adds st, whose identifier must not be in the table.
 func (t *streamTable) insert(st *stream, sh *Shared) {
 	if t.slots == nil {
 		t.slots = t.first[:]
@@ -53,7 +53,7 @@ func (t *streamTable) grow(sh *Shared) {
 	sh.giveSlots(old)
 }
 
-// remove closes the gap that st leaves: those behind it that a probe would miss move up.
+// remove removes st, and moves streams behind it up that a probe would miss.
 func (t *streamTable) remove(st *stream, sh *Shared) {
 	mask := uint32(len(t.slots) - 1)
 	gap := uint32(st.id>>1) & mask
@@ -75,7 +75,7 @@ func (t *streamTable) remove(st *stream, sh *Shared) {
 	}
 }
 
-// all yields every stream; the table must not change meanwhile.
+// all yields every stream. The table must not change meanwhile.
 func (t *streamTable) all(yield func(*stream) bool) {
 	for _, st := range t.slots {
 		if st != nil && !yield(st) {

@@ -2,7 +2,7 @@ package h2
 
 import "io"
 
-// output gives the queue of encoded frames for appending.
+// output returns the queue of encoded frames, to be appended to.
 func (c *Conn) output() []byte {
 	if c.out == nil {
 		c.out = c.sh.takeBuffer()
@@ -18,29 +18,28 @@ func (c *Conn) releaseOutput() {
 	c.out, c.pulled, c.answers = nil, 0, 0
 }
 
-// Congested reports whether MaxUnsent bytes of responses that were given whole wait for the peer. The
-// caller should then make no more of them, that is, hold back the handling of further requests, until
-// Transmit or a Reset event has changed that. Frames must be read on, since the peer's windows open
-// with them.
+// Congested reports whether MaxUnsent bytes of complete responses wait for the peer. Callers should then
+// not handle further requests until Transmit or a Reset event has changed that. They must go on
+// reading frames, by which the peer opens its windows.
 func (c *Conn) Congested() bool {
 	return c.unsent+int64(len(c.out)-c.pulled) >= int64(c.sh.cfg.MaxUnsent)
 }
 
-// dropContent forgets content that st will not send.
+// dropContent drops the content of st that is not encoded.
 func (c *Conn) dropContent(st *stream) {
 	c.unsent -= int64(len(st.bytes))
 	st.bytes, st.source = nil, nil
 }
 
-// answer keeps out, to which a frame was appended because of what the peer did. A peer that
-// makes us answer and reads nothing is cut off before much waits (CVE-2019-9517).
+// answer stores out, to which an answer to the peer was appended. A peer that causes answers and reads
+// nothing is cut off (CVE-2019-9517).
 func (c *Conn) answer(out []byte) *ConnError {
 	c.out = out
 	return c.provoked()
 }
 
-// provoked counts an answer that was encoded at once. A peer that keeps to the limit of streams
-// has read the answers to all but that many of its requests.
+// provoked counts an encoded answer. A peer that keeps to MaxConcurrentStreams has read the answers to
+// all but that many of its requests.
 func (c *Conn) provoked() *ConnError {
 	c.answers++
 	streams := int(c.sh.cfg.MaxConcurrentStreams)
@@ -50,21 +49,20 @@ func (c *Conn) provoked() *ConnError {
 	return nil
 }
 
-// Wanting reports whether Transmit has something to do.
+// Wanting reports whether Transmit may have something to send.
 func (c *Conn) Wanting() bool {
 	return c.out != nil || c.err == nil &&
 		(c.queue != nil && c.sendWindow > 0 || c.ends.head != nil || c.life == ended && c.streams.count > 0)
 }
 
-// Transmit appends to dst what may be sent now, about room bytes at most (it may exceed them by a
-// trailer section or a frame of 1 KiB). dst comes back unchanged when there is nothing to send.
-// It calls Read of the responses' Sources, which may give commands, but not call Next, Transmit
-// or Expire.
+// Transmit appends to dst what may be sent now, at most room bytes and a trailer section or a frame of
+// 1 KiB, and returns it. It calls Read of Sources, which may call commands, but not Next, Transmit or
+// Expire.
 func (c *Conn) Transmit(dst []byte, room int) []byte {
 	limit := len(dst) + room
 	c.endBlocked()
 	for range maxPulls {
-		// What is encoded goes first: a response's head is among it.
+		// Encoded frames first: HEADERS precede the content.
 		dst = c.transmitOutput(dst, limit)
 		if c.err != nil || c.out != nil {
 			return dst
@@ -106,8 +104,7 @@ func (c *Conn) transmitOutput(dst []byte, limit int) []byte {
 	return dst
 }
 
-// transmitContent appends one frame of the stream whose turn it is, of room bytes of content at
-// most.
+// transmitContent appends one DATA frame of at most room bytes of content, of the stream that is next.
 func (c *Conn) transmitContent(dst []byte, room int) []byte {
 	st := c.queue.pick()
 	window := int(min(st.sendWindow, c.sendWindow))
@@ -133,8 +130,8 @@ func (c *Conn) transmitContent(dst []byte, room int) []byte {
 	return dst
 }
 
-// sent charges n bytes of content to the windows and lets others have their turn. cut: the
-// peer's window made the frame small.
+// sent charges n bytes of content to the windows, and lets other streams have their turn. cut: a window
+// kept the frame small.
 func (c *Conn) sent(st *stream, n int, cut bool) {
 	st.sendWindow -= int32(n)
 	c.sendWindow -= int32(n)
@@ -154,15 +151,15 @@ func (c *Conn) sent(st *stream, n int, cut bool) {
 	c.queue.rotate(st)
 }
 
-// transmitSource pulls content straight to its place behind the frame header.
+// transmitSource appends one DATA frame, with content read from the Source of st.
 func (c *Conn) transmitSource(dst []byte, st *stream, size int, cut bool) []byte {
 	start := len(dst)
 	dst = extend(dst, frameHeaderLen+size)
 	id, p := st.id, dst[start+frameHeaderLen:]
-	st.flags |= dry // until proved otherwise, by content or by a Resume from inside Read
+	st.flags |= dry // cleared by content, or by a Resume within Read
 	n, err := pull(st.source, p)
 	if st.id != id || c.streams.find(id) != st {
-		return dst[:start] // reset from inside Read
+		return dst[:start] // reset within Read
 	}
 	dst = dst[:start+frameHeaderLen+n]
 	if err != nil && err != io.EOF || st.left >= 0 && wrongLength(st.left, int64(n), err) {
@@ -183,7 +180,7 @@ func (c *Conn) transmitSource(dst []byte, st *stream, size int, cut bool) []byte
 	}
 	st.flags &^= dry
 	if n == size && (st.left == 0 || int32(n) >= min(st.sendWindow, c.sendWindow)) {
-		// Nothing may follow for long, or nothing at all.
+		// Perhaps nothing follows, or not for long: the end can go along.
 		switch over, gone := c.sourceOver(st); {
 		case gone:
 			return dst[:start]
@@ -196,7 +193,7 @@ func (c *Conn) transmitSource(dst []byte, st *stream, size int, cut bool) []byte
 	return dst
 }
 
-// pull fills p as far as src has something now.
+// pull fills p as far as src has content.
 func pull(src Source, p []byte) (n int, err error) {
 	for n < len(p) {
 		var k int
@@ -212,17 +209,17 @@ func pull(src Source, p []byte) (n int, err error) {
 	return n, nil
 }
 
-// wrongLength reports that n more bytes do not fit a response of which left bytes are due.
+// wrongLength reports whether n more bytes, or the end after them, do not fit the left bytes due.
 func wrongLength(left, n int64, err error) bool { return n > left || n < left && err == io.EOF }
 
-// brokenSource resets a stream whose content failed or has another length than was announced:
-// the peer must not take what came for the whole (RFC 9113 section 8.1.1).
+// brokenSource resets a stream whose content failed, or differs from its content-length: the peer must
+// not take it for complete (RFC 9113 section 8.1.1).
 func (c *Conn) brokenSource(dst []byte, st *stream) []byte {
 	c.giveUp(st, CodeInternalError)
 	return dst
 }
 
-// endSource ends a response whose last n bytes of content stand behind start.
+// endSource ends a response, whose last n bytes of content are in dst behind start.
 func (c *Conn) endSource(dst []byte, start int, st *stream, n int) []byte {
 	dst, ok := c.appendEnd(dst, start, st, n)
 	if !ok {
@@ -234,8 +231,8 @@ func (c *Conn) endSource(dst []byte, start int, st *stream, n int) []byte {
 	return dst
 }
 
-// appendEnd completes the frame of the last n bytes and puts the trailers behind it; ok is false
-// when they cannot be sent.
+// appendEnd completes the DATA frame of the last n bytes, and appends the trailers. ok is false if these
+// are invalid.
 func (c *Conn) appendEnd(dst []byte, start int, st *stream, n int) (_ []byte, ok bool) {
 	var fields []Field
 	if src, ok := st.source.(TrailerSource); ok {
@@ -261,15 +258,15 @@ func (c *Conn) appendEnd(dst []byte, start int, st *stream, n int) (_ []byte, ok
 	return dst, true
 }
 
-// sourceOver asks the Source of a stream that has no window left, or no content due, for its end.
-// gone: the stream was reset over it.
+// sourceOver reports whether the Source of st has ended, for a stream without a window or without
+// content due. gone: the stream was reset meanwhile.
 func (c *Conn) sourceOver(st *stream) (over, gone bool) {
 	if st.flags&tunnel != 0 {
 		return false, false
 	}
 	p := c.sh.probe[:0]
 	if st.left == 0 {
-		p = c.sh.probe[:] // what is read into it is too much
+		p = c.sh.probe[:] // any content is too much
 	}
 	id := st.id
 	n, err := st.source.Read(p)
@@ -283,8 +280,8 @@ func (c *Conn) sourceOver(st *stream) (over, gone bool) {
 	return err == io.EOF, false
 }
 
-// endBlocked ends the responses that a closed window holds up and that have no more content: an
-// empty frame with END_STREAM and a trailer section need no window (RFC 9113 section 6.9.1).
+// endBlocked ends responses without more content that a closed window blocks: an empty frame with
+// END_STREAM and trailers need no window (RFC 9113 section 6.9.1).
 func (c *Conn) endBlocked() {
 	for range c.streams.count { // a Source may resume while it is asked
 		st := c.ends.head
@@ -300,7 +297,7 @@ func (c *Conn) endBlocked() {
 	}
 }
 
-// endIfOver ends st if its Source says so; gone: it did, or the stream was reset.
+// endIfOver ends st if its Source has ended. gone: it did, or the stream was reset.
 func (c *Conn) endIfOver(st *stream) (gone bool) {
 	over, gone := c.sourceOver(st)
 	if !over {
@@ -317,7 +314,7 @@ func (c *Conn) endIfOver(st *stream) (gone bool) {
 	return true
 }
 
-// extend gives dst n more bytes, whose content is arbitrary.
+// extend returns dst with n more bytes of arbitrary content.
 func extend(dst []byte, n int) []byte {
 	if cap(dst)-len(dst) >= n {
 		return dst[:len(dst)+n]

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// client is the standard library's, which is x/net's, over cleartext with prior knowledge.
+// client returns the standard library's client for cleartext HTTP/2.
 func (s *testServer) client(t *testing.T) *http.Client {
 	tr := &http.Transport{Protocols: new(http.Protocols)}
 	tr.Protocols.SetUnencryptedHTTP2(true)
@@ -54,7 +54,7 @@ func TestForeignClient(t *testing.T) {
 	}
 }
 
-// TestForeignClientEchoes sends content of many sizes both ways at once.
+// Content of many sizes flows both ways at the same time.
 func TestForeignClientEchoes(t *testing.T) {
 	s := startServer(t, Config{})
 	client := s.client(t)
@@ -83,7 +83,7 @@ func TestForeignClientEchoes(t *testing.T) {
 	wg.Wait()
 }
 
-// TestForeignClientCancels leaves in the middle of responses, and the connection lives on.
+// Cancellations in the middle of responses leave the connection usable.
 func TestForeignClientCancels(t *testing.T) {
 	s := startServer(t, Config{})
 	client := s.client(t)
@@ -105,7 +105,7 @@ func TestForeignClientCancels(t *testing.T) {
 	res.Body.Close()
 }
 
-// TestFrames compares what x/net's framer and ours make of the same frames.
+// x/net's framer and ours encode equal frames.
 func TestFrames(t *testing.T) {
 	var theirs bytes.Buffer
 	fr := http2.NewFramer(&theirs, nil)
@@ -148,13 +148,13 @@ func TestFrames(t *testing.T) {
 	}
 }
 
-// TestEncoding reads every block that we can make with x/net's decoder.
+// x/net's decoder reads our header blocks.
 func TestEncoding(t *testing.T) {
 	names := []string{"content-type", "Content-Type", "server", "etag", "set-cookie", "x-anything", "X-Mixed-Case", "link", "vary", "www-authenticate",
 		"access-control-allow-origin", "accept-ranges", "age", "allow", "content-disposition", "content-language", "content-location",
 		"content-range", "expires", "last-modified", "location", "proxy-authenticate", "refresh", "retry-after", "strict-transport-security",
 		"via", "cache-control", "content-encoding", "date"}
-	p := meet(t, Config{})
+	p := connect(t, Config{})
 	for i, name := range names {
 		for _, n := range []int{0, 1, 126, 127, 128, 255, 300} {
 			p.writes(p.get(p.c.history.last + 2 | 1))
