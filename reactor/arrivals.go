@@ -165,7 +165,7 @@ func (l *Loop) adopt(a *arrival, s engine.Socket, fd int) *Conn {
 	_ = unix.Close(int(c.fd))
 	c.socket, c.fd = s, int32(fd)
 	c.moving, c.deaf = false, false
-	c.excuse(int64(l.Age()))
+	c.extendDeadline(int64(l.Age()))
 	l.stats.movedIn.Add(1)
 	if c.onTheWay() {
 		l.guarded(c, (*Conn).arrived)

@@ -44,7 +44,7 @@ type Conn struct {
 	armed       bool // which reports once
 	moving      bool // on its way to an engine, with a descriptor of its own meanwhile
 	closed      bool
-	guilty      bool // closed for stalling its loop
+	blamed      bool // closed for stalling its loop
 }
 
 // mode is how far a connection has come in closing.
@@ -70,7 +70,7 @@ type rarities struct {
 	ending        error // as cause, which it becomes when the session has had its input and is told
 	halfClosed    *halfClosedEntry
 	dialling      *dialling // of a dialled connection, until its session is open
-	haunting      *haunting // of a connection that was closed for stalling its loop
+	orphan        *orphan   // of a connection that was closed for stalling its loop
 }
 
 func (c *Conn) rarely() *rarities {
@@ -181,7 +181,7 @@ func (c *Conn) expire(now int64) {
 		c.loop.Load().timers.watch(c)
 		return
 	case c.moving, c.yielded, now-c.deadline > int64(lateness) && !c.deaf && c.Waiting():
-		c.excuse(now)
+		c.extendDeadline(now)
 		return
 	}
 	c.deadline = 0
@@ -200,8 +200,8 @@ func (c *Conn) expire(now int64) {
 // stalled, or its process stopped. It is also the time in which it must have caught up.
 const lateness = 100 * time.Millisecond
 
-// excuse puts a deadline that has passed off: what the peer has sent in time is read first.
-func (c *Conn) excuse(now int64) {
+// extendDeadline puts off a deadline that has passed, so that what the peer has sent in time is read first.
+func (c *Conn) extendDeadline(now int64) {
 	if c.deadline != 0 {
 		c.setDeadline(max(c.deadline, now+int64(lateness)))
 	}

@@ -75,7 +75,7 @@ func (s *lines) command(line string) {
 		if s.stalled != nil {
 			s.closed = s.stalled
 		}
-		l.Lend(s.conn, text(line))
+		l.Lend(s.conn, subject(line))
 		answer := s.script(s.conn)
 		l.Reclaim()
 		s.say(answer)
@@ -130,9 +130,10 @@ func (s *lines) Closed(err error) {
 	}
 }
 
-type text string
-
-func (t text) String() string { return string(t) }
+func subject(name string) *Subject {
+	s := NewSubject(name, "")
+	return &s
+}
 
 // testLogger logs to t as long as it runs.
 func testLogger(t testing.TB) *zap.Logger {

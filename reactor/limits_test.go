@@ -39,6 +39,9 @@ func runChild(name string) {
 	if name == "floor" || strings.HasPrefix(name, "reactor") {
 		runCostChild(name)
 	}
+	if name == "abort" {
+		runAbortChild()
+	}
 	r, err := New(children[name]())
 	if err != nil {
 		panic(err)

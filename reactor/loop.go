@@ -261,16 +261,22 @@ func (l *Loop) contain() {
 	}
 }
 
-// revive does what waits for the Loop to go on after its engine was replaced. One thing of it may
-// stall the Loop again: the rest is then for the next engine.
+// revive does what waits for the Loop to go on after its engine was replaced. If one thing of it stalls the
+// Loop again, the rest is for the next engine.
 func (l *Loop) revive() {
 	for len(l.revived) > 0 {
 		f := l.revived[0]
 		l.revived[0] = nil
 		l.revived = l.revived[1:]
-		f()
+		l.contained(f)
 	}
 	l.revived = nil
+}
+
+// contained runs f. A panic in it is logged.
+func (l *Loop) contained(f func()) {
+	defer l.contain()
+	f()
 }
 
 // add makes c one of the Loop's connections.

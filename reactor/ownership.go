@@ -3,14 +3,12 @@
 package reactor
 
 import (
-	"bytes"
-	"fmt"
+	"errors"
 	"runtime"
-	"strconv"
 	"sync/atomic"
 )
 
-// The ownership word of a Loop says who may touch it:
+// The ownership word of a Loop decides who may touch it:
 //
 //	          Lend               watchdog: a look
 //	owned ───────────▶ lent ◀───────────────────▶ held
@@ -18,12 +16,12 @@ import (
 //	  │    Reclaim      │ watchdog: a kill
 //	  │    Enter/Leave  ▼
 //	  └───────────── fenced
-//	    the next engine
+//	    takeOver
 //
-// Only the owner leaves owned, so that is a store. Leaving lent is a compare-and-swap, which
-// decides between the goroutine that comes back and the watchdog. Beside the state the word
-// carries a count of sections, one for each stretch of lent code and each stretch between them,
-// by which the watchdog tells a long one from many short ones.
+// Only the owner leaves owned, so that is a store. Leaving lent is a compare-and-swap, which decides
+// between the goroutine that comes back and the watchdog. Besides the state, the word carries a count of
+// sections, one for each stretch of lent code and each stretch between two of them, so that the watchdog
+// can tell a long section from many short ones.
 const (
 	stateOwned  = 0
 	stateLent   = 1
@@ -31,33 +29,51 @@ const (
 	stateHeld   = 3 // lent, and the watchdog reads what is being run
 	stateMask   = 3
 
-	// insideBit: lent code is further up the stack, also while it calls into our API.
+	// insideBit is set while lent code is on the stack, also while it calls into our API.
 	insideBit = 1 << 2
-	// nestedBit: and some more lent code above that one.
+	// nestedBit is set while two stretches of lent code or more are on the stack.
 	nestedBit = 1 << 3
-	// hauntedBit: some goroutine that was fenced off has not ended yet, so that being in the
-	// state expected is no proof of being the owner.
-	hauntedBit   = 1 << 4
+	// orphanBit is set while an orphan runs: then the expected state does not prove that the caller is the
+	// owner.
+	orphanBit    = 1 << 4
 	sectionShift = 5
 )
 
 type ownership struct {
 	word atomic.Uint64
-	// goroutine is the number of the goroutine that turns the Loop now.
+	// goroutine is the number of the goroutine that turns the Loop; 0: none does.
 	goroutine atomic.Uint64
 
-	// What follows belongs to the owner.
+	// The following fields belong to the owner.
 	section uint64
-	haunts  int // fenced goroutines that have not ended
+	orphans int // fenced goroutines that have not ended
 	lends   []lend
 	nested  int // Enter calls that found the Loop owned and were not left yet
 }
 
 // lend is one stretch of lent code in progress.
 type lend struct {
-	conn   *Conn
-	what   fmt.Stringer
-	nested int // the outer value of ownership.nested
+	conn    *Conn
+	subject *Subject
+	nested  int // the outer value of ownership.nested
+}
+
+// Subject names what lent code works on, for the report of a stall. It is immutable, so the watchdog may
+// read it while that code runs.
+type Subject struct{ kind, name string }
+
+// NewSubject returns a Subject that is reported as kind and name, such as a method and a target.
+func NewSubject(kind, name string) Subject { return Subject{kind, name} }
+
+// String returns kind and name, separated by a space.
+func (s *Subject) String() string {
+	switch {
+	case s == nil:
+		return ""
+	case s.name == "":
+		return s.kind
+	}
+	return s.kind + " " + s.name
 }
 
 func (o *ownership) compose(state uint64) uint64 {
@@ -68,41 +84,43 @@ func (o *ownership) compose(state uint64) uint64 {
 	if len(o.lends) > 1 {
 		w |= nestedBit
 	}
-	if o.haunts > 0 {
-		w |= hauntedBit
+	if o.orphans > 0 {
+		w |= orphanBit
 	}
 	return w
 }
 
-// Lend lets code of others run on the loop until Reclaim: owned→lent. c is the connection that it
-// runs for, nil if for none; it is the one to be closed if the code does not come back in time.
-// what describes the work for the report of a stall, is asked only then, and from another
-// goroutine: it must not change meanwhile. Lent code may use the API between Enter and Leave only.
-func (l *Loop) Lend(c *Conn, what fmt.Stringer) {
+// Lend lets user code run on the loop until Reclaim: owned→lent. c is the connection to blame, one of this
+// Loop's, which is closed if the code does not come back in time; nil: none. It need not be the one whose session calls
+// Lend: where code of one connection's request waits for another connection, the request's is to blame,
+// but a session that is interrupted in the middle of a call is closed as well. subject is what the code
+// works on, for the report of a stall; it may be nil. Lent code may use the API between Enter and Leave
+// only. On the loop, owned.
+func (l *Loop) Lend(c *Conn, subject *Subject) {
 	o := &l.own
-	o.lends = append(o.lends, lend{c, what, o.nested})
+	o.lends = append(o.lends, lend{c, subject, o.nested})
 	o.nested = 0
 	o.section++
 	l.clock.lent = true
 	o.word.Store(o.compose(stateLent))
 }
 
-// now is the word as it is for the calling goroutine, which found the Loop lent or owned before: that
-// again, or fenced when it has lost the Loop since.
-func (o *ownership) now() uint64 {
+// current returns the ownership word as seen by the caller, which has found the Loop lent or owned before:
+// stateFenced if the Loop was taken over since.
+func (o *ownership) current() uint64 {
 	w := o.word.Load()
-	if w&(hauntedBit|stateFenced) != 0 {
+	if w&(orphanBit|stateFenced) != 0 {
 		w = o.proven()
 	}
 	return w
 }
 
-// proven is now where the bits alone do not decide. It waits for the end of a look of the watchdog's.
+// proven is current where the bits alone do not decide. It waits until the watchdog does not hold the word.
 func (o *ownership) proven() uint64 {
 	for {
 		w := o.word.Load()
 		switch {
-		case w&hauntedBit != 0 && !o.here():
+		case w&orphanBit != 0 && !o.here():
 			return stateFenced
 		case w&stateMask != stateHeld:
 			return w
@@ -111,13 +129,13 @@ func (o *ownership) proven() uint64 {
 	}
 }
 
-// Reclaim ends what Lend began: lent→owned. When the watchdog has meanwhile given the Loop to
-// another goroutine, Reclaim does not return: it ends the calling goroutine (runtime.Goexit), whose
-// deferred functions run but must touch nothing of the Loop.
+// Reclaim ends what Lend began: lent→owned. If the Loop was taken over meanwhile, Reclaim does not return:
+// it ends the calling goroutine (runtime.Goexit), whose deferred functions run but must touch nothing of
+// the Loop.
 func (l *Loop) Reclaim() {
 	o := &l.own
 	for {
-		w := o.now()
+		w := o.current()
 		if w&stateMask == stateFenced {
 			l.leaveFenced()
 		}
@@ -125,7 +143,7 @@ func (l *Loop) Reclaim() {
 			panic("reactor: Reclaim without Lend")
 		}
 		next := (w>>sectionShift + 1) << sectionShift
-		next |= w & hauntedBit
+		next |= w & orphanBit
 		if w&nestedBit != 0 {
 			next |= insideBit
 		}
@@ -140,14 +158,14 @@ func (l *Loop) Reclaim() {
 	o.lends = o.lends[:last]
 }
 
-// Enter takes the Loop back for one call that lent code makes into an API of the Loop's owner:
-// lent→owned until Leave. It is false when the calling goroutine has lost the Loop, or c (may be
-// nil) was closed for stalling it: then nothing must be touched, and Leave not called. Enter when
-// owned already is true as well, and balanced by its Leave. Only on the loop's goroutine.
+// Enter takes the Loop back for one call that lent code makes into an API of the Loop's owner: lent→owned
+// until Leave. It reports false if the calling goroutine has lost the Loop, or c (which may be nil) was
+// closed for stalling it: then nothing must be touched, and Leave not called. Enter also succeeds when
+// owned already, and is balanced by its Leave. Only on the loop's goroutine.
 func (l *Loop) Enter(c *Conn) bool {
 	o := &l.own
 	for {
-		w := o.now()
+		w := o.current()
 		if w&stateMask == stateFenced {
 			return false
 		}
@@ -159,18 +177,18 @@ func (l *Loop) Enter(c *Conn) bool {
 			break
 		}
 	}
-	if c != nil && c.guilty {
+	if c != nil && c.blamed {
 		l.Leave()
 		return false
 	}
 	return true
 }
 
-// Leave ends what Enter began. It does nothing on a goroutine that has lost the Loop since, whose
-// deferred calls run when Reclaim ends it.
+// Leave ends what Enter began. It does nothing on a goroutine that has lost the Loop since, whose deferred
+// calls run when Reclaim ends it.
 func (l *Loop) Leave() {
 	o := &l.own
-	if o.now()&stateMask == stateFenced {
+	if o.current()&stateMask == stateFenced {
 		return
 	}
 	if o.nested > 0 {
@@ -181,19 +199,19 @@ func (l *Loop) Leave() {
 	o.word.Store(o.compose(stateLent))
 }
 
-// here says whether the caller is the goroutine that turns the Loop. It costs about a microsecond
-// and is asked only while some fenced goroutine has not ended.
+// here reports whether the caller is the goroutine that turns the Loop. It costs about a microsecond and
+// is asked only while an orphan runs.
 func (o *ownership) here() bool { return goroutineNumber() == o.goroutine.Load() }
 
-// leaveFenced ends the calling goroutine, which lost the Loop. Its engine tells when that is done.
+// leaveFenced ends the calling goroutine, which has lost the Loop. Its engine tells when that is done.
 func (l *Loop) leaveFenced() { runtime.Goexit() }
 
-// regain makes the caller, which has recovered from a panic somewhere below, owner again, or ends
-// it when it has lost the Loop.
+// regain makes the caller, which has recovered from a panic further down its stack, owner again, or ends
+// it if it has lost the Loop.
 func (l *Loop) regain() {
 	o := &l.own
 	for {
-		w := o.now()
+		w := o.current()
 		if w&stateMask == stateFenced {
 			l.leaveFenced()
 		}
@@ -213,15 +231,27 @@ func (o *ownership) forget() {
 	o.section++
 }
 
-// goroutineNumber reads the number of the calling goroutine from the head of its stack trace, the
-// only place where the runtime tells it.
-func goroutineNumber() uint64 {
-	var buf [64]byte
-	head := bytes.TrimPrefix(buf[:runtime.Stack(buf[:], false)], []byte("goroutine "))
-	digits, _, _ := bytes.Cut(head, []byte(" "))
-	n, err := strconv.ParseUint(string(digits), 10, 64)
-	if err != nil {
-		panic("reactor: cannot read the goroutine's number: " + err.Error())
+// errGoroutineNumber refuses a Go runtime in which an orphan could not be told from the owner.
+var errGoroutineNumber = errors.New("reactor: stack traces of this version of Go do not begin with \"goroutine NUMBER [\"")
+
+// goroutineNumber returns the number of the calling goroutine. Only the head of a stack trace has it:
+// "goroutine 18 [running]:". New refuses to work where that cannot be read, which is 0 here.
+func goroutineNumber() (n uint64) {
+	const prefix = "goroutine "
+	var buf [len(prefix) + 22]byte // a number of 20 digits, and " ["
+	head := buf[:runtime.Stack(buf[:], false)]
+	if len(head) < len(prefix) || string(head[:len(prefix)]) != prefix {
+		return 0
 	}
-	return n
+	for i, c := range head[len(prefix):] {
+		switch {
+		case c >= '0' && c <= '9':
+			n = 10*n + uint64(c-'0')
+		case i > 0 && c == ' ':
+			return n
+		default:
+			return 0
+		}
+	}
+	return 0
 }

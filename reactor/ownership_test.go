@@ -118,7 +118,7 @@ func TestHauntedWordAsksForTheGoroutine(t *testing.T) {
 	l.fence(t)
 	// The Loop goes on here.
 	l.own.forget()
-	l.own.haunts++
+	l.own.orphans++
 	l.own.goroutine.Store(goroutineNumber())
 	l.own.word.Store(l.own.compose(stateOwned))
 	l.Lend(nil, nil)

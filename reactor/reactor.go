@@ -57,6 +57,9 @@ func New(config Config) (*Reactor, error) {
 	if config.Loops < 1 || config.WriteHigh < 1 || config.WriteLow >= config.WriteHigh {
 		return nil, fmt.Errorf("reactor: want at least one loop, and WriteLow (%d) below WriteHigh (%d)", config.WriteLow, config.WriteHigh)
 	}
+	if goroutineNumber() == 0 {
+		return nil, errGoroutineNumber
+	}
 	raiseDescriptorLimit()
 	r := &Reactor{
 		config: config, log: config.Logger, born: time.Now(), table: newTable(), tls: newTLSService(config.Logger),
@@ -102,7 +105,7 @@ func (r *Reactor) Start() error {
 	r.started = true
 	var started []*loopEngine
 	for _, l := range r.loops {
-		l.revived = append(l.revived, func() { l.own.goroutine.Store(goroutineNumber()) })
+		l.revived = append(l.revived, l.identify)
 		e := l.startEngine()
 		if e == nil {
 			return ErrStopped

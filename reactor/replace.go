@@ -3,6 +3,7 @@
 package reactor
 
 import (
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -94,11 +95,16 @@ func (l *Loop) restartEngine() {
 	}
 }
 
-// takeOver detaches the Loop from an engine that turns it no more. The caller must have exclusive access. blamed, which
-// may be nil, is closed; fenced reports that a goroutine was left behind in lent code. The Loop goes on with the next
-// engine's first turn, and none of its work is lost: what had begun is dropped, what waits is done then.
-func (l *Loop) takeOver(e *loopEngine, blamed *Conn, fenced bool) {
+// takeOver detaches the Loop from an engine that does not turn it any more. The caller must have exclusive access.
+// fenced: a goroutine was left behind in lent code; then the connection that the code was lent for is closed, as is one
+// whose session that code has interrupted in the middle of a call. The Loop goes on with the first turn of the next
+// engine, which does all the work that waits.
+func (l *Loop) takeOver(e *loopEngine, fenced bool) {
 	var moving []*arrival
+	var blamed []*Conn
+	if fenced {
+		blamed = l.blamed()
+	}
 	for _, c := range l.conns {
 		if c.socket == nil {
 			continue
@@ -106,7 +112,7 @@ func (l *Loop) takeOver(e *loopEngine, blamed *Conn, fenced bool) {
 		e.Release(int(c.fd))
 		c.socket = nil
 		c.moving = true
-		if c != blamed {
+		if !slices.Contains(blamed, c) {
 			moving = append(moving, &arrival{conn: c})
 		}
 	}
@@ -118,29 +124,29 @@ func (l *Loop) takeOver(e *loopEngine, blamed *Conn, fenced bool) {
 	l.out, l.wire, l.in.joint = nil, nil, nil
 	l.stats.sampling = false
 
-	var left *haunting
+	var left *orphan
 	if fenced {
-		left = &haunting{what: l.own.lends[len(l.own.lends)-1].what, holds: e.Descriptors()}
+		left = &orphan{subject: l.own.lends[len(l.own.lends)-1].subject, holds: e.Descriptors()}
 		l.reactor.gate.lower(left.holds)
 	}
 	l.own.forget()
 	// Nobody turns the Loop until the next engine does, and who was left behind least of all.
 	l.own.goroutine.Store(0)
 	if fenced {
-		l.own.haunts++
+		l.own.orphans++
 		go func() {
 			<-e.Done() // and with it the goroutine's deferred functions
 			l.Post(func() { left.end(l) })
 		}()
 	}
-	waiting := append([]func(){func() { l.own.goroutine.Store(goroutineNumber()) }}, l.revived...)
+	waiting := append([]func(){l.identify}, l.revived...)
 	if fenced && l.reactor.config.Renew != nil {
 		waiting = append(waiting, func() { l.reactor.config.Renew(l) })
 	}
-	if blamed != nil {
-		blamed.guilty = true
-		blamed.rarely().haunting = left
-		waiting = append(waiting, func() { blamed.abandon(ErrStalled) })
+	for _, c := range blamed {
+		c.blamed = true
+		c.rarely().orphan = left
+		waiting = append(waiting, func() { c.abandon(ErrStalled) })
 	}
 	l.arrivals.enqueue(l, moving)
 	l.revived = append(waiting, l.offerArrivals)
@@ -150,12 +156,23 @@ func (l *Loop) takeOver(e *loopEngine, blamed *Conn, fenced bool) {
 	l.own.word.Store(l.own.compose(stateOwned))
 }
 
+// blamed returns the connections that are closed for a stall of lent code.
+func (l *Loop) blamed() (blamed []*Conn) {
+	if c := l.own.lends[len(l.own.lends)-1].conn; c != nil && c.loop.Load() == l {
+		blamed = append(blamed, c)
+	}
+	if c := l.current; c != nil && !slices.Contains(blamed, c) {
+		blamed = append(blamed, c)
+	}
+	return blamed
+}
+
 // engineDied is called when an engine has ended that nobody asked to.
 func (r *Reactor) engineDied(e *loopEngine, d engine.Death) {
 	l := e.loop
 	r.log.Error("engine ended by itself; its loop goes on with another",
 		zap.Int("loop", l.index), zap.Int("connections", int(l.stats.connections.Load())), zap.Error(d.Err))
-	if !l.unlessStopped(func() { l.takeOver(e, nil, false) }) {
+	if !l.unlessStopped(func() { l.takeOver(e, false) }) {
 		return
 	}
 	pause := l.deaths.pause(time.Now())

@@ -259,7 +259,7 @@ func TestMovesUnderLoad(t *testing.T) {
 // replaceEngine exchanges the engine of the Loop on whose loop it is called, and does not return.
 func (l *Loop) replaceEngine() {
 	e := l.engine.Load()
-	l.takeOver(e, nil, false)
+	l.takeOver(e, false)
 	go func() {
 		e.Stop()
 		l.restartEngine()

@@ -60,9 +60,9 @@ func (l *Loop) stop() {
 // the engine that ended: what is half-closed, moves, or was about to arrive. Nobody turns the Loop
 // any more.
 func (l *Loop) sweep(e *loopEngine) {
-	l.takeOver(e, nil, false)
+	l.takeOver(e, false)
 	l.revived = nil
-	l.own.goroutine.Store(goroutineNumber())
+	l.identify()
 	l.inbox.mu.Lock()
 	waiting := slices.Concat(l.inbox.batch[l.inbox.next:], l.inbox.tasks)
 	l.inbox.mu.Unlock()

@@ -3,47 +3,47 @@
 package reactor
 
 import (
-	"bytes"
 	"fmt"
-	"os"
-	"runtime"
+	"sync"
 	"time"
-
-	"go.uber.org/zap"
 )
 
 const (
-	// The watchdog looks twice within the shortest time that it is to notice, within these bounds.
+	// The watchdog looks twice within the shortest time that it has to notice, within these bounds.
 	tickLeast = time.Millisecond
-	tickMost  = 500 * time.Millisecond
-	// tickSlack is how late a look may come before the process counts as having been stopped.
+	tickMost  = 250 * time.Millisecond
+	// tickSlack is how much of the time by which a look is late counts as observed: more than a busy
+	// machine makes it late, and less than a process that was stopped would lose.
 	tickSlack = 100 * time.Millisecond
-	// warnInterval is how often a stall is logged at most, for each Loop.
+	// warnInterval is the shortest time between two warnings of one Loop.
 	warnInterval = time.Second
 	// catchTries is how often one look tries to catch lent code outside our API.
 	catchTries = 1000
-	// stacksMost bounds the dump of all stacks.
-	stacksMost = 16 << 20
 )
 
-// watchdog looks at all Loops' ownership words and turns at regular intervals. A Loop that shows
-// the same as at the last look has been busy with one thing since; the watchdog adds up how long.
+// watchdog looks at the ownership words and the turns of all Loops at regular intervals, and adds up for
+// how long each has shown the same. Time that nobody has observed does not count: a process that was
+// stopped, or a machine that slept, makes no Loop guilty.
+//
+// It acts first; what it has to say goes to the reporter. Nothing that it does takes longer the more
+// goroutines or connections there are.
 type watchdog struct {
-	reactor *Reactor
-	period  time.Duration
-	seen    []sight
-	kills   []time.Time // within the last minute
-	over    chan struct{}
-	done    chan struct{}
+	reactor   *Reactor
+	period    time.Duration
+	seen      []sight
+	kills     []time.Time // within the last minute
+	reports   *reporter
+	takeovers sync.WaitGroup
+	over      chan struct{}
+	done      chan struct{}
 }
 
 // sight is what the watchdog knows of one Loop.
 type sight struct {
-	turn, section uint64
-	turnSince     time.Time
-	sectionSince  time.Time
-	warned        time.Time
-	standIn       chan struct{} // closed when the Loop hears again; nil: it does
+	turn, section     uint64
+	inTurn, inSection time.Duration // observed
+	sinceWarning      time.Duration
+	standIn           chan struct{} // closed when the Loop hears again; nil: it does
 }
 
 // startWatchdog starts the watchdog; nil when it has nothing to watch for.
@@ -59,15 +59,19 @@ func startWatchdog(r *Reactor) *watchdog {
 	}
 	w := &watchdog{
 		reactor: r, period: min(max(shortest/2, tickLeast), tickMost),
-		seen: make([]sight, len(r.loops)), over: make(chan struct{}), done: make(chan struct{}),
+		seen: make([]sight, len(r.loops)), reports: startReporter(r.log),
+		over: make(chan struct{}), done: make(chan struct{}),
 	}
 	go w.run()
 	return w
 }
 
+// stop ends the watchdog. A report that is being written is not waited for.
 func (w *watchdog) stop() {
 	close(w.over)
 	<-w.done
+	w.takeovers.Wait()
+	w.reports.stop()
 }
 
 func (w *watchdog) run() {
@@ -85,54 +89,59 @@ func (w *watchdog) run() {
 		case <-ticker.C:
 		}
 		now := time.Now()
-		// A late look tells of a machine that slept or a process that was stopped, not of its
-		// loops: all clocks start again.
-		late := now.Sub(last) > 2*w.period+tickSlack
+		step := observed(now.Sub(last), w.period)
 		for i, l := range w.reactor.loops {
-			w.look(l, &w.seen[i], now, now.Sub(last), late)
+			w.look(l, &w.seen[i], step)
 		}
 		last = now
 	}
 }
 
-// look is one look at one Loop.
-func (w *watchdog) look(l *Loop, s *sight, now time.Time, since time.Duration, late bool) {
+// observed returns how much of the time since the last look counts.
+func observed(since, period time.Duration) time.Duration { return min(since, period+tickSlack) }
+
+// look is one look at one Loop, step after the last.
+func (w *watchdog) look(l *Loop, s *sight, step time.Duration) {
 	word, turn := l.own.word.Load(), l.turn.Load()
 	section := word >> sectionShift
-	switch {
-	case late || turn != s.turn || turn&1 == 0:
-		s.turn, s.turnSince = turn, now
-		s.section, s.sectionSince = section, now
+	if turn != s.turn || turn&1 == 0 {
+		*s = sight{turn: turn, section: section, sinceWarning: warnInterval, standIn: s.standIn}
 		w.hears(l, s)
 		return
-	case section != s.section:
-		s.section, s.sectionSince = section, now
 	}
+	if section != s.section {
+		s.section, s.inSection, s.sinceWarning = section, 0, warnInterval
+	}
+	s.inTurn += step
+	s.inSection += step
+	s.sinceWarning += step
 	config := &w.reactor.config
-	if config.StallWarn > 0 && now.Sub(s.turnSince) >= config.StallWarn {
-		w.deaf(l, s, since)
+	if config.StallWarn > 0 && s.inTurn >= config.StallWarn {
+		w.deaf(l, s, step)
 	}
-	busy := now.Sub(s.sectionSince)
-	if config.StallWarn > 0 && busy >= config.StallWarn && now.Sub(s.warned) >= warnInterval {
-		s.warned = now
-		w.warn(l, word, busy)
+	if word&stateMask == stateFenced {
+		return // being taken over
 	}
-	if config.StallTimeout <= 0 || busy < config.StallTimeout {
-		return
+	if config.StallTimeout > 0 && s.inSection >= config.StallTimeout {
+		if word&insideBit != 0 && w.kill(l, section, s.inSection) {
+			return
+		}
+		if s.inSection >= config.faultTimeout {
+			busy := s.inSection.Round(time.Millisecond)
+			s.inSection = 0
+			w.reactor.abort(fmt.Sprintf("loop %d has been busy outside of any handler for %v", l.index, busy))
+			return
+		}
 	}
-	if word&insideBit != 0 && w.kill(l, section, busy) {
-		w.hears(l, s)
-		return
-	}
-	if busy >= config.faultTimeout {
-		w.reactor.abort(fmt.Sprintf("loop %d has been busy outside of any handler for %v", l.index, busy.Round(time.Millisecond)))
-		s.sectionSince = now
+	if config.StallWarn > 0 && s.inSection >= config.StallWarn && s.sinceWarning >= warnInterval {
+		s.sinceWarning = 0
+		w.warn(l, word, s.inSection)
 	}
 }
 
 // deaf begins or goes on to have others accept in the Loop's place.
-func (w *watchdog) deaf(l *Loop, s *sight, since time.Duration) {
-	l.stats.deaf.Add(int64(since))
+func (w *watchdog) deaf(l *Loop, s *sight, step time.Duration) {
+	l.stats.deaf.Add(int64(step))
 	if s.standIn != nil {
 		return
 	}
@@ -151,22 +160,19 @@ func (w *watchdog) hears(l *Loop, s *sight) {
 	}
 }
 
-// warn logs what keeps the Loop. The description is read while the word says held, so that the
-// owner cannot come back from it meanwhile.
+// warn reports what keeps the Loop. It reads the connection while the word says held, so that the owner
+// cannot come back and change it meanwhile.
 func (w *watchdog) warn(l *Loop, word uint64, busy time.Duration) {
-	fields := []zap.Field{zap.Int("loop", l.index), zap.Duration("for", busy)}
+	report := newReport(l, warnMessage, word>>sectionShift, busy)
 	if word&stateMask == stateLent && l.own.word.CompareAndSwap(word, word&^stateMask|stateHeld) {
-		if what := l.own.lends[len(l.own.lends)-1].what; what != nil {
-			fields = append(fields, zap.String("what", what.String()))
-		}
+		report.describe(&l.own.lends[len(l.own.lends)-1])
 		l.own.word.Store(word)
 	}
-	fields = append(fields, zap.ByteString("stack", goroutineStack(l.own.goroutine.Load())))
-	w.reactor.log.Warn("loop is stalled", fields...)
+	w.reports.put(report)
 }
 
-// kill takes the Loop from the goroutine that has kept it in one section for too long, and lets it
-// go on without. It is false when the code could not be caught outside of our API.
+// kill takes the Loop from the goroutine that has kept it in one section for too long, and lets it go on
+// without. It reports false if the code could not be caught outside our API.
 func (w *watchdog) kill(l *Loop, section uint64, busy time.Duration) bool {
 	for range catchTries {
 		word := l.own.word.Load()
@@ -174,38 +180,36 @@ func (w *watchdog) kill(l *Loop, section uint64, busy time.Duration) bool {
 			return true
 		}
 		if word&stateMask == stateLent && l.own.word.CompareAndSwap(word, word&^stateMask|stateFenced) {
-			w.bury(l, busy)
+			w.replaceEngine(l, section, busy)
 			return true
 		}
-		runtime.Gosched()
 	}
 	return false
 }
 
-// bury replaces the engine of a Loop that was fenced.
-func (w *watchdog) bury(l *Loop, busy time.Duration) {
-	r := w.reactor
-	top := l.own.lends[len(l.own.lends)-1]
-	fields := []zap.Field{zap.Int("loop", l.index), zap.Duration("after", busy), zap.Int("connections", len(l.conns))}
-	if top.what != nil {
-		fields = append(fields, zap.Stringer("what", top.what))
-	}
-	fields = append(fields, zap.ByteString("stack", goroutineStack(l.own.goroutine.Load())))
-	r.log.Error("loop is stalled and goes on without what stalls it", fields...)
+// replaceEngine gives a Loop that was fenced another engine.
+func (w *watchdog) replaceEngine(l *Loop, section uint64, busy time.Duration) {
 	l.stats.kills.Add(1)
-
-	e := l.engine.Load()
-	l.takeOver(e, top.conn, true)
-	go func() {
-		e.Stop()
-		l.restartEngine()
-	}()
-	w.budget()
+	report := newReport(l, killMessage, section, busy)
+	report.kill = true
+	report.connections = len(l.conns)
+	report.describe(&l.own.lends[len(l.own.lends)-1])
+	// Not here: it takes a system call for each connection.
+	w.takeovers.Go(func() {
+		e := l.engine.Load()
+		l.takeOver(e, true)
+		go func() {
+			e.Stop()
+			l.restartEngine()
+		}()
+	})
+	w.reports.put(report)
+	w.countKill()
 }
 
-// budget ends the process when too many Loops had to be killed within a minute: goroutines that
-// spin cannot be freed.
-func (w *watchdog) budget() {
+// countKill ends the process when too many Loops had to be killed within a minute: goroutines that spin
+// cannot be freed.
+func (w *watchdog) countKill() {
 	now := time.Now()
 	recent := w.kills[:0]
 	for _, t := range w.kills {
@@ -214,42 +218,8 @@ func (w *watchdog) budget() {
 		}
 	}
 	w.kills = append(recent, now)
-	if len(w.kills) > w.reactor.config.StallRestarts {
-		w.reactor.abort(fmt.Sprintf("%d stalled loops within a minute", len(w.kills)))
+	if n := len(w.kills); n > w.reactor.config.StallRestarts {
 		w.kills = w.kills[:0]
+		w.reactor.abort(fmt.Sprintf("%d stalled loops within a minute", n))
 	}
-}
-
-// abort ends the process, unless Config.Abort does something else.
-func (r *Reactor) abort(reason string) {
-	stacks := allStacks()
-	r.log.Error("beyond repair", zap.String("reason", reason))
-	if r.config.Abort != nil {
-		r.config.Abort(reason, stacks)
-		return
-	}
-	_ = r.log.Sync()
-	fmt.Fprintf(os.Stderr, "gatewheel: %s\n\n%s\n", reason, stacks)
-	os.Exit(ExitAbort)
-}
-
-// allStacks are the stacks of all goroutines, or of as many as have room.
-func allStacks() []byte {
-	for size := 64 << 10; ; size *= 2 {
-		buf := make([]byte, size)
-		if n := runtime.Stack(buf, true); n < size || size >= stacksMost {
-			return buf[:n]
-		}
-	}
-}
-
-// goroutineStack is the stack of the goroutine with that number.
-func goroutineStack(number uint64) []byte {
-	head := fmt.Appendf(nil, "goroutine %d ", number)
-	for _, stack := range bytes.Split(allStacks(), []byte("\n\n")) {
-		if bytes.HasPrefix(stack, head) {
-			return stack
-		}
-	}
-	return []byte("not among the first goroutines")
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/spi"
 	"github.com/gatewheel/gatewheel/app/websocket"
+	"github.com/gatewheel/gatewheel/reactor"
 )
 
 // exchange is one request and its response on either protocol: a stream of content, and the heads around it. It
@@ -28,9 +29,10 @@ type exchange struct {
 	headed   time.Duration // from the request's arrival to the head of the response
 	status   uint16        // of the response; 0: none was sent
 	outcome  Outcome
-	answered bool // the response's head was given to the machine
-	ended    bool // nothing of the response is to come
-	extended bool // an extended CONNECT for a WebSocket, which the application sees as the equivalent GET
+	answered bool            // the response's head was given to the machine
+	ended    bool            // nothing of the response is to come
+	extended bool            // an extended CONNECT for a WebSocket, which the application sees as the equivalent GET
+	subject  reactor.Subject // for the watchdog
 }
 
 var _ shell = (*exchange)(nil)
@@ -56,13 +58,13 @@ type content struct {
 
 // String names the request for the watchdog's report.
 func (x *exchange) String() string {
-	return x.Method + " " + x.Target + " from " + x.info.PeerString()
+	return x.subject.String() + " from " + x.info.PeerString()
 }
 
 // serve runs the handler. On the loop, owned.
 func (x *exchange) serve() {
 	x.loop.r.Charge(unitsPerCall)
-	x.loop.r.Lend(x.conn, x)
+	x.loop.r.Lend(x.conn, &x.subject)
 	f := spi.Run(x.loop.server.config.Handler, &x.Request, x.loop.server.config.RequestTimeout)
 	x.loop.r.Reclaim()
 	if f.Ready() {

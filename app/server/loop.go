@@ -37,6 +37,12 @@ type loop struct {
 	state     any // from the start-up hook
 }
 
+// The subjects of code that runs for no request.
+var (
+	loopSubject   = reactor.NewSubject("task of the application", "")
+	socketSubject = reactor.NewSubject("WebSocket", "")
+)
+
 // loopOf is the server's loop of a reactor.Loop.
 var loopOf = reactor.NewLoopValue[*loop]()
 
@@ -98,12 +104,12 @@ func (l *loop) drainBy() instant { return instant(l.r.DrainBy()) }
 func (l *loop) run(x *exchange, task func()) {
 	switch {
 	case x == nil:
-		l.runFor(nil, l, task)
-	case x.conn.Fenced() == fmt.Stringer(x):
+		l.runFor(nil, &loopSubject, l, task)
+	case x.conn.Orphaned() == &x.subject:
 		// Its code has lost the loop and runs on: two goroutines in one request would be a surprise.
 		x.conn.AfterStall(func() { l.run(x, task) })
 	default:
-		l.runFor(x.conn, x, task)
+		l.runFor(x.conn, &x.subject, x, task)
 	}
 }
 
@@ -114,10 +120,10 @@ const (
 	unitsPerEvent = 1
 )
 
-// runFor is run for whoever.
-func (l *loop) runFor(c *reactor.Conn, who fmt.Stringer, task func()) {
+// runFor is run for any subject; failures are reported as who's.
+func (l *loop) runFor(c *reactor.Conn, subject *reactor.Subject, who fmt.Stringer, task func()) {
 	l.r.Charge(unitsPerCall)
-	l.r.Lend(c, who)
+	l.r.Lend(c, subject)
 	err := contain(task)
 	l.r.Reclaim()
 	if err != nil {

@@ -22,7 +22,7 @@ func (s *pullSource) Read(p []byte) (int, error) {
 	if s.waiting {
 		return 0, nil
 	}
-	x.loop.r.Lend(x.conn, x)
+	x.loop.r.Lend(x.conn, &x.subject)
 	n, err := x.loop.pull(s.pull, p)
 	x.loop.r.Reclaim()
 	x.sent += int64(n)

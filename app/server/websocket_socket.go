@@ -88,7 +88,7 @@ func (s *socket) String() string {
 
 // opened tells the application.
 func (s *socket) opened(r *app.Request) {
-	s.loop.r.Lend(s.conn, s)
+	s.loop.r.Lend(s.conn, &socketSubject)
 	err := s.user.Opened(r)
 	s.loop.r.Reclaim()
 	s.blame(err)
@@ -152,7 +152,7 @@ func (s *socket) charge(units int) { s.loop.r.Charge(units + s.loop.ws.TakeWork(
 
 func (s *socket) receive(ev *ws.Event) {
 	kind, data, first, final := websocket.Kind(ev.Op), ev.Data, ev.First, ev.Final
-	s.loop.r.Lend(s.conn, s)
+	s.loop.r.Lend(s.conn, &socketSubject)
 	more, err := s.user.Receive(kind, data, first, final)
 	s.loop.r.Reclaim()
 	if !more && s.machine.Open() {
@@ -164,7 +164,7 @@ func (s *socket) receive(ev *ws.Event) {
 
 func (s *socket) ponged(ev *ws.Event) {
 	data := ev.Data
-	s.loop.r.Lend(s.conn, s)
+	s.loop.r.Lend(s.conn, &socketSubject)
 	err := s.user.Ponged(data)
 	s.loop.r.Reclaim()
 	s.blame(err)
@@ -211,7 +211,7 @@ func (s *socket) end(c websocket.Closed) {
 	}
 	s.ended, s.held, s.low = true, false, 0
 	s.loop.count.openSockets.Add(-1)
-	s.loop.r.Lend(s.conn, s)
+	s.loop.r.Lend(s.conn, &socketSubject)
 	err := s.user.Ended(c)
 	s.loop.r.Reclaim()
 	if err != nil {
@@ -258,7 +258,7 @@ func (s *socket) drained() {
 }
 
 // run brackets a callback of the application.
-func (s *socket) run(task func()) { s.loop.runFor(s.conn, s, task) }
+func (s *socket) run(task func()) { s.loop.runFor(s.conn, &socketSubject, s, task) }
 
 // deadline returns when expire must be called next; zero: never. While the server drains, the closing handshake has
 // its time as well.
