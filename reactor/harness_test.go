@@ -131,7 +131,7 @@ func (s *lines) Closed(err error) {
 }
 
 func subject(name string) *Subject {
-	s := NewSubject(name, "")
+	s := NewSubject(0, name)
 	return &s
 }
 

@@ -58,24 +58,6 @@ type lend struct {
 	nested  int // the outer value of ownership.nested
 }
 
-// Subject names what lent code works on, for the report of a stall. It is immutable, so the watchdog may
-// read it while that code runs.
-type Subject struct{ kind, name string }
-
-// NewSubject returns a Subject that is reported as kind and name, such as a method and a target.
-func NewSubject(kind, name string) Subject { return Subject{kind, name} }
-
-// String returns kind and name, separated by a space.
-func (s *Subject) String() string {
-	switch {
-	case s == nil:
-		return ""
-	case s.name == "":
-		return s.kind
-	}
-	return s.kind + " " + s.name
-}
-
 func (o *ownership) compose(state uint64) uint64 {
 	w := o.section<<sectionShift | state
 	if len(o.lends) > 0 {

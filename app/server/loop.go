@@ -37,12 +37,6 @@ type loop struct {
 	state     any // from the start-up hook
 }
 
-// The subjects of code that runs for no request.
-var (
-	loopSubject   = reactor.NewSubject("task of the application", "")
-	socketSubject = reactor.NewSubject("WebSocket", "")
-)
-
 // loopOf is the server's loop of a reactor.Loop.
 var loopOf = reactor.NewLoopValue[*loop]()
 

@@ -124,7 +124,7 @@ func (x *exchange) admit() {
 func (x *exchange) prepare() bool {
 	l := x.loop
 	x.Arrived = l.r.TurnTime()
-	x.subject = reactor.NewSubject(x.Method, x.Target)
+	x.subject = subjectOf(x.Method, x.Target)
 	spi.Bind(&x.Request, x, &x.info)
 	if limit := l.server.config.MaxBody; limit > 0 {
 		if x.ContentLength > limit {
