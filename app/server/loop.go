@@ -3,7 +3,6 @@
 package server
 
 import (
-	"fmt"
 	"runtime/debug"
 	"strconv"
 	"sync/atomic"
@@ -98,12 +97,12 @@ func (l *loop) drainBy() instant { return instant(l.r.DrainBy()) }
 func (l *loop) run(x *exchange, task func()) {
 	switch {
 	case x == nil:
-		l.runFor(nil, &loopSubject, l, task)
+		l.runFor(nil, l, task)
 	case x.conn.Orphaned() == &x.subject:
 		// Its code has lost the loop and runs on: two goroutines in one request would be a surprise.
 		x.conn.AfterStall(func() { l.run(x, task) })
 	default:
-		l.runFor(x.conn, &x.subject, x, task)
+		l.runFor(x.conn, x, task)
 	}
 }
 
@@ -114,10 +113,10 @@ const (
 	unitsPerEvent = 1
 )
 
-// runFor is run for any subject; failures are reported as who's.
-func (l *loop) runFor(c *reactor.Conn, subject *reactor.Subject, who fmt.Stringer, task func()) {
+// runFor is run for any lender on the connection c, which may be nil.
+func (l *loop) runFor(c *reactor.Conn, who lender, task func()) {
 	l.r.Charge(unitsPerCall)
-	l.r.Lend(c, subject)
+	l.r.Lend(c, who.lentFor())
 	err := contain(task)
 	l.r.Reclaim()
 	if err != nil {

@@ -23,10 +23,10 @@ func (l *loop) report(x *exchange, err error) {
 }
 
 // reportFor is report for code that ran on behalf of who, on the connection c, which may be nil.
-func (l *loop) reportFor(c *reactor.Conn, who fmt.Stringer, err error) {
+func (l *loop) reportFor(c *reactor.Conn, who lender, err error) {
 	var f failure
 	// The methods of an error are code of the application.
-	l.r.Lend(c, who)
+	l.r.Lend(c, who.lentFor())
 	if contain(func() { f.describe(err) }) != nil {
 		f.text = "its error panics"
 	}

@@ -2,7 +2,11 @@
 
 package server
 
-import "github.com/gatewheel/gatewheel/reactor"
+import (
+	"fmt"
+
+	"github.com/gatewheel/gatewheel/reactor"
+)
 
 // methods are the kinds of requests, as the watchdog's reports name them.
 var methods = func() map[string]reactor.Kind {
@@ -36,3 +40,13 @@ func subjectOf(method, target string) reactor.Subject {
 
 // getRequest spares the most frequent method the look into the map.
 var getRequest = methods["GET"]
+
+// lender is what code of the application runs for: String names it in the log, lentFor to the watchdog.
+type lender interface {
+	fmt.Stringer
+	lentFor() *reactor.Subject
+}
+
+func (x *exchange) lentFor() *reactor.Subject { return &x.subject }
+func (s *socket) lentFor() *reactor.Subject   { return &socketSubject }
+func (l *loop) lentFor() *reactor.Subject     { return &loopSubject }

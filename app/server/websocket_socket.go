@@ -258,7 +258,7 @@ func (s *socket) drained() {
 }
 
 // run brackets a callback of the application.
-func (s *socket) run(task func()) { s.loop.runFor(s.conn, &socketSubject, s, task) }
+func (s *socket) run(task func()) { s.loop.runFor(s.conn, s, task) }
 
 // deadline returns when expire must be called next; zero: never. While the server drains, the closing handshake has
 // its time as well.
