@@ -1,22 +1,3 @@
-// Package h1 is the server's side of HTTP/1.0 and HTTP/1.1 (RFC 9112, RFC 9110)
-// as a machine without input or output: bytes go in and events come out of
-// Conn.Next; answers go in by Conn.Respond, and their bytes are pulled by
-// Conn.Transmit. It never blocks, starts goroutines or reads a clock.
-//
-// A connection's life:
-//
-//	var c h1.Conn
-//	c.Init(shared)
-//	for {
-//		n, err := c.Next(in, &ev) // until NeedMore, Blocked, Closed or Switched, also with no input left
-//		in = in[n:]
-//		...
-//	}
-//	c.Respond(id, &response)
-//	out = c.Transmit(out[:0], 64<<10)
-//
-// Nothing here is safe for concurrent use: a Conn, and the Shared it was
-// initialised with, belong to one goroutine at a time.
 package h1
 
 import "bytes"
