@@ -57,7 +57,7 @@ func write(w *app.Writer, n int64) app.Future[app.Done] {
 	})
 }
 
-// drip gives bytes in parts of size, one every so often.
+// drip sends bytes in parts of size, one at each interval every.
 func drip(r *app.Request) app.Future[*app.Response] {
 	p := params{r: r}
 	total := p.size("bytes", 10, MaxBytes)
@@ -98,10 +98,10 @@ type uploaded struct {
 	SHA256 string `json:"sha256"`
 }
 
-// unlimited is the rate of who asks for none.
+// unlimited is the rate if none is given.
 const unlimited = -1
 
-// upload reads the content, at most so many bytes a second where a rate is given.
+// upload reads the content, with ?rate= at that many bytes a second, and answers with its length and hash.
 func upload(r *app.Request) app.Future[*app.Response] {
 	p := params{r: r}
 	rate := p.size("rate", unlimited, 1<<40)
@@ -117,8 +117,8 @@ func upload(r *app.Request) app.Future[*app.Response] {
 	})
 }
 
-// uploadBuffer is small for a low rate, so that reading is even: a tenth of a
-// second's worth. It is nil where the body's own memory will do.
+// uploadBuffer returns a buffer for a tenth of a second at rate, so that a low rate is even; nil if the body's own
+// buffer suffices.
 func uploadBuffer(rate int64) []byte {
 	const enough = 32 << 10
 	if rate == unlimited || rate/10 >= enough {
@@ -145,7 +145,7 @@ func (in *intake) take(p []byte) app.Future[app.Done] {
 	return app.Sleep(in.r, due-in.r.Loop().Now().Sub(in.begun))
 }
 
-// trailers gives content followed by trailer fields that describe it.
+// trailers answers with content and trailer fields that describe it.
 func trailers(r *app.Request) app.Future[*app.Response] {
 	const content = "The trailers tell the length and the SHA-256 of this line.\n"
 	resp := app.Streamed(200, "text/plain; charset=utf-8", func(w *app.Writer) app.Future[app.Done] {

@@ -9,7 +9,7 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 )
 
-// draw returns numbers from 0 to 1, 1 excluded.
+// draw returns the next random number in [0, 1).
 type draw func() float64
 
 // draw returns the source of a request's random numbers: with ?seed= the same numbers each time.
@@ -25,14 +25,13 @@ func (p *params) draw() draw {
 	return rand.New(rand.NewPCG(seed, 0)).Float64
 }
 
-// distribution is a distribution of durations: its quantile function, as steps or as straight lines between
-// points.
+// distribution is the quantile function of durations, with steps or straight lines between its points.
 type distribution struct {
 	points []point
 	lines  bool
 }
 
-// point: up to this share of all durations, d is what is drawn.
+// point is a quantile: a share of all durations is at most d.
 type point struct {
 	share float64
 	d     time.Duration
@@ -53,11 +52,11 @@ func (d *distribution) at(share float64) time.Duration {
 	return last.d
 }
 
-// maxChoices bounds a distribution: drawing goes through them, a thousand times for
-// one /fanout.
+// maxChoices bounds a distribution, since each draw scans it, a thousand times for one
+// /fanout.
 const maxChoices = 100
 
-// durations reads 20ms, a distribution by weights such as 1ms:90,20ms:9,500ms:1, or one by percentiles such as
+// durations parses 20ms, a distribution by weights such as 1ms:90,20ms:9,500ms:1, or one by percentiles such as
 // p50=10ms,p99=200ms.
 func durations(name, text string) (distribution, error) {
 	if strings.Count(text, ",") >= maxChoices {
@@ -96,8 +95,8 @@ func weighted(name, text string) (distribution, error) {
 	return dist, nil
 }
 
-// percentiles reads p50=10ms,p99=200ms. Between two percentiles, and from nothing at p0 to the first, durations grow
-// evenly; beyond the last one they are its.
+// percentiles parses p50=10ms,p99=200ms. Durations grow evenly between two percentiles, and from 0 to the first;
+// beyond the last one they do not grow.
 func percentiles(name, text string) (distribution, error) {
 	dist := distribution{lines: true}
 	last := point{share: -1}

@@ -9,12 +9,12 @@ import (
 const (
 	// maxEchoAfter is the largest content that /echo?after=1 holds, in bytes.
 	maxEchoAfter = 16 << 20
-	// maxHeld bounds what all such requests hold at the same time, in bytes.
+	// maxHeld bounds the content that all such requests hold together, in bytes.
 	maxHeld = 256 << 20
 )
 
-// echo gives the content back: while it is still arriving, or with ?after=1 once it is complete, for clients that
-// do not read while they send.
+// echo sends the request's content back while it arrives, or with ?after=1 once it is complete, for clients that do
+// not read while they send.
 func (t *target) echo(r *app.Request) app.Future[*app.Response] {
 	p := params{r: r}
 	after := p.flag("after")

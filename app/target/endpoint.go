@@ -15,21 +15,21 @@ import (
 // parameter names the value behind an endpoint's name in the path.
 const parameter = "parameter"
 
-// endpoint is one row of the application: what it answers, and to what.
+// endpoint is a path with its handler and the requests that it accepts.
 type endpoint struct {
 	path    string
 	handler app.Handler
-	// value: one follows in the path, as in /bytes/{n}.
+	// value reports that a value follows in the path, as in /bytes/{n}.
 	value bool
-	// content: requests may have one, so that more methods than GET and HEAD are answered.
+	// content reports that the endpoint reads request content, and accepts contentMethods.
 	content bool
-	// query are the names of its query parameters, besides timing.
+	// query has the names of the query parameters besides timing.
 	query []string
-	// anyQuery: what the query holds does not matter.
+	// anyQuery accepts any query.
 	anyQuery bool
 }
 
-// endpoints are those that are no WebSocket and no file.
+// endpoints returns the endpoints other than WebSockets and files.
 func (t *target) endpoints() []endpoint {
 	all := []endpoint{
 		{path: "/{$}", handler: hello},
@@ -58,12 +58,12 @@ func (t *target) endpoints() []endpoint {
 	return all
 }
 
-// contentMethods are those of endpoints that read content; GET and HEAD are answered without one.
+// contentMethods are the methods of endpoints that read content; GET includes HEAD.
 var contentMethods = []string{"GET", "POST", "PUT", "PATCH", "DELETE"}
 
 // handle adds an endpoint to the routes. Its other methods get 405, its other parameters 400.
 func (t *target) handle(routes *router.Router, e endpoint) {
-	methods := []string{"GET"} // and HEAD with it
+	methods := []string{"GET"} // includes HEAD
 	if e.content {
 		methods = contentMethods
 	}
@@ -74,14 +74,14 @@ func (t *target) handle(routes *router.Router, e endpoint) {
 	for _, method := range methods {
 		routes.Handle(method+" "+e.path, handler)
 		if e.value {
-			// A value that is missing, or is followed by more, is wrong like any other.
+			// The handler refuses a value that is missing or followed by more.
 			routes.Handle(method+" "+e.path+"/{"+parameter+"...}", handler)
 		}
 	}
 }
 
-// checked refuses queries with parameters that are not in names, or are given twice: a typo must not measure
-// something else in silence.
+// checked refuses queries with parameters that are not in names, or are given twice: a typo must not change
+// what is measured.
 func checked(path string, names []string, h app.Handler) app.Handler {
 	slices.Sort(names)
 	return func(r *app.Request) app.Future[*app.Response] {

@@ -8,9 +8,8 @@ import (
 	"github.com/gatewheel/gatewheel/app/events"
 )
 
-// numbers sends the numbers from 1 to n, one every so often, and goes on where a
-// browser that connects again has stopped. One that has them all is told not to
-// come back.
+// numbers sends the numbers from 1 to n as events, one at each interval every. A client that reconnects gets those
+// after its Last-Event-ID, and 204, which ends its reconnecting, after the last one.
 func numbers(r *app.Request) app.Future[*app.Response] {
 	p := params{r: r}
 	last := p.number("n", maxMessages, 1, maxMessages)
@@ -37,7 +36,7 @@ func numbers(r *app.Request) app.Future[*app.Response] {
 	}))
 }
 
-// pause waits for the next event, or for the stream's end.
+// pause waits for d, and reports whether the stream is still open.
 func pause(s *events.Stream, d time.Duration) app.Future[bool] {
 	return app.Map(app.Sleep(s.Request(), d), func(app.Done) (bool, error) { return !s.Closed().Ready(), nil })
 }

@@ -12,8 +12,8 @@ import (
 const (
 	// maxFanout bounds n.
 	maxFanout = 1000
-	// maxChildren bounds what all requests wait for at the same time. Each holds about
-	// a kilobyte, and a thousand cost the client no more than one.
+	// maxChildren bounds the subrequests of all requests together. Each holds about a kilobyte, and a thousand
+	// cost the client no more than one.
 	maxChildren = 100_000
 )
 
@@ -31,7 +31,7 @@ type answer struct {
 
 var crowded = app.Ready(app.Error(503, fmt.Sprintf("all requests together wait for %d answers at most", maxChildren)).With("Retry-After", "1"))
 
-// fanout asks itself n times for /delay and answers with what came in time.
+// fanout sends n subrequests to /delay and answers with the results that came before the deadline.
 func (t *target) fanout(r *app.Request) app.Future[*app.Response] {
 	p := params{r: r}
 	n := p.number("n", 10, 1, maxFanout)
@@ -61,7 +61,7 @@ func (t *target) fanout(r *app.Request) app.Future[*app.Response] {
 	return app.Map(app.Collect(r, deadline, calls...), func(outcomes []app.Outcome[*app.Response]) (*app.Response, error) {
 		t.children.Add(-int64(n))
 		for _, s := range own {
-			spi.Cancel(&s.request, nil) // nobody waits for it any more, and neither does it
+			spi.Cancel(&s.request, nil) // ends what is still waiting
 		}
 		return report(outcomes)
 	})
@@ -82,14 +82,13 @@ func report(outcomes []app.Outcome[*app.Response]) (*app.Response, error) {
 	return app.JSON(200, g), nil
 }
 
-// subrequest is the exchange of a request without content whose response nobody
-// streams: a Stream's bytes are dropped.
+// subrequest is the exchange of a request without content. Streamed content of its response is discarded.
 type subrequest struct {
 	parent  *app.Request
 	request app.Request
 }
 
-// newSubrequest is a request of r's own, served in process.
+// newSubrequest returns a GET request for target that is served in process, on behalf of r.
 func newSubrequest(r *app.Request, target string) *subrequest {
 	s := &subrequest{parent: r}
 	s.request = app.Request{

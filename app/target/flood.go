@@ -8,23 +8,23 @@ import (
 // maxMessages bounds n of /ws/flood and /events.
 const maxMessages = 1_000_000_000
 
-// maxFlood is the largest message of a flood in bytes: what peers take without being told.
+// maxFlood is the maximum size of a message of /ws/flood, in bytes: a common default limit of clients.
 const maxFlood = 16 << 20
 
-// flood is what one socket has asked for.
+// flood is what a client of /ws/flood asks for.
 type flood struct {
 	messages int
 	size     int64
 }
 
-// pour sends as fast as the peer reads, and closes.
+// pour sends the messages as fast as the peer reads, and closes the socket.
 func pour(s *websocket.Socket, _ *app.Request) {
 	want := s.State().(*flood)
 	message, err := websocket.Prepare(websocket.Binary, zeros[:want.size])
 	left := want.messages
 	app.While(func() app.Future[bool] {
 		if left == 0 || err != nil {
-			_ = s.Close(websocket.CloseNormal, "") // or it is closing already
+			_ = s.Close(websocket.CloseNormal, "") // fails if it is closing already
 			return app.Ready(false)
 		}
 		left--
@@ -45,5 +45,5 @@ func newFlood(limits SocketLimits) app.Handler {
 	}
 }
 
-// zeros is what messages are parts of. It is only read, and so takes addresses, no memory.
+// zeros is the content of messages. It is never written to, so it occupies no memory.
 var zeros [maxFlood]byte

@@ -1,6 +1,6 @@
 package target
 
-// Help lists the endpoints for people at a terminal: what stands behind ? may be left out, and has the value shown.
+// Help lists the endpoints, for a terminal. Query parameters are optional and shown with their defaults.
 const Help = `/                  Hello, World!
 /bytes/{n}         n bytes with Content-Length; n takes KiB, MiB, GiB
 /stream/{n}        n bytes without Content-Length

@@ -28,7 +28,7 @@ type fieldLine struct {
 	Value string `json:"value"`
 }
 
-// clientSeen is what trusted proxies say.
+// clientSeen is the client as trusted proxies describe it.
 type clientSeen struct {
 	Address string `json:"address"`
 	Scheme  string `json:"scheme"`
@@ -45,7 +45,7 @@ type tlsSeen struct {
 	Client string `json:"client,omitempty"`
 }
 
-// headers tells what the server has understood of the request.
+// headers answers with the request as the server has parsed it.
 func headers(r *app.Request) app.Future[*app.Response] {
 	s := seen{
 		Method: r.Method, Target: r.Target, Protocol: r.Protocol,
@@ -75,22 +75,22 @@ func headers(r *app.Request) app.Future[*app.Response] {
 	return app.Ready(app.JSON(200, s))
 }
 
-// Counter is what the server counts.
+// Counter has the counters of a server.
 type Counter interface {
-	// Counts are the totals since the start. Any goroutine.
+	// Counts returns the totals since the start. It may be called on any goroutine.
 	Counts() Counts
 }
 
 // Counts are totals since the start, or since a reset.
 type Counts struct {
-	// Requests that were answered: by protocol, then by status.
+	// Requests is the number of answered requests by protocol and status.
 	Requests map[string]map[int]uint64
-	// BytesIn and BytesOut are what sockets have carried.
+	// BytesIn and BytesOut are the bytes read from and written to sockets.
 	BytesIn, BytesOut uint64
-	// Accepted counts connections, Open those that are open now (a reset leaves
-	// that alone).
+	// Accepted is the number of accepted connections, Open of those open now, which a
+	// reset does not change.
 	Accepted, Open uint64
-	// Errors are failures by kind: protocol errors, aborted responses, panics.
+	// Errors is the number of failures by kind: refusals, aborted responses, panics.
 	Errors map[string]uint64
 }
 
@@ -104,8 +104,7 @@ type counted struct {
 	Errors   map[string]uint64            `json:"errors"`
 }
 
-// count answers with what was counted since the last reset. Servers only ever
-// count up; the reset is a difference.
+// count answers with the counters since the last reset, as the difference to their values at the reset.
 type count struct {
 	counter Counter
 

@@ -8,16 +8,16 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 )
 
-// params reads query parameters and keeps the first mistake.
+// params parses query parameters and keeps the first error.
 type params struct {
 	r   *app.Request
 	err error
 }
 
-// refusal is the answer to the mistake.
+// refusal returns the failure for the first error.
 func (p *params) refusal() app.Future[*app.Response] { return app.Failed[*app.Response](p.err) }
 
-// text looks a parameter up.
+// text returns the value of a parameter and whether it is given.
 func (p *params) text(name string) (text string, given bool) { return p.r.LookupQuery(name) }
 
 func (p *params) size(name string, otherwise, most int64) int64 {
@@ -60,7 +60,7 @@ func (p *params) number(name string, otherwise, low, high int) int {
 	return n
 }
 
-// share reads a number from 0 to 1.
+// share parses a number from 0 to 1.
 func (p *params) share(name string, otherwise float64) float64 {
 	text, ok := p.text(name)
 	if !ok {
@@ -73,7 +73,7 @@ func (p *params) share(name string, otherwise float64) float64 {
 	return x
 }
 
-// flag reads 1 for yes; 0 is the same as nothing.
+// flag parses 0 or 1 and reports whether it is 1.
 func (p *params) flag(name string) bool {
 	text, ok := p.text(name)
 	if ok && text != "0" && text != "1" {
@@ -93,7 +93,7 @@ var units = []struct {
 	factor int64
 }{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"", 1}}
 
-// size reads a number of bytes: 512, 64KiB, 1MiB, 1GiB.
+// size parses a number of bytes up to most: 512, 64KiB, 1MiB, 1GiB.
 func size(name, text string, most int64) (int64, error) {
 	for _, unit := range units {
 		digits, ok := strings.CutSuffix(text, unit.suffix)
@@ -112,10 +112,10 @@ func size(name, text string, most int64) (int64, error) {
 	return 0, app.Statusf(400, "%s is a number of bytes such as 512, 64KiB or 1MiB, not %q", name, text)
 }
 
-// maxDuration bounds what a request may ask the server to wait.
+// maxDuration is the longest delay that a request may ask for.
 const maxDuration = time.Hour
 
-// duration reads a duration as Go writes it: 150ms.
+// duration parses a duration as time.ParseDuration does, up to maxDuration.
 func duration(name, text string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 {
@@ -127,7 +127,7 @@ func duration(name, text string) (time.Duration, error) {
 	return d, nil
 }
 
-// number reads a whole number from low, which is not negative, to high.
+// number parses a whole number from low to high; low is not negative.
 func number(name, text string, low, high int) (int, error) {
 	n, err := strconv.ParseUint(text, 10, 31)
 	if err != nil || int(n) < low || int(n) > high {

@@ -1,6 +1,6 @@
-// Package target is the application that load testers point a client at. Each
-// endpoint does one thing exactly, says in one sentence when a parameter is
-// wrong, and holds no more memory than the peer's speed requires.
+// Package target is the application that load tests run against. Each endpoint
+// does one thing, answers a wrong parameter with 400 and one sentence, and bounds
+// the memory that its requests hold.
 package target
 
 import (
@@ -16,33 +16,33 @@ import (
 	"github.com/gatewheel/gatewheel/app/router"
 )
 
-// MaxBytes is the largest content that /bytes, /stream and /drip give.
+// MaxBytes is the maximum content of /bytes, /stream and /drip, in bytes.
 const MaxBytes = 1 << 30
 
-// Config is what the application needs from its server. The zero Config serves
-// everything that needs nothing.
+// Config is what the application needs from its server. With the zero Config it
+// lacks /file/, /stall/ and /count.
 type Config struct {
-	// Root is the directory under /file/; none when empty.
+	// Root is the directory under /file/; empty means none.
 	Root string
 	// OnFileError is files.Options.OnError of that directory.
 	OnFileError func(r *app.Request, name string, err error)
-	// AllowStall turns on /stall/, which blocks a loop.
+	// AllowStall enables /stall/, which blocks a loop.
 	AllowStall bool
-	// Draining tells whether the server is about to stop: /readyz is 503 then.
-	// nil: never. Any goroutine.
+	// Draining reports whether the server is draining; then /readyz is 503. nil means
+	// never. It is called on any loop.
 	Draining func() bool
-	// Counter is asked by /count; without it there is no such endpoint.
+	// Counter has the counters that /count shows; nil means no such endpoint.
 	Counter Counter
-	// Ask sends GET target to the server itself, for /fanout; in process when
-	// nil. It is called on r's loop.
+	// Ask sends GET target to the server itself, for /fanout; nil means in process. It
+	// is called on r's loop.
 	Ask func(r *app.Request, target string) app.Future[*app.Response]
-	// Now is the clock of Server-Timing; time.Now when nil. Any goroutine.
+	// Now is the clock of Server-Timing; nil means time.Now. It is called on any loop.
 	Now func() time.Time
-	// WebSocket has the limits and times of WebSockets.
+	// WebSocket has the limits of WebSockets.
 	WebSocket SocketLimits
 }
 
-// New makes the application. It fails when Root cannot be opened.
+// New returns the application. It fails if Root cannot be opened.
 func New(config Config) (app.Handler, error) {
 	var routes router.Router
 	t := &target{config: config, serve: routes.Serve}
@@ -98,7 +98,7 @@ func status(r *app.Request) app.Future[*app.Response] {
 	return app.Ready(bare(code))
 }
 
-// bare has that status, and its name for a content where it may have one.
+// bare returns a response with a status, and its reason phrase as content if it may have one.
 func bare(code int) *app.Response {
 	if code == 204 || code == 205 || code == 304 {
 		return app.Empty(code)
@@ -120,7 +120,7 @@ func unstable(r *app.Request) app.Future[*app.Response] {
 	return okResponse
 }
 
-// stall does what a handler must not do.
+// stall blocks its loop, which no other handler may do.
 func stall(r *app.Request) app.Future[*app.Response] {
 	d, err := duration("the duration", r.PathValue(parameter))
 	p := params{r: r, err: err}
@@ -146,8 +146,8 @@ func spin(d time.Duration) {
 	runtime.KeepAlive(x)
 }
 
-// pattern is what /bytes and its kin give: lines of 64 characters that count, so
-// that a client can check any part.
+// pattern returns the content of /bytes, /stream and /drip: numbered lines of 64
+// characters, so that a client can check any part.
 var pattern = sync.OnceValue(func() []byte {
 	block := make([]byte, 0, blockSize)
 	for line := 0; len(block) < blockSize; line++ {
@@ -163,7 +163,7 @@ var pattern = sync.OnceValue(func() []byte {
 // blockSize is the period of the pattern, in bytes.
 const blockSize = 64 << 10
 
-// piece is what comes at offset, up to n bytes and the end of the block.
+// piece returns up to n bytes of the content at offset, up to the end of the block.
 func piece(offset, n int64) []byte {
 	rest := pattern()[offset%blockSize:]
 	return rest[:min(int64(len(rest)), n)]

@@ -7,7 +7,7 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 )
 
-// delay answers after a timer of the loop.
+// delay answers after a timer on the loop.
 func delay(r *app.Request) app.Future[*app.Response] {
 	dist, err := durations("the delay", r.PathValue(parameter))
 	p := params{r: r, err: err}
@@ -35,7 +35,7 @@ func offload(r *app.Request) app.Future[*app.Response] {
 			if cause := context.Cause(ctx); cause != app.ErrHalfClosed {
 				return nil, cause
 			}
-			// Such a peer still reads.
+			// A half-closed peer still reads.
 			<-over
 		}
 		return app.Text(200, "after "+d.String()+" in the pool\n"), nil

@@ -9,24 +9,24 @@ import (
 	"github.com/gatewheel/gatewheel/app/websocket"
 )
 
-// SocketLimits are those of WebSockets; 0 means the default of websocket.Endpoint or of websocket.Room.
+// SocketLimits are the limits of WebSockets; 0 means the default of websocket.Endpoint or websocket.Room.
 type SocketLimits struct {
-	// MaxMessage and MaxFrame are the largest message and frame that are taken, in bytes.
+	// MaxMessage and MaxFrame are the maximum sizes of a received message and frame, in bytes.
 	MaxMessage, MaxFrame int64
-	// QueueBytes is how much may wait for a member of /ws/chat before it misses messages.
+	// QueueBytes is the maximum that waits for a member of /ws/chat, in bytes; messages beyond are dropped for it.
 	QueueBytes int
-	// KeepAlive is the silence before a ping, negative is never; IdleTimeout the time without a message
-	// before the end.
+	// KeepAlive is the time without input before a ping, negative means never; IdleTimeout is the time without a
+	// message before the socket is closed.
 	KeepAlive, IdleTimeout time.Duration
-	// MessageTimeout is the time for one message, negative is no limit.
+	// MessageTimeout is the time for one message; negative means no limit.
 	MessageTimeout time.Duration
-	// Origins may connect besides the host's own, as in websocket.Endpoint.
+	// Origins are those that may connect besides the host's own, see websocket.Endpoint.
 	Origins []string
 	// NoCompression declines permessage-deflate.
 	NoCompression bool
 }
 
-// within gives an endpoint the limits.
+// within sets the limits of an endpoint and returns it.
 func (l *SocketLimits) within(e *websocket.Endpoint) *websocket.Endpoint {
 	e.MaxMessage, e.MaxFrame = l.MaxMessage, l.MaxFrame
 	e.KeepAlive, e.IdleTimeout, e.MessageTimeout = l.KeepAlive, l.IdleTimeout, l.MessageTimeout
@@ -34,7 +34,7 @@ func (l *SocketLimits) within(e *websocket.Endpoint) *websocket.Endpoint {
 	return e
 }
 
-// handleSockets adds what speaks WebSocket. Pages of other origins than the limits name may not connect.
+// handleSockets adds the WebSocket endpoints.
 func handleSockets(routes *router.Router, limits SocketLimits) {
 	echoing := limits.within(&websocket.Endpoint{Piece: echoPiece})
 	echo := func(r *app.Request) app.Future[*app.Response] { return echoSocket(r, echoing) }
@@ -62,8 +62,7 @@ func echoSocket(r *app.Request, e *websocket.Endpoint) app.Future[*app.Response]
 	return app.Ready(response)
 }
 
-// echoPiece sends every message back, large ones while they arrive. A peer that does not read is not
-// read from either.
+// echoPiece sends each message back, large ones while they arrive. Reading stops while the peer does not read.
 func echoPiece(s *websocket.Socket, p websocket.Piece) app.Future[app.Done] {
 	if p.First && p.Final {
 		return s.Send(p.Kind, p.Data)
@@ -71,7 +70,7 @@ func echoPiece(s *websocket.Socket, p websocket.Piece) app.Future[app.Done] {
 	return s.State().(*echoState).piece(s, p)
 }
 
-// echoState is a message that is on its way back.
+// echoState is the message that is being sent back.
 type echoState struct{ out *websocket.Writer }
 
 func (e *echoState) piece(s *websocket.Socket, p websocket.Piece) app.Future[app.Done] {
@@ -93,10 +92,10 @@ func (e *echoState) piece(s *websocket.Socket, p websocket.Piece) app.Future[app
 	return e.out.End()
 }
 
-// maxChat is the largest message in the room, in bytes: each may wait for every member.
+// maxChat is the maximum size of a message in the room, in bytes, since it may wait for every member.
 const maxChat = 64 << 10
 
-// newChat makes a room: what one says, all hear. Who reads too slowly misses
+// newChat returns a room, in which each message goes to all members. A member that reads too slowly misses
 // messages.
 func newChat(limits SocketLimits) app.Handler {
 	room := websocket.NewRoom(websocket.RoomOptions{QueueBytes: limits.QueueBytes})

@@ -18,11 +18,11 @@ import (
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
-// defaultListen is served when no address is given at all.
+// defaultListen is the address if no flag names one.
 const defaultListen = "127.0.0.1:8080"
 
-// config turns the flags into the server's options, all but handler and listeners. Errors are the
-// user's mistakes.
+// config converts the flags to the configuration of the server, without handler and listeners. Its errors are
+// usage errors.
 func (c *serveCommand) config(log *zap.Logger) (server.Config, error) {
 	config := server.Config{
 		Logger:            log,
@@ -79,7 +79,7 @@ func (f *http2Flags) set(config *server.HTTP2Config) {
 	config.MaxAge = time.Duration(f.MaxAge)
 }
 
-// limits are those of the built-in application's WebSockets.
+// limits returns the limits of the built-in application's WebSockets.
 func (f *webSocketFlags) limits() target.SocketLimits {
 	return target.SocketLimits{
 		MaxMessage:     int64(f.MaxMessage),
@@ -93,7 +93,8 @@ func (f *webSocketFlags) limits() target.SocketLimits {
 	}
 }
 
-// listeners are the sockets that the flags ask for; secure is what those of --listen-tls serve.
+// listeners returns a configuration for each address of --listen and, with the TLS configuration secure, of
+// --listen-tls.
 func (c *serveCommand) listeners(secure *tls.Config) ([]reactor.ListenerConfig, error) {
 	addresses := c.Listen
 	if len(c.Listen)+len(c.ListenTLS) == 0 {
@@ -101,10 +102,10 @@ func (c *serveCommand) listeners(secure *tls.Config) ([]reactor.ListenerConfig, 
 	}
 	mode := reactor.ProxyMode(c.ProxyProtocol)
 	if mode == reactor.ProxyAccept && len(c.ProxyFrom) == 0 {
-		return nil, errors.New("--proxy-protocol accept needs --proxy-from: anybody could choose an address otherwise")
+		return nil, errors.New("--proxy-protocol accept needs --proxy-from: any peer could choose its address otherwise")
 	}
 	if mode == reactor.ProxyOff && len(c.ProxyFrom) > 0 {
-		return nil, errors.New("--proxy-from is of no use without --proxy-protocol accept or require")
+		return nil, errors.New("--proxy-from has no effect without --proxy-protocol accept or require")
 	}
 	trusted, err := reactor.TrustNetworks(c.ProxyFrom...)
 	if err != nil {
@@ -135,8 +136,7 @@ func (c *serveCommand) listeners(secure *tls.Config) ([]reactor.ListenerConfig, 
 	return all, add(c.ListenTLS, secure)
 }
 
-// proxy is who may speak for clients: a network, of which a single address is one, or every peer on a
-// unix socket.
+// proxy is a value of --trust-proxy: a network, a single address, or all peers on unix sockets.
 type proxy struct {
 	network netip.Prefix
 	unix    bool

@@ -8,10 +8,10 @@ import (
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
-// counter shows the built-in application what the server has counted.
+// counter gives the built-in application the counters of the server.
 type counter struct{ server *server.Server }
 
-// Counts are the totals since the start. Any goroutine.
+// Counts implements target.Counter.
 func (c counter) Counts() target.Counts {
 	n := c.server.Counts()
 	counts := target.Counts{
@@ -28,7 +28,7 @@ func (c counter) Counts() target.Counts {
 		},
 	}
 	for reason, n := range n.Refused {
-		if reason := server.Reason(reason); n > 0 && reason != server.Flood { // which is shown by kind
+		if reason := server.Reason(reason); n > 0 && reason != server.Flood { // shown by kind below
 			counts.Errors[reason.String()] = n
 		}
 	}

@@ -41,7 +41,7 @@ func nameVariables(names variableNames) kong.Option {
 var ofKubernetes = regexp.MustCompile(`^GATEWHEEL_(SERVICE_(HOST|PORT)|PORT$|PORT_\d)`)
 
 // warnUnknown logs the variables in environment that look like ours and stand for no flag: a typo would be
-// ignored in silence.
+// ignored silently.
 func (names variableNames) warnUnknown(log *zap.Logger, environment []string) {
 	for _, variable := range environment {
 		name, _, _ := strings.Cut(variable, "=")

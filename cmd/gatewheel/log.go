@@ -15,8 +15,8 @@ import (
 )
 
 type logFlags struct {
-	LogLevel  string `enum:"debug,info,warn,error" default:"info" help:"Least severe lines that are logged: ${enum}."`
-	LogFormat string `enum:"text,json" default:"text" help:"Format of the log on standard error: ${enum}."`
+	LogLevel  string `enum:"debug,info,warn,error" default:"info" help:"Minimum level of log lines: ${enum}."`
+	LogFormat string `enum:"text,json" default:"text" help:"Format of the log, on standard error: ${enum}."`
 }
 
 const formatJSON = "json"

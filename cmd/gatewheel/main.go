@@ -1,6 +1,6 @@
 //go:build linux
 
-// Command gatewheel serves the built-in application: a target for load tests, and a server to look at.
+// Command gatewheel runs the server with its built-in application, a target for load tests.
 package main
 
 import (
@@ -25,7 +25,7 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is the program: it returns the exit code. Help ends the process by itself.
+// run runs the program and returns its exit code. --help and --version exit the process themselves.
 func run(args []string, stdout, stderr io.Writer) int {
 	var c commands
 	names := variableNames{}
@@ -34,7 +34,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		kong.Description("An HTTP server on an event loop: HTTP/1.1, HTTP/2, WebSocket and server-sent events on one port."),
 		kong.Writers(stdout, stderr),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 100}),
-		// The variables are named once, in the text above the flags.
+		// The environment variables are explained once, above the flags.
 		kong.ValueFormatter(func(v *kong.Value) string { return v.Help }),
 		kong.ExplicitGroups(groups),
 		nameVariables(names),
@@ -43,7 +43,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		kong.KindMapper(reflect.Slice, notEmpty(reflect.TypeFor[[]string]())),
 	)
 	if err != nil {
-		panic(err) // the declaration of the flags is wrong, whatever the arguments are
+		panic(err) // the declaration of the flags is wrong
 	}
 	context, err := parser.Parse(args)
 	if err != nil {
@@ -52,11 +52,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return exit(stderr, c.Serve.LogFormat, context.Run(&streams{stdout, stderr}, names))
 }
 
-// streams are where the program writes.
+// streams are standard output and standard error.
 type streams struct{ stdout, stderr io.Writer }
 
-// notEmpty reads values of that kind as kong does, and refuses empty ones: they are what a shell leaves of a
-// variable that is not set, and who restricts or serves something by it must not get the default in silence.
+// notEmpty reads values of kind as kong does, and refuses empty ones. A shell leaves an empty value of a variable
+// that is not set, and the default in its place could lift a restriction.
 func notEmpty(kind reflect.Type) kong.MapperFunc {
 	usual := kong.NewRegistry().RegisterDefaults().ForType(kind)
 	return func(ctx *kong.DecodeContext, target reflect.Value) error {

@@ -4,9 +4,9 @@ package main
 
 import "testing"
 
-func TestGarbageIsGivenBackOnceAfterTraffic(t *testing.T) {
+func TestMemoryIsReturnedOnceAfterTraffic(t *testing.T) {
 	const mib = 1 << 20
-	var c calmness
+	var c quietness
 	for i, look := range []struct {
 		allocated uint64
 		want      bool
@@ -22,23 +22,23 @@ func TestGarbageIsGivenBackOnceAfterTraffic(t *testing.T) {
 		{100 * mib, false, "traffic again"},
 		{100*mib + 100, false, "one quiet look"},
 		{100*mib + 200, true, "quiet"},
-		{100*mib + 300, false, "given back already"},
-		{100*mib + 400, false, "given back already"},
+		{100*mib + 300, false, "returned already"},
+		{100*mib + 400, false, "returned already"},
 		{100*mib + mib/2, false, "a little traffic"},
 		{100*mib + mib/2 + 1, false, "quiet, and too little for a collection"},
 		{100*mib + mib/2 + 2, false, "quiet, and too little for a collection"},
 	} {
-		if got := c.turnsQuiet(look.allocated, 0); got != look.want {
+		if got := c.observe(look.allocated, 0); got != look.want {
 			t.Errorf("look %d at %d bytes: %v, want %v: %s", i, look.allocated, got, look.want, look.why)
 		}
 	}
 }
 
 func TestALargeHeapIsNotCollectedForLittle(t *testing.T) {
-	var c calmness
+	var c quietness
 	const live = 1 << 30
 	for range 3 {
-		if c.turnsQuiet(32<<20, live) {
+		if c.observe(32<<20, live) {
 			t.Fatal("collected a live gigabyte for 32 MiB")
 		}
 	}

@@ -13,22 +13,22 @@ import (
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
-// places are where the listeners so far listen. Two of them in one place would find it in use, and the user
-// would look for another process.
+// places are the addresses of the listeners so far. Two listeners on one address would fail with "address already
+// in use", and the user would look for another process.
 type places []place
 
-// place is a unix socket's path, or a TCP address.
+// place is the path of a unix socket, or a TCP address.
 type place struct {
-	text string // as the user has written it
+	text string // as written by the user
 	path string
 	host string // empty: all addresses
 	port uint64
 }
 
-// add refuses a listener that is where another one is.
+// add adds a listener. It fails if another one has the same address, or one that includes it.
 func (all *places) add(text string, l *reactor.ListenerConfig) error {
 	if l.File != nil {
-		return nil // the reactor tells inherited sockets apart
+		return nil // the reactor compares inherited sockets
 	}
 	p := placeOf(text, l)
 	for _, other := range *all {
@@ -54,7 +54,7 @@ func placeOf(text string, l *reactor.ListenerConfig) place {
 		}
 		return p
 	}
-	host, port, _ := net.SplitHostPort(l.Address) // it has been parsed
+	host, port, _ := net.SplitHostPort(l.Address) // parsed before
 	p.host = host
 	if ip, err := netip.ParseAddr(host); err == nil {
 		p.host = ip.String()
@@ -66,12 +66,12 @@ func placeOf(text string, l *reactor.ListenerConfig) place {
 	return p
 }
 
-// same tells whether both are one place. Port 0 is another one each time.
+// same reports whether p and other are one address. Port 0 is a different port each time.
 func (p place) same(other place) bool {
 	return p.path == other.path && p.host == other.host && p.port == other.port && (p.path != "" || p.port != 0)
 }
 
-// covers tells whether p is all addresses of a port, and other is one of them.
+// covers reports whether p is every address of a port and other one of them.
 func (p place) covers(other place) bool {
 	if p.path != "" || other.path != "" || p.port == 0 || p.port != other.port {
 		return false

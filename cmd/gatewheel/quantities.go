@@ -12,8 +12,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// Flags that are quantities say by the tags from and to what they may be. What is none, or lies
-// outside, is refused in one sentence that has the range.
+// Flags that are quantities have their range in the tags from and to. A value that is not a quantity, or is out
+// of range, is refused in one sentence with the range.
 
 // count is a whole number.
 type count int
@@ -23,7 +23,7 @@ func (c *count) Decode(ctx *kong.DecodeContext) error {
 	return decode(ctx, (*int)(c), bounds{kind: "a number"}, strconv.Atoi)
 }
 
-// byteSize is a number of bytes, written plain or in KiB, MiB or GiB.
+// byteSize is a number of bytes, written without a unit or in KiB, MiB or GiB.
 type byteSize int64
 
 // Decode implements kong.MapperValue.
@@ -46,8 +46,8 @@ func parseSize(text string) (int64, error) {
 	return n << shift, err
 }
 
-// period is a duration. From 1ms to a year is sensible for all of them; 0 is what the flag says of it,
-// unless that has a from of its own.
+// period is a duration from 1ms to a year, or 0, whose meaning is in the flag's help. A flag with a tag from does
+// not take 0.
 type period time.Duration
 
 // Decode implements kong.MapperValue.
@@ -55,7 +55,7 @@ func (p *period) Decode(ctx *kong.DecodeContext) error {
 	return decode(ctx, (*time.Duration)(p), bounds{"a duration", "1ms", "8760h", !ctx.Value.Tag.Has("from")}, time.ParseDuration)
 }
 
-// orNever is the period for options that have 0 for a default and something negative for never.
+// orNever converts p for options in which 0 means the default and a negative value no limit.
 func (p period) orNever() time.Duration {
 	if p == 0 {
 		return -1
@@ -63,7 +63,7 @@ func (p period) orNever() time.Duration {
 	return time.Duration(p)
 }
 
-// bounds are what a quantity may be, where its flag's tags do not say.
+// bounds are the kind and the range of a quantity; the tags of a flag override the range.
 type bounds struct {
 	kind, from, to string
 	zero           bool // 0 is allowed below the range
@@ -77,7 +77,7 @@ func (b bounds) String() string {
 	return text
 }
 
-// decode reads a flag's value.
+// decode parses the value of a flag and checks its range.
 func decode[T ~int | ~int64](ctx *kong.DecodeContext, to *T, b bounds, parse func(string) (T, error)) error {
 	if tag := ctx.Value.Tag; tag.Has("from") {
 		b.from = tag.Get("from")
@@ -85,11 +85,11 @@ func decode[T ~int | ~int64](ctx *kong.DecodeContext, to *T, b bounds, parse fun
 	if tag := ctx.Value.Tag; tag.Has("to") {
 		b.to = tag.Get("to")
 	}
-	least, err := parse(b.from)
+	lowest, err := parse(b.from)
 	if err != nil {
 		return err
 	}
-	most, err := parse(b.to)
+	highest, err := parse(b.to)
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func decode[T ~int | ~int64](ctx *kong.DecodeContext, to *T, b bounds, parse fun
 		return fmt.Errorf("the value is missing: %v", b)
 	}
 	n, err := parse(token.String())
-	if err != nil || (n < least || n > most) && (n != 0 || !b.zero) {
+	if err != nil || (n < lowest || n > highest) && (n != 0 || !b.zero) {
 		return fmt.Errorf("%q is not %v", token, b)
 	}
 	*to = n

@@ -27,7 +27,7 @@ import (
 
 // Run serves until a signal ends it.
 func (c *serveCommand) Run(s *streams, names variableNames) error {
-	// A write to standard output or error whose reader is gone fails, and does not end the process.
+	// A write to a closed pipe fails instead of ending the process.
 	signal.Ignore(syscall.SIGPIPE)
 	received := signals{reload: make(chan os.Signal, 1), stop: make(chan os.Signal, 2)}
 	signal.Notify(received.reload, syscall.SIGHUP)
@@ -46,7 +46,7 @@ func (c *serveCommand) Run(s *streams, names variableNames) error {
 	if certificates != nil {
 		defer within(exitPatience, func() { _ = certificates.Close() })
 	}
-	// Until here, where a file may block, a signal ends the process at once.
+	// Until here a file may block, and a signal ends the process at once.
 	signal.Notify(received.stop, syscall.SIGINT, syscall.SIGTERM)
 	srv, listeners, err := c.open(s, log, certificates)
 	if err != nil {
@@ -62,7 +62,7 @@ func (c *serveCommand) Run(s *streams, names variableNames) error {
 	return c.wait(srv, log, received.stop)
 }
 
-// open makes the server with its application and opens its sockets.
+// open creates the server with its application and opens the listening sockets.
 func (c *serveCommand) open(s *streams, log *zap.Logger, certificates *certs.Store) (*server.Server, []reactor.ListenerConfig, error) {
 	config, err := c.config(log)
 	if err != nil {
@@ -76,7 +76,7 @@ func (c *serveCommand) open(s *streams, log *zap.Logger, certificates *certs.Sto
 	if config.Listeners, err = c.listeners(secure); err != nil {
 		return nil, nil, usage(err)
 	}
-	var count counter // its server is set before the first request
+	var count counter // its server is set below, before the first request
 	config.Handler, err = target.New(target.Config{
 		Root:        c.Root,
 		OnFileError: reportFiles(log),
@@ -86,13 +86,13 @@ func (c *serveCommand) open(s *streams, log *zap.Logger, certificates *certs.Sto
 		WebSocket:   c.webSocketFlags.limits(),
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("--root: %w", err) // nothing else can fail
+		return nil, nil, fmt.Errorf("--root: %w", err) // the only error of New
 	}
 	count.server, err = server.New(config)
 	return count.server, config.Listeners, err
 }
 
-// announce says where the server listens, and which certificate it has made: once for a person, once for the log.
+// announce prints and logs the addresses of the listeners and the fingerprint of a self-signed certificate.
 func announce(s *streams, log *zap.Logger, listeners []reactor.ListenerConfig, addresses []net.Addr, certificates *certs.Store) {
 	var urls []string
 	for i, a := range addresses {
@@ -166,14 +166,14 @@ func (c *serveCommand) wait(srv *server.Server, log *zap.Logger, stop <-chan os.
 		log.Info("stopped")
 		return nil
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("connections were still busy after %v and have been cut", time.Duration(c.ShutdownTimeout))
+		return fmt.Errorf("connections were still busy after %v and have been closed", time.Duration(c.ShutdownTimeout))
 	case errors.Is(err, context.Canceled):
-		return errors.New("a second signal came, and busy connections have been cut")
+		return errors.New("a second signal came, and busy connections have been closed")
 	}
 	return err
 }
 
-// limitText is a time limit as people read it.
+// limitText formats a time limit.
 func limitText(d period) string {
 	if d == 0 {
 		return "no limit"
@@ -181,7 +181,7 @@ func limitText(d period) string {
 	return time.Duration(d).String()
 }
 
-// reportFiles returns what logs the files of --root that exist and cannot be served.
+// reportFiles returns a function that logs files of --root that exist and cannot be served.
 func reportFiles(log *zap.Logger) func(r *app.Request, name string, err error) {
 	var limit loglimit.Limit
 	return func(r *app.Request, name string, err error) {

@@ -14,18 +14,18 @@ import (
 )
 
 type tlsFlags struct {
-	ListenTLS        []string `name:"listen-tls" placeholder:"ADDRESS" group:"listen" help:"Serve over TLS, written as for --listen. Repeatable."`
-	Cert             []string `name:"tls-cert" placeholder:"FILE" help:"PEM file with a certificate and its chain. Repeatable: clients get the one of the name they ask for. Reloaded when it changes and on SIGHUP."`
-	Key              []string `name:"tls-key" placeholder:"FILE" help:"PEM file with the key of the --tls-cert in the same place."`
-	SelfSigned       bool     `name:"tls-self-signed" help:"Make a certificate in memory, for a first try; its fingerprint is printed at the start."`
-	MinVersion       string   `name:"tls-min-version" enum:"1.2,1.3" default:"1.2" help:"Oldest version that is served: ${enum}."`
-	ClientCA         []string `name:"tls-client-ca" placeholder:"FILE" help:"PEM file with authorities that client certificates are verified against. Repeatable."`
-	ClientAuth       string   `name:"tls-client-auth" enum:"none,request,require" default:"none" help:"Whether clients show a certificate: ${enum}."`
-	HandshakeTimeout period   `name:"tls-handshake-timeout" from:"1ms" default:"10s" help:"For a handshake, and for a PROXY header with or without one."`
+	ListenTLS        []string `name:"listen-tls" placeholder:"ADDRESS" group:"listen" help:"Address for HTTP/1.1 and HTTP/2 over TLS, written as for --listen. Repeatable."`
+	Cert             []string `name:"tls-cert" placeholder:"FILE" help:"PEM file with a certificate and its chain. Repeatable: the server name of the client selects one. Reloaded when it changes and on SIGHUP."`
+	Key              []string `name:"tls-key" placeholder:"FILE" help:"PEM file with the key of the --tls-cert in the same position. Repeatable."`
+	SelfSigned       bool     `name:"tls-self-signed" help:"Create a certificate in memory, for a first try; its fingerprint is printed at the start."`
+	MinVersion       string   `name:"tls-min-version" enum:"1.2,1.3" default:"1.2" help:"Minimum TLS version: ${enum}."`
+	ClientCA         []string `name:"tls-client-ca" placeholder:"FILE" help:"PEM file with authorities that verify client certificates. Repeatable."`
+	ClientAuth       string   `name:"tls-client-auth" enum:"none,request,require" default:"none" help:"Client certificates: ${enum}."`
+	HandshakeTimeout period   `name:"tls-handshake-timeout" from:"1ms" default:"10s" help:"Time for a TLS handshake and a PROXY header together."`
 }
 
-// certificates opens what TLS listeners serve; nil when there are none. Wrong combinations are the
-// user's mistake, unreadable files are not.
+// certificates opens the certificates of the TLS listeners; nil if there are none. A wrong combination of flags
+// is a usage error, an unreadable file is not.
 func (f *tlsFlags) certificates(http2 bool, log *zap.Logger) (*certs.Store, error) {
 	if err := f.check(); err != nil {
 		return nil, usage(err)
@@ -60,7 +60,7 @@ func (f *tlsFlags) certificates(http2 bool, log *zap.Logger) (*certs.Store, erro
 	return certs.Open(options)
 }
 
-// readable says of each file that cannot be opened which flag has named it.
+// readable returns an error for each file that cannot be opened, with the flag that names it.
 func (f *tlsFlags) readable() error {
 	var failures []error
 	for _, named := range []struct {
@@ -84,7 +84,7 @@ func (f *tlsFlags) check() error {
 	case len(f.Cert) != len(f.Key):
 		return errors.New("--tls-cert and --tls-key come in pairs")
 	case len(f.ListenTLS) == 0 && (len(f.Cert) > 0 || f.SelfSigned || len(f.ClientCA) > 0 || f.ClientAuth != "none"):
-		return errors.New("TLS flags are of no use without --listen-tls")
+		return errors.New("TLS flags have no effect without --listen-tls")
 	case len(f.ListenTLS) > 0 && len(f.Cert) == 0 && !f.SelfSigned:
 		return errors.New("--listen-tls needs --tls-cert and --tls-key, or --tls-self-signed")
 	case f.ClientAuth != "none" && len(f.ClientCA) == 0:
