@@ -113,7 +113,7 @@ func BenchmarkEchoCompressed(b *testing.B) {
 				var wrote int64
 				b.ReportAllocs()
 				b.SetBytes(int64(size))
-				var whole Assembler
+				var whole assembler
 				for b.Loop() {
 					copy(in, wire)
 					for rest := in; ; {
@@ -125,7 +125,7 @@ func BenchmarkEchoCompressed(b *testing.B) {
 						if ev.Kind == NeedMore {
 							break
 						}
-						if m, ok := whole.Add(&ev); ok {
+						if m, ok := whole.add(&ev); ok {
 							if err := c.Send(ev.Op, m); err != nil {
 								b.Fatal(err)
 							}

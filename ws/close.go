@@ -7,8 +7,8 @@ import (
 	"github.com/gatewheel/gatewheel/internal/moment"
 )
 
-// CloseCode says why a connection was closed. RFC 6455 section 7.4 and the IANA
-// registry that it founded.
+// CloseCode is the reason in a Close frame. RFC 6455 section 7.4 and the IANA
+// WebSocket Close Code Number registry.
 type CloseCode uint16
 
 const (
@@ -16,8 +16,8 @@ const (
 	CloseGoingAway          CloseCode = 1001
 	CloseProtocolError      CloseCode = 1002
 	CloseUnsupportedData    CloseCode = 1003
-	CloseNoStatus           CloseCode = 1005 // never sent: the Close frame was empty
-	CloseAbnormal           CloseCode = 1006 // never sent: there was no Close frame
+	CloseNoStatus           CloseCode = 1005 // the Close frame was empty; never sent
+	CloseAbnormal           CloseCode = 1006 // there was no Close frame; never sent
 	CloseInvalidPayload     CloseCode = 1007
 	ClosePolicyViolation    CloseCode = 1008
 	CloseTooBig             CloseCode = 1009
@@ -28,9 +28,9 @@ const (
 	CloseBadGateway         CloseCode = 1014
 )
 
-// Sendable tells whether the code may stand in a Close frame: it is registered
-// for that, or belongs to frameworks (3000 and up) or applications (4000 to
-// 4999). RFC 6455 section 7.4.2.
+// Sendable reports whether a Close frame may carry the code: one that is registered
+// for that, or of a framework (3000 to 3999) or an application (4000 to 4999).
+// RFC 6455 section 7.4.2.
 func (code CloseCode) Sendable() bool {
 	switch {
 	case code >= 1000 && code <= 1003, code >= 1007 && code <= 1014:
@@ -39,9 +39,9 @@ func (code CloseCode) Sendable() bool {
 	return code >= 3000 && code <= 4999
 }
 
-// Close begins the closing handshake: it queues a Close frame behind what is
-// queued already, after which nothing else can be sent. Messages that still
-// come from the peer are read past. CloseNoStatus sends a frame without a code.
+// Close starts the closing handshake: it queues a Close frame, after which nothing
+// else can be sent. Messages that the peer still sends are skipped. CloseNoStatus
+// stands for a frame without a code. The errors are ErrClosed, ErrCode and ErrReason.
 // RFC 6455 section 7.1.2.
 func (c *Conn) Close(code CloseCode, reason string) error {
 	switch {
@@ -52,14 +52,14 @@ func (c *Conn) Close(code CloseCode, reason string) error {
 	case len(reason) > maxReason || !utf8.ValidString(reason):
 		return ErrReason
 	}
-	c.goodbye(code, reason)
+	c.queueClose(code, reason)
 	c.state = transitions[c.state][sendClose]
 	return nil
 }
 
-// goodbye queues a Close frame and starts the clock of the closing handshake.
-// What was begun in either direction is given up.
-func (c *Conn) goodbye(code CloseCode, reason string) {
+// queueClose queues a Close frame and starts the time of the closing handshake.
+// Messages in progress in both directions are dropped.
+func (c *Conn) queueClose(code CloseCode, reason string) {
 	var payload []byte
 	if code != CloseNoStatus {
 		var room [maxControl]byte
@@ -71,17 +71,16 @@ func (c *Conn) goodbye(code CloseCode, reason string) {
 	c.drop()
 }
 
-// drop lets go of everything that is held for a message in progress and for
-// messages to come.
+// drop releases what is held for messages in progress and for later messages.
 func (c *Conn) drop() {
 	c.dropInflation()
 	c.dropContext()
-	c.sending = nothing
+	c.sending = sendingNone
 	c.pong = c.sh.give(c.pong)
 }
 
-// gotClose takes the payload of the peer's Close frame and answers it, if it is
-// not itself the answer to ours.
+// gotClose handles the peer's Close frame, and answers it unless it is the answer to
+// ours.
 func (c *Conn) gotClose(payload []byte, ev *Event) error {
 	code, reason, err := c.readClose(payload)
 	if err != nil {
@@ -89,7 +88,7 @@ func (c *Conn) gotClose(payload []byte, ev *Event) error {
 	}
 	if c.state.mayClose() {
 		// RFC 6455 section 5.5.1: the answer typically echoes the code.
-		c.goodbye(code, "")
+		c.queueClose(code, "")
 	} else {
 		c.drop()
 	}
@@ -99,19 +98,19 @@ func (c *Conn) gotClose(payload []byte, ev *Event) error {
 	return nil
 }
 
-// readClose checks a Close frame's payload.
+// readClose reads the payload of a Close frame.
 func (c *Conn) readClose(payload []byte) (CloseCode, string, error) {
 	if len(payload) == 0 {
 		return CloseNoStatus, "", nil
 	}
 	if len(payload) == 1 {
-		// RFC 6455 section 5.5.1: a body begins with a two-byte code.
-		return 0, "", c.fail(CloseProtocolError, "close frame with half a code")
+		// RFC 6455 section 5.5.1: the payload begins with a two-byte code.
+		return 0, "", c.fail(CloseProtocolError, "close frame with one byte of a code")
 	}
 	code := CloseCode(binary.BigEndian.Uint16(payload))
 	if !code.Sendable() {
-		// RFC 6455 section 7.4.1: 1005, 1006 and 1015 are never sent; section
-		// 7.4.2: nor is what lies outside the ranges.
+		// RFC 6455 section 7.4.1: 1005, 1006 and 1015 are never sent. Section 7.4.2:
+		// neither are codes outside the ranges.
 		return 0, "", c.fail(CloseProtocolError, "close code that may not be sent")
 	}
 	if !validUTF8(payload[2:]) {
@@ -121,10 +120,11 @@ func (c *Conn) readClose(payload []byte) (CloseCode, string, error) {
 	return code, string(payload[2:]), nil
 }
 
-// fail ends the connection: RFC 6455 section 7.1.7.
+// fail fails the connection (RFC 6455 section 7.1.7) and returns its *Error, that of
+// the first failure.
 func (c *Conn) fail(code CloseCode, reason string) error {
 	if c.state.mayClose() && code.Sendable() {
-		c.goodbye(code, reason)
+		c.queueClose(code, reason)
 	} else {
 		c.drop()
 	}
@@ -136,10 +136,10 @@ func (c *Conn) fail(code CloseCode, reason string) error {
 	return c.err
 }
 
-// EOF tells that the peer will send nothing more. It returns nil if the closing
-// handshake was complete or the connection had failed before, and else an
-// *Error with CloseAbnormal, after which the connection is over.
-// RFC 6455 section 7.1.5.
+// EOF tells that the peer sends nothing more, or that the transport has ended. The
+// connection is over then. EOF returns nil if the closing handshake was complete or
+// the connection had failed, and otherwise an *Error with CloseAbnormal. RFC 6455
+// section 7.1.5.
 func (c *Conn) EOF() error {
 	c.ended = true
 	if c.state.over() {
@@ -148,9 +148,9 @@ func (c *Conn) EOF() error {
 	return c.fail(CloseAbnormal, "connection ended without a close frame")
 }
 
-// Done tells that all is said and all output has been pulled, so that the
-// transport is to be ended. A client leaves it to the server to end it first and
-// is done at EOF; Expire ends its patience. RFC 6455 section 7.1.1.
+// Done reports whether the caller should end the transport: the connection is over
+// and all output was transmitted. A client lets the server end the transport first:
+// it is done at EOF, or when Expire fails it. RFC 6455 section 7.1.1.
 func (c *Conn) Done() bool {
 	if !c.state.over() || c.Queued() > 0 {
 		return false

@@ -2,107 +2,93 @@ package ws
 
 import "time"
 
-// Kind says what an Event tells.
+// Kind is the kind of an Event.
 type Kind uint8
 
 const (
-	// NeedMore: what was consumed told nothing; the rest is to be presented
-	// again with more behind it.
+	// NeedMore: there is no event. Call Next again when there is more input behind
+	// what was not consumed.
 	NeedMore Kind = iota
 	// Data: a piece of a message; the whole of it if First and Final are set.
 	Data
-	// Ping: its pong is queued, unless a Close is.
+	// Ping: its pong is queued, unless a Close frame is.
 	Ping
-	// Pong: to a ping of ours, or unsolicited.
+	// Pong: an answer to Conn.Ping, or unsolicited.
 	Pong
-	// Close: the peer's Close frame; ours is queued or went out before.
+	// Close: the peer's Close frame. Ours is queued, or was sent before.
 	Close
 	// Closed: the connection is over and input is ignored.
 	Closed
-	// Busy: the call has done as much work as one call does, and has nothing to
-	// hand out; call again, without waiting for input.
+	// Busy: there is no event yet. Call Next again, without waiting for input: one
+	// call does a bounded amount of work.
 	Busy
 )
 
-// Event is filled by Conn.Next. It is the caller's scratch: one serves a loop.
+// Event is filled by Conn.Next. One Event may serve all connections of a loop.
 type Event struct {
 	Kind  Kind
 	Op    Opcode // of Data: Text or Binary
-	First bool   // of Data: the message begins with it
-	Final bool   // of Data: the message ends with it
+	First bool   // of Data: the first piece of the message
+	Final bool   // of Data: the last piece of the message
 
 	// Data is the payload of Data, Ping or Pong. It is borrowed until the next
-	// call of any connection of the loop, and may lie inside the input. It may
-	// be empty if Final is set. A text may be cut within a character.
+	// call on any connection of the same Shared, and may lie within the input. It
+	// may be empty if Final is set. The pieces of a text are valid UTF-8 together;
+	// one may end within a character.
 	Data []byte
 
 	Code   CloseCode // of Close; CloseNoStatus if the frame was empty
 	Reason string    // of Close
 }
 
-// sending is the state of a message that is sent in a stream.
-type sending uint8
-
-const (
-	nothing sending = iota
-	begun           // its first frame is still to come
-	midway          // more frames may follow
-)
-
-// Conn is one end of a WebSocket connection after its opening handshake. It is
-// made to be embedded by value; Init makes it ready. All methods belong on the
-// loop of its Shared.
+// Conn is one end of a WebSocket connection after its opening handshake. It may be
+// embedded by value; Init makes it ready. It must not be copied after Init, and all
+// methods belong on the goroutine of its Shared.
 type Conn struct {
 	lending
-	sh  *Shared
-	set *Settings
-	err *Error // why the connection failed
-	out output
-
+	sh      *Shared
+	set     *Settings
+	err     *Error // why the connection failed
+	out     output
 	inf     *inflation // of the compressed message being received
 	context *context   // windows; nil without context takeover
 
 	left  int64 // payload bytes to come of the frame being read
-	total int64 // bytes of the message being read: handed out, or announced by frame headers
+	total int64 // payload bytes that the frames of the message announced
 
-	// What is small stands together, lest space is lost in between.
+	// Fields of less than eight bytes stand together to save padding.
 
-	// The frame whose payload is being read.
-	key     uint32
-	inFrame bool
-	fin     bool
+	key     uint32 // masking key for the next payload byte
+	reading reading
+	op      Opcode // of the message being received
+	fresh   bool   // no piece of it was handed out yet
+	packed  bool   // it is compressed
+	text    utf8Check
 
-	// The message being read.
-	op    Opcode
-	fresh bool // none of it was handed out yet
-	tight bool // compressed
-	text  utf8Check
+	ext        Deflate
+	state      state
+	role       Role
+	liveness   liveness
+	ended      bool // EOF was called
+	sending    sending
+	sendOp     Opcode
+	sendPacked bool // the message that is sent in parts is compressed
+	sendText   utf8Check
 
-	ext   Deflate
-	state state
-	role  Role
-
-	// Sending.
-	sending     sending
-	sendOp      Opcode
-	sendTight   bool
-	sendText    utf8Check
-	ended       bool          // EOF was called
-	pinged      bool          // a keep-alive ping awaits a sign of life
-	paused      bool          // the caller does not read
-	pongs       int32         // bytes of pongs queued since the last time none was
-	pong        []byte        // payload of the latest ping that waits for room, preceded by one byte
-	pongEnd     uint64        // position in the output behind the last of them
-	begun       time.Duration // when the message being received began; within a Pause, less its begin
-	heard, used time.Duration
-	pingedAt    time.Duration
-	closeBy     time.Duration
+	pongs    int32         // bytes of pongs queued since the queue last held none
+	pong     []byte        // one unused byte, then the payload of the latest ping whose pong waits for room
+	pongEnd  uint64        // end of the last queued pong, on the scale of output.sent
+	begun    time.Duration // start of the message being received; while unread, less the time of Pause
+	heard    time.Duration // time of the last byte received
+	used     time.Duration // time of the last message in either direction
+	pingedAt time.Duration
+	closeBy  time.Duration // end of the closing handshake's time
 }
 
 var defaults Settings
 
-// Init makes the connection ready, in the state right after a successful opening
-// handshake that negotiated ext. set is not copied; nil: the defaults.
+// Init makes the connection ready, in the state after an opening handshake that
+// negotiated ext. set is not copied; nil stands for the defaults.
 func (c *Conn) Init(sh *Shared, role Role, ext Deflate, set *Settings) {
 	if set == nil {
 		set = &defaults
@@ -115,18 +101,18 @@ func (c *Conn) Init(sh *Shared, role Role, ext Deflate, set *Settings) {
 	c.context = newContext(role, ext)
 }
 
-// Open tells that messages can be sent: no Close frame was, and the connection
-// has not ended.
+// Open reports whether messages can be sent: no Close frame was sent, and the
+// connection is not over.
 func (c *Conn) Open() bool { return c.state.mayClose() }
 
-// Next consumes n bytes of in and fills ev with the next event. in starts with
-// the first byte that was not consumed yet; payloads are unmasked in place, and
-// only consumed bytes are touched. Messages are handed out as they arrive: one
-// that lies in the input whole comes as one event, any other in pieces. So does
-// a compressed one, if it has at most 32 KiB of text.
+// Next consumes n bytes of in and fills ev with the next event. in starts with the
+// first byte that was not consumed yet. Payloads are unmasked in place; bytes that
+// are not consumed stay as they are. A message comes as one Data event if it is
+// complete in the input and, where it is compressed, has at most 32 KiB of text;
+// otherwise in pieces, as its bytes arrive.
 //
-// An error is an *Error. Its Close frame is queued, and Next returns it again
-// from then on.
+// An error is an *Error. Its Close frame is queued, and every later call returns
+// the error again.
 func (c *Conn) Next(in []byte, ev *Event) (n int, err error) {
 	c.reclaim()
 	ev.Kind, ev.Data = NeedMore, nil
@@ -140,17 +126,19 @@ func (c *Conn) Next(in []byte, ev *Event) (n int, err error) {
 	}
 	if len(in) > 0 {
 		c.heard = c.sh.now
-		c.pinged = false
+		if c.liveness == pinged {
+			c.liveness = alive
+		}
 	}
 	for {
 		var m int
-		var more bool // whether the loop can go on without another byte
+		var more bool // the rest of in may have an event
 		switch {
-		case c.inFrame:
+		case c.reading != atHeader:
 			m, err = c.payload(in[n:], ev)
-			more = !c.inFrame
+			more = c.reading == atHeader
 		default:
-			m, err = c.frameBegin(in[n:], ev)
+			m, err = c.header(in[n:], ev)
 			more = m > 0
 		}
 		n += m
@@ -167,8 +155,8 @@ func (c *Conn) Next(in []byte, ev *Event) (n int, err error) {
 	}
 }
 
-// frameBegin takes a frame's header, and a control frame whole.
-func (c *Conn) frameBegin(in []byte, ev *Event) (n int, err error) {
+// header reads a frame's header, or a control frame as a whole.
+func (c *Conn) header(in []byte, ev *Event) (n int, err error) {
 	if len(in) < 2 {
 		return 0, nil
 	}
@@ -203,22 +191,25 @@ func (c *Conn) frameBegin(in []byte, ev *Event) (n int, err error) {
 	}
 	c.state = next
 	if h.op != Continuation {
-		c.op, c.tight = h.op, h.rsv1
+		c.op, c.packed = h.op, h.rsv1
 		c.fresh, c.total, c.text = true, 0, utf8Check{}
 		c.begun = c.sh.now
 	}
-	c.inFrame, c.fin, c.left, c.key = true, h.fin, h.length, h.key
+	c.reading, c.left, c.key = inFragment, h.length, h.key
+	if h.fin {
+		c.reading = inFinalFrame
+	}
 	if !c.state.mayClose() {
 		return h.size, nil
 	}
 	return h.size, c.admit(h.length)
 }
 
-// admit checks a data frame's length against the limits before any of its
-// payload is taken. RFC 6455 section 10.4.
+// admit checks the announced length of a data frame against the limits.
+// RFC 6455 section 10.4.
 func (c *Conn) admit(length int64) error {
 	limit := c.set.message()
-	if c.tight {
+	if c.packed {
 		limit = c.set.packed()
 	}
 	switch {
@@ -231,14 +222,14 @@ func (c *Conn) admit(length int64) error {
 	return nil
 }
 
-// control takes a control frame.
+// control handles a control frame.
 func (c *Conn) control(what input, payload []byte, ev *Event) error {
 	switch what {
 	case gotClose:
 		return c.gotClose(payload, ev)
 	case gotPing:
-		// RFC 6455 section 5.5.2 asks for a pong until a Close was received;
-		// behind our own Close, though, the peer would discard it.
+		// RFC 6455 section 5.5.2 wants a pong until a Close was received. After our
+		// own Close the peer would discard it.
 		if c.state.mayClose() {
 			c.queuePong(payload)
 		}
@@ -250,24 +241,26 @@ func (c *Conn) control(what input, payload []byte, ev *Event) error {
 	return nil
 }
 
-// payload takes what is there of a data frame's payload.
+// payload reads what has arrived of a data frame's payload.
 func (c *Conn) payload(in []byte, ev *Event) (n int, err error) {
 	if int64(len(in)) > c.left {
 		in = in[:c.left]
 	}
-	if c.tight && c.state.mayClose() {
+	if c.packed && c.state.mayClose() {
 		return c.inflate(in, ev)
 	}
 	n = len(in)
 	c.left -= int64(n)
-	c.inFrame = c.left > 0
+	last := c.left == 0 && c.reading == inFinalFrame
+	if c.left == 0 {
+		c.reading = atHeader
+	}
 	if !c.state.mayClose() {
 		return n, nil
 	}
 	if c.role == Server {
 		c.key = mask(in, c.key)
 	}
-	last := c.fin && !c.inFrame
 	if n == 0 && !last {
 		return 0, nil
 	}
@@ -287,6 +280,7 @@ func (c *Conn) deliver(p []byte, last bool, ev *Event) error {
 	return nil
 }
 
+// validText reports whether a piece continues a valid text, and ends it if last.
 func (c *Conn) validText(p []byte, last bool) bool {
 	if c.fresh && last {
 		return validUTF8(p)
@@ -294,14 +288,14 @@ func (c *Conn) validText(p []byte, last bool) bool {
 	return c.text.add(p) && (!last || c.text.complete())
 }
 
-// queuePong answers a ping.
+// queuePong queues the answer to a ping.
 func (c *Conn) queuePong(payload []byte) {
 	if c.out.sent >= c.pongEnd {
 		c.pongs = 0
 	}
 	if c.pongs > maxQueuedPongs {
-		// RFC 6455 section 5.5.3: of several pings that wait for their pong only
-		// the most recent needs one.
+		// RFC 6455 section 5.5.3: of several unanswered pings only the most recent
+		// needs a pong.
 		c.pong = append(c.sh.grow(c.pong[:0], 1+maxControl), 0)
 		c.pong = append(c.pong, payload...)
 		return
@@ -312,9 +306,9 @@ func (c *Conn) queuePong(payload []byte) {
 	c.pongs += int32(c.pongEnd - before)
 }
 
-// Transmit appends up to room bytes of output to dst, never more. The caller may
-// cut anywhere. One call compresses at most 64 KiB, so that there may be less
-// than room although more is Queued.
+// Transmit appends at most room bytes of output to dst. They may end within a
+// frame. One call compresses at most 64 KiB of text; so there may be fewer than room
+// bytes although more are queued (see Compresses).
 func (c *Conn) Transmit(dst []byte, room int) []byte {
 	if c.out.size == 0 {
 		return dst
@@ -335,11 +329,10 @@ func (c *Conn) Transmit(dst []byte, room int) []byte {
 // Compresses reports whether the next Transmit compresses a part of a message.
 func (c *Conn) Compresses() bool { return c.out.unmade() != nil }
 
-// Sent returns the bytes that were pulled since the connection began, on the
-// scale of Queued: bytes that are queued now will have been sent when Sent has
-// grown by so much.
+// Sent returns the position of Transmit on the scale of Queued: what is queued now
+// has been transmitted once Sent has grown by Queued.
 func (c *Conn) Sent() uint64 { return c.out.sent }
 
-// Queued returns the bytes of output that wait to be pulled. Text that is still
-// to be compressed counts with its own size.
+// Queued returns the number of bytes that wait for Transmit. Text that is still to
+// be compressed counts with its own size.
 func (c *Conn) Queued() int { return c.out.size }

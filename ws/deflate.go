@@ -6,17 +6,16 @@ import (
 	"github.com/klauspost/compress/flate"
 )
 
-// The compressing half of RFC 7692. Messages are compressed with
-// flate.StatelessDeflate, which keeps no memory between calls and takes the text
-// that precedes as an argument. A window smaller than 32 KiB is kept by
-// construction: the compressor never sees more than a window at a time.
+// Compression. flate.StatelessDeflate keeps no memory between calls and takes the
+// preceding text as an argument. It only knows windows of 32 KiB; for a smaller one
+// it is given no more than a window of text at a time.
 
-// syncTail is the empty stored block that ends a compressed message and is not
-// sent. RFC 7692 section 7.2.1.
+// syncTail ends a compressed message and is removed before it is sent: an empty
+// stored block without its header bits. RFC 7692 section 7.2.1.
 var syncTail = []byte{0x00, 0x00, 0xFF, 0xFF}
 
-// emptyBlock is the payload that, followed by syncTail, adds nothing to a
-// message. RFC 7692 section 7.2.3.6.
+// emptyBlock is the payload of an empty message or an empty last frame.
+// RFC 7692 section 7.2.3.6.
 var emptyBlock = []byte{0x00}
 
 // sink collects what the compressor writes.
@@ -27,13 +26,11 @@ func (s *sink) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// deflate appends p, compressed behind the plain text in history, to s.
-// No reference reaches back further than 1<<bits bytes. The result ends with
-// syncTail.
+// deflate compresses p, which follows the text in history, and appends the result to
+// s. It ends with syncTail. No reference reaches back further than 1<<bits bytes.
 func (s *sink) deflate(p, history []byte, bits uint8) {
 	if bits == maxWindowBits {
-		// The compressor itself keeps to the largest window. It reports no errors
-		// but the sink's, which has none.
+		// The only errors would be those of Write.
 		_ = flate.StatelessDeflate(s, p, false, history)
 		return
 	}
@@ -46,16 +43,16 @@ func (s *sink) deflate(p, history []byte, bits uint8) {
 	}
 }
 
-// historySize is the plain text that is worth remembering for a window: the
-// compressor sees it along with new text in one window.
+// historySize returns the number of bytes of earlier text that the compressor is
+// given. A small window has to have room for new text too.
 func historySize(bits uint8) int { return min(maxHistory, 1<<bits/4) }
 
-// compresses tells whether a message of so many bytes is worth compressing.
+// compresses reports whether a message of size bytes is to be compressed.
 func (c *Conn) compresses(size int) bool {
 	return c.ext.On && c.set.compresses(size)
 }
 
-// sendBits is the window that the peer inflates with.
+// sendBits returns the size of the peer's window for decompression as a power of two.
 func (c *Conn) sendBits() uint8 {
 	if c.role == Server {
 		return c.ext.ServerWindowBits
@@ -63,19 +60,20 @@ func (c *Conn) sendBits() uint8 {
 	return c.ext.ClientWindowBits
 }
 
-// pack compresses a message, without its tail. The result is borrowed until the
-// next compression of the loop.
+// pack compresses a whole message. The result is borrowed until the next compression
+// on the loop.
 func (c *Conn) pack(p []byte) []byte {
 	return bytes.TrimSuffix(c.packPart(p), syncTail)
 }
 
-// packPart compresses a part of a message, which may be followed by others.
+// packPart compresses a part of a message that more follows. The result is borrowed
+// like that of pack.
 func (c *Conn) packPart(p []byte) []byte {
 	return c.sh.compress(p, c.context.sent(), c.sendBits())
 }
 
-// compress compresses p behind the plain text in history. The result ends with
-// syncTail, and is borrowed until the next call.
+// compress compresses p, which follows the text in history. The result ends with
+// syncTail and is borrowed until the next call.
 func (sh *Shared) compress(p, history []byte, bits uint8) []byte {
 	s := &sh.packed
 	if cap(s.b) > maxPackedScratch {
@@ -87,17 +85,18 @@ func (sh *Shared) compress(p, history []byte, bits uint8) []byte {
 	return s.b
 }
 
-// remember adds a message that was sent compressed to what later ones refer to.
+// remember adds text that was sent compressed to the window of later messages.
 func (c *Conn) remember(p []byte) {
 	if c.context != nil {
 		c.context.out.add(p)
 	}
 }
 
-// context is what a connection with context takeover keeps between messages.
+// context has the windows that a connection with context takeover keeps between
+// messages.
 type context struct{ in, out window }
 
-// newContext gives nil if neither direction takes its context over.
+// newContext returns nil if no direction has context takeover.
 func newContext(role Role, ext Deflate) *context {
 	if !ext.On || ext.ServerNoContext && ext.ClientNoContext {
 		return nil
@@ -126,7 +125,7 @@ func (ctx *context) sent() []byte {
 	return ctx.out.b
 }
 
-// dropContext forgets what later messages could refer to.
+// dropContext releases the windows.
 func (c *Conn) dropContext() {
 	if c.context != nil {
 		c.sh.plain.forget(&c.context.in)
@@ -134,7 +133,7 @@ func (c *Conn) dropContext() {
 	}
 }
 
-// window keeps the last size bytes of a text.
+// window is the last size bytes of a text.
 type window struct {
 	b    []byte
 	size int

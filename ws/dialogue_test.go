@@ -56,7 +56,7 @@ func (d dialogue) play(in []byte, size int) *player {
 // player holds a connection as a session does, and writes down what happens.
 type player struct {
 	conn   Conn
-	whole  Assembler
+	whole  assembler
 	kept   []byte
 	echo   bool
 	events []string
@@ -100,7 +100,7 @@ func (p *player) receive(more []byte) {
 func (p *player) event(ev *Event) {
 	switch ev.Kind {
 	case Data:
-		m, whole := p.whole.Add(ev)
+		m, whole := p.whole.add(ev)
 		if !whole {
 			break
 		}

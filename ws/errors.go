@@ -2,11 +2,10 @@ package ws
 
 import "errors"
 
-// Error is the end of a connection that did not come by an agreed Close: the
-// peer broke a rule, went beyond a limit, fell silent or was cut off. It is
-// sticky: Next returns it from then on. The Close frame that carries Code is
-// already queued, unless Code may not be sent (CloseAbnormal) or one went out
-// before.
+// Error is the reason why a connection failed: the peer broke a rule, exceeded a
+// limit or a time, or was lost. Next returns it again from then on. A Close frame
+// with Code is queued already, unless Code may not be sent (CloseAbnormal) or a Close
+// frame was sent before.
 type Error struct {
 	Code   CloseCode
 	Reason string
@@ -14,14 +13,14 @@ type Error struct {
 
 func (e *Error) Error() string { return "ws: " + e.Reason }
 
-// Misuse by the caller. Nothing was queued.
+// Errors of commands: misuse by the caller. Nothing was queued.
 var (
 	// ErrClosed: a Close frame was sent, or the connection has ended.
 	ErrClosed = errors.New("ws: connection is closing")
-	// ErrWithinMessage: a message that Begin began must be ended first.
-	ErrWithinMessage = errors.New("ws: within a streamed message")
+	// ErrWithinMessage: the message that Begin started must be ended first.
+	ErrWithinMessage = errors.New("ws: a message is being sent in parts")
 	// ErrNoMessage: Write or End without Begin.
-	ErrNoMessage = errors.New("ws: no streamed message begun")
+	ErrNoMessage = errors.New("ws: no message is being sent in parts")
 	// ErrOpcode: a message is Text or Binary.
 	ErrOpcode = errors.New("ws: opcode is neither Text nor Binary")
 	// ErrText: a text message must be UTF-8.

@@ -2,43 +2,59 @@ package ws_test
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/gatewheel/gatewheel/ws"
 )
 
-// A server that echoes messages. receive is called with everything that was not
-// consumed yet; what it returns is to be written.
+// A server that echoes messages, without a network: what the transport receives goes
+// into receive, and what receive returns goes to the transport.
 func ExampleConn() {
 	var shared ws.Shared
 	var conn ws.Conn
-	var whole ws.Assembler
+	shared.Tick(time.Now())
 	conn.Init(&shared, ws.Server, ws.Deflate{}, nil)
 
-	receive := func(in []byte) (consumed int, out []byte) {
-		var ev ws.Event
-		for ev.Kind = ws.Data; ev.Kind != ws.NeedMore && ev.Kind != ws.Closed; {
-			n, err := conn.Next(in[consumed:], &ev)
-			consumed += n
-			if err != nil {
+	var kept, message []byte // input that was not consumed, and a message in progress
+	receive := func(in []byte) (out []byte) {
+		shared.Tick(time.Now())
+		kept = append(kept, in...)
+		for {
+			var ev ws.Event
+			n, err := conn.Next(kept, &ev)
+			kept = kept[n:]
+			switch {
+			case err != nil:
+				// The Close frame that tells the peer is queued.
 				fmt.Println(err)
-				break
-			}
-			if ev.Kind == ws.Data {
-				if message, ok := whole.Add(&ev); ok {
+				return conn.Transmit(nil, 64<<10)
+			case ev.Kind == ws.NeedMore || ev.Kind == ws.Closed:
+				return conn.Transmit(nil, 64<<10)
+			case ev.Kind == ws.Data:
+				message = append(message, ev.Data...)
+				if ev.Final {
 					fmt.Printf("message: %s\n", message)
 					_ = conn.Send(ev.Op, message)
+					message = message[:0]
 				}
+			case ev.Kind == ws.Close:
+				fmt.Println("closed:", ev.Code, ev.Reason)
 			}
 		}
-		return consumed, conn.Transmit(nil, 64<<10)
 	}
 
-	// "Hello" of a client, masked, followed by half a header.
-	n, out := receive([]byte("\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58\x81"))
-	fmt.Printf("consumed %d, answered %x\n", n, out)
+	// A client's "Hello", masked, in two reads; then its Close frame.
+	fmt.Println("sent:", len(receive([]byte("\x81\x85\x37\xfa\x21\x3d\x7f\x9f"))))
+	fmt.Printf("sent: %x\n", receive([]byte("\x4d\x51\x58")))
+	fmt.Printf("sent: %x\n", receive([]byte("\x88\x85\x00\x00\x00\x00\x03\xe8bye")))
+	fmt.Println("end the transport:", conn.Done())
 	// Output:
+	// sent: 0
 	// message: Hello
-	// consumed 11, answered 810548656c6c6f
+	// sent: 810548656c6c6f
+	// closed: 1000 bye
+	// sent: 880203e8
+	// end the transport: true
 }
 
 // Choosing what a client offered.

@@ -9,10 +9,11 @@ import (
 // Field is a header field line.
 type Field = struct{ Name, Value string }
 
-// The handshake leaves hardly any garbage, and none in the size classes of what
-// a connection keeps: the holes in between would be memory of idle connections.
+// The garbage of a handshake lies between the objects that connections keep, so it
+// costs an idle connection as much as they do. The functions of this file allocate
+// little, and nothing in the size classes of those objects.
 
-// values gives the values of all field lines of a name, compared without case.
+// values returns the values of all field lines with that name.
 func values(fields []Field, name string) []string {
 	var found []string
 	for i := range fields {
@@ -23,7 +24,7 @@ func values(fields []Field, name string) []string {
 	return found
 }
 
-// collect appends s to list, which begins with room for two.
+// collect appends s to list. The first allocation has room for two.
 func collect(list []string, s string) []string {
 	if list == nil {
 		list = make([]string, 0, 2)
@@ -31,8 +32,8 @@ func collect(list []string, s string) []string {
 	return append(list, s)
 }
 
-// lookUp gives the value of the first field line of a name, and how many lines
-// there are.
+// lookUp returns the value of the first field line with that name, and the number of
+// such lines.
 func lookUp(fields []Field, name string) (value string, lines int) {
 	for i := range fields {
 		if !octets.EqualFold(fields[i].Name, name) {
@@ -45,8 +46,8 @@ func lookUp(fields []Field, name string) (value string, lines int) {
 	return value, lines
 }
 
-// single gives the value of a field that may come once; ok is false if it comes
-// never or more often.
+// single returns the value of a field that must have one line; ok reports whether it
+// has.
 func single(fields []Field, name string) (value string, ok bool) {
 	value, lines := lookUp(fields, name)
 	if lines != 1 {
@@ -55,8 +56,8 @@ func single(fields []Field, name string) (value string, ok bool) {
 	return value, true
 }
 
-// lists tells whether one of the comma-separated values of a field is token,
-// compared without case.
+// lists reports whether a list-valued field has an element that equals token when
+// case is ignored.
 func lists(fields []Field, name, token string) bool {
 	for i := range fields {
 		if !octets.EqualFold(fields[i].Name, name) {
@@ -69,10 +70,10 @@ func lists(fields []Field, name, token string) bool {
 	return false
 }
 
-// extension is one element of Sec-WebSocket-Extensions that follows the grammar.
+// extension is one element of Sec-WebSocket-Extensions.
 type extension struct {
 	name   string
-	params string // for parameters
+	params string // read by parameters
 }
 
 // parameters yields the parameters of an extension.
@@ -90,9 +91,9 @@ type parameter struct {
 	hasValue    bool
 }
 
-// parseExtensions takes the values of Sec-WebSocket-Extensions and has each
-// element visited; ok is false if they do not follow the grammar of RFC 6455
-// section 9.1, where the first fault ends the visits.
+// parseExtensions calls visit for each element of Sec-WebSocket-Extensions, whose
+// field lines have those values. ok reports whether all of it follows the grammar of
+// RFC 6455 section 9.1; the first fault ends the calls.
 func parseExtensions(values []string, visit func(extension)) (ok bool) {
 	for _, value := range values {
 		for rest := value; ; {
@@ -112,8 +113,8 @@ func parseExtensions(values []string, visit func(extension)) (ok bool) {
 	return true
 }
 
-// parseExtension takes the element at the begin of s, and leaves what begins with
-// the comma behind it. An empty element has no name: RFC 9110 section 5.6.1.2.
+// parseExtension reads the element with which s begins. rest begins with the comma
+// after it. An empty element has no name: RFC 9110 section 5.6.1.2.
 func parseExtension(s string) (ext extension, rest string, ok bool) {
 	ext.name, rest = cutToken(s)
 	if ext.name == "" {
@@ -129,7 +130,7 @@ func parseExtension(s string) (ext extension, rest string, ok bool) {
 	return ext, rest, rest == "" || rest[0] == ','
 }
 
-// cutParameter takes a parameter and the semicolon before it, at which s begins.
+// cutParameter reads a semicolon, with which s begins, and a parameter.
 func cutParameter(s string) (p parameter, rest string, ok bool) {
 	p.name, rest = cutToken(s[1:])
 	if p.name == "" {
@@ -143,7 +144,7 @@ func cutParameter(s string) (p parameter, rest string, ok bool) {
 	return p, rest, true
 }
 
-// cutToken takes a token and the whitespace around it.
+// cutToken reads a token and the whitespace around it.
 func cutToken(s string) (token, rest string) {
 	s = strings.TrimLeft(s, " \t")
 	n := 0
@@ -153,7 +154,7 @@ func cutToken(s string) (token, rest string) {
 	return s[:n], strings.TrimLeft(s[n:], " \t")
 }
 
-// cutValue takes a token, or a quoted string whose content is a token.
+// cutValue reads a token, or a quoted string whose content is a token.
 func cutValue(s string) (value, rest string, ok bool) {
 	s = strings.TrimLeft(s, " \t")
 	if !strings.HasPrefix(s, `"`) {

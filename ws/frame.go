@@ -2,7 +2,7 @@ package ws
 
 import "encoding/binary"
 
-// Opcode says what a frame or a message is. RFC 6455 section 5.2.
+// Opcode is the type of a frame or a message. RFC 6455 section 5.2.
 type Opcode uint8
 
 const (
@@ -16,7 +16,7 @@ const (
 
 func (op Opcode) control() bool { return op&0x8 != 0 }
 
-// Role is the side of the connection that a Conn plays: who masks.
+// Role is the side of the connection: a client masks what it sends.
 type Role uint8
 
 const (
@@ -35,7 +35,7 @@ const (
 	length64 = 127 // a 64-bit length follows
 )
 
-// header is a frame's header as it was received.
+// header is a received frame header.
 type header struct {
 	length int64
 	size   int // of the header itself, in bytes
@@ -44,10 +44,10 @@ type header struct {
 	fin    bool
 	rsv1   bool
 	masked bool
-	short  byte // the length, or the form in which it follows
+	short  byte // the length, or length16 or length64
 }
 
-// input gives the header's column in the table of states.
+// input returns the header's column of the state table.
 func (h *header) input() input {
 	switch {
 	case h.op == opPing:
@@ -66,8 +66,9 @@ func (h *header) input() input {
 	return gotFirst
 }
 
-// begin takes a header's first two bytes, which came from role's peer; deflate
-// tells whether RSV1 has a meaning. fault says which rule they break.
+// begin reads a header's first two bytes, sent by the peer of role. deflate reports
+// whether permessage-deflate was negotiated, which gives RSV1 a meaning. fault is the
+// rule that the bytes break, empty if none.
 func (h *header) begin(first, second byte, role Role, deflate bool) (fault string) {
 	h.op = Opcode(first & 0x0F)
 	h.fin = first&bitFin != 0
@@ -78,7 +79,7 @@ func (h *header) begin(first, second byte, role Role, deflate bool) (fault strin
 		return fault
 	}
 	if h.masked != (role == Server) {
-		// RFC 6455 section 5.1: a client masks every frame, a server none.
+		// RFC 6455 section 5.1: a client masks every frame, a server masks none.
 		if h.masked {
 			return "masked frame from a server"
 		}
@@ -87,8 +88,8 @@ func (h *header) begin(first, second byte, role Role, deflate bool) (fault strin
 	return ""
 }
 
-// complete takes the rest of the header at the begin of in. ok is false while
-// bytes are missing.
+// complete reads the rest of the header with which in begins. ok is false while bytes
+// are missing.
 func (h *header) complete(in []byte) (ok bool, fault string) {
 	h.size = 2
 	h.length = int64(h.short)
@@ -112,7 +113,7 @@ func (h *header) check(first byte, deflate bool) (fault string) {
 	switch h.op {
 	case Text, Binary:
 		if h.rsv1 && !deflate {
-			// RFC 6455 section 5.2: a bit that no extension gave a meaning.
+			// RFC 6455 section 5.2: no extension gave the bit a meaning.
 			return "RSV1 without an extension"
 		}
 	case Continuation:
@@ -141,9 +142,8 @@ func (h *header) check(first byte, deflate bool) (fault string) {
 	return ""
 }
 
-// readLength takes an extended length.
-// RFC 6455 section 5.2: the shortest form is required, and the highest bit of
-// the longest is zero.
+// readLength reads an extended length. RFC 6455 section 5.2: it has its shortest form,
+// and the highest bit of the longest form is zero.
 func (h *header) readLength(in []byte) (ok bool, fault string) {
 	if h.short == length16 {
 		if len(in) < 4 {
@@ -170,8 +170,8 @@ func (h *header) readLength(in []byte) (ok bool, fault string) {
 	return true, ""
 }
 
-// appendHeader appends the header of a frame whose first byte is first and whose
-// payload has n bytes; maskBit is bitMask if a masking key will follow, else 0.
+// appendHeader appends a frame header with that first byte, for a payload of n bytes.
+// maskBit is bitMask if a masking key follows, otherwise 0.
 func appendHeader(b []byte, first byte, n int, maskBit byte) []byte {
 	switch {
 	case n < length16:

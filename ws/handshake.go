@@ -9,9 +9,8 @@ import (
 	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
-// HandshakeError refuses an opening handshake: with Status and Fields in the
-// response if we are the server, by ending the connection if we are the client
-// (Status is zero then).
+// HandshakeError is the refusal of an opening handshake. A server responds with Status
+// and Fields. A client, for which Status is zero, ends the connection.
 type HandshakeError struct {
 	Status int
 	Reason string
@@ -20,22 +19,22 @@ type HandshakeError struct {
 
 func (e *HandshakeError) Error() string { return "ws: " + e.Reason }
 
-// refuse is a client's refusal of an answer.
+// refuse returns a client's refusal of a response.
 func refuse(reason string) error { return &HandshakeError{Reason: reason} }
 
 func badRequest(reason string) error { return &HandshakeError{Status: 400, Reason: reason} }
 
-// Hello is what a client asks for in its opening handshake.
+// Hello is what a client requests in its opening handshake.
 type Hello struct {
-	Key        string   // for Accept; empty in HTTP/2
-	Origin     string   // empty: none was sent
-	Protocols  []string // subprotocols in the order of preference
-	Extensions []string // values for DeflatePolicy.Answer
+	Key        string   // Sec-WebSocket-Key; empty in HTTP/2
+	Origin     string   // empty if there is none
+	Protocols  []string // subprotocols in order of preference
+	Extensions []string // field values for DeflatePolicy.Answer
 }
 
-// Accept gives the value of Sec-WebSocket-Accept for a Sec-WebSocket-Key.
+// accept returns the value of Sec-WebSocket-Accept for a Sec-WebSocket-Key.
 // RFC 6455 section 4.2.2.
-func Accept(key string) string {
+func accept(key string) string {
 	var room [keySize + len(acceptSuffix)]byte
 	sum := sha1.Sum(append(append(room[:0], key...), acceptSuffix...))
 	var text [acceptSize]byte
@@ -52,24 +51,25 @@ const acceptSuffix = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 const (
 	keySize    = 24 // 16 bytes in base64
 	acceptSize = 28 // 20 bytes in base64
-	// acceptRoom is in another size class than the peers' addresses, which
-	// connections keep: 32 bytes.
+	// acceptRoom is in another size class than the peers' addresses of 32 bytes, which
+	// connections keep.
 	acceptRoom = 40
 )
 
-// WantsUpgrade tells whether the fields of an HTTP/1.1 request ask for a
-// WebSocket. The fields may be wrong otherwise: ParseUpgrade tells.
-func WantsUpgrade(fields []Field) bool {
+// upgrades reports whether the fields of an HTTP/1.1 message ask for or accept an
+// upgrade to WebSocket.
+func upgrades(fields []Field) bool {
 	return lists(fields, "Upgrade", "websocket") && lists(fields, "Connection", "upgrade")
 }
 
-// ParseUpgrade checks the opening handshake of an HTTP/1.1 request, whose Host
-// has been checked. An error is a *HandshakeError. RFC 6455 section 4.2.1.
+// ParseUpgrade reads the opening handshake of an HTTP/1 request with that minor
+// version. The caller has checked Host. An error is a *HandshakeError. RFC 6455
+// section 4.2.1.
 func ParseUpgrade(method string, minor uint8, fields []Field) (Hello, error) {
 	switch {
 	case method != "GET":
 		return Hello{}, &HandshakeError{Status: 405, Reason: "method is not GET", Fields: []Field{{Name: "Allow", Value: "GET"}}}
-	case minor < 1 || !WantsUpgrade(fields):
+	case minor < 1 || !upgrades(fields):
 		return Hello{}, upgradeRequired("not a WebSocket handshake")
 	}
 	if !wantsVersion(fields) {
@@ -84,10 +84,10 @@ func ParseUpgrade(method string, minor uint8, fields []Field) (Hello, error) {
 	return hello, err
 }
 
-// ParseConnect checks the opening handshake of an HTTP/2 extended CONNECT, whose
-// pseudo-header fields have been checked but for :protocol, which is given. An
-// error is a *HandshakeError. A request without Sec-WebSocket-Version is taken
-// for version 13: there is no other over HTTP/2. RFC 8441 section 5.
+// ParseConnect reads the opening handshake of an HTTP/2 extended CONNECT with that
+// :protocol. The caller has checked the other pseudo-header fields. A request without
+// Sec-WebSocket-Version has version 13: there is no other over HTTP/2. An error is a
+// *HandshakeError. RFC 8441 section 5.
 func ParseConnect(protocol string, fields []Field) (Hello, error) {
 	if !octets.EqualFold(protocol, "websocket") {
 		return Hello{}, &HandshakeError{Status: 501, Reason: "unknown :protocol"}
@@ -98,7 +98,7 @@ func ParseConnect(protocol string, fields []Field) (Hello, error) {
 	return parseHello(fields)
 }
 
-// versionField names the version that is understood. RFC 6455 section 4.2.2.
+// versionField has the only supported version. RFC 6455 section 4.2.2.
 var versionField = Field{Name: "Sec-WebSocket-Version", Value: "13"}
 
 func wantsVersion(fields []Field) bool {
@@ -106,7 +106,7 @@ func wantsVersion(fields []Field) bool {
 	return ok && version == versionField.Value
 }
 
-// parseHello takes what both transports have in common.
+// parseHello reads the fields that both transports have in common.
 func parseHello(fields []Field) (Hello, error) {
 	protocols, ok := parseProtocols(values(fields, "Sec-WebSocket-Protocol"))
 	if !ok {
@@ -139,7 +139,7 @@ func validKey(key string) bool {
 	return err == nil && n == 16
 }
 
-// parseProtocols takes a list of distinct tokens. RFC 6455 section 4.1.
+// parseProtocols reads a list of distinct tokens. RFC 6455 section 4.1.
 func parseProtocols(values []string) (list []string, ok bool) {
 	for _, value := range values {
 		for element := range strings.SplitSeq(value, ",") {
@@ -156,9 +156,8 @@ func parseProtocols(values []string) (list []string, ok bool) {
 	return list, true
 }
 
-// ChooseProtocol gives the first of the client's subprotocols, in its order of
-// preference, that the server supports; empty: none. Names are compared with
-// case.
+// ChooseProtocol returns the first of the offered subprotocols that is supported,
+// empty if none is. Case matters.
 func ChooseProtocol(offered, supported []string) string {
 	for _, protocol := range offered {
 		if slices.Contains(supported, protocol) {
@@ -168,27 +167,27 @@ func ChooseProtocol(offered, supported []string) string {
 	return ""
 }
 
-// AnswerFields gives the fields of the response that accepts hello: with status
-// 101 in HTTP/1.1, where Key is set, and 200 in HTTP/2. protocol and extensions
-// are left out if empty.
+// AnswerFields returns the fields of the response that accepts hello. Its status is 101
+// in HTTP/1.1, where Key is set, and 200 in HTTP/2. Fields for an empty protocol or
+// empty extensions are left out.
 func AnswerFields(hello *Hello, protocol, extensions string) []Field {
 	fields := make([]Field, 0, 5)
 	if hello.Key != "" {
 		fields = append(fields,
 			Field{Name: "Upgrade", Value: "websocket"},
 			Field{Name: "Connection", Value: "Upgrade"},
-			Field{Name: "Sec-WebSocket-Accept", Value: Accept(hello.Key)})
+			Field{Name: "Sec-WebSocket-Accept", Value: accept(hello.Key)})
 	}
 	return appendChoices(fields, protocol, extensions)
 }
 
-// NewKey gives the value of Sec-WebSocket-Key for 16 random bytes.
+// NewKey returns the value of Sec-WebSocket-Key for 16 random bytes.
 func NewKey(random [16]byte) string {
 	return base64.StdEncoding.EncodeToString(random[:])
 }
 
-// OfferFields gives the fields of a client's opening handshake. Without Key it
-// is for HTTP/2.
+// OfferFields returns the fields of a client's opening handshake, for HTTP/2 if Key is
+// empty.
 func OfferFields(hello *Hello) []Field {
 	fields := make([]Field, 0, 7)
 	if hello.Key != "" {
@@ -214,10 +213,10 @@ func appendChoices(fields []Field, protocols, extensions string) []Field {
 	return fields
 }
 
-// CheckAnswer checks the response to a client's opening handshake, and gives the
-// subprotocol and the compression that the server chose. policy made the offer
-// in hello.Extensions. An error is a *HandshakeError. RFC 6455 section 4.1,
-// RFC 8441 section 5.
+// CheckAnswer checks the response to a client's opening handshake. It returns the
+// subprotocol and the compression that the server chose; policy made the offer in
+// hello.Extensions. An error is a *HandshakeError. RFC 6455 section 4.1, RFC 8441
+// section 5.
 func CheckAnswer(hello *Hello, policy *DeflatePolicy, status int, fields []Field) (protocol string, ext Deflate, err error) {
 	if hello.Key == "" {
 		if status < 200 || status > 299 {
@@ -240,10 +239,10 @@ func checkUpgraded(key string, status int, fields []Field) error {
 	switch {
 	case status != 101:
 		return refuse("server refused")
-	case !WantsUpgrade(fields):
+	case !upgrades(fields):
 		return refuse("response does not upgrade to WebSocket")
 	}
-	if accept, ok := single(fields, "Sec-WebSocket-Accept"); !ok || accept != Accept(key) {
+	if got, ok := single(fields, "Sec-WebSocket-Accept"); !ok || got != accept(key) {
 		return refuse("wrong Sec-WebSocket-Accept")
 	}
 	return nil

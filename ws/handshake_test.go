@@ -30,7 +30,7 @@ const good = `
 
 // RFC 6455 section 1.3 gives this key and its answer.
 func TestAccept(t *testing.T) {
-	if got := Accept("dGhlIHNhbXBsZSBub25jZQ=="); got != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
+	if got := accept("dGhlIHNhbXBsZSBub25jZQ=="); got != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
 		t.Error(got)
 	}
 }

@@ -6,31 +6,28 @@ import (
 	"github.com/gatewheel/gatewheel/internal/inflate"
 )
 
-// The decompressing half of RFC 7692. Fragments are inflated as they come, so
-// that an unfinished message holds a decoder and a window and nothing else. The
-// text lies in the loop's buffer, behind the window that it may refer to.
+// Decompression. Fragments are inflated as they arrive, so that an incomplete
+// message holds a decoder and a window, and nothing of its text. The text is written
+// to the loop's buffer, behind the window.
 
 // inflation is a compressed message that is being received.
 type inflation struct {
 	decoder inflate.Decoder
-	window  window // of a message that stands by itself
+	window  window // of a message without context takeover
 	packed  int64  // bytes received
 	plain   int64  // bytes inflated
-	tail    []byte // what is still to be decoded of syncTail
+	tail    []byte // the part of syncTail that is still to be decoded
 
 	of             *Conn
 	earlier, later *inflation // in Shared.unfinished
 }
 
-// evicted stands for the inflation of a message that was given up for others.
+// evicted stands in for the inflation of a message that was dropped to make room
+// for others.
 var evicted inflation
 
-// errInflate is a fault of compressed data.
-type errInflate string
-
-func (e errInflate) Error() string { return string(e) }
-
-// takeInflation returns an idle inflation, or a new one.
+// takeInflation returns an inflation for a message of c. If too many are in use the
+// oldest is evicted.
 func (sh *Shared) takeInflation(c *Conn, windowSize int) *inflation {
 	var f *inflation
 	if n := len(sh.inflations); n > 0 {
@@ -52,7 +49,7 @@ func (sh *Shared) takeInflation(c *Conn, windowSize int) *inflation {
 	return f
 }
 
-// inflationList has the inflations in use, the oldest first.
+// inflationList lists the inflations in use, oldest first.
 type inflationList struct {
 	oldest, newest *inflation
 	count          int
@@ -84,7 +81,7 @@ func (l *inflationList) remove(f *inflation) {
 	l.count--
 }
 
-// giveInflation takes an inflation back.
+// giveInflation makes an inflation idle.
 func (sh *Shared) giveInflation(f *inflation) {
 	sh.plain.forget(&f.window)
 	sh.unfinished.remove(f)
@@ -93,15 +90,16 @@ func (sh *Shared) giveInflation(f *inflation) {
 	}
 }
 
-// plainBuffer is the loop's memory for inflated text. It holds the end of one
-// connection's window, behind which the next piece is inflated; what the window
-// lacks is copied when another connection needs the buffer.
+// plainBuffer is the buffer into which all connections of a loop inflate. It has the
+// text of one window, its owner, and new text is appended to it. The owner's own
+// copy is brought up to date when another window needs the buffer.
 type plainBuffer struct {
 	b     []byte
 	owner *window
 }
 
-// claim returns the buffer with the text of w, and room behind it.
+// claim makes w the owner and returns the buffer with room for more text: plainSize
+// bytes where a message begins, at least half as many elsewhere.
 func (p *plainBuffer) claim(w *window, begins bool) []byte {
 	if p.owner != w {
 		p.release()
@@ -117,7 +115,7 @@ func (p *plainBuffer) claim(w *window, begins bool) []byte {
 	return p.b[:len(p.b):min(cap(p.b), len(p.b)+plainSize)]
 }
 
-// release saves the text that its owner may refer to.
+// release copies to the owner the text that its next message may refer to.
 func (p *plainBuffer) release() {
 	if p.owner != nil {
 		p.owner.b = p.owner.b[:0]
@@ -126,15 +124,14 @@ func (p *plainBuffer) release() {
 	}
 }
 
-// forget drops the text of w, which is not referred to any more.
+// forget drops the text of w if w is the owner.
 func (p *plainBuffer) forget(w *window) {
 	if p.owner == w {
 		p.owner = nil
 	}
 }
 
-// inflationWindow returns the window of the message being received, and its
-// size. An encoder that was asked for 8 bits may use 9, as zlib does.
+// inflationWindow returns the window of the message being received.
 func (c *Conn) inflationWindow() *window {
 	if c.context != nil && c.context.in.size > 0 {
 		return &c.context.in
@@ -142,7 +139,8 @@ func (c *Conn) inflationWindow() *window {
 	return &c.inf.window
 }
 
-// receiveBits is the window that the peer compresses with, as a power of two.
+// receiveBits returns the size of the peer's window as a power of two. An encoder
+// that was asked for 8 bits may use 9, as zlib does.
 func (c *Conn) receiveBits() uint8 {
 	bits := c.ext.ClientWindowBits
 	if c.role == Client {
@@ -151,10 +149,9 @@ func (c *Conn) receiveBits() uint8 {
 	return max(bits, minWindowBits+1)
 }
 
-// inflate takes the payload of a compressed frame that is there, and hands out
-// what becomes of it. It leaves the rest of the payload when a piece is full or
-// the call has done enough; c.inFrame stays set until the message's last piece
-// has been handed out.
+// inflate reads what has arrived of a compressed frame's payload and hands out the
+// text. It consumes less than in when the piece is full or the call has done enough.
+// c.reading stays inFinalFrame until the message's last piece is handed out.
 func (c *Conn) inflate(in []byte, ev *Event) (n int, err error) {
 	switch c.inf {
 	case nil:
@@ -164,7 +161,8 @@ func (c *Conn) inflate(in []byte, ev *Event) (n int, err error) {
 	}
 	plain := c.sh.plain.claim(c.inflationWindow(), c.fresh)
 	start, tables := len(plain), c.inf.decoder.Tables()
-	status := inflate.NeedInput
+	// Also without input: the decoder may have stopped for lack of room.
+	plain, n, status := c.unmaskInflate(plain, in)
 	for status == inflate.NeedInput && n < len(in) {
 		var used int
 		plain, used, status = c.unmaskInflate(plain, in[n:])
@@ -173,10 +171,12 @@ func (c *Conn) inflate(in []byte, ev *Event) (n int, err error) {
 	c.left -= int64(n)
 	c.inf.packed += int64(n)
 	done := false
-	if last := c.fin && c.left == 0; last && status == inflate.NeedInput {
+	if c.left == 0 && c.reading == inFinalFrame && status == inflate.NeedInput {
 		plain, status, done = c.inf.finish(plain)
 	}
-	c.inFrame = c.left > 0 || c.fin && !done
+	if done || c.left == 0 && c.reading == inFragment && status == inflate.NeedInput {
+		c.reading = atHeader
+	}
 	c.sh.plain.b = c.sh.plain.b[:len(plain)]
 	p := plain[start:]
 	c.inf.plain += int64(len(p))
@@ -196,7 +196,7 @@ func (c *Conn) inflate(in []byte, ev *Event) (n int, err error) {
 	return n, nil
 }
 
-// unmaskInflate decodes the first part of in. What it does not use stays masked.
+// unmaskInflate decodes the first bytes of in. What it does not consume stays masked.
 func (c *Conn) unmaskInflate(plain, in []byte) (_ []byte, used int, status inflate.Status) {
 	in = in[:min(len(in), unmaskSize)]
 	if c.role == Server {
@@ -210,18 +210,17 @@ func (c *Conn) unmaskInflate(plain, in []byte) (_ []byte, used int, status infla
 	return plain, used, status
 }
 
-// finish decodes the tail that the sender has left out, and reports whether the
-// message is complete.
+// finish decodes the tail, which the sender has removed, and reports whether the
+// message is complete. RFC 7692 section 7.2.2.
 func (f *inflation) finish(plain []byte) (_ []byte, status inflate.Status, done bool) {
 	if len(f.tail) == len(syncTail) {
 		if plain, _, status = f.decoder.Decode(plain, nil); status != inflate.NeedInput {
 			return plain, status, false
 		}
 		if f.packed == 0 || f.decoder.StreamEnded() {
-			// Some encoders make nothing of an empty message, where RFC 7692
-			// section 7.2.3.6 wants the one byte of an empty block; and some end a
-			// message with a final block alone, where section 7.2.3.4 wants an
-			// empty one behind it.
+			// Some encoders send nothing for an empty message (RFC 7692 section
+			// 7.2.3.6 wants an empty block), and no empty block after a final one
+			// (section 7.2.3.4).
 			return plain, inflate.NeedInput, true
 		}
 	}
@@ -233,7 +232,7 @@ func (f *inflation) finish(plain []byte) (_ []byte, status inflate.Status, done 
 	return plain, status, status == inflate.NeedInput
 }
 
-// checkInflation fails the connection for what came out of a message.
+// checkInflation fails the connection if the message is invalid or too large.
 func (c *Conn) checkInflation(status inflate.Status) error {
 	f := c.inf
 	switch ratio := c.set.ratio(); {
@@ -249,7 +248,7 @@ func (c *Conn) checkInflation(status inflate.Status) error {
 	return nil
 }
 
-// dropInflation ends a compressed message.
+// dropInflation ends the inflation of a message, if there is one.
 func (c *Conn) dropInflation() {
 	if c.inf != nil && c.inf != &evicted {
 		c.sh.giveInflation(c.inf)

@@ -173,7 +173,7 @@ func dynamicBlocks(t *testing.T, n int) []byte {
 		w.add(0, 1)   // so has the distance
 		w.add(0, 1)   // end of block
 	}
-	w.add(0, 3) // the begin of the empty stored block behind
+	w.add(0, 3) // the start of the empty stored block that follows
 	plain, _ := refInflate(t, append(bytes.Clone(w.bytes()), syncTail...), nil)
 	if len(plain) > 0 {
 		t.Fatal("the blocks are not empty")
@@ -213,7 +213,7 @@ func TestStreamsAreBounded(t *testing.T) {
 // complete at once takes nothing from the others.
 func TestTooManyUnfinishedMessages(t *testing.T) {
 	var sh Shared
-	begin := fragments(newPeer(false, false).compress([]byte("the begin of a message")), 10)
+	begin := fragments(newPeer(false, false).compress([]byte("the start of a message")), 10)
 	var players []*player
 	for range maxUnfinished + 2 {
 		p := new(player)

@@ -3,152 +3,151 @@ package ws
 import "time"
 
 const (
-	// DefaultMessage is the largest message accepted, counted after inflation,
-	// where Settings.Message is zero. It is the largest that the Autobahn
-	// testsuite sends.
+	// DefaultMessage is the default of Settings.Message: the size of the largest
+	// message in the Autobahn testsuite.
 	DefaultMessage = 16 << 20
 
-	// DefaultRatio is how many times its compressed size a message of more than
-	// 1 MiB may inflate to: several times what large texts do, a tenth of what
-	// DEFLATE can do at most.
+	// DefaultRatio is the default of Settings.Ratio: several times the ratio of large
+	// texts, a tenth of the largest that DEFLATE has.
 	DefaultRatio = 100
 
-	// DefaultCompressFrom is the size from which messages are compressed. Below
-	// it the deflate blocks gain a few bytes at most, and the message fits one
-	// packet either way.
+	// DefaultCompressFrom is the default of Settings.CompressFrom. Smaller messages
+	// would gain a few bytes, and fit one packet in any case.
 	DefaultCompressFrom = 128
 
-	// DefaultCloseTimeout is how long the peer may take to answer a Close frame,
-	// and a server to end the connection afterwards: a few round trips of a bad
-	// mobile network.
+	// DefaultCloseTimeout is the default of Settings.CloseTimeout: a few round trips
+	// in a bad mobile network.
 	DefaultCloseTimeout = 5 * time.Second
 
-	// DefaultMessageTimeout is how long a message may take: the largest one over
-	// half a megabit a second.
+	// DefaultMessageTimeout is the default of Settings.MessageTimeout: what a message
+	// of DefaultMessage bytes takes at half a megabit per second.
 	DefaultMessageTimeout = 5 * time.Minute
 
-	// DefaultPongTimeout is how long the peer may be silent after a keep-alive
-	// ping: longer than a mobile network needs to wake a radio.
+	// DefaultPongTimeout is the default of Settings.PongTimeout: longer than a mobile
+	// network needs to wake a radio.
 	DefaultPongTimeout = 20 * time.Second
 )
 
 const (
-	// maxControl is the largest payload of a control frame.
+	// maxControl is the size of the largest payload of a control frame.
 	// RFC 6455 section 5.5.
 	maxControl = 125
 
-	// maxReason is what a Close frame has left for the reason after the code.
+	// maxReason is the size of the longest reason in a Close frame, behind the code.
 	maxReason = maxControl - 2
 
-	// maxHeader is the longest frame header: two bytes, an eight-byte length and
-	// a masking key. RFC 6455 section 5.2.
+	// maxHeader is the size of the longest frame header: two bytes, an eight-byte
+	// length and a masking key. RFC 6455 section 5.2.
 	maxHeader = 14
 
-	// maxQueuedPongs bounds the bytes of unsent pongs, so that a peer that pings
-	// and does not read costs no memory. Some thirty full pings may come in one
-	// read and are all answered; of those beyond only the latest is.
+	// maxQueuedPongs bounds the unsent pongs in bytes, so that a peer that pings and
+	// does not read costs little memory. About thirty of the largest pings can arrive
+	// at once and be answered; of the later ones only the latest is.
 	maxQueuedPongs = 4 << 10
 
-	// packedSlack is how much longer than its message a compressed form may be
-	// beyond an eighth: an empty message has one, and short fragments add block
-	// headers.
+	// packedSlack is the number of bytes that a compressed message may have in
+	// addition to nine eighths of its text: even an empty message has a block, and
+	// short fragments have many.
 	packedSlack = 4 << 10
 
-	// deflateWork is the work of compressing a byte, as that of inflating so many.
+	// deflateWork is the number of bytes that can be inflated in the time in which
+	// one is compressed.
 	deflateWork = 4
 
-	// maxFinalBlocks bounds the deflate streams in one message, of which there
-	// are more than one only if the sender sets BFINAL. Each costs a reset of the
-	// inflater for as little as two bytes.
+	// maxFinalBlocks bounds the DEFLATE streams in one message: more than one make
+	// no sense, though RFC 7692 section 7.2.3.4 allows them.
 	maxFinalBlocks = 64
 
-	// maxPackedScratch is the compressor's output that a loop keeps room for.
+	// maxPackedScratch is the size of the largest compressor output whose buffer a
+	// loop keeps.
 	maxPackedScratch = 256 << 10
 
-	// plainSize is the piece in which an inflated message is handed out. A
-	// message up to this size comes as one event.
+	// plainSize is the size of the largest piece of an inflated message.
 	plainSize = 32 << 10
 
-	// maxInflations is how many idle inflations a loop keeps, of about 40 KiB
-	// each. More are in use only while compressed messages are incomplete.
+	// maxInflations is the number of idle inflations that a loop keeps, of about 40
+	// KiB each. One is enough unless messages are incomplete.
 	maxInflations = 4
 
-	// maxUnfinished is how many compressed messages may be incomplete on a loop: 40
-	// MiB. For one more, the oldest is given up.
+	// maxUnfinished is the number of compressed messages that may be incomplete on a
+	// loop, which takes 40 MiB. For one more the oldest is dropped.
 	maxUnfinished = 1024
 
-	// unmaskSize is the compressed input that is unmasked at once: what the
-	// decoder does not take of it is masked again.
+	// unmaskSize is the size of the piece in which compressed input is unmasked: what
+	// the decoder does not consume has to be masked again.
 	unmaskSize = 4 << 10
 
-	// freeInflation is the text in bytes up to which a message may inflate to any
-	// number of times its compressed size.
+	// freeInflation is the size in bytes up to which Settings.Ratio does not apply.
 	freeInflation = 1 << 20
 
-	// tableWork is the work of building a Huffman table, as that of inflating so
-	// many bytes.
+	// tableWork is the number of bytes that can be inflated in the time in which a
+	// Huffman table is built.
 	tableWork = 512
 
-	// maxHistory is the plain text that the compressor remembers for context
-	// takeover: what flate.StatelessDeflate can use.
+	// maxHistory is the number of bytes of earlier text that flate.StatelessDeflate
+	// can use.
 	maxHistory = 8 << 10
 
-	// partSize is the text in bytes that one call compresses: it takes less than a
+	// partSize is the number of bytes that one call compresses. It takes less than a
 	// millisecond.
 	partSize = 64 << 10
 
-	// copyUpTo is the size in bytes up to which a prepared message is copied, along
-	// with its frame header, so that a queue refers to one piece.
+	// copyUpTo is the size in bytes up to which a prepared message is copied behind
+	// its frame header, so that a queue can refer to one piece.
 	copyUpTo = 16 << 10
 
-	// refFrom is the size of a prepared frame from which connections refer to it
-	// instead of copying it: below, a copy fits a buffer of the smallest size.
+	// refFrom is the size in bytes from which queues refer to a prepared frame. A
+	// copy of a smaller one fits the smallest buffer.
 	refFrom = 256
 
-	// maxTail is how far the tail of an output queue grows by copying before a
-	// new one is started behind it.
+	// maxTail is the size in bytes up to which the tail of a queue is moved to a
+	// larger buffer, rather than followed by another one.
 	maxTail = 32 << 10
 
-	// maxSpareBytes bounds the idle output buffers of one size that a loop keeps.
+	// maxSpareBytes bounds the spare buffers of one capacity that a loop keeps.
 	maxSpareBytes = 1 << 20
 )
 
-// MaxContext is the memory that an idle connection with permessage-deflate
-// holds at most beyond its Conn, in bytes: the windows of both directions, if
-// both keep their context. A direction without context takeover holds nothing.
+// MaxContext is the largest memory in bytes that an idle connection holds in addition
+// to its Conn: the windows of both directions, if both have context takeover.
 const MaxContext = 32<<10 + maxHistory
 
-// Settings are the limits and times of a connection. One value is shared by
-// many connections and must not change once the first of them has begun.
-// The zero value is usable: a zero size or timeout means the named default.
+// Settings are the limits and times of a connection. Many connections share one value,
+// which must not change once Init was called with it. The zero value is ready: zero
+// stands for the default.
 type Settings struct {
-	// Message is the largest message accepted, in bytes after inflation.
-	// A longer one fails the connection with CloseTooBig.
+	// Message is the size of the largest message accepted, in bytes after inflation;
+	// default DefaultMessage. A larger one fails the connection with CloseTooBig.
 	Message int64
-	// Frame is the largest frame payload accepted, in bytes as sent; zero: as
-	// large as Message allows.
+	// Frame is the size of the largest frame payload accepted, in bytes before
+	// inflation; default unlimited. A larger one fails with CloseTooBig.
 	Frame int64
-	// Ratio is how many times its compressed size a message of more than 1 MiB may
-	// inflate to; negative: any number of times.
+	// Ratio is the largest ratio of the text to the compressed bytes in a message of
+	// more than 1 MiB; default DefaultRatio, negative means unlimited. A larger one
+	// fails with CloseTooBig.
 	Ratio int
-	// Fragment cuts messages that are sent into frames of at most so many
-	// payload bytes; zero: a message is one frame.
+	// Fragment is the size of the largest frame payload sent, in bytes; default
+	// unlimited. It does not apply to prepared messages.
 	Fragment int
-	// CompressFrom is the size in bytes from which messages are compressed, if
-	// permessage-deflate was negotiated; negative: never.
+	// CompressFrom is the size in bytes from which messages are compressed, where that
+	// was negotiated; default DefaultCompressFrom, negative means never.
 	CompressFrom int
 
-	// KeepAlive is the silence of the peer after which it is pinged; zero: never.
+	// KeepAlive is the time without a byte from the peer after which it is pinged;
+	// default never.
 	KeepAlive time.Duration
-	// PongTimeout is how much longer the peer may be silent after that ping.
+	// PongTimeout is the time without a byte after that ping; default
+	// DefaultPongTimeout. Then the connection fails with CloseGoingAway.
 	PongTimeout time.Duration
-	// MessageTimeout is how long a message may take from its first frame to the end
-	// of its last one; negative: for ever.
+	// MessageTimeout is the time from the first frame header of a message to its last
+	// byte; default DefaultMessageTimeout, negative means unlimited. Beyond it the
+	// connection fails with ClosePolicyViolation.
 	MessageTimeout time.Duration
 	// Idle is the time without a message in either direction after which the
-	// connection is closed with CloseGoingAway; zero: never.
+	// connection is closed with CloseGoingAway; default never.
 	Idle time.Duration
-	// CloseTimeout is how long the closing handshake may take.
+	// CloseTimeout is the time for the peer's Close frame, and then for the end of the
+	// transport; default DefaultCloseTimeout.
 	CloseTimeout time.Duration
 }
 
@@ -166,7 +165,7 @@ func (s *Settings) frame() int64 {
 	return 1<<63 - 1
 }
 
-// packed bounds the compressed form of a message.
+// packed returns the size of the largest compressed message.
 func (s *Settings) packed() int64 {
 	limit := s.message()
 	if limit > 1<<62 {

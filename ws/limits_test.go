@@ -36,7 +36,7 @@ func checkLarge(t *testing.T, in []byte, size, chop int) {
 	t.Helper()
 	var c Conn
 	c.Init(new(Shared), Server, Deflate{}, nil)
-	var whole Assembler
+	var whole assembler
 	var ev Event
 	answered := false
 	for len(in) > 0 {
@@ -52,7 +52,7 @@ func checkLarge(t *testing.T, in []byte, size, chop int) {
 		if ev.Kind != Data {
 			continue
 		}
-		if m, ok := whole.Add(&ev); ok {
+		if m, ok := whole.add(&ev); ok {
 			answered = len(m) == size && c.Send(ev.Op, m) == nil
 		}
 	}

@@ -5,9 +5,9 @@ import (
 	"math/bits"
 )
 
-// mask applies a masking key, as its four bytes read in little-endian order, to
-// b in place. It returns the key rotated so that the bytes that follow b can be
-// masked with it. Masking and unmasking are the same. RFC 6455 section 5.3.
+// mask masks or unmasks b in place. key has the four bytes of the masking key in
+// little-endian order. The result is the key for the bytes that follow b. RFC 6455
+// section 5.3.
 func mask(b []byte, key uint32) uint32 {
 	wide := uint64(key)<<32 | uint64(key)
 	for len(b) >= 32 {

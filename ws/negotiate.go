@@ -22,33 +22,32 @@ const (
 	clientMaxWindow = "client_max_window_bits"
 )
 
-// Deflate is what was negotiated. The zero value is no compression.
+// Deflate has the negotiated parameters of permessage-deflate. The zero value is no
+// compression.
 type Deflate struct {
 	On               bool
-	ServerNoContext  bool  // the server compresses each message by itself
-	ClientNoContext  bool  // the client does
-	ServerWindowBits uint8 // 8 to 15; zero: 15
-	ClientWindowBits uint8 // 8 to 15; zero: 15
+	ServerNoContext  bool  // the server's messages do not refer to earlier ones
+	ClientNoContext  bool  // neither do the client's
+	ServerWindowBits uint8 // 8 to 15; zero means 15
+	ClientWindowBits uint8 // 8 to 15; zero means 15
 }
 
-// DeflatePolicy says how permessage-deflate is to be negotiated. The zero value
-// wants compression that costs an idle connection no memory: no context is taken
-// over in either direction.
+// DeflatePolicy has our side of the negotiation of permessage-deflate. The zero value
+// accepts it without context takeover, so that it costs an idle connection no memory.
 type DeflatePolicy struct {
 	// Off declines every offer.
 	Off bool
-	// ServerContext and ClientContext let the direction from the server, or from
-	// the client, refer to earlier messages, unless the peer wants otherwise.
-	// Small messages that resemble each other shrink a lot more. An idle
-	// connection then holds up to 8 KiB for the direction that it sends, and a
-	// window for the one that it receives.
+	// ServerContext and ClientContext let messages of the server, or of the client,
+	// refer to earlier ones, unless the peer declines. Small similar messages shrink
+	// a lot more. An idle connection then holds up to 8 KiB for the direction in
+	// which it sends, and a window for the other.
 	ServerContext, ClientContext bool
-	// ServerWindowBits and ClientWindowBits bound the windows, 9 to 15; zero: 15.
-	// A peer is never asked to compress with 8, which zlib cannot.
+	// ServerWindowBits and ClientWindowBits bound the windows, from 9 to 15; zero
+	// means 15. There is no 8: zlib cannot compress with it.
 	ServerWindowBits, ClientWindowBits uint8
 }
 
-// windowBits gives a policy's bound.
+// windowBits returns the bound that a policy's field stands for.
 func windowBits(bits uint8) uint8 {
 	return min(max(orLargest(bits), minWindowBits+1), maxWindowBits)
 }
@@ -60,15 +59,15 @@ func orLargest(bits uint8) uint8 {
 	return bits
 }
 
-// parameters are those of one permessage-deflate element, offer or answer.
+// parameters has the parameters of one permessage-deflate element.
 type parameters struct {
 	serverNoContext, clientNoContext bool
-	serverWindow, clientWindow       bool  // the parameter is there
-	serverBits, clientBits           uint8 // its value; zero: none
+	serverWindow, clientWindow       bool  // the parameter is present
+	serverBits, clientBits           uint8 // its value; zero if it has none
 }
 
-// parse is false if the element has to be declined: RFC 7692 section 7.1 names
-// unknown and repeated parameters and values out of range.
+// parse reads the parameters of ext. It reports false for unknown or repeated ones and
+// values out of range, for which the element is declined (RFC 7692 section 7.1).
 func (p *parameters) parse(ext extension) bool {
 	for param := range ext.parameters {
 		ok := false
@@ -112,10 +111,10 @@ func setWindow(seen *bool, bits *uint8, param parameter) bool {
 	return *bits != 0
 }
 
-// Answer is the server's part: it takes the values of the client's
-// Sec-WebSocket-Extensions fields and accepts the first offer of
-// permessage-deflate that it can. response is the value of the field in the
-// response; empty: none. RFC 7692 section 7.1.
+// Answer is for servers. It accepts the first acceptable offer of permessage-deflate
+// in the client's Sec-WebSocket-Extensions, whose field lines have the values in
+// offers. response is the field value for the response, empty if there is to be none.
+// RFC 7692 section 7.1.
 func (policy *DeflatePolicy) Answer(offers []string) (ext Deflate, response string) {
 	if policy.Off {
 		return Deflate{}, ""
@@ -134,7 +133,7 @@ func (policy *DeflatePolicy) Answer(offers []string) (ext Deflate, response stri
 	return policy.accept(&chosen)
 }
 
-// accept agrees to an offer; each of its parameters can be met.
+// accept answers an offer. Every valid one can be met.
 func (policy *DeflatePolicy) accept(asked *parameters) (ext Deflate, response string) {
 	ext = Deflate{
 		On:               true,
@@ -185,8 +184,8 @@ func writeWindow(b *strings.Builder, name string, bits uint8) {
 	b.WriteString(strconv.Itoa(int(bits)))
 }
 
-// Offer is the client's part: the value of its Sec-WebSocket-Extensions field;
-// empty: none.
+// Offer is for clients. It returns the value of Sec-WebSocket-Extensions for the
+// request, empty if there is to be none.
 func (policy *DeflatePolicy) Offer() string {
 	if policy.Off {
 		return ""
@@ -206,10 +205,9 @@ func (policy *DeflatePolicy) Offer() string {
 	return b.String()
 }
 
-// Check is the client's part: it takes the values of the server's
-// Sec-WebSocket-Extensions fields, which answer Offer. An answer that does not
-// agree with the offer fails the handshake: RFC 7692 section 7.1, RFC 6455
-// section 4.1.
+// Check is for clients. It reads the server's Sec-WebSocket-Extensions, whose field
+// lines have the values in answer. One that does not agree with Offer fails the
+// handshake with a *HandshakeError: RFC 7692 section 7.1, RFC 6455 section 4.1.
 func (policy *DeflatePolicy) Check(answer []string) (Deflate, error) {
 	var chosen extension
 	count := 0
@@ -230,9 +228,9 @@ func (policy *DeflatePolicy) Check(answer []string) (Deflate, error) {
 	case got.clientWindow && got.clientBits == 0:
 		return Deflate{}, refuse("client_max_window_bits without a value")
 	case !policy.ServerContext && !got.serverNoContext:
-		return Deflate{}, refuse("server keeps its context against the offer")
+		return Deflate{}, refuse("server keeps its context although the offer excludes it")
 	case serverBits < maxWindowBits && (got.serverBits == 0 || got.serverBits > serverBits):
-		return Deflate{}, refuse("server's window is larger than offered")
+		return Deflate{}, refuse("server's window is larger than the offer allows")
 	}
 	ext := Deflate{
 		On:               true,

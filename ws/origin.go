@@ -6,17 +6,17 @@ import (
 	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
-// OriginAllowed tells whether a page of the given Origin may open a WebSocket on
-// the host that the request was sent to. Browsers send Origin with every
-// opening handshake and let every page open one anywhere, so that this check is
-// what keeps a foreign page from acting with the user's cookies
-// (RFC 6455 section 10.2).
+// OriginAllowed reports whether a page with that Origin may open a WebSocket at
+// authority, the host and port of the request. Browsers let every page open WebSockets
+// everywhere, with the user's cookies, and send Origin in every opening handshake: this
+// check keeps foreign pages out (RFC 6455 section 10.2).
 //
-// No Origin is allowed: it is not a browser. The same host and port are allowed,
-// whatever the scheme, since a proxy may have ended TLS. Others are allowed if
-// they match one of patterns: an origin such as "https://example.org", one with
-// a wildcard for its subdomains such as "https://*.example.org", or "*" for all.
-// "null", the origin of sandboxed pages and files, must be named.
+// A request without Origin is allowed: no browser sent it. A page of the same host and
+// port is allowed with any scheme, since a proxy may have terminated TLS. Other origins
+// are allowed if they match one of the patterns: an origin such as
+// "https://example.org", its subdomains as in "https://*.example.org", or "*" for all.
+// "null" is the origin of sandboxed pages and files. Hosts are compared as by
+// octets.SameAuthority.
 func OriginAllowed(origin, authority string, patterns []string) bool {
 	if origin == "" {
 		return true
@@ -33,8 +33,8 @@ func OriginAllowed(origin, authority string, patterns []string) bool {
 	return false
 }
 
-// matchesOrigin reports whether an origin matches a pattern of OriginAllowed. An
-// origin that has no host, such as "null", is passed as scheme.
+// matchesOrigin reports whether an origin matches a pattern of OriginAllowed. For an
+// origin without a host, such as "null", scheme is all of it.
 func matchesOrigin(scheme, host, pattern string) bool {
 	if pattern == "*" {
 		return true

@@ -1,27 +1,26 @@
 package ws
 
-// output is a connection's queue of encoded frames. Small frames share a tail;
-// large ones stand before it as pieces of their own. An empty queue holds no
-// memory.
+// output is a connection's queue of frames: pieces, and behind them a tail to which
+// small frames are appended. An empty queue holds no memory.
 type output struct {
 	pieces []piece
 	tail   []byte
-	at     int    // bytes of the first piece, or else of the tail, that were pulled
-	size   int    // bytes queued; of text that is still to be compressed, its own
-	sent   uint64 // bytes pulled since the connection began, and those that compression saved
+	at     int    // bytes pulled of the first piece, or of the tail if there is none
+	size   int    // bytes queued, before compression where that is still to be done
+	sent   uint64 // bytes pulled since the start, plus those that compression has saved
 }
 
-// piece is a part of the queue that is not appended to any more.
+// piece is a part of the queue to which nothing is appended.
 type piece struct {
 	b      []byte
-	ref    bool    // not ours: referred to, never recycled
+	ref    bool    // b is shared, and must not be reused
 	packer *packer // makes more to follow b; nil: b is all
 }
 
 // isDone reports whether nothing follows b.
 func (p *piece) isDone() bool { return p.packer == nil || p.packer.isDone() }
 
-// end is the position behind the last byte queued, on sent's scale.
+// end returns the position of the queue's end on the scale of sent.
 func (o *output) end() uint64 { return o.sent + uint64(o.size) }
 
 // reserve makes room for n bytes in the tail.
@@ -38,7 +37,7 @@ func (o *output) reserve(sh *Shared, n int) {
 	}
 }
 
-// cut makes the tail a piece.
+// cut makes a piece of the tail.
 func (o *output) cut() {
 	if len(o.tail) > 0 {
 		o.pieces = append(o.pieces, piece{b: o.tail})
@@ -46,20 +45,20 @@ func (o *output) cut() {
 	}
 }
 
-// extended records that the tail has grown to b.
+// extended replaces the tail by b, which is the tail with more appended.
 func (o *output) extended(b []byte) {
 	o.size += len(b) - len(o.tail)
 	o.tail = b
 }
 
-// refer queues b without copying it. It must not change any more.
+// refer queues b without copying it. b must not change any more.
 func (o *output) refer(b []byte) {
 	o.cut()
 	o.pieces = append(o.pieces, piece{b: b, ref: true})
 	o.size += len(b)
 }
 
-// pack queues a text that is compressed later, and returns its piece.
+// pack queues the text of a packer and returns its piece.
 func (o *output) pack(t *packer) *piece {
 	o.cut()
 	o.pieces = append(o.pieces, piece{packer: t})
@@ -67,13 +66,14 @@ func (o *output) pack(t *packer) *piece {
 	return &o.pieces[len(o.pieces)-1]
 }
 
-// made records that text of a packer became a part of so many bytes.
+// made accounts for a part of a packer: text bytes have become part bytes.
 func (o *output) made(text, part int) {
 	o.size += part - text
 	o.sent += uint64(max(0, text-part))
 }
 
-// unmade returns the first piece if more of it is to be made, nil otherwise.
+// unmade returns the first piece if its packer has to make the next part, otherwise
+// nil.
 func (o *output) unmade() *piece {
 	if len(o.pieces) == 0 || o.at < len(o.pieces[0].b) || o.pieces[0].isDone() {
 		return nil
@@ -81,8 +81,8 @@ func (o *output) unmade() *piece {
 	return &o.pieces[0]
 }
 
-// pull appends up to room bytes of the queue to dst, and stops at
-// what is still to be made.
+// pull appends at most room bytes of the queue to dst. It stops before a part that a
+// packer has to make.
 func (o *output) pull(sh *Shared, dst []byte, room int) []byte {
 	if len(o.pieces) == 0 && o.size <= room {
 		dst = append(dst, o.tail[o.at:]...)
@@ -109,8 +109,8 @@ func (o *output) pull(sh *Shared, dst []byte, room int) []byte {
 	return dst
 }
 
-// shift drops what was pulled of the first piece, or of the tail if there is
-// none.
+// shift removes the first piece, or the tail if there is none, which was pulled. A
+// piece with a packer that has more stays.
 func (o *output) shift(sh *Shared) {
 	o.at = 0
 	if len(o.pieces) == 0 {
@@ -131,7 +131,7 @@ func (o *output) shift(sh *Shared) {
 	}
 }
 
-// clear drops all that is queued.
+// clear empties the queue.
 func (o *output) clear(sh *Shared) {
 	for o.size = 0; len(o.pieces) > 0; {
 		o.pieces[0].packer = nil

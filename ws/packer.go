@@ -2,18 +2,19 @@ package ws
 
 import "bytes"
 
-// packer compresses a long text in parts, each when the output queue has come to
-// it: no call compresses more than partSize bytes. A part becomes one frame, or
-// several where Settings.Fragment wants that.
+// packer compresses a long text in parts of partSize bytes, each when it has become
+// the first in the output queue. A part becomes one frame, or several of
+// Settings.Fragment bytes.
 type packer struct {
 	text  []byte      // must not change
 	at    int         // where the next part begins
 	first byte        // of the first part's frame, without the FIN bit
 	fin   bool        // the message ends with the text
 	bits  uint8       // the window
-	form  *packedForm // parts that other connections send too; nil: there are none
+	form  *packedForm // parts shared with other connections; nil if there are none
 }
 
+// isDone reports whether every part was made.
 func (t *packer) isDone() bool { return t.at == len(t.text) }
 
 // nextByte returns the first byte of the next part's frame.
@@ -28,8 +29,8 @@ func (t *packer) nextByte() byte {
 	return first
 }
 
-// part compresses the next part. The result is borrowed until the loop
-// compresses again.
+// part compresses the next part. The result is borrowed until the next compression on
+// the loop.
 func (t *packer) part(sh *Shared) []byte {
 	begin := t.at
 	t.at = min(begin+partSize, len(t.text))
@@ -40,8 +41,8 @@ func (t *packer) part(sh *Shared) []byte {
 	return p
 }
 
-// sharedPart returns the next part of a form, which it makes if nobody has. Loops
-// that need the same one at the same time may both make it.
+// sharedPart returns the frame of the form's next part, and makes it if no connection
+// has. Two loops may make the same part at the same time.
 func (t *packer) sharedPart(sh *Shared) *encoded {
 	part := &t.form.parts[t.at/partSize]
 	e := part.Load()

@@ -2,8 +2,8 @@
 
 package ws
 
-// lending hands out payloads as copies that are destroyed at the next call, so
-// that a caller who keeps one fails a test.
+// lending hands out payloads as copies and overwrites them at the next call, so that a
+// caller who keeps one fails a test.
 type lending struct{ lent []byte }
 
 func (l *lending) lend(ev *Event) {

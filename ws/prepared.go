@@ -8,7 +8,7 @@ import "sync/atomic"
 type Prepared struct {
 	op     Opcode
 	text   []byte
-	plain  *encoded                                      // nil for a text of more than copyUpTo bytes
+	plain  *encoded                                      // nil if text has more than copyUpTo bytes
 	packed [maxWindowBits + 1]atomic.Pointer[packedForm] // by window bits
 }
 
@@ -25,15 +25,15 @@ func encode(first byte, payload []byte) *encoded {
 
 func (e *encoded) payload() []byte { return e.frame[e.head:] }
 
-// packedForm is a message compressed without a view of earlier ones, in frames of
-// up to partSize bytes of text, each made when it is needed first.
+// packedForm is a compressed message that does not refer to earlier ones. Each frame
+// has up to partSize bytes of text and is made when it is needed first.
 type packedForm struct {
-	worse bool // the message does not shrink, and is sent as it is
+	worse bool // the message does not shrink and is sent uncompressed
 	parts []atomic.Pointer[encoded]
 }
 
-// Prepare makes a message. p must not change any more: a long one is not copied.
-// The errors are ErrOpcode and ErrText.
+// Prepare returns a message that consists of p. p must not change any more: the result
+// may refer to it. The errors are ErrOpcode and ErrText.
 func Prepare(op Opcode, p []byte) (*Prepared, error) {
 	switch {
 	case op != Text && op != Binary:
@@ -51,7 +51,7 @@ func Prepare(op Opcode, p []byte) (*Prepared, error) {
 // Len returns the message's length in bytes.
 func (p *Prepared) Len() int { return len(p.text) }
 
-// form returns the message compressed for a window, with its first part made.
+// form returns the message compressed for a window. Its first part is made.
 func (p *Prepared) form(sh *Shared, bits uint8) *packedForm {
 	if f := p.packed[bits].Load(); f != nil {
 		return f
@@ -68,15 +68,15 @@ func (p *Prepared) packer(f *packedForm, bits uint8) *packer {
 }
 
 // SendPrepared queues a prepared message. A server's queue refers to a large one
-// without copying it.
+// without copying it. The errors are ErrClosed and ErrWithinMessage.
 func (c *Conn) SendPrepared(p *Prepared) error {
 	if err := c.mayBegin(p.op); err != nil {
 		return err
 	}
 	c.used = c.sh.now
 	if c.compresses(len(p.text)) {
-		// Compressed without a view of earlier messages, it suits connections
-		// with context takeover too, whose peers add it to their windows.
+		// With context takeover the peer adds the text to its window although the
+		// message refers to nothing in it.
 		if f := p.form(c.sh, c.sendBits()); !f.worse {
 			c.remember(p.text)
 			if len(f.parts) == 1 {

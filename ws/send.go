@@ -1,11 +1,11 @@
 package ws
 
-// mayBegin tells what stands against a new message.
+// mayBegin returns the error of starting a message of that kind now.
 func (c *Conn) mayBegin(op Opcode) error {
 	switch {
 	case !c.state.mayClose():
 		return ErrClosed
-	case c.sending != nothing:
+	case c.sending != sendingNone:
 		return ErrWithinMessage
 	case op != Text && op != Binary:
 		return ErrOpcode
@@ -13,7 +13,7 @@ func (c *Conn) mayBegin(op Opcode) error {
 	return nil
 }
 
-// Send queues a whole message. p is copied. The errors are misuse: ErrClosed,
+// Send queues a whole message. p is copied. The errors are ErrClosed,
 // ErrWithinMessage, ErrOpcode and ErrText.
 func (c *Conn) Send(op Opcode, p []byte) error {
 	if err := c.mayBegin(op); err != nil {
@@ -40,20 +40,21 @@ func (c *Conn) Send(op Opcode, p []byte) error {
 	return nil
 }
 
-// Begin starts a message that is sent in a stream. Pings, pongs and Close may be
-// sent within it, other messages not.
+// Begin starts a message that is sent in parts by Write and ended by End. Until then
+// Ping and Close are possible, other messages are not. The errors are those of Send,
+// without ErrText.
 func (c *Conn) Begin(op Opcode) error {
 	if err := c.mayBegin(op); err != nil {
 		return err
 	}
-	c.sending, c.sendOp, c.sendText = begun, op, utf8Check{}
-	c.sendTight = c.ext.On && c.set.CompressFrom >= 0
+	c.sending, c.sendOp, c.sendText = sendingFirst, op, utf8Check{}
+	c.sendPacked = c.ext.On && c.set.CompressFrom >= 0
 	return nil
 }
 
-// Write queues the next part of the message that Begin began, as a frame of its
-// own, so parts should not be small. A text may be cut anywhere. Misuse, ErrText
-// included, leaves the message as it was before.
+// Write queues the next part of the message that Begin started, as a frame of its
+// own; so parts should not be small. p is copied. A text may be divided anywhere. The
+// errors are ErrClosed, ErrNoMessage and ErrText.
 func (c *Conn) Write(p []byte) error {
 	if err := c.mayContinue(); err != nil {
 		return err
@@ -68,9 +69,9 @@ func (c *Conn) Write(p []byte) error {
 	}
 	c.used = c.sh.now
 	first := c.firstByte()
-	c.sending = midway
+	c.sending = sendingRest
 	switch {
-	case !c.sendTight:
+	case !c.sendPacked:
 		c.fragments(first, p)
 	case len(p) > partSize:
 		c.packLong(first, p, false)
@@ -82,7 +83,9 @@ func (c *Conn) Write(p []byte) error {
 	return nil
 }
 
-// End queues the last frame of the message that Begin began. It carries nothing.
+// End queues the last frame of the message that Begin started. It carries nothing.
+// The errors are ErrClosed, ErrNoMessage, and ErrText if the text ends within a
+// character.
 func (c *Conn) End() error {
 	if err := c.mayContinue(); err != nil {
 		return err
@@ -91,8 +94,8 @@ func (c *Conn) End() error {
 		return ErrText
 	}
 	first := c.firstByte()
-	c.sending = nothing
-	if c.sendTight {
+	c.sending = sendingNone
+	if c.sendPacked {
 		c.frame(bitFin|first, emptyBlock)
 	} else {
 		c.frame(bitFin|first, nil)
@@ -104,25 +107,26 @@ func (c *Conn) mayContinue() error {
 	switch {
 	case !c.state.mayClose():
 		return ErrClosed
-	case c.sending == nothing:
+	case c.sending == sendingNone:
 		return ErrNoMessage
 	}
 	return nil
 }
 
-// firstByte gives the first byte of the streamed message's next frame, without
-// the FIN bit. RFC 6455 section 5.4, RFC 7692 section 6.1.
+// firstByte returns the first byte, without the FIN bit, of the next frame of a
+// message that is sent in parts. RFC 6455 section 5.4, RFC 7692 section 6.1.
 func (c *Conn) firstByte() byte {
 	switch {
-	case c.sending == midway:
+	case c.sending == sendingRest:
 		return byte(Continuation)
-	case c.sendTight:
+	case c.sendPacked:
 		return bitRSV1 | byte(c.sendOp)
 	}
 	return byte(c.sendOp)
 }
 
-// Ping queues a ping with up to 125 bytes of payload.
+// Ping queues a ping with up to 125 bytes of payload. The errors are ErrClosed and
+// ErrPayload.
 func (c *Conn) Ping(payload []byte) error {
 	switch {
 	case !c.state.mayClose():
@@ -134,8 +138,8 @@ func (c *Conn) Ping(payload []byte) error {
 	return nil
 }
 
-// frames queues a whole message: in one frame, or in several of the size that
-// Settings.Fragment wants.
+// frames queues a whole message, in frames of Settings.Fragment bytes. The first one
+// begins with first.
 func (c *Conn) frames(first byte, p []byte) {
 	if size := c.set.Fragment; size > 0 && len(p) > size {
 		whole := (len(p) - 1) / size * size
@@ -145,7 +149,7 @@ func (c *Conn) frames(first byte, p []byte) {
 	c.frame(bitFin|first, p)
 }
 
-// fragments queues a part of a message that is not its end.
+// fragments queues a part of a message that more follows.
 func (c *Conn) fragments(first byte, p []byte) {
 	size := c.set.Fragment
 	if size <= 0 {
@@ -164,7 +168,7 @@ func (c *Conn) frame(first byte, p []byte) {
 	c.out.extended(c.appendFrame(c.out.tail, first, p))
 }
 
-// appendFrame appends a frame to b, masked if we are the client.
+// appendFrame appends a frame to b, masked in the client role.
 func (c *Conn) appendFrame(b []byte, first byte, p []byte) []byte {
 	if c.role == Server {
 		return append(appendHeader(b, first, len(p), 0), p...)

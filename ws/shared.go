@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// Shared is what the connections of one loop have in common: the time, scratch
-// memory and idle inflaters. The zero value is ready.
+// Shared is what the connections of one goroutine, the loop, have in common: the
+// time, buffers and idle decoders. The zero value is ready.
 type Shared struct {
-	// Mask gives the masking keys of the client role, which must be
-	// unpredictable to whoever chooses the payloads (RFC 6455 section 10.3).
-	// Nil: the runtime's ChaCha8 generator.
+	// Mask returns masking keys for the client role. They must be unpredictable for
+	// those who choose the payloads (RFC 6455 section 10.3). Nil stands for the
+	// runtime's ChaCha8 generator.
 	Mask func() uint32
 
 	base time.Time     // the first Tick
@@ -24,8 +24,8 @@ type Shared struct {
 	work       int // see TakeWork
 }
 
-// Tick tells the time. It is called at the begin of a loop's turn, and before the
-// first connection is made.
+// Tick sets the time. Call it before the first Conn.Init and whenever events or
+// commands follow a pause, such as at the start of a loop's turn.
 func (sh *Shared) Tick(now time.Time) {
 	if sh.base.IsZero() {
 		sh.base = now
@@ -33,19 +33,18 @@ func (sh *Shared) Tick(now time.Time) {
 	sh.now = now.Sub(sh.base)
 }
 
-// Renew gives the loop scratch of its own again: whoever holds borrowed Data of an
-// event and has lost the loop may go on reading it.
+// Renew replaces the buffers that Event.Data can refer to. Call it when another
+// goroutine may still read borrowed Data.
 func (sh *Shared) Renew() {
 	sh.plain.release()
 	sh.plain.b = nil
 }
 
-// Unfinished returns the number of compressed messages of which a part has been
-// inflated and more is to come.
+// Unfinished returns the number of compressed messages that are partly received.
 func (sh *Shared) Unfinished() int { return sh.unfinished.count }
 
-// TakeWork returns the work that inflating and compressing took since the last
-// call, in kilobytes inflated, of which one takes a few microseconds.
+// TakeWork returns the work of decompression and compression since the last call, in
+// KiB inflated, each of which takes about a microsecond.
 func (sh *Shared) TakeWork() int {
 	n := sh.work >> 10
 	sh.work -= n << 10
@@ -59,13 +58,12 @@ func (sh *Shared) key() uint32 {
 	return rand.Uint32()
 }
 
-// spareSizes are the capacities of the buffers that connections borrow while
-// they hold output or compressed input. The smallest is for the many that send a
-// short message and are drained at the turn's end; the largest takes a frame of
-// 64 KiB with its header.
+// spareSizes are the capacities in bytes of the buffers that connections take for
+// output. The smallest is for a short message that leaves at the end of the turn, the
+// largest for a frame of 64 KiB with its header.
 var spareSizes = [...]int{512, 4 << 10, 72 << 10}
 
-// take gives an empty buffer with room for n bytes at least.
+// take returns an empty buffer with room for at least n bytes.
 func (sh *Shared) take(n int) []byte {
 	for class, size := range spareSizes {
 		if n <= size {
@@ -75,8 +73,8 @@ func (sh *Shared) take(n int) []byte {
 	return make([]byte, 0, n)
 }
 
-// give takes a buffer back that came from take, or none. It returns nil, for the
-// variable that held it.
+// give makes a buffer of take spare; b may be nil. It returns nil, to be assigned to
+// the variable that held b.
 func (sh *Shared) give(b []byte) []byte {
 	for class, size := range spareSizes {
 		if cap(b) == size {
@@ -87,7 +85,7 @@ func (sh *Shared) give(b []byte) []byte {
 	return nil
 }
 
-// spares are idle buffers of one capacity.
+// spares are unused buffers of one capacity.
 type spares [][]byte
 
 func (s *spares) take(size int) []byte {
@@ -106,7 +104,7 @@ func (s *spares) give(b []byte) {
 	}
 }
 
-// grow gives b room for n more bytes, in a larger buffer if need be.
+// grow returns b with room for n more bytes, in a larger buffer if necessary.
 func (sh *Shared) grow(b []byte, n int) []byte {
 	if cap(b)-len(b) >= n {
 		return b

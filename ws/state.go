@@ -1,7 +1,7 @@
 package ws
 
-// The life of a connection, as far as received frames and our own Close drive
-// it (RFC 6455 sections 5.4 and 7):
+// state is the part of a connection's life that received frames and our own Close
+// frame drive (RFC 6455 sections 5.4 and 7):
 //
 //	        first frame                       first frame
 //	open ────────────────▶ within     closing ────────────▶ closingWithin
@@ -15,23 +15,22 @@ package ws
 //	                               ▼
 //	                            closed        any state ─ violation ─▶ failed
 //
-// In closing states messages are read past and not handed out; in closed and
-// failed everything is ignored. Ping and Pong may come in any state in between
-// and change nothing.
+// In the closing states messages are skipped; in closed and failed all input is
+// ignored. Ping and Pong may come in any state before and change nothing.
 type state uint8
 
 const (
 	illegal       state = iota // an absent entry of the table
 	open                       // between messages
 	within                     // after the first and before the last fragment of a message
-	closing                    // our Close is sent, the peer's is awaited
-	closingWithin              // the same amid a fragmented message of the peer
+	closing                    // our Close was sent, the peer's is awaited
+	closingWithin              // the same within a fragmented message of the peer
 	closed                     // Close frames went both ways
-	failed                     // the connection was failed: Conn.err says why
+	failed                     // the connection failed; Conn.err is the reason
 	numStates
 )
 
-// input is what may happen to a connection's state.
+// input is what can change a connection's state.
 type input uint8
 
 const (
@@ -43,7 +42,7 @@ const (
 	gotPong                // needs nothing
 	gotClose               // the peer's Close
 	sendClose              // our own Close
-	violate                // a violation by the peer, or time ran out
+	violate                // a violation by the peer, or a timeout
 	numInputs
 )
 
@@ -68,13 +67,45 @@ var transitions = [numStates][numInputs]state{
 		gotPing: closingWithin, gotPong: closingWithin, gotClose: closed,
 		violate: failed,
 	},
-	// A connection that waits in vain for its peer to end the transport fails.
+	// A peer that does not end the transport in time fails the connection.
 	closed: {violate: failed},
 	failed: {violate: failed},
 }
 
-// mayClose tells whether our Close has not been sent yet.
+// mayClose reports whether our Close frame has not been sent yet.
 func (s state) mayClose() bool { return s < closing }
 
-// over tells that nothing received is interpreted any more.
+// over reports whether received bytes are ignored.
 func (s state) over() bool { return s >= closed }
+
+// reading is the place in the input: what the next byte belongs to.
+type reading uint8
+
+const (
+	atHeader     reading = iota // a frame header, or a control frame as a whole
+	inFragment                  // the payload of a frame that does not end its message
+	inFinalFrame                // the payload of one that does, or text of it still to be inflated
+)
+
+// liveness is what the peer's silence means.
+//
+//	        keep-alive time over
+//	alive ───────────────────────▶ pinged      alive or pinged ─ Pause ─▶ unread
+//	      ◀───────────────────────                       alive ◀─ Resume ─ unread
+//	            a byte received
+type liveness uint8
+
+const (
+	alive  liveness = iota // the keep-alive time passes
+	pinged                 // the time for an answer passes
+	unread                 // no time passes: we do not read
+)
+
+// sending is the state of a message that is sent in parts.
+type sending uint8
+
+const (
+	sendingNone  sending = iota
+	sendingFirst         // Begin was called, its first frame is still to come
+	sendingRest          // continuation frames follow
+)

@@ -8,9 +8,9 @@ import (
 
 const never time.Duration = moment.Never
 
-// Deadline gives the time at which Expire must be called next; zero: never.
-// It moves with almost every call: compare it when an earlier one fires rather
-// than setting a timer each time.
+// Deadline returns the time at which Expire must be called next, the zero time if
+// never. Almost every call moves it: rather than setting a timer each time, compare
+// it when an earlier timer fires.
 func (c *Conn) Deadline() time.Time {
 	due := c.due()
 	if due == never {
@@ -19,13 +19,13 @@ func (c *Conn) Deadline() time.Time {
 	return c.sh.base.Add(due)
 }
 
-// due gives the earliest time at which something is to be done.
+// due returns the earliest time at which Expire has something to do.
 func (c *Conn) due() time.Duration {
 	if !c.state.mayClose() {
 		return c.closeBy
 	}
 	due := never
-	if c.paused {
+	if c.liveness == unread {
 		return due
 	}
 	if c.set.Idle > 0 {
@@ -33,7 +33,7 @@ func (c *Conn) due() time.Duration {
 	}
 	due = min(due, c.messageDue())
 	switch {
-	case c.pinged:
+	case c.liveness == pinged:
 		due = min(due, moment.After(c.pingedAt, c.set.pongTimeout()))
 	case c.set.KeepAlive > 0:
 		due = min(due, moment.After(c.heard, c.set.KeepAlive))
@@ -44,7 +44,7 @@ func (c *Conn) due() time.Duration {
 // messageDue returns the time at which the message being received must be
 // complete.
 func (c *Conn) messageDue() time.Duration {
-	if c.state != within && !c.inFrame || c.set.MessageTimeout < 0 {
+	if c.state != within && c.reading == atHeader || c.set.MessageTimeout < 0 {
 		return never
 	}
 	return moment.After(c.begun, c.set.messageTimeout())
@@ -68,27 +68,27 @@ func (c *Conn) Expire(now time.Time) error {
 		return c.Close(CloseGoingAway, "idle")
 	case c.messageDue() <= at:
 		return c.fail(ClosePolicyViolation, "message took too long")
-	case c.pinged:
+	case c.liveness == pinged:
 		return c.fail(CloseGoingAway, "no answer to a ping")
 	}
-	c.pinged, c.pingedAt = true, at
+	c.liveness, c.pingedAt = pinged, at
 	return c.Ping(nil)
 }
 
 // Pause tells that the caller does not read for now, because the application is
-// slow to take what came. Silence is not the peer's fault then: no time passes
-// for it until Resume, except that of the closing handshake.
+// slow. Only the time of a closing handshake passes until Resume: the peer's silence
+// is not its fault.
 func (c *Conn) Pause() {
-	if !c.paused {
-		c.paused = true
+	if c.liveness != unread {
+		c.liveness = unread
 		c.begun -= c.sh.now
 	}
 }
 
 // Resume ends a Pause.
 func (c *Conn) Resume() {
-	if c.paused {
-		c.paused, c.pinged = false, false
+	if c.liveness == unread {
+		c.liveness = alive
 		c.begun += c.sh.now
 		c.heard, c.used = c.sh.now, c.sh.now
 	}

@@ -7,8 +7,8 @@ import (
 
 const highBits = 0x8080808080808080
 
-// validUTF8 is utf8.Valid with a quicker way through the ASCII that most texts
-// begin with.
+// validUTF8 reports whether p is valid UTF-8. It skips ASCII at the start faster than
+// utf8.Valid.
 func validUTF8(p []byte) bool {
 	for len(p) >= 32 {
 		w := p[:32]
@@ -24,15 +24,15 @@ func validUTF8(p []byte) bool {
 	return len(p) == 0 || utf8.Valid(p)
 }
 
-// utf8Check validates a text that comes in pieces cut anywhere. The zero value
-// is at a character's boundary.
+// utf8Check validates a text in pieces, which may end within a character. The zero
+// value is ready.
 type utf8Check struct {
-	need   uint8 // bytes missing of the character begun
-	lo, hi uint8 // what the next of them may be
+	need   uint8 // missing bytes of an incomplete character
+	lo, hi uint8 // range of the next of them
 }
 
-// add checks the next piece of the text. It is false as soon as a byte cannot
-// continue any valid text, even if the character is not complete.
+// add reports whether the next piece can belong to a valid text. It reports false as
+// soon as a byte cannot continue its character.
 func (u *utf8Check) add(p []byte) bool {
 	for u.need > 0 && len(p) > 0 {
 		if !u.step(p[0]) {
@@ -52,11 +52,11 @@ func (u *utf8Check) add(p []byte) bool {
 	return true
 }
 
-// complete tells whether the text may end here.
+// complete reports whether the text can end here.
 func (u *utf8Check) complete() bool { return u.need == 0 }
 
-// wholeCharacters gives the length of p without a character at its end that may
-// be incomplete.
+// wholeCharacters returns the length of p without a last character that may be
+// incomplete.
 func wholeCharacters(p []byte) int {
 	for i := 1; i <= utf8.UTFMax-1 && i <= len(p); i++ {
 		if at := len(p) - i; utf8.RuneStart(p[at]) {
@@ -69,9 +69,8 @@ func wholeCharacters(p []byte) int {
 	return len(p)
 }
 
-// step takes one byte of a character. The ranges are those of RFC 3629
-// section 4, which leave out overlong forms, surrogates and what lies beyond
-// U+10FFFF.
+// step checks one byte. The ranges are those of RFC 3629 section 4; they exclude
+// overlong forms, surrogates and values beyond U+10FFFF.
 func (u *utf8Check) step(b byte) bool {
 	if u.need > 0 {
 		if b < u.lo || b > u.hi {
