@@ -1,10 +1,9 @@
-// Package apptest runs handlers without sockets, with control of time, of the
-// peer's speed and of its leaving. It is for tests of applications, and used by
-// those of app itself.
+// Package apptest runs handlers without sockets. Tests control the time, the speed of the
+// peer and when it leaves.
 //
 //	host := apptest.New(handler)
 //	call := host.Do(apptest.Get("/delay/1s"))
-//	// call.Status == 0: there is no answer yet
+//	// call.Status == 0: there is no response yet
 //	host.Advance(time.Second)
 //	// call.Status == 200
 package apptest
@@ -19,34 +18,34 @@ import (
 	"github.com/gatewheel/gatewheel/app/websocket"
 )
 
-// Request is what a test sends.
+// Request is a request that a test sends.
 type Request struct {
-	// Method is GET when empty.
+	// Method is GET if empty.
 	Method string
-	// Target is the request target, with or without http://host before it.
+	// Target is the request target, in origin-form or absolute-form.
 	Target string
-	// Host is the authority, example.com when empty.
+	// Host is the authority, example.com if empty.
 	Host   string
 	Fields app.Fields
-	// Body is the content, or its begin where Open is set.
+	// Body is the content, or its first part if Open is set.
 	Body string
-	// Open says that more is to come: Call.Send, Call.End.
+	// Open leaves the content open for Call.Send and Call.End.
 	Open bool
-	// Length is the declared length of an open body; 0 is unknown.
+	// Length is the declared length of open content; 0 is unknown.
 	Length int64
-	// Protocol is app.HTTP11 when empty.
+	// Protocol is app.HTTP11 if empty.
 	Protocol string
 	// Loop is the index of the loop that owns the connection.
 	Loop int
-	// Conn describes the connection: 192.0.2.1:1234 to 192.0.2.2:80 when nil.
+	// Conn describes the connection. The default is 192.0.2.1:1234 to 192.0.2.2:80.
 	Conn *app.ConnInfo
-	// Slow makes a peer that takes of a streamed response nothing by itself: see
-	// Call.Take. Room is what is accepted ahead of it, in bytes.
+	// Slow makes the peer take content of the response only by Call.Take. Room is the
+	// number of bytes that are accepted ahead of it.
 	Slow bool
 	Room int
 }
 
-// Get is a GET request with these fields, given as name, value, name, value.
+// Get returns a GET request with fields, which are given as name, value, name, value.
 func Get(target string, fields ...string) *Request {
 	r := &Request{Target: target}
 	for i := 0; i+1 < len(fields); i += 2 {
@@ -55,7 +54,7 @@ func Get(target string, fields ...string) *Request {
 	return r
 }
 
-// Post is a POST request with that content.
+// Post returns a POST request with that content.
 func Post(target, contentType, body string) *Request {
 	return &Request{
 		Method: "POST", Target: target, Body: body,
@@ -69,29 +68,28 @@ type Interim struct {
 	Fields app.Fields
 }
 
-// Call is one request and what has come of it so far. Its fields are to be read
-// between the calls of its methods and those of its host.
+// Call is a request and its results so far. Its fields may be read between calls of its
+// methods and of its host's.
 type Call struct {
-	// Request is what the handler got.
+	// Request is the request as the handler sees it.
 	Request *app.Request
-	// Status is 0 as long as there is no response.
+	// Status is 0 while there is no response.
 	Status int
-	// Header are the response's fields.
+	// Header has the fields of the response.
 	Header app.Fields
-	// Length is the declared length, -1 unknown.
+	// Length is the declared length; -1 is unknown.
 	Length int64
-	// Content is what the peer has taken so far.
+	// Content is the content that the peer has taken so far.
 	Content []byte
-	// Trailer are the response's trailers.
+	// Trailer has the trailer fields of the response.
 	Trailer app.Fields
-	// Interims are the 1xx responses before it.
+	// Interims are the 1xx responses before the final one.
 	Interims []Interim
-	// Complete says that the response has ended well, Aborted that its end will
-	// never come.
+	// Complete is set when the response has ended, Aborted when it was aborted.
 	Complete, Aborted bool
-	// Err is what the handler or the stream has failed with: what a server logs.
+	// Err is the failure of the handler or the stream, which a server would log.
 	Err error
-	// Response is the handler's, or the one made of Err.
+	// Response is that of the handler, or the one for Err.
 	Response *app.Response
 
 	host     *Host
@@ -100,26 +98,26 @@ type Call struct {
 	head     bool
 	slow     bool
 	room     int
-	buffered []byte // accepted, not taken yet
+	buffered []byte // accepted and not taken yet
 	pull     *app.Pull
 
-	body      []byte // sent, not read yet
+	body      []byte // sent and not read yet
 	bodyEnded bool
 	trailers  app.Fields
-	failure   error // what the exchange has failed with
+	failure   error // of the exchange
 	bodyReady func()
 	writeRdy  func()
 	socket    *Socket
 }
 
-// Do starts a request and settles.
+// Do starts a request and calls Settle.
 func (h *Host) Do(req *Request) *Call {
 	c := h.Start(req)
 	h.Settle()
 	return c
 }
 
-// Start starts a request and runs its loop, but does not wait for goroutines.
+// Start starts a request and calls SettleLoops.
 func (h *Host) Start(req *Request) *Call {
 	c := h.call(req)
 	h.live[c] = struct{}{}
@@ -182,7 +180,7 @@ func or(s, otherwise string) string {
 	return otherwise
 }
 
-// answer takes the handler's response, as a server does.
+// answer takes the response of the handler, as a server does.
 func (c *Call) answer(resp *app.Response, err error) {
 	if err != nil {
 		c.Err = err
@@ -222,7 +220,7 @@ func (c *Call) finish() {
 	spi.Cancel(&c.req, nil)
 }
 
-// pump reads a pulled response into the room there is.
+// pump reads a pulled response as far as there is room.
 func (c *Call) pump() {
 	for c.pull != nil && c.failure == nil && (!c.slow || c.room > 0) {
 		p := make([]byte, 16<<10)

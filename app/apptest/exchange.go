@@ -8,7 +8,7 @@ import (
 	"github.com/gatewheel/gatewheel/app/websocket"
 )
 
-// exchange is what app sees of a Call.
+// exchange is a Call as package app sees it.
 type exchange Call
 
 // Loop implements spi.Exchange.
@@ -30,8 +30,8 @@ func (x *exchange) Park() { x.host.park(-1) }
 // Unpark implements spi.Spawner.
 func (x *exchange) Unpark() { x.host.park(+1) }
 
-// onLoop fails the test's program when app calls from elsewhere: that would be
-// a race in a server.
+// onLoop panics if the caller does not run on the loop: that would be a data race in a
+// server.
 func (x *exchange) onLoop() {
 	if x.host.Running() != x.loop.index {
 		panic("apptest: an exchange is used off its loop")
@@ -99,7 +99,7 @@ func (x *exchange) Finish(trailers app.Fields, err error) {
 // Draining implements spi.Drainer.
 func (x *exchange) Draining() bool { return x.host.draining.Load() }
 
-// drain tells that the server is about to stop.
+// drain tells the request and its socket that the server drains.
 func (c *Call) drain() {
 	spi.Drain(&c.req)
 	if c.socket != nil {
@@ -107,7 +107,7 @@ func (c *Call) drain() {
 	}
 }
 
-// post runs a callback that was announced, as a server does: later.
+// post posts a callback.
 func (c *Call) post(ready *func()) {
 	if f := *ready; f != nil {
 		*ready = nil
@@ -115,25 +115,25 @@ func (c *Call) post(ready *func()) {
 	}
 }
 
-// Send sends more of an open body.
+// Send sends more of open content.
 func (c *Call) Send(p string) {
 	c.body = append(c.body, p...)
 	c.post(&c.bodyReady)
 	c.host.Settle()
 }
 
-// End ends an open body, with these trailers.
+// End ends open content, with trailer fields.
 func (c *Call) End(trailers ...app.Field) {
 	c.bodyEnded, c.trailers = true, trailers
 	c.post(&c.bodyReady)
 	c.host.Settle()
 }
 
-// Unread is how much of what was sent the handler has not read yet, in bytes.
+// Unread returns the number of bytes that were sent and not read by the handler.
 func (c *Call) Unread() int { return len(c.body) }
 
-// Take makes a slow peer take up to n bytes of what was accepted, and the room
-// grows by as much. It returns what was taken.
+// Take makes a slow peer take up to n accepted bytes, which makes room for as many. It
+// returns them.
 func (c *Call) Take(n int) []byte {
 	n = min(n, len(c.buffered))
 	taken := c.buffered[:n:n]
@@ -146,17 +146,16 @@ func (c *Call) Take(n int) []byte {
 	return taken
 }
 
-// Accepted is how much of the response was accepted and not yet taken, in bytes.
+// Accepted returns the number of bytes that were accepted and not taken.
 func (c *Call) Accepted() int { return len(c.buffered) }
 
-// HalfClose makes the peer close its sending side: the context ends, an answer
-// is still taken.
+// HalfClose closes the peer's sending side. The context ends; a response is still taken.
 func (c *Call) HalfClose() {
 	c.loop.Post(func() { spi.Cancel(&c.req, app.ErrHalfClosed) })
 	c.host.Settle()
 }
 
-// Leave makes the peer go.
+// Leave makes the peer leave.
 func (c *Call) Leave() {
 	c.loop.Post(func() {
 		c.failure = app.ErrPeerGone

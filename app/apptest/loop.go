@@ -10,17 +10,16 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 )
 
-// Host runs handlers as a server would, without sockets and with a clock that
-// moves only by Advance. Its loops run inside the calls of one goroutine, the
-// test's: what a handler has started goes on in Settle, in Advance and in the
-// methods of a Call, and nowhere else.
+// Host runs handlers like a server, without sockets and with a clock that only Advance
+// moves. Its loops run on the goroutine of the test, inside Settle, Advance and the methods
+// of a Call.
 type Host struct {
 	handler app.Handler
-	// Timeout is the default limit of a request, 0: none.
+	// Timeout is the default deadline of requests; 0 is none.
 	Timeout time.Duration
-	// PoolQueue is how many jobs may wait for the pool, -1: any number.
+	// PoolQueue is the number of jobs that may wait for the pool; -1 is any number.
 	PoolQueue int
-	// HoldPool keeps jobs waiting until it is false again.
+	// HoldPool makes jobs wait until it is false again.
 	HoldPool bool
 
 	mu      sync.Mutex
@@ -30,19 +29,19 @@ type Host struct {
 	running *Loop
 	timers  []*timer
 	jobs    []func()
-	busy    int // goroutines of blocking handlers and of the pool that are not parked
-	alive   int // the same, parked or not
+	busy    int // goroutines of blocking handlers and of the pool, except parked ones
+	alive   int // all of them
 	panics  []any
 
-	live     map[*Call]struct{} // calls that are not over
+	live     map[*Call]struct{} // calls that have not ended
 	draining atomic.Bool
 }
 
-// New makes a host with one loop for that handler.
+// New returns a host with one loop for that handler.
 func New(h app.Handler) *Host { return NewLoops(h, 1) }
 
-// NewLoops makes a host with several loops. Their LoopStart hooks are not run;
-// set Loop.Value.
+// NewLoops returns a host with several loops. Hooks are not run; tests set Loop.Value
+// instead.
 func NewLoops(h app.Handler, loops int) *Host {
 	host := &Host{
 		handler:   h,
@@ -57,11 +56,11 @@ func NewLoops(h app.Handler, loops int) *Host {
 	return host
 }
 
-// Loop is a fake of app.Loop.
+// Loop is a fake app.Loop.
 type Loop struct {
-	// Value is what State returns.
+	// Value is the value that State returns.
 	Value any
-	// Posted counts the tasks that were posted.
+	// Posted is the number of tasks that were posted.
 	Posted int
 
 	host  *Host
@@ -69,10 +68,10 @@ type Loop struct {
 	tasks []func()
 }
 
-// Loop is the host's loop of that index.
+// Loop returns the loop with that index.
 func (h *Host) Loop(i int) *Loop { return h.loops[i] }
 
-// Running is the index of the loop that runs user code now, -1 for none.
+// Running returns the index of the loop that runs user code, or -1.
 func (h *Host) Running() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -88,7 +87,7 @@ func (l *Loop) Index() int { return l.index }
 // State implements app.Loop.
 func (l *Loop) State() any { return l.Value }
 
-// Now implements app.Loop: the host's time.
+// Now implements app.Loop. It returns the time of the host.
 func (l *Loop) Now() time.Time {
 	l.host.mu.Lock()
 	defer l.host.mu.Unlock()
@@ -135,7 +134,7 @@ func (t *timer) Stop() bool {
 	return i >= 0
 }
 
-// Submit implements app.Pool. Jobs run in Settle, one after another.
+// Submit implements app.Pool. Jobs run in Settle.
 func (h *Host) Submit(work func()) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -147,13 +146,12 @@ func (h *Host) Submit(work func()) error {
 	return nil
 }
 
-// Settle runs everything that can happen without time passing: tasks of the
-// loops, jobs of the pool, and the goroutines of blocking handlers, which it
-// waits for until they have ended or wait for their request's loop themselves.
+// Settle runs everything that does not need time: tasks of the loops, jobs of the pool, and
+// the goroutines of blocking handlers, until they have ended or wait for their loop.
 func (h *Host) Settle() { h.settle(true) }
 
-// SettleLoops is Settle that does not wait for goroutines: for handlers that wait
-// for something that the test does next.
+// SettleLoops is like Settle, but does not wait for goroutines. It is for handlers that
+// wait for a later step of the test.
 func (h *Host) SettleLoops() { h.settle(false) }
 
 func (h *Host) settle(wait bool) {
@@ -177,7 +175,7 @@ func (h *Host) settle(wait bool) {
 	}
 }
 
-// turn runs one task of each loop that has one.
+// turn runs one task of each loop. It reports whether there was any.
 func (h *Host) turn() (ran bool) {
 	for _, l := range h.loops {
 		if len(l.tasks) > 0 {
@@ -190,7 +188,7 @@ func (h *Host) turn() (ran bool) {
 	return ran
 }
 
-// on runs task as user code on l; a panic is kept for Panics.
+// on runs task as user code on l and keeps a panic for Panics.
 func (h *Host) on(l *Loop, task func()) {
 	h.running = l
 	h.mu.Unlock()
@@ -205,9 +203,8 @@ func (h *Host) on(l *Loop, task func()) {
 	task()
 }
 
-// Drain tells every call that the server is about to stop, and those that come later:
-// event streams end, WebSockets are closed with 1001, and Request.Draining is ready.
-// What else is under way goes on. It settles.
+// Drain makes the host drain like a server: event streams end, WebSockets are closed with
+// 1001, and Request.Draining is ready, for open calls and later ones. Other calls go on.
 func (h *Host) Drain() {
 	h.draining.Store(true)
 	for c := range h.live {
@@ -216,16 +213,16 @@ func (h *Host) Drain() {
 	h.Settle()
 }
 
-// Panics are the panics of tasks that nobody caught, such as those of Done
-// callbacks. A server logs them.
+// Panics returns the values of panics in tasks, such as callbacks of Done, which a server
+// would log.
 func (h *Host) Panics() []any {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.panics
 }
 
-// Advance lets d pass: timers fire in their order, each at its time, and
-// everything settles in between.
+// Advance moves the clock by d. Timers fire in order, each at its time, with a Settle after
+// each.
 func (h *Host) Advance(d time.Duration) {
 	h.Settle()
 	h.mu.Lock()
@@ -262,21 +259,21 @@ func (h *Host) nextTimer(end time.Time) *timer {
 	return t
 }
 
-// Timers is how many timers are pending.
+// Timers returns the number of pending timers.
 func (h *Host) Timers() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return len(h.timers)
 }
 
-// Goroutines is how many goroutines of blocking handlers and of the pool live.
+// Goroutines returns the number of goroutines of blocking handlers and of the pool.
 func (h *Host) Goroutines() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.alive
 }
 
-// spawn runs f in a goroutine that Settle waits for.
+// spawn runs f in a goroutine for which Settle waits.
 func (h *Host) spawn(f func()) {
 	h.busy++
 	h.alive++
@@ -303,7 +300,7 @@ func (h *Host) park(by int) {
 	h.changed.Broadcast()
 }
 
-// String describes the host's state, for messages of tests.
+// String describes the state of the host, for messages of tests.
 func (h *Host) String() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()

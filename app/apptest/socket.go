@@ -9,24 +9,23 @@ import (
 	"github.com/gatewheel/gatewheel/app/websocket"
 )
 
-// Socket is the peer's side of a WebSocket that a handler has accepted. Its
-// fields are to be read between the calls of its methods and those of its host.
-// The opening handshake always succeeds.
+// Socket is the peer's side of a WebSocket that a handler has accepted. Its fields may be
+// read between calls of its methods and of its host's. The opening handshake always
+// succeeds.
 type Socket struct {
-	// Heard are the messages that the peer has taken.
+	// Heard has the messages that the peer has taken.
 	Heard []websocket.Message
-	// Frames is how many frames they came in.
+	// Frames is the number of their frames.
 	Frames int
-	// Pings are the payloads of the pings that came.
+	// Pings has the payloads of the pings.
 	Pings []string
-	// CloseCode and CloseReason are those of the application's Close frame, or of the
-	// server's; 0 as long as there is none. The peer answers when it has taken what
-	// was queued before.
+	// CloseCode and CloseReason are those of the Close frame of the application or the
+	// server; 0 while there is none. The peer answers it when it has taken all messages.
 	CloseCode   int
 	CloseReason string
-	// Ended says that the socket is over.
+	// Ended is set when the socket has ended.
 	Ended bool
-	// Err is the failure of the application that a server logs.
+	// Err is the failure of the application, which a server would log.
 	Err error
 
 	call     *Call
@@ -35,18 +34,18 @@ type Socket struct {
 	said     []websocket.Piece // sent by the peer, not received yet
 	held     bool              // by Receive
 	queue    []frame
-	open     *websocket.Message // what Begin has started and has been taken so far
+	open     *websocket.Message // the part of an unfinished message that was taken
 	low      int                // AwaitDrain's mark, -1: none
 }
 
-// frame is one that waits for the peer.
+// frame is a frame in the queue.
 type frame struct {
 	kind         websocket.Kind
 	first, final bool
 	data         []byte
 }
 
-// Socket is the WebSocket that the handler has accepted, nil if it has not.
+// Socket returns the WebSocket that the handler has accepted, or nil.
 func (c *Call) Socket() *Socket { return c.socket }
 
 // upgrade accepts a WebSocket.
@@ -67,10 +66,10 @@ func (c *Call) upgrade(u *websocket.Upgrade) {
 	s.failed(s.app.Opened(&c.req))
 }
 
-// App is the application's side.
+// App returns the application's side of the socket.
 func (s *Socket) App() *websocket.Socket { return &s.app.Socket }
 
-// Endpoint is the one that the handler has accepted with.
+// Endpoint returns the endpoint with which the handler has accepted.
 func (s *Socket) Endpoint() *websocket.Endpoint { return s.endpoint }
 
 // Say sends a text message.
@@ -81,14 +80,14 @@ func (s *Socket) SayBinary(data []byte) {
 	s.SayPiece(websocket.Binary, string(data), true, true)
 }
 
-// SayPiece sends a piece of a message. The memory that the application gets to
-// see is overwritten afterwards, as a server's is.
+// SayPiece sends a piece of a message. The application's borrowed memory is overwritten
+// afterwards, as by a server.
 func (s *Socket) SayPiece(kind websocket.Kind, data string, first, final bool) {
 	s.said = append(s.said, websocket.Piece{Kind: kind, First: first, Final: final, Data: []byte(data)})
 	s.on(s.receive)
 }
 
-// Unheard is how many pieces that the peer has sent the application has not taken.
+// Unheard returns the number of pieces that the application has not taken.
 func (s *Socket) Unheard() int { return len(s.said) }
 
 // Pong sends a pong.
@@ -96,12 +95,12 @@ func (s *Socket) Pong(payload string) {
 	s.on(func() { s.failed(s.app.Ponged([]byte(payload))) })
 }
 
-// Take makes a slow peer (Request.Slow) take n frames of what is queued.
+// Take makes a slow peer (Request.Slow) take n queued frames.
 func (s *Socket) Take(n int) {
 	s.on(func() { s.take(n) })
 }
 
-// Queued is how many frames wait for the peer.
+// Queued returns the number of queued frames.
 func (s *Socket) Queued() int { return len(s.queue) }
 
 // Close sends a Close frame, which ends the socket.
@@ -109,7 +108,7 @@ func (s *Socket) Close(code int, reason string) {
 	s.on(func() { s.end(websocket.Closed{Code: code, Reason: reason}) })
 }
 
-// Drop loses the connection.
+// Drop breaks the connection.
 func (s *Socket) Drop() {
 	s.on(func() { s.end(websocket.Closed{Code: websocket.CloseAbnormal, Err: app.ErrPeerGone}) })
 }
@@ -133,7 +132,7 @@ func (s *Socket) receive() {
 	}
 }
 
-// failed closes with 1011 after a failure of the application.
+// failed closes with 1011 if the application has failed.
 func (s *Socket) failed(err error) {
 	if err == nil {
 		return
