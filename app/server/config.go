@@ -18,98 +18,97 @@ import (
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
-// Config says what a Server serves, where, and within which limits. The zero value of every field but
-// Handler and Listeners stands for the default named beside it; where a limit can be turned off, a negative
-// value does it.
+// Config is the configuration of a Server. The zero value of a field other than Handler and Listeners is the default
+// named there. A limit that can be turned off is turned off by a negative value.
 type Config struct {
 	// Handler answers every request. Required.
 	Handler app.Handler
-	// Listeners are the addresses to serve. Required; see ListenerConfig. Their Open is set by New. A TLS
-	// configuration without NextProtos offers h2 and http/1.1; one with NextProtos offers those.
+	// Listeners are the addresses to serve. Required. New sets their Open. A TLS configuration without NextProtos
+	// offers h2 and http/1.1.
 	Listeners []reactor.ListenerConfig
-	// Hooks run at start-up and shut-down, for the process and for each loop.
+	// Hooks are called when the process and each loop start and stop.
 	Hooks Hooks
-	// Finished is called for each request that is over, for access logs and metrics; nil is not called. It runs on the
-	// request's loop as user code, like a handler, and must not block.
+	// Finished, if not nil, is called for each request that has ended, for access logs and metrics. It runs on the
+	// request's loop, like a handler, and must not block.
 	Finished func(r *app.Request, record Record)
-	// Logger receives what an operator must know; nil logs nothing. Its core is called on a goroutine of its
-	// own, behind a bounded queue: what a blocked or failing log does not take is dropped and counted
-	// (Counts.LogDropped). Only its Enabled is called on loops.
+	// Logger is the log for the operator; nil logs nothing. Its core is called by one goroutine, behind a bounded
+	// queue: lines that a blocked or failing log does not take are dropped and counted (Counts.LogDropped). Only its
+	// Enabled is called on loops.
 	Logger *zap.Logger
 
 	// Loops is the number of event loops; 0 means GOMAXPROCS.
 	Loops int
-	// MaxConnections bounds the open connections; 0 means what the descriptor limit leaves. A newcomer
-	// beyond gets a 503 with Retry-After where its protocol allows one.
+	// MaxConnections limits the open connections; 0 means as many as the descriptor limit allows. A connection beyond
+	// gets a 503 with Retry-After where its protocol allows one.
 	MaxConnections int
 
-	// RequestTimeout is how long a request may wait for the head of its response before it gets a 503;
-	// 0 means 60 s, negative no limit. Time in which the handler waits for content that arrives does not count;
-	// app.Request.Deadline has the rule.
+	// RequestTimeout is the time from the arrival of a request to the head of its response, after which the answer is
+	// 503; 0 means 60 s, negative no limit. Time in which the handler waits for content that arrives does not count, see
+	// app.Request.Deadline.
 	RequestTimeout time.Duration
-	// HeadTimeout bounds the time from a request's first byte to the end of its head, and how long a new
-	// connection may be silent; 0 means 10 s.
+	// HeadTimeout limits the time from the first byte of a request to the end of its head, and the time until the
+	// first byte of a new connection; 0 means 10 s.
 	HeadTimeout time.Duration
-	// HandshakeTimeout bounds a TLS handshake and a PROXY header together; 0 means 10 s, and there is always a limit.
+	// HandshakeTimeout limits the TLS handshake and the PROXY header together; 0 means 10 s. It cannot be turned off.
 	HandshakeTimeout time.Duration
-	// IdleTimeout closes a connection on which no request is under way; 0 means 120 s.
+	// IdleTimeout closes a connection without open requests; 0 means 120 s.
 	IdleTimeout time.Duration
-	// BodyTimeout ends a request whose peer sends none of the content that the application waits for; 0 means
-	// 60 s. Over HTTP/2 content of unknown length that is being answered already may be silent for longer.
+	// BodyTimeout ends a request whose application waits for content and whose peer sends none; 0 means 60 s. It does
+	// not concern HTTP/2 requests with content of unknown length whose response has begun.
 	BodyTimeout time.Duration
-	// HalfClosedTimeout closes an HTTP/1 connection whose peer has sent its FIN, when nothing was written to it
-	// for so long: a peer that has left looks the same until then. 0 means 5 s. An HTTP/2 peer is sent a PING
-	// at its FIN instead, which one that has left answers with a reset.
+	// HalfClosedTimeout closes an HTTP/1 connection after the peer's FIN if nothing was written to it for that time: a
+	// peer that has left cannot be told from one that waits. 0 means 5 s. An HTTP/2 peer is sent a PING at its FIN
+	// instead, which is answered with a reset if the peer has left.
 	HalfClosedTimeout time.Duration
-	// WriteTimeout closes a connection whose peer takes nothing of what waits for it, and resets an HTTP/2 stream
-	// whose windows stay closed; 0 means 60 s.
+	// WriteTimeout closes a connection whose peer takes no output while output waits, and resets an HTTP/2 stream whose
+	// windows stay closed; 0 means 60 s.
 	WriteTimeout time.Duration
 
-	// MaxBody bounds the content of one request in bytes, whatever the application would read;
-	// 0 means no limit. Beyond it the answer is 413.
+	// MaxBody limits the content of a request in bytes; 0 means no limit. Beyond it the answer is 413. Applications can
+	// set lower limits.
 	MaxBody int64
-	// MessageMemory bounds the bytes of incomplete WebSocket messages of more than 16 KiB that are collected on one
-	// loop for applications that take whole messages; 0 means 256 MiB. An HTTP/2 connection may have an eighth
-	// of it, or one message of the largest size. A message beyond closes its socket with 1013.
+	// MessageMemory limits the bytes of incomplete WebSocket messages of more than 16 KiB that one loop collects for
+	// applications that take whole messages; 0 means 256 MiB. An HTTP/2 connection may use an eighth of it, or one
+	// message of the largest size. A message beyond closes its socket with 1013.
 	MessageMemory int64
-	// MaxUnsent is how many bytes of responses that were given whole a connection may hold while its peer does not
-	// read; above, further requests on it wait. 0 means 8 MiB. HTTP1.Unsent and HTTP2.MaxUnsent go before it.
+	// MaxUnsent limits the bytes of whole responses that a connection holds while its peer does not read. Above it,
+	// further requests on the connection wait. 0 means 8 MiB. HTTP1.Unsent and HTTP2.MaxUnsent override it.
 	MaxUnsent uint32
-	// Pool bounds what app.Offload runs.
+	// Pool configures the pool of app.Offload.
 	Pool PoolConfig
-	// NoBalance leaves an HTTP/2 connection on the loop that accepted it. Without, it settles on the one that
-	// holds the fewest of them.
+	// NoBalance keeps an HTTP/2 connection on the loop that accepted it. Otherwise it moves to the loop with the
+	// fewest of them.
 	NoBalance bool
-	// TrustedProxies are the networks whose Forwarded and X-Forwarded-* fields are believed.
+	// TrustedProxies are the networks of proxies whose Forwarded and X-Forwarded-* fields are used.
 	TrustedProxies []netip.Prefix
-	// TrustUnix believes peers on unix sockets in the same way. Whoever is believed must overwrite these fields,
-	// or append to them: what it passes on is believed too.
+	// TrustUnix trusts peers on unix sockets in the same way. Trusted proxies must overwrite these fields or append to
+	// them, since what they pass on is used too.
 	TrustUnix bool
 
-	// HTTP1 bounds HTTP/1 messages; 0 means the default that h1.Limits names. As much as a head may have is kept
-	// for each connection that sends one.
+	// HTTP1 has the limits of HTTP/1 messages; 0 means the default that h1.Limits names. A connection that sends a head
+	// may hold as many bytes as a head may have.
 	HTTP1 h1.Limits
 	// HTTP2 has the settings and times of HTTP/2.
 	HTTP2 HTTP2Config
-	// Stall says when a loop counts as stalled, and what is done then.
+	// Stall configures the watchdog.
 	Stall StallConfig
 }
 
-// StallConfig is the watchdog's; see reactor.Config. 0 means the default named here.
+// StallConfig configures the watchdog, see reactor.Config. 0 means the default named here.
 type StallConfig struct {
-	// Warn is for how long a handler may keep its loop before that is logged; 0 means 100 ms, negative never.
+	// Warn is the time after which a handler that blocks its loop is logged; 0 means 100 ms, negative never.
 	Warn time.Duration
-	// Timeout is for how long it may before the loop goes on without it, and without its connection; 0 means
-	// 10 s, negative for ever.
+	// Timeout is the time after which the loop is taken from the handler and its connection is closed; 0 means 10 s,
+	// negative never.
 	Timeout time.Duration
-	// Restarts is how often a minute that may happen before Abort; 0 means 8.
+	// Restarts is the number of times a minute that this may happen before Abort; 0 means 8.
 	Restarts int
-	// Abort ends a process that cannot go on; nil writes the stacks to standard error and exits with 70.
+	// Abort ends a process that cannot continue; nil writes the stacks to standard error and exits with 70.
 	Abort func(reason string, stacks []byte)
 }
 
-// HTTP2Config has the settings and times of HTTP/2 connections; 0 means the default that h2.Config names, but
-// HeadTimeout for BlockTimeout, and WriteTimeout for StallTimeout.
+// HTTP2Config has the settings and times of HTTP/2 connections. 0 means the default that h2.Config names, except that
+// BlockTimeout is HeadTimeout and StallTimeout is WriteTimeout.
 type HTTP2Config struct {
 	// Disabled serves HTTP/1 only.
 	Disabled bool

@@ -10,14 +10,14 @@ import (
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
-// counts is what a loop counts: written by the loop alone, read by whoever calls Server.Counts.
+// counts are the counters of a loop. Only the loop writes them; any goroutine reads them.
 type counts struct {
 	responses [len(protocolNames)][600]atomic.Uint64
 	refusals  refusals
 	failed    atomic.Uint64
 	panics    atomic.Uint64
 	ended     [outcomes]atomic.Uint64 // those that are not Complete
-	// Sockets count when they open.
+	// sockets counts WebSockets when they open.
 	sockets     [len(protocolNames)]atomic.Uint64
 	openSockets atomic.Int64
 	http2       h2counts
@@ -25,7 +25,7 @@ type counts struct {
 
 var protocolNames = [...]string{app.HTTP10, app.HTTP11, app.HTTP2}
 
-// The protocols' places in protocolNames.
+// Indexes of protocolNames.
 const (
 	http10 = iota
 	http11
@@ -42,47 +42,48 @@ func protocolIndex(name string) int {
 	return http11
 }
 
-// response counts a response whose head was given to the machine.
+// response counts a response whose head the machine has taken.
 func (c *counts) response(protocol string, status int) {
 	if status < len(c.responses[0]) {
 		c.responses[protocolIndex(protocol)][status].Add(1)
 	}
 }
 
-// withdrawn takes back the count of a response that the machine has replaced before any of it left.
+// withdrawn reverts the count of a response that the machine has replaced before it left.
 func (c *counts) withdrawn(protocol string, status int) {
 	if status < len(c.responses[0]) {
 		c.responses[protocolIndex(protocol)][status].Add(^uint64(0))
 	}
 }
 
-// Counts is what a Server has counted since it started.
+// Counts are the counters of a Server since its start.
 type Counts struct {
-	// Responses counts requests that were answered, by protocol and status: by a handler, or by this server, which
-	// refused them.
+	// Responses has the number of responses by protocol and status, including those with which the server refused
+	// requests.
 	Responses map[string]map[int]uint64
-	// Refused counts what the server refused or ended, by Reason.
+	// Refused has the numbers of refused requests and ended connections, by Reason.
 	Refused Refusals
-	// Failed is requests whose handler failed with no status of its own, Panics those of them that panicked.
+	// Failed is the number of requests whose handler failed without a status of its own, Panics that of those among
+	// them that panicked.
 	Failed, Panics uint64
-	// Aborted is responses that were broken off by the application.
+	// Aborted is the number of responses that the application broke off.
 	Aborted uint64
-	// PeerGone is requests whose peer left, or reset its stream, before they were over.
+	// PeerGone is the number of requests whose peer left, or reset the stream, before they had ended.
 	PeerGone uint64
-	// Sockets is WebSockets that were opened, by protocol, and OpenSockets those that are open now.
+	// Sockets is the number of WebSockets that were opened, by protocol; OpenSockets that of the open ones.
 	Sockets     map[string]uint64
 	OpenSockets uint64
-	// HTTP2 is what HTTP/2 counts besides.
+	// HTTP2 has the counters of HTTP/2.
 	HTTP2 HTTP2Counts
-	// Accepted connections since the start, and those that are open now.
+	// Accepted is the number of connections that were accepted; Open that of the open ones.
 	Accepted, Open uint64
-	// LogDropped is log lines that were lost because the log was blocked or failed.
+	// LogDropped is the number of log lines that were lost because the log was blocked or failed.
 	LogDropped uint64
-	// BytesIn and BytesOut are what the sockets have carried.
+	// BytesIn and BytesOut are the bytes that were read from and written to sockets.
 	BytesIn, BytesOut uint64
 }
 
-// Counts reads the counters. Any goroutine.
+// Counts returns the counters. Any goroutine.
 func (s *Server) Counts() Counts {
 	total := Counts{Responses: map[string]map[int]uint64{}, Sockets: map[string]uint64{}}
 	for _, l := range s.loops {
@@ -103,10 +104,10 @@ func (s *Server) Counts() Counts {
 	return total
 }
 
-// Stats reads the counters of the loops beneath. Any goroutine.
+// Stats returns the counters of the reactor. Any goroutine.
 func (s *Server) Stats() reactor.Stats { return s.reactor.Stats() }
 
-// TLSStats reads the counters of TLS handshakes and of what went wrong with TLS, by reason. Any goroutine.
+// TLSStats returns the counters of TLS handshakes and of TLS failures by reason. Any goroutine.
 func (s *Server) TLSStats() reactor.TLSStats { return s.reactor.TLSStats() }
 
 func (total *Counts) add(c *counts) {

@@ -14,54 +14,54 @@ import (
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
-// exchange is one request and its response on either protocol: a stream of content, and the heads around it. It
-// implements spi.Exchange towards the application, and is the shell of its stream. All of it belongs to the loop; the
-// embedded Request is what the application sees, and is never reused.
+// exchange is a request and its response on either protocol: a stream of content, and the heads around it. It
+// implements spi.Exchange for the application, and is the shell of its stream. It belongs to the loop. The embedded
+// Request is what the application sees, and is not reused.
 type exchange struct {
 	app.Request
 	stream
 
-	// Live exchanges of a connection form a list, so that all of them hear when the peer goes.
+	// Open exchanges of a connection form a list, so that each can be told that the peer has left.
 	previous, next *exchange
 
 	response *app.Response // while its content is being sent
-	inline   [2]app.Field  // the request's field lines, where few
+	inline   [2]app.Field  // the request's field lines, if there are at most two
 	headed   time.Duration // from the request's arrival to the head of the response
 	status   uint16        // of the response; 0: none was sent
 	outcome  Outcome
-	answered bool            // the response's head was given to the machine
-	ended    bool            // nothing of the response is to come
+	answered bool            // the machine has taken the head of the response
+	ended    bool            // the machine has taken all of the response
 	extended bool            // an extended CONNECT for a WebSocket, which the application sees as the equivalent GET
 	subject  reactor.Subject // for the watchdog
 }
 
 var _ shell = (*exchange)(nil)
 
-// session is what an exchange asks of the protocol that carries it. On the loop, owned.
+// session is an exchange's side of a connection. On the loop, owned.
 type session interface {
 	transport
-	// respond gives the head and the content to the machine. On an error nothing was queued.
+	// respond passes the head and the content to the machine. On an error nothing was queued.
 	respond(x *exchange, status int, fields app.Fields, c content) error
 	inform(x *exchange, status int, fields app.Fields) error
-	// upgrade accepts a WebSocket and gives the one that the transport carries. On an error nothing was queued.
+	// upgrade accepts a WebSocket and returns it. On an error nothing was queued.
 	upgrade(x *exchange, fields app.Fields) (*socket, error)
-	// retires reports whether the connection is to end though the server is not. Any goroutine.
+	// retires reports whether the connection drains for a reason of its own. Any goroutine.
 	retires() bool
 }
 
-// content is a response's content in the shape that both machines take.
+// content is the content of a response as both machines take it.
 type content struct {
 	bytes  []byte
 	source io.Reader
-	length int64 // with source; -1 when unknown
+	length int64 // of source; -1: unknown
 }
 
-// String names the request for the watchdog's report.
+// String returns the name of the request in the watchdog's report and the log.
 func (x *exchange) String() string {
 	return x.subject.String() + " from " + x.info.PeerString()
 }
 
-// serve runs the handler. On the loop, owned.
+// serve calls the handler. On the loop, owned.
 func (x *exchange) serve() {
 	x.loop.r.Charge(unitsPerCall)
 	x.loop.r.Lend(x.conn, &x.subject)
@@ -74,7 +74,7 @@ func (x *exchange) serve() {
 	f.Done(x.resolved)
 }
 
-// resolved receives the handler's future. On the loop, from user code.
+// resolved takes the result of the handler's future. On the loop, from user code.
 func (x *exchange) resolved(r *app.Response, err error) {
 	if !x.enter() {
 		return
@@ -90,13 +90,13 @@ func (x *exchange) Enter() bool { return x.loop.r.Enter(nil) }
 // Leave implements spi.Guard.
 func (x *exchange) Leave() { x.loop.r.Leave() }
 
-// answer gives the response to the machine; a second one, or one for a peer that has gone, is inert.
+// answer passes the response to the machine. It drops a second one, and one for a peer that has left.
 func (x *exchange) answer(r *app.Response, err error) {
 	if x.answered || x.gone {
 		x.discard(r)
 		return
 	}
-	// The loop may have been idle until just now.
+	// The loop may have been idle before this turn.
 	x.loop.tickTurn()
 	if err != nil {
 		if errors.Is(err, app.ErrDeadline) {
@@ -122,7 +122,7 @@ func (x *exchange) answer(r *app.Response, err error) {
 	}
 }
 
-// give hands r to the machine and starts its producer.
+// give passes r to the machine and starts its producer.
 func (x *exchange) give(r *app.Response) error {
 	if u, ok := r.Content.(*websocket.Upgrade); ok {
 		return x.upgrade(r, u)
@@ -147,7 +147,7 @@ func (x *exchange) give(r *app.Response) error {
 		return fmt.Errorf("content of the unknown kind %T", kind)
 	}
 	if status == 205 {
-		// RFC 9110 section 15.3.6: it has no content, and says so.
+		// RFC 9110 section 15.3.6: a 205 has no content.
 		c = content{}
 	}
 	if err := x.session.respond(x, status, r.Fields, c); err != nil {
@@ -156,7 +156,7 @@ func (x *exchange) give(r *app.Response) error {
 	x.head(status)
 	x.loop.count.response(x.Protocol, status)
 	x.response = r
-	// RFC 9110 section 6.4.1: these have no content, whatever the application gave.
+	// RFC 9110 section 6.4.1: these have no content.
 	if c.source == nil || x.Method == "HEAD" || status == 204 || status == 304 {
 		if x.Method != "HEAD" {
 			x.sent = int64(len(c.bytes))
@@ -177,7 +177,7 @@ func (x *exchange) noTunnel() *app.Response {
 	return app.Error(501, "there are no tunnels here")
 }
 
-// head notes that the head of the response was given to the machine.
+// head records that the machine has taken the head of the response.
 func (x *exchange) head(status int) {
 	x.answered, x.status, x.headed = true, uint16(status), x.loop.r.Now().Sub(x.Arrived)
 	if x.in != nil {
@@ -185,7 +185,7 @@ func (x *exchange) head(status int) {
 	}
 }
 
-// endResponse follows the last that the response gives to the machine.
+// endResponse ends the response: the machine has taken all of it, or takes no more.
 func (x *exchange) endResponse() {
 	if x.ended {
 		return
@@ -211,8 +211,8 @@ func (x *exchange) outputEnded(err error) {
 	x.endResponse()
 }
 
-// discard releases what the content of a response holds open. That is user code, and this may be reached
-// while a machine is pulling, so it goes through the inbox.
+// discard closes a response. That is user code, which must not run while a machine is pulling, so it goes through the
+// inbox.
 func (x *exchange) discard(r *app.Response) {
 	if r == nil {
 		return
@@ -230,8 +230,8 @@ func (x *exchange) fail(err error) {
 	x.cut(app.ErrPeerGone)
 }
 
-// cut ends both directions before they are complete: contexts end, readers and writers that wait wake with the
-// error, and what is answered later is dropped. cause is app.ErrPeerGone, or what is wrong with the request.
+// cut ends both directions before they are complete. The context ends, pending reads and writes fail, and a later
+// response is dropped. cause is app.ErrPeerGone, or the fault of the request.
 func (x *exchange) cut(cause error) {
 	if x.gone {
 		return
@@ -248,7 +248,7 @@ func (x *exchange) cut(cause error) {
 // over reports whether both directions have ended.
 func (x *exchange) over() bool { return x.ended && x.inputOver() }
 
-// finish ends the exchange once both directions have ended: this is the only place where it ends, and is reached once.
+// finish ends the exchange if both directions have ended. It is the only place where exchanges end.
 func (x *exchange) finish() {
 	if !x.over() {
 		return

@@ -11,11 +11,11 @@ import (
 // inbound is content on its way to the application.
 type inbound struct {
 	shell    shell
-	ready    func()  // the application waits: called once when a further read gives something
-	taken    int64   // bytes that came
+	ready    func()  // the callback of a read that waits; nil: none does
+	taken    int64   // bytes that have arrived
 	lent     []byte  // borrowed from the loop's buffer while deliver runs
-	kept     queue   // came before it was asked for
-	err      error   // io.EOF at the end, or why the end never comes
+	kept     queue   // arrived before it was read
+	err      error   // the reason of the end; io.EOF if the content is complete, nil before the end
 	asked    instant // when the application began to wait; on HTTP/2
 	expects  bool    // the peer waits for a 100 before it sends; on HTTP/2
 	gathered bool    // the stream is among loop.gathered
@@ -25,8 +25,7 @@ type inbound struct {
 // waiting reports whether the application waits for content.
 func (b *inbound) waiting() bool { return b.ready != nil }
 
-// deliver offers borrowed content. A reader that waits copies it straight into its own memory; what it does
-// not take is kept.
+// deliver passes borrowed content to the application. A waiting reader copies it into its own memory; the rest is kept.
 func (s *stream) deliver(data []byte) {
 	b := s.in
 	b.taken += int64(len(data))

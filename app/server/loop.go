@@ -15,8 +15,8 @@ import (
 	"github.com/gatewheel/gatewheel/ws"
 )
 
-// loop is what the server keeps for one reactor.Loop: what the machines on it share, scratch, and counters.
-// Only the loop touches it.
+// loop is the server's part of a reactor.Loop: state that its machines share, scratch memory and counters. It belongs
+// to the loop.
 type loop struct {
 	r         *reactor.Loop
 	server    *Server
@@ -33,10 +33,10 @@ type loop struct {
 	chunks    chunks
 	count     counts
 	load      load
-	state     any // from the start-up hook
+	state     any // of Hooks.LoopStart
 }
 
-// loopOf is the server's loop of a reactor.Loop.
+// loopOf returns the server's part of r.
 var loopOf = reactor.NewLoopValue[*loop]()
 
 // tick tells the machines the time, from which they count deadlines.
@@ -63,7 +63,7 @@ func (l *loop) tickAt(now time.Time) {
 	}
 }
 
-// pull reads from an application's source; a panic is its error. Runs lent.
+// pull reads from an application's source and turns a panic into an error. It runs lent.
 func (l *loop) pull(s *app.Pull, p []byte) (n int, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -73,7 +73,7 @@ func (l *loop) pull(s *app.Pull, p []byte) (n int, err error) {
 	return s.Read(p)
 }
 
-// renew gives the loop scratch of its own again: a stalled callback may still be reading what it was lent.
+// renew replaces the scratch memory of the loop, which a stalled callback may still be reading.
 func (l *loop) renew() {
 	l.h1.Renew()
 	l.ws.Renew()
@@ -81,8 +81,8 @@ func (l *loop) renew() {
 	l.gathered = nil
 }
 
-// instant is a time in nanoseconds as reactor.Loop.Age counts it, a third of the size of a time.Time: every idle
-// connection holds two. 0 is none.
+// instant is a time in nanoseconds on the scale of reactor.Loop.Age; 0 is none. It has a third of the size of a
+// time.Time, and every idle connection holds two.
 type instant int64
 
 func (l *loop) instant() instant { return max(instant(l.r.Age()), 1) }
@@ -93,13 +93,13 @@ func (l *loop) turnInstant() instant { return max(instant(l.r.TurnAge()), 1) }
 // drainBy is until when connections that serve nobody may stay while the server drains; 0: it does not drain.
 func (l *loop) drainBy() instant { return instant(l.r.DrainBy()) }
 
-// run brackets a callback of the application on behalf of x; nil stands for the loop itself.
+// run calls a callback of the application for x; nil stands for the loop itself.
 func (l *loop) run(x *exchange, task func()) {
 	switch {
 	case x == nil:
 		l.runFor(nil, l, task)
 	case x.conn.Orphaned() == &x.subject:
-		// Its code has lost the loop and runs on: two goroutines in one request would be a surprise.
+		// Its code still runs after the loop was taken from it. Two goroutines must not run in one request.
 		x.conn.AfterStall(func() { l.run(x, task) })
 	default:
 		l.runFor(x.conn, x, task)
@@ -134,7 +134,7 @@ func contain(task func()) (err error) {
 	return nil
 }
 
-// String names the loop for the watchdog's report.
+// String returns the name of the loop in the watchdog's report.
 func (l *loop) String() string { return "loop " + strconv.Itoa(l.r.Index()) }
 
 // Index implements app.Loop, as do the following methods, for hooks.
@@ -152,8 +152,8 @@ func (l *loop) Post(task func()) { l.post(nil, task) }
 // After implements app.Loop.
 func (l *loop) After(d time.Duration, task func()) app.Timer { return l.after(nil, d, task) }
 
-// exchangeLoop is an exchange's loop as its application sees it: what runs there is laid at this
-// connection's door when it stalls.
+// exchangeLoop is the loop as the application of an exchange sees it. If what runs there stalls, the connection of the
+// exchange is blamed.
 type exchangeLoop exchange
 
 func (e *exchangeLoop) Index() int     { return e.loop.r.Index() }
@@ -178,7 +178,7 @@ func (l *loop) post(x *exchange, task func()) {
 	l.r.Post(func() { l.run(x, task) })
 }
 
-// after arms a timer through the inbox, since any goroutine may ask for one.
+// after sets a timer through the inbox, since any goroutine may call it.
 func (l *loop) after(x *exchange, d time.Duration, task func()) *timer {
 	return l.arm(d, func() { l.run(x, task) })
 }
@@ -189,8 +189,8 @@ func (l *loop) arm(d time.Duration, task func()) *timer {
 	return t
 }
 
-// timer is an application's timer. decided passes between the loop that fires it and whichever goroutine
-// stops it.
+// timer is a timer of the application. decided is set once, by the loop that fires it or by the goroutine that stops
+// it.
 type timer struct {
 	loop    *loop
 	task    func()

@@ -4,17 +4,17 @@ package server
 
 import "github.com/gatewheel/gatewheel/reactor"
 
-// greeting is the session of a connection that has not shown its protocol yet.
+// greeting is the session of a connection whose protocol is unknown.
 type greeting struct {
 	conn     *reactor.Conn
 	loop     *loop
-	settling *loop   // where its HTTP/2 session is about to begin
-	opened   instant // when the connection could speak
+	settling *loop   // to which the connection moves for its HTTP/2 session; nil: it does not
+	opened   instant // when the peer could send its first byte
 }
 
 var _ reactor.Session = (*greeting)(nil)
 
-// open is called for each new connection, on its loop.
+// open returns the session of a new connection. On its loop.
 func (s *Server) open(c *reactor.Conn) reactor.Session {
 	l := loopOf.Get(c.Loop())
 	g := &greeting{conn: c, loop: l, opened: l.instant()}
@@ -42,7 +42,7 @@ func (g *greeting) Receive(in []byte) int {
 	return 0
 }
 
-// choose: over TLS the handshake has decided, else the first bytes do.
+// choose returns the protocol: that of the TLS handshake, or the one of the first bytes.
 func (g *greeting) choose(in []byte) protocol {
 	switch state := g.conn.TLS(); {
 	case g.loop.server.config.HTTP2.Disabled:
@@ -55,7 +55,7 @@ func (g *greeting) choose(in []byte) protocol {
 	return protocolHTTP1
 }
 
-// greetHTTP2 refuses what HTTP/2 forbids.
+// greetHTTP2 starts HTTP/2, unless it is not allowed over the connection's TLS parameters.
 func (g *greeting) greetHTTP2() {
 	if state := g.conn.TLS(); state != nil && reactor.InadequateSecurity(state) != "" {
 		// RFC 9113 section 9.2: the connection is ended with INADEQUATE_SECURITY.

@@ -8,9 +8,8 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 )
 
-// streamHigh is how many bytes of a streamed response wait for the machine before the producer is
-// suspended; it goes on when streamLow is reached. With room for a few full frames the pipe never runs dry
-// between two turns.
+// streamHigh is the number of bytes that wait for the machine when the producer of a stream is suspended; it continues
+// at streamLow. That is room for a few full frames, so that there is output in every turn.
 const (
 	streamHigh = 64 << 10
 	streamLow  = 16 << 10
@@ -20,9 +19,9 @@ const (
 type outbound struct {
 	shell    shell
 	kept     queue
-	ready    func() // the producer waits: called once when there is room
+	ready    func() // the callback of a write that waits; nil: none does
 	done     bool   // the producer has finished
-	err      error  // why it did, when it failed
+	err      error  // the failure of the producer
 	trailers app.Fields
 }
 
@@ -79,7 +78,7 @@ func (s *stream) wakeWriter() {
 	s.loop.r.Post(func() { o.shell.call(ready) })
 }
 
-// producedSource is a stream's out as the machine's source.
+// producedSource is a stream with a producer as a source of the machine.
 type producedSource stream
 
 // Read implements the machines' Source.

@@ -8,21 +8,21 @@ import (
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
-// peer is what the sessions of both protocols keep of a connection.
+// peer is the part of a connection that the sessions of both protocols have.
 type peer struct {
 	conn    *reactor.Conn
 	loop    *loop
 	info    app.ConnInfo
-	session session   // what the exchanges ask of the connection
-	live    *exchange // the exchanges that are under way, newest first
-	moved   instant   // when the peer last gave or took something
+	session session   // as exchanges use it
+	live    *exchange // the open exchanges, newest first
+	moved   instant   // when the peer last sent or took something
 }
 
 func newPeer(l *loop, c *reactor.Conn) peer {
 	return peer{conn: c, loop: l, moved: l.instant(), info: l.describe(c)}
 }
 
-// describe asks the connection who is there.
+// describe returns the description of a connection.
 func (l *loop) describe(c *reactor.Conn) (info app.ConnInfo) {
 	info.TLS = c.TLS()
 	info.Trust = l.server.trust
@@ -33,7 +33,7 @@ func (l *loop) describe(c *reactor.Conn) (info app.ConnInfo) {
 	return info
 }
 
-// scheme is that of the connection itself.
+// scheme returns the scheme of the connection.
 func (p *peer) scheme() string {
 	if p.info.TLS != nil {
 		return "https"
@@ -41,7 +41,7 @@ func (p *peer) scheme() string {
 	return "http"
 }
 
-// open makes the exchange of a request whose head has come.
+// open returns an exchange for a request whose head has arrived.
 func (p *peer) open(id uint64) *exchange {
 	x := &exchange{stream: stream{peer: p, id: id}}
 	x.next = p.live
@@ -67,7 +67,7 @@ func (p *peer) unlink(x *exchange) {
 	x.previous, x.next = nil, nil
 }
 
-// peerGone tells every exchange that the peer has left.
+// peerGone cuts every exchange: the peer has left.
 func (p *peer) peerGone() {
 	for p.live != nil {
 		x := p.live
@@ -76,7 +76,7 @@ func (p *peer) peerGone() {
 	}
 }
 
-// halfClose tells every request's context that the peer sends nothing more; answers are still sent.
+// halfClose ends the context of every request: the peer sends nothing more. Responses are still sent.
 func (p *peer) halfClose() {
 	for x := p.live; x != nil; x = x.next {
 		spi.Cancel(&x.Request, app.ErrHalfClosed)
@@ -90,7 +90,7 @@ func (p *peer) notifyDrain() {
 	}
 }
 
-// setFields copies the field lines out of the machine's scratch; the strings themselves are the request's.
+// setFields copies field lines from the machine's scratch memory. The strings belong to the request.
 func (x *exchange) setFields(fields []app.Field) {
 	if len(fields) <= len(x.inline) {
 		x.Fields = x.inline[:copy(x.inline[:], fields)]
@@ -99,9 +99,9 @@ func (x *exchange) setFields(fields []app.Field) {
 	x.Fields = append(make(app.Fields, 0, roomFor(len(fields))), fields...)
 }
 
-// roomFor keeps lists of field lines out of the size classes of what an idle connection holds: 256 bytes of
-// gnet's, 288 of an h1Session and 384 of an h1Socket. A browser's handshake has twelve lines of 32 bytes; the
-// holes that they left would stay with the sockets.
+// roomFor keeps lists of field lines out of the size classes of objects that an idle connection holds: 256 bytes of
+// gnet, 288 of an h1Session and 384 of an h1Socket. The handshake of a browser has twelve lines of 32 bytes; their
+// holes would stay for the life of the sockets.
 func roomFor(lines int) int {
 	switch lines {
 	case 8, 9:
@@ -112,15 +112,14 @@ func roomFor(lines int) int {
 	return lines
 }
 
-// admit runs the handler, unless prepare has answered.
+// admit calls the handler, unless prepare has answered.
 func (x *exchange) admit() {
 	if x.prepare() {
 		x.serve()
 	}
 }
 
-// prepare makes the request ready for its handler. It reports false if it has answered itself, since the content
-// is announced to be larger than the server takes.
+// prepare binds the request. It reports false if it has answered, since the declared length exceeds the server's limit.
 func (x *exchange) prepare() bool {
 	l := x.loop
 	x.Arrived = l.r.TurnTime()
@@ -136,7 +135,7 @@ func (x *exchange) prepare() bool {
 	return true
 }
 
-// deliver offers borrowed content to the application, within the server's limit.
+// deliver passes borrowed content to the application, up to the server's limit.
 func (x *exchange) deliver(data []byte) {
 	if x.withinLimit(len(data)) {
 		x.stream.deliver(data)
@@ -161,8 +160,8 @@ func (x *exchange) withinLimit(n int) bool {
 	return false
 }
 
-// dropInput notes that n bytes came after the response had ended and were dropped: no reader may take what it has for
-// the whole.
+// dropInput ends the incoming content if n bytes of it were dropped, since the response had ended: no reader may take
+// the rest for the whole.
 func (x *exchange) dropInput(n int) {
 	if n > 0 {
 		x.endInput(app.ErrRequestDone)

@@ -10,11 +10,11 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 )
 
-// PoolConfig bounds the pool on which app.Offload runs what blocks.
+// PoolConfig configures the pool of app.Offload.
 type PoolConfig struct {
-	// Workers is how many jobs run at the same time; 0 means 256.
+	// Workers is the number of jobs that run at the same time; 0 means 256.
 	Workers int
-	// Queue is how many more may wait; 0 means 1024, a negative number none. A job beyond is refused with
+	// Queue is the number of jobs that may wait; 0 means 1024, a negative number none. Further jobs fail with
 	// app.ErrPoolFull.
 	Queue int
 }

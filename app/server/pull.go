@@ -8,12 +8,12 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 )
 
-// pullSource is an app.Pull as the machine's source.
+// pullSource is an app.Pull as a source of the machine.
 type pullSource struct {
 	x       *exchange
 	pull    *app.Pull
-	left    int64 // of its Size; -1: not known
-	waiting bool  // for the application to have more
+	left    int64 // bytes of its Size; -1: unknown
+	waiting bool  // for more from the application
 }
 
 // Read implements the machines' Source.
@@ -39,7 +39,7 @@ func (s *pullSource) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// judge holds what came against Size, and wants progress.
+// judge checks the result of a read against Size, and that there is progress.
 func (s *pullSource) judge(n, asked int, err error) error {
 	if s.left >= 0 {
 		s.left -= int64(n)
@@ -58,8 +58,8 @@ func (s *pullSource) judge(n, asked int, err error) error {
 	return err
 }
 
-// wait has the application tell when it has more. That is user code, and the machine is pulling, so it
-// goes through the inbox.
+// wait asks the application to call resume when it has more. That is user code, which must not run while the machine is
+// pulling, so it goes through the inbox.
 func (s *pullSource) wait() {
 	s.waiting = true
 	x := s.x

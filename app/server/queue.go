@@ -2,14 +2,13 @@
 
 package server
 
-// chunkSize is the size of the pieces in which bytes wait for the application or for the socket: one read
-// of the loop, or one full HTTP/2 frame.
+// chunkSize is the size in bytes of the chunks of a queue: one read of the loop, or one full HTTP/2 frame.
 const chunkSize = 16 << 10
 
-// maxFreeChunks bounds what a loop keeps for reuse (4 MiB), so that a burst does not stay resident.
+// maxFreeChunks is the number of chunks that a loop keeps for reuse (4 MiB).
 const maxFreeChunks = 256
 
-// chunks is a loop's free list. Only the loop touches it.
+// chunks is the free list of a loop. It belongs to the loop.
 type chunks struct{ free [][]byte }
 
 func (c *chunks) get() []byte {
@@ -28,10 +27,10 @@ func (c *chunks) put(b []byte) {
 	}
 }
 
-// queue is a first-in first-out of bytes in chunks of its loop. The zero value is empty and holds nothing.
+// queue is a first-in, first-out queue of bytes in chunks of its loop. The zero value is empty.
 type queue struct {
 	parts [][]byte
-	off   int // consumed bytes of parts[0]
+	off   int // bytes of parts[0] that were read
 	size  int
 }
 
@@ -72,7 +71,7 @@ func (q *queue) read(c *chunks, p []byte) (n int) {
 	return n
 }
 
-// release gives the chunks back.
+// release empties the queue and returns its chunks.
 func (q *queue) release(c *chunks) {
 	for _, part := range q.parts {
 		c.put(part)

@@ -9,25 +9,26 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 )
 
-// Outcome is how a request has ended.
+// Outcome is the way in which a request has ended.
 type Outcome uint8
 
 const (
-	// Complete is the outcome of a request whose response was given to the connection to its end.
+	// Complete means that the connection has taken the whole response.
 	Complete Outcome = iota
-	// Upgraded is that of a request that a WebSocket has taken over.
+	// Upgraded means that the request became a WebSocket.
 	Upgraded
-	// PeerGone is that of a request whose peer has left, or has reset its stream.
+	// PeerGone means that the peer left, or reset the stream.
 	PeerGone
-	// Cut is that of a request whose content was malformed or late: what was left of request and response was dropped.
+	// Cut means that the content of the request was malformed or late, so that the rest of request and response was
+	// dropped.
 	Cut
-	// Aborted is that of a request whose handler could not complete the response that it had begun.
+	// Aborted means that the handler failed to complete a response that it had begun.
 	Aborted
 
 	outcomes
 )
 
-// outcomeOf is the outcome of a request that is cut for that cause.
+// outcomeOf returns the outcome of a request that is cut for that cause.
 func outcomeOf(cause error) Outcome {
 	if errors.Is(cause, app.ErrPeerGone) {
 		return PeerGone
@@ -35,19 +36,19 @@ func outcomeOf(cause error) Outcome {
 	return Cut
 }
 
-// Record describes a request that is over.
+// Record describes a request that has ended.
 type Record struct {
-	// Outcome is how it has ended.
+	// Outcome is the way in which it has ended.
 	Outcome Outcome
-	// Status is that of the response; 0 if none was sent.
+	// Status is the status of the response; 0 if there was none.
 	Status int
-	// In and Out are the bytes of content that came from the peer and that the connection has taken for it.
+	// In and Out are the bytes of content that arrived and that the connection has taken.
 	In, Out int64
-	// Head is the time from the arrival of the request's head to that of the response's; Total is that to the end.
+	// Head is the time from the arrival of the request to the head of the response, Total that to the end.
 	Head, Total time.Duration
 }
 
-// record describes x, which is over. It allocates nothing.
+// record returns the Record of x, which has ended.
 func (x *exchange) record() Record {
 	r := Record{Outcome: x.outcome, Status: int(x.status), Out: x.sent, Head: x.headed, Total: x.loop.r.Now().Sub(x.Arrived)}
 	if x.in != nil {
@@ -56,8 +57,8 @@ func (x *exchange) record() Record {
 	return r
 }
 
-// finished counts an exchange that is over, and tells Config.Finished. That is user code, and a machine may be pulling:
-// it goes through the inbox.
+// finished counts an exchange that has ended, and calls Config.Finished. That is user code, which must not run while a
+// machine is pulling, so it goes through the inbox.
 func (l *loop) finished(x *exchange) {
 	if x.outcome != Complete {
 		l.count.ended[x.outcome].Add(1)

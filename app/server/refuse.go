@@ -4,9 +4,9 @@ package server
 
 import "github.com/gatewheel/gatewheel/reactor"
 
-// What is said to a connection that gets no session of its protocol.
+// Answers to connections that are refused.
 const (
-	// busy: HTTP/1 clients understand it, and HTTP/2 clients over cleartext fail at once instead of waiting.
+	// busy is for HTTP/1 clients. HTTP/2 clients over cleartext fail at once when they read it.
 	busy = "HTTP/1.1 503 Service Unavailable\r\n" +
 		"Retry-After: 1\r\n" +
 		"Content-Type: text/plain; charset=utf-8\r\n" +
@@ -14,16 +14,16 @@ const (
 		"Connection: close\r\n\r\n" +
 		"too many connections, try again in a while"
 
-	// An empty SETTINGS frame, which RFC 9113 section 3.4 wants first, and a GOAWAY frame up to its code.
+	// goaway is an empty SETTINGS frame, which RFC 9113 section 3.4 requires first, and a GOAWAY frame up to its code.
 	goaway = "\x00\x00\x00\x04\x00\x00\x00\x00\x00" + "\x00\x00\x08\x07\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 
-	// busyHTTP2 is GOAWAY with NO_ERROR and no stream processed: RFC 9113 section 8.7 makes every request
-	// safe to be sent again.
+	// busyHTTP2 is a GOAWAY with NO_ERROR and no processed stream, after which clients may repeat every request (RFC
+	// 9113 section 8.7).
 	busyHTTP2          = goaway + "\x00\x00\x00\x00"
 	inadequateSecurity = goaway + "\x00\x00\x00\x0c"
 )
 
-// refusal is the session of a connection that is turned away.
+// refusal is the session of a connection that is refused.
 type refusal struct {
 	conn  *reactor.Conn
 	words string
@@ -31,7 +31,7 @@ type refusal struct {
 
 var _ reactor.Session = (*refusal)(nil)
 
-// turnAway is called for a connection beyond the limit, on its loop.
+// turnAway returns the session of a connection beyond the limit. On its loop.
 func (s *Server) turnAway(c *reactor.Conn) reactor.Session {
 	loopOf.Get(c.Loop()).refused(ConnectionLimit, c, nil)
 	r := &refusal{conn: c, words: busy}
@@ -42,7 +42,7 @@ func (s *Server) turnAway(c *reactor.Conn) reactor.Session {
 	return r
 }
 
-// Receive implements reactor.Session: whatever is asked, the answer is the same.
+// Receive implements reactor.Session. Input is ignored.
 func (r *refusal) Receive(in []byte) int { return len(in) }
 
 // Transmit implements reactor.Session.

@@ -1,7 +1,7 @@
 //go:build linux
 
-// Package server is where the application contract meets sockets and protocols: it sniffs what a
-// connection speaks, binds one session to it, and carries requests to the handler and responses back.
+// Package server serves an app.Handler over HTTP/1.1, HTTP/2 and WebSocket, in cleartext and over TLS. It detects the
+// protocol of a connection, binds a session to it, and passes requests to the handler and responses to the peer.
 package server
 
 import (
@@ -36,15 +36,15 @@ type Server struct {
 	refusals refusals                // by goroutines that belong to no loop
 	addrs    []net.Addr
 
-	started  bool        // the start-up hook of the process has succeeded
-	draining atomic.Bool // Shutdown sets it; handlers ask by Draining
+	started  bool        // Hooks.Start has succeeded
+	draining atomic.Bool // Shutdown has begun
 	stop     sync.Once
 	stopped  chan struct{}
 	failure  error // of Shutdown; read after stopped is closed
 }
 
-// New opens the listeners; nothing is accepted before Start. A Server that is not going to be started is
-// given back by Shutdown.
+// New opens the listeners. Connections are accepted after Start. A Server that is not started must be released by
+// Shutdown.
 func New(config Config) (*Server, error) {
 	config, err := config.withDefaults()
 	if err != nil {
@@ -68,14 +68,15 @@ func New(config Config) (*Server, error) {
 	return s, nil
 }
 
-// Addrs are the addresses that are listened on, in the order of Config.Listeners.
+// Addrs returns the addresses of the listeners, in the order of Config.Listeners. Any goroutine.
 func (s *Server) Addrs() []net.Addr { return s.addrs }
 
-// Draining says that Shutdown has begun: connections end behind the requests that have come. Any goroutine.
+// Draining reports whether Shutdown has begun. Connections then end after the requests that have arrived. Any
+// goroutine.
 func (s *Server) Draining() bool { return s.draining.Load() }
 
-// Start runs the start-up hooks and begins to accept. A hook's error stops the start and is returned; then
-// what has been started is stopped again, by its hooks too.
+// Start calls the start hooks and accepts connections. If a hook fails, Start stops what it has started, calls the stop
+// hooks and returns the error.
 func (s *Server) Start(ctx context.Context) error {
 	err := s.start(ctx)
 	if err != nil {
@@ -129,10 +130,11 @@ func (s *Server) newLoop(r *reactor.Loop) (*loop, error) {
 // request may be on its way. On the loop.
 type drainer interface{ drain() }
 
-// Shutdown stops accepting, lets what has come be answered, ends event streams, closes WebSockets with 1001, and
-// closes every connection that has no request: one that was silent for two seconds at once, others after
-// reactor.DrainGrace, in which requests that were on their way are answered. When ctx ends first, what is left is cut. Shut-down hooks run after the
-// last request. It returns when all is over, with ctx's error if connections were cut.
+// Shutdown stops accepting connections, answers the requests that have arrived, ends event streams, closes WebSockets
+// with 1001, and closes connections without requests: those that were silent for two seconds at once, others after
+// reactor.DrainGrace, so that requests on their way are answered. When ctx ends, it cuts the remaining connections.
+// Stop hooks are called after the last request. It returns when the server has stopped, with ctx's error if connections
+// were cut. Later calls return the same error. Any goroutine.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop.Do(func() {
 		s.draining.Store(true)
@@ -143,7 +145,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return s.failure
 }
 
-// Wait returns when Shutdown has completed, with its error.
+// Wait waits until Shutdown has completed and returns its error. Any goroutine.
 func (s *Server) Wait() error {
 	<-s.stopped
 	return s.failure
@@ -162,7 +164,7 @@ func (s *Server) shutdown(ctx context.Context) error {
 // flushTimeout is how long Shutdown waits for a log that takes nothing.
 const flushTimeout = 500 * time.Millisecond
 
-// close ends the loops, and what was started before them in the opposite order.
+// close stops the loops, and what was started before them in reverse order.
 func (s *Server) close(ctx context.Context) error {
 	err := s.reactor.Stop(ctx)
 	defer logqueue.Flush(s.log, flushTimeout)
@@ -178,8 +180,8 @@ func (s *Server) close(ctx context.Context) error {
 	return err
 }
 
-// ListenAndServe serves handler on one cleartext address, HTTP/1.1 and HTTP/2, until ctx ends; then it
-// drains for up to 30 seconds.
+// ListenAndServe serves handler on one cleartext address over HTTP/1.1 and HTTP/2 until ctx ends. Then it shuts down,
+// within 30 seconds.
 func ListenAndServe(ctx context.Context, address string, handler app.Handler) error {
 	s, err := New(Config{Handler: handler, Listeners: []reactor.ListenerConfig{{Address: address}}})
 	if err != nil {
