@@ -35,8 +35,8 @@ func listenOn(t *testing.T, network, address string) net.Listener {
 	return l
 }
 
-// TestActivation passes sockets as systemd does: by number, with names, and with the process's own number,
-// which a shell finds out before it becomes the program.
+// TestActivation passes sockets as systemd does: by descriptor number, with names, and with the process ID, which a
+// shell sets before it becomes the program.
 func TestActivation(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.sock")
 	web, also, secure, local := listenOn(t, "tcp", "127.0.0.1:0"), listenOn(t, "tcp", "[::1]:0"), listenOn(t, "tcp", "127.0.0.1:0"), listenOn(t, "unix", path)
@@ -69,7 +69,7 @@ func TestActivation(t *testing.T) {
 		t.Errorf("the socket's file, which is systemd's, is gone: %v", err)
 	}
 
-	// The next one takes the same sockets; what comes in between waits in them.
+	// The next process gets the same sockets; a connection made in between waits in them.
 	waiting, err := net.Dial("tcp", web.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +95,7 @@ func TestActivation(t *testing.T) {
 	}
 }
 
-// TestStaleSocketFile: what a dead server has left is replaced, a live one's socket is refused.
+// TestStaleSocketFile: the socket file of a dead server is replaced; that of a running server is an error.
 func TestStaleSocketFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.sock")
 	dead := serve(t, "--listen", "unix:"+path)

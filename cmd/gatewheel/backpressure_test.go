@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// resident is the memory that the server's process occupies, in bytes.
+// resident returns the resident memory of the server's process, in bytes.
 func (c *child) resident() int {
 	c.t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.cmd.Process.Pid))
@@ -29,7 +29,7 @@ func (c *child) resident() int {
 	return kilobytes << 10
 }
 
-// comesToRest waits until sockets carry nothing any more but the question about that.
+// comesToRest waits until the byte counters grow by no more than the requests for them.
 func (c *child) comesToRest() {
 	c.t.Helper()
 	const question = 8 << 10
@@ -53,7 +53,7 @@ func (c *child) comesToRest() {
 	}
 }
 
-// endless is content without an end. It tells when it is first read, behind the request's head.
+// endless is content without an end. It reports its first read, which follows the request's head.
 type endless struct {
 	began chan<- error
 	read  bool
@@ -67,10 +67,10 @@ func (e *endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestSlowPeersHoldNoMemory: peers that read nothing of a large response, and uploads that the application
-// reads slowly, come to rest with little memory each, over TLS as in the clear.
+// TestSlowPeersHoldNoMemory: a peer that does not read a large response, and an upload that the application reads
+// slowly, hold little memory, with and without TLS.
 func TestSlowPeersHoldNoMemory(t *testing.T) {
-	// The race detector multiplies what a connection holds.
+	// The race detector multiplies the memory of a connection.
 	const peers, each = 32, 4 << 20
 	for _, version := range []int{1, 2} {
 		for i, scheme := range []string{"http", "https"} {
@@ -122,11 +122,10 @@ func TestSlowPeersHoldNoMemory(t *testing.T) {
 	}
 }
 
-// TestFloodsHoldBoundedMemory: however many sockets ask for however many sizes of messages, what is held for
-// them stays within one bound.
+// TestFloodsHoldBoundedMemory: memory for /ws/flood is bounded for any number of sockets and sizes of messages.
 func TestFloodsHoldBoundedMemory(t *testing.T) {
 	t.Parallel()
-	// The race detector multiplies what is touched.
+	// The race detector multiplies the memory that is used.
 	const sockets, most = 40, 256 << 20
 	c := serve(t)
 	before := c.resident()

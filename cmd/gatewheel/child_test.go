@@ -20,10 +20,10 @@ import (
 	"time"
 )
 
-// patience bounds what a test waits for. Nothing is measured against it.
+// patience is the time limit of every wait. It bounds a failure, not a success.
 const patience = 30 * time.Second
 
-// beGatewheel makes the test binary the program itself.
+// beGatewheel is the variable that makes the test binary run as the program.
 const beGatewheel = "BE_GATEWHEEL"
 
 func TestMain(m *testing.M) {
@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// program prepares a run of the program, with further variables in its environment.
+// program returns a command that runs the program, with env added to its environment.
 func program(env []string, args ...string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0], args...)
 	for _, v := range os.Environ() {
@@ -64,11 +64,11 @@ func toEnd(t *testing.T, env []string, args ...string) (code int, stdout, stderr
 	return cmd.ProcessState.ExitCode(), out.String(), err.String()
 }
 
-// child is a server that runs.
+// child is a running server.
 type child struct {
 	t      *testing.T
 	cmd    *exec.Cmd
-	urls   []string // as the start-up line has them
+	urls   []string // of the start-up line
 	stdout *bufio.Reader
 	ended  chan struct{}
 	stderr synced
@@ -92,7 +92,7 @@ func (s *synced) String() string {
 	return s.buf.String()
 }
 
-// serve starts a server on a free port of the loopback, unless the flags say where else.
+// serve starts a server, on a free loopback port unless args have an address.
 func serve(t *testing.T, args ...string) *child {
 	t.Helper()
 	if !strings.Contains(strings.Join(args, " "), "--listen") {
@@ -101,7 +101,7 @@ func serve(t *testing.T, args ...string) *child {
 	return begin(t, program(nil, append([]string{"serve"}, args...)...))
 }
 
-// begin starts a prepared server and waits for its start-up line.
+// begin starts cmd and waits for its start-up line.
 func begin(t *testing.T, cmd *exec.Cmd) *child {
 	t.Helper()
 	c := &child{t: t, cmd: cmd, ended: make(chan struct{})}
@@ -139,7 +139,7 @@ func begin(t *testing.T, cmd *exec.Cmd) *child {
 	return c
 }
 
-// line is the next that the server prints.
+// line returns the next line of standard output.
 func (c *child) line() string {
 	c.t.Helper()
 	line, err := c.stdout.ReadString('\n')
@@ -171,7 +171,7 @@ func (c *child) exit() int {
 	return c.cmd.ProcessState.ExitCode()
 }
 
-// logs waits until the log has the text.
+// logs waits until the log contains text.
 func (c *child) logs(text string) {
 	c.t.Helper()
 	for deadline := time.Now().Add(patience); !strings.Contains(c.stderr.String(), text); time.Sleep(5 * time.Millisecond) {
@@ -181,7 +181,7 @@ func (c *child) logs(text string) {
 	}
 }
 
-// dial opens a connection that the test's end closes.
+// dial opens a connection, which is closed when the test ends.
 func (c *child) dial() net.Conn {
 	c.t.Helper()
 	conn, err := net.DialTimeout("tcp", c.address(), patience)
@@ -195,7 +195,7 @@ func (c *child) dial() net.Conn {
 	return conn
 }
 
-// ask sends a request on a connection of its own and returns status and content.
+// ask sends a request on a new connection and returns status and content.
 func (c *child) ask(method, path, content string, fields ...string) (status int, text string) {
 	c.t.Helper()
 	request, err := http.NewRequestWithContext(c.t.Context(), method, "http://"+c.address()+path, strings.NewReader(content))

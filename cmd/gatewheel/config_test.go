@@ -12,7 +12,7 @@ import (
 	"github.com/gatewheel/gatewheel/app/server"
 )
 
-// configured is what the server is given for these flags.
+// configured returns the server's configuration for these flags.
 func configured(t *testing.T, flags ...string) server.Config {
 	t.Helper()
 	var c commands
@@ -30,8 +30,8 @@ func configured(t *testing.T, flags ...string) server.Config {
 	return config
 }
 
-// testBalance: with it, two connections use two loops. Without it, where they are is the kernel's
-// choice, so there only the server's options are looked at.
+// testBalance: with --balance two connections use two loops. Without it the kernel chooses, so only the server's
+// configuration is compared.
 func testBalance(t *testing.T) {
 	for flag, want := range map[string]bool{"--balance": false, "--balance=false": true, "--no-balance": true} {
 		if got := configured(t, flag).NoBalance; got != want {
@@ -50,7 +50,7 @@ func testBalance(t *testing.T) {
 	}
 }
 
-// TestCount: the built-in application shows what the server has counted.
+// TestCount: /count shows the server's counters.
 func TestCount(t *testing.T) {
 	c := serve(t)
 	c.get("/")

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// TestCurl asks over every kind of socket, in the clear and over TLS, in both protocols.
+// TestCurl sends requests over every kind of socket, with and without TLS, in both protocols.
 func TestCurl(t *testing.T) {
 	dir := t.TempDir()
 	plain, secure := filepath.Join(dir, "plain.sock"), filepath.Join(dir, "secure.sock")
@@ -84,7 +84,7 @@ func port(t *testing.T, url string) string {
 	return port
 }
 
-// TestOpenSSL asks by hand: the connection ends with close_notify, which s_client reports.
+// TestOpenSSL: a TLS connection ends with close_notify, which s_client reports.
 func TestOpenSSL(t *testing.T) {
 	c := serve(t, "--listen-tls", "127.0.0.1:0", "--tls-self-signed")
 	for _, version := range []string{"-tls1_2", "-tls1_3"} {

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// transport speaks one version of HTTP and nothing else.
+// transport returns a transport for one version of HTTP.
 func transport(version int, secure bool) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(version == 1)
@@ -25,7 +25,7 @@ func transport(version int, secure bool) *http.Transport {
 	return &http.Transport{Protocols: protocols, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableCompression: true}
 }
 
-// TestEndpoints: everything that the README promises of the built-in application, over each protocol.
+// TestEndpoints: each endpoint of the README answers over each protocol.
 func TestEndpoints(t *testing.T) {
 	root := t.TempDir()
 	if err := os.WriteFile(filepath.Join(root, "a.txt"), []byte("from a file"), 0o600); err != nil {
@@ -41,7 +41,7 @@ func TestEndpoints(t *testing.T) {
 			for _, e := range []struct {
 				method, path, content string
 				status                int
-				want                  string // a pattern that the content has, or only "length " and its length
+				want                  string // a pattern of the content, or "length " and its length
 			}{
 				{"GET", "/", "", 200, `^Hello, World!$`},
 				{"HEAD", "/", "", 200, `^$`},
@@ -112,7 +112,7 @@ func TestEndpoints(t *testing.T) {
 	}
 }
 
-// TestServerTimingIsTrue: the server's own times are within what the client sees.
+// TestServerTimingIsTrue: the server's times are not longer than the client's.
 func TestServerTimingIsTrue(t *testing.T) {
 	c := serve(t)
 	begin := time.Now()

@@ -14,8 +14,7 @@ import (
 	"time"
 )
 
-// A process that was stopped for longer than the timeout, in the middle of a handler, kills nothing when it
-// goes on.
+// A process that was stopped within a handler for longer than the timeout closes no connection when it continues.
 func TestStoppedProcessKillsNothing(t *testing.T) {
 	const timeout = time.Second
 	c := serve(t, "--allow-stall", "--stall-warn", "20ms", "--stall-timeout", timeout.String(), "--loops", "1")
@@ -28,8 +27,8 @@ func TestStoppedProcessKillsNothing(t *testing.T) {
 	wantStatus(t, busy, http.StatusOK)
 }
 
-// With 256 descriptors and 400 clients the server serves those that it took, also while a loop is killed, and
-// takes others when some leave.
+// With 256 descriptors and 400 clients the server serves those that it accepted, also while a loop is replaced, and
+// accepts others when some leave.
 func TestMoreClientsThanDescriptors(t *testing.T) {
 	const clients, stay = 400, 100
 	direct := program(nil, "serve", "--listen", "127.0.0.1:0", "--loops", "2", "--allow-stall", "--stall-timeout", "300ms")

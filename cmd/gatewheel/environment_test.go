@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestUnknownVariablesAreWarnedAbout: those of a typo are, those that stand for flags or come from Kubernetes are not.
+// TestUnknownVariablesAreWarnedAbout: a typo is, a flag's variable or one of Kubernetes is not.
 func TestUnknownVariablesAreWarnedAbout(t *testing.T) {
 	c := begin(t, program([]string{
 		"GATEWHEEL_LISTEN=127.0.0.1:0", "GATEWHEEL_IDEL_TIMEOUT=5s", "GATEWHEEL_SERVICE_HOST=10.0.0.1",
@@ -25,7 +25,7 @@ func TestUnknownVariablesAreWarnedAbout(t *testing.T) {
 	}
 }
 
-// TestPassedSocketsThatNobodyServesAreWarnedAbout: a peer that connects to one would wait for ever.
+// TestPassedSocketsThatNobodyServesAreWarnedAbout: a peer that connects to one would wait forever.
 func TestPassedSocketsThatNobodyServesAreWarnedAbout(t *testing.T) {
 	files := inherited(t, listenOn(t, "tcp", "127.0.0.1:0"), listenOn(t, "tcp", "127.0.0.1:0"), listenOn(t, "tcp", "127.0.0.1:0"))
 	for _, listen := range []string{"systemd:web", "fd:3", "127.0.0.1:0"} {
@@ -44,7 +44,7 @@ func TestPassedSocketsThatNobodyServesAreWarnedAbout(t *testing.T) {
 	}
 }
 
-// TestEveryLineIsInTheChosenFormat: those of mistakes and failures too, however the format is chosen.
+// TestEveryLineIsInTheChosenFormat: also the line of a usage error or a failure.
 func TestEveryLineIsInTheChosenFormat(t *testing.T) {
 	absent := filepath.Join(t.TempDir(), "absent")
 	for _, c := range []struct {
@@ -97,7 +97,7 @@ func TestStacksAreInTheChosenFormat(t *testing.T) {
 	}
 }
 
-// TestLowDescriptorLimitIsSaidAtTheStart: one that leaves room for what was asked is not low.
+// TestLowDescriptorLimitIsSaidAtTheStart: unless it suffices for --max-connections.
 func TestLowDescriptorLimitIsSaidAtTheStart(t *testing.T) {
 	for _, c := range []struct {
 		limit string

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// A link that leads out of --root is 404 like a file that is not there, but the log tells.
+// A link that leads out of --root is 404 like an absent file, and leaves a log line.
 func TestFilesThatCannotBeServedAreLogged(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Symlink("/etc/hostname", filepath.Join(dir, "outside")); err != nil {

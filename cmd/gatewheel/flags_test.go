@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// flagTests has a test for each flag of serve, which shows that the flag does what its help says.
+// flagTests has a test of the behavior of each flag of serve.
 var flagTests = map[string]func(*testing.T){
 	"version":             TestVersion,
 	"listen":              testListen,
@@ -91,7 +91,7 @@ func TestFlag(t *testing.T) {
 	}
 }
 
-// TestEachFlagIsTested: a flag without a test is not there.
+// TestEachFlagIsTested: each flag in the help has a test, and each test a flag.
 func TestEachFlagIsTested(t *testing.T) {
 	names := documented(t)
 	for _, name := range names {
@@ -221,7 +221,7 @@ func testAllowStall(t *testing.T) {
 	}
 }
 
-// testLoops counts listening sockets: each loop has one of its own for an address.
+// testLoops counts listening sockets: each loop has one for each address.
 func testLoops(t *testing.T) {
 	c := serve(t, "--loops", "3")
 	_, port, err := net.SplitHostPort(c.address())
@@ -276,7 +276,7 @@ func testRequestTimeout(t *testing.T) {
 	if status, _ := serve(t, "--request-timeout", "0").get("/delay/50ms"); status != http.StatusOK {
 		t.Errorf("without a limit it answered %d", status)
 	}
-	// An upload that goes on is not ended, although it takes longer.
+	// An upload that makes progress may take longer.
 	conn := serve(t, "--request-timeout", "1s").dial()
 	send(t, conn, "POST /upload HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 16000\r\n\r\n")
 	for range 16 {
@@ -304,12 +304,12 @@ func testBodyTimeout(t *testing.T) {
 	}
 }
 
-// testH1Limits: what a limit allows is answered, one more of it is not.
+// testH1Limits: a request at the limit is answered, one beyond is refused.
 func testH1Limits(t *testing.T) {
 	for flag, c := range map[string]struct {
 		request func(n int) string
-		n       int // the most that is allowed
-		status  int // for one more
+		n       int // the limit
+		status  int // beyond the limit
 	}{
 		"--h1-max-target=300": {func(n int) string {
 			return "GET /headers?" + strings.Repeat("x", n-len("/headers?")) + " HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -332,13 +332,13 @@ func testH1Limits(t *testing.T) {
 	}
 }
 
-// testWriteTimeout asks for more than any buffer takes and reads nothing until the server has given up.
+// testWriteTimeout requests more than all buffers hold and reads nothing until the server has closed.
 func testWriteTimeout(t *testing.T) {
 	const size = 1 << 30
 	c := serve(t, "--write-timeout", "100ms", "--idle-timeout", "1h", "--loops", "1")
 	conn := c.dial()
 	send(t, conn, fmt.Sprintf("GET /bytes/%d HTTP/1.1\r\nHost: x\r\n\r\n", size))
-	// The first byte says that the connection has been accepted, and will be missed when it is gone.
+	// The first byte shows that the connection has been accepted.
 	if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}
@@ -352,7 +352,7 @@ func testWriteTimeout(t *testing.T) {
 	}
 }
 
-// testHalfClosedTimeout leaves behind a request, in order.
+// testHalfClosedTimeout sends a request and FIN.
 func testHalfClosedTimeout(t *testing.T) {
 	c := serve(t, "--half-closed-timeout", "100ms", "--request-timeout", "1h")
 	conn := c.dial()
@@ -365,7 +365,7 @@ func testHalfClosedTimeout(t *testing.T) {
 	}
 }
 
-// established counts the connections that the server's process holds open.
+// established returns the number of open connections of the server's process.
 func established(t *testing.T, c *child) int {
 	t.Helper()
 	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", c.cmd.Process.Pid))

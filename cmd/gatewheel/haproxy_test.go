@@ -24,7 +24,7 @@ func haproxy(t *testing.T, address, options string) string {
 	return haproxyIn(t, "tcp", "", address, options)
 }
 
-// haproxyIn is haproxy in a mode, with further lines for its backend.
+// haproxyIn is haproxy with a mode and further lines for its backend.
 func haproxyIn(t *testing.T, mode, lines, address, options string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -66,7 +66,7 @@ backend back
 	return l.Addr().String()
 }
 
-// TestHAProxyTellsThePeer: the address that haproxy gives is the peer's everywhere, over each protocol.
+// TestHAProxyTellsThePeer: the peer's address is that of haproxy's header, over each protocol.
 func TestHAProxyTellsThePeer(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "x.sock")
 	c := serve(t, "--listen", "127.0.0.1:0", "--listen-tls", "127.0.0.1:0", "--listen", "unix:"+socket, "--tls-self-signed",
@@ -98,7 +98,7 @@ func TestHAProxyTellsThePeer(t *testing.T) {
 	}
 }
 
-// TestPROXYInFrontOfTLSFromAStranger: nobody else can choose an address.
+// TestPROXYInFrontOfTLSFromAStranger: a peer outside --proxy-from cannot choose its address.
 func TestPROXYInFrontOfTLSFromAStranger(t *testing.T) {
 	for _, mode := range []string{"accept", "require"} {
 		c := serve(t, "--listen-tls", "127.0.0.1:0", "--tls-self-signed", "--proxy-protocol", mode, "--proxy-from", "10.0.0.0/8")
@@ -113,7 +113,7 @@ func TestPROXYInFrontOfTLSFromAStranger(t *testing.T) {
 	}
 }
 
-// TestPROXYFromAnybodyIsReported once for each listener that is not a unix socket.
+// TestPROXYFromAnybodyIsReported: once for each listener that is not a unix socket.
 func TestPROXYFromAnybodyIsReported(t *testing.T) {
 	const says = "any peer may choose the address that it is seen under"
 	c := serve(t, "--proxy-protocol", "require", "--listen", "127.0.0.1:0", "--listen", "unix:"+filepath.Join(t.TempDir(), "x.sock"))

@@ -12,14 +12,14 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// h2Conn is a client that shows every frame.
+// h2Conn is a client that reads and writes frames.
 type h2Conn struct {
 	*http2.Framer
 	t    *testing.T
 	conn net.Conn
 }
 
-// http2 opens an HTTP/2 connection; the server's frames are still to be read.
+// http2 opens an HTTP/2 connection, without reading the server's frames.
 func (c *child) http2() *h2Conn {
 	c.t.Helper()
 	conn := c.dial()
@@ -48,7 +48,7 @@ func (h *h2Conn) get(stream uint32, path string) {
 	}
 }
 
-// until reads frames up to the first that want takes.
+// until reads frames up to the first for which want is true.
 func (h *h2Conn) until(what string, want func(http2.Frame) bool) {
 	h.t.Helper()
 	for {

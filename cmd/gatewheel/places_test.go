@@ -4,7 +4,7 @@ package main
 
 import "testing"
 
-// TestPlacesApart: what two listeners can have side by side is not refused.
+// TestPlacesApart: addresses that two listeners can have at the same time are accepted.
 func TestPlacesApart(t *testing.T) {
 	for _, pair := range [][2]string{
 		{":0", ":0"},

@@ -11,8 +11,8 @@ import (
 
 const fromProxy = "PROXY TCP4 192.0.2.7 127.0.0.1 4711 80\r\n"
 
-// seenPeer sends an optional PROXY header and returns what the server takes for the peer, "" when it
-// has closed the connection.
+// seenPeer sends an optional PROXY header and returns the peer's address as the server sees it, empty if the server
+// closes the connection.
 func seenPeer(t *testing.T, c *child, header string) string {
 	t.Helper()
 	conn := c.dial()
@@ -53,7 +53,7 @@ func testProxyFrom(t *testing.T) {
 	}
 }
 
-// testTrustProxy: a client's address is taken from fields only behind a trusted proxy.
+// testTrustProxy: only a trusted proxy's fields name the client's address.
 func testTrustProxy(t *testing.T) {
 	client := func(flags ...string) string {
 		_, text := serve(t, flags...).ask(http.MethodGet, "/headers", "", "X-Forwarded-For", "192.0.2.7", "X-Forwarded-Proto", "https")
@@ -71,7 +71,7 @@ func testTrustProxy(t *testing.T) {
 	}
 }
 
-// A proxy on a unix socket has no address: it is trusted by that word, and no other proxy is.
+// A proxy on a unix socket has no address: --trust-proxy unix trusts it, and no other proxy.
 func TestTrustProxyOnAUnixSocket(t *testing.T) {
 	for _, c := range []struct {
 		flags []string
@@ -98,7 +98,7 @@ func TestTrustProxyOnAUnixSocket(t *testing.T) {
 	}
 }
 
-// testHandshakeTimeout: a peer that does not complete a handshake, or a PROXY header, is closed.
+// testHandshakeTimeout: a connection without a complete handshake or PROXY header is closed.
 func testHandshakeTimeout(t *testing.T) {
 	for what, flags := range map[string][]string{
 		"TLS":   {"--listen-tls", "127.0.0.1:0", "--tls-self-signed"},

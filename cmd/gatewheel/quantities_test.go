@@ -12,8 +12,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// quantities are all flags that are numbers, sizes or durations: what lies just inside of their range, what just
-// outside, and what is said of that.
+// quantities are the flags that are numbers, sizes or durations, with values just inside and just outside of their
+// range, and the error for the latter.
 var quantities = []struct {
 	flag            string
 	inside, outside []string
@@ -57,7 +57,7 @@ var anyTime, noTime = []string{"0", "0s", "1ms", "8760h"}, []string{"999us", "87
 
 const saysTime = "a duration from 1ms to 8760h, or 0"
 
-// What a quantity may not be is refused at the start, with the range, and whichever way it is given.
+// A value out of range is refused at the start, with the range, as a flag and as a variable.
 func TestQuantitiesHaveRanges(t *testing.T) {
 	for _, q := range quantities {
 		for _, value := range q.inside {
@@ -75,7 +75,7 @@ func TestQuantitiesHaveRanges(t *testing.T) {
 	}
 }
 
-// refused wants the flag's value not to be served, however it is given.
+// refused wants a value to be refused, as a flag and as a variable.
 func refused(t *testing.T, flag, value, says string, args ...string) {
 	t.Helper()
 	var out, stderr bytes.Buffer
@@ -87,7 +87,7 @@ func refused(t *testing.T, flag, value, says string, args ...string) {
 	}
 }
 
-// TestEachQuantityHasARange: there is no number among the flags but those above.
+// TestEachQuantityHasARange: quantities has every flag that is a number.
 func TestEachQuantityHasARange(t *testing.T) {
 	named := map[string]bool{}
 	for _, q := range quantities {

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// TestDrain: what is under way is answered, an idle connection closed, and the exit is clean.
+// TestDrain: requests in progress are answered, idle connections closed, and the exit code is 0.
 func TestDrain(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(s.String(), func(t *testing.T) {
@@ -42,8 +42,8 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestDrainEndsEventStreams: an endless one gets a proper end at once, which curl would say was missing, and the
-// exit is clean.
+// TestDrainEndsEventStreams: an endless event stream gets a proper end at once, without which curl would fail, and
+// the exit code is 0.
 func TestDrainEndsEventStreams(t *testing.T) {
 	for _, version := range []string{"--http1.1", "--http2-prior-knowledge"} {
 		t.Run(version, func(t *testing.T) {
@@ -78,8 +78,8 @@ func TestDrainEndsEventStreams(t *testing.T) {
 	}
 }
 
-// arrived makes sure that what was sent before has reached its handler: with a single loop, a later
-// connection is answered later.
+// arrived waits until earlier requests have reached their handlers: with a single loop a later connection is answered
+// later.
 func arrived(t *testing.T, c *child) {
 	t.Helper()
 	if status, _ := c.get("/healthz"); status != http.StatusOK {
@@ -135,8 +135,7 @@ func TestSecondSignalStopsAtOnce(t *testing.T) {
 	}
 }
 
-// TestReadyzWhileDraining asks on an HTTP/2 connection, which takes streams until its client has seen
-// the notice.
+// TestReadyzWhileDraining uses an HTTP/2 connection, which accepts streams until its client has seen GOAWAY.
 func TestReadyzWhileDraining(t *testing.T) {
 	c := serve(t, "--loops", "1")
 	h := c.http2()

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// TestCertificatesSwappedUnderLoad: while files are replaced and SIGHUP comes, no request fails, neither on
-// connections that go on nor on new ones, and in the end everybody gets the new certificate.
+// TestCertificatesSwappedUnderLoad: no request fails while files are replaced and SIGHUP comes, on old connections
+// and on new ones, and in the end new connections get the new certificate.
 func TestCertificatesSwappedUnderLoad(t *testing.T) {
 	dir := t.TempDir()
 	first := makePair(t, dir, "a.test", nil)
@@ -82,7 +82,7 @@ func wantCertificateSoon(t *testing.T, c *child, name string, want *pair) {
 	}
 }
 
-// TestCertificateReloadedWhenItsFileChanges: without a signal.
+// TestCertificateReloadedWhenItsFileChanges: no signal is needed.
 func TestCertificateReloadedWhenItsFileChanges(t *testing.T) {
 	dir := t.TempDir()
 	old := makePair(t, dir, "a.test", nil)
@@ -91,7 +91,7 @@ func TestCertificateReloadedWhenItsFileChanges(t *testing.T) {
 	wantCertificateSoon(t, c, "a.test", makePair(t, dir, "a.test", nil))
 }
 
-// TestBrokenPairIsKeptOut: what was loaded before serves on, and the log names the file.
+// TestBrokenPairIsKeptOut: the pair loaded before stays in use, and the log names the file.
 func TestBrokenPairIsKeptOut(t *testing.T) {
 	dir := t.TempDir()
 	good := makePair(t, dir, "a.test", nil)
@@ -107,8 +107,7 @@ func TestBrokenPairIsKeptOut(t *testing.T) {
 	wantCertificate(t, c, "a.test", good)
 }
 
-// TestExpiredCertificate is served, since some clients do not care and a server that refuses to start helps
-// nobody; the log says so.
+// TestExpiredCertificate: it is served, since some clients accept it, and the log has a warning.
 func TestExpiredCertificate(t *testing.T) {
 	dir := t.TempDir()
 	old := makePair(t, dir, "a.test", nil, func(until *time.Time) { *until = time.Now().Add(-time.Minute) })
@@ -117,8 +116,8 @@ func TestExpiredCertificate(t *testing.T) {
 	wantCertificate(t, c, "a.test", old)
 }
 
-// TestAuthorityReplaced: a client that the new authority does not vouch for is refused, also one that would
-// resume what it began under the old one.
+// TestAuthorityReplaced: a client without a certificate of the new authority is refused, also when it resumes a
+// session of the old one.
 func TestAuthorityReplaced(t *testing.T) {
 	dir := t.TempDir()
 	authority := makePair(t, dir, "authority", nil)

@@ -30,8 +30,8 @@ type pair struct {
 	key               *ecdsa.PrivateKey
 }
 
-// makePair writes a certificate for name, signed by issuer, or by itself. It is good for an hour, unless until
-// is changed.
+// makePair writes a certificate for name, signed by issuer, or self-signed without one. It is valid for an hour;
+// until may change that.
 func makePair(t *testing.T, dir, name string, issuer *pair, until ...func(*time.Time)) *pair {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -79,7 +79,7 @@ func makePair(t *testing.T, dir, name string, issuer *pair, until ...func(*time.
 	return p
 }
 
-// handshake shows what the server presents to a client that asks for name.
+// handshake completes a handshake and returns its state.
 func handshake(t *testing.T, address string, config *tls.Config) (tls.ConnectionState, error) {
 	t.Helper()
 	config.InsecureSkipVerify = true // the tests compare certificates themselves
@@ -88,7 +88,7 @@ func handshake(t *testing.T, address string, config *tls.Config) (tls.Connection
 		return tls.ConnectionState{}, err
 	}
 	defer func() { _ = c.Close() }()
-	// With TLS 1.3 a refusal of the client's certificate comes behind the handshake.
+	// With TLS 1.3 a refusal of the client's certificate follows the handshake.
 	if _, err := c.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")); err != nil {
 		return tls.ConnectionState{}, err
 	}
@@ -122,7 +122,7 @@ func testListenTLS(t *testing.T) {
 	}
 }
 
-// testSelfSigned: the certificate is the one whose fingerprint is told at the start, to the person and to the log.
+// testSelfSigned: the certificate has the fingerprint that is printed and logged at the start.
 func testSelfSigned(t *testing.T) {
 	c := serve(t, "--listen-tls", "127.0.0.1:0", "--tls-self-signed", "--log-format", "json")
 	state, err := handshake(t, c.address(), &tls.Config{})
@@ -136,7 +136,7 @@ func testSelfSigned(t *testing.T) {
 	c.logs(`"self_signed_sha256":"` + fingerprint + `"`)
 }
 
-// testCertificates: two pairs chosen by name, and one replaced while the server runs, by SIGHUP.
+// testCertificates: the server name selects one of two pairs, and SIGHUP reloads a replaced one.
 func testCertificates(t *testing.T) {
 	dir := t.TempDir()
 	a, b := makePair(t, dir, "a.test", nil), makePair(t, dir, "b.test", nil)
@@ -208,7 +208,7 @@ func testClientCertificates(t *testing.T) {
 	}
 }
 
-// TestTLSFailuresAreCounted: a load tester who is refused finds out why.
+// TestTLSFailuresAreCounted: /count shows why handshakes failed.
 func TestTLSFailuresAreCounted(t *testing.T) {
 	c := serve(t, "--listen", "127.0.0.1:0", "--listen-tls", "127.0.0.1:0", "--tls-self-signed")
 	secure := strings.TrimPrefix(c.urls[1], "https://")

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// toolPath finds a program that a test cannot do without, also where an ordinary user's path does not lead.
+// toolPath returns the path of a program that a test needs, in $PATH or /usr/sbin.
 func toolPath(t *testing.T, program string) string {
 	t.Helper()
 	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin") {
@@ -24,13 +24,13 @@ func toolPath(t *testing.T, program string) string {
 	return ""
 }
 
-// curl gives what curl prints: the answer's content, and its version and status behind that.
+// curl returns what curl prints: the content of the response, its HTTP version and its status.
 func curl(t *testing.T, args ...string) string {
 	t.Helper()
 	return output(t, "", toolPath(t, "curl"), append([]string{"-sS", "--max-time", "25", "-w", " %{http_version} %{http_code}"}, args...)...)
 }
 
-// output runs a program to its end and gives what it prints.
+// output runs a program to its end and returns what it prints.
 func output(t *testing.T, stdin, program string, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

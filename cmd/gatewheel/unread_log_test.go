@@ -115,8 +115,8 @@ func serveInto(t *testing.T, stderr *os.File, args ...string) *child {
 	return begin(t, cmd)
 }
 
-// TestALogThatIsNotReadStopsNothing: a loop that stalls is replaced, failures that are logged disturb nobody, and
-// SIGTERM drains.
+// TestALogThatIsNotReadStopsNothing: a stalled loop is replaced, failures that are logged delay no other connection,
+// and SIGTERM drains.
 func TestALogThatIsNotReadStopsNothing(t *testing.T) {
 	for name, open := range deadLogs {
 		t.Run(name, func(t *testing.T) {
@@ -172,7 +172,7 @@ func TestALogThatIsNotReadStopsNothing(t *testing.T) {
 	}
 }
 
-// TestALogThatIsNotReadKeepsTheExitCode: the watchdog's and that of a failure at the end.
+// TestALogThatIsNotReadKeepsTheExitCode: that of the watchdog and that of a failed drain.
 func TestALogThatIsNotReadKeepsTheExitCode(t *testing.T) {
 	for name, open := range deadLogs {
 		for _, format := range []string{"text", "json"} {
@@ -200,7 +200,7 @@ func TestALogThatIsNotReadKeepsTheExitCode(t *testing.T) {
 	}
 }
 
-// TestNobodyReadsStandardOutput: the start-up line is lost, the server serves.
+// TestNobodyReadsStandardOutput: the start-up line is lost, and the server runs.
 func TestNobodyReadsStandardOutput(t *testing.T) {
 	for name, open := range deadLogs {
 		t.Run(name, func(t *testing.T) {
@@ -237,7 +237,7 @@ func TestNobodyReadsStandardOutput(t *testing.T) {
 	}
 }
 
-// TestDroppedLinesAreCounted: what a full pipe did not take shows in /count, and in the log once it is read again.
+// TestDroppedLinesAreCounted: in /count, and in the log once it is read again.
 func TestDroppedLinesAreCounted(t *testing.T) {
 	r, w := pipe(t)
 	fill(t, w)

@@ -21,7 +21,7 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// TestVersionOfBuild: what go install and go build leave in the program is its version.
+// TestVersionOfBuild: the version comes from the build information of go install and go build.
 func TestVersionOfBuild(t *testing.T) {
 	commit := []debug.BuildSetting{{Key: "vcs.revision", Value: "0123456789abcdef0123456789abcdef01234567"}}
 	for _, c := range []struct {
@@ -41,7 +41,7 @@ func TestVersionOfBuild(t *testing.T) {
 	}
 }
 
-// documented lists the flags that the help of serve names.
+// documented returns the flags in the help of serve.
 func documented(t *testing.T) []string {
 	t.Helper()
 	code, out, stderr := toEnd(t, nil, "serve", "--help")
@@ -81,7 +81,7 @@ func TestHelpIsGroupedAndFitsAScreen(t *testing.T) {
 	}
 }
 
-// TestMistakes: one sentence on stderr, exit 64, no stack.
+// TestMistakes: a usage error is one sentence on stderr and exit code 64.
 func TestMistakes(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -150,7 +150,7 @@ func oneSentence(t *testing.T, stderr, says string) {
 	}
 }
 
-// TestFailures: what is no mistake of the flags ends with exit 1.
+// TestFailures: a failure that is not a usage error ends with exit code 1.
 func TestFailures(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

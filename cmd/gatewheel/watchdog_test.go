@@ -15,16 +15,16 @@ func testStallWarn(t *testing.T) {
 	c.logs("/stall/500ms")
 }
 
-// testStallTimeout: the loop goes on without the connection that holds it, and with the others.
+// testStallTimeout: the loop continues with all connections but the one whose handler blocks it.
 func testStallTimeout(t *testing.T) {
 	c := serve(t, "--allow-stall", "--stall-timeout", "150ms", "--loops", "1")
 	other := c.dial()
 	send(t, other, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	wantStatus(t, other, http.StatusOK)
-	guilty := c.dial()
-	send(t, guilty, "GET /stall/10m HTTP/1.1\r\nHost: x\r\n\r\n")
-	if got := rest(t, guilty); got != "" {
-		t.Errorf("the guilty connection got %q", got)
+	blamed := c.dial()
+	send(t, blamed, "GET /stall/10m HTTP/1.1\r\nHost: x\r\n\r\n")
+	if got := rest(t, blamed); got != "" {
+		t.Errorf("the blamed connection got %q", got)
 	}
 	send(t, other, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	wantStatus(t, other, http.StatusOK)
@@ -33,9 +33,9 @@ func testStallTimeout(t *testing.T) {
 func testStallRestarts(t *testing.T) {
 	c := serve(t, "--allow-stall", "--stall-timeout", "100ms", "--stall-restarts", "1", "--loops", "1")
 	for range 2 {
-		guilty := c.dial()
-		send(t, guilty, "GET /stall/10m HTTP/1.1\r\nHost: x\r\n\r\n")
-		rest(t, guilty)
+		blamed := c.dial()
+		send(t, blamed, "GET /stall/10m HTTP/1.1\r\nHost: x\r\n\r\n")
+		rest(t, blamed)
 	}
 	if code := c.exit(); code != exitStalled {
 		t.Errorf("exit %d", code)

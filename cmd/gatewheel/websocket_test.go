@@ -19,7 +19,7 @@ const (
 	opPing  = 9
 )
 
-// webSocket is a client that says what a test wants and nothing else.
+// webSocket is a client that sends only the frames of the test.
 type webSocket struct {
 	t    *testing.T
 	conn net.Conn
@@ -35,7 +35,7 @@ func (c *child) webSocket(path string, fields ...string) *webSocket {
 	return w
 }
 
-// handshake asks for a WebSocket with further field lines.
+// handshake sends an opening handshake with further field lines.
 func (c *child) handshake(path string, fields ...string) (*webSocket, *http.Response) {
 	c.t.Helper()
 	w := &webSocket{t: c.t, conn: c.dial()}
@@ -50,7 +50,7 @@ func (c *child) handshake(path string, fields ...string) (*webSocket, *http.Resp
 	return w, r
 }
 
-// frame sends one, whose mask changes nothing.
+// frame sends a frame whose masking key is zero.
 func (w *webSocket) frame(first byte, payload string) {
 	w.t.Helper()
 	head := []byte{first}
@@ -70,7 +70,7 @@ func (w *webSocket) say(text string) {
 	w.frame(0x80|opText, text)
 }
 
-// next is the next frame that comes.
+// next returns the next frame.
 func (w *webSocket) next() (opcode byte, payload string) {
 	w.t.Helper()
 	head := make([]byte, 2)
@@ -98,7 +98,7 @@ func (w *webSocket) read(p []byte) {
 	}
 }
 
-// hears wants a text to be next.
+// hears wants a text message as the next frame.
 func (w *webSocket) hears(text string) {
 	w.t.Helper()
 	if op, got := w.next(); op != opText || got != text {
@@ -106,7 +106,7 @@ func (w *webSocket) hears(text string) {
 	}
 }
 
-// closes wants a Close frame to be next.
+// closes wants a Close frame as the next frame.
 func (w *webSocket) closes(code uint16) {
 	w.t.Helper()
 	if op, got := w.next(); op != opClose || len(got) < 2 || binary.BigEndian.Uint16([]byte(got)) != code {
@@ -150,7 +150,7 @@ func testSocketTimes(t *testing.T) {
 	c.webSocket("/ws").closes(goingAway)
 }
 
-// testSocketQueue: a member of the room that does not read for a while misses what the queue does not hold.
+// testSocketQueue: a member of the room that does not read misses the messages beyond its queue.
 func testSocketQueue(t *testing.T) {
 	const messages = 300
 	text := strings.Repeat("x", 32<<10)
