@@ -20,12 +20,10 @@ type h1Session struct {
 	reading *exchange // its content is arriving
 	next    *h1Socket // what the connection switches to; nil: it does not
 	sending progress
-	crowd   uint16 // requests that were under way when the machine would take no more
-	stalled bool   // reading waits for the application, or for answers to leave
-	fin     bool   // the peer sends nothing more
-	leaving bool   // the server drains, and the connection ends unless a request is on its way
-	recent  bool   // leaving: the peer was active lately, and may take until Loop.DrainBy
-	vacant  bool   // the connection ends without a request to answer
+	input   h1Input
+	ending  h1Drain
+
+	pendingAtPause uint16 // requests that were pending when the machine blocked
 }
 
 var _ reactor.Session = (*h1Session)(nil)
@@ -44,11 +42,11 @@ func (s *h1Session) Receive(in []byte) int {
 		// A head has its time from its first byte, however many pieces come.
 		s.moved = s.loop.instant()
 	}
-	s.stalled = false
+	s.input.step(inputResume)
 	used := 0
 	for {
 		if s.reading != nil && !s.demands() {
-			s.stalled = true
+			s.input.step(inputPause)
 			break
 		}
 		n, more := s.step(in[used:])
@@ -66,9 +64,9 @@ func (s *h1Session) Receive(in []byte) int {
 		s.moved = s.loop.instant()
 	}
 	switch {
-	case s.stalled:
+	case s.input.paused():
 		s.conn.Pause()
-	case s.fin:
+	case s.input.last():
 		s.end()
 	}
 	return used
@@ -86,12 +84,12 @@ func (s *h1Session) goesOn() bool {
 	if s.reading != nil {
 		return s.demands()
 	}
-	return s.machine.Pending() < int(s.crowd)
+	return s.machine.Pending() < int(s.pendingAtPause)
 }
 
 // readOn ends a pause: from now on the peer is waited for.
 func (s *h1Session) readOn() {
-	s.stalled = false
+	s.input.step(inputResume)
 	s.moved = s.loop.instant()
 	s.conn.Resume()
 	if s.conn.Kept() == 0 {
@@ -116,7 +114,8 @@ func (s *h1Session) step(in []byte) (n int, more bool) {
 	case h1.End:
 		s.complete(ev.Trailers)
 	case h1.Blocked:
-		s.stalled, s.crowd = true, uint16(s.machine.Pending())
+		s.input.step(inputPause)
+		s.pendingAtPause = uint16(s.machine.Pending())
 		return n, false
 	default:
 		return n, false
@@ -200,8 +199,8 @@ func (s *h1Session) countRefusal(x *exchange, err error) {
 // Transmit implements reactor.Session.
 func (s *h1Session) Transmit(dst []byte, room int) []byte {
 	s.loop.tick()
-	if s.leaving {
-		s.leave()
+	if s.ending.waits() {
+		s.endIfVacant()
 	}
 	start := len(dst)
 	dst = s.machine.Transmit(dst, room)
@@ -235,8 +234,8 @@ func (s *h1Session) releaseHead(id uint64) {
 // and the time is set at which to look again.
 func (s *h1Session) settle() {
 	if done, linger := s.machine.Done(); done {
-		s.part(linger && !s.vacant)
-	} else if s.stalled && s.goesOn() {
+		s.part(linger && s.ending != drainVacant)
+	} else if s.input.paused() && s.goesOn() {
 		s.readOn()
 	}
 	s.watch()
@@ -258,13 +257,13 @@ func (s *h1Session) part(linger bool) {
 
 // EOF implements reactor.Session.
 func (s *h1Session) EOF() bool {
-	s.fin = true
+	s.input.step(inputFIN)
 	s.moved = s.loop.instant()
 	s.halfClose()
 	switch {
 	case s.conn.Kept() == 0:
 		s.end()
-	case !s.stalled:
+	case !s.input.paused():
 		// Nothing will follow what waits for more.
 		s.conn.Resume()
 	}
@@ -304,7 +303,7 @@ func (s *h1Session) watch() {
 // readBy is when something must have come from the peer; 0: it is not its turn.
 func (s *h1Session) readBy() instant {
 	c := &s.loop.server.config
-	if s.stalled || s.conn.Queued() > 0 {
+	if s.input.paused() || s.conn.Queued() > 0 {
 		return 0
 	}
 	if done, _ := s.machine.Done(); done {
@@ -322,9 +321,9 @@ func (s *h1Session) readBy() instant {
 	case h1.Between:
 		switch {
 		case s.machine.Pending() > 0:
-		case s.leaving:
+		case s.ending.waits():
 			now := s.loop.instant()
-			if by := s.loop.drainBy(); s.recent && !by.passed(now) {
+			if by := s.loop.drainBy(); s.ending == drainActive && !by.passed(now) {
 				return by
 			}
 			return now.after(readTime)
@@ -338,7 +337,7 @@ func (s *h1Session) readBy() instant {
 // halfClosedBy is when something must have been written to a peer that has sent its FIN: it may well be gone.
 // What it takes of that is for the write timeout.
 func (s *h1Session) halfClosedBy() instant {
-	if !s.fin || s.conn.Queued() > 0 {
+	if !s.input.last() || s.conn.Queued() > 0 {
 		return 0
 	}
 	return s.moved.after(s.loop.server.config.HalfClosedTimeout)
@@ -359,7 +358,7 @@ func (s *h1Session) Timeout() {
 		s.peerGone()
 		s.conn.Close()
 		return
-	case s.leaving:
+	case s.ending.waits():
 		return // Transmit follows, and sees to it
 	case s.readBy().passed(now):
 		s.late()
@@ -392,8 +391,11 @@ func (s *h1Session) drain() {
 		s.endBehindRequests()
 		return
 	}
-	s.leaving = true
-	s.recent = !s.moved.after(recently).passed(s.loop.instant())
+	if s.moved.after(recently).passed(s.loop.instant()) {
+		s.ending.step(drainSilent)
+	} else {
+		s.ending.step(drainRecent)
+	}
 	s.conn.Touch()
 }
 
@@ -412,25 +414,25 @@ func (s *h1Session) vacates() bool {
 	return s.machine.Pending() == 0 && s.machine.Phase() == h1.Between
 }
 
-// leave is called before output is pulled. It ends a connection on which no request has come, and looks at the
+// endIfVacant is called before output is pulled. It ends a connection on which no request has come, and looks at the
 // socket right before: a busy loop may not have got to it. A request that has come is the last one, and its
 // answer says so.
-func (s *h1Session) leave() {
+func (s *h1Session) endIfVacant() {
 	if !s.vacates() {
-		s.leaving = false
 		s.endBehindRequests()
 		return
 	}
-	if s.recent && !s.loop.drainBy().passed(s.loop.instant()) || s.conn.Waiting() {
+	if s.ending == drainActive && !s.loop.drainBy().passed(s.loop.instant()) || s.conn.Waiting() {
 		return
 	}
-	s.leaving, s.vacant = false, true
+	s.ending.step(drainTimeout)
 	s.machine.Drain()
 }
 
 // endBehindRequests has the connection end behind the requests that have come, one that has come in part
 // included.
 func (s *h1Session) endBehindRequests() {
+	s.ending.step(drainBusy)
 	s.machine.Drain()
 	s.notifyDrain()
 	if s.next != nil {

@@ -44,7 +44,7 @@ func (s *h1Session) turned() bool {
 	if _, err := s.machine.Next(nil, ev); err != nil || ev.Kind != h1.Switched {
 		return false
 	}
-	s.next.fin = s.fin
+	s.next.fin = s.input.last()
 	s.conn.SetSession(s.next)
 	s.conn.Resume()
 	s.machine.Release()
