@@ -18,10 +18,10 @@ import (
 	"github.com/gatewheel/gatewheel/app/server"
 )
 
-// attack gives what one step of it sends on the stream that is next; the first call may begin something.
+// attack writes the frames of one step, on the stream that is next.
 type attack func(a *attacker, stream uint32)
 
-// attacker writes frames into memory, so that a step is one system call.
+// attacker writes frames to memory, so that many need one system call.
 type attacker struct {
 	*http2.Framer
 	out   bytes.Buffer
@@ -56,7 +56,7 @@ var attacks = map[string]attack{
 		a.request(stream, "GET", "/delay/1h", true)
 		_ = a.WriteRSTStream(stream, http2.ErrCodeCancel)
 	},
-	// CVE-2025-8671: we are made to reset.
+	// CVE-2025-8671
 	"provoked": func(a *attacker, stream uint32) {
 		a.request(stream, "GET", "/delay/1h", true)
 		_ = a.WriteWindowUpdate(stream, 0)
@@ -92,11 +92,11 @@ var attacks = map[string]attack{
 	},
 }
 
-// bomb is one entry of the dynamic table, named over and over.
+// bomb is one field line many times, so that all but the first are references.
 var bomb = strings.Split(strings.Repeat("x "+strings.Repeat("a", 3900)+" ", 20), " ")
 
-// TestHTTP2Attacks mounts each attack over a socket. It ends with ENHANCE_YOUR_CALM and is counted, others on
-// the same loop are served meanwhile, and memory stays bounded.
+// Each attack ends with ENHANCE_YOUR_CALM and is counted. Others on the same loop are served meanwhile, and memory
+// stays bounded.
 func TestHTTP2Attacks(t *testing.T) {
 	s := serve(t, builtIn(t, ""), func(c *server.Config) { c.Loops = 1 })
 	client := s.client2()
@@ -146,7 +146,7 @@ func TestHTTP2Attacks(t *testing.T) {
 	}
 }
 
-// goodbye reads to the end and tells what GOAWAY said.
+// goodbye reads to the end and returns what GOAWAY said.
 func (l *line2) goodbye() string {
 	why := "no GOAWAY"
 	for {
@@ -167,7 +167,7 @@ func liveBytes() int {
 	return int(m.HeapAlloc)
 }
 
-// Peers that make the server talk and read nothing are cut, or kept within bounds, with any kind of answer.
+// For peers that cause answers and read nothing, little memory is held.
 func TestHTTP2UnreadAnswers(t *testing.T) {
 	s := serve(t, builtIn(t, ""), func(c *server.Config) { c.Loops = 1 })
 	client := s.client2()
@@ -205,8 +205,8 @@ func TestHTTP2UnreadAnswers(t *testing.T) {
 	}
 }
 
-// A long-lived client that cancels half of what it asks for, measures round trips and opens its windows bit by
-// bit does nothing wrong, for as long as it likes.
+// A client that cancels half of its requests, measures round trips and opens its windows bit by bit is never cut
+// off.
 func TestHTTP2BusyClientIsNeverCut(t *testing.T) {
 	s := serve(t, builtIn(t, ""))
 	l := s.dial2()
@@ -243,8 +243,7 @@ func TestHTTP2BusyClientIsNeverCut(t *testing.T) {
 	l.works()
 }
 
-// Whole answers are not made without end for a peer that does not read: handlers wait until some have left. All
-// requests are answered when it reads.
+// Handlers wait while many complete answers wait for a peer that does not read. All run once it reads.
 func TestHTTP2UnreadWholeAnswersAreBounded(t *testing.T) {
 	const size, requests = 340 << 10, 240
 	var made atomic.Int64
@@ -260,7 +259,7 @@ func TestHTTP2UnreadWholeAnswersAreBounded(t *testing.T) {
 	if n := made.Load(); n < 2 || n > 8<<20/size+1 {
 		t.Fatalf("%d answers of %d bytes were made for a peer that reads none", n, size)
 	}
-	// A stream that is reset makes room as well, whether its handler has run or not.
+	// A stream that is reset makes room, whether its handler has run or not.
 	before := made.Load()
 	l.must(l.framer.WriteRSTStream(1, http2.ErrCodeCancel))
 	l.must(l.framer.WriteRSTStream(2*requests-1, http2.ErrCodeCancel))
@@ -282,7 +281,7 @@ func TestHTTP2UnreadWholeAnswersAreBounded(t *testing.T) {
 	}
 }
 
-// Uploads that have not begun hold little memory.
+// Uploads without content so far hold little memory.
 func TestHTTP2WaitingUploadsHoldLittle(t *testing.T) {
 	s := serve(t, builtIn(t, ""), func(c *server.Config) { c.Loops = 1 })
 	for _, path := range []string{"/upload", "/echo"} {

@@ -32,7 +32,7 @@ func (s *site) to(method, path string, content io.Reader) *http.Request {
 	return request
 }
 
-// Contents of every size arrive exactly, many at a time on one connection.
+// Contents of many sizes arrive unchanged, many at a time on one connection.
 func TestHTTP2ContentsAreExact(t *testing.T) {
 	s := serve(t, builtIn(t, ""))
 	client := s.client2()
@@ -71,13 +71,13 @@ func TestHTTP2ContentsAreExact(t *testing.T) {
 	wait.Wait()
 }
 
-// Content flows both ways at once: far more than all buffers hold goes out before the request ends.
+// Content flows both ways at the same time, more than all buffers hold.
 func TestHTTP2EchoBothWaysAtOnce(t *testing.T) {
 	s := serve(t, builtIn(t, ""))
 	const size = 16 << 20
 	reader, writer := io.Pipe()
 	go func() {
-		// A pipe is written as it is read: the transport reads on as the windows allow.
+		// The pipe is written as the transport reads it.
 		_, err := io.Copy(writer, io.LimitReader(forever{}, size))
 		writer.CloseWithError(err)
 	}()
@@ -111,7 +111,7 @@ func TestHTTP2Trailers(t *testing.T) {
 	}
 }
 
-// A response says nothing that its application did not: what would split it is refused.
+// Field values that would split a response are refused.
 func TestHTTP2ResponsesCannotBeSplit(t *testing.T) {
 	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
 		return app.Ready(app.Text(200, "split").With("X", r.QueryValue("x")))
@@ -125,8 +125,7 @@ func TestHTTP2ResponsesCannotBeSplit(t *testing.T) {
 	}
 }
 
-// The field of HTTP/1.1 that would upgrade is ignored, and a preface may come a byte at a time, between
-// connections of the other version.
+// HTTP/2 in the clear needs its preface, which may arrive byte by byte. An Upgrade field is ignored.
 func TestHTTP2ByPriorKnowledgeAlone(t *testing.T) {
 	s := serve(t, hello)
 	l := s.dial()
@@ -150,7 +149,7 @@ func TestHTTP2ByPriorKnowledgeAlone(t *testing.T) {
 		t.Errorf("heard %q, %v, want SETTINGS", first, err)
 	}
 
-	// Words that begin like the preface are HTTP/1.
+	// Other requests with the method PRI are HTTP/1.
 	other := s.dial()
 	other.say("PRI / HTTP/1.1\r\nHost: a\r\n\r\n")
 	other.hear("PRI", 200, "Hello, World!")

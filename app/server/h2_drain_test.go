@@ -19,8 +19,8 @@ import (
 	"github.com/gatewheel/gatewheel/app/server"
 )
 
-// survivor is a client that outlives its connections: after GOAWAY it asks on a new one, what the old one did
-// not serve included, and says when a request was lost.
+// survivor is a client that goes on with a new connection after GOAWAY, repeats there what the old one did not
+// serve, and reports lost requests.
 type survivor struct {
 	address string
 
@@ -53,7 +53,7 @@ type survivorConn struct {
 
 var errNobody = errors.New("nobody listens")
 
-// connection gives one that takes requests.
+// connection returns a connection that takes requests.
 func (s *survivor) connection() (*survivorConn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -85,7 +85,7 @@ func (c *survivorConn) left() bool {
 	return c.leaving
 }
 
-// read tells every request what has become of it.
+// read reads frames, and tells each request its outcome.
 func (c *survivorConn) read() {
 	defer c.Close()
 	for {
@@ -133,7 +133,7 @@ func (c *survivorConn) tell(whom func(uint32) bool, what outcome) {
 	}
 }
 
-// ask begins a request, unless the connection has left meanwhile.
+// ask sends a request, unless the connection has drained meanwhile.
 func (c *survivorConn) ask() (chan outcome, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -151,13 +151,13 @@ func (c *survivorConn) ask() (chan outcome, bool) {
 	err := c.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: c.next, BlockFragment: block.Bytes(), EndHeaders: true, EndStream: true})
 	c.next += 2
 	if err != nil {
-		// The reader learns the same, and tells.
+		// The reader gets the same error.
 		c.leaving = true
 	}
 	return result, true
 }
 
-// run asks one thing after the other until told to stop, or nobody listens any more.
+// run sends one request after another until it is stopped, or nothing listens.
 func (s *survivor) run(stop <-chan struct{}) {
 	for {
 		select {
@@ -182,8 +182,8 @@ func (s *survivor) run(stop <-chan struct{}) {
 	}
 }
 
-// crowd runs n of them on the same connections.
-func (s *survivor) crowd(n int, stop <-chan struct{}) *sync.WaitGroup {
+// runMany runs n of them on the same connections.
+func (s *survivor) runMany(n int, stop <-chan struct{}) *sync.WaitGroup {
 	var wait sync.WaitGroup
 	for range n {
 		wait.Go(func() { s.run(stop) })
@@ -191,12 +191,12 @@ func (s *survivor) crowd(n int, stop <-chan struct{}) *sync.WaitGroup {
 	return &wait
 }
 
-// unhurried answers from elsewhere, so that requests are always under way.
+// unhurried answers after a while, so that requests are always in progress.
 func unhurried(r *app.Request) app.Future[*app.Response] {
 	return app.Then(app.Sleep(r, time.Millisecond), func(app.Done) app.Future[*app.Response] { return hello(r) })
 }
 
-// Connections that reach their age are replaced under load, and no request is lost over it.
+// Connections that reach their age are replaced under load without losing a request.
 func TestHTTP2MaxAgeLosesNothing(t *testing.T) {
 	s := serve(t, unhurried, func(c *server.Config) {
 		c.HTTP2.MaxAge = 50 * time.Millisecond
@@ -205,7 +205,7 @@ func TestHTTP2MaxAgeLosesNothing(t *testing.T) {
 	})
 	client := &survivor{address: s.addr}
 	stop := make(chan struct{})
-	wait := client.crowd(16, stop)
+	wait := client.runMany(16, stop)
 	eventually(t, "many connections come and go", func() bool {
 		client.mu.Lock()
 		defer client.mu.Unlock()
@@ -220,7 +220,7 @@ func TestHTTP2MaxAgeLosesNothing(t *testing.T) {
 	eventually(t, "all connections are gone", func() bool { return s.Stats().Connections == 0 })
 }
 
-// What has not ended when the grace is over is cut.
+// Streams that are open after the grace are cut off.
 func TestHTTP2MaxAgeGrace(t *testing.T) {
 	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
 		_, f := app.Promised[*app.Response](r)
@@ -240,14 +240,14 @@ func TestHTTP2MaxAgeGrace(t *testing.T) {
 	l.over()
 }
 
-// A server that stops under load answers everything that it does not say it has left.
+// A server that stops under load answers every request up to the last stream of its GOAWAY.
 func TestHTTP2ShutdownLosesNothing(t *testing.T) {
 	s := serve(t, unhurried)
 	clients := []*survivor{{address: s.addr}, {address: s.addr}, {address: s.addr}}
 	stop := make(chan struct{})
 	var waits []*sync.WaitGroup
 	for _, c := range clients {
-		waits = append(waits, c.crowd(16, stop))
+		waits = append(waits, c.runMany(16, stop))
 	}
 	for _, c := range clients {
 		eventually(t, "load", func() bool { return c.answered.Load() > 200 })
@@ -266,7 +266,7 @@ func TestHTTP2ShutdownLosesNothing(t *testing.T) {
 	}
 }
 
-// A client may leave in order, too: what it has asked for is answered, and the connection ends.
+// After a client's GOAWAY its requests are answered, and the connection ends.
 func TestHTTP2ClientLeaves(t *testing.T) {
 	later := make(chan *app.Promise[*app.Response], 1)
 	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
@@ -286,7 +286,7 @@ func TestHTTP2ClientLeaves(t *testing.T) {
 	l.over()
 }
 
-// A silent peer is asked whether it is there; one that does not say so is let go.
+// A silent peer gets a PING, and is closed if it does not acknowledge it.
 func TestHTTP2KeepAlive(t *testing.T) {
 	s := serve(t, hello, func(c *server.Config) {
 		c.HTTP2.KeepAlive = 20 * time.Millisecond

@@ -15,7 +15,7 @@ import (
 	"github.com/gatewheel/gatewheel/app/target"
 )
 
-// until reads frames up to the first that want takes. Those that a connection owes an answer get it.
+// until reads frames up to the first that want accepts, and acknowledges SETTINGS and PING.
 func (l *line2) until(what string, want func(http2.Frame) bool) {
 	l.t.Helper()
 	for {
@@ -39,7 +39,7 @@ func (l *line2) until(what string, want func(http2.Frame) bool) {
 	}
 }
 
-// answered wants a stream's head with that status, whatever comes before.
+// answered waits for the response head of a stream, with that status.
 func (l *line2) answered(stream uint32, status string) {
 	l.t.Helper()
 	l.until(fmt.Sprint("answer on stream ", stream), func(frame http2.Frame) bool {
@@ -54,7 +54,7 @@ func (l *line2) answered(stream uint32, status string) {
 	})
 }
 
-// isReset wants a stream to be reset with that code, whatever comes before.
+// isReset waits for the reset of a stream with that code.
 func (l *line2) isReset(stream uint32, code http2.ErrCode) {
 	l.t.Helper()
 	l.until(fmt.Sprint("reset of stream ", stream), func(frame http2.Frame) bool {
@@ -63,7 +63,7 @@ func (l *line2) isReset(stream uint32, code http2.ErrCode) {
 	})
 }
 
-// leaves wants GOAWAY with that code, whatever comes before, and gives the last stream that is served.
+// leaves waits for GOAWAY with that code, and returns its last stream.
 func (l *line2) leaves(code http2.ErrCode) (last uint32) {
 	l.t.Helper()
 	l.until("GOAWAY", func(frame http2.Frame) bool {
@@ -76,7 +76,7 @@ func (l *line2) leaves(code http2.ErrCode) (last uint32) {
 	return last
 }
 
-// over wants the end of the connection, whatever comes before.
+// over waits for the end of the connection.
 func (l *line2) over() {
 	l.t.Helper()
 	for {
@@ -89,7 +89,7 @@ func (l *line2) over() {
 	}
 }
 
-// works wants a PING to be answered.
+// works waits for the acknowledgement of a PING.
 func (l *line2) works() {
 	l.t.Helper()
 	l.must(l.framer.WritePing(false, [8]byte{'w', 'o', 'r', 'k', 's'}))
@@ -99,7 +99,7 @@ func (l *line2) works() {
 	})
 }
 
-// get2 has the whole content of a response over HTTP/2 with that status.
+// get2 returns the content of an HTTP/2 response, which must have that status.
 func get2(t *testing.T, client *http.Client, request *http.Request, status int) (content []byte, response *http.Response) {
 	t.Helper()
 	response, err := client.Do(request)

@@ -19,7 +19,7 @@ import (
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
-// refuses wants a request to be answered with that status and sentence, and then to be reset.
+// refuses waits for an answer with that status and sentence, and a reset.
 func (l *line2) refuses(stream uint32, status, sentence string, code http2.ErrCode) {
 	l.t.Helper()
 	l.answered(stream, status)
@@ -33,8 +33,8 @@ func (l *line2) refuses(stream uint32, status, sentence string, code http2.ErrCo
 	l.isReset(stream, code)
 }
 
-// A malformed request gets a 400 with a sentence, and its stream is reset. It is counted, and one line tells who
-// sent it and why it was refused.
+// A malformed request gets a 400 with a sentence, and a reset. It is counted, and one line has the peer and the
+// sentence.
 func TestHTTP2MalformedRequestGets400(t *testing.T) {
 	core, logs := observer.New(zapcore.DebugLevel)
 	s := serve(t, hello, func(c *server.Config) { c.Logger = zap.New(core) })
@@ -60,7 +60,7 @@ func TestHTTP2MalformedRequestGets400(t *testing.T) {
 	}
 }
 
-// What the machine answers in its own right is counted like other answers.
+// Answers of the machine itself are counted like others.
 func TestHTTP2Own431IsCounted(t *testing.T) {
 	s := serve(t, hello)
 	l := s.dial2()
@@ -73,8 +73,8 @@ func TestHTTP2Own431IsCounted(t *testing.T) {
 	}
 }
 
-// A request whose content turns out malformed gets a 400, also from a handler that has begun to stream its
-// answer, as long as nothing of that has left.
+// A request with malformed content gets a 400 as long as nothing of its answer has left, even if the handler has
+// begun to stream one.
 func TestHTTP2MalformedContentGets400(t *testing.T) {
 	s := serve(t, builtIn(t, ""))
 	l := s.dial2()
@@ -95,7 +95,7 @@ func TestHTTP2MalformedContentGets400(t *testing.T) {
 	}
 }
 
-// Clients of a unix socket name no host, or the path of the socket, as gRPC's do.
+// Requests over a unix socket need no host.
 func TestHTTP2UnixSocketNeedsNoHost(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "socket")
 	authority := make(chan string, 1)

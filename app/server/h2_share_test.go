@@ -13,8 +13,7 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 )
 
-// refusing reads nothing of what is sent to /slow, answers what is sent to /early at once, and tells the
-// digest of everything else.
+// refusing reads no content of /slow, answers /early immediately, and returns the digest of other content.
 func refusing(r *app.Request) app.Future[*app.Response] {
 	switch r.RawPath {
 	case "/slow":
@@ -26,7 +25,7 @@ func refusing(r *app.Request) app.Future[*app.Response] {
 	return digest(r)
 }
 
-// uploader keeps the windows that a client has to keep.
+// uploader is a client that keeps the windows by which it may send.
 type uploader struct {
 	*line2
 	connection int
@@ -44,8 +43,8 @@ func (u *uploader) begin(stream uint32, path string) {
 	u.streams[stream] = 65535
 }
 
-// send sends content as the windows open, and says whether the stream took all of it. A stream whose window
-// does not open is left when the server has answered a PING meanwhile.
+// send sends content as the windows open. It reports whether it has sent all, and gives up when a PING is
+// acknowledged before a window opens.
 func (u *uploader) send(stream uint32, content string, end bool) bool {
 	u.t.Helper()
 	for content != "" || end {
@@ -66,7 +65,7 @@ func (u *uploader) send(stream uint32, content string, end bool) bool {
 	return true
 }
 
-// opens waits for a window until a PING is answered.
+// opens waits for a window, until a PING is acknowledged.
 func (u *uploader) opens(stream uint32) bool {
 	u.t.Helper()
 	u.must(u.framer.WritePing(false, [8]byte{}))
@@ -88,7 +87,7 @@ func (u *uploader) note(frame http2.Frame) {
 	}
 }
 
-// told wants the digest of what was sent.
+// told waits for the digest of what was sent.
 func (u *uploader) told(stream uint32, content string) {
 	u.t.Helper()
 	u.until("digest", func(frame http2.Frame) bool {
@@ -101,7 +100,7 @@ func (u *uploader) told(stream uint32, content string) {
 	})
 }
 
-// upload sends content until all of it is taken: a window that opens late is waited for.
+// upload sends all content, and waits for windows.
 func (u *uploader) upload(stream uint32, content string) {
 	u.t.Helper()
 	u.begin(stream, "/")
@@ -121,7 +120,7 @@ func (u *uploader) upload(stream uint32, content string) {
 	u.told(stream, content)
 }
 
-// Uploads that the application does not read stop, and stop no other on their connection.
+// Uploads that the application does not read stop, without stopping others on their connection.
 func TestHTTP2SlowUploadsBlockNobody(t *testing.T) {
 	s := serve(t, refusing)
 	u := s.uploader()
@@ -140,7 +139,7 @@ func TestHTTP2SlowUploadsBlockNobody(t *testing.T) {
 	u.upload(stream, pattern(1<<20))
 }
 
-// What an application had not read of a stream that is gone is credited to the connection, whoever ended it.
+// Content of a closed stream that was not read is credited to the connection.
 func TestHTTP2WindowsOfLostStreams(t *testing.T) {
 	s := serve(t, refusing)
 	u := s.uploader()
@@ -162,7 +161,7 @@ func TestHTTP2WindowsOfLostStreams(t *testing.T) {
 	u.upload(stream, pattern(1<<20))
 }
 
-// Content in the least of frames holds no more memory than the windows allow.
+// Content in tiny frames holds no more memory than the windows allow.
 func TestHTTP2TinyFramesAreBounded(t *testing.T) {
 	s := serve(t, refusing)
 	calm := liveBytes()
@@ -181,12 +180,12 @@ func TestHTTP2TinyFramesAreBounded(t *testing.T) {
 	}
 }
 
-// A download that never ends delays what is asked for besides by little: only so much of it may lie ahead, in
-// the kernel or here, whatever the client's windows.
+// An endless download delays other responses by little, whatever the client's windows: only a little of it is
+// queued ahead, in the server and in the kernel.
 func TestHTTP2SmallAnswersOvertakeADownload(t *testing.T) {
 	s := serve(t, builtIn(t, ""))
 	l := s.dial2(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1})
-	// What has reached the client's own kernel cannot be overtaken.
+	// What the client's kernel has received cannot be overtaken.
 	if err := l.Conn.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil {
 		t.Fatal(err)
 	}

@@ -17,11 +17,10 @@ import (
 	"github.com/gatewheel/gatewheel/app/server"
 )
 
-// noWindow keeps all content from coming.
+// noWindow is the setting of a client that accepts no content.
 var noWindow = http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}
 
-// A connection whose peer has sent its last byte is gone once nothing can be sent any more: nobody will open
-// a window again.
+// After FIN a connection with closed windows ends: no window will open again.
 func TestHTTP2FinWithClosedWindows(t *testing.T) {
 	never := make(chan error, 1)
 	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
@@ -50,7 +49,7 @@ func TestHTTP2FinWithClosedWindows(t *testing.T) {
 	eventually(t, "the connection is gone", func() bool { return s.Stats().Connections == 0 })
 }
 
-// A FIN right behind the first request loses neither it nor its answer.
+// A FIN right after the first request loses neither the request nor its answer.
 func TestHTTP2FinBehindThePreface(t *testing.T) {
 	s := serve(t, hello)
 	for range 20 {
@@ -62,7 +61,7 @@ func TestHTTP2FinBehindThePreface(t *testing.T) {
 	}
 }
 
-// A stream may be reset with any code, whatever has become of its response.
+// A stream may be reset with any code while its response waits.
 func TestHTTP2ResetOfAWaitingResponse(t *testing.T) {
 	s := serve(t, hello)
 	l := s.dial2(noWindow)
@@ -76,7 +75,7 @@ func TestHTTP2ResetOfAWaitingResponse(t *testing.T) {
 	l.works()
 }
 
-// Windows that stay closed are not waited for; the connection serves others meanwhile.
+// Streams whose windows stay closed are reset. The connection goes on.
 func TestHTTP2ZeroWindowIsReaped(t *testing.T) {
 	const soon = 100 * time.Millisecond
 	for name, set := range map[string]func(*server.Config){
@@ -102,7 +101,7 @@ func reapsZeroWindows(t *testing.T, s *site) {
 	})
 }
 
-// A head that does not end has the time of all protocols, here less than an answer.
+// An incomplete header block ends the connection after HeadTimeout.
 func TestHTTP2HeadTimeout(t *testing.T) {
 	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
 		_, never := app.Promised[*app.Response](r)
@@ -125,7 +124,7 @@ func TestHTTP2HeadTimeout(t *testing.T) {
 	l.over()
 }
 
-// A client that leaves a stream cancels its request, and no other.
+// A reset cancels the request of its stream, and no other.
 func TestHTTP2CancelledStream(t *testing.T) {
 	causes := make(chan error, 1)
 	begun := make(chan *app.Promise[*app.Response], 2)
@@ -154,7 +153,7 @@ func TestHTTP2CancelledStream(t *testing.T) {
 	l.answer(3, "200", "heard")
 }
 
-// A client that waits to be told gets 100 once the application reads, and not when it does not.
+// A client that expects a 100 gets it once the application reads.
 func TestHTTP2ExpectContinue(t *testing.T) {
 	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
 		if r.RawPath == "/no" {
@@ -171,7 +170,7 @@ func TestHTTP2ExpectContinue(t *testing.T) {
 	l.answered(3, "200")
 }
 
-// What came after the response has ended is dropped, and whoever still reads learns of it.
+// Content after the end of the response is dropped, and a reader gets an error.
 func TestHTTP2ContentBehindTheResponse(t *testing.T) {
 	ends := make(chan error, 1)
 	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
@@ -191,7 +190,7 @@ func TestHTTP2ContentBehindTheResponse(t *testing.T) {
 	}
 }
 
-// The rest of a conversation that the application keeps up may be silent for longer than an upload.
+// A conversation may be silent for longer than BodyTimeout.
 func TestHTTP2ConversationMayBeSilent(t *testing.T) {
 	s := serve(t, echo, func(c *server.Config) { c.BodyTimeout = soon })
 	l := s.dial2()
@@ -207,7 +206,7 @@ func TestHTTP2ConversationMayBeSilent(t *testing.T) {
 	})
 }
 
-// An idle connection is asked to leave once, and what it says without asking for anything keeps it not.
+// An idle connection is drained, whatever it sends besides requests.
 func TestHTTP2IdleTimeout(t *testing.T) {
 	s := serve(t, hello, func(c *server.Config) {
 		c.IdleTimeout = 200 * time.Millisecond
@@ -247,7 +246,7 @@ func TestHTTP2IdleTimeout(t *testing.T) {
 	}
 }
 
-// Pings keep no connection whose peer reads nothing.
+// PINGs do not keep a connection whose peer reads nothing.
 func TestHTTP2PingsDoNotCountAsReading(t *testing.T) {
 	s := serve(t, endless, func(c *server.Config) { c.WriteTimeout = soon })
 	l := s.dial2(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1})
@@ -265,8 +264,7 @@ func TestHTTP2PingsDoNotCountAsReading(t *testing.T) {
 	})
 }
 
-// A loop that was idle does not take the time of its last turn for the present: neither for its timeouts nor
-// for what it tells.
+// A loop that was idle uses the present time, not that of its last turn, for timeouts and Date.
 func TestIdleLoopKnowsTheTime(t *testing.T) {
 	late := make(chan *app.Promise[*app.Response], 2)
 	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
@@ -312,7 +310,7 @@ func TestIdleLoopKnowsTheTime(t *testing.T) {
 	fresh.works()
 }
 
-// A frame as large as the settings allow is taken whole.
+// A frame as large as the settings allow is accepted.
 func TestHTTP2LargeFrames(t *testing.T) {
 	s := serve(t, hello, func(c *server.Config) {
 		c.HTTP2.MaxFrameSize = 4 << 20
@@ -323,7 +321,7 @@ func TestHTTP2LargeFrames(t *testing.T) {
 	l.answer(1, "200", "Hello, World!")
 }
 
-// A peer that resets its connection while that settles on a loop harms nobody.
+// A reset while a connection moves to its loop does no harm.
 func TestHTTP2ResetWhileSettling(t *testing.T) {
 	s := serve(t, hello)
 	for range 300 {

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// tool runs a client that others have written, and gives what it says. packet is Debian's name for it.
+// tool runs a foreign client and returns its output. packet is its package in Debian.
 func (s *site) tool(packet, name string, arguments ...string) string {
 	s.t.Helper()
 	path, err := exec.LookPath(name)
@@ -56,7 +56,7 @@ func TestHTTP2Curl(t *testing.T) {
 	if got := curl("-I", s.url("/bytes/1000")); !strings.Contains(got, "content-length: 1000") {
 		t.Errorf("HEAD: %q", got)
 	}
-	// HTTP/1.1 and HTTP/2 side by side, and an upgrade that is not taken.
+	// An offered upgrade is not taken.
 	if got := s.tool("curl", "curl", "-sS", "--http2", "-w", " %{http_version}", s.url("/")); got != "Hello, World! 1.1" {
 		t.Errorf("got %q", got)
 	}
@@ -89,7 +89,7 @@ func TestHTTP2Nghttp(t *testing.T) {
 	}
 }
 
-// The load that is to be borne without one failure.
+// Load without one failure.
 func TestHTTP2H2load(t *testing.T) {
 	s := serve(t, builtIn(t, ""))
 	const requests = 60_000
@@ -112,7 +112,7 @@ func TestHTTP2H2load(t *testing.T) {
 	}
 }
 
-// Clients with windows of a few bytes are served whole: nghttp with one of 1 byte, h2load with 255.
+// Clients with tiny windows are served: nghttp with 1 byte, h2load with 255.
 func TestHTTP2TinyWindows(t *testing.T) {
 	s := serve(t, builtIn(t, ""))
 	if got := s.tool("nghttp2-client", "nghttp", "-w", "1", s.url("/bytes/10000")); got != string(countingUp(10_000)) {

@@ -16,7 +16,7 @@ import (
 	"github.com/gatewheel/gatewheel/app/server"
 )
 
-// tinyData writes 1-byte DATA frames on a stream, within the windows that the server opens, until stop.
+// tinyData sends DATA frames of 1 byte on a stream, as its window opens, until stop.
 func (l *line2) tinyData(stream uint32, stop *atomic.Bool) {
 	const frames = 3000
 	var block bytes.Buffer
@@ -48,8 +48,7 @@ func (l *line2) tinyData(stream uint32, stop *atomic.Bool) {
 	}
 }
 
-// Twenty connections that send content byte by byte do not keep others from being served: each turn of the loop
-// does a bounded amount of work for them.
+// Twenty connections that send content byte by byte do not delay others: a turn of the loop has a budget.
 func TestHTTP2TinyDataDelaysNobody(t *testing.T) {
 	s := serve(t, builtIn(t, ""), func(c *server.Config) { c.Loops = 1 })
 	var stop atomic.Bool
@@ -77,7 +76,7 @@ func TestHTTP2TinyDataDelaysNobody(t *testing.T) {
 	}
 }
 
-// Content in small frames reaches the reader in one piece for each read of the socket, whole and in order.
+// Content in small frames reaches the reader in order, in one piece for each read of the socket.
 func TestHTTP2SmallFramesAreGathered(t *testing.T) {
 	var reads atomic.Int64
 	s := serve(t, func(r *app.Request) app.Future[*app.Response] {

@@ -9,7 +9,7 @@ import (
 	"github.com/gatewheel/gatewheel/h2"
 )
 
-// unfinished are the requests whose content has not come whole. Those that are given may end meanwhile.
+// unfinished yields the requests whose content is incomplete. The loop body may end the one that it got.
 func (s *h2Session) unfinished() iter.Seq[*exchange] {
 	return func(yield func(*exchange) bool) {
 		for x := s.live; x != nil; {
@@ -22,14 +22,14 @@ func (s *h2Session) unfinished() iter.Seq[*exchange] {
 	}
 }
 
-// expireBodies cuts off the requests for whose content the application has waited too long, and sets the time
-// at which to look at the others.
+// expireBodies cuts off requests for whose content the application has waited for BodyTimeout, and sets the time
+// at which to check the others.
 func (s *h2Session) expireBodies(now instant) {
 	s.bodyBy = 0
 	for x := range s.unfinished() {
 		if !x.in.waiting() || x.answered && x.ContentLength < 0 {
-			// What is being answered while it comes, and without a known length, is a conversation: those
-			// of gRPC are silent for hours.
+			// Content of unknown length that is answered as it arrives is a conversation: those of gRPC
+			// may be silent for hours.
 			continue
 		}
 		by := x.in.asked.after(s.loop.server.config.BodyTimeout)
@@ -42,7 +42,7 @@ func (s *h2Session) expireBodies(now instant) {
 	}
 }
 
-// cutOff ends a request whose content is not going to come whole.
+// cutOff ends a request whose content will not be complete, with that status if nothing of its response has left.
 func (s *h2Session) cutOff(x *exchange, status int, reason string) {
 	err := app.Statusf(status, "%s", reason)
 	switch {
@@ -53,7 +53,7 @@ func (s *h2Session) cutOff(x *exchange, status int, reason string) {
 		s.loop.count.withdrawn(app.HTTP2, x.response.Status)
 		s.loop.count.response(app.HTTP2, status)
 	default:
-		// What is being sent may well be made of the content that is missing.
+		// The response may depend on the content that is missing.
 		s.machine.Reset(h2.StreamID(x.id), h2.CodeCancel)
 	}
 	x.cut(err)

@@ -8,26 +8,26 @@ import (
 	"github.com/gatewheel/gatewheel/h2"
 )
 
-// h2counts is what the machines of a loop count, as others may read it. Machines count for their loop alone;
-// it is published when a connection ends, and once a second while the loop turns.
+// h2counts has the counters of a loop's machines for other goroutines. They are copied when a connection ends, and
+// once a second while the loop turns.
 type h2counts struct {
 	streams, refused, tooLarge, malformed, resets, stalled, failed atomic.Uint64
 
 	calmed [h2.Budgets]atomic.Uint64
 }
 
-// HTTP2Counts is what HTTP/2 adds to Counts. It may lag behind by a second.
+// HTTP2Counts has the counters of HTTP/2 in Counts. They may be a second old.
 type HTTP2Counts struct {
-	// Streams is requests that reached a handler.
+	// Streams counts requests that reached a handler.
 	Streams uint64
-	// Refused is streams beyond the limit, TooLarge requests whose fields were, Malformed streams on which the
-	// peer broke the protocol.
+	// Refused counts streams beyond the limit, TooLarge field sections above theirs, Malformed stream errors of
+	// the peer.
 	Refused, TooLarge, Malformed uint64
-	// Resets is streams that the peer reset before they were complete.
+	// Resets counts streams that the peer reset before they were complete.
 	Resets uint64
-	// Stalled is responses given up because the peer's windows stayed closed.
+	// Stalled counts streams reset because the peer's windows stayed closed.
 	Stalled uint64
-	// Failed is connections ended for an error, and Calmed those of them that ended for abuse, by its kind.
+	// Failed counts connections ended for an error, and Calmed those that ended for a flood, by its kind.
 	Failed uint64
 	Calmed map[string]uint64
 }

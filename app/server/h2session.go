@@ -14,25 +14,25 @@ import (
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
-// h2Session binds one HTTP/2 connection: the machine and the exchanges of its streams. A stream's value in
-// the machine is its exchange.
+// h2Session is the session of an HTTP/2 connection: its machine, and an exchange for each stream. A stream's
+// value in the machine is its exchange or its h2Socket.
 type h2Session struct {
 	peer
 	machine  h2.Conn
-	streams  int // of the machine's, as counted in the loop's load
+	streams  int // open streams, as counted in the loop's load
 	sending  progress
-	aged     atomic.Bool // the connection drains for its age; the loop says so to whoever asks its requests
-	fin      bool        // the peer sends nothing more
-	accepted bool        // a request has come since watch
+	aged     atomic.Bool // the connection drains for its age; read on any goroutine
+	fin      bool        // the peer has sent its last byte
+	accepted bool        // a request has arrived since watch
 	failed   bool        // the error that ends the connection was counted
 	held     []*exchange // requests whose handlers wait until answers have left, oldest first
-	bodyBy   instant     // when to look at the requests that wait for content; 0: none does
+	bodyBy   instant     // when to check the requests that wait for content; 0: none waits
 	messages *memory     // of incomplete WebSocket messages; nil while there was no WebSocket
 }
 
 var _ reactor.Session = (*h2Session)(nil)
 
-// newH2Session begins HTTP/2 on a loop whose load counts the connection already.
+// newH2Session starts HTTP/2 on a loop whose load counts the connection already.
 func newH2Session(p peer) *h2Session {
 	p.loop.tick()
 	s := &h2Session{peer: p}
@@ -48,11 +48,12 @@ func newH2Session(p peer) *h2Session {
 // Receive implements reactor.Session.
 func (s *h2Session) Receive(in []byte) int {
 	s.loop.tick()
-	return s.take(in)
+	return s.feed(in)
 }
 
-// take feeds the machine until it needs more, or has nothing to tell.
-func (s *h2Session) take(in []byte) (used int) {
+// feed feeds the machine and handles its events, until it needs more input or the turn is used up. It returns
+// the number of bytes consumed.
+func (s *h2Session) feed(in []byte) (used int) {
 	ev := s.loop.event2
 	for {
 		n, err := s.machine.Next(in[used:], ev)
@@ -84,8 +85,8 @@ func (s *h2Session) take(in []byte) (used int) {
 	return used
 }
 
-// serveHeld runs the handlers that were held back, as far as answers have left since. It reports whether it has
-// run any.
+// serveHeld runs handlers that were held back while the machine was congested. It reports whether it has run
+// any.
 func (s *h2Session) serveHeld() (any bool) {
 	for len(s.held) > 0 && !s.machine.Congested() {
 		if s.loop.r.Spent() {
@@ -105,7 +106,7 @@ func (s *h2Session) serveHeld() (any bool) {
 	return any
 }
 
-// countFailure counts the error that ends the connection. late reports whether it came of a deadline.
+// countFailure counts the error that ends the connection. late: it came from a deadline.
 func (s *h2Session) countFailure(err error, late bool) {
 	failure, ok := errors.AsType[*h2.ConnError](err)
 	if !ok || s.failed {
@@ -117,7 +118,7 @@ func (s *h2Session) countFailure(err error, late bool) {
 	case late && calm:
 		reason = HeadTimeout
 	case late && s.machine.Draining():
-		return // its grace beyond --max-connection-age is over
+		return // the grace after --max-connection-age is over
 	case late:
 		reason = PingTimeout
 	case calm:
@@ -128,7 +129,7 @@ func (s *h2Session) countFailure(err error, late bool) {
 	s.loop.refused(reason, s.conn, err)
 }
 
-// connectionError ends the connection for an error; what happened to streams before is told first.
+// connectionError ends the connection after an error. Events that precede the error are handled first.
 func (s *h2Session) connectionError() {
 	for ev := s.loop.event2; s.machine.Noticed(); {
 		_, _ = s.machine.Next(nil, ev)
@@ -165,7 +166,7 @@ func (s *h2Session) handle(ev *h2.Event) {
 	}
 }
 
-// countRefusal counts and logs that the machine has refused or reset a stream because of the peer.
+// countRefusal counts and logs a stream that the machine has refused or reset because of the peer.
 func (s *h2Session) countRefusal(ev *h2.Event) {
 	if ev.Withdrawn != 0 {
 		s.loop.count.withdrawn(app.HTTP2, ev.Withdrawn)
@@ -194,7 +195,7 @@ func (s *h2Session) handleSocket(k *h2Socket, ev *h2.Event) {
 	}
 }
 
-// accept makes an exchange of a request and runs its handler.
+// accept makes the exchange of a request, and runs its handler unless the machine is congested.
 func (s *h2Session) accept(ev *h2.Event) {
 	head := &ev.Head
 	s.accepted = true
@@ -227,7 +228,7 @@ func (s *h2Session) accept(ev *h2.Event) {
 func (s *h2Session) deliver(x *exchange, ev *h2.Event) {
 	switch {
 	case x.ended || x.gone:
-		// Nobody will read it: the windows open at once.
+		// It will not be read: open the windows now.
 		s.machine.Consumed(ev.Stream, len(ev.Data))
 		x.dropInput(len(ev.Data))
 	case len(ev.Data) > 0:
@@ -238,11 +239,11 @@ func (s *h2Session) deliver(x *exchange, ev *h2.Event) {
 	}
 }
 
-// gatherBelow is the content in bytes of the frames that are gathered: their reader is told once of all that a
-// read of the socket has brought, which costs less than a call for each.
+// gatherBelow is the content in bytes below which frames are gathered: their reader is told once for each read
+// of the socket, which costs less than a call for each frame.
 const gatherBelow = 512
 
-// gatherable returns the exchange to which ev brings a little content that is not the last, nil for other events.
+// gatherable returns the exchange of ev if ev has a little content, and not the last; else nil.
 func gatherable(ev *h2.Event) *exchange {
 	if ev.Kind != h2.Data || ev.End || len(ev.Data) >= gatherBelow {
 		return nil
@@ -254,7 +255,7 @@ func gatherable(ev *h2.Event) *exchange {
 	return x
 }
 
-// reset: the stream is gone. After a whole response only the rest of the request is.
+// reset handles the end of a stream before both sides were complete. With CodeNoError the response is complete.
 func (s *h2Session) reset(x *exchange, code h2.ErrCode) {
 	s.unlink(x)
 	if code == h2.CodeNoError && x.ended && x.in != nil {
@@ -264,14 +265,13 @@ func (s *h2Session) reset(x *exchange, code h2.ErrCode) {
 	x.cut(app.ErrPeerGone)
 }
 
-// Transmit implements reactor.Session. Pulling content may end streams, which the application then hears of,
-// and does something about.
+// Transmit implements reactor.Session. It may cause events, whose handling may cause more output.
 func (s *h2Session) Transmit(dst []byte, room int) []byte {
 	s.loop.tick()
 	start, limit := len(dst), len(dst)+room
 	dst = s.machine.Transmit(dst, room)
 	for s.machine.Noticed() || s.serveHeld() {
-		s.take(nil)
+		s.feed(nil)
 		dst = s.machine.Transmit(dst, limit-len(dst))
 	}
 	if n := len(dst) - start; n > 0 {
@@ -285,7 +285,7 @@ func (s *h2Session) Transmit(dst []byte, room int) []byte {
 	return dst
 }
 
-// part closes the connection behind its output. A peer that has said all needs no lingering.
+// part closes the connection after its output is sent.
 func (s *h2Session) part() {
 	if s.fin {
 		s.conn.CloseFlushed()
@@ -294,7 +294,7 @@ func (s *h2Session) part() {
 	}
 }
 
-// EOF implements reactor.Session. What is answered is still sent, as far as the peer's windows are open.
+// EOF implements reactor.Session. Responses are still sent, as far as the peer's windows are open.
 func (s *h2Session) EOF() bool {
 	s.loop.tick()
 	s.fin = true
@@ -305,7 +305,7 @@ func (s *h2Session) EOF() bool {
 		}
 	}
 	s.machine.EOF()
-	s.take(nil)
+	s.feed(nil)
 	s.conn.Touch()
 	return s.machine.Streams() > 0
 }
@@ -334,10 +334,10 @@ func (s *h2Session) Timeout() {
 	}
 	if d := s.machine.Deadline(); !d.IsZero() && !s.loop.r.Now().Before(d) {
 		leaving := s.machine.Draining()
-		if err := s.machine.Expire(s.loop.r.Now()); err != nil { // Next returns it, too
+		if err := s.machine.Expire(s.loop.r.Now()); err != nil { // Next returns it again
 			s.countFailure(err, true)
 		}
-		s.take(nil)
+		s.feed(nil)
 		if !leaving && s.machine.Draining() {
 			s.aged.Store(true)
 			s.notifyDrain()
@@ -354,8 +354,8 @@ func (s *h2Session) Timeout() {
 	s.watch()
 }
 
-// idleBy is when the connection ends if no request comes; 0: one is under way, or the peer is being asked to
-// leave. What the peer says besides does not count.
+// idleBy returns when the connection ends if no request arrives; 0 if one is in progress, or the connection
+// drains. Other frames do not count.
 func (s *h2Session) idleBy() instant {
 	if s.machine.Streams() > 0 || s.machine.Draining() {
 		return 0
@@ -363,7 +363,7 @@ func (s *h2Session) idleBy() instant {
 	return s.moved.after(s.loop.server.config.IdleTimeout)
 }
 
-// watch sets the time at which the connection is looked at again if nothing happens.
+// watch sets the time of the next Timeout.
 func (s *h2Session) watch() {
 	if n := s.machine.Streams(); n != s.streams || s.accepted {
 		s.accepted = false
@@ -375,7 +375,7 @@ func (s *h2Session) watch() {
 	lookAt(s.conn, earlier(earlier(by, s.bodyBy), s.loop.moment(s.machine.Deadline())))
 }
 
-// drain implements drainer: the peer is asked to leave.
+// drain implements drainer: it tells the peer to open no more streams.
 func (s *h2Session) drain() {
 	s.loop.tick()
 	s.machine.Drain(s.loop.r.Now())
@@ -427,11 +427,10 @@ func (s *h2Session) abort(x *stream) {
 	s.conn.Touch()
 }
 
-// want implements transport: the windows that are open already let the content come, unless the client waits
-// to be told.
+// want implements transport. The windows are open already; only a client that expects a 100 must be told.
 func (s *h2Session) want(x *stream) {
 	if b := x.in; b.asked == 0 && b.taken == 0 && b.expects {
-		// RFC 9110 section 10.1.1: the expectation is met in every version.
+		// RFC 9110 section 10.1.1: the expectation holds for every version of HTTP.
 		_ = s.machine.Inform(h2.StreamID(x.id), 100, nil)
 		s.conn.Touch()
 	}
