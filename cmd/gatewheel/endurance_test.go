@@ -54,10 +54,10 @@ func TestMoreClientsThanDescriptors(t *testing.T) {
 		case len(staying) < stay:
 			staying = append(staying, a.conn)
 		case n == clients/2:
-			// The guilty one is missed by nobody.
+			// No other connection fails with the blamed one.
 			send(t, a.conn, "GET /stall/10m HTTP/1.1\r\nHost: x\r\n\r\n")
 			if got := rest(t, a.conn); got != "" {
-				t.Errorf("the guilty connection got %q", got)
+				t.Errorf("the blamed connection got %q", got)
 			}
 		default:
 			_ = a.conn.Close()
