@@ -40,7 +40,7 @@ func (a *arrival) Descriptor() int {
 	switch {
 	case a.conn == nil:
 		return a.fresh
-	case a.conn.closed:
+	case a.conn.Closed():
 		return -1
 	default:
 		return int(a.conn.fd)
@@ -164,14 +164,14 @@ func (l *Loop) adopt(a *arrival, s engine.Socket, fd int) *Conn {
 	l.writable.forget(c)
 	_ = unix.Close(int(c.fd))
 	c.socket, c.fd = s, int32(fd)
-	c.moving, c.deaf = false, false
+	c.polling = pollReading
 	c.extendDeadline(int64(l.Age()))
 	l.stats.movedIn.Add(1)
 	if c.onTheWay() {
 		l.guarded(c, (*Conn).arrived)
 		return c
 	}
-	c.resumed = true
+	c.presentAgain()
 	c.Touch()
 	return c
 }
@@ -179,6 +179,6 @@ func (l *Loop) adopt(a *arrival, s engine.Socket, fd int) *Conn {
 // displaced takes a connection whose engine polls it no more back to that engine, with the descriptor that it has now.
 func (l *Loop) displaced(c *Conn, fd int) {
 	l.writable.forget(c)
-	c.socket, c.fd, c.moving = nil, int32(fd), true
+	c.socket, c.fd, c.polling = nil, int32(fd), pollMoving
 	l.arrivals.add(l, &arrival{conn: c})
 }

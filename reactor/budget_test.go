@@ -57,7 +57,7 @@ func (d *driven) open(units int) (*laborious, *Conn) {
 	s := &laborious{conn: c, units: units, eof: -1}
 	c.session = s
 	d.t.Cleanup(func() {
-		if !c.closed {
+		if !c.Closed() {
 			_ = unix.Close(int(c.fd))
 		}
 	})

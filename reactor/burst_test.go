@@ -21,7 +21,7 @@ func TestMemoryAfterARush(t *testing.T) {
 		c.loop.Store(l)
 		l.add(c)
 		c.Touch()
-		c.closed = true
+		c.phase = phaseClosed
 		l.deferred.put(c)
 		conns = append(conns, c)
 	}
@@ -54,7 +54,7 @@ func TestMemoryAfterARush(t *testing.T) {
 // Output that goes on and on, turn by turn, takes no memory for that.
 func TestLaterAllocatesNothing(t *testing.T) {
 	l := bare(t)
-	c := &Conn{moment: -1, closed: true}
+	c := &Conn{moment: -1, phase: phaseClosed}
 	c.loop.Store(l)
 	if n := testing.AllocsPerRun(100, func() {
 		c.touched = false

@@ -22,7 +22,7 @@ const (
 // Close closes the connection now. Output that is not out is lost. TLS ends with close_notify if
 // nothing is queued before it and the kernel takes it at once.
 func (c *Conn) Close() {
-	if c.filter != nil && c.backlog == nil && !c.closed && !c.moving {
+	if c.filter != nil && c.backlog == nil && !c.Closed() && c.polling != pollMoving {
 		if bye := c.filter.goodbye(nil); len(bye) > 0 {
 			_, _ = unix.Write(int(c.fd), bye)
 		}
@@ -34,7 +34,7 @@ func (c *Conn) Close() {
 // ends without close_notify, and TCP with a reset, which may also destroy what is on its way. A unix
 // socket knows no such end.
 func (c *Conn) Reset() {
-	if c.closed {
+	if c.Closed() {
 		return
 	}
 	_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
@@ -43,24 +43,25 @@ func (c *Conn) Reset() {
 
 // CloseFlushed closes the connection once its output is out: everything queued, and everything
 // that the session still transmits. Input is no longer presented. The deadline stays in force.
-func (c *Conn) CloseFlushed() { c.finish(modeFlush, nil) }
+func (c *Conn) CloseFlushed() { c.finish(closeFlushedAsked, nil) }
 
 // Linger closes as CloseFlushed does, but shuts down writing first, and then reads and throws away what
 // comes for at most Config.LingerTime, or until the peer sends its FIN or nothing for
 // Config.LingerSilence: so the last output is not destroyed by a reset that the peer's unread bytes would
 // cause (RFC 9112 section 9.6).
-func (c *Conn) Linger() { c.finish(modeLinger, nil) }
+func (c *Conn) Linger() { c.finish(lingerAsked, nil) }
 
-// finish begins to close. A later call never takes back an earlier one, but a cause counts. A session may say so
-// each time it is asked for output: saying the same again is no reason to ask again.
-func (c *Conn) finish(m mode, cause error) {
-	if c.closed || c.mode == modeDiscard || c.mode == m && cause == nil {
+// finish begins to close. A session may ask for it each time it is asked for output: asking for the same again is
+// no reason to touch the connection again, but a cause counts.
+func (c *Conn) finish(asked phaseEvent, cause error) {
+	next := c.phase.after(asked)
+	if c.phase >= phaseDiscarding || c.phase == next && cause == nil {
 		return
 	}
 	if cause != nil {
 		c.rarely().cause = cause
 	}
-	c.mode = m
+	c.phase = next
 	c.Touch()
 }
 
@@ -93,7 +94,7 @@ func (c *Conn) conclude(l *Loop) {
 			}
 		}
 	}
-	if c.mode == modeFlush || c.socket == nil && !c.moving {
+	if c.phase.after(outputOut) == phaseClosed || c.socket == nil && c.polling != pollMoving {
 		c.close(c.cause())
 		return
 	}
@@ -101,7 +102,7 @@ func (c *Conn) conclude(l *Loop) {
 		c.close(c.cause())
 		return
 	}
-	c.mode = modeDiscard
+	c.phase = c.phase.after(outputOut)
 	c.dropKept()
 	r := c.rarely()
 	r.lingerFrom = int64(l.Age())
@@ -111,10 +112,10 @@ func (c *Conn) conclude(l *Loop) {
 
 // close is the end of a connection, whatever led to it.
 func (c *Conn) close(err error) {
-	if c.closed {
+	if c.Closed() {
 		return
 	}
-	c.closed = true
+	c.phase = phaseClosed
 	l := c.loop.Load()
 	l.timers.forget(c)
 	l.remove(c)
@@ -162,7 +163,7 @@ func (c *Conn) abandon(err error) {
 // peerFinished is called once the peer's FIN has come: within OnClose, whose descriptor gnet closes
 // afterwards, or with the connection already on a descriptor of its own.
 func (c *Conn) peerFinished() {
-	if c.mode == modeDiscard {
+	if c.phase.after(peerFIN) == phaseClosed {
 		c.close(c.cause())
 		return
 	}
@@ -183,14 +184,12 @@ func (c *Conn) peerFinished() {
 		c.close(ending)
 		return
 	}
-	if c.sayEOF(ending); c.closed {
+	if c.sayEOF(ending); c.Closed() {
 		return
 	}
-	if c.mode == modeLinger {
-		c.mode = modeFlush
-	}
+	c.phase = c.phase.after(peerFIN)
 	c.transmit()
-	if !c.closed && c.socket != nil {
+	if !c.Closed() && c.socket != nil {
 		c.outlive()
 	}
 }
@@ -201,18 +200,18 @@ func (c *Conn) sayEOF(ending error) {
 		return
 	}
 	r := c.rarely()
-	if c.yielded {
+	if c.input == inputNextTurn {
 		r.ending = ending
 		return
 	}
 	r.ending = nil
-	keep := c.mode != modeOpen || c.session.EOF()
-	if c.closed {
+	keep := c.phase != phaseOpen || c.session.EOF()
+	if c.Closed() {
 		return
 	}
 	r.cause = ending
 	if !keep {
-		c.mode = modeFlush
+		c.phase = c.phase.after(closeFlushedAsked)
 	}
 }
 
@@ -246,7 +245,8 @@ func (c *Conn) outlive() {
 		return
 	}
 	l.writable.forget(c)
-	c.socket, c.deaf, c.paused = nil, false, false
+	c.socket, c.polling = nil, pollHalfClosed
+	c.holds.set(heldBySession, false)
 	c.fd = int32(fd)
 	events := uint32(0) // a reset is reported all the same
 	if c.backlog != nil {
@@ -256,13 +256,12 @@ func (c *Conn) outlive() {
 		c.close(err)
 		return
 	}
-	c.armed = events != 0
 	l.reactor.halfClosed.add(c)
 	l.reactor.gate.makeRoom()
 }
 
 // peerVanished is called when the writability set reports a reset.
 func (c *Conn) peerVanished() {
-	c.armed = false
+	c.watching = watchIdle
 	c.close(ErrHungUp)
 }

@@ -30,38 +30,22 @@ type Conn struct {
 	fd       int32
 	place    int32 // in Loop.conns
 	moment   int32 // in timers.heap; -1: not there
-	mode     mode
+	phase    connPhase
+	holds    holds
+	polling  polling
+	input    inputTurn
+	watching watching
 
-	touched     bool
-	resumed     bool // kept input is to be presented again
-	switched    bool // SetSession was called within Receive
-	paused      bool // wanted by the session
-	yielded     bool // input waits for another turn
-	filterHolds bool // wanted because the filter has input left
-	stuffed     bool // wanted because too much input is kept
-	deaf        bool // what the epoll set was told
-	watched     bool // known to the writability set
-	armed       bool // which reports once
-	moving      bool // on its way to an engine, with a descriptor of its own meanwhile
-	closed      bool
-	blamed      bool // closed for stalling its loop
+	touched  bool // the session is asked for output at the end of this turn
+	switched bool // SetSession was called within Receive
+	blamed   bool // closed for stalling its loop
 }
-
-// mode is how far a connection has come in closing.
-type mode uint8
-
-const (
-	modeOpen    mode = iota
-	modeFlush        // close once the output is out
-	modeLinger       // the same, but then read for a while
-	modeDiscard      // the output is out, input is read and thrown away
-)
 
 // rarities is what few connections have.
 type rarities struct {
 	unread        []byte   // what a filter has left for the one that takes its place
 	remote, local net.Addr // as a PROXY header says, or kept from an engine that is gone
-	cause         error    // for Session.Closed, after modeFlush
+	cause         error    // for Session.Closed, after the output is out
 	parted        bool     // the filter's goodbye is said
 	refused       bool     // exceeds Config.MaxConnections
 	lingerFrom    int64    // in Loop.Age's measure; since when the connection lingers
@@ -96,7 +80,7 @@ func (c *Conn) Loop() *Loop { return c.loop.Load() }
 func (c *Conn) Handle() Handle { return Handle{c.loop.Load().reactor.table, c.id} }
 
 // Closed says that the connection is gone.
-func (c *Conn) Closed() bool { return c.closed }
+func (c *Conn) Closed() bool { return c.phase == phaseClosed }
 
 // Session is the present session.
 func (c *Conn) Session() Session { return c.session }
@@ -107,13 +91,13 @@ func (c *Conn) Session() Session { return c.session }
 func (c *Conn) SetSession(s Session) {
 	c.session = s
 	c.switched = true
-	c.resumed = true
+	c.presentAgain()
 	c.Touch()
 }
 
 // Touch has the session asked for output at the end of this turn.
 func (c *Conn) Touch() {
-	if c.touched || c.closed {
+	if c.touched || c.Closed() {
 		return
 	}
 	c.touched = true
@@ -124,8 +108,7 @@ func (c *Conn) Touch() {
 // Pause stops reading, so that the kernel's window stops the peer. A paused connection does not
 // notice a peer that leaves, unless by a reset.
 func (c *Conn) Pause() {
-	if !c.paused {
-		c.paused = true
+	if c.holds.set(heldBySession, true) {
 		c.Touch()
 	}
 }
@@ -133,23 +116,23 @@ func (c *Conn) Pause() {
 // Resume ends a pause. Input that was kept is presented again in this turn, also when reading was
 // not paused.
 func (c *Conn) Resume() {
-	c.paused = false
-	c.resumed = true
+	c.holds.set(heldBySession, false)
+	c.presentAgain()
 	c.Touch()
 }
 
 // Yield has the input that Receive leaves presented again in a turn of its own, after input of other
 // connections has been looked at. A session calls it within Receive when Loop.Spent reports true; until
 // that turn it gets no further input. What it has for its peer is written first.
-func (c *Conn) Yield() { c.yielded = true }
+func (c *Conn) Yield() { c.input = inputNextTurn }
 
 // Paused says whether the session has paused reading.
-func (c *Conn) Paused() bool { return c.paused }
+func (c *Conn) Paused() bool { return c.holds.has(heldBySession) }
 
 // SetDeadline has Session.Timeout called once t has passed; the zero time: never. A later call
 // replaces an earlier one. It costs next to nothing when t is later than what was set before.
 func (c *Conn) SetDeadline(t time.Time) {
-	if c.closed || c.mode == modeDiscard {
+	if c.phase >= phaseDiscarding {
 		return
 	}
 	if t.IsZero() {
@@ -162,7 +145,7 @@ func (c *Conn) SetDeadline(t time.Time) {
 // SetDeadlineAt is SetDeadline for a moment in Loop.Age's measure, which needs no conversion. What is
 // not later than 0 has passed already.
 func (c *Conn) SetDeadlineAt(age time.Duration) {
-	if !c.closed && c.mode != modeDiscard {
+	if c.phase < phaseDiscarding {
 		c.setDeadline(max(int64(age), 1))
 	}
 }
@@ -180,13 +163,13 @@ func (c *Conn) expire(now int64) {
 	case c.deadline > now:
 		c.loop.Load().timers.watch(c)
 		return
-	case c.moving, c.yielded, now-c.deadline > int64(lateness) && !c.deaf && c.Waiting():
+	case c.polling == pollMoving, c.input == inputNextTurn, now-c.deadline > int64(lateness) && c.polling != pollPaused && c.Waiting():
 		c.extendDeadline(now)
 		return
 	}
 	c.deadline = 0
 	switch {
-	case c.mode == modeDiscard:
+	case c.phase == phaseDiscarding:
 		c.close(c.cause())
 	case c.session == nil:
 		c.close(c.loop.Load().handshakeOverdue())
@@ -230,7 +213,7 @@ func (c *Conn) Kept() int { return len(c.kept) }
 
 // Waiting tells whether input has come that nobody has read yet. It asks the kernel.
 func (c *Conn) Waiting() bool {
-	if c.yielded {
+	if c.input == inputNextTurn {
 		return true
 	}
 	var one [1]byte

@@ -76,7 +76,7 @@ func TestPauseStopsReading(t *testing.T) {
 	c := s.dial()
 	c.say("pause\necho resumed")
 	eventually(t, "paused", func() (paused bool) {
-		on(t, s.loops[0], func() { paused = len(s.loops[0].conns) == 1 && s.loops[0].conns[0].deaf })
+		on(t, s.loops[0], func() { paused = len(s.loops[0].conns) == 1 && s.loops[0].conns[0].polling == pollPaused })
 		return paused
 	})
 	read := s.Stats().Loops[0].BytesIn

@@ -33,7 +33,7 @@ func (l *Loop) DrainBy() time.Duration { return time.Duration(l.reactor.drainBy.
 func (c *Conn) drain(visit func(*Conn)) {
 	l := c.loop.Load()
 	switch {
-	case c.mode == modeDiscard:
+	case c.phase == phaseDiscarding:
 		c.extendLinger(l)
 	case c.session != nil:
 		visit(c)

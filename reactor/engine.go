@@ -80,7 +80,7 @@ func (e *loopEngine) Displaced(owner any, fd int) {
 // Closed implements engine.Handler.
 func (e *loopEngine) Closed(owner any, err error) {
 	c := owner.(*Conn)
-	if c.closed {
+	if c.Closed() {
 		return
 	}
 	switch err {

@@ -23,7 +23,7 @@ type inputs struct {
 // feed takes bytes from the socket, or nil when the filter was woken.
 func (c *Conn) feed(raw []byte) {
 	c.Touch()
-	if c.mode == modeDiscard {
+	if c.phase == phaseDiscarding {
 		c.discard(len(raw))
 		return
 	}
@@ -35,14 +35,14 @@ func (c *Conn) feed(raw []byte) {
 		}
 		err := f.receive(raw, c.loop.Load().deliver)
 		switch {
-		case c.closed:
+		case c.Closed():
 			return
 		case err == io.EOF, err == ErrTruncated:
 			c.streamEnded(err)
 			return
 		case err != nil:
 			// What the peer still sends must not destroy the filter's last words.
-			c.finish(modeLinger, err)
+			c.finish(lingerAsked, err)
 			return
 		case c.filter != f:
 			raw = c.takeUnread()
@@ -59,15 +59,14 @@ func (c *Conn) feed(raw []byte) {
 
 // holdInput pauses reading while a filter has input left, or ends that.
 func (c *Conn) holdInput(held bool) {
-	if held != c.filterHolds {
-		c.filterHolds = held
+	if c.holds.set(heldByFilter, held) {
 		c.Touch()
 	}
 }
 
 // runFilter lets the filter take note of what its goroutine has done.
 func (c *Conn) runFilter() {
-	if c.filter != nil && c.mode != modeDiscard {
+	if c.filter != nil && c.phase < phaseDiscarding {
 		c.feed(nil)
 	}
 }
@@ -83,7 +82,7 @@ func (c *Conn) open() {
 	} else {
 		c.session = c.loop.Load().reactor.sessionFor(c)
 	}
-	if c.session == nil && !c.closed {
+	if c.session == nil && !c.Closed() {
 		c.close(nil)
 	}
 }
@@ -91,13 +90,13 @@ func (c *Conn) open() {
 // present gives plaintext to the session, behind what it has left before, and keeps what it
 // leaves now.
 func (c *Conn) present(plain []byte) {
-	if c.mode != modeOpen {
+	if c.phase != phaseOpen {
 		c.discard(len(plain))
 		return
 	}
 	if c.session == nil {
 		if c.open(); c.session == nil {
-			if !c.closed {
+			if !c.Closed() {
 				c.keep(append(c.kept, plain...))
 			}
 			return
@@ -122,7 +121,7 @@ func (c *Conn) present(plain []byte) {
 			break
 		}
 	}
-	if c.closed || c.mode != modeOpen {
+	if c.phase != phaseOpen {
 		c.dropKept()
 		return
 	}
@@ -132,14 +131,14 @@ func (c *Conn) present(plain []byte) {
 
 // listening says whether the session takes input at the moment.
 func (c *Conn) listening() bool {
-	return !c.closed && !c.paused && !c.yielded && c.mode == modeOpen && !c.departing()
+	return c.phase == phaseOpen && !c.holds.has(heldBySession) && c.input != inputNextTurn && !c.departing()
 }
 
 // keep stores what the session has left of its input.
 func (c *Conn) keep(rest []byte) {
 	if len(rest) == 0 {
 		c.dropKept()
-		c.stuffed = false
+		c.holds.set(heldInputFull, false)
 		return
 	}
 	l := c.loop.Load()
@@ -154,12 +153,11 @@ func (c *Conn) keep(rest []byte) {
 	// rest may be the tail of kept itself: append moves it down then.
 	c.kept = append(c.kept[:0], rest...)
 	limit := l.reactor.config.MaxKept
-	if c.yielded {
+	if c.input == inputNextTurn {
 		// Each of its turns moves what it leaves.
 		limit = min(limit, keptWhileYielded)
 	}
-	if stuffed := len(c.kept) >= limit; stuffed != c.stuffed {
-		c.stuffed = stuffed
+	if c.holds.set(heldInputFull, len(c.kept) >= limit) {
 		c.Touch()
 	}
 }
@@ -174,7 +172,7 @@ func (c *Conn) dropKept() {
 
 // discard drops n bytes of input that nobody wants any more.
 func (c *Conn) discard(n int) {
-	if c.mode != modeDiscard || n == 0 {
+	if c.phase != phaseDiscarding || n == 0 {
 		return
 	}
 	l := c.loop.Load()
@@ -185,13 +183,15 @@ func (c *Conn) discard(n int) {
 // applyPause tells the epoll set when reading is to stop or go on. It is done once, at the end of a
 // turn, so that a pause which ends in its own turn costs nothing.
 func (c *Conn) applyPause() {
-	want := (c.paused || c.stuffed || c.filterHolds) && c.mode != modeDiscard
-	if want == c.deaf || c.socket == nil {
+	want := c.holds != 0 && c.phase != phaseDiscarding
+	if want == (c.polling == pollPaused) || c.socket == nil {
 		return
 	}
 	if err := c.loop.Load().engine.Load().Pause(c.socket, want); err != nil {
 		c.close(err)
 		return
 	}
-	c.deaf = want
+	if c.polling = pollReading; want {
+		c.polling = pollPaused
+	}
 }

@@ -134,8 +134,8 @@ func (l *Loop) finishDeferred() {
 	for l.due > 0 {
 		l.due--
 		c := l.deferred.take()
-		if c.yielded {
-			c.yielded, c.resumed = false, true
+		if c.input == inputNextTurn {
+			c.input = inputAgain
 		}
 		if l.finish(c); l.Spent() {
 			l.due = 0
@@ -256,7 +256,7 @@ func (l *Loop) contain() {
 	l.stats.panics.Add(1)
 	l.reactor.log.Error("panic on the loop", zap.Int("loop", l.index), zap.Any("panic", p),
 		zap.ByteString("stack", debug.Stack()), zap.Bool("connection closed", c != nil))
-	if c != nil && !c.closed {
+	if c != nil && !c.Closed() {
 		c.abandon(ErrPanic)
 	}
 }

@@ -28,9 +28,9 @@ var errNotMovable = errors.New("reactor: the connection is closing, half-closed 
 // has Session.Closed called in done's place.
 func (c *Conn) MoveTo(to *Loop, done func(error)) {
 	switch {
-	case c.closed:
+	case c.Closed():
 		done(ErrClosed)
-	case c.mode != modeOpen, c.socket == nil, c.departing():
+	case c.phase != phaseOpen, c.socket == nil, c.departing():
 		done(errNotMovable)
 	case to == c.loop.Load():
 		done(nil)
@@ -49,12 +49,12 @@ func (c *Conn) onTheWay() bool { return c.departing() && c.special.departure.lef
 func (c *Conn) depart() {
 	d := c.special.departure
 	from := c.loop.Load()
-	if c.moving {
+	if c.polling == pollMoving {
 		return // until its Loop's new engine has adopted it
 	}
 	err := errNotMovable
 	fd := -1
-	if c.socket != nil && c.mode == modeOpen {
+	if c.socket != nil && c.phase == phaseOpen {
 		fd, err = duplicate(int(c.fd))
 	}
 	if err != nil {
@@ -68,7 +68,7 @@ func (c *Conn) depart() {
 	from.writable.forget(c)
 	s := c.socket
 	c.socket, c.fd = nil, int32(fd)
-	c.moving, d.left = true, true
+	c.polling, d.left = pollMoving, true
 	from.engine.Load().Close(s)
 	from.timers.forget(c)
 	from.remove(c)
@@ -119,16 +119,16 @@ func (c *Conn) settled(err error) {
 	if c.deadline != 0 {
 		c.loop.Load().timers.watch(c)
 	}
-	c.resumed = true
+	c.presentAgain()
 	c.Touch()
-	if c.session == nil && c.mode == modeOpen && (c.filter == nil || c.filter.established()) {
+	if c.session == nil && c.phase == phaseOpen && (c.filter == nil || c.filter.established()) {
 		c.open()
 	}
 	d.done(err)
 	waiting := append(d.waiting, d.later...)
 	for i, task := range waiting {
 		switch {
-		case c.closed:
+		case c.Closed():
 			return
 		case c.departing():
 			next := c.special.departure
@@ -141,7 +141,7 @@ func (c *Conn) settled(err error) {
 
 // arrived ends a move.
 func (c *Conn) arrived() {
-	if c.closed || !c.onTheWay() {
+	if c.Closed() || !c.onTheWay() {
 		return
 	}
 	c.settled(nil)

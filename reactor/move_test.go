@@ -173,7 +173,7 @@ func TestDeadlineOnTheWay(t *testing.T) {
 	l.welcome(c)
 	l.clock.known = false
 	l.expire()
-	c.moving = false
+	c.polling = pollReading
 	c.arrived()
 	l.clock.known = false
 	l.expire()
@@ -212,7 +212,7 @@ func TestDeadlineOfADepartureThatFails(t *testing.T) {
 	c, _, _ := homeless(t, l)
 	session := &lines{conn: c}
 	c.session = session
-	c.moving = false
+	c.polling = pollReading
 	failed := false
 	c.rarely().departure = &departure{to: l, done: func(err error) { failed = err != nil }}
 	l.begin()

@@ -36,7 +36,7 @@ func (l *Loop) start(c *Conn) {
 }
 
 func (c *Conn) openUnlessOpen() {
-	if c.session == nil && c.mode == modeOpen {
+	if c.session == nil && c.phase == phaseOpen {
 		c.open()
 		c.Touch()
 	}

@@ -21,38 +21,38 @@ type backlog struct {
 
 // settle is a touched connection's end of a turn.
 func (c *Conn) settle() {
-	if c.closed || c.onTheWay() {
+	if c.Closed() || c.onTheWay() {
 		return
 	}
-	if c.resumed && !c.yielded {
-		c.resumed = false
+	if c.input == inputAgain {
+		c.input = inputWithMore
 		if len(c.kept) > 0 {
 			c.present(nil)
 		}
-		if c.filter != nil && c.filter.unfinished() && !c.yielded && !c.closed {
+		if c.filter != nil && c.filter.unfinished() && c.input != inputNextTurn && !c.Closed() {
 			c.feed(nil)
 		}
-		if ending := c.ending(); ending != nil && !c.yielded && !c.closed {
+		if ending := c.ending(); ending != nil && c.input != inputNextTurn && !c.Closed() {
 			c.sayEOF(ending)
 		}
 	}
-	if !c.closed {
+	if !c.Closed() {
 		c.transmit()
 	}
-	if c.yielded && !c.closed {
+	if c.input == inputNextTurn && !c.Closed() {
 		c.loop.Load().deferConn(c)
 	}
-	if !c.closed {
+	if !c.Closed() {
 		c.applyPause()
 	}
-	if !c.closed && c.departing() {
+	if !c.Closed() && c.departing() {
 		c.depart()
 	}
 }
 
 // transmit asks for output and writes it, once.
 func (c *Conn) transmit() {
-	if c.mode == modeDiscard {
+	if c.phase == phaseDiscarding {
 		return
 	}
 	l := c.loop.Load()
@@ -61,7 +61,7 @@ func (c *Conn) transmit() {
 		return
 	}
 	out, more := c.pull(l)
-	if c.closed {
+	if c.Closed() {
 		return
 	}
 	l.Charge(unitsPerWrite + len(out)/outputPerUnit)
@@ -80,7 +80,7 @@ func (c *Conn) transmit() {
 	case more:
 		// The kernel took everything and there is more: others have their turn first.
 		l.deferConn(c)
-	case c.mode != modeOpen:
+	case c.phase != phaseOpen:
 		c.conclude(l)
 	}
 }
@@ -102,7 +102,7 @@ func (c *Conn) pull(l *Loop) (out []byte, more bool) {
 		plain := c.session.Transmit(l.out[:0], room)
 		keepScratch(&l.out, plain)
 		more = len(plain) >= room
-		if len(plain) > 0 && !c.closed {
+		if len(plain) > 0 && !c.Closed() {
 			var err error
 			if wire, err = c.filter.transmit(wire, plain); err != nil {
 				c.close(err)
@@ -168,7 +168,7 @@ func (c *Conn) queue(l *Loop, rest []byte) {
 
 // writeBacklog goes on writing once the peer has taken some.
 func (c *Conn) writeBacklog() {
-	c.armed = false
+	c.watching = watchIdle
 	l := c.loop.Load()
 	b := c.backlog
 	if b == nil {
@@ -190,13 +190,12 @@ func (c *Conn) writeBacklog() {
 	switch {
 	case len(b.rest) > l.reactor.config.WriteLow:
 		c.arm(l)
-	case c.socket == nil && !c.moving && c.backlog == nil:
+	case c.socket == nil && c.polling != pollMoving && c.backlog == nil:
 		// Nothing else tells of a reset.
 		if err := l.writable.arm(c, 0); err != nil {
 			c.close(err)
 			return
 		}
-		c.armed = false
 		c.Touch()
 	default:
 		c.Touch()
@@ -205,7 +204,7 @@ func (c *Conn) writeBacklog() {
 
 // arm asks to be told when the kernel takes more.
 func (c *Conn) arm(l *Loop) {
-	if c.armed {
+	if c.watching == watchPending {
 		return
 	}
 	if err := l.writable.arm(c, unix.EPOLLOUT); err != nil {

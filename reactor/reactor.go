@@ -144,7 +144,7 @@ func (r *Reactor) EachConn(visit func(*Conn)) {
 func (l *Loop) visit(conns []*Conn, visit func(*Conn)) {
 	for i, c := range conns {
 		switch {
-		case c.closed:
+		case c.Closed():
 		case c.loop.Load() != l, c.departing():
 			c.Handle().Post(visit)
 		default:

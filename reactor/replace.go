@@ -111,7 +111,7 @@ func (l *Loop) takeOver(e *loopEngine, fenced bool) {
 		}
 		e.Release(int(c.fd))
 		c.socket = nil
-		c.moving = true
+		c.polling = pollMoving
 		if !slices.Contains(blamed, c) {
 			moving = append(moving, &arrival{conn: c})
 		}

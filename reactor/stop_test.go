@@ -70,7 +70,7 @@ func homeless(t *testing.T, l *Loop) (c *Conn, theirs int, closed chan error) {
 	closed = make(chan error, 2)
 	c = l.newConn(nil, ours, nil)
 	c.session = &lines{conn: c, closed: closed}
-	c.moving = true
+	c.polling = pollMoving
 	return c, theirs, closed
 }
 

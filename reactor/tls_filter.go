@@ -170,7 +170,7 @@ func (f *tlsFilter) decrypt(raw []byte, deliver func([]byte)) error {
 		if err != nil {
 			return f.fail(classifyRecord, err)
 		}
-		if f.conn.closed {
+		if f.conn.Closed() {
 			return nil
 		}
 		if !owned {
@@ -194,7 +194,7 @@ func (f *tlsFilter) decrypt(raw []byte, deliver func([]byte)) error {
 func (f *tlsFilter) decryptRecords(raw []byte, deliver func([]byte)) (rest []byte, err error) {
 	buffer := plaintexts.Get().(*[plaintextSize]byte)
 	l, plain := f.conn.Loop(), buffer[:0]
-	for len(raw) > 0 && !f.conn.closed && !f.conn.yielded {
+	for len(raw) > 0 && !f.conn.Closed() && f.conn.input != inputNextTurn {
 		var records int
 		raw, plain, records, err = f.open(raw, plain)
 		l.Charge(records * unitsPerRecord)
@@ -258,7 +258,7 @@ func (f *tlsFilter) eof() (later bool, err error) {
 	case f.phase == tlsOpen && len(f.rest) > 0:
 		f.finished = true
 		return true, nil
-	case f.phase == tlsOpen && !f.ended && f.conn.mode == modeOpen:
+	case f.phase == tlsOpen && !f.ended && f.conn.phase == phaseOpen:
 		return false, f.truncated()
 	}
 	return false, nil

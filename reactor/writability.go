@@ -66,7 +66,7 @@ func (w *writability) run() {
 // arm has the next of the events reported, and a reset in any case.
 func (w *writability) arm(c *Conn, events uint32) error {
 	op := unix.EPOLL_CTL_MOD
-	if !c.watched {
+	if c.watching == watchNone {
 		op = unix.EPOLL_CTL_ADD
 	}
 	// The number of the connection, generation included: a late report finds nobody.
@@ -74,15 +74,17 @@ func (w *writability) arm(c *Conn, events uint32) error {
 	if err := unix.EpollCtl(w.epoll, op, int(c.fd), &event); err != nil {
 		return os.NewSyscallError("epoll_ctl", err)
 	}
-	c.watched, c.armed = true, true
+	if c.watching = watchIdle; events != 0 {
+		c.watching = watchPending
+	}
 	return nil
 }
 
 // forget takes c's present descriptor out of the set, before another takes its place.
 func (w *writability) forget(c *Conn) {
-	if c.watched {
+	if c.watching != watchNone {
 		_ = unix.EpollCtl(w.epoll, unix.EPOLL_CTL_DEL, int(c.fd), nil)
-		c.watched, c.armed = false, false
+		c.watching = watchNone
 	}
 }
 
