@@ -12,11 +12,11 @@ import (
 	"github.com/gatewheel/gatewheel/ws"
 )
 
-// upgrade accepts a WebSocket, or answers why not.
+// upgrade accepts a WebSocket, or responds with the reason why not.
 func (x *exchange) upgrade(r *app.Response, u *websocket.Upgrade) error {
 	hello, refusal := x.handshake()
 	if refusal == nil && !ws.OriginAllowed(hello.Origin, x.Client().Host, u.Endpoint.Origins) {
-		// RFC 6455 section 4.2.2: an origin that is not accepted is answered with 403.
+		// RFC 6455 section 4.2.2: 403 for an origin that is not allowed.
 		refusal = app.Error(403, "pages of the origin "+hello.Origin+" may not open a WebSocket here")
 	}
 	if refusal != nil {
@@ -48,7 +48,7 @@ func (x *exchange) upgrade(r *app.Response, u *websocket.Upgrade) error {
 	return nil
 }
 
-// handshake reads the opening handshake, or makes the response that refuses it.
+// handshake reads the opening handshake, or returns the response that refuses it.
 func (x *exchange) handshake() (hello ws.Hello, refusal *app.Response) {
 	var err error
 	switch {
@@ -69,7 +69,7 @@ func (x *exchange) handshake() (hello ws.Hello, refusal *app.Response) {
 	return hello, refusalOf(err)
 }
 
-// refusalOf is the response to an opening handshake that is wrong.
+// refusalOf returns the response to an invalid opening handshake; nil for no error.
 func refusalOf(err error) *app.Response {
 	if err == nil {
 		return nil
@@ -94,7 +94,7 @@ func (x *exchange) asGET() {
 		app.Field{Name: "Upgrade", Value: "websocket"})
 }
 
-// terms is what a server makes of an endpoint, once.
+// terms has the options of an endpoint in the machine's form. It is made once.
 type terms struct {
 	settings      ws.Settings
 	deflate       ws.DeflatePolicy
@@ -102,7 +102,7 @@ type terms struct {
 	queueMessages int
 }
 
-// largest is the size in bytes of the largest message that is collected.
+// largest returns the size in bytes of the largest message.
 func (t *terms) largest() int64 {
 	if t.settings.Message > 0 {
 		return t.settings.Message
@@ -142,7 +142,7 @@ func termsOf(e *websocket.Endpoint) *terms {
 	})
 }
 
-// preparedOf is a message in the machine's form, encoded once for all sockets.
+// preparedOf returns a message in the machine's form, which is made once.
 func preparedOf(p *websocket.Prepared) (*ws.Prepared, error) {
 	made := spi.PreparedSlot(p)
 	if encoded := made.Load(); encoded != nil {
@@ -155,7 +155,7 @@ func preparedOf(p *websocket.Prepared) (*ws.Prepared, error) {
 	return keep(made, encoded), nil
 }
 
-// keep puts v into the slot if nothing is there yet, and returns what is there.
+// keep stores v in an empty slot, and returns the slot's value.
 func keep[T any](slot *atomic.Pointer[any], v T) T {
 	var made any = v
 	if slot.CompareAndSwap(nil, &made) {
@@ -164,7 +164,7 @@ func keep[T any](slot *atomic.Pointer[any], v T) T {
 	return (*slot.Load()).(T)
 }
 
-// socketError makes the machine's errors the application's.
+// socketError returns the application's error for one of the machine.
 func socketError(err error) error {
 	switch err {
 	case ws.ErrClosed:

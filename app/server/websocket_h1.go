@@ -10,7 +10,7 @@ import (
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
-// h1Socket carries a WebSocket over an HTTP/1.1 connection that has switched to it.
+// h1Socket is a WebSocket on an HTTP/1.1 connection after its 101 response.
 type h1Socket struct {
 	socket
 	sending progress
@@ -35,7 +35,7 @@ func (s *h1Session) upgrade(x *exchange, fields app.Fields) (*socket, error) {
 	return &s.next.socket, nil
 }
 
-// turned switches the session once the 101 has left.
+// turned replaces the connection's session once the 101 response was sent.
 func (s *h1Session) turned() bool {
 	if s.next == nil {
 		return false
@@ -56,12 +56,12 @@ func (s *h1Socket) Receive(in []byte) int {
 	s.loop.tick()
 	used := s.feed(in)
 	switch {
-	case s.held:
+	case s.intake == held:
 		s.conn.Pause()
-	case s.yielded && used < len(in):
-		s.yielded = false
+	case s.intake == yielded && used < len(in):
+		s.intake = flowing // the connection presents the rest in another turn
 		s.conn.Yield()
-	case s.yielded:
+	case s.intake == yielded:
 		s.release()
 	}
 	if !s.machine.Open() {
@@ -94,8 +94,8 @@ func (s *h1Socket) Transmit(dst []byte, room int) []byte {
 	return dst
 }
 
-// watch implements carrier: it sets the time at which the socket is looked at again if nothing happens.
-// Output that waits may keep Transmit, which does so after each turn else, from being asked.
+// watch implements carrier: it sets the time of the next Timeout. Transmit does so after each turn, but it is not
+// called while output is stuck.
 func (s *h1Socket) watch() {
 	by := s.sending.by(s.conn, s.loop.instant(), s.loop.server.config.WriteTimeout)
 	lookAt(s.conn, earlier(by, s.loop.moment(s.deadline())))
@@ -107,9 +107,10 @@ func (s *h1Socket) EOF() bool {
 	return !s.finish()
 }
 
-// finish ends the socket behind the peer's FIN, once the application has had every message before it.
+// finish ends the socket after the peer's FIN, once the application has got every message before it. It reports
+// whether it did.
 func (s *h1Socket) finish() bool {
-	if !s.fin || s.held || s.yielded || s.conn.Paused() {
+	if !s.fin || s.intake != flowing || s.conn.Paused() {
 		return false
 	}
 	s.inputEnded()
@@ -127,7 +128,7 @@ func (s *h1Socket) Timeout() {
 		return
 	}
 	s.expire(s.loop.r.Now())
-	// Output that waits may keep Transmit from being asked, which sets the time else.
+	// Transmit, which sets the time too, is not called while output is stuck.
 	s.watch()
 }
 
@@ -140,18 +141,18 @@ func (s *h1Socket) drain() { s.goAway() }
 // announce implements carrier.
 func (s *h1Socket) announce() { s.conn.Touch() }
 
-// release implements carrier. The machine may have more to tell without further input.
+// release implements carrier. The machine may have events without further input.
 func (s *h1Socket) release() {
 	s.loop.r.Post(func() {
-		if s.held || s.conn.Closed() {
+		if s.intake == held || s.conn.Closed() {
 			return
 		}
 		s.conn.Resume()
 		s.feed(nil)
-		switch {
-		case s.held:
+		switch s.intake {
+		case held:
 			s.conn.Pause()
-		case s.yielded:
+		case yielded:
 			s.release()
 		}
 	})

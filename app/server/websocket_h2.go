@@ -12,19 +12,19 @@ import (
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
-// h2Socket carries a WebSocket over a stream that an extended CONNECT has opened (RFC 8441): it is the
-// stream's value in the machine, and the source of its response.
+// h2Socket is a WebSocket on an HTTP/2 stream that was opened by extended CONNECT (RFC 8441). It is the stream's
+// value in the machine, and the source of its response.
 type h2Socket struct {
 	socket
 	session *h2Session
-	kept    []byte // input that is held back, or the begin of a frame
+	kept    []byte // input that waits, or an incomplete frame header
 	id      h2.StreamID
 
 	alarm *reactor.Timer
 	at    time.Time // of the alarm
 
 	announced bool // the machine knows that there is output
-	resting   bool // output waits for another turn, since this one's budget is spent
+	resting   bool // a task is posted that announces output which the turn's budget did not suffice for
 	over      bool // the stream is gone
 }
 
@@ -52,7 +52,7 @@ func (s *h2Session) upgrade(x *exchange, fields app.Fields) (*socket, error) {
 	return &k.socket, nil
 }
 
-// inherit takes what the peer has sent before it was answered, and that it has said all, if it has.
+// inherit takes over the content that the peer sent before the response, and its end.
 func (s *h2Socket) inherit(x *exchange) {
 	s.fin = x.in == nil || x.in.err == io.EOF
 	if x.in != nil && x.in.kept.len() > 0 {
@@ -64,15 +64,15 @@ func (s *h2Socket) inherit(x *exchange) {
 	}
 }
 
-// deliver takes the tunnel's bytes. Windows open as the machine takes them.
+// deliver handles a DATA frame. The windows open by what the machine consumes.
 func (s *h2Socket) deliver(ev *h2.Event) {
 	s.fin = s.fin || ev.End
 	if s.fin && s.machine.Done() {
 		s.leave()
 	}
-	if len(s.kept) > 0 || s.held || s.yielded {
+	if len(s.kept) > 0 || s.intake != flowing {
 		s.kept = append(s.kept, ev.Data...)
-		if !s.yielded {
+		if s.intake != yielded {
 			s.pump()
 		}
 		return
@@ -83,9 +83,9 @@ func (s *h2Socket) deliver(ev *h2.Event) {
 	s.settle()
 }
 
-// pump feeds what is kept.
+// pump feeds the kept input.
 func (s *h2Socket) pump() {
-	if s.held {
+	if s.intake == held {
 		return
 	}
 	used := s.feed(s.kept)
@@ -97,12 +97,12 @@ func (s *h2Socket) pump() {
 	s.settle()
 }
 
-// settle follows input.
+// settle follows each feed.
 func (s *h2Socket) settle() {
 	switch {
-	case s.yielded:
+	case s.intake == yielded:
 		s.release()
-	case s.fin && !s.held:
+	case s.fin && s.intake == flowing:
 		s.inputEnded()
 	}
 	if s.machine.Queued() > 0 || s.machine.Done() {
@@ -120,7 +120,7 @@ func (s *h2Socket) Read(p []byte) (int, error) {
 	n := len(s.transmit(p[:0], len(p)))
 	done := s.machine.Done()
 	if done {
-		// A stream that both sides have ended is gone without further notice.
+		// A stream that both sides have ended is gone: no event follows.
 		if s.fin {
 			s.leave()
 		}
@@ -134,7 +134,7 @@ func (s *h2Socket) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// rest has output compressed in another turn.
+// rest has output compressed in the next turn.
 func (s *h2Socket) rest() {
 	s.announced = false
 	if s.resting {
@@ -148,7 +148,7 @@ func (s *h2Socket) rest() {
 	})
 }
 
-// reset: the stream is gone.
+// reset handles the end of the stream.
 func (s *h2Socket) reset() {
 	s.leave()
 	s.kept = nil
@@ -206,7 +206,7 @@ func (s *h2Socket) disarm() {
 	}
 }
 
-// leave: nothing is due any more.
+// leave stops the timer for good.
 func (s *h2Socket) leave() {
 	s.over = true
 	s.disarm()
@@ -219,7 +219,7 @@ func (s *h2Socket) ring() {
 	s.watch()
 }
 
-// sockets are the connection's WebSockets.
+// sockets returns the connection's WebSockets.
 func (s *h2Session) sockets() (all []*h2Socket) {
 	s.machine.Each(func(_ h2.StreamID, value any) {
 		if k, ok := value.(*h2Socket); ok {

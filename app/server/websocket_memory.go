@@ -8,14 +8,14 @@ import (
 	"github.com/gatewheel/gatewheel/app/spi"
 )
 
-// memory bounds the bytes that WebSockets collect of incomplete messages: those of a loop, or of one HTTP/2
-// connection as a part of its loop's. Any goroutine.
+// memory bounds the bytes of incomplete messages that WebSockets collect, on a loop or, within that, on an HTTP/2
+// connection. Any goroutine.
 type memory struct {
 	used, limit atomic.Int64
-	loop        *memory // nil: this is a loop's
+	loop        *memory // the bound of the loop; nil if this is it
 }
 
-// allow raises the limit so that one message of so many bytes fits.
+// allow raises the limit to the size of a message.
 func (m *memory) allow(message int64) {
 	for m != nil {
 		if limit := m.limit.Load(); limit < message && !m.limit.CompareAndSwap(limit, message) {
@@ -25,7 +25,7 @@ func (m *memory) allow(message int64) {
 	}
 }
 
-// reserve takes n bytes, and reports whether there are so many.
+// reserve takes n bytes and reports whether there are so many.
 func (m *memory) reserve(n int64) bool {
 	if m.used.Add(n) > m.limit.Load() || m.loop != nil && !m.loop.reserve(n) {
 		m.used.Add(-n)

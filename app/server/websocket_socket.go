@@ -13,51 +13,66 @@ import (
 	"github.com/gatewheel/gatewheel/ws"
 )
 
-// socket binds one WebSocket: its machine and what the application sees of it. It is the same over both
-// transports; h1Socket and h2Socket carry it. All of it belongs to the loop. An idle one holds nothing
-// else.
+// socket is a WebSocket: its machine and the application's side of it. It is embedded by h1Socket and h2Socket,
+// which carry its bytes. It belongs to the loop. An idle one holds no other memory.
 type socket struct {
 	user    spi.Socket
 	machine ws.Conn
 	carrier carrier
 	loop    *loop
 	conn    *reactor.Conn
-	marks   *marks // of queued messages; nil: they are not counted
+	marks   *marks // of queued messages; nil if they are not counted
 
-	low int32 // the mark at which the application is told of the drained queue, plus 1; 0: it is not
+	low int32 // bytes in the queue at which QueueDrained is to be called, plus 1; 0 if it is not
 
-	held    bool // the application has not taken the last message: input waits
-	yielded bool // the turn's budget was spent: input, or what the machine has of it, waits for another turn
-	fin     bool // the peer sends nothing more
-	ended   bool // the application knows that the socket is over
+	intake intake
+	fin    bool // the peer sends nothing more
+	ended  bool // Ended was called
 }
 
-// carrier is what a socket asks of its transport. On the loop, owned.
+// intake is what happens to input:
+//
+//	         a callback's future is pending
+//	flowing ─────────────────────────────────▶ held
+//	  │  ▲  ◀─────────────────────────────────
+//	  │  │           Wire.Resume, Close
+//	  │  └─────── the next turn
+//	  ▼         │
+//	yielded ────┘  the turn's budget is spent
+type intake uint8
+
+const (
+	flowing intake = iota // input is processed as it arrives
+	held                  // input waits for the application
+	yielded               // input, or what the machine still has of it, waits for the next turn
+)
+
+// carrier is a socket's transport. Its methods are called on the loop, owned.
 type carrier interface {
-	// announce: output waits, or all of it has left and the transport is to end.
+	// announce tells that there is output, or that the transport is to end.
 	announce()
-	// release: input that was held back is to be presented again, not from inside this call.
+	// release has the input that waits processed in a task of its own.
 	release()
-	// watch: something may be due earlier than before.
+	// watch tells that expire may be due earlier than before.
 	watch()
 	// cut ends the transport without further output.
 	cut()
-	// memory is what incomplete messages may take. Any goroutine.
+	// memory returns the bound of incomplete messages. Any goroutine.
 	memory() *memory
 }
 
-// marks are the ends of queued messages in the output, on the scale of ws.Conn.Sent.
+// marks are the positions of the ends of queued messages, on the scale of ws.Conn.Sent.
 type marks struct {
 	ends []uint64
 }
 
-// add remembers a message that ends there.
+// add records a message that ends at end.
 func (m *marks) add(sent, end uint64) {
 	m.forget(sent)
 	m.ends = append(m.ends, end)
 }
 
-// forget drops the messages that have left.
+// forget drops the messages that were sent.
 func (m *marks) forget(sent uint64) {
 	left := 0
 	for left < len(m.ends) && m.ends[left] <= sent {
@@ -68,7 +83,7 @@ func (m *marks) forget(sent uint64) {
 	}
 }
 
-// begin makes the socket ready, on a transport that is set.
+// begin makes the socket ready. Its carrier is set.
 func (s *socket) begin(x *exchange, t *terms, ext ws.Deflate) {
 	s.loop, s.conn = x.loop, x.conn
 	s.machine.Init(&x.loop.ws, ws.Server, ext, &t.settings)
@@ -86,7 +101,7 @@ func (s *socket) String() string {
 	return "WebSocket from " + info.PeerString()
 }
 
-// opened tells the application.
+// opened tells the application that the handshake is complete.
 func (s *socket) opened(r *app.Request) {
 	s.loop.r.Lend(s.conn, &socketSubject)
 	err := s.user.Opened(r)
@@ -94,7 +109,7 @@ func (s *socket) opened(r *app.Request) {
 	s.blame(err)
 }
 
-// blame closes for a failure of the application.
+// blame reports a failure of the application and closes the socket for it.
 func (s *socket) blame(err error) {
 	if err == nil {
 		return
@@ -106,12 +121,15 @@ func (s *socket) blame(err error) {
 	}
 }
 
-// feed gives input to the machine until it needs more, the application holds it back or the turn's budget is
-// spent. What is not used is to be presented again.
+// feed processes input until the machine needs more, the application makes it wait or the turn's budget is spent.
+// What is not used must be presented again.
 func (s *socket) feed(in []byte) (used int) {
 	ev := s.loop.event3
 	events := eventsPerUnit - 1 // the call itself costs as much
-	for s.yielded = false; !s.held; {
+	if s.intake == yielded {
+		s.intake = flowing
+	}
+	for s.intake == flowing {
 		n, err := s.machine.Next(in[used:], ev)
 		used += n
 		if err != nil {
@@ -136,18 +154,17 @@ func (s *socket) feed(in []byte) (used int) {
 		events++
 		s.charge(events / eventsPerUnit)
 		events %= eventsPerUnit
-		if s.loop.r.Spent() {
-			s.yielded = true
-			break
+		if s.intake == flowing && s.loop.r.Spent() {
+			s.intake = yielded
 		}
 	}
 	return used
 }
 
-// eventsPerUnit is how many small messages are a unit of work: each takes a quarter of a microsecond.
+// eventsPerUnit is the number of small messages in a unit of work: each takes a quarter of a microsecond.
 const eventsPerUnit = 4
 
-// charge counts work in the turn's budget, that of the machine included.
+// charge counts work, and that of the machine since the last call, in the turn's budget.
 func (s *socket) charge(units int) { s.loop.r.Charge(units + s.loop.ws.TakeWork()) }
 
 func (s *socket) receive(ev *ws.Event) {
@@ -156,7 +173,7 @@ func (s *socket) receive(ev *ws.Event) {
 	more, err := s.user.Receive(kind, data, first, final)
 	s.loop.r.Reclaim()
 	if !more && s.machine.Open() {
-		s.held = true
+		s.intake = held
 		s.machine.Pause()
 	}
 	s.blame(err)
@@ -170,17 +187,17 @@ func (s *socket) ponged(ev *ws.Event) {
 	s.blame(err)
 }
 
-// resume ends the holding back.
+// resume lets input that the application has held flow again.
 func (s *socket) resume() {
-	if s.held && !s.ended {
+	if s.intake == held && !s.ended {
 		s.loop.tick()
-		s.held = false
+		s.intake = flowing
 		s.machine.Resume()
 		s.carrier.release()
 	}
 }
 
-// fail ends the socket for what the peer did, or did not do. The machine has queued what is to be said.
+// fail ends the socket for an error of the machine, which has queued the Close frame.
 func (s *socket) fail(err error) {
 	c := websocket.Closed{Code: websocket.CloseAbnormal, Err: err}
 	var e *ws.Error
@@ -190,13 +207,13 @@ func (s *socket) fail(err error) {
 	s.end(c)
 }
 
-// peerGone ends the socket because its transport has.
+// peerGone ends the socket because its transport has ended.
 func (s *socket) peerGone(err error) {
 	_ = s.machine.EOF() // it releases a message in progress
 	s.end(websocket.Closed{Code: websocket.CloseAbnormal, Err: err})
 }
 
-// inputEnded: the peer sends nothing more.
+// inputEnded handles the end of the input.
 func (s *socket) inputEnded() {
 	if s.machine.EOF() != nil {
 		// RFC 6455 section 7.1.5: without a Close frame the connection was lost.
@@ -204,12 +221,15 @@ func (s *socket) inputEnded() {
 	}
 }
 
-// end tells the application, once.
+// end tells the application, once, that the socket is over.
 func (s *socket) end(c websocket.Closed) {
 	if s.ended {
 		return
 	}
-	s.ended, s.held, s.low = true, false, 0
+	s.ended, s.low = true, 0
+	if s.intake == held {
+		s.intake = flowing
+	}
 	s.loop.count.openSockets.Add(-1)
 	s.loop.r.Lend(s.conn, &socketSubject)
 	err := s.user.Ended(c)
@@ -219,7 +239,7 @@ func (s *socket) end(c websocket.Closed) {
 	}
 }
 
-// goAway closes because the server stops.
+// goAway closes the socket because the server stops.
 func (s *socket) goAway() {
 	s.loop.tick()
 	if s.machine.Close(ws.CloseGoingAway, "") == nil {
@@ -227,8 +247,8 @@ func (s *socket) goAway() {
 	}
 }
 
-// closing follows a Close frame that was queued. Output before it may be stuck, so its time is seen to at once;
-// and nothing is held back any more, so that the peer's Close frame is seen.
+// closing follows the queuing of a Close frame. The time of the closing handshake starts although output before
+// it may be stuck, and input flows so that the peer's Close frame is read.
 func (s *socket) closing() {
 	s.carrier.announce()
 	s.carrier.watch()
@@ -250,14 +270,14 @@ func (s *socket) transmit(dst []byte, room int) []byte {
 	return dst
 }
 
-// drained goes through the inbox: it is reached while output is being pulled.
+// drained is a task: it cannot run while output is being pulled.
 func (s *socket) drained() {
 	if !s.ended {
 		s.run(s.user.QueueDrained)
 	}
 }
 
-// run brackets a callback of the application.
+// run runs a task of the application.
 func (s *socket) run(task func()) { s.loop.runFor(s.conn, s, task) }
 
 // deadline returns when expire must be called next; zero: never. While the server drains, the closing handshake has
@@ -272,7 +292,7 @@ func (s *socket) deadline() time.Time {
 	return d
 }
 
-// expire does what is due.
+// expire does what is due at now.
 func (s *socket) expire(now time.Time) {
 	if !s.machine.Open() && s.loop.drainBy().passed(s.loop.instant()) {
 		s.carrier.cut()
@@ -288,14 +308,14 @@ func (s *socket) expire(now time.Time) {
 		s.fail(err)
 	}
 	if err != nil && closing {
-		// RFC 6455 section 7.1.7: a peer that does not end its side is not waited for.
+		// RFC 6455 section 7.1.7: the server does not wait longer for the peer's end.
 		s.carrier.cut()
 		return
 	}
 	s.carrier.announce()
 }
 
-// queued counts a message that was just queued, and tells how many bytes wait.
+// queued follows the queuing of a message, and returns the number of bytes that wait.
 func (s *socket) queued() int {
 	n := s.machine.Queued()
 	if m := s.marks; m != nil {
@@ -306,7 +326,7 @@ func (s *socket) queued() int {
 	return n
 }
 
-// messages is how many are in the queue; 0 where they are not counted.
+// messages returns the number of messages in the queue; 0 if they are not counted.
 func (s *socket) messages() int {
 	m := s.marks
 	if m == nil {
@@ -316,7 +336,7 @@ func (s *socket) messages() int {
 	return len(m.ends)
 }
 
-// isFull tells that the endpoint's limits allow no further message.
+// isFull reports whether the endpoint's limits exclude another message.
 func (s *socket) isFull() bool {
 	queued := s.machine.Queued()
 	if queued == 0 {

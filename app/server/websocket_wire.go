@@ -11,8 +11,7 @@ import (
 	"github.com/gatewheel/gatewheel/ws"
 )
 
-// wire is a socket as its application sees the server's side of it: spi.Wire. Its methods come out of
-// user code.
+// wire is the socket's implementation of spi.Wire. User code calls its methods.
 type wire socket
 
 var (
@@ -29,7 +28,7 @@ func (w *wire) enter() bool {
 		w.loop.r.Leave()
 		return false
 	}
-	// The loop may have been idle until just now.
+	// The machine's time may be that of an earlier turn.
 	w.loop.tickTurn()
 	return true
 }
@@ -187,8 +186,7 @@ func (w *wire) Fail(err error) {
 	(*socket)(w).blame(err)
 }
 
-// socketLoop is a socket's loop as its application sees it: what runs there is laid at this connection's
-// door when it stalls.
+// socketLoop is the app.Loop of a socket. A task that stalls the loop is blamed on the socket's connection.
 type socketLoop socket
 
 func (l *socketLoop) Index() int     { return l.loop.r.Index() }

@@ -2,16 +2,16 @@ package websocket
 
 import "errors"
 
-// errMemory is the failure of a message for which the connection or its loop has no
-// memory. It closes the socket with CloseTryAgainLater.
+// errMemory is the error of a message for which the connection or its loop has no memory.
+// It closes the socket with CloseTryAgainLater.
 var errMemory = errors.New("websocket: too many incomplete messages")
 
 // freeAssembly is the size in bytes up to which a message may be collected without
 // asking for memory.
 const freeAssembly = 16 << 10
 
-// assembly collects the pieces of a message. What it takes beyond freeAssembly is
-// reserved at the server until release. The zero value is empty.
+// assembly collects the pieces of a message. The memory that it needs beyond freeAssembly
+// is reserved at the server until release. The zero value is empty.
 type assembly struct {
 	text     []byte
 	reserved int
@@ -32,8 +32,8 @@ func (a *assembly) add(w wire, p []byte) error {
 	return nil
 }
 
-// reserve takes memory for a text of at least need bytes, and returns for how many;
-// 0 if there is none.
+// reserve reserves memory for a text of room bytes, or fewer but at least need. It returns
+// their number; 0 if there is not enough.
 func (a *assembly) reserve(w wire, need, room int) int {
 	m, ok := w.(memory)
 	if !ok {
@@ -51,14 +51,14 @@ func (a *assembly) reserve(w wire, need, room int) int {
 	return has
 }
 
-// take returns the message, whose memory stays reserved, and is ready for another.
+// take returns the message and makes a ready for the next one. The memory stays reserved.
 func (a *assembly) take() []byte {
 	text := a.text
 	a.text = nil
 	return text
 }
 
-// release gives back what is reserved, and drops a message in progress.
+// release returns the reserved memory and drops a message in progress.
 func (a *assembly) release(w wire) {
 	if m, ok := w.(memory); ok && a.reserved > 0 {
 		m.Release(a.reserved)

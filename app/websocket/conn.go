@@ -9,24 +9,24 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 )
 
-// Conn is a socket for code that blocks, see Endpoint.Serve. One goroutine
-// reads at a time; any number may write. What blocks ends with its context, with
-// the context's cause, and with the socket, with a Closed, which is
-// ErrClosed to errors.Is.
+// Conn is a socket for code that blocks, see Endpoint.Serve. Only one goroutine may
+// read at a time; any number may write. A blocked method returns the context's cause
+// when its context ends, and a Closed, which errors.Is takes for ErrClosed, when the
+// socket ends.
 type Conn struct {
 	s  *Socket
 	mu sync.Mutex
-	// over is why nothing more comes and nothing can be sent.
+	// over is the reason why the socket has ended; nil before.
 	over error
-	// finished says that Serve has returned, and nobody reads.
+	// finished is set when Serve has returned: nobody reads any more.
 	finished bool
 
 	inbound
 	outbound
 }
 
-// What waits between the loop and the goroutines, in either direction, before
-// the faster side has to wait, and when it goes on.
+// The bounds of what is queued between the loop and the goroutines in each direction:
+// the faster side waits from the high one until the low one is reached.
 const (
 	connHigh      = 64 << 10 // bytes
 	connLow       = 16 << 10
@@ -34,11 +34,11 @@ const (
 	connLowCount  = 64
 )
 
-// Socket is the socket itself, for its methods that any goroutine may call; the
-// others are for functions that are posted to its loop, Room.Join among them.
+// Socket returns the socket. Methods of it that belong on the loop, and Room.Join, are
+// for functions posted to its loop.
 func (c *Conn) Socket() *Socket { return c.s }
 
-// serve runs Endpoint.Serve in its goroutine. On the loop.
+// serve starts the goroutine of Endpoint.Serve. On the loop.
 func (s *Socket) serve() {
 	c := &Conn{s: s}
 	s.more().conn = c
@@ -56,7 +56,8 @@ func guardedServe(ctx context.Context, c *Conn) (err error) {
 	return c.s.endpoint.Serve(ctx, c)
 }
 
-// served closes the socket behind what was written; what still comes is dropped.
+// served closes the socket, after what was written, with Serve's result. Messages that
+// still arrive are dropped.
 func (c *Conn) served(err error) {
 	c.partial.release(c.s.wire)
 	c.mu.Lock()
@@ -85,7 +86,7 @@ func (c *Conn) served(err error) {
 	}})
 }
 
-// end tells everybody that the socket is over. On the loop.
+// end wakes all waiting goroutines: the socket has ended. On the loop.
 func (c *Conn) end(over Closed) {
 	c.mu.Lock()
 	c.over = over
@@ -98,8 +99,8 @@ func (c *Conn) end(over Closed) {
 	}
 }
 
-// until blocks until try, which is called with the lock held, answers true. In
-// between it waits for the gate, which is opened when another try may succeed.
+// until blocks until try, which is called with the lock held, returns true. Between
+// two tries it waits at the gate, which is opened when another try may succeed.
 func (c *Conn) until(ctx context.Context, gate **promise, try func() bool) error {
 	for {
 		c.mu.Lock()
@@ -117,15 +118,15 @@ func (c *Conn) until(ctx context.Context, gate **promise, try func() bool) error
 		closed := *gate
 		c.mu.Unlock()
 		if err := c.wait(ctx, closed); err != nil {
-			c.abandon(gate, closed)
+			c.discard(gate, closed)
 			return err
 		}
 	}
 }
 
-// abandon opens a gate at which nobody waits any more, lest it keeps everybody who
-// ever did. Others who wait try again, and make another one.
-func (c *Conn) abandon(gate **promise, closed *promise) {
+// discard opens a gate that a waiter leaves: it would hold memory of every waiter that
+// has left. The others try again and make a new gate.
+func (c *Conn) discard(gate **promise, closed *promise) {
 	c.mu.Lock()
 	if *gate == closed {
 		*gate = nil
@@ -134,7 +135,7 @@ func (c *Conn) abandon(gate **promise, closed *promise) {
 	closed.Resolve(app.Done{})
 }
 
-// open lets those go on who wait at the gate. On the loop.
+// open wakes the goroutines that wait at the gate. On the loop.
 func open(gate *promise) {
 	if gate != nil {
 		core.SettleHere(gate, nil)
@@ -171,7 +172,7 @@ func (w *gateWait) woken() {
 	close(w.opened)
 }
 
-// unpark is for whoever sets the goroutine going: the gate, or the context.
+// unpark is called by what wakes the goroutine: the gate, or the context.
 func (w *gateWait) unpark() {
 	if spawner, ok := w.c.s.wire.(spawner); ok && w.ended.CompareAndSwap(false, true) {
 		spawner.Unpark()

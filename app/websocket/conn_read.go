@@ -5,8 +5,8 @@ import (
 	"io"
 )
 
-// inbound is what a Conn has of the messages that come. The lock guards
-// what deliver changes; the rest is the reading goroutine's.
+// inbound is the receiving half of a Conn. The lock guards the fields that deliver
+// changes; the others belong to the reading goroutine.
 type inbound struct {
 	pieces  []piece // from first on
 	first   int
@@ -25,7 +25,7 @@ type piece struct {
 	final bool
 }
 
-// deliver takes what has come and tells whether more may come. On the loop.
+// deliver queues a piece and reports whether more may follow. On the loop.
 func (c *Conn) deliver(kind Kind, p []byte, _, final bool) (more bool) {
 	c.mu.Lock()
 	if c.finished {
@@ -43,7 +43,7 @@ func (c *Conn) deliver(kind Kind, p []byte, _, final bool) (more bool) {
 	return more
 }
 
-// next takes a piece, and lets the peer go on when little is left.
+// next removes the first piece, and resumes the peer when few are left.
 func (c *Conn) next(ctx context.Context) (p piece, err error) {
 	resume := false
 	err = c.until(ctx, &c.arrived, func() bool {
@@ -66,9 +66,10 @@ func (c *Conn) next(ctx context.Context) (p piece, err error) {
 	return p, err
 }
 
-// Read reads a whole message, into memory of its own. After a failure by its
+// Read reads a whole message, whose Data is the caller's. After a failure by its
 // context it may be called again, and nothing is lost. A message for which there is no
-// memory fails with a Closed of CloseTryAgainLater, for Serve to return.
+// memory is skipped, and the error is a Closed of CloseTryAgainLater, which Serve should
+// return.
 func (c *Conn) Read(ctx context.Context) (Message, error) {
 	if err := c.skip(ctx); err != nil {
 		return Message{}, err
@@ -97,9 +98,9 @@ func (c *Conn) Read(ctx context.Context) (Message, error) {
 	}
 }
 
-// Reader waits for the next message and reads it in parts: for messages that are
-// too large for memory. What is left of it when the next message is asked for is
-// skipped. It must not follow a Read that failed by its context.
+// Reader waits for the next message, which is then read in parts: for messages that are
+// too large for memory. The unread rest is skipped when the next message is read. A
+// Reader must not follow a Read that failed by its context.
 func (c *Conn) Reader(ctx context.Context) (Kind, io.Reader, error) {
 	if err := c.skip(ctx); err != nil {
 		return 0, nil, err
@@ -112,7 +113,7 @@ func (c *Conn) Reader(ctx context.Context) (Kind, io.Reader, error) {
 	return p.kind, c.reader, nil
 }
 
-// skip reads what is left of a message that was read in parts.
+// skip reads the rest of a message that was read in parts.
 func (c *Conn) skip(ctx context.Context) error {
 	for r := c.reader; r != nil && !r.piece.final; {
 		var err error

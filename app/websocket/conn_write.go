@@ -8,7 +8,7 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 )
 
-// outbound is what a Conn is to send. The lock guards it.
+// outbound is the sending half of a Conn. The lock guards it.
 type outbound struct {
 	orders  []order
 	ordered int      // bytes in orders
@@ -18,13 +18,13 @@ type outbound struct {
 	free    *promise // opened when none is any more
 }
 
-// order is something to be done on the loop, behind what was ordered before.
+// order is a call to be made on the loop, after those ordered before.
 type order struct {
 	size int
 	do   func(s *Socket) app.Future[app.Done]
 }
 
-// order waits for room and puts an order behind the others.
+// order waits for room and appends an order.
 func (c *Conn) order(ctx context.Context, o order) error {
 	return c.until(ctx, &c.roomy, func() bool {
 		if c.over != nil || c.ordered >= connHigh || len(c.orders) >= connHighCount {
@@ -35,7 +35,7 @@ func (c *Conn) order(ctx context.Context, o order) error {
 	})
 }
 
-// put does not wait for room: for what ends a socket.
+// put appends an order without waiting for room, for those that end the socket.
 func (c *Conn) put(o order) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -53,7 +53,7 @@ func (c *Conn) append(o order) {
 	}
 }
 
-// flush does what was ordered, as fast as the peer takes it. A task of the loop.
+// flush executes orders at the pace at which the peer reads. A task of the loop.
 func (c *Conn) flush() {
 	for {
 		o, ok := c.take()
@@ -72,7 +72,7 @@ func (c *Conn) flush() {
 	}
 }
 
-// take takes the oldest order.
+// take removes the oldest order.
 func (c *Conn) take() (o order, ok bool) {
 	c.mu.Lock()
 	if len(c.orders) == 0 {
@@ -95,8 +95,9 @@ func (c *Conn) take() (o order, ok bool) {
 	return o, true
 }
 
-// again puts an order back for which others, a Room for example, have left no
-// room. Other failures than that of a closed socket are the application's.
+// again puts an order back that failed because others, such as a Room, have filled the
+// queue. It reports whether it did. Other failures, except for a closed socket, are the
+// application's.
 func (c *Conn) again(o order, err error) bool {
 	if err != app.ErrQueueFull {
 		if err = failure(err); err != nil {
@@ -113,7 +114,7 @@ func (c *Conn) again(o order, err error) bool {
 	return true
 }
 
-// lock waits until no message is being written in parts.
+// lock waits until no message is being written, and marks one as being written.
 func (c *Conn) lock(ctx context.Context) error {
 	return c.until(ctx, &c.free, func() bool {
 		if c.over != nil || c.writing {
@@ -135,10 +136,10 @@ func (c *Conn) unlock() {
 	}
 }
 
-// Write sends a message; p is copied. It blocks while 64 KiB wait for the loop,
-// which in turn waits for the peer, and while a message is written in parts.
-// Hence a nil error says that the message is on its way, not that it arrived.
-// ErrText.
+// Write sends a message; p is copied. It blocks while 64 KiB wait for the loop, which
+// in turn waits for the peer, and while a message is being written in parts. A nil error
+// means that the message was queued, not that it arrived. It fails with ErrText for a
+// text that is not UTF-8.
 func (c *Conn) Write(ctx context.Context, kind Kind, p []byte) error {
 	if kind == Text && !utf8.Valid(p) {
 		return ErrText
@@ -154,14 +155,15 @@ func (c *Conn) send(ctx context.Context, kind Kind, p []byte) error {
 	return c.order(ctx, order{len(p), func(s *Socket) app.Future[app.Done] { return s.Send(kind, p) }})
 }
 
-// Ping sends a ping with up to 125 bytes of payload, behind what was written.
+// Ping sends a ping with up to 125 bytes of payload, after what was written.
 func (c *Conn) Ping(ctx context.Context, payload []byte) error {
 	payload = append([]byte(nil), payload...)
 	return c.order(ctx, order{len(payload), func(s *Socket) app.Future[app.Done] { return app.Failed[app.Done](s.Ping(payload)) }})
 }
 
-// Close begins the closing handshake behind what was written, and does not wait
-// for it: a Read that fails tells that it is over. ErrClose.
+// Close starts the closing handshake after what was written, and does not wait for it:
+// Read fails when it is over. Close fails with ErrClose for a code or reason that cannot
+// be sent.
 func (c *Conn) Close(code int, reason string) error {
 	if !isCloseable(code, reason) {
 		return ErrClose
@@ -170,9 +172,9 @@ func (c *Conn) Close(code int, reason string) error {
 	return nil
 }
 
-// Writer sends a message in parts: what is written leaves in frames of about 16
-// KiB, the last one at Close, which must follow. Until then other messages wait.
-// A text that is not UTF-8 closes the socket with 1011. ctx bounds every Write.
+// Writer sends a message in parts: what is written is sent in frames of about 16 KiB, the
+// last one by Close, which must be called. Until then other messages wait. A text that is
+// not UTF-8 closes the socket with 1011. ctx bounds every Write.
 func (c *Conn) Writer(ctx context.Context, kind Kind) (io.WriteCloser, error) {
 	if err := c.lock(ctx); err != nil {
 		return nil, err
@@ -180,7 +182,7 @@ func (c *Conn) Writer(ctx context.Context, kind Kind) (io.WriteCloser, error) {
 	return &connWriter{c: c, ctx: ctx, kind: kind}, nil
 }
 
-// partSize is the size in bytes from which what was written leaves.
+// partSize is the size in bytes from which the written bytes are sent.
 const partSize = 16 << 10
 
 type connWriter struct {
@@ -208,7 +210,7 @@ func (w *connWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// part sends what is in the buffer as a part of the message.
+// part sends the buffer as a part of the message.
 func (w *connWriter) part() error {
 	begin, part := !w.begun, w.buf
 	w.begun, w.buf = true, nil

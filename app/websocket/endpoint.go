@@ -11,11 +11,11 @@ import (
 	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
-// Accept answers by accepting a WebSocket (RFC 6455) at that endpoint: with
-// 101 over HTTP/1.1, with 200 over HTTP/2 (RFC 8441). The response's fields go
-// along. A request that is no proper opening handshake, or comes from a foreign
-// origin, gets another response from the server and no callback is called. To
-// decline, return another response.
+// Accept returns a response that accepts a WebSocket (RFC 6455): with status 101 over
+// HTTP/1.1, with 200 over HTTP/2 (RFC 8441), and with the response's fields. For a request
+// that is not a valid opening handshake, or that has a foreign origin, the server responds
+// with an error instead and no callback is called. To decline a WebSocket, return another
+// response.
 //
 //	var echo = &websocket.Endpoint{
 //		Message: func(s *websocket.Socket, m websocket.Message) app.Future[app.Done] {
@@ -28,10 +28,9 @@ import (
 //	}
 func Accept(e *Endpoint) *app.Response { return AcceptWith(e, nil) }
 
-// AcceptWith is Accept with a state of the application's own, which
-// Socket.State returns.
+// AcceptWith is Accept with a value that Socket.State returns.
 func AcceptWith(e *Endpoint, state any) *app.Response {
-	// In one object: two would leave holes among what a connection keeps.
+	// One object: the garbage of two would lie between what connections keep.
 	a := &struct {
 		app.Response
 		Upgrade
@@ -44,14 +43,13 @@ func AcceptWith(e *Endpoint, state any) *app.Response {
 type Upgrade struct {
 	Endpoint *Endpoint
 	State    any
-	// Protocol is the subprotocol, in place of a choice among Endpoint.Protocols. It is
-	// left out if the client has not offered it.
+	// Protocol is the subprotocol, in place of one of Endpoint.Protocols. It has no effect
+	// if the client has not offered it.
 	Protocol string
 }
 
-// Offered returns the subprotocols that the request offers, the one that the client
-// likes best first: for handlers that choose themselves and set Upgrade.Protocol.
-// Any goroutine.
+// Offered returns the subprotocols that a request offers, in the client's order of
+// preference, for handlers that set Upgrade.Protocol. Any goroutine.
 func Offered(r *app.Request) (protocols []string) {
 	for _, f := range r.Fields {
 		if !octets.EqualFold(f.Name, "Sec-WebSocket-Protocol") {
@@ -67,129 +65,120 @@ func Offered(r *app.Request) (protocols []string) {
 	return protocols
 }
 
-// Length is unknown.
+// Length returns -1: it is unknown.
 func (*Upgrade) Length() int64 { return -1 }
 
-// Endpoint is what an application does with WebSockets of one kind, and within
-// which limits. One serves any number of sockets; it must not change once the
-// first is open, and must not be copied.
+// Endpoint has the callbacks and limits of WebSockets of one kind. It serves any number of
+// sockets. It must not change once the first is open, and must not be copied.
 //
-// Either the callbacks are set or Serve is. Callbacks run on the socket's loop,
-// one at a time, and must not block. A panic closes the socket with 1011 and is
-// logged.
+// Set either the callbacks or Serve. Callbacks run on the socket's loop, one at a time, and
+// must not block. A panic closes the socket with 1011 and is logged.
 type Endpoint struct {
-	// Open is called first. The request may be kept, at the price of its memory;
-	// nothing else keeps it.
+	// Open is called first. It may keep the request, which is released otherwise.
 	Open func(s *Socket, r *app.Request)
-	// Message is called for each message. The next one is taken from the peer
-	// when the future is ready, so that `return s.Send(...)` lets a peer that
-	// reads slowly stop itself. A failure but ErrClosed closes the socket
-	// with 1011.
+	// Message is called for each message. The next one is read when the future is
+	// ready; so `return s.Send(...)` stops a peer that sends faster than it reads. An
+	// error other than ErrClosed closes the socket with 1011.
 	Message func(s *Socket, m Message) app.Future[app.Done]
-	// Lend makes Message's Data borrowed: it is valid until the callback returns
-	// and no longer. That saves the one allocation that a message costs, for
-	// those who send it on or decode it at once.
+	// Lend makes Message.Data borrowed: it is valid until the callback returns. That
+	// saves the only allocation of a message that is sent on or decoded at once.
 	Lend bool
-	// Piece is called in place of Message with the pieces of messages as they
-	// arrive, for messages that are too large for memory. Futures are as in
-	// Message.
+	// Piece is called, in place of Message, with the pieces of messages as they arrive:
+	// for messages that are too large for memory. The future is as in Message.
 	Piece func(s *Socket, p Piece) app.Future[app.Done]
-	// Pong is called for each pong, solicited or not; payload is borrowed.
+	// Pong is called for each pong, also for unsolicited ones; payload is borrowed.
 	Pong func(s *Socket, payload []byte)
-	// Close is called last, exactly once, also when Open has panicked.
+	// Close is called last and exactly once, even if Open has panicked.
 	Close func(s *Socket, c Closed)
 
-	// Serve handles one socket in a goroutine of its own, which may block. ctx
-	// ends with the socket. When Serve returns nil the socket is closed with
-	// 1000, behind what was written; an error that is a Closed names code and
-	// reason; any other error, or a panic, is logged and closes with 1011.
+	// Serve handles a socket in a goroutine of its own and may block. ctx ends with the
+	// socket. The socket is closed, after what was written, when Serve returns: with 1000
+	// for nil, with code and reason of an error that is a Closed, and with 1011 for any
+	// other error or a panic, which is logged.
 	Serve func(ctx context.Context, c *Conn) error
 
-	// Protocols are the subprotocols that are supported (RFC 6455 section 1.9).
-	// The client's first that is among them is chosen; none: there is none.
+	// Protocols are the supported subprotocols (RFC 6455 section 1.9). The first one of
+	// the client's list that is among them is chosen.
 	Protocols []string
-	// Origins are those whose pages may connect besides the host's own:
-	// "https://example.org", "https://*.example.org" for its subdomains, "*" for
-	// all. Clients that send no Origin are no browsers and may always.
+	// Origins are the origins whose pages may connect, in addition to the host's own:
+	// "https://example.org", "https://*.example.org" for its subdomains, "*" for all.
+	// Clients that are no browsers send no Origin and are always allowed.
 	Origins []string
-	// Compression says how permessage-deflate (RFC 7692) is negotiated.
+	// Compression has the options of permessage-deflate (RFC 7692).
 	Compression Compression
 
-	// MaxMessage is the largest message that is accepted, in bytes after
-	// decompression; 0 is 16 MiB. A larger one closes with 1009.
+	// MaxMessage is the size of the largest message accepted, in bytes after
+	// decompression; 0 means 16 MiB. A larger one closes with 1009.
 	MaxMessage int64
-	// MaxFrame is the largest frame that is accepted, in bytes; 0 is MaxMessage.
+	// MaxFrame is the size of the largest frame accepted, in bytes; 0 means no limit but
+	// MaxMessage.
 	MaxFrame int64
-	// Fragment cuts what is sent into frames of so many bytes at most; 0 sends a
-	// message in one frame.
+	// Fragment is the size of the largest frame that is sent, in bytes; 0 means no limit.
+	// Without one, compressed messages of more than 64 KiB are sent in several frames, all
+	// others in one.
 	Fragment int
-	// QueueBytes and QueueMessages bound what waits for the peer. A message is
-	// taken while less waits, so the bytes may exceed their limit by one message;
-	// beyond, Send fails with ErrQueueFull. 0 is 1 MiB, and any number of
-	// messages.
+	// QueueBytes and QueueMessages bound what waits for the peer; 0 means 1 MiB, and any
+	// number of messages. Send fails with app.ErrQueueFull when a bound is reached; so the
+	// bytes may exceed theirs by one message.
 	QueueBytes, QueueMessages int
 
-	// KeepAlive is the silence of the peer after which it is sent a ping; 0 is
-	// 60 s, negative is never. PongTimeout is how much longer it may be silent
-	// then; 0 is 20 s.
+	// KeepAlive is the silence after which the peer is sent a ping; 0 means 60 s, negative
+	// never. PongTimeout is the further silence after which the connection fails; 0 means
+	// 20 s.
 	KeepAlive, PongTimeout time.Duration
-	// MessageTimeout closes with 1008 when a message has not come whole for so long
-	// since its first frame; 0 is 5 min, negative is never. Time for which Message or
-	// Piece holds the peer back does not count.
+	// MessageTimeout is the time from the first frame of a message to its last byte; 0
+	// means 5 min, negative no limit. Beyond it the socket is closed with 1008. The time
+	// in which a future of Message or Piece is pending does not count.
 	MessageTimeout time.Duration
-	// IdleTimeout closes with 1001 when no message has come or gone for so long;
-	// 0 is never.
+	// IdleTimeout is the time without a message in either direction after which the socket
+	// is closed with 1001; 0 means no limit.
 	IdleTimeout time.Duration
-	// CloseTimeout is how long the peer may take for its part of the closing
-	// handshake; 0 is 5 s.
+	// CloseTimeout is the time for the peer's part of the closing handshake; 0 means 5 s.
 	CloseTimeout time.Duration
 
 	made atomic.Pointer[any] // by the server
 }
 
-// Compression says how permessage-deflate is negotiated. The zero value accepts
-// it without context takeover, which costs an idle socket no memory.
+// Compression has the options of permessage-deflate. The zero value accepts it without
+// context takeover, so that it costs an idle socket no memory.
 type Compression struct {
 	// Off declines it.
 	Off bool
-	// ServerContext and ClientContext let messages of that direction refer to
-	// earlier ones: small messages that resemble each other shrink a lot more,
-	// and a socket holds up to 8 KiB for the first and a window (32 KiB at most)
-	// for the second.
+	// ServerContext and ClientContext let messages of the server, or of the client, refer
+	// to earlier ones. Small similar messages shrink a lot more; a socket holds up to 8 KiB
+	// for the first, and a window of up to 32 KiB for the second.
 	ServerContext, ClientContext bool
-	// ServerWindowBits and ClientWindowBits bound the windows, 9 to 15; 0 is 15.
+	// ServerWindowBits and ClientWindowBits bound the windows, from 9 to 15; 0 means 15.
 	ServerWindowBits, ClientWindowBits uint8
-	// MaxRatio is how many times its compressed size a message of more than 1 MiB may
-	// have; 0 is 100, negative is any. One beyond closes with 1009.
+	// MaxRatio is the largest ratio of a message of more than 1 MiB to its compressed size;
+	// 0 means 100, negative no limit. A larger one closes with 1009.
 	MaxRatio int
-	// MinSize is the size in bytes from which messages are compressed; 0 is 128,
-	// negative is never: then only what comes may be compressed.
+	// MinSize is the size in bytes from which messages are compressed; 0 means 128,
+	// negative never: then only the client compresses.
 	MinSize int
 }
 
-// Kind tells text from binary data.
+// Kind is the kind of a message.
 type Kind uint8
 
-// The kinds of messages (RFC 6455 section 5.6). Text is UTF-8; what comes has been
-// checked.
+// The kinds of messages (RFC 6455 section 5.6). Received text is valid UTF-8.
 const (
 	Text   Kind = 1
 	Binary Kind = 2
 )
 
-// Message is a whole message. Data is the application's own, unless the endpoint
-// says Lend.
+// Message is a whole message. Data is the application's, unless Endpoint.Lend is set.
 type Message struct {
 	Kind Kind
 	Data []byte
 }
 
-// Text is Data as a string, a copy.
+// Text returns a copy of Data as a string.
 func (m Message) Text() string { return string(m.Data) }
 
-// Piece is a part of a message. Data is borrowed until the callback returns; a
-// piece of a text may be cut within a character. A message that arrived in one
-// read comes as one piece that is First and Final.
+// Piece is a part of a message. Data is borrowed until the callback returns. A piece of a
+// text may end within a character. A small message that arrives at once is one piece that
+// is First and Final.
 type Piece struct {
 	Kind         Kind
 	First, Final bool
@@ -202,7 +191,7 @@ const (
 	CloseGoingAway       = 1001
 	CloseProtocolError   = 1002
 	CloseUnsupportedData = 1003
-	CloseNoStatus        = 1005 // the peer gave no code; never sent
+	CloseNoStatus        = 1005 // the peer sent no code; never sent
 	CloseAbnormal        = 1006 // the connection was lost; never sent
 	CloseInvalidPayload  = 1007
 	ClosePolicyViolation = 1008

@@ -7,11 +7,11 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 )
 
-// SlowPolicy says what happens to a member of a Room that reads too slowly.
+// SlowPolicy is what happens to a member of a Room that reads too slowly.
 type SlowPolicy uint8
 
 const (
-	// DropMessage leaves the message out for that member.
+	// DropMessage drops the message for that member.
 	DropMessage SlowPolicy = iota
 	// CloseSocket closes the member with ClosePolicyViolation, "too slow".
 	CloseSocket
@@ -19,14 +19,14 @@ const (
 
 // RoomOptions are the limits of a Room. The zero value is usable.
 type RoomOptions struct {
-	// Slow is what happens to a member that reads too slowly.
+	// Slow is what happens to members that read too slowly.
 	Slow SlowPolicy
-	// QueueBytes is how much may wait for a member before it is too slow, so that
-	// it costs no more memory than this and one message; 0 is 256 KiB. The bytes
-	// of messages from 1 KiB on are shared by all members.
+	// QueueBytes is the number of bytes that may wait for a member before it is too
+	// slow; 0 means 256 KiB. A member holds at most this and one message. Members share
+	// the bytes of larger messages.
 	QueueBytes int
-	// Backlog is how many messages a loop may be behind, because it is stalled or
-	// overloaded; 0 is 1024. The members on it miss what comes beyond.
+	// Backlog is the number of messages that may wait for a loop that is stalled or
+	// overloaded; 0 means 1024. Its members miss the messages beyond.
 	Backlog int
 }
 
@@ -35,9 +35,10 @@ const (
 	defaultRoomBacklog = 1024
 )
 
-// Room sends messages to many sockets. A message is encoded and compressed once,
-// and one task a loop hands it to the members there. Members get all messages in
-// the same order. Methods are for any goroutine, unless they say otherwise.
+// Room sends messages to many sockets. A message is encoded and compressed once; one task
+// on each loop queues it for the members there, in several turns if they are many. All
+// members get the messages in the same order. Any goroutine may call the methods, unless
+// they say otherwise.
 type Room struct {
 	options RoomOptions
 	dropped atomic.Uint64
@@ -47,7 +48,7 @@ type Room struct {
 	loops map[app.Loop]*roomLoop
 }
 
-// NewRoom makes an empty room.
+// NewRoom returns an empty room.
 func NewRoom(options RoomOptions) *Room {
 	if options.QueueBytes <= 0 {
 		options.QueueBytes = defaultRoomQueue
@@ -82,8 +83,7 @@ type membership struct {
 	next   *membership // of the same socket
 }
 
-// Join makes s a member until it is closed. Joining twice is joining once. On
-// s's loop.
+// Join makes s a member until it ends. It has no effect on a member. On s's loop.
 func (r *Room) Join(s *Socket) {
 	touch(s.wire.Home(), func() {
 		if s.ended || s.membership(r) != nil {
@@ -97,7 +97,7 @@ func (r *Room) Join(s *Socket) {
 	})
 }
 
-// Leave ends s's membership, if it is a member. On s's loop.
+// Leave ends the membership of s, if it is a member. On s's loop.
 func (r *Room) Leave(s *Socket) {
 	touch(s.wire.Home(), func() {
 		for at := &s.rooms; *at != nil; at = &(*at).next {
@@ -159,7 +159,7 @@ func (r *Room) part(home app.Loop) *roomLoop {
 	return part
 }
 
-// Len is the number of members.
+// Len returns the number of members.
 func (r *Room) Len() (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -169,12 +169,12 @@ func (r *Room) Len() (n int) {
 	return n
 }
 
-// Losses is how many messages were left out, counted for each member that did
-// not get one, and how many members were closed.
+// Losses returns the number of dropped messages, each counted for every member that did
+// not get it, and the number of members that were closed.
 func (r *Room) Losses() (dropped, closed uint64) { return r.dropped.Load(), r.closed.Load() }
 
-// Broadcast sends a message to all members. It does not wait for them. data must
-// not change any more. ErrText.
+// Broadcast sends a message to all members and does not wait for them. data must not
+// change any more. It fails with ErrText for a text that is not UTF-8.
 func (r *Room) Broadcast(kind Kind, data []byte) error {
 	p, err := Prepare(kind, data)
 	if err == nil {
@@ -183,8 +183,8 @@ func (r *Room) Broadcast(kind Kind, data []byte) error {
 	return err
 }
 
-// BroadcastPrepared is Broadcast of a message that goes to several rooms, or again
-// and again.
+// BroadcastPrepared is Broadcast for a message that is sent to several rooms or several
+// times.
 func (r *Room) BroadcastPrepared(p *Prepared) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -193,7 +193,7 @@ func (r *Room) BroadcastPrepared(p *Prepared) {
 	}
 }
 
-// add queues a message for the members of a loop. The lock is held.
+// add queues a message for the members on a loop. The room's lock is held.
 func (part *roomLoop) add(p *Prepared) {
 	if len(part.backlog) >= part.room.options.Backlog {
 		part.room.dropped.Add(uint64(part.size.Load()))
@@ -206,8 +206,8 @@ func (part *roomLoop) add(p *Prepared) {
 	}
 }
 
-// deliver hands the messages of the backlog to all members, as far as the turn's
-// budget goes, and posts itself for the rest. A task of the loop.
+// deliver sends the messages of the backlog to the members on the loop. When the turn's
+// budget is spent it posts itself for the rest. A task of the loop.
 func (part *roomLoop) deliver() {
 	touch(part.home, func() {
 		if len(part.batch) == 0 {
@@ -238,7 +238,7 @@ func (part *roomLoop) goesOn() bool {
 	return part.posted
 }
 
-// serve goes on with the members, and reports whether all have been served.
+// serve sends the batch to members that have not got it, and reports whether all have.
 func (part *roomLoop) serve() bool {
 	b, _ := part.home.(budget)
 	for part.served < len(part.members) {
@@ -259,7 +259,7 @@ func (part *roomLoop) serve() bool {
 	return true
 }
 
-// deliver gives a message to one member, and tells whether it may get another.
+// deliver sends a message to the member, and reports whether another may follow.
 func (m *membership) deliver(p *Prepared) bool {
 	s, r := m.socket, m.part.room
 	var err error

@@ -9,9 +9,9 @@ import (
 	"github.com/gatewheel/gatewheel/app/internal/ending"
 )
 
-// Socket is one WebSocket. On its loop, in callbacks and continuations, unless
-// said otherwise. What is sent leaves in order, and at the end of the loop's
-// turn: there is no flush.
+// Socket is one WebSocket. Its methods belong on its loop, in callbacks and
+// continuations, unless they say otherwise. Messages are sent in order, at the end of the
+// loop's turn: there is no flush.
 type Socket struct {
 	wire     wire
 	endpoint *Endpoint
@@ -23,20 +23,20 @@ type Socket struct {
 	ended    bool
 }
 
-// socketExtra is what a socket needs while something is under way. An idle one
-// has none, unless it is served by a goroutine.
+// socketExtra is the part of a socket that an idle one does not need, unless it is
+// served by a goroutine.
 type socketExtra struct {
-	message   assembly   // of the message that is coming, or that the application has
-	drained   *promise   // settled when the queue has drained; nil: nobody waits
-	streaming *Writer    // the message that is being sent in parts
+	message   assembly   // the message being received, or held by the application
+	drained   *promise   // settled when the queue has drained; nil if nobody waits
+	streaming *Writer    // the message being sent in parts
 	deferred  []deferred // messages that wait for its end
 	conn      *Conn      // of Endpoint.Serve
 	endings   ending.List
 	protocol  string // one that is not the endpoint's
 }
 
-// The marks of a socket's queue in bytes: above the high one, sending is pending
-// until the low one is reached.
+// The marks of a socket's queue in bytes: above the high one the futures of sending are
+// pending, until the low one is reached.
 const (
 	socketHigh = 64 << 10
 	socketLow  = 16 << 10
@@ -49,10 +49,10 @@ func (s *Socket) more() *socketExtra {
 	return s.extra
 }
 
-// State is what AcceptWith was given. Any goroutine.
+// State returns the state that was passed to AcceptWith. Any goroutine.
 func (s *Socket) State() any { return s.state }
 
-// Protocol is the subprotocol that was chosen, "" for none. Any goroutine.
+// Protocol returns the chosen subprotocol, "" if there is none. Any goroutine.
 func (s *Socket) Protocol() string {
 	switch {
 	case s.protocol >= 0:
@@ -64,15 +64,15 @@ func (s *Socket) Protocol() string {
 	return s.endpoint.Protocols[s.protocol]
 }
 
-// Conn describes the connection. It is put together for each call.
+// Conn returns a description of the connection, made for each call.
 func (s *Socket) Conn() *app.ConnInfo { return s.wire.Conn() }
 
-// Loop is the socket's loop. To send from another goroutine, post a function
-// that sends, or use a Room. Any goroutine.
+// Loop returns the socket's loop. To send from another goroutine, post a function that
+// sends, or use a Room. Any goroutine.
 func (s *Socket) Loop() app.Loop { return s.wire.Loop() }
 
-// Context ends when the socket is over; its cause is a Closed, or
-// ErrClosed when nobody has asked before. Any goroutine.
+// Context returns a context that ends with the socket. Its cause is a Closed, or
+// ErrClosed if Context is called only afterwards. Any goroutine.
 func (s *Socket) Context() context.Context {
 	if s.life.Load() == nil {
 		s.life.CompareAndSwap(nil, newLifetime())
@@ -80,7 +80,7 @@ func (s *Socket) Context() context.Context {
 	return s.life.Load().ctx
 }
 
-// lifetime is made when somebody asks for the context.
+// lifetime is made by the first call of Context.
 type lifetime struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -97,19 +97,17 @@ func (s *Socket) endContext(cause Closed) {
 	}
 }
 
-// socketOver stands for every socket that was over before anybody asked.
+// socketOver is the lifetime of sockets that had ended before the first call of Context.
 var socketOver = func() *lifetime {
 	l := newLifetime()
 	l.cancel(ErrClosed)
 	return l
 }()
 
-// Send sends a message; p is copied. The future is ready while little waits for
-// the peer, and else pending until enough has been taken: up to 64 KiB may wait,
-// and 16 KiB are left when it goes on. Failures, after which the message was not
-// queued: ErrQueueFull beyond the endpoint's limits, ErrText, ErrClosed.
-// One that was pending and fails with ErrClosed was queued, and may not
-// have arrived.
+// Send sends a message; p is copied. The future is ready if no more than 64 KiB wait for
+// the peer, and otherwise pending until 16 KiB are left. Errors of a ready future, whose
+// message was not queued: app.ErrQueueFull beyond the endpoint's limits, ErrText, ErrClosed.
+// If a pending one fails with ErrClosed the message was queued and may not have arrived.
 func (s *Socket) Send(kind Kind, p []byte) app.Future[app.Done] {
 	if s.isStreaming() {
 		return s.postpone(deferred{kind: kind, data: append([]byte(nil), p...)}, noLimit)
@@ -122,7 +120,7 @@ func (s *Socket) SendText(text string) app.Future[app.Done] {
 	return s.Send(Text, []byte(text))
 }
 
-// SendPrepared is Send of a message that was encoded before.
+// SendPrepared is Send for a prepared message.
 func (s *Socket) SendPrepared(p *Prepared) app.Future[app.Done] {
 	if s.isStreaming() {
 		return s.postpone(deferred{prepared: p}, noLimit)
@@ -132,7 +130,7 @@ func (s *Socket) SendPrepared(p *Prepared) app.Future[app.Done] {
 
 const noLimit = int(^uint(0) >> 1)
 
-// sent is the future of something that was queued.
+// sent returns the future of Send after queued bytes wait for the peer.
 func (s *Socket) sent(queued int, err error) app.Future[app.Done] {
 	if err != nil || queued <= socketHigh {
 		return app.Failed[app.Done](err)
@@ -158,13 +156,14 @@ func (s *Socket) settleDrain(err error) {
 	core.SettleHere(waiting, err)
 }
 
-// Queued is how many bytes wait for the peer, and how many messages if the
-// endpoint limits them (QueueMessages), else 0. What is on its way already, in the
-// buffers of the connection, does not count.
+// Queued returns the number of bytes that wait for the peer, and of messages if the
+// endpoint limits them (QueueMessages), otherwise 0. What is in the buffers of the
+// connection does not count, and text that is still to be compressed counts with its own
+// size.
 func (s *Socket) Queued() (bytes, messages int) { return s.wire.Queued() }
 
-// Drained is ready when no more than 16 KiB wait for the peer. It fails with
-// ErrClosed.
+// Drained returns a future that is ready when no more than 16 KiB wait for the peer. It
+// fails with ErrClosed.
 func (s *Socket) Drained() app.Future[app.Done] {
 	if s.ended {
 		return app.Failed[app.Done](ErrClosed)
@@ -179,10 +178,10 @@ func (s *Socket) Drained() app.Future[app.Done] {
 // by itself.
 func (s *Socket) Ping(payload []byte) error { return s.wire.Ping(payload) }
 
-// Close begins the closing handshake (RFC 6455 section 7.1.2) behind what is
-// queued, with a code such as CloseNormal and a reason of up to 123 bytes.
-// Messages that still come are dropped; Endpoint.Close is called when it is
-// over. ErrClose, ErrClosed.
+// Close starts the closing handshake (RFC 6455 section 7.1.2) after what is queued, with a
+// code such as CloseNormal and a reason of up to 123 bytes. Messages that still arrive are
+// dropped. Endpoint.Close is called when the handshake is over. The errors are ErrClose and
+// ErrClosed.
 func (s *Socket) Close(code int, reason string) error {
 	if !isCloseable(code, reason) {
 		return ErrClose
@@ -194,7 +193,7 @@ func (s *Socket) Close(code int, reason string) error {
 	return err
 }
 
-// isCloseable tells whether a Close frame may carry code and reason.
+// isCloseable reports whether a Close frame may carry code and reason.
 // RFC 6455 sections 5.5 and 7.4.
 func isCloseable(code int, reason string) bool {
 	switch {
@@ -206,17 +205,16 @@ func isCloseable(code int, reason string) bool {
 	return code >= 3000 && code <= 4999
 }
 
-// Prepared is a message that is sent to many sockets: it is encoded once, and
-// compressed once for each size of window that the sockets have agreed on. Any
-// goroutine.
+// Prepared is a message for many sockets: checked once, and compressed once for each
+// size of window among them. Any goroutine.
 type Prepared struct {
 	kind Kind
 	data []byte
 	made atomic.Pointer[any] // by the server
 }
 
-// Prepare makes a message for many sockets. data must not change any more.
-// ErrText.
+// Prepare returns a message for many sockets. data must not change any more. It fails with
+// ErrText for a text that is not UTF-8.
 func Prepare(kind Kind, data []byte) (*Prepared, error) {
 	if kind == Text && !utf8.Valid(data) {
 		return nil, ErrText
@@ -224,8 +222,8 @@ func Prepare(kind Kind, data []byte) (*Prepared, error) {
 	return &Prepared{kind: kind, data: data}, nil
 }
 
-// Kind is the message's kind.
+// Kind returns the message's kind.
 func (p *Prepared) Kind() Kind { return p.kind }
 
-// Data is the message. It must not be changed.
+// Data returns the message. It must not be changed.
 func (p *Prepared) Data() []byte { return p.data }

@@ -47,8 +47,8 @@ type (
 	}
 )
 
-// touch calls f if the caller has loop, and sees that it keeps it meanwhile. f runs
-// no user code.
+// touch calls f between Enter and Leave of loop, unless the caller has lost loop. f must
+// not run user code.
 func touch(loop app.Loop, f func()) {
 	if g, ok := loop.(fence); ok {
 		if !g.Enter() {
@@ -59,30 +59,29 @@ func touch(loop app.Loop, f func()) {
 	f()
 }
 
-// ErrClosed is the failure of sending to a socket that is closing or
-// closed.
+// ErrClosed is the error of sending to a socket that is closing or closed.
 var ErrClosed = errors.New("websocket: the WebSocket is closed")
 
-// ErrText is the failure of sending a text message that is not UTF-8.
+// ErrText is the error of sending a text message that is not UTF-8.
 var ErrText = errors.New("websocket: a text message that is not UTF-8")
 
-// ErrClose is the failure of a Close whose code may not be sent, or whose reason
-// is longer than 123 bytes or not UTF-8.
+// ErrClose is the error of a Close whose code may not be sent, or whose reason is longer
+// than 123 bytes or not UTF-8.
 var ErrClose = errors.New("websocket: a close code or reason that cannot be sent")
 
-// Closed is how a socket has ended.
+// Closed is the way in which a socket ended.
 type Closed struct {
-	// Code is that of the peer's Close frame, CloseNoStatus if it had none. If no
-	// frame came it is the code with which the server failed the connection, and
-	// CloseAbnormal if it was lost.
+	// Code is that of the peer's Close frame, CloseNoStatus if it had none. Without a
+	// frame it is the code with which the server failed the connection, or CloseAbnormal
+	// if the connection was lost.
 	Code int
-	// Reason is what the peer gave, or why the server failed the connection.
+	// Reason is the peer's reason, or that for which the server failed the connection.
 	Reason string
-	// Err is nil if the peer's Close frame came.
+	// Err is nil if the peer sent a Close frame.
 	Err error
 }
 
-// Error makes a Closed an error, that of reading from a socket that is closed.
+// Error implements error: a Closed is the error of reading from a closed socket.
 func (c Closed) Error() string {
 	text := fmt.Sprintf("websocket: the WebSocket is closed with %d", c.Code)
 	if c.Reason != "" {
@@ -91,15 +90,15 @@ func (c Closed) Error() string {
 	return text
 }
 
-// Unwrap gives Err.
+// Unwrap returns Err.
 func (c Closed) Unwrap() error { return c.Err }
 
-// Is makes a Closed an ErrClosed.
+// Is reports whether target is ErrClosed.
 func (c Closed) Is(target error) bool { return target == ErrClosed }
 
-// opened tells that the opening handshake is complete. Servers call it, as the
-// following methods, on the loop as user code; an error is a failure of the
-// application, after which the server reports it and closes with 1011.
+// opened starts the application after the opening handshake. Servers call it and the
+// following methods on the loop as user code. An error is a failure of the application:
+// the server reports it and closes with 1011.
 func (s *Socket) opened(r *app.Request) (err error) {
 	defer contained(&err)
 	if s.endpoint.Serve != nil {
@@ -110,8 +109,8 @@ func (s *Socket) opened(r *app.Request) (err error) {
 	return nil
 }
 
-// receive takes a piece of a message; p is borrowed. When more is false, no
-// further piece may come until Wire.Resume.
+// receive handles a piece of a message; p is borrowed. If more is false the next piece
+// must wait for Wire.Resume.
 func (s *Socket) receive(kind Kind, p []byte, first, final bool) (more bool, err error) {
 	defer contained(&err)
 	var f app.Future[app.Done]
@@ -137,7 +136,7 @@ func (s *Socket) receive(kind Kind, p []byte, first, final bool) (more bool, err
 	return s.await(f)
 }
 
-// releaseMessage gives back the memory of a message that the application is done
+// releaseMessage returns the memory reserved for a message that the application is done
 // with.
 func (s *Socket) releaseMessage() {
 	if s.extra != nil {
@@ -145,8 +144,8 @@ func (s *Socket) releaseMessage() {
 	}
 }
 
-// await has the server wait for what a callback has returned. That may be settled
-// in between by another goroutine: then there is nothing to wait for.
+// await makes the server wait for a callback's future, unless another goroutine has
+// settled it meanwhile.
 func (s *Socket) await(f app.Future[app.Done]) (more bool, err error) {
 	waiting := false
 	f.Done(func(_ app.Done, e error) {
@@ -164,8 +163,8 @@ func (s *Socket) await(f app.Future[app.Done]) (more bool, err error) {
 	return more, err
 }
 
-// assemble makes whole messages of pieces. The memory is the application's, but
-// for a message that came in one piece and is lent.
+// assemble collects the pieces of a message. The result is the application's, unless the
+// message came in one piece and is lent.
 func (s *Socket) assemble(p []byte, first, final bool) (whole []byte, ok bool) {
 	switch {
 	case first && final && s.endpoint.Lend:
@@ -185,7 +184,7 @@ func (s *Socket) assemble(p []byte, first, final bool) (whole []byte, ok bool) {
 	return x.message.take(), true
 }
 
-// failure is err if it is one that the application has to answer for.
+// failure returns err unless it only says that the socket is closed.
 func failure(err error) error {
 	if errors.Is(err, ErrClosed) {
 		return nil
@@ -193,7 +192,7 @@ func failure(err error) error {
 	return err
 }
 
-// ponged tells of a pong; payload is borrowed.
+// ponged handles a pong; payload is borrowed.
 func (s *Socket) ponged(payload []byte) (err error) {
 	if s.endpoint.Pong == nil {
 		return nil
@@ -203,8 +202,7 @@ func (s *Socket) ponged(payload []byte) (err error) {
 	return nil
 }
 
-// end tells that the socket is over; c.Err is not nil if the peer sent no Close
-// frame. It is the last call.
+// end ends the socket. It is the last call.
 func (s *Socket) end(c Closed) (err error) {
 	defer contained(&err)
 	s.ended = true
@@ -225,7 +223,7 @@ func (s *Socket) end(c Closed) (err error) {
 	return nil
 }
 
-// contained makes a panic an error.
+// contained turns a panic into an error. It must be deferred.
 func contained(err *error) {
 	if v := recover(); v != nil {
 		*err = &app.PanicError{Value: v, Stack: debug.Stack()}

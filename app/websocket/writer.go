@@ -2,16 +2,16 @@ package websocket
 
 import "github.com/gatewheel/gatewheel/app"
 
-// Writer sends one message in parts, for messages that are too large for
-// memory. On the loop.
+// Writer sends one message in parts, for messages that are too large for memory. Its
+// methods belong on the socket's loop.
 type Writer struct {
 	s    *Socket
 	done bool
 }
 
-// Begin starts a message that is sent in parts. Until its End, other messages
-// wait for it, within the queue's limits; a second Begin fails with ErrBusy.
-// Further failures are those of Send.
+// Begin starts a message that is sent in parts. Other messages wait for its End, within
+// the limits of the queue; a second Begin fails with app.ErrBusy. Further errors are those
+// of Send.
 func (s *Socket) Begin(kind Kind) (*Writer, error) {
 	if s.isStreaming() {
 		return nil, app.ErrBusy
@@ -26,10 +26,10 @@ func (s *Socket) Begin(kind Kind) (*Writer, error) {
 
 func (s *Socket) isStreaming() bool { return s.extra != nil && s.extra.streaming != nil }
 
-// Write sends a part; p is copied. Each is a frame of its own, so parts should
-// not be small; a text may be cut anywhere. The future is as in Socket.Send, and
-// the queue's limits are for whole messages: whoever does not wait for futures
-// has as much in memory as was written.
+// Write sends a part; p is copied. Each part is a frame of its own, so parts should not
+// be small. A text may be divided anywhere. The future is that of Socket.Send. The limits
+// of the queue do not apply to parts: memory grows with what is written before the futures
+// are ready.
 func (w *Writer) Write(p []byte) app.Future[app.Done] {
 	if w.done {
 		return app.Failed[app.Done](ErrClosed)
@@ -37,9 +37,8 @@ func (w *Writer) Write(p []byte) app.Future[app.Done] {
 	return w.s.sent(w.s.wire.Write(p))
 }
 
-// End completes the message; what has waited for it is sent. It fails with
-// ErrText, and leaves the message as it was, if the text so far ends within a
-// character.
+// End completes the message and sends the messages that wait for that. If the text ends
+// within a character it fails with ErrText and changes nothing.
 func (w *Writer) End() app.Future[app.Done] {
 	if w.done {
 		return app.Failed[app.Done](ErrClosed)
@@ -54,7 +53,7 @@ func (w *Writer) End() app.Future[app.Done] {
 	return w.s.sent(queued, err)
 }
 
-// deferred is a message that waits for the end of one that is sent in parts.
+// deferred is a message that waits for the end of one sent in parts.
 type deferred struct {
 	kind     Kind
 	data     []byte
@@ -87,8 +86,8 @@ func (s *Socket) postpone(d deferred, limit int) app.Future[app.Done] {
 	return d.sent.Future()
 }
 
-// sendDeferred sends what has waited. A continuation may begin the next message
-// in parts, behind which the rest waits again.
+// sendDeferred sends the messages that have waited. A continuation may begin another
+// message in parts, for which the rest waits.
 func (s *Socket) sendDeferred() {
 	x := s.extra
 	for len(x.deferred) > 0 && x.streaming == nil {
@@ -108,7 +107,7 @@ func (s *Socket) sendDeferred() {
 	}
 }
 
-// dropDeferred ends a message in parts and what waits for it.
+// dropDeferred drops a message in parts and those that wait for it.
 func (s *Socket) dropDeferred() {
 	x := s.extra
 	if x == nil || x.streaming == nil {
