@@ -100,27 +100,6 @@ func TestChunkedContentWithTrailers(t *testing.T) {
 	l.hear("GET", 200, "")
 }
 
-// Trailers of a response follow its last chunk; over HTTP/2 they are a frame of their own.
-func TestTrailersOfAResponse(t *testing.T) {
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
-		return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
-			w.Trailer("Sum", "5")
-			return w.WriteString("hello")
-		}).With("Trailer", "Sum"))
-	})
-	for name, client := range map[string]*http.Client{"HTTP/1.1": s.client(), "HTTP/2": s.client2()} {
-		response, err := client.Get(s.url("/"))
-		if err != nil {
-			t.Fatal(name, err)
-		}
-		body, err := io.ReadAll(response.Body)
-		response.Body.Close()
-		if err != nil || string(body) != "hello" || response.Trailer.Get("Sum") != "5" {
-			t.Errorf("%s: %q, %v, trailers %v", name, body, err, response.Trailer)
-		}
-	}
-}
-
 // 103 Early Hints leave ahead of the answer, in time.
 func TestEarlyHints(t *testing.T) {
 	later := make(chan *app.Promise[*app.Response], 1)

@@ -134,13 +134,6 @@ func TestPanicIsContained(t *testing.T) {
 	}
 }
 
-// Content flows both ways: an echo answers while the request is still arriving.
-func TestEchoWhileArriving(t *testing.T) {
-	s := serve(t, echo)
-	t.Run("HTTP/1.1", func(t *testing.T) { echoInSteps(t, s, s.client()) })
-	t.Run("HTTP/2", func(t *testing.T) { echoInSteps(t, s, s.client2()) })
-}
-
 func echoInSteps(t *testing.T, s *site, client *http.Client) {
 	reader, writer := io.Pipe()
 	request, err := http.NewRequest("POST", s.url("/"), reader)

@@ -71,46 +71,6 @@ func TestHTTP2ContentsAreExact(t *testing.T) {
 	wait.Wait()
 }
 
-// Content flows both ways at the same time, more than all buffers hold.
-func TestHTTP2EchoBothWaysAtOnce(t *testing.T) {
-	s := serve(t, builtIn(t, ""))
-	const size = 16 << 20
-	reader, writer := io.Pipe()
-	go func() {
-		// The pipe is written as the transport reads it.
-		_, err := io.Copy(writer, io.LimitReader(forever{}, size))
-		writer.CloseWithError(err)
-	}()
-	response, err := s.client2().Do(s.to("POST", "/echo", reader))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	if n, err := io.Copy(io.Discard, response.Body); n != size || err != nil {
-		t.Fatalf("%d bytes came back, %v", n, err)
-	}
-}
-
-// Trailers go both ways.
-func TestHTTP2Trailers(t *testing.T) {
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
-		return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
-			return app.Then(app.Copy(w, r.Body), func(int64) app.Future[app.Done] {
-				w.Trailer("Got", r.Trailers().Get("sent"))
-				return app.Ready(app.Done{})
-			})
-		}))
-	})
-	for _, content := range []string{"", "content"} {
-		request := s.to("POST", "/", io.NopCloser(strings.NewReader(content)))
-		request.Trailer = http.Header{"Sent": {"a trailer"}}
-		got, response := get2(t, s.client2(), request, 200)
-		if string(got) != content || response.Trailer.Get("Got") != "a trailer" {
-			t.Errorf("content %q, trailers %v", got, response.Trailer)
-		}
-	}
-}
-
 // Field values that would split a response are refused.
 func TestHTTP2ResponsesCannotBeSplit(t *testing.T) {
 	s := serve(t, func(r *app.Request) app.Future[*app.Response] {

@@ -93,6 +93,20 @@ func (s *site) client2() *http.Client {
 	return &http.Client{Transport: transport, Timeout: patience}
 }
 
+// clients are Go's, one for each version.
+var clients = map[string]func(*site) *http.Client{
+	"HTTP/1.1": (*site).client,
+	"HTTP/2":   (*site).client2,
+}
+
+// overBoth runs a test as a subtest for each client.
+func (s *site) overBoth(test func(t *testing.T, c *http.Client)) {
+	s.t.Helper()
+	for version, client := range clients {
+		s.t.Run(version, func(t *testing.T) { test(t, client(s.in(t))) })
+	}
+}
+
 // in is the same server for a subtest.
 func (s *site) in(t *testing.T) *site {
 	copied := *s

@@ -16,12 +16,6 @@ import (
 	"github.com/gatewheel/gatewheel/app/websocket"
 )
 
-// clients are Go's, one for each version.
-var clients = map[string]func(*site) *http.Client{
-	"HTTP/1.1": (*site).client,
-	"HTTP/2":   (*site).client2,
-}
-
 // A request that is over is told once, with its status, its content in both directions, its times and its outcome.
 func TestFinished(t *testing.T) {
 	type ended struct {

@@ -56,29 +56,3 @@ func TestSlowHandlerIsOnlyReported(t *testing.T) {
 		t.Errorf("%d kills", n)
 	}
 }
-
-// Beyond MaxConnections a newcomer is told to come again, over either protocol, and counted.
-func TestTooManyConnections(t *testing.T) {
-	s := serve(t, hello, func(c *server.Config) { c.MaxConnections = 2 })
-	first, second := s.dial(), s.dial()
-	for _, l := range []*line{first, second} {
-		l.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-		l.hear("GET", 200, "Hello, World!")
-	}
-	third := s.dial()
-	third.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-	response := third.hear("GET", 503, "too many connections, try again in a while")
-	if response.Header.Get("Retry-After") == "" || !response.Close {
-		t.Errorf("fields %v", response.Header)
-	}
-	third.end()
-	_ = third.Close()
-	if n := s.Stats().Refused; n != 1 {
-		t.Errorf("%d were refused", n)
-	}
-	_ = second.Close()
-	settled(t, "one has left", func() bool { return s.Stats().Connections == 1 })
-	fourth := s.dial()
-	fourth.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-	fourth.hear("GET", 200, "Hello, World!")
-}

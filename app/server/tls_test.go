@@ -320,31 +320,6 @@ func TestDrainDuringAHandshake(t *testing.T) {
 	}
 }
 
-// A newcomer beyond the limit is told so in its protocol, after the handshake.
-func TestTooManyConnectionsOverTLS(t *testing.T) {
-	s := serve(t, hello, withIdentity(issue(t, "a.test", nil)), func(c *server.Config) { c.MaxConnections = 1 })
-	first := s.dialTLS(anyone())
-	first.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-	first.hear("GET", 200, "Hello, World!")
-
-	second := s.dialTLS(anyone())
-	second.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-	response, err := http.ReadResponse(second.r, nil)
-	if err != nil || response.StatusCode != 503 || response.Header.Get("Retry-After") == "" {
-		t.Fatalf("%v, %v, want 503", response, err)
-	}
-
-	config := anyone()
-	config.NextProtos = []string{"h2"}
-	third := s.dialTLS(config)
-	wantHTTP2(t, third)
-	f, err := http2.NewFramer(third.Conn, third.r).ReadFrame()
-	if goaway, ok := f.(*http2.GoAwayFrame); !ok || goaway.ErrCode != http2.ErrCodeNo || goaway.LastStreamID != 0 {
-		t.Fatalf("heard %v, %v, want GOAWAY with no stream processed", f, err)
-	}
-	third.end()
-}
-
 // A store that names no protocols serves both, too, and what it loads again is presented to newcomers while
 // connections go on.
 func TestCertificateStoreReloaded(t *testing.T) {
