@@ -2,7 +2,6 @@ package app
 
 import (
 	"os"
-	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -15,6 +14,7 @@ import (
 //	                          trying ─→ idle  (done)
 //	                          trying ─attempt→ again ─→ trying (ready before it was waited for)
 //	          asked ─gone, expire→ idle (given up; a late attempt finds nothing asked)
+//	          trying, again ─gone→ left ─→ idle (given up when the attempt has ended)
 type errand struct {
 	r        *Request
 	state    atomic.Uint32
@@ -32,6 +32,7 @@ const (
 	errandAsked
 	errandTrying
 	errandAgain
+	errandLeft
 )
 
 func (e *errand) init(r *Request, try func(ready func()) (int, bool, error)) {
@@ -58,20 +59,28 @@ func (e *errand) do() (int, error) {
 	}
 }
 
-// giveUp ends the waiting for a request that is over, unless the loop is in the
-// middle of an attempt: that is short, and touches the goroutine's memory.
+// giveUp ends the waiting for a request that is over. It waits for the end of an
+// attempt that is under way, which uses memory of the goroutine's: for ever if that
+// stalls its loop and never comes back.
 func (e *errand) giveUp() (int, error) {
-	for !e.state.CompareAndSwap(errandAsked, errandIdle) {
-		select {
-		case <-e.done:
-			return e.n, e.err
+	for {
+		switch state := e.state.Load(); state {
+		case errandAsked:
+			if e.state.CompareAndSwap(errandAsked, errandIdle) {
+				e.disarm()
+				e.r.unpark()
+				return 0, e.r.cause()
+			}
+		case errandTrying, errandAgain:
+			if e.state.CompareAndSwap(state, errandLeft) {
+				<-e.done
+				return e.n, e.err
+			}
 		default:
-			runtime.Gosched()
+			<-e.done
+			return e.n, e.err
 		}
 	}
-	e.disarm()
-	e.r.unpark()
-	return 0, e.r.cause()
 }
 
 // run is a task of the loop, and the callback of what it waits for: that may call
@@ -81,17 +90,31 @@ func (e *errand) run() {
 		e.state.CompareAndSwap(errandTrying, errandAgain)
 		return
 	}
+	returned := false
+	defer func() {
+		if !returned {
+			// It has panicked, or its loop was taken away from it.
+			e.finish(0, ErrPeerGone)
+		}
+	}()
 	for {
 		n, wait, err := e.try(e.attempt)
 		if !wait {
+			returned = true
 			e.finish(n, err)
 			return
 		}
 		e.arm()
-		if e.state.CompareAndSwap(errandTrying, errandAsked) {
+		switch {
+		case e.state.CompareAndSwap(errandTrying, errandAsked):
+			returned = true
+			return
+		case e.state.CompareAndSwap(errandAgain, errandTrying):
+		default:
+			returned = true
+			e.finish(0, e.r.cause())
 			return
 		}
-		e.state.Store(errandTrying)
 	}
 }
 

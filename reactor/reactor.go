@@ -48,6 +48,7 @@ type Reactor struct {
 	life     context.Context // ends when the last connection has left, or is to be closed
 	endLife  func()
 	stopOnce sync.Once
+	stopErr  error
 }
 
 // New makes a Reactor with its Loops. It raises the process's limit of open descriptors as far as
@@ -155,38 +156,6 @@ func (l *Loop) visit(conns []*Conn, visit func(*Conn)) {
 			return
 		}
 	}
-}
-
-// Stop stops accepting, lets the connections that are open go on until they have all left or ctx is
-// over, closes those that remain, and ends the loops. It returns the context's error when
-// connections had to be closed. A loop that is stalled is left behind.
-func (r *Reactor) Stop(ctx context.Context) error {
-	var err error
-	r.stopOnce.Do(func() { err = r.stop(ctx) })
-	return err
-}
-
-func (r *Reactor) stop(ctx context.Context) (err error) {
-	r.StopAccepting(ctx)
-	for r.present() > 0 && ctx.Err() == nil {
-		select {
-		case <-r.empty:
-		case <-ctx.Done():
-		}
-	}
-	if r.present() > 0 {
-		err = ctx.Err()
-	}
-	r.endLife()
-	if r.watchdog != nil {
-		r.watchdog.stop()
-	}
-	for _, l := range r.loops {
-		l.stop()
-	}
-	r.tls.pool.wait(time.After(stopPatience))
-	r.release()
-	return err
 }
 
 // present is how many connections there are, those that no session knows yet included.

@@ -5,29 +5,60 @@ package reactor
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
 )
 
-// stopPatience is how long a Loop may take to close what it has left, before it counts as stalled.
-const stopPatience = 5 * time.Second
+// stopPatience is how long a Loop that is to end may show no progress before it counts as stalled.
+const stopPatience = time.Second
+
+// Stop stops accepting, lets the connections that are open go on until they have all left or ctx is over,
+// closes those that remain, and ends the loops, all at the same time. A loop that is stalled is left behind
+// after a second. Stop returns the context's error if connections had to be closed. Further calls wait for
+// the first and return its result. On any goroutine but a loop's.
+func (r *Reactor) Stop(ctx context.Context) error {
+	r.stopOnce.Do(func() { r.stopErr = r.stop(ctx) })
+	return r.stopErr
+}
+
+func (r *Reactor) stop(ctx context.Context) (err error) {
+	r.StopAccepting(ctx)
+	for r.present() > 0 && ctx.Err() == nil {
+		select {
+		case <-r.empty:
+		case <-ctx.Done():
+		}
+	}
+	if r.present() > 0 {
+		err = ctx.Err()
+	}
+	r.endLife()
+	if r.watchdog != nil {
+		r.watchdog.stop()
+	}
+	var stopping sync.WaitGroup
+	for _, l := range r.loops {
+		stopping.Go(l.stop)
+	}
+	stopping.Wait()
+	// What is left of these runs callbacks of the application.
+	r.tls.pool.wait(time.After(stopPatience / 4))
+	r.release()
+	return err
+}
 
 // stop closes the Loop's connections and ends its engine.
 func (l *Loop) stop() {
-	patience, cancel := context.WithTimeout(context.Background(), stopPatience)
-	defer cancel()
+	stalled := false
 	if e := l.engine.Load(); e != nil && (e.serves.Load() || l.stats.connections.Load() > 0) {
 		closed := make(chan struct{})
 		l.Post(func() {
 			l.abandonAll()
 			close(closed)
 		})
-		select {
-		case <-closed:
-		case <-e.Done():
-			// It has died just now, and the sweep does it.
-		case <-patience.Done():
+		if stalled = !l.awaitClosed(closed, e.Done()); stalled {
 			l.reactor.log.Error("loop is stalled and left behind", zap.Int("loop", l.index))
 		}
 	}
@@ -42,17 +73,31 @@ func (l *Loop) stop() {
 		return
 	}
 	e.Stop()
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		<-e.Done()
-		if patience.Err() == nil {
-			l.sweep(e)
-		}
-	}()
+	if stalled {
+		return
+	}
 	select {
-	case <-ended:
-	case <-patience.Done():
+	case <-e.Done():
+		l.sweep(e)
+	case <-time.After(stopPatience):
+	}
+}
+
+// awaitClosed waits until the Loop has closed its connections, or its engine has died, in which case the
+// sweep closes them. It reports false if no connection is closed for stopPatience.
+func (l *Loop) awaitClosed(closed, died <-chan struct{}) bool {
+	for left := l.stats.connections.Load(); ; {
+		select {
+		case <-closed:
+			return true
+		case <-died:
+			return true
+		case <-time.After(stopPatience):
+		}
+		before := left
+		if left = l.stats.connections.Load(); left >= before {
+			return false
+		}
 	}
 }
 

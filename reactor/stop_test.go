@@ -3,6 +3,7 @@
 package reactor
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -90,7 +91,7 @@ func TestStopClosesWhatNoEngineKnows(t *testing.T) {
 		t.Errorf("closed with %v, and %d times more", err, len(closed))
 	}
 	wantHungUp(t, theirs)
-	if took := time.Since(began); took > stopPatience/2 {
+	if took := time.Since(began); took >= stopPatience {
 		t.Errorf("took %v", took)
 	}
 }
@@ -113,4 +114,37 @@ func TestArrivalWhileTheLoopStops(t *testing.T) {
 		t.Errorf("closed with %v, and %d times more", err, len(closed))
 	}
 	wantHungUp(t, theirs)
+}
+
+// Loops that are stalled keep Stop for a moment, all together, and its result is that of every call.
+func TestStopLeavesStalledLoopsBehind(t *testing.T) {
+	const loops = 6
+	release := make(chan struct{})
+	defer close(release)
+	config := brisk()
+	config.Loops, config.StallTimeout = loops, -1
+	s := serve(t, config, nil)
+	for _, l := range s.loops {
+		s.dialLoop(l)
+	}
+	for _, l := range s.loops {
+		entered := make(chan struct{})
+		l.Post(func() {
+			l.Lend(nil, nil)
+			close(entered)
+			<-release
+			l.Reclaim()
+		})
+		await(t, entered)
+	}
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	began := time.Now()
+	first := s.Stop(over)
+	if took := time.Since(began); took > loops/2*stopPatience {
+		t.Errorf("took %v", took)
+	}
+	if second := s.Stop(context.Background()); first != context.Canceled || second != first {
+		t.Errorf("returned %v, and then %v", first, second)
+	}
 }
