@@ -12,13 +12,13 @@ import (
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
-// h1Session binds one HTTP/1 connection: the machine and its exchanges. It holds no buffer: input that
-// waits for the application stays with the reactor, and the socket is not read.
+// h1Session connects the machine of one HTTP/1 connection with its exchanges. All methods run on the connection's
+// loop. It holds no buffer: input that waits for the application stays with the reactor, and the socket is not read.
 type h1Session struct {
 	peer
 	machine h1.Conn
-	reading *exchange // its content is arriving
-	next    *h1Socket // what the connection switches to; nil: it does not
+	reading *exchange // whose content is arriving, or nil
+	next    *h1Socket // the WebSocket that the connection switches to, or nil
 	sending progress
 	input   h1Input
 	ending  h1Drain
@@ -39,7 +39,7 @@ func newH1Session(p peer) *h1Session {
 func (s *h1Session) Receive(in []byte) int {
 	s.loop.tick()
 	if s.machine.Phase() != h1.InHead {
-		// A head has its time from its first byte, however many pieces come.
+		// The timeout of a head starts at its first byte, however many pieces arrive.
 		s.moved = s.loop.instant()
 	}
 	s.input.step(inputResume)
@@ -60,45 +60,45 @@ func (s *h1Session) Receive(in []byte) int {
 		}
 	}
 	if s.machine.Phase() == h1.InContent {
-		// From now on more of it is waited for.
+		// The wait for more content starts now.
 		s.moved = s.loop.instant()
 	}
 	switch {
 	case s.input.paused():
 		s.conn.Pause()
 	case s.input.last():
-		s.end()
+		s.endInput()
 	}
 	return used
 }
 
-// demands says that content of the request may be taken from the socket: the application waits for it, or
-// has answered and will never want it.
+// demands reports whether content of the request may be read: the application waits for it, or has answered and
+// will not read it.
 func (s *h1Session) demands() bool {
 	x := s.reading
 	return x.in.waiting() || x.ended || x.gone
 }
 
-// goesOn says that what reading waited for has come: the application's demand, or an answer that has left.
-func (s *h1Session) goesOn() bool {
+// mayResume reports whether the reason of a pause is gone: the application waits for content, or an answer has left.
+func (s *h1Session) mayResume() bool {
 	if s.reading != nil {
 		return s.demands()
 	}
 	return s.machine.Pending() < int(s.pendingAtPause)
 }
 
-// readOn ends a pause: from now on the peer is waited for.
-func (s *h1Session) readOn() {
+// resumeReading ends a pause. The wait for the peer starts now.
+func (s *h1Session) resumeReading() {
 	s.input.step(inputResume)
 	s.moved = s.loop.instant()
 	s.conn.Resume()
 	if s.conn.Kept() == 0 {
-		// The end of content needs no further input to be told.
+		// The event at the end of content needs no further input.
 		s.Receive(nil)
 	}
 }
 
-// step takes one event from the machine.
+// step handles one event of the machine. It returns how many bytes of in were consumed, and whether to continue.
 func (s *h1Session) step(in []byte) (n int, more bool) {
 	ev := s.loop.event1
 	n, err := s.machine.Next(in, ev)
@@ -123,7 +123,7 @@ func (s *h1Session) step(in []byte) (n int, more bool) {
 	return n, true
 }
 
-// accept makes an exchange of a request and runs its handler.
+// accept creates the exchange of a request and runs its handler.
 func (s *h1Session) accept(ev *h1.Event) {
 	head := &ev.Head
 	x := s.open(ev.ID)
@@ -143,12 +143,14 @@ func (s *h1Session) accept(ev *h1.Event) {
 	x.admit()
 }
 
+// deliver passes content to the application, unless it has answered.
 func (s *h1Session) deliver(data []byte) {
 	if x := s.reading; !x.ended && !x.gone {
 		x.deliver(data)
 	}
 }
 
+// complete ends the content of a request.
 func (s *h1Session) complete(trailers []app.Field) {
 	x := s.reading
 	s.reading = nil
@@ -156,20 +158,20 @@ func (s *h1Session) complete(trailers []app.Field) {
 	x.endInput(io.EOF)
 }
 
-// malformed: the machine has refused what came.
+// malformed counts and logs input that the machine has refused, and ends its request.
 func (s *h1Session) malformed(err error) {
 	s.loop.refused(MalformedHTTP1, s.conn, err)
-	s.refuse(err)
+	s.endRefused(err)
 }
 
-// refuse: the machine has queued its answer; the request that it concerns can have no other.
-func (s *h1Session) refuse(err error) {
+// endRefused ends the request whose content was refused, if any. The machine has queued its own answer.
+func (s *h1Session) endRefused(err error) {
 	x := s.reading
 	s.countRefusal(x, err)
 	if x != nil {
 		s.reading = nil
 		if _, refused := s.machine.Refused(x.id); x.answered && !x.ended && !refused {
-			// What is being sent may well be made of the content that is missing.
+			// The response may be made of the content that is missing.
 			s.machine.Abort(x.id)
 		}
 		x.cut(err)
@@ -177,7 +179,7 @@ func (s *h1Session) refuse(err error) {
 	s.conn.Touch()
 }
 
-// countRefusal counts the answer of the machine, unless one of x's is out.
+// countRefusal counts the answer of the machine, unless the head of x's own has left.
 func (s *h1Session) countRefusal(x *exchange, err error) {
 	var refused *h1.Error
 	if !errors.As(err, &refused) || refused.Status == 0 {
@@ -214,12 +216,12 @@ func (s *h1Session) Transmit(dst []byte, room int) []byte {
 	if id := s.machine.Held(); id != 0 {
 		s.releaseHead(id)
 	}
-	s.settle()
+	s.finishTurn()
 	return dst
 }
 
-// releaseHead lets a final head that waits behind an informational one leave in the next turn, unless all of
-// the response waits for content of the request: that releases it, in another segment for sure.
+// releaseHead sends the final head that is held after an informational one in the next turn. If the response waits
+// for content of the request, that releases the head, which is then certain to leave in another segment.
 func (s *h1Session) releaseHead(id uint64) {
 	if x := s.reading; x != nil && x.id == id && x.in.waiting() && x.out != nil && x.out.empty() {
 		return
@@ -230,23 +232,22 @@ func (s *h1Session) releaseHead(id uint64) {
 	})
 }
 
-// settle follows a turn: a connection that is over is closed, reading goes on where answers have made room,
-// and the time is set at which to look again.
-func (s *h1Session) settle() {
+// finishTurn closes a connection that is over, resumes reading if answers have left, and sets the next timeout.
+func (s *h1Session) finishTurn() {
 	if done, linger := s.machine.Done(); done {
-		s.part(linger && s.ending != drainVacant)
-	} else if s.input.paused() && s.goesOn() {
-		s.readOn()
+		s.close(linger && s.ending != drainVacant)
+	} else if s.input.paused() && s.mayResume() {
+		s.resumeReading()
 	}
-	s.watch()
+	s.setTimeout()
 }
 
-// part ends the connection.
-func (s *h1Session) part(linger bool) {
+// close ends the connection. linger discards input for a while, so that the peer can read the last answer.
+func (s *h1Session) close(linger bool) {
 	s.peerGone()
 	switch {
 	case s.machine.Resets():
-		// Only the reset tells the peer that the content was cut.
+		// Only a reset tells the peer that the content was cut.
 		s.conn.Reset()
 	case linger:
 		s.conn.Linger()
@@ -262,17 +263,17 @@ func (s *h1Session) EOF() bool {
 	s.halfClose()
 	switch {
 	case s.conn.Kept() == 0:
-		s.end()
+		s.endInput()
 	case !s.input.paused():
-		// Nothing will follow what waits for more.
+		// An incomplete request waits for bytes that will not arrive.
 		s.conn.Resume()
 	}
 	s.conn.Touch()
 	return s.conn.Kept() > 0 || s.machine.Pending() > 0
 }
 
-// end tells the machine of the peer's FIN, once it has had every byte before it.
-func (s *h1Session) end() {
+// endInput tells the machine of the peer's FIN. Call it when the machine has consumed all bytes before it.
+func (s *h1Session) endInput() {
 	if err := s.machine.EOF(); err != nil {
 		s.malformed(err)
 	}
@@ -290,17 +291,17 @@ func (s *h1Session) Closed(err error) {
 	s.machine.Release()
 }
 
-// watch sets the time at which to look whether the peer has acted.
-func (s *h1Session) watch() {
+// setTimeout sets the time at which Timeout checks whether the peer has acted.
+func (s *h1Session) setTimeout() {
 	if s.conn.Queued() > 0 {
-		// It is to read first: its time to send begins behind that.
+		// The peer has to read first. Its time to send starts after that.
 		s.moved = s.loop.instant()
 	}
 	by := earlier(earlier(s.readBy(), s.halfClosedBy()), s.sending.by(s.conn, s.loop.instant(), s.loop.server.config.WriteTimeout))
 	lookAt(s.conn, by)
 }
 
-// readBy is when something must have come from the peer; 0: it is not its turn.
+// readBy returns when something must have arrived from the peer, or 0 if nothing is expected.
 func (s *h1Session) readBy() instant {
 	c := &s.loop.server.config
 	if s.input.paused() || s.conn.Queued() > 0 {
@@ -334,8 +335,8 @@ func (s *h1Session) readBy() instant {
 	return 0
 }
 
-// halfClosedBy is when something must have been written to a peer that has sent its FIN: it may well be gone.
-// What it takes of that is for the write timeout.
+// halfClosedBy returns when something must have been written to a peer that has sent FIN and may be gone, or 0.
+// Whether the peer reads it is a matter of the write timeout.
 func (s *h1Session) halfClosedBy() instant {
 	if !s.input.last() || s.conn.Queued() > 0 {
 		return 0
@@ -359,16 +360,16 @@ func (s *h1Session) Timeout() {
 		s.conn.Close()
 		return
 	case s.ending.waits():
-		return // Transmit follows, and sees to it
+		return // Transmit follows and calls endIfVacant
 	case s.readBy().passed(now):
-		s.late()
+		s.readTimeout()
 		return
 	}
-	s.watch()
+	s.setTimeout()
 }
 
-// late ends a connection whose peer has not sent in time.
-func (s *h1Session) late() {
+// readTimeout ends a connection whose peer has not sent in time, with 408 if a request has begun.
+func (s *h1Session) readTimeout() {
 	switch s.machine.Phase() {
 	case h1.InHead:
 		s.loop.refused(HeadTimeout, s.conn, nil)
@@ -382,13 +383,13 @@ func (s *h1Session) late() {
 	// RFC 9110 section 15.5.9.
 	err := &h1.Error{Status: 408, Reason: "the request did not arrive in time"}
 	s.machine.Refuse(err)
-	s.refuse(err)
+	s.endRefused(err)
 }
 
-// drain implements drainer: what has come is answered, then the connection ends.
+// drain implements drainer: requests that have arrived are answered, then the connection ends.
 func (s *h1Session) drain() {
-	if !s.vacates() {
-		s.endBehindRequests()
+	if !s.vacant() {
+		s.endAfterRequests()
 		return
 	}
 	if s.moved.after(recently).passed(s.loop.instant()) {
@@ -399,27 +400,27 @@ func (s *h1Session) drain() {
 	s.conn.Touch()
 }
 
-// recently is for how long a connection that has no request counts as active: it may well have sent the next one
-// already.
+// recently is how long after its last activity a connection without a request counts as active: its next request
+// may be on its way.
 const recently = 2 * time.Second
 
-// headGrace is how long a head may take that begins at the end of a drain.
+// headGrace is how long a head may take that starts to arrive at the end of a drain.
 const headGrace = 250 * time.Millisecond
 
-// readTime is how long a loop may take to read what is in a socket.
+// readTime is how long a loop may take to read the content of a socket.
 const readTime = 50 * time.Millisecond
 
-// vacates reports whether the connection has no request, nor a part of one.
-func (s *h1Session) vacates() bool {
+// vacant reports whether no request is pending and no part of one has arrived.
+func (s *h1Session) vacant() bool {
 	return s.machine.Pending() == 0 && s.machine.Phase() == h1.Between
 }
 
-// endIfVacant is called before output is pulled. It ends a connection on which no request has come, and looks at the
-// socket right before: a busy loop may not have got to it. A request that has come is the last one, and its
-// answer says so.
+// endIfVacant is called before output is pulled. It ends a connection on which no request has arrived in time. It
+// looks at the socket right before, since a busy loop may not have read it. A request that has arrived is the last
+// one, and its answer has Connection: close.
 func (s *h1Session) endIfVacant() {
-	if !s.vacates() {
-		s.endBehindRequests()
+	if !s.vacant() {
+		s.endAfterRequests()
 		return
 	}
 	if s.ending == drainActive && !s.loop.drainBy().passed(s.loop.instant()) || s.conn.Waiting() {
@@ -429,9 +430,9 @@ func (s *h1Session) endIfVacant() {
 	s.machine.Drain()
 }
 
-// endBehindRequests has the connection end behind the requests that have come, one that has come in part
-// included.
-func (s *h1Session) endBehindRequests() {
+// endAfterRequests lets the connection end after the requests that have arrived, including one that has arrived in
+// part.
+func (s *h1Session) endAfterRequests() {
 	s.ending.step(drainBusy)
 	s.machine.Drain()
 	s.notifyDrain()
@@ -441,7 +442,7 @@ func (s *h1Session) endBehindRequests() {
 	s.conn.Touch()
 }
 
-// retires implements session: a connection ends between requests only.
+// retires implements session: only HTTP/2 connections have an age limit.
 func (s *h1Session) retires() bool { return false }
 
 // respond implements session.
@@ -473,11 +474,11 @@ func (s *h1Session) abort(x *stream) {
 	s.conn.Touch()
 }
 
-// want implements transport: content comes from the socket only when it is wanted.
+// want implements transport: the application waits for content, so that reading may resume.
 func (s *h1Session) want(x *stream) {
 	s.machine.Continue(x.id)
 	s.conn.Touch()
 }
 
-// consumed implements transport: the socket's own window is the only one.
+// consumed implements transport: HTTP/1 has no flow control of its own.
 func (s *h1Session) consumed(*stream, int) {}
