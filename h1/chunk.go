@@ -41,7 +41,7 @@ const (
 func (c *Conn) nextChunkLine(in []byte, ev *Event) (n int, more bool, err *Error) {
 	if c.chunk.at == atSize && c.chunk.digits == 0 {
 		if n = c.gatherChunks(in); n > 0 {
-			return n, c.tell(c.sh.gathered, ev), nil
+			return n, c.emit(c.sh.gathered, ev), nil
 		}
 	}
 	for n < len(in) {

@@ -17,40 +17,40 @@ type Conn struct {
 	chunk    chunkLine
 	unsent   uint32 // KiB of whole answers that have not been pulled to their end
 	pending  uint16 // length of the list of exchanges
-	blank    uint8  // empty lines in front of the request line
+	blank    uint8  // empty lines before the request line
 	reading  reading
 	writing  writing
-	ending   bool // no request follows the newest one
-	draining bool // none shall follow that which is being read
-	leaving  bool // the peer said that its last request was the last
-	spilled  bool // bytes came behind the point where reading ended
-	blocked  bool // Next said Blocked last
-	eof      bool
-	resets   bool // the peer would take the cut answer for a whole one
+	ending   bool // no request is read after the newest one
+	draining bool // no request is read after the one that is being read
+	leaving  bool // the newest request has Connection: close
+	spilled  bool // bytes arrived after reading ended
+	blocked  bool // the last event was Blocked
+	eof      bool // the peer has sent FIN
+	resets   bool // the peer would take the cut answer for a complete one
 }
 
-// Phase tells what a connection waits for from its peer, so that the caller
-// can choose a timeout.
+// Phase is what a connection waits for from its peer. The caller chooses a timeout
+// by it.
 type Phase uint8
 
 const (
-	Between   Phase = iota // the next request; nothing of it has come
+	Between   Phase = iota // the next request; no byte of it has arrived
 	InHead                 // the rest of a head
 	InContent              // the rest of a request's content
-	Waiting                // nothing: a request that may switch protocols has no answer yet
-	Over                   // nothing any more: Closed or Switched
+	Waiting                // nothing: a request that may switch protocols is not answered
+	Over                   // nothing: Closed or Switched
 )
 
-// Init begins a connection.
+// Init starts a connection of a loop.
 func (c *Conn) Init(sh *Shared) {
 	*c = Conn{sh: sh, reading: inHead, writing: open}
 }
 
-// Next reads on in the peer's bytes: in holds all that was not consumed
-// before, and what came since. It consumes n bytes and fills one event. Call it
-// until the event is NeedMore, Blocked, Closed or Switched, also when no input
-// is left: an End needs none. An error is a *Error; it is returned once, and
-// the event is Closed from then on.
+// Next consumes n bytes of the peer's input and fills one event. in holds all bytes
+// that were not consumed before, and those that have arrived since. Call Next until
+// the event is NeedMore, Blocked, Closed or Switched, also when no input is left:
+// an End needs none. An error is a *Error. It is returned once; the event is Closed
+// from then on.
 func (c *Conn) Next(in []byte, ev *Event) (n int, err error) {
 	poisonEvent(ev)
 	ev.Kind, ev.Data = NeedMore, nil
@@ -75,8 +75,8 @@ func (c *Conn) Next(in []byte, ev *Event) (n int, err error) {
 	return n, nil
 }
 
-// advance makes one step of the reading side. more: the step told nothing and
-// another one may be possible.
+// advance makes one step of the reading side. more means that the step filled no
+// event and that another one may be possible.
 func (c *Conn) advance(in []byte, ev *Event) (n int, more bool, err *Error) {
 	switch c.reading {
 	case inHead:
@@ -107,7 +107,7 @@ func (c *Conn) advance(in []byte, ev *Event) (n int, more bool, err *Error) {
 	return len(in), false, nil
 }
 
-// nextHead reads what stands between two requests, and a head.
+// nextHead reads the empty lines between two requests, and a head.
 func (c *Conn) nextHead(in []byte, ev *Event) (n int, more bool, err *Error) {
 	if c.ending {
 		c.read(stopped)
@@ -135,7 +135,7 @@ func (c *Conn) nextHead(in []byte, ev *Event) (n int, more bool, err *Error) {
 	return n + size, false, nil
 }
 
-// readHead reads one head, and returns its size: 0 if it is incomplete.
+// readHead reads one head and returns its size, 0 if it is incomplete.
 func (c *Conn) readHead(in []byte, h *Head) (size int, err *Error) {
 	var memo *headMemo
 	if c.scanner.pos == 0 {
@@ -162,8 +162,7 @@ func (c *Conn) readHead(in []byte, h *Head) (size int, err *Error) {
 	return size, nil
 }
 
-// skipBlank: RFC 9112 section 2.2, a few empty lines in front of a request
-// line are ignored.
+// skipBlank skips a few empty lines before a request line (RFC 9112 section 2.2).
 func (c *Conn) skipBlank(in []byte) (n int, err *Error) {
 	for n+1 < len(in) && in[n] == '\r' {
 		if in[n+1] != '\n' {
@@ -177,7 +176,7 @@ func (c *Conn) skipBlank(in []byte) (n int, err *Error) {
 	return n, nil
 }
 
-// begin makes a request the newest one.
+// begin adds an exchange for a request whose head has been read.
 func (c *Conn) begin(h *Head) {
 	ex := c.push()
 	ex.minor = h.Minor
@@ -203,13 +202,13 @@ func (c *Conn) begin(h *Head) {
 	}
 }
 
-// refuse ends reading and queues the answer that says why. in holds what was
-// not understood.
+// refuse ends reading and queues an answer with the reason. in holds the input that
+// was not understood.
 func (c *Conn) refuse(e *Error, in []byte) {
 	inContent := c.reading != inHead
 	c.stop()
 	if e == errForeign {
-		// RFC 9113 section 3.4: no words for a peer that sent neither preface nor request.
+		// RFC 9113 section 3.4: a peer that sent neither preface nor request gets no answer.
 		c.spilled = true
 		c.writing.step(lastPulled)
 		return
@@ -223,7 +222,7 @@ func (c *Conn) refuse(e *Error, in []byte) {
 	c.spilled = true
 	switch {
 	case ex == nil:
-		// The answer to this request is out already.
+		// The answer to this request has left.
 		c.writing.step(lastPulled)
 	case ex.state == unanswered:
 		c.answerRefusal(ex, e)
@@ -244,18 +243,18 @@ func (c *Conn) Refused(id uint64) (withdrawn int, refused bool) {
 	return int(ex.withdrawn), true
 }
 
-// Refuse answers with an error what the peer has not sent whole, and ends
-// reading: 408 when it takes too long, for instance. An answer keeps its place
-// if its final head has been pulled. Refuse does nothing if no request is being
-// read.
+// Refuse answers an incomplete request with an error, such as 408 after a timeout,
+// and ends reading. It replaces an answer whose final head has not been pulled. It
+// does nothing if no request is being read.
 func (c *Conn) Refuse(e *Error) {
 	if c.reading == inHead && !c.ending || c.reading.content() {
 		c.refuse(e, nil)
 	}
 }
 
-// Drain lets the connection end behind the requests that have come, one that
-// has come in part included. The last answer says "close" if it has not left.
+// Drain lets the connection end after the requests that have arrived, including one
+// that has arrived in part. The last answer has Connection: close if its head has
+// not left.
 func (c *Conn) Drain() {
 	c.draining = true
 	if c.reading == inHead && c.scanner.pos > 0 {
@@ -268,10 +267,9 @@ func (c *Conn) Drain() {
 	c.endIfIdle()
 }
 
-// EOF says that the peer will send no more. Call it when Next has said
-// NeedMore about everything that came before, or Blocked: what is blocked is
-// still read. The error is a *Error if a request is incomplete. Answers still
-// leave.
+// EOF tells the machine that the peer has sent FIN. Call it when Next has returned
+// NeedMore for all bytes before, or Blocked: blocked requests are still read. The
+// error is a *Error if a request is incomplete. Answers still leave.
 func (c *Conn) EOF() error {
 	c.eof = true
 	if c.blocked {
@@ -283,11 +281,11 @@ func (c *Conn) EOF() error {
 	return nil
 }
 
-// inputOver acts on the end of the peer's bytes.
+// inputOver handles the end of the peer's bytes.
 func (c *Conn) inputOver() *Error {
 	switch {
 	case c.reading.content() && c.first == nil:
-		// What was being discarded is not missed.
+		// The content was being discarded.
 		c.stop()
 	case c.reading.content() || c.reading == inHead && c.scanner.pos > 0:
 		c.refuse(errIncomplete, nil)
@@ -301,7 +299,7 @@ func (c *Conn) inputOver() *Error {
 	return nil
 }
 
-// endIfIdle ends the writing side if nothing more is to be answered.
+// endIfIdle ends the writing side if no answer is left to send.
 func (c *Conn) endIfIdle() {
 	if c.first == nil && c.ending && c.reading != switched {
 		c.spilled = c.spilled || c.reading.content()
@@ -311,9 +309,9 @@ func (c *Conn) endIfIdle() {
 }
 
 // Done reports whether all output has been pulled and the connection is to be
-// closed. linger: the peer may still be sending, so shut down writing and
-// discard input for a while, lest a reset destroys the last answer (RFC 9112
-// section 9.6). See Resets about answers that were cut.
+// closed. If linger is true the peer may still be sending: shut down writing and
+// discard input for a while, so that no reset destroys the last answer (RFC 9112
+// section 9.6). See Resets for answers that were cut.
 func (c *Conn) Done() (done, linger bool) {
 	switch c.writing {
 	case cut:
@@ -333,13 +331,12 @@ func (c *Conn) Err() error {
 	return *c.cut
 }
 
-// Resets reports that an answer was cut whose end only the end of the
-// connection would tell: reset it, lest the peer takes the answer for complete
-// (RFC 9112 section 8). Any other cut answer shows in its framing, and what was
-// pulled may leave in peace.
+// Resets reports whether the connection must be reset, since an answer was cut that
+// the peer would take for complete at the end of the connection (RFC 9112 section 8).
+// The framing of other answers shows that they are incomplete.
 func (c *Conn) Resets() bool { return c.resets }
 
-// Phase tells what the connection waits for.
+// Phase returns what the connection waits for.
 func (c *Conn) Phase() Phase {
 	switch {
 	case c.reading == inHead && c.scanner.pos > 0:
@@ -354,11 +351,12 @@ func (c *Conn) Phase() Phase {
 	return Over
 }
 
-// Pending returns how many requests have come whose answers have not been
-// pulled whole, one that was refused by the machine included.
+// Pending returns the number of requests whose answers have not been pulled to their
+// end, including one that was refused by the machine.
 func (c *Conn) Pending() int { return int(c.pending) }
 
-// Release gives everything back when the connection is closed, and ends it.
+// Release ends the connection and returns its storage to Shared. Call it when the
+// connection is closed.
 func (c *Conn) Release() {
 	c.dropAll()
 	c.ending = true

@@ -2,8 +2,8 @@ package h1
 
 import "github.com/gatewheel/gatewheel/internal/octets"
 
-// nextData tells a piece of content, or discards it if the request has been
-// answered already. whole is what the last piece means.
+// nextData emits a piece of content. whole is the input of the reading state after
+// the last piece.
 func (c *Conn) nextData(in []byte, ev *Event, whole readInput) (n int, more bool, err *Error) {
 	if len(in) == 0 {
 		return 0, false, nil
@@ -16,12 +16,12 @@ func (c *Conn) nextData(in []byte, ev *Event, whole readInput) (n int, more bool
 	if c.left == 0 {
 		c.read(whole)
 	}
-	return n, c.tell(in[:n:n], ev), nil
+	return n, c.emit(in[:n:n], ev), nil
 }
 
-// tell fills ev with a piece of content, or discards it if the request has been
-// answered already. more: nothing is told.
-func (c *Conn) tell(data []byte, ev *Event) (more bool) {
+// emit fills ev with a piece of content, or discards the piece and returns true if
+// the request has been answered already.
+func (c *Conn) emit(data []byte, ev *Event) (more bool) {
 	if c.first == nil {
 		c.discard(int64(len(data)))
 		return true
@@ -31,8 +31,8 @@ func (c *Conn) tell(data []byte, ev *Event) (more bool) {
 	return false
 }
 
-// discard counts content that nobody reads. RFC 9112 section 9.6: past a bound
-// the connection is better closed.
+// discard counts content that is not delivered. Above Limits.Discard the connection
+// ends (RFC 9112 section 9.6).
 func (c *Conn) discard(n int64) {
 	if c.dropped += n; c.dropped > c.sh.limits.Discard {
 		c.spilled = true
@@ -41,7 +41,7 @@ func (c *Conn) discard(n int64) {
 	}
 }
 
-// nextTrailers: RFC 9112 section 7.1.2.
+// nextTrailers reads the trailer section (RFC 9112 section 7.1.2).
 func (c *Conn) nextTrailers(in []byte, ev *Event) (n int, more bool, err *Error) {
 	n, err = c.scanner.scan(c.sh, in)
 	if n == 0 || err != nil {
@@ -64,11 +64,9 @@ func (c *Conn) nextTrailers(in []byte, ev *Event) (n int, more bool, err *Error)
 	return n, true, nil
 }
 
-// inTrailer reports whether a field may stand in trailers. RFC 9110 section
-// 6.5.1 lets a recipient drop those that may not; here they are refused if
-// they say how the message is framed, routed or connected: such a field is
-// meant for a reader who merges it into the head. Others are harmless, as
-// trailers are never merged.
+// inTrailer reports whether a field is allowed in trailers. RFC 9110 section 6.5.1
+// lets a recipient drop others. Those about framing, routing and the connection are
+// refused, since they are meant for a reader that merges trailers into the head.
 func inTrailer(name string) bool {
 	switch len(name) {
 	case len("te"):
@@ -89,13 +87,13 @@ func inTrailer(name string) bool {
 	return true
 }
 
-// end tells the end of a request's content, and reports whether there was
-// nobody to tell.
+// end emits the End of a request's content. It returns true if the request has been
+// answered already, so that there is no event.
 func (c *Conn) end(ev *Event) (more bool) {
 	trailers := c.chunk.used
 	c.chunk.used = false
 	if c.first == nil {
-		c.read(endTold)
+		c.read(endEmitted)
 		return true
 	}
 	if !trailers {
@@ -104,9 +102,9 @@ func (c *Conn) end(ev *Event) (more bool) {
 	c.last.arrived()
 	ev.Kind, ev.ID = End, c.requests
 	if c.last.turn {
-		c.read(endToldTurn)
+		c.read(endEmittedTurn)
 	} else {
-		c.read(endTold)
+		c.read(endEmitted)
 	}
 	return false
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
-// dateLine is the field line Date, encoded once a second (RFC 9110 section
-// 6.6.1). The zero value is an empty line: a server without a clock sends none.
+// dateLine is the Date field line, encoded once a second (RFC 9110 section 6.6.1).
+// The zero value is an empty line: a server without a clock sends no Date.
 type dateLine struct {
 	second int64
 	line   []byte

@@ -15,10 +15,9 @@
 //	                 are the commands; they queue output
 //	Conn.Transmit    appends what is to be sent now to the caller's buffer
 //	Conn.EOF, Drain, Release
-//	                 tell of the peer's FIN, start a graceful end, and give back
-//	                 storage
+//	                 report the peer's FIN, start a graceful end, and return storage
 //	Conn.Done, Phase, Wanting, Held
-//	                 tell the caller what to do with the socket, and what to wait for
+//	                 show what to do with the socket and what to wait for
 //
 // Call Next until its event is NeedMore, Blocked, Closed or Switched. Bytes that it
 // does not consume stay with the caller, who presents them again with what has

@@ -5,11 +5,11 @@ import (
 	"strconv"
 )
 
-// Error is a request that the machine refused: the peer is to blame, the
-// connection ends. The answer is already queued behind those of earlier
-// requests when the error is returned.
+// Error is a mistake of the peer for which the machine refuses a request and ends the
+// connection. The answer is queued after those of earlier requests when the error is
+// returned.
 type Error struct {
-	Status int    // of the answer; 0: the peer does not speak HTTP, so that there is none
+	Status int    // of the answer; 0: no answer, since the peer does not speak HTTP
 	Reason string // one sentence, also the answer's content
 }
 
@@ -17,8 +17,8 @@ func (e *Error) Error() string {
 	return "h1: " + strconv.Itoa(e.Status) + ": " + e.Reason
 }
 
-// Errors of the application. Nothing was queued and the exchange is as before,
-// so that another answer can be given, except where Conn.Err returns them.
+// Errors of the application. A command that returns one has queued nothing and left
+// the request as it was, so that another answer can be given.
 var (
 	// ErrField: a field cannot be written; the error itself is a *FieldError.
 	ErrField = errors.New("h1: invalid field")

@@ -1,37 +1,37 @@
 package h1
 
-// Kind says what an Event tells.
+// Kind is the kind of an Event.
 type Kind uint8
 
 const (
-	// NeedMore: nothing to tell until more bytes come. What Next did not
-	// consume must be presented again, with the new bytes behind it.
+	// NeedMore: no event until more bytes arrive. Present what Next did not consume
+	// again, followed by the new bytes.
 	NeedMore Kind = iota
-	// Request: a whole head has come; Event.ID and Event.Head are set. Data
-	// and End follow if, and only if, Head.ContentLength is not zero.
+	// Request: a head is complete; Event.ID and Event.Head are set. Data and End
+	// follow if, and only if, Head.ContentLength is not zero.
 	Request
 	// Data: a piece of the request's content is in Event.Data, which is borrowed
 	// until the next call and from the bytes given to Next.
 	Data
-	// End: the request's content is complete; Event.Trailers holds what came
-	// behind a chunked content.
+	// End: the request's content is complete; Event.Trailers holds the trailer
+	// fields of chunked content.
 	End
 	// Blocked: as many requests as Limits.Pipelined wait for their answers, or
 	// one that may switch protocols does, or answers of Limits.Unsent bytes have
 	// not been pulled. Nothing was consumed. Call again
 	// when Transmit has sent an answer.
 	Blocked
-	// Closed: nothing behind this point is interpreted; all bytes given were
-	// consumed, and so will all further ones.
+	// Closed: no further input is interpreted. All bytes were consumed, as all
+	// further ones will be.
 	Closed
 	// Switched: the answer 101, or 2xx to CONNECT, has been pulled. Nothing
 	// was consumed: the bytes belong to another protocol.
 	Switched
 )
 
-// Event is what Next tells. The caller owns it and uses it again for every
-// call, on any number of connections: the slices Head.Fields and Trailers are
-// overwritten by the next call, while the strings in them stay valid for ever.
+// Event is filled by Next. The caller owns it and may use it for any number of
+// connections. The next call overwrites the slices Head.Fields and Trailers; the
+// strings in them stay valid.
 type Event struct {
 	Kind     Kind
 	ID       uint64 // of the request that Request, Data and End speak of; the first of a connection is 1

@@ -1,8 +1,8 @@
 package h1
 
-// exchange is a request that has come and whose answer is not out. Exchanges
-// hang on their connection in the order of requests, and on Shared when they
-// are free: an idle connection has none.
+// exchange is a request and its answer, until the answer has been pulled. The
+// exchanges of a connection form a list in the order of requests; free ones are in a
+// list of Shared.
 type exchange struct {
 	next   *exchange
 	value  any
@@ -12,7 +12,7 @@ type exchange struct {
 	facts
 }
 
-// facts are what an exchange has without pointers.
+// facts are the fields of an exchange without pointers.
 type facts struct {
 	id      uint64
 	left    int64  // bytes that source is still to give, if framing is sized
@@ -25,7 +25,7 @@ type facts struct {
 	head      bool  // HEAD
 	connect   bool
 	upgrade   bool // Head.Upgrade was set
-	turn      bool // what follows may be another protocol: not decided yet
+	turn      bool // another protocol may follow: not decided yet
 	expecting bool // waits for 100 (Continue)
 	continues bool // 100 (Continue) is among heads
 	held      bool // the final head waits, since an informational one has just left
@@ -34,15 +34,15 @@ type facts struct {
 	status    uint16 // of the answer
 	withdrawn uint16 // of the one that a refusal has replaced
 
-	close    bool // the connection ends behind this answer
-	last     bool // and the answer said so, or is over before it could
+	close    bool // the connection ends after this answer
+	last     bool // the head, which has been pulled, has Connection: close
 	out      bool // the final head has been pulled
 	switches bool // the answer is 101, or 2xx to CONNECT
 	offers   bool // the answer has an Upgrade field
-	ready    bool // source may give something
+	ready    bool // source may have content
 }
 
-// framing is how the end of an answer's content is told (RFC 9112 section 6.3).
+// framing is how an answer shows the end of its content (RFC 9112 section 6.3).
 type framing uint8
 
 const (
@@ -53,7 +53,7 @@ const (
 	untilShut                // a source, until the connection closes
 )
 
-// push makes an exchange for one more request.
+// push adds an exchange for a new request.
 func (c *Conn) push() *exchange {
 	ex := c.sh.take()
 	c.requests++
@@ -78,8 +78,8 @@ func (c *Conn) find(id uint64) *exchange {
 	return nil
 }
 
-// dropBehind forgets the exchanges behind ex.
-func (c *Conn) dropBehind(ex *exchange) {
+// dropAfter removes the exchanges after ex.
+func (c *Conn) dropAfter(ex *exchange) {
 	for next := ex.next; next != nil; {
 		gone := next
 		next = gone.next
@@ -93,12 +93,12 @@ func (c *Conn) dropBehind(ex *exchange) {
 
 func (c *Conn) dropAll() {
 	if c.first != nil {
-		c.dropBehind(c.first)
+		c.dropAfter(c.first)
 		c.pop()
 	}
 }
 
-// pop takes the first exchange off.
+// pop removes the first exchange.
 func (c *Conn) pop() {
 	ex := c.first
 	c.first = ex.next
@@ -119,14 +119,14 @@ func (c *Conn) Answered() uint64 {
 	return c.requests
 }
 
-// SetValue keeps a value with a request until it is answered whole.
+// SetValue attaches a value to a request until its answer has been pulled to its end.
 func (c *Conn) SetValue(id uint64, v any) {
 	if ex := c.find(id); ex != nil {
 		ex.value = v
 	}
 }
 
-// Value returns what SetValue kept, or nil.
+// Value returns the value of SetValue, or nil.
 func (c *Conn) Value(id uint64) any {
 	if ex := c.find(id); ex != nil {
 		return ex.value
@@ -134,7 +134,7 @@ func (c *Conn) Value(id uint64) any {
 	return nil
 }
 
-// take returns a fresh exchange; its buffer may be a used one.
+// take returns an empty exchange, which may have a buffer.
 func (sh *Shared) take() *exchange {
 	ex := sh.free
 	if ex == nil {
@@ -146,7 +146,7 @@ func (sh *Shared) take() *exchange {
 	return ex
 }
 
-// give keeps an exchange for reuse.
+// give returns an exchange for reuse.
 func (sh *Shared) give(ex *exchange) {
 	poisonBytes(ex.heads[:cap(ex.heads)])
 	heads := ex.heads[:0]

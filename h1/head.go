@@ -107,7 +107,7 @@ func (m *meaning) connection(list string) {
 }
 
 // contentLength: RFC 9112 section 6.3 lets a recipient take a list of equal
-// numbers for one. That is refused: whoever sends it has been confused already.
+// numbers for one. It is refused, since its sender is confused about the length.
 func (m *meaning) contentLength(value string) {
 	m.lengths++
 	n, err := decimal(value)
@@ -117,7 +117,7 @@ func (m *meaning) contentLength(value string) {
 	m.length = n
 }
 
-// decimal: RFC 9110 section 8.6 wants numbers expected that do not fit.
+// decimal reads a Content-Length, which may not fit (RFC 9110 section 8.6).
 func decimal(s string) (int64, *Error) {
 	switch n := octets.Decimal(s); n {
 	case octets.NotDecimal:
@@ -184,7 +184,7 @@ func (h *Head) setAuthority(m *meaning) *Error {
 func (h *Head) setFraming(sh *Shared, m *meaning) *Error {
 	switch {
 	case m.codings > 0 && h.Minor == 0:
-		// Section 6.1: somebody on the way did not understand it.
+		// Section 6.1: a recipient on the way did not understand it.
 		return errCodingOld
 	case m.codings > 0 && m.lengths > 0:
 		return errLengthBoth

@@ -9,7 +9,7 @@ type Limits struct {
 	Pipelined int   // requests that wait for their answers: DefaultPipelined. More are not read
 	Unsent    int   // bytes of answers given whole that have not been pulled: DefaultUnsent. No request is read above it
 	Content   int64 // bytes of one request's content: no limit. More is 413
-	Discard   int64 // bytes of content that is read and dropped behind its answer to keep the connection: DefaultDiscard
+	Discard   int64 // bytes of content that are discarded after an answer to keep the connection: DefaultDiscard
 }
 
 const (
@@ -38,15 +38,15 @@ const (
 	// 9.1 leaves a longer one than any known to 501.
 	maxMethod = 64
 	// maxBlank: RFC 9112 section 2.2 wants at least one empty line before a
-	// request line to be ignored; old clients sent one behind a POST.
+	// request line to be ignored; old clients sent one after a POST.
 	maxBlank = 4
-	// maxExtension bounds the extensions of one chunk, which nobody uses.
+	// maxExtension bounds the extensions of one chunk. They are not in use.
 	maxExtension = 1 << 10
 	// maxExtensions bounds those of a whole content, so that a body of empty
 	// words cannot keep a loop busy unseen by the content's limit.
 	maxExtensions = 16 << 10
-	// maxGathered bounds the content of small chunks that is told at once. A loop
-	// keeps as much memory once it has met some.
+	// maxGathered bounds the content of small chunks that is emitted as one event,
+	// and the scratch memory of a loop for it.
 	maxGathered = 4 << 10
 	// maxSmall is the size of the largest chunk that counts as small: above, an
 	// event costs less than its content.
@@ -55,7 +55,7 @@ const (
 	// ends endless leading zeros.
 	maxSizeDigits = 16
 	// maxChunk is the most that four hexadecimal digits describe: a chunk that
-	// we write has a header of fixed width in front.
+	// we write starts with a header of fixed width.
 	maxChunk = 0xffff
 	// maxFree bounds the exchanges that a loop keeps for reuse; above, the
 	// garbage collector takes them.

@@ -40,7 +40,7 @@ func (sh *Shared) memo(in []byte) *headMemo {
 	return &sh.memos[hash>>26]
 }
 
-// recall gives the head at the begin of in, if it is remembered, and its size; else 0.
+// recall fills h with the head at the start of in, if it is remembered, and returns its size; else 0.
 func (m *headMemo) recall(in []byte, h *Head) int {
 	size := len(m.text)
 	if size == 0 || len(in) < size || string(in[:size]) != m.text {

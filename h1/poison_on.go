@@ -2,8 +2,8 @@
 
 package h1
 
-// Built with the tag poison, the machine spoils what it lent as soon as the
-// loan ends, so that whoever kept it fails a test.
+// Built with the tag poison, the machine overwrites borrowed memory as soon as the
+// loan ends, so that a test fails if its user has kept it.
 
 const poisoned = "h1: this slice was borrowed"
 

@@ -1,8 +1,8 @@
 package h1
 
-// What the machine refuses. Answers with 400 stand for looseness that lets one
-// reader see another request than the next one does: nothing behind such a
-// request is interpreted.
+// The mistakes for which the machine refuses a request. Most of them would let one
+// reader see another request than the next reader, so nothing after such a request is
+// interpreted.
 
 func bad(reason string) *Error { return &Error{Status: 400, Reason: reason} }
 
@@ -10,7 +10,7 @@ func bad(reason string) *Error { return &Error{Status: 400, Reason: reason} }
 var (
 	errBareLF = bad("a line must end with CR LF, not with LF alone")
 	errBareCR = bad("a CR must be followed by LF")
-	errBlank  = bad("too many empty lines in front of the request line")
+	errBlank  = bad("too many empty lines before the request line")
 )
 
 // Of the request line.

@@ -20,17 +20,17 @@ type Response struct {
 	Bytes  []byte  // the whole content, if Source is nil. Borrowed until it has been pulled: must not change
 	Source Source
 	Length int64 // of Source, in bytes; -1: unknown
-	Close  bool  // close the connection behind this response
+	Close  bool  // close the connection after this response
 }
 
 // Respond answers a request. Requests may be answered in any order; answers
 // leave in the order of the requests. Only Bytes and Source are kept, the rest
 // is copied. 101 needs a request with Head.Upgrade whose content has been read,
 // and Fields must name the protocol in Upgrade; the Connection field is added.
-// With Close, requests behind this one are forgotten.
+// With Close, requests after this one are dropped.
 //
 // What if the peer still waits for 100 (Continue)? A 2xx from a Source is
-// taken to be made of the content, and the 100 goes in front. Any other answer
+// taken to be made of the content, and is sent after a 100. Any other answer
 // is the connection's last one: the peer may send the content or not, and
 // nobody can tell which (RFC 9110 section 10.1.1). Where that is wrong, call
 // Continue before Respond.
@@ -41,15 +41,15 @@ func (c *Conn) Respond(id uint64, r *Response) error {
 	if ex == nil || ex.state != unanswered {
 		return ErrGone
 	}
-	if r.Status > 999 || r.Status < 200 && !(r.Status == 101 && ex.upgrade && c.mayTurn(ex)) {
+	if r.Status > 999 || r.Status < 200 && !(r.Status == 101 && ex.upgrade && c.maySwitch(ex)) {
 		return ErrStatus
 	}
 	return c.answer(ex, r)
 }
 
-// mayTurn reports whether the bytes behind the content of ex's request are the
-// next to be read.
-func (c *Conn) mayTurn(ex *exchange) bool {
+// maySwitch reports whether the next bytes to be read are those after the content of
+// ex's request.
+func (c *Conn) maySwitch(ex *exchange) bool {
 	return ex == c.last && !c.reading.content() && c.reading != shut
 }
 
@@ -74,7 +74,7 @@ func (c *Conn) answer(ex *exchange, r *Response) error {
 	ex.close = r.Close || seen.close || ex.framing == untilShut || c.leavesContent(ex)
 	ex.close = ex.close && !ex.switches
 	if ex.close {
-		c.closeBehind(ex)
+		c.closeAfter(ex)
 	}
 	if ex.turn && !ex.switches {
 		ex.turn = false
@@ -85,7 +85,7 @@ func (c *Conn) answer(ex *exchange, r *Response) error {
 	return nil
 }
 
-// leavesContent reports whether an answer makes it unsafe, or too dear, to read
+// leavesContent reports whether an answer makes it unsafe or too expensive to read
 // the request's content to its end.
 func (c *Conn) leavesContent(ex *exchange) bool {
 	if ex != c.last || !c.reading.content() {
@@ -99,14 +99,14 @@ func (c *Conn) leavesContent(ex *exchange) bool {
 	return ex.framing <= whole && c.reading == inLength && c.left > c.sh.limits.Discard
 }
 
-// closeBehind makes ex the last one that is answered. RFC 9112 section 9.6:
-// requests behind a close are not processed. The content of its own request is
+// closeAfter makes ex the last one that is answered. RFC 9112 section 9.6:
+// requests after a close are not processed. The content of its own request is
 // still read.
-func (c *Conn) closeBehind(ex *exchange) {
+func (c *Conn) closeAfter(ex *exchange) {
 	c.ending = true
 	if ex != c.last || c.reading == inHead {
 		c.spilled = c.spilled || ex != c.last || c.scanner.pos > 0
-		c.dropBehind(ex)
+		c.dropAfter(ex)
 		c.stop()
 	}
 }
@@ -144,13 +144,13 @@ func (ex *exchange) setFraming(r *Response) {
 	}
 }
 
-// noted is what an application's fields say to the machine.
+// noted are the fields of an application that concern the machine.
 type noted struct{ date, upgrade, close, length bool }
 
 // appendHead appends the final head but for the Connection field and the empty
 // line, which are written when it leaves.
 func (ex *exchange) appendHead(sh *Shared, r *Response) (noted, error) {
-	// RFC 9110 section 8.6: HEAD and 304 may tell the length that the content
+	// RFC 9110 section 8.6: HEAD and 304 may have the length that the content
 	// would have.
 	stated := ex.head && !ex.switches && r.Status != 204 && r.Status != 205 || r.Status == 304
 	var seen noted
@@ -178,7 +178,7 @@ func (ex *exchange) appendHead(sh *Shared, r *Response) (noted, error) {
 	case ex.framing == chunked:
 		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
 	case r.Status == 205:
-		// RFC 9110 section 15.3.6: it has none, and says so.
+		// RFC 9110 section 15.3.6: a 205 has no content and states that.
 		dst = appendLength(dst, 0)
 	case stated && !seen.length:
 		dst = appendStatedLength(dst, r)
@@ -315,8 +315,8 @@ func (c *Conn) Inform(id uint64, status int, fields []Field) error {
 	return nil
 }
 
-// queueInterim takes the heads with an informational one behind them that lacks
-// its empty line.
+// queueInterim ends an informational head, which was appended to heads, with its
+// empty line.
 func (ex *exchange) queueInterim(heads []byte) {
 	ex.heads = append(heads, "\r\n"...)
 	ex.interim = int32(len(ex.heads))
@@ -333,8 +333,8 @@ func (c *Conn) Continue(id uint64) {
 	ex.queueInterim(octets.AppendStatusLine(ex.heads, 100))
 }
 
-// arrived notes that content of the request has come, or its end: nobody waits for
-// 100 (Continue) any more (RFC 9110 section 10.1.1), and what was held may leave.
+// arrived notes that content of the request, or its end, has arrived: a 100 (Continue)
+// is not needed any more (RFC 9110 section 10.1.1), and a held head may leave.
 func (ex *exchange) arrived() {
 	ex.expecting, ex.held = false, false
 	if !ex.continues {

@@ -24,7 +24,7 @@ const (
 	inMethod place = iota
 	inTarget
 	inVersion
-	inName // at the begin of a line or in a field name
+	inName // at the start of a line or in a field name
 	inValue
 )
 
@@ -206,15 +206,15 @@ func (s *scanner) fields(sh *Shared, in []byte) (int, *Error) {
 	}
 }
 
-// rest remembers where a scan ended for want of bytes. err is not nil if no
-// more are allowed.
+// rest saves the position at which a scan needs more bytes. err is not nil if no more
+// are allowed.
 func (s *scanner) rest(i, mark int, at place, err *Error) *Error {
 	s.pos, s.mark, s.at = uint32(i), uint32(mark), at
 	return err
 }
 
 // nameEnd goes on at i in the line that begins at mark. It returns the position
-// of the colon behind the name, of the CR of an empty line, or len(in).
+// of the colon after the name, of the CR of an empty line, or len(in).
 func (s *scanner) nameEnd(sh *Shared, in []byte, i, mark int) (int, *Error) {
 	if i == mark && i < len(in) {
 		switch in[i] {
@@ -225,7 +225,7 @@ func (s *scanner) nameEnd(sh *Shared, in []byte, i, mark int) (int, *Error) {
 			return i, nil
 		case ' ', '\t':
 			// RFC 9112 section 5.2: a folded line. Section 2.2: whitespace
-			// behind the request line hides a field from one of two readers.
+			// after the request line hides a field from one of two readers.
 			return 0, errFolded
 		}
 		if int(s.count) == sh.limits.Fields {

@@ -31,10 +31,10 @@ func NewShared(l Limits) *Shared {
 	return &Shared{limits: l}
 }
 
-// Tick tells the time. Call it at the begin of a turn: the Date of responses
-// is encoded again when another second has begun.
+// Tick tells the time. Call it at the start of a turn. The Date of responses is encoded
+// once a second.
 func (sh *Shared) Tick(now time.Time) { sh.date.set(now) }
 
-// Renew gives the connections other memory for what events borrow: code that has
-// lost the loop may still be reading the old one.
+// Renew replaces the memory that events lend: code that has lost the loop may still
+// be reading the old one.
 func (sh *Shared) Renew() { sh.gathered = nil }

@@ -1,6 +1,6 @@
 package h1
 
-// The states of a connection. What is not in a table is illegal.
+// The states of a connection. A transition that is not in a table is illegal.
 //
 // Reading, one for a connection (RFC 9112 sections 2 to 7). A head leads to
 // its content, the end of the content to the next head; one that may switch
@@ -16,16 +16,16 @@ package h1
 //	│          │                                       │        │ │
 //	│          headChunked                             ▼        │ │
 //	│          │                                     atEnd ─────┘ │
-//	│          ▼                                      ▲ │  endToldTurn
+//	│          ▼                                      ▲ │  endEmittedTurn
 //	│  ┌─► inChunkLine ─ lastChunk ─► inTrailers ─────┘ │         │
 //	│  │       │                      trailersRead      │         │
 //	│  │   chunkBegun                                   │         │
 //	│  │       ▼                                        │         │
 //	│  │    inChunk ─ chunkRead ─► inChunkEnd           │         │
 //	│  └──────────── chunkEnded ───────┘                │         │
-//	└────────────── endTold, turnDeclined ──────────────┴─────────┘
+//	└────────────── endEmitted, turnDeclined ───────────┴─────────┘
 //
-//	and stopped leads from everywhere but switched to shut, for good.
+//	stopped leads from every state but switched to shut.
 //
 // Answering, one for each request:
 //
@@ -36,8 +36,8 @@ package h1
 //	    │   ◄──── revoked ──────── │                   │
 //	    └────────── tore ──────────┴────── tore ───────┴──► torn
 //
-// Writing, one for a connection: open until the last answer is out (finished),
-// one is torn (cut), or another protocol takes over (left).
+// Writing, one for a connection: open until the last answer has been pulled
+// (finished), an answer is torn (cut), or another protocol takes over (left).
 
 type reading uint8
 
@@ -45,11 +45,11 @@ const (
 	_ reading = iota // illegal
 	inHead
 	inLength    // in content of a known length
-	inChunkLine // in the line in front of a chunk
+	inChunkLine // in the line before a chunk
 	inChunk
-	inChunkEnd // at the CR LF behind a chunk
+	inChunkEnd // at the CR LF after a chunk
 	inTrailers
-	atEnd  // the content is complete, End is not told yet
+	atEnd  // the content is complete, End is not emitted yet
 	atTurn // another protocol may follow
 	switched
 	shut // nothing is interpreted any more
@@ -69,8 +69,8 @@ const (
 	chunkRead
 	chunkEnded
 	trailersRead
-	endTold
-	endToldTurn
+	endEmitted
+	endEmittedTurn
 	turnDeclined
 	turnTaken
 	stopped
@@ -84,7 +84,7 @@ var readTable = [readings][readInputs]reading{
 	inChunk:     {chunkRead: inChunkEnd, stopped: shut},
 	inChunkEnd:  {chunkEnded: inChunkLine, stopped: shut},
 	inTrailers:  {trailersRead: atEnd, stopped: shut},
-	atEnd:       {endTold: inHead, endToldTurn: atTurn, stopped: shut},
+	atEnd:       {endEmitted: inHead, endEmittedTurn: atTurn, stopped: shut},
 	atTurn:      {turnDeclined: inHead, turnTaken: switched, stopped: shut},
 	shut:        {stopped: shut},
 }

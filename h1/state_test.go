@@ -22,8 +22,8 @@ func TestReadTable(t *testing.T) {
 	may(inChunk, chunkRead, inChunkEnd)
 	may(inChunkEnd, chunkEnded, inChunkLine)
 	may(inTrailers, trailersRead, atEnd)
-	may(atEnd, endTold, inHead)
-	may(atEnd, endToldTurn, atTurn)
+	may(atEnd, endEmitted, inHead)
+	may(atEnd, endEmittedTurn, atTurn)
 	may(atTurn, turnDeclined, inHead)
 	may(atTurn, turnTaken, switched)
 	for _, from := range []reading{inHead, inLength, inChunkLine, inChunk, inChunkEnd, inTrailers, atEnd, atTurn, shut} {

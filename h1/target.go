@@ -14,7 +14,7 @@ import (
 // differently. Refused are: controls and space, which end the target for some;
 // #, since some cut the target there and others do not; and bytes above ASCII,
 // which have no meaning in a URI and which each recipient normalises in a way
-// of its own. Percent signs are left to whoever unescapes.
+// of its own. Percent signs are not checked.
 
 // setTarget finds the form of h.Target and its parts. RFC 9112 section 3.2:
 // the form depends on the method.

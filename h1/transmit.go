@@ -101,7 +101,7 @@ func (ex *exchange) pullInterim(dst []byte) []byte {
 }
 
 // pullHead takes the final head, if there is one. It gets its last lines here:
-// only now is it known whether the connection ends behind it.
+// only now is it known whether the connection ends after it.
 func (c *Conn) pullHead(dst []byte, ex *exchange) []byte {
 	if ex.state != answered {
 		return dst
@@ -117,8 +117,8 @@ func (c *Conn) pullHead(dst []byte, ex *exchange) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// appendConnection: RFC 9112 section 9.3 wants keep-alive told to HTTP/1.0, RFC
-// 9110 section 7.8 wants an Upgrade field named.
+// appendConnection appends the Connection field: keep-alive for HTTP/1.0 (RFC 9112
+// section 9.3), close, and upgrade for an Upgrade field (RFC 9110 section 7.8).
 func appendConnection(dst []byte, ex *exchange) []byte {
 	dst = append(dst, "Connection: "...)
 	switch {
@@ -176,30 +176,29 @@ func (c *Conn) cutShort(err error) {
 	c.dropAll()
 }
 
-// Abort says that a response cannot be given or completed. Answers of earlier
-// requests still leave, then the connection is to be closed; Err returns
-// ErrAborted. See Resets.
+// Abort ends a response that cannot be given or completed. Answers of earlier requests
+// still leave, then the connection is to be closed; Err returns ErrAborted. See Resets.
 func (c *Conn) Abort(id uint64) {
 	ex := c.find(id)
 	if ex == nil || !ex.state.step(tore) {
 		return
 	}
-	c.dropBehind(ex)
+	c.dropAfter(ex)
 	c.stop()
 	if ex == c.first {
 		c.cutShort(ErrAborted)
 	}
 }
 
-// Resume says that the Source of a response has more, or has ended, and releases
-// a head that is held.
+// Resume tells the machine that the Source of a response has more, or has ended, and
+// releases a head that is held.
 func (c *Conn) Resume(id uint64) {
 	if ex := c.find(id); ex != nil {
 		ex.ready, ex.held = true, false
 	}
 }
 
-// outcome is why content stopped to flow.
+// outcome is why no more content was pulled.
 type outcome uint8
 
 const (
