@@ -155,7 +155,7 @@ func (l *Loop) adopt(a *arrival, s engine.Socket, fd int) *Conn {
 		a.countOff()
 		_ = unix.Close(a.fresh)
 		if a.dialling != nil {
-			c.rarely().dialling = a.dialling
+			c.ensureRare().dialling = a.dialling
 		}
 		l.start(c)
 		return c

@@ -59,7 +59,7 @@ func (c *Conn) finish(asked phaseEvent, cause error) {
 		return
 	}
 	if cause != nil {
-		c.rarely().cause = cause
+		c.ensureRare().cause = cause
 	}
 	c.phase = next
 	c.Touch()
@@ -67,10 +67,10 @@ func (c *Conn) finish(asked phaseEvent, cause error) {
 
 // cause is what Session.Closed will be told.
 func (c *Conn) cause() error {
-	if c.special == nil {
+	if c.rare == nil {
 		return nil
 	}
-	return c.special.cause
+	return c.rare.cause
 }
 
 // failed says that the stream broke in a filter, so that only the filter's own output is left to
@@ -81,9 +81,9 @@ func (c *Conn) failed() bool {
 }
 
 // conclude takes the next step once all output is out.
-func (c *Conn) conclude(l *Loop) {
-	if c.filter != nil && !c.rarely().parted {
-		c.special.parted = true
+func (c *Conn) outputSent(l *Loop) {
+	if c.filter != nil && !c.ensureRare().saidGoodbye {
+		c.rare.saidGoodbye = true
 		if bye := c.filter.goodbye(l.wire[:0]); len(bye) > 0 {
 			if !c.write(l, bye) {
 				return
@@ -104,7 +104,7 @@ func (c *Conn) conclude(l *Loop) {
 	}
 	c.phase = c.phase.after(outputOut)
 	c.dropKept()
-	r := c.rarely()
+	r := c.ensureRare()
 	r.lingerFrom = int64(l.Age())
 	r.lingerBy = moment.After(r.lingerFrom, l.reactor.config.LingerTime)
 	c.extendLinger(l)
@@ -123,8 +123,8 @@ func (c *Conn) close(err error) {
 	l.reactor.halfClosed.remove(c)
 	c.takeUnread()
 	c.kept, c.backlog = nil, nil
-	c.hangUp()
-	if c.special != nil && c.special.refused {
+	c.releaseSocket()
+	if c.rare != nil && c.rare.refused {
 		l.reactor.parting.Add(-1)
 	}
 	l.reactor.open.Add(-1)
@@ -144,7 +144,7 @@ func (c *Conn) close(err error) {
 }
 
 // hangUp gives the descriptor back.
-func (c *Conn) hangUp() {
+func (c *Conn) releaseSocket() {
 	if s := c.socket; s != nil {
 		c.socket = nil
 		// Within the engine's report that the socket has ended, the engine closes it.
@@ -156,7 +156,7 @@ func (c *Conn) hangUp() {
 }
 
 // abandon closes a connection whose code may panic over it, for the first time or again.
-func (c *Conn) abandon(err error) {
+func (c *Conn) closeContained(err error) {
 	c.loop.Load().guarded(c, func(c *Conn) { c.close(err) })
 }
 
@@ -175,7 +175,7 @@ func (c *Conn) peerFinished() {
 		}
 		if later {
 			if c.socket != nil {
-				c.outlive()
+				c.stayHalfClosed()
 			}
 			return
 		}
@@ -184,22 +184,22 @@ func (c *Conn) peerFinished() {
 		c.close(ending)
 		return
 	}
-	if c.sayEOF(ending); c.Closed() {
+	if c.tellEOF(ending); c.Closed() {
 		return
 	}
 	c.phase = c.phase.after(peerFIN)
 	c.transmit()
 	if !c.Closed() && c.socket != nil {
-		c.outlive()
+		c.stayHalfClosed()
 	}
 }
 
-// sayEOF tells the session, once, that the peer has sent its last byte. ending is io.EOF, or ErrTruncated.
-func (c *Conn) sayEOF(ending error) {
+// tellEOF tells the session, once, that the peer has sent its last byte. ending is io.EOF, or ErrTruncated.
+func (c *Conn) tellEOF(ending error) {
 	if cause := c.cause(); cause == io.EOF || cause == ErrTruncated {
 		return
 	}
-	r := c.rarely()
+	r := c.ensureRare()
 	if c.input == inputNextTurn {
 		r.ending = ending
 		return
@@ -215,12 +215,12 @@ func (c *Conn) sayEOF(ending error) {
 	}
 }
 
-// ending is what sayEOF waits to tell the session, behind input that it left; nil: nothing.
+// ending is what tellEOF waits to tell the session, behind input that it left; nil: nothing.
 func (c *Conn) ending() error {
-	if c.special == nil {
+	if c.rare == nil {
 		return nil
 	}
-	return c.special.ending
+	return c.rare.ending
 }
 
 // streamEnded is called when the stream has ended inside its filter.
@@ -229,13 +229,13 @@ func (c *Conn) streamEnded(ending error) {
 		c.close(ending)
 		return
 	}
-	c.sayEOF(ending)
+	c.tellEOF(ending)
 }
 
 // outlive goes on with a duplicate of the descriptor, for writing only. Within OnClose.
-func (c *Conn) outlive() {
+func (c *Conn) stayHalfClosed() {
 	l := c.loop.Load()
-	r := c.rarely()
+	r := c.ensureRare()
 	if r.remote == nil {
 		r.remote = c.RemoteAddr()
 	}
@@ -260,8 +260,8 @@ func (c *Conn) outlive() {
 	l.reactor.gate.makeRoom()
 }
 
-// peerVanished is called when the writability set reports a reset.
-func (c *Conn) peerVanished() {
+// peerReset is called when the writability set reports a reset.
+func (c *Conn) peerReset() {
 	c.watching = watchIdle
 	c.close(ErrHungUp)
 }

@@ -25,7 +25,7 @@ type Conn struct {
 	listener *listener     // nil: dialled
 	kept     []byte        // input that the session has not consumed
 	backlog  *backlog      // output that the kernel has not taken
-	special  *rarities
+	rare     *rareState
 	deadline int64 // in the measure of timers; 0: none
 	fd       int32
 	place    int32 // in Loop.conns
@@ -41,12 +41,12 @@ type Conn struct {
 	blamed   bool // closed for stalling its loop
 }
 
-// rarities is what few connections have.
-type rarities struct {
+// rareState is what few connections have.
+type rareState struct {
 	unread        []byte   // what a filter has left for the one that takes its place
 	remote, local net.Addr // as a PROXY header says, or kept from an engine that is gone
 	cause         error    // for Session.Closed, after the output is out
-	parted        bool     // the filter's goodbye is said
+	saidGoodbye   bool     // the filter's goodbye is said
 	refused       bool     // exceeds Config.MaxConnections
 	lingerFrom    int64    // in Loop.Age's measure; since when the connection lingers
 	lingerBy      int64    // when it closes at the latest
@@ -57,17 +57,17 @@ type rarities struct {
 	orphan        *orphan   // of a connection that was closed for stalling its loop
 }
 
-func (c *Conn) rarely() *rarities {
-	if c.special == nil {
-		c.special = &rarities{}
+func (c *Conn) ensureRare() *rareState {
+	if c.rare == nil {
+		c.rare = &rareState{}
 	}
-	return c.special
+	return c.rare
 }
 
 // takeUnread gives what a replaced filter has left, once.
 func (c *Conn) takeUnread() (raw []byte) {
-	if c.special != nil {
-		raw, c.special.unread = c.special.unread, nil
+	if c.rare != nil {
+		raw, c.rare.unread = c.rare.unread, nil
 	}
 	return raw
 }
@@ -223,7 +223,7 @@ func (c *Conn) Waiting() bool {
 
 // HalfClosed says that the peer's FIN has come and the connection stays for writing.
 func (c *Conn) HalfClosed() bool {
-	return c.socket == nil && c.special != nil && c.special.cause != nil
+	return c.socket == nil && c.rare != nil && c.rare.cause != nil
 }
 
 // Listener is what the connection was accepted by; nil for one that was dialled.
@@ -245,8 +245,8 @@ func (c *Conn) TLS() *tls.ConnectionState {
 // RemoteAddr is the peer's address, that of a PROXY header where there was one. It costs a system
 // call and an allocation on a connection that was moved or half-closed.
 func (c *Conn) RemoteAddr() net.Addr {
-	if c.special != nil && c.special.remote != nil {
-		return c.special.remote
+	if c.rare != nil && c.rare.remote != nil {
+		return c.rare.remote
 	}
 	if c.socket != nil {
 		if addr := c.loop.Load().engine.Load().RemoteAddr(c.socket); addr != nil {
@@ -263,8 +263,8 @@ func (c *Conn) RemoteAddr() net.Addr {
 // LocalAddr is the address that the peer has connected to, that of a PROXY header where there was
 // one.
 func (c *Conn) LocalAddr() net.Addr {
-	if c.special != nil && c.special.local != nil {
-		return c.special.local
+	if c.rare != nil && c.rare.local != nil {
+		return c.rare.local
 	}
 	if c.listener != nil {
 		if tcp, ok := c.listener.addr.(*net.TCPAddr); !ok || !tcp.IP.IsUnspecified() {

@@ -90,8 +90,8 @@ func (l *Loop) connect(ctx context.Context, network, address string) (int, error
 
 // takeDialling gives what the connection's session is still to come from, once.
 func (c *Conn) takeDialling() (d *dialling) {
-	if c.special != nil {
-		d, c.special.dialling = c.special.dialling, nil
+	if c.rare != nil {
+		d, c.rare.dialling = c.rare.dialling, nil
 	}
 	return d
 }

@@ -207,7 +207,7 @@ func TestDialledConnectionEndsEarly(t *testing.T) {
 		c, _, _ := homeless(t, l)
 		c.session = nil
 		var told []error
-		c.rarely().dialling = &dialling{
+		c.ensureRare().dialling = &dialling{
 			open: func(*Conn) Session { t.Error("opened"); return nil },
 			fail: func(err error) { told = append(told, err) },
 		}

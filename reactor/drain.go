@@ -70,10 +70,10 @@ func (l *Loop) handshakeOverdue() error {
 
 // extendLinger sets the time at which a lingering connection closes if nothing more comes.
 func (c *Conn) extendLinger(l *Loop) {
-	silence, by := l.reactor.config.LingerSilence, c.special.lingerBy
+	silence, by := l.reactor.config.LingerSilence, c.rare.lingerBy
 	if drainBy := l.reactor.drainBy.Load(); drainBy != 0 {
 		silence = min(silence, drainLingerSilence)
-		by = min(by, max(drainBy, c.special.lingerFrom+int64(DrainGrace)))
+		by = min(by, max(drainBy, c.rare.lingerFrom+int64(DrainGrace)))
 	}
 	c.setDeadline(min(int64(moment.After(l.Age(), silence)), by))
 }

@@ -73,12 +73,12 @@ func (c *Conn) filterWaker() filterWaker { return filterWaker{c.Handle()} }
 // next as if it came from the socket. Only from inside the old filter's receive, as its last act.
 func (c *Conn) replaceFilter(next filter, rest []byte) {
 	c.filter = next
-	c.rarely().unread = rest
+	c.ensureRare().unread = rest
 }
 
 // setPeer records the address that a PROXY header names. On the loop, before the session opens.
 func (c *Conn) setPeer(remote, local net.Addr) {
-	r := c.rarely()
+	r := c.ensureRare()
 	r.remote, r.local = remote, local
 }
 

@@ -28,7 +28,7 @@ type halfClosedEntry struct {
 // add appends c.
 func (h *halfClosed) add(c *Conn) {
 	e := &halfClosedEntry{handle: c.Handle()}
-	c.rarely().halfClosed = e
+	c.ensureRare().halfClosed = e
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if e.previous = h.last; h.last == nil {
@@ -41,17 +41,17 @@ func (h *halfClosed) add(c *Conn) {
 
 // remove forgets c, which is closed.
 func (h *halfClosed) remove(c *Conn) {
-	if c.special == nil || c.special.halfClosed == nil {
+	if c.rare == nil || c.rare.halfClosed == nil {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if e := c.special.halfClosed; e.evicted {
+	if e := c.rare.halfClosed; e.evicted {
 		h.leaving--
 	} else {
 		h.unlink(e)
 	}
-	c.special.halfClosed = nil
+	c.rare.halfClosed = nil
 }
 
 func (h *halfClosed) unlink(e *halfClosedEntry) {

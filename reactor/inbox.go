@@ -108,7 +108,7 @@ func (l *Loop) runTask(t task) {
 	switch {
 	case c == nil:
 	case c.departing():
-		c.special.departure.wait(t.forConn, l)
+		c.rare.departure.wait(t.forConn, l)
 	default:
 		l.current = c
 		t.forConn(c)

@@ -174,7 +174,7 @@ func (l *Loop) finish(c *Conn) {
 	}
 	c.touched = false
 	l.current = c
-	c.settle()
+	c.finishTurn()
 	l.current = nil
 }
 
@@ -257,7 +257,7 @@ func (l *Loop) contain() {
 	l.reactor.log.Error("panic on the loop", zap.Int("loop", l.index), zap.Any("panic", p),
 		zap.ByteString("stack", debug.Stack()), zap.Bool("connection closed", c != nil))
 	if c != nil && !c.Closed() {
-		c.abandon(ErrPanic)
+		c.closeContained(ErrPanic)
 	}
 }
 

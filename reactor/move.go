@@ -35,19 +35,19 @@ func (c *Conn) MoveTo(to *Loop, done func(error)) {
 	case to == c.loop.Load():
 		done(nil)
 	default:
-		c.rarely().departure = &departure{to: to, done: done}
+		c.ensureRare().departure = &departure{to: to, done: done}
 		c.Touch()
 	}
 }
 
-func (c *Conn) departing() bool { return c.special != nil && c.special.departure != nil }
+func (c *Conn) departing() bool { return c.rare != nil && c.rare.departure != nil }
 
 // onTheWay says that the connection has left its Loop and not arrived at the next.
-func (c *Conn) onTheWay() bool { return c.departing() && c.special.departure.left }
+func (c *Conn) onTheWay() bool { return c.departing() && c.rare.departure.left }
 
 // depart leaves the present Loop, at the end of a turn.
 func (c *Conn) depart() {
-	d := c.special.departure
+	d := c.rare.departure
 	from := c.loop.Load()
 	if c.polling == pollMoving {
 		return // until its Loop's new engine has adopted it
@@ -61,7 +61,7 @@ func (c *Conn) depart() {
 		c.settled(err)
 		return
 	}
-	r := c.rarely()
+	r := c.ensureRare()
 	if r.remote == nil {
 		r.remote = c.RemoteAddr() // which the next engine does not know
 	}
@@ -94,7 +94,7 @@ func (l *Loop) handOver(c *Conn, to *Loop) {
 	}
 	c.loop.Store(l)
 	l.add(c)
-	c.abandon(ErrStopped)
+	c.closeContained(ErrStopped)
 }
 
 // welcome takes over a connection that has left its Loop.
@@ -114,8 +114,8 @@ func (d *departure) wait(task func(*Conn), l *Loop) {
 
 // settled ends a move, or the attempt: the connection lives again, wherever it is.
 func (c *Conn) settled(err error) {
-	d := c.special.departure
-	c.special.departure = nil
+	d := c.rare.departure
+	c.rare.departure = nil
 	if c.deadline != 0 {
 		c.loop.Load().timers.watch(c)
 	}
@@ -131,7 +131,7 @@ func (c *Conn) settled(err error) {
 		case c.Closed():
 			return
 		case c.departing():
-			next := c.special.departure
+			next := c.rare.departure
 			next.waiting = append(next.waiting, waiting[i:]...)
 			return
 		}

@@ -60,7 +60,7 @@ func TestPostKeepsOrderAcrossAMove(t *testing.T) {
 			}
 			post(i)
 		}
-		c.rarely().departure = &departure{to: to, done: func(err error) {
+		c.ensureRare().departure = &departure{to: to, done: func(err error) {
 			if err != nil || len(ran) > 0 {
 				t.Errorf("moved: %v, %v ran before", err, ran)
 			}
@@ -159,7 +159,7 @@ func TestDeadlineOnTheWay(t *testing.T) {
 	c, _, _ := homeless(t, l)
 	session := &lines{conn: c}
 	c.session = session
-	c.rarely().departure = &departure{to: l, done: func(err error) {
+	c.ensureRare().departure = &departure{to: l, done: func(err error) {
 		if err != nil || len(session.out) > 0 {
 			t.Errorf("moved: %v, told before: %q", err, session.out)
 		}
@@ -169,7 +169,7 @@ func TestDeadlineOnTheWay(t *testing.T) {
 	l.expire()
 	l.timers.forget(c)
 	l.remove(c)
-	c.special.departure.left = true
+	c.rare.departure.left = true
 	l.welcome(c)
 	l.clock.known = false
 	l.expire()
@@ -188,7 +188,7 @@ func TestEachConnWaitsForArrival(t *testing.T) {
 	t.Cleanup(func() { stopWithoutEngine(l) })
 	c, _, _ := homeless(t, l)
 	arrived, visited := false, false
-	c.rarely().departure = &departure{to: l, left: true, done: func(error) { arrived = true }}
+	c.ensureRare().departure = &departure{to: l, left: true, done: func(error) { arrived = true }}
 	l.reactor.EachConn(func(*Conn) {
 		if !arrived {
 			t.Error("visited before")
@@ -214,7 +214,7 @@ func TestDeadlineOfADepartureThatFails(t *testing.T) {
 	c.session = session
 	c.polling = pollReading
 	failed := false
-	c.rarely().departure = &departure{to: l, done: func(err error) { failed = err != nil }}
+	c.ensureRare().departure = &departure{to: l, done: func(err error) { failed = err != nil }}
 	l.begin()
 	c.SetDeadline(l.Now().Add(-time.Second))
 	l.expire()
@@ -246,7 +246,7 @@ func departAll(t *testing.T, n int) time.Duration {
 		}
 		c := from.newConn(enginetest.NewSocket(fd), fd, nil)
 		c.session = &lines{conn: c}
-		c.rarely().departure = &departure{to: to, done: func(error) {}}
+		c.ensureRare().departure = &departure{to: to, done: func(error) {}}
 		for range 3 {
 			c.Handle().Post(func(*Conn) {})
 		}
@@ -263,8 +263,8 @@ func departAll(t *testing.T, n int) time.Duration {
 	}
 	took := time.Since(began)
 	for _, c := range conns {
-		if c.Loop() != to || len(c.special.departure.waiting) != 3 {
-			t.Fatalf("connection %d: %d tasks wait", c.id, len(c.special.departure.waiting))
+		if c.Loop() != to || len(c.rare.departure.waiting) != 3 {
+			t.Fatalf("connection %d: %d tasks wait", c.id, len(c.rare.departure.waiting))
 		}
 	}
 	stopWithoutEngine(to) // where they are closed

@@ -64,7 +64,7 @@ func (r *Reactor) sessionFor(c *Conn) Session {
 		r.config.MaxConnections > 0 && over > 0 && !r.halfClosed.evict(over) {
 		r.refused.Add(1)
 		r.parting.Add(1)
-		c.rarely().refused = true
+		c.ensureRare().refused = true
 		return r.config.Refuse(c)
 	}
 	return c.listener.config.Open(c)

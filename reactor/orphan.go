@@ -42,8 +42,8 @@ func (c *Conn) AfterStall(task func()) {
 }
 
 func (c *Conn) orphan() *orphan {
-	if !c.blamed || c.special == nil || c.special.orphan == nil || c.special.orphan.ended {
+	if !c.blamed || c.rare == nil || c.rare.orphan == nil || c.rare.orphan.ended {
 		return nil
 	}
-	return c.special.orphan
+	return c.rare.orphan
 }

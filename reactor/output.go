@@ -20,7 +20,7 @@ type backlog struct {
 }
 
 // settle is a touched connection's end of a turn.
-func (c *Conn) settle() {
+func (c *Conn) finishTurn() {
 	if c.Closed() || c.onTheWay() {
 		return
 	}
@@ -33,7 +33,7 @@ func (c *Conn) settle() {
 			c.feed(nil)
 		}
 		if ending := c.ending(); ending != nil && c.input != inputNextTurn && !c.Closed() {
-			c.sayEOF(ending)
+			c.tellEOF(ending)
 		}
 	}
 	if !c.Closed() {
@@ -81,7 +81,7 @@ func (c *Conn) transmit() {
 		// The kernel took everything and there is more: others have their turn first.
 		l.deferConn(c)
 	case c.phase != phaseOpen:
-		c.conclude(l)
+		c.outputSent(l)
 	}
 }
 

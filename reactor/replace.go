@@ -145,8 +145,8 @@ func (l *Loop) takeOver(e *loopEngine, fenced bool) {
 	}
 	for _, c := range blamed {
 		c.blamed = true
-		c.rarely().orphan = left
-		waiting = append(waiting, func() { c.abandon(ErrStalled) })
+		c.ensureRare().orphan = left
+		waiting = append(waiting, func() { c.closeContained(ErrStalled) })
 	}
 	l.arrivals.enqueue(l, moving)
 	l.revived = append(waiting, l.offerArrivals)

@@ -123,6 +123,6 @@ func (l *Loop) sweep(e *loopEngine) {
 // abandonAll closes all of the Loop's connections.
 func (l *Loop) abandonAll() {
 	for len(l.conns) > 0 {
-		l.conns[len(l.conns)-1].abandon(ErrStopped)
+		l.conns[len(l.conns)-1].closeContained(ErrStopped)
 	}
 }

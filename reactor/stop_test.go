@@ -105,7 +105,7 @@ func TestArrivalWhileTheLoopStops(t *testing.T) {
 	t.Cleanup(r.release)
 	from, to := r.loops[0], r.loops[1]
 	c, theirs, closed := homeless(t, from)
-	c.rarely().departure = &departure{to: to, left: true, done: func(err error) { t.Errorf("done with %v", err) }}
+	c.ensureRare().departure = &departure{to: to, left: true, done: func(err error) { t.Errorf("done with %v", err) }}
 	from.remove(c)
 	from.switchLoop(c, to)
 	from.drain()

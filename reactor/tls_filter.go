@@ -42,11 +42,11 @@ const plaintextSize = readBufferDefault + 2*maxPlaintext
 // other connection's plaintext comes into it.
 var plaintexts = sync.Pool{New: func() any { return new([plaintextSize]byte) }}
 
-// maxUntaken bounds the answers that a peer has asked for, by key updates, and that have not been sent
+// maxUnreadAnswers bounds the answers that a peer has asked for, by key updates, and that have not been sent
 // because it takes nothing. Each has 27 bytes, and no peer needs more than one for gigabytes.
-const maxUntaken = 16 << 10
+const maxUnreadAnswers = 16 << 10
 
-var errUntaken = errors.New("tls: peer asks for key updates and does not take them")
+var errUnreadAnswers = errors.New("tls: peer asks for key updates and does not take them")
 
 type tlsPhase uint8
 
@@ -79,9 +79,9 @@ func newTLSFilter(c *Conn, config *tls.Config) filter {
 func (f *tlsFilter) receive(raw []byte, deliver func([]byte)) error {
 	switch f.phase {
 	case tlsGreeting:
-		return f.greet(raw)
+		return f.receiveGreeting(raw)
 	case tlsHandshake:
-		return f.shake(raw, deliver)
+		return f.receiveHandshake(raw, deliver)
 	case tlsOpen:
 		return f.decrypt(raw, deliver)
 	}
@@ -89,9 +89,9 @@ func (f *tlsFilter) receive(raw []byte, deliver func([]byte)) error {
 }
 
 // greet collects the first record. Until then a connection costs its bytes and no goroutine.
-func (f *tlsFilter) greet(raw []byte) error {
+func (f *tlsFilter) receiveGreeting(raw []byte) error {
 	f.greeting = append(f.greeting, raw...)
-	switch recognise(f.greeting) {
+	switch greetingOf(f.greeting) {
 	case greetingShort:
 		return nil
 	case greetingHTTP:
@@ -117,9 +117,9 @@ func (f *tlsFilter) greet(raw []byte) error {
 }
 
 // shake passes on what came, and takes over once the handshake has ended.
-func (f *tlsFilter) shake(raw []byte, deliver func([]byte)) error {
+func (f *tlsFilter) receiveHandshake(raw []byte, deliver func([]byte)) error {
 	h := f.transport.handshake
-	f.hold(h.feed(raw) > handshakeInput)
+	f.holdInput(h.feed(raw) > handshakeInput)
 	over, rest, err := h.outcome()
 	if !over {
 		return nil
@@ -127,11 +127,11 @@ func (f *tlsFilter) shake(raw []byte, deliver func([]byte)) error {
 	if err != nil {
 		return f.fail(classify, err)
 	}
-	rest = f.takeOver(rest)
+	rest = f.handshakeDone(rest)
 	f.transport.out = h.takeOutput(nil)
 	f.phase = tlsOpen
 	f.config = nil
-	f.hold(false)
+	f.holdInput(false)
 	f.service.handshakes.Add(1)
 	if f.tlsMachine.conn.ConnectionState().DidResume {
 		f.service.resumed.Add(1)
@@ -140,7 +140,7 @@ func (f *tlsFilter) shake(raw []byte, deliver func([]byte)) error {
 }
 
 // hold pauses reading while a handshake has enough to go on with.
-func (f *tlsFilter) hold(enough bool) {
+func (f *tlsFilter) holdInput(enough bool) {
 	if enough == f.held {
 		return
 	}
@@ -159,11 +159,11 @@ func (f *tlsFilter) decrypt(raw []byte, deliver func([]byte)) error {
 	if owned {
 		raw, f.rest = append(f.rest, raw...), nil
 	}
-	if len(f.transport.out) > maxUntaken {
+	if len(f.transport.out) > maxUnreadAnswers {
 		// There is nobody to say goodbye to who would read it.
-		_ = f.fail(classifyRecord, errUntaken)
-		f.conn.close(errUntaken)
-		return errUntaken
+		_ = f.fail(classifyRecord, errUnreadAnswers)
+		f.conn.close(errUnreadAnswers)
+		return errUnreadAnswers
 	}
 	if len(raw) > 0 && !f.ended {
 		rest, err := f.decryptRecords(raw, deliver)
@@ -292,7 +292,7 @@ func (f *tlsFilter) closed(err error) {
 	}
 	switch {
 	case phase == tlsHandshake:
-		f.abandon(reason)
+		f.cancelHandshake(reason)
 	case phase == tlsGreeting && (len(f.greeting) > 0 || reason == errHandshakeTimeout) && reason != net.ErrClosed:
 		// Somebody who connects, says nothing and leaves is a health check.
 		f.service.failed(classify(reason), reason, nil, f.conn.Loop().Now())
@@ -301,7 +301,7 @@ func (f *tlsFilter) closed(err error) {
 
 // abandon has the handshake counted when its goroutine is done with it: by what the peer has said
 // last, if it said something.
-func (f *tlsFilter) abandon(reason error) {
+func (f *tlsFilter) cancelHandshake(reason error) {
 	service, h := f.service, f.transport.handshake
 	h.cancel(reason, func(err error) {
 		if err != nil && reason != net.ErrClosed {

@@ -95,7 +95,7 @@ func (h *handshake) perform() (err error) {
 }
 
 // more gives what the peer has sent next, and waits for it.
-func (h *handshake) more() ([]byte, error) {
+func (h *handshake) read() ([]byte, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for {

@@ -257,7 +257,7 @@ func TestGreetings(t *testing.T) {
 		strings.Repeat("A", 17):        greetingOther,
 		"\x15\x03\x01\x00\x02\x01\x00": greetingOther, // an alert comes first from nobody
 	} {
-		if got := recognise([]byte(text)); got != want {
+		if got := greetingOf([]byte(text)); got != want {
 			t.Errorf("%q is taken for %d, want %d", text, got, want)
 		}
 	}

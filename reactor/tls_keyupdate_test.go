@@ -121,7 +121,7 @@ func TestTLSKeyUpdatesWithoutEnd(t *testing.T) {
 		}
 	}
 	out.Flush()
-	if err := await(t, closed); !errors.Is(err, errUntaken) {
+	if err := await(t, closed); !errors.Is(err, errUnreadAnswers) {
 		t.Errorf("closed with %v", err)
 	}
 	if got := settledStats(r).Failures[TLSFailureRecord]; got != 1 {

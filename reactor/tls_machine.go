@@ -34,7 +34,7 @@ func (m *tlsMachine) init(config *tls.Config) {
 
 // takeOver ends the part that another goroutine plays. rest is what came behind the handshake; what
 // is returned goes to open.
-func (m *tlsMachine) takeOver(rest []byte) []byte {
+func (m *tlsMachine) handshakeDone(rest []byte) []byte {
 	m.transport.handshake = nil
 	if len(m.transport.in) > 0 {
 		rest = append(m.transport.in, rest...)
@@ -178,7 +178,7 @@ func (t *tlsTransport) fill() (err error) {
 	if t.handshake == nil {
 		return errNoRecord
 	}
-	t.in, err = t.handshake.more()
+	t.in, err = t.handshake.read()
 	return err
 }
 

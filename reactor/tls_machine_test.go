@@ -98,7 +98,7 @@ func (s *memoryServer) progress() {
 		s.pipe.Close()
 		return
 	}
-	s.echo(s.machine.takeOver(rest))
+	s.echo(s.machine.handshakeDone(rest))
 }
 
 func (s *memoryServer) receive(in []byte) {

@@ -122,7 +122,7 @@ func memoryHandshakeIn(t testing.TB, pool *handshakePool, machine *tlsMachine, s
 			if err != nil {
 				t.Fatal("server's handshake: ", err)
 			}
-			machine.takeOver(rest)
+			machine.handshakeDone(rest)
 			break
 		}
 		h.feed(pipe.waitSent())

@@ -34,7 +34,7 @@ const (
 )
 
 // recognise tells a client that speaks TLS from one that does not, at the first byte where possible.
-func recognise(b []byte) greeting {
+func greetingOf(b []byte) greeting {
 	if len(b) == 0 {
 		return greetingShort
 	}
@@ -45,15 +45,15 @@ func recognise(b []byte) greeting {
 		}
 		return greetingTLS
 	}
-	return recogniseMethod(b)
+	return greetingOfMethod(b)
 }
 
 // longestMethod bounds how far a request's method is looked for; none in common use is longer.
 const longestMethod = 16
 
-// recogniseMethod looks for a method in capitals and a space: the beginning of any HTTP request, the
+// greetingOfMethod looks for a method in capitals and a space: the beginning of any HTTP request, the
 // preface of HTTP/2 included.
-func recogniseMethod(b []byte) greeting {
+func greetingOfMethod(b []byte) greeting {
 	for i, c := range b {
 		switch {
 		case c >= 'A' && c <= 'Z' || c == '-' && i > 0:

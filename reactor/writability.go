@@ -55,7 +55,7 @@ func (w *writability) run() {
 		for _, event := range events[:n] {
 			h := Handle{w.table, uint64(uint32(event.Fd)) | uint64(uint32(event.Pad))<<tableIndexBits}
 			if event.Events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
-				h.Post((*Conn).peerVanished)
+				h.Post((*Conn).peerReset)
 			} else {
 				h.Post((*Conn).writeBacklog)
 			}
