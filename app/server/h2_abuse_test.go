@@ -299,3 +299,54 @@ func TestHTTP2WaitingUploadsHoldLittle(t *testing.T) {
 		l.close()
 	}
 }
+
+// quietAttacks stay within all budgets and cost as much as they can.
+var quietAttacks = map[string]attack{
+	"references to a long value": func(a *attacker, stream uint32) {
+		a.request(stream, "HEAD", "/", true, bomb[:30]...)
+	},
+	"table churn": func(a *attacker, stream uint32) {
+		// Without the encoder, which would not know of the entries.
+		block := []byte("\x02\x04HEAD\x86\x84\x01\x01a" + strings.Repeat("\x40\x01x\x01y", 300))
+		_ = a.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: block, EndHeaders: true, EndStream: true})
+	},
+	"priorities": func(a *attacker, stream uint32) {
+		a.request(stream, "HEAD", "/", true, "priority", "u=1, i, "+strings.Repeat("x, ", 500)+"y")
+	},
+}
+
+// Attacks that no budget ends do not delay others.
+func TestHTTP2QuietAttacksDelayNobody(t *testing.T) {
+	s := serve(t, builtIn(t, ""), func(c *server.Config) { c.Loops = 1 })
+	for name, step := range quietAttacks {
+		t.Run(name, func(t *testing.T) {
+			s := s.in(t)
+			l := s.dial2()
+			go func() { _ = l.goodbye() }() // reads
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				a := newAttacker()
+				for stream := uint32(3); ; stream += 2 {
+					step(a, stream)
+					if a.out.Len() < 16<<10 {
+						continue
+					}
+					if _, err := l.Conn.Write(a.out.Bytes()); err != nil {
+						return // closed below
+					}
+					a.out.Reset()
+				}
+			}()
+			median := s.probe(500 * time.Millisecond)
+			if n := s.Counts().HTTP2.Failed; n > 0 {
+				t.Errorf("the attack was ended: %v", s.Counts().HTTP2.Calmed)
+			}
+			l.Close()
+			<-done
+			if median > 100*time.Millisecond {
+				t.Errorf("half of the answers took more than %v", median)
+			}
+		})
+	}
+}
