@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -63,7 +64,8 @@ func coderEcho(t *testing.T, url string, mode coder.CompressionMode) {
 	if packed := response.Header.Get("Sec-WebSocket-Extensions"); (packed != "") != (mode != coder.CompressionDisabled) {
 		t.Errorf("extensions %q", packed)
 	}
-	if want := strings.HasSuffix(url, "/served"); (c.Subprotocol() == "blocking") != want {
+	// /ws takes any subprotocol that is offered.
+	if want := !strings.HasSuffix(url, "/keeping"); (c.Subprotocol() == "blocking") != want {
 		t.Errorf("subprotocol %q", c.Subprotocol())
 	}
 	c.SetReadLimit(-1)
@@ -78,9 +80,13 @@ func coderEcho(t *testing.T, url string, mode coder.CompressionMode) {
 			}
 		}
 	}
-	go c.Write(ctx, coder.MessageBinary, bytes.Repeat([]byte("0123456789abcdef"), 256<<10))
-	if _, got, err := c.Read(ctx); err != nil || len(got) != 4<<20 {
-		t.Fatalf("4 MiB: %d bytes, %v", len(got), err)
+	var long []byte
+	for i := 0; len(long) < 4<<20; i++ {
+		long = fmt.Appendf(long, "line %d of a long text\n", i)
+	}
+	go c.Write(ctx, coder.MessageBinary, long)
+	if _, got, err := c.Read(ctx); err != nil || !bytes.Equal(got, long) {
+		t.Fatalf("%d bytes: %d bytes, %v", len(long), len(got), err)
 	}
 	read := c.CloseRead(ctx)
 	if err := c.Ping(ctx); err != nil {
