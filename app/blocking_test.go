@@ -18,7 +18,7 @@ func blocking(serve func(w *app.ResponseWriter, r *app.Request) error) *apptest.
 	return apptest.New(app.Blocking(serve))
 }
 
-func TestASmallBlockingResponseLeavesWhole(t *testing.T) {
+func TestBlockingSmallResponse(t *testing.T) {
 	host := blocking(func(w *app.ResponseWriter, r *app.Request) error {
 		w.Fields().Set("Content-Type", "text/x")
 		w.SetStatus(201)
@@ -37,7 +37,7 @@ func TestASmallBlockingResponseLeavesWhole(t *testing.T) {
 	}
 }
 
-func TestABlockingHandlerThatWritesNothing(t *testing.T) {
+func TestBlockingWritesNothing(t *testing.T) {
 	call := blocking(func(*app.ResponseWriter, *app.Request) error { return nil }).Do(apptest.Get("/"))
 	call.Want(t, 200, "")
 	if call.Length != 0 {
@@ -45,7 +45,7 @@ func TestABlockingHandlerThatWritesNothing(t *testing.T) {
 	}
 }
 
-func TestALongBlockingResponseStreams(t *testing.T) {
+func TestBlockingLargeResponse(t *testing.T) {
 	long := strings.Repeat("0123456789abcdef", 10000)
 	host := blocking(func(w *app.ResponseWriter, r *app.Request) error {
 		n, err := io.Copy(w, strings.NewReader(long))
@@ -63,7 +63,7 @@ func TestALongBlockingResponseStreams(t *testing.T) {
 	}
 }
 
-func TestADeclaredLengthIsTheStreams(t *testing.T) {
+func TestBlockingDeclaredLength(t *testing.T) {
 	host := blocking(func(w *app.ResponseWriter, r *app.Request) error {
 		w.Fields().Set("Content-Length", "10000")
 		_, err := io.WriteString(w, strings.Repeat("x", 10000))
@@ -76,7 +76,7 @@ func TestADeclaredLengthIsTheStreams(t *testing.T) {
 	}
 }
 
-func TestFlushSendsTheHeadAndWhatThereIs(t *testing.T) {
+func TestBlockingFlush(t *testing.T) {
 	more := make(chan string)
 	host := blocking(func(w *app.ResponseWriter, r *app.Request) error {
 		w.Flush()
@@ -110,7 +110,7 @@ func TestFlushSendsTheHeadAndWhatThereIs(t *testing.T) {
 	}
 }
 
-func TestTrailersOfAShortBlockingResponse(t *testing.T) {
+func TestBlockingTrailers(t *testing.T) {
 	host := blocking(func(w *app.ResponseWriter, r *app.Request) error {
 		w.WriteString("x")
 		w.Trailer("Sum", "1")
@@ -123,7 +123,7 @@ func TestTrailersOfAShortBlockingResponse(t *testing.T) {
 	}
 }
 
-func TestBlockingWritesWaitForTheSlowPeer(t *testing.T) {
+func TestBlockingWriteBackpressure(t *testing.T) {
 	written := 0
 	host := blocking(func(w *app.ResponseWriter, r *app.Request) error {
 		for written < 1000000 {
@@ -146,7 +146,7 @@ func TestBlockingWritesWaitForTheSlowPeer(t *testing.T) {
 	}
 }
 
-func TestBlockingReadsWaitForThePeer(t *testing.T) {
+func TestBlockingReadWaits(t *testing.T) {
 	host := blocking(func(w *app.ResponseWriter, r *app.Request) error {
 		body := r.Body.Reader()
 		n, err := io.Copy(w, body)
@@ -163,7 +163,7 @@ func TestBlockingReadsWaitForThePeer(t *testing.T) {
 	call.Want(t, 200, "abcabcabc 9 [{Sum 9}]")
 }
 
-func TestABlockingHandlersErrorIsItsResponse(t *testing.T) {
+func TestBlockingErrorIsResponse(t *testing.T) {
 	call := blocking(func(w *app.ResponseWriter, r *app.Request) error {
 		w.WriteString("not sent")
 		return app.Statusf(409, "a conflict")
@@ -171,7 +171,7 @@ func TestABlockingHandlersErrorIsItsResponse(t *testing.T) {
 	call.Want(t, 409, "a conflict\n")
 }
 
-func TestABlockingErrorBehindTheHeadAborts(t *testing.T) {
+func TestBlockingErrorAfterHeadAborts(t *testing.T) {
 	for name, fail := range map[string]func() error{
 		"error": func() error { return errors.New("torn") },
 		"panic": func() error { panic("torn") },
@@ -188,7 +188,7 @@ func TestABlockingErrorBehindTheHeadAborts(t *testing.T) {
 	}
 }
 
-func TestBlockingFailsWhenThePeerLeaves(t *testing.T) {
+func TestBlockingPeerLeaves(t *testing.T) {
 	for name, serve := range map[string]func(w *app.ResponseWriter, r *app.Request) error{
 		"reading": func(w *app.ResponseWriter, r *app.Request) error {
 			_, err := io.ReadAll(r.Body.Reader())
@@ -226,7 +226,7 @@ func TestBlockingFailsWhenThePeerLeaves(t *testing.T) {
 	}
 }
 
-func TestBlockingFailsAtTheDeadline(t *testing.T) {
+func TestBlockingDeadline(t *testing.T) {
 	var failure error
 	host := blocking(func(w *app.ResponseWriter, r *app.Request) error {
 		_, failure = r.Body.Reader().Read(make([]byte, 1))
@@ -251,7 +251,7 @@ func TestBlockingFailsAtTheDeadline(t *testing.T) {
 	}
 }
 
-func TestAHalfClosedPeerIsWrittenTo(t *testing.T) {
+func TestBlockingHalfClosedPeer(t *testing.T) {
 	host := blocking(func(w *app.ResponseWriter, r *app.Request) error {
 		if _, err := io.ReadAll(r.Body.Reader()); err != nil {
 			return err
@@ -265,7 +265,7 @@ func TestAHalfClosedPeerIsWrittenTo(t *testing.T) {
 	call.Want(t, 200, "still")
 }
 
-func TestDeadlinesOfReadsAndWrites(t *testing.T) {
+func TestBlockingReadWriteDeadlines(t *testing.T) {
 	host := blocking(func(w *app.ResponseWriter, r *app.Request) error {
 		body := r.Body.Reader()
 		body.SetDeadline(r.Arrived.Add(time.Second))
@@ -300,7 +300,7 @@ func TestDeadlinesOfReadsAndWrites(t *testing.T) {
 	call.Leave()
 }
 
-func TestAwaitInAGoroutine(t *testing.T) {
+func TestAwait(t *testing.T) {
 	host := blocking(func(w *app.ResponseWriter, r *app.Request) error {
 		all, err := app.Await(r, app.All(app.Ready(1), after(r, time.Second, 2)))
 		fmt.Fprint(w, all)
@@ -312,7 +312,7 @@ func TestAwaitInAGoroutine(t *testing.T) {
 	call.Want(t, 200, "[1 2]")
 }
 
-func TestEarlyHintsFromAGoroutine(t *testing.T) {
+func TestBlockingInform(t *testing.T) {
 	host := blocking(func(w *app.ResponseWriter, r *app.Request) error {
 		return w.Inform(103, app.Fields{{Name: "Link", Value: "</x>"}})
 	})
@@ -346,7 +346,7 @@ func TestBlockingHead(t *testing.T) {
 	}
 }
 
-func TestAStatusWithoutContentTakesNone(t *testing.T) {
+func TestBlockingStatusWithoutContent(t *testing.T) {
 	host := blocking(func(w *app.ResponseWriter, r *app.Request) error {
 		w.SetStatus(204)
 		if _, err := w.WriteString("x"); err != app.ErrNoContentAllowed {
@@ -357,7 +357,7 @@ func TestAStatusWithoutContentTakesNone(t *testing.T) {
 	host.Do(apptest.Get("/")).Want(t, 204, "")
 }
 
-func TestAResponseThatMiddlewareDropsEndsTheGoroutine(t *testing.T) {
+func TestBlockingResponseDropped(t *testing.T) {
 	var failure error
 	inner := app.Blocking(func(w *app.ResponseWriter, r *app.Request) error {
 		for failure == nil {
@@ -377,7 +377,7 @@ func TestAResponseThatMiddlewareDropsEndsTheGoroutine(t *testing.T) {
 	}
 }
 
-func TestTheBodyIsReadFromThePool(t *testing.T) {
+func TestBodyReaderOnThePool(t *testing.T) {
 	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
 		return app.Map(app.Offload(r, func(context.Context) ([]byte, error) { return io.ReadAll(r.Body.Reader()) }),
 			func(b []byte) (*app.Response, error) { return text(string(b)) })

@@ -12,7 +12,7 @@ import (
 	"github.com/gatewheel/gatewheel/app/apptest"
 )
 
-func TestBodyIsReadIntoTheReadersMemory(t *testing.T) {
+func TestBodyRead(t *testing.T) {
 	var p [8]byte
 	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
 		return app.Map(r.Body.Read(p[:]), func(n int) (*app.Response, error) { return text(string(p[:n])) })
@@ -24,7 +24,7 @@ func TestBodyIsReadIntoTheReadersMemory(t *testing.T) {
 	call.Want(t, 200, "later")
 }
 
-func TestReadingEndsWithEOF(t *testing.T) {
+func TestBodyReadEOF(t *testing.T) {
 	var ends []error
 	var p [2]byte
 	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
@@ -46,7 +46,7 @@ func TestReadingEndsWithEOF(t *testing.T) {
 	}
 }
 
-func TestABodyThatIsNotReadStopsThePeer(t *testing.T) {
+func TestUnreadBodyStopsPeer(t *testing.T) {
 	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
 		return app.Map(app.Sleep(r, time.Second), func(app.Done) (*app.Response, error) { return text("") })
 	})
@@ -59,7 +59,7 @@ func TestABodyThatIsNotReadStopsThePeer(t *testing.T) {
 	call.Want(t, 200, "")
 }
 
-func TestOneReadAtATime(t *testing.T) {
+func TestBodyReadBusy(t *testing.T) {
 	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
 		var p, q [8]byte
 		first := r.Body.Read(p[:])
@@ -73,7 +73,7 @@ func TestOneReadAtATime(t *testing.T) {
 	call.Want(t, 200, "once")
 }
 
-func TestReadingFailsWhenThePeerLeaves(t *testing.T) {
+func TestBodyReadPeerLeaves(t *testing.T) {
 	var failure error
 	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
 		return app.Catch(app.Map(r.Body.ReadAll(100), func([]byte) (*app.Response, error) { return text("") }),
@@ -118,7 +118,7 @@ func TestReadAll(t *testing.T) {
 	call.Want(t, 413, tooLarge) // before a byte of it has come
 }
 
-func TestALongBodyGrowsNoStack(t *testing.T) {
+func TestLongBodyNeedsNoStack(t *testing.T) {
 	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
 		one := make([]byte, 1)
 		return app.Map(r.Body.Each(one, func([]byte) app.Future[app.Done] { return app.Ready(app.Done{}) }),
@@ -137,7 +137,7 @@ func TestDiscard(t *testing.T) {
 	call.Want(t, 200, "6")
 }
 
-func TestTrailersOfTheRequest(t *testing.T) {
+func TestRequestTrailers(t *testing.T) {
 	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
 		return app.Map(r.Body.Discard(), func(int64) (*app.Response, error) { return text(r.Trailers().Get("sum")) })
 	})
@@ -152,7 +152,7 @@ func streamOf(produce func(w *app.Writer) app.Future[app.Done]) app.Handler {
 	}
 }
 
-func TestAWriteIsAcceptedWhole(t *testing.T) {
+func TestWrite(t *testing.T) {
 	var accepted []int
 	host := apptest.New(streamOf(func(w *app.Writer) app.Future[app.Done] {
 		return app.Map(w.Write([]byte("0123456789")), func(n int) (app.Done, error) {
@@ -176,7 +176,7 @@ func TestAWriteIsAcceptedWhole(t *testing.T) {
 	call.Want(t, 200, "0123456789")
 }
 
-func TestAProducerIsSuspendedByASlowPeer(t *testing.T) {
+func TestWriteBackpressure(t *testing.T) {
 	steps := 0
 	host := apptest.New(streamOf(func(w *app.Writer) app.Future[app.Done] {
 		return app.While(func() app.Future[bool] {
@@ -195,7 +195,7 @@ func TestAProducerIsSuspendedByASlowPeer(t *testing.T) {
 	call.Leave()
 }
 
-func TestOneWriteAtATime(t *testing.T) {
+func TestWriteBusy(t *testing.T) {
 	host := apptest.New(streamOf(func(w *app.Writer) app.Future[app.Done] {
 		first := w.WriteString("waits")
 		if _, err := w.WriteString("too soon").Result(); err != app.ErrBusy {
@@ -212,7 +212,7 @@ func TestOneWriteAtATime(t *testing.T) {
 	call.Want(t, 200, "waits")
 }
 
-func TestWritingFailsWhenThePeerLeaves(t *testing.T) {
+func TestWritePeerLeaves(t *testing.T) {
 	var failure error
 	closed := 0
 	host := apptest.New(func(*app.Request) app.Future[*app.Response] {
@@ -234,7 +234,7 @@ func TestWritingFailsWhenThePeerLeaves(t *testing.T) {
 	}
 }
 
-func TestAStreamKeepsItsSize(t *testing.T) {
+func TestStreamSize(t *testing.T) {
 	for content, complete := range map[string]bool{"": false, "12": false, "123": true, "1234": false} {
 		host := apptest.New(func(*app.Request) app.Future[*app.Response] {
 			return app.Ready(&app.Response{Status: 200, Content: &app.Stream{
@@ -249,7 +249,7 @@ func TestAStreamKeepsItsSize(t *testing.T) {
 	}
 }
 
-func TestHeadProducesNothing(t *testing.T) {
+func TestHeadDoesNotProduce(t *testing.T) {
 	closed := 0
 	host := apptest.New(func(*app.Request) app.Future[*app.Response] {
 		return app.Ready(&app.Response{Status: 200, Content: &app.Stream{
@@ -264,7 +264,7 @@ func TestHeadProducesNothing(t *testing.T) {
 	}
 }
 
-func TestTrailersOfTheResponse(t *testing.T) {
+func TestResponseTrailers(t *testing.T) {
 	host := apptest.New(streamOf(func(w *app.Writer) app.Future[app.Done] {
 		w.Trailer("A", "1")
 		inner := w.Wrap(func(p []byte) app.Future[int] { return w.Write([]byte(strings.ToUpper(string(p)))) })
@@ -280,7 +280,7 @@ func TestTrailersOfTheResponse(t *testing.T) {
 	}
 }
 
-func TestAPullIsReadAsThePeerTakes(t *testing.T) {
+func TestPull(t *testing.T) {
 	read := 0
 	host := apptest.New(func(*app.Request) app.Future[*app.Response] {
 		return app.Ready(app.Pulled(200, "text/plain", 1000, func(p []byte) (int, error) {
@@ -303,7 +303,7 @@ func TestAPullIsReadAsThePeerTakes(t *testing.T) {
 	}
 }
 
-func TestAPullThatFailsAborts(t *testing.T) {
+func TestPullFails(t *testing.T) {
 	torn := errors.New("torn")
 	host := apptest.New(func(*app.Request) app.Future[*app.Response] {
 		return app.Ready(app.Pulled(200, "text/plain", 10, func([]byte) (int, error) { return 0, torn }))

@@ -9,7 +9,7 @@ import (
 	"github.com/gatewheel/gatewheel/app/internal/ending"
 )
 
-// stillLoop runs nothing but what is posted, at once.
+// stillLoop runs posted tasks at once.
 type stillLoop struct{}
 
 func (*stillLoop) Index() int                        { return 0 }
@@ -29,8 +29,8 @@ func waiters[T any](c *cell[T]) (count int) {
 	return count
 }
 
-// What is awaited again and again by requests that end holds nothing of them.
-func TestAFutureForgetsWhoHasLeft(t *testing.T) {
+// A future that many ended requests have waited for does not hold them.
+func TestFutureForgetsEndedWaiters(t *testing.T) {
 	var kept Request
 	kept.bind(stillExchange{}, nil)
 	promise, f := Promised[int](&kept)
@@ -64,7 +64,7 @@ type counter struct {
 
 func (c *counter) woken(*queue) { c.woke.Add(1) }
 
-func TestNobodyWhoStaysIsForgotten(t *testing.T) {
+func TestForgetKeepsOtherWaiters(t *testing.T) {
 	const crowd, each = 8, 300
 	for range 20 {
 		c := &cell[int]{loop: &stillLoop{}}
@@ -100,7 +100,7 @@ func TestNobodyWhoStaysIsForgotten(t *testing.T) {
 	}
 }
 
-// told counts how often it hears of the end.
+// told counts its calls.
 type told struct {
 	ending ending.Entry
 	times  atomic.Int32
@@ -108,8 +108,8 @@ type told struct {
 
 func (e *told) Ended(error) { e.times.Add(1) }
 
-// Whoever is attached is told once or detached, from whatever goroutine the end comes.
-func TestEverybodyHearsOfTheEndOnce(t *testing.T) {
+// A listener is either called once or detached, whichever goroutine ends the request.
+func TestListenersAreCalledOnce(t *testing.T) {
 	for range 300 {
 		r := &Request{}
 		r.bind(stillExchange{}, nil)

@@ -12,8 +12,8 @@ import (
 	"github.com/gatewheel/gatewheel/app/spi"
 )
 
-// runLoop runs a loop's tasks in a goroutine of its own, as a server does; stop
-// drops what is left, as a loop that has stopped for good does.
+// runLoop runs the tasks of a loop in a goroutine, as a server does. stop drops the
+// remaining tasks, as a stopped loop does.
 func runLoop(t *testing.T) (loop *bareLoop, stop func()) {
 	t.Helper()
 	tasks := make(chan func(), 1<<16)
@@ -32,7 +32,7 @@ func runLoop(t *testing.T) (loop *bareLoop, stop func()) {
 	return &bareLoop{post: func(task func()) { tasks <- task }}, func() { close(quit); <-ended }
 }
 
-// moody is an exchange whose content comes and whose room opens now and then.
+// moody is an exchange with content and room at random times.
 type moody struct {
 	bareExchange
 	patience int
@@ -65,10 +65,10 @@ func (x *moody) Write(p []byte, ready func()) (int, error) {
 	return rand.IntN(len(p) + 1), nil
 }
 
-// Goroutines read and write while their requests end at any moment, and the loop
-// forgets some of them: each goroutine ends, and its memory is its own again when
-// its Read has returned (the race detector looks).
-func TestGoroutinesEndWithTheirRequestsWhateverTheLoopDoes(t *testing.T) {
+// Goroutines read and write while their requests end at random times, and the loop drops
+// some tasks. Every goroutine ends, and nothing uses its memory after its Read has
+// returned, which the race detector checks.
+func TestGoroutinesEndWithTheirRequests(t *testing.T) {
 	loop, stop := runLoop(t)
 	defer stop()
 	var running sync.WaitGroup
@@ -109,9 +109,8 @@ func TestGoroutinesEndWithTheirRequestsWhateverTheLoopDoes(t *testing.T) {
 	running.Wait()
 }
 
-// Everything that can be combined, resolved from everywhere at once, on loops that
-// run at the same time.
-func TestFuturesOfSeveralLoopsAtOnce(t *testing.T) {
+// All combinations of futures, resolved by many goroutines on several loops at once.
+func TestFuturesOfSeveralLoops(t *testing.T) {
 	var loops []*bareLoop
 	for range 4 {
 		loop, stop := runLoop(t)
@@ -154,8 +153,8 @@ func TestFuturesOfSeveralLoopsAtOnce(t *testing.T) {
 	}
 }
 
-// A future that a goroutine settles may be ready between two looks at it.
-func TestWritesThatOtherGoroutinesAccept(t *testing.T) {
+// A future that another goroutine settles may become ready between two calls of Ready.
+func TestWritesAcceptedByOtherGoroutines(t *testing.T) {
 	loop, stop := runLoop(t)
 	defer stop()
 	handler := app.Blocking(func(w *app.ResponseWriter, r *app.Request) error {

@@ -19,13 +19,12 @@ import (
 	"github.com/gatewheel/gatewheel/app/router"
 )
 
-// The tests of this file bear the names of the promises in package app's
-// documentation.
+// The tests of this file check what the documentation of package app promises.
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// promising makes a handler that answers with the value of a promise, and gives
-// the promise to the test.
+// promising returns a handler that answers with the value of a promise, and a function
+// that returns the promise.
 func promising() (app.Handler, func() *app.Promise[string]) {
 	var promise *app.Promise[string]
 	handler := func(r *app.Request) app.Future[*app.Response] {
@@ -38,7 +37,7 @@ func promising() (app.Handler, func() *app.Promise[string]) {
 
 func text(s string) (*app.Response, error) { return app.Text(200, s), nil }
 
-func TestReadyIsAnsweredInTheSameTurn(t *testing.T) {
+func TestReadyAnswersInTheSameTurn(t *testing.T) {
 	host := apptest.New(func(*app.Request) app.Future[*app.Response] {
 		return app.Ready(app.Text(200, "hello"))
 	})
@@ -78,7 +77,7 @@ func TestResolveFrom64Goroutines(t *testing.T) {
 	call.Want(t, 200, winner.Load().(string))
 }
 
-func TestSubscribingWhileOthersResolve(t *testing.T) {
+func TestSubscribeWhileResolving(t *testing.T) {
 	const rounds = 200
 	var sum atomic.Int64
 	for round := range int64(rounds) {
@@ -102,7 +101,7 @@ func TestSubscribingWhileOthersResolve(t *testing.T) {
 	}
 }
 
-func TestResolveTwiceIsInert(t *testing.T) {
+func TestResolveTwiceDoesNothing(t *testing.T) {
 	handler, promise := promising()
 	host := apptest.New(handler)
 	call := host.Do(apptest.Get("/"))
@@ -113,7 +112,7 @@ func TestResolveTwiceIsInert(t *testing.T) {
 	call.Want(t, 200, "first")
 }
 
-func TestResolveAfterThePeerLeftIsInert(t *testing.T) {
+func TestResolveAfterPeerLeftDoesNothing(t *testing.T) {
 	handler, promise := promising()
 	host := apptest.New(handler)
 	call := host.Do(apptest.Get("/"))
@@ -129,7 +128,7 @@ func TestResolveAfterThePeerLeftIsInert(t *testing.T) {
 	}
 }
 
-func TestNeverResolvedMeetsTheDeadlineWith503(t *testing.T) {
+func TestUnresolvedPromiseIs503AtDeadline(t *testing.T) {
 	handler, promise := promising()
 	host := apptest.New(handler)
 	host.Timeout = 5 * time.Second
@@ -146,7 +145,7 @@ func TestNeverResolvedMeetsTheDeadlineWith503(t *testing.T) {
 	call.Want(t, 503, "no answer in time\n")
 }
 
-func TestALateResponseIsClosed(t *testing.T) {
+func TestLateResponseIsClosed(t *testing.T) {
 	closed := 0
 	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
 		return later(r, time.Minute, &app.Response{Status: 200, Content: &app.Stream{OnClose: func() { closed++ }}})
@@ -161,7 +160,7 @@ func TestALateResponseIsClosed(t *testing.T) {
 	}
 }
 
-func TestTheDeadlineEndsWithTheHead(t *testing.T) {
+func TestDeadlineEndsWithTheHead(t *testing.T) {
 	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
 		return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
 			return app.Then(app.Sleep(r, time.Hour), func(app.Done) app.Future[app.Done] {
@@ -179,7 +178,7 @@ func TestTheDeadlineEndsWithTheHead(t *testing.T) {
 	call.Want(t, 200, "at last")
 }
 
-func TestTheDeadlineIsTheRoutes(t *testing.T) {
+func TestDeadlineOfARoute(t *testing.T) {
 	never := func(r *app.Request) app.Future[*app.Response] {
 		_, f := app.Promised[*app.Response](r)
 		return f
@@ -207,7 +206,7 @@ func TestTheDeadlineIsTheRoutes(t *testing.T) {
 	calls["/none"].WantNoAnswer(t)
 }
 
-func TestTheDeadlineMovesWhileWaiting(t *testing.T) {
+func TestSetTimeoutWhileWaiting(t *testing.T) {
 	var r *app.Request
 	host := apptest.New(func(req *app.Request) app.Future[*app.Response] {
 		r = req
@@ -226,7 +225,7 @@ func TestTheDeadlineMovesWhileWaiting(t *testing.T) {
 	}
 }
 
-func TestAPanicBecomes500(t *testing.T) {
+func TestPanicIs500(t *testing.T) {
 	boom := func() *app.Response { panic("boom") }
 	for name, handler := range map[string]app.Handler{
 		"handler": func(*app.Request) app.Future[*app.Response] { return app.Ready(boom()) },
@@ -269,7 +268,7 @@ func TestAPanicBecomes500(t *testing.T) {
 	}
 }
 
-func TestAPanicIs500WhateverItsValue(t *testing.T) {
+func TestPanicIs500ForEveryValue(t *testing.T) {
 	for name, c := range map[string]struct {
 		err    error
 		status int
@@ -286,7 +285,7 @@ func TestAPanicIs500WhateverItsValue(t *testing.T) {
 	}
 }
 
-func TestAFailureIsAlwaysAResponse(t *testing.T) {
+func TestErrorResponse(t *testing.T) {
 	for _, status := range []int{-1, 0, 1, 99, 100, 101, 103, 199, 600, 1000} {
 		err := &app.StatusError{Status: status, Message: "told"}
 		if resp := app.ErrorResponse(err); resp.Status != 500 || string(resp.Content.(app.Bytes)) != "Internal Server Error\n" {
@@ -316,7 +315,7 @@ func TestAFailureIsAlwaysAResponse(t *testing.T) {
 			t.Errorf("%s: got %d, panics %v", name, call.Status, host.Panics())
 		}
 	}
-	// Whoever has given a status last is right.
+	// The outermost status counts.
 	outer := app.Catch(middleware.Changed(app.Failed[*app.Response](app.Statusf(404, "x")), func(r *app.Response) *app.Response { return r }),
 		func(err error) app.Future[*app.Response] {
 			return app.Failed[*app.Response](&app.StatusError{Status: 502, Err: err})
@@ -338,7 +337,7 @@ func TestAFailureIsAlwaysAResponse(t *testing.T) {
 	}
 }
 
-func TestAPanicOfAStreamAbortsTheResponse(t *testing.T) {
+func TestPanicOfAStreamAborts(t *testing.T) {
 	for name, produce := range map[string]func(*app.Writer) app.Future[app.Done]{
 		"producer": func(*app.Writer) app.Future[app.Done] { panic("boom") },
 		"callback": func(w *app.Writer) app.Future[app.Done] {
@@ -360,7 +359,7 @@ func TestAPanicOfAStreamAbortsTheResponse(t *testing.T) {
 	}
 }
 
-func TestAPanicOfOnCloseLeavesTheResponseItsEnd(t *testing.T) {
+func TestPanicOfOnClose(t *testing.T) {
 	host := apptest.New(func(*app.Request) app.Future[*app.Response] {
 		return app.Ready(&app.Response{Status: 200, Content: &app.Stream{
 			Size:    -1,
@@ -413,7 +412,7 @@ func TestContinuationsRunOnTheRequestsOwnLoop(t *testing.T) {
 	}
 }
 
-func TestASharedResultIsTakenHere(t *testing.T) {
+func TestHere(t *testing.T) {
 	var shared app.Future[string]
 	var promise *app.Promise[string]
 	var ran []int
@@ -438,7 +437,7 @@ func TestASharedResultIsTakenHere(t *testing.T) {
 	}
 }
 
-func TestAResponseOfAnotherLoopsFutureComesHome(t *testing.T) {
+func TestResponseOfAnotherLoop(t *testing.T) {
 	var promise *app.Promise[*app.Response]
 	var shared app.Future[*app.Response]
 	host := apptest.NewLoops(func(r *app.Request) app.Future[*app.Response] {
@@ -455,7 +454,7 @@ func TestAResponseOfAnotherLoopsFutureComesHome(t *testing.T) {
 	second.Want(t, 200, "shared")
 }
 
-func TestStreamsAndIterationsComeHomeToo(t *testing.T) {
+func TestStreamAndIterationOfAnotherLoop(t *testing.T) {
 	var foreign *app.Request
 	host := apptest.NewLoops(func(r *app.Request) app.Future[*app.Response] {
 		if r.Loop().Index() == 1 {
@@ -509,7 +508,7 @@ func TestOneResolutionIsOneTask(t *testing.T) {
 	}
 }
 
-func TestAHalfClosedPeerStillGetsItsAnswer(t *testing.T) {
+func TestHalfClosedPeerGetsItsAnswer(t *testing.T) {
 	handler, promise := promising()
 	host := apptest.New(handler)
 	call := host.Do(apptest.Get("/"))
@@ -522,7 +521,7 @@ func TestAHalfClosedPeerStillGetsItsAnswer(t *testing.T) {
 	call.Want(t, 200, "still")
 }
 
-func TestTheContextEndsWithTheRequest(t *testing.T) {
+func TestContextEndsWithTheRequest(t *testing.T) {
 	var early, late context.Context
 	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
 		early = r.Context()
@@ -539,7 +538,7 @@ func TestTheContextEndsWithTheRequest(t *testing.T) {
 	}
 }
 
-func TestResponsesOfBytesMayBeReturnedAgainAndAgain(t *testing.T) {
+func TestResponseOfBytesIsReusable(t *testing.T) {
 	static := app.Ready(app.Text(200, "static"))
 	host := apptest.NewLoops(middleware.RequestID(func(*app.Request) app.Future[*app.Response] { return static }), 2)
 	ids := map[string]bool{}
@@ -556,7 +555,7 @@ func TestResponsesOfBytesMayBeReturnedAgainAndAgain(t *testing.T) {
 	}
 }
 
-func TestAMistakenResponseIs500(t *testing.T) {
+func TestInvalidResponseIs500(t *testing.T) {
 	for _, resp := range []*app.Response{nil, {Status: 0}, {Status: 100}, {Status: 600}} {
 		host := apptest.New(func(*app.Request) app.Future[*app.Response] { return app.Ready(resp) })
 		host.Do(apptest.Get("/")).Want(t, 500, "Internal Server Error\n")

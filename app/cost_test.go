@@ -11,7 +11,7 @@ import (
 	"github.com/gatewheel/gatewheel/app/spi"
 )
 
-// bareLoop and bareExchange cost nothing, so that what is measured is app's.
+// bareLoop and bareExchange cost nothing, so that tests measure package app only.
 type bareLoop struct {
 	post   func(func())
 	tasks  []func()
@@ -93,7 +93,7 @@ func helloRouter() *router.Router {
 	return &routes
 }
 
-func TestWhatIsReadyAllocatesNothing(t *testing.T) {
+func TestReadyFuturesDoNotAllocate(t *testing.T) {
 	routes := helloRouter()
 	serve := app.Handler(routes.Serve)
 	root, item, all := bareRequest("/"), bareRequest("/items/42"), bareRequest("/items/all")
@@ -119,11 +119,11 @@ func TestWhatIsReadyAllocatesNothing(t *testing.T) {
 	}
 }
 
-func TestWhatIsPendingAllocatesLittle(t *testing.T) {
+func TestAllocationsOfPendingFutures(t *testing.T) {
 	r := bareRequest("/")
 	loop := r.Loop().(*bareLoop)
-	// The promise; the continuation with its result's cell; the task (a queue and
-	// the function that runs it).
+	// The promise, the continuation with its cell, and the task: a queue and the function
+	// that runs it.
 	if got := testing.AllocsPerRun(100, func() {
 		p, f := app.Promised[int](r)
 		app.Then(f, double)
@@ -134,14 +134,14 @@ func TestWhatIsPendingAllocatesLittle(t *testing.T) {
 	}
 }
 
-func TestWaitingForTimeAllocatesLittle(t *testing.T) {
+func TestAllocationsOfTimers(t *testing.T) {
 	r := bareRequest("/")
 	_, never := app.Promised[int](r)
 	for name, c := range map[string]struct {
 		most float64
 		run  func()
 	}{
-		// What waits with its result's cell, and the timer's task.
+		// The wait with its cell, and the task of the timer.
 		"sleep":   {2, func() { app.Sleep(r, time.Second) }},
 		"timeout": {2, func() { app.Timeout(r, time.Second, never) }},
 	} {
@@ -151,7 +151,7 @@ func TestWaitingForTimeAllocatesLittle(t *testing.T) {
 	}
 }
 
-func TestALargeUploadLeavesNoGarbage(t *testing.T) {
+func TestLargeUploadLeavesNoGarbage(t *testing.T) {
 	x := &bareExchange{loop: &bareLoop{}, content: 1 << 30}
 	r := &app.Request{ContentLength: -1}
 	spi.Bind(r, x, &app.ConnInfo{})
@@ -162,12 +162,12 @@ func TestALargeUploadLeavesNoGarbage(t *testing.T) {
 	}
 }
 
-func TestAReadThatWaitsCostsThreeAllocations(t *testing.T) {
+func TestAllocationsOfAPendingRead(t *testing.T) {
 	x := &bareExchange{loop: &bareLoop{}, waits: true}
 	r := &app.Request{ContentLength: -1}
 	spi.Bind(r, x, &app.ConnInfo{})
 	r.Body.Each(make([]byte, 100), func([]byte) app.Future[app.Done] { return app.Ready(app.Done{}) })
-	// The future's cell, the step that continues from it, and the queue of what wakes.
+	// The cell of the future, the continuation, and the queue of waiters.
 	if got := testing.AllocsPerRun(100, func() { x.content = 100; x.ready() }); got > 3 {
 		t.Errorf("%v allocations, want 3", got)
 	}
@@ -216,7 +216,7 @@ func BenchmarkThen(b *testing.B) {
 	})
 }
 
-// BenchmarkDelayedAnswer is a request that waits for time, from its begin to its end.
+// BenchmarkDelayedAnswer measures a request that sleeps.
 func BenchmarkDelayedAnswer(b *testing.B) {
 	loop := &bareLoop{}
 	loop.post = func(task func()) { task() }
@@ -252,8 +252,8 @@ func BenchmarkAll(b *testing.B) {
 	}
 }
 
-// BenchmarkBlocking has a goroutine for each request, and a host that is not
-// made for speed: compare, do not believe.
+// BenchmarkBlocking measures a blocking handler on a slow host: only comparisons are
+// meaningful.
 func BenchmarkBlocking(b *testing.B) {
 	host := apptest.New(app.Blocking(func(w *app.ResponseWriter, r *app.Request) error {
 		_, err := w.WriteString("hello")

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// TestTheHandbookShowsWhatIsTested: each Go block of docs/handlers.md is a part of
-// the examples here and of app/server, which compile and run.
-func TestTheHandbookShowsWhatIsTested(t *testing.T) {
+// TestHandlersPageShowsTestedCode checks that each Go block of docs/handlers.md is
+// part of the examples of app and app/server, which are compiled and run.
+func TestHandlersPageShowsTestedCode(t *testing.T) {
 	page, err := os.ReadFile("../docs/handlers.md")
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +33,7 @@ func TestTheHandbookShowsWhatIsTested(t *testing.T) {
 	}
 }
 
-// dedented is code without the white space at the begin of its lines.
+// dedented returns code without the white space at the start of its lines.
 func dedented(code string) string {
 	lines := strings.Split(code, "\n")
 	for i, line := range lines {

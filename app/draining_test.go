@@ -10,7 +10,7 @@ import (
 	"github.com/gatewheel/gatewheel/app/apptest"
 )
 
-// Other requests go on; those who ask are told, once for all that they ask.
+// Requests go on when the server drains. All calls of Draining return the same future.
 func TestDraining(t *testing.T) {
 	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
 		f := app.Sleep(r, time.Minute)
@@ -38,8 +38,8 @@ func TestDraining(t *testing.T) {
 	}
 }
 
-// Draining fails with the cause when the request is over first.
-func TestDrainingOfARequestThatIsOver(t *testing.T) {
+// Draining fails with the cause if the request ends first.
+func TestDrainingOfAnEndedRequest(t *testing.T) {
 	for how, way := range ways {
 		var p *app.Promise[*app.Response]
 		host := apptest.New(func(r *app.Request) (f app.Future[*app.Response]) {
@@ -60,7 +60,7 @@ func TestDrainingOfARequestThatIsOver(t *testing.T) {
 	}
 }
 
-// A handler may fail with what it was told.
+// A handler may fail with ErrDraining.
 func TestDrainingAsAResponse(t *testing.T) {
 	if resp := app.ErrorResponse(fmt.Errorf("wrapped: %w", app.ErrDraining)); resp.Status != 503 {
 		t.Errorf("it is %d", resp.Status)

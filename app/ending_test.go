@@ -8,12 +8,11 @@ import (
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/apptest"
-	"github.com/gatewheel/gatewheel/app/middleware"
 	"github.com/gatewheel/gatewheel/app/spi"
 )
 
-// ways are the ways in which a request can be over before what it waits for has
-// come; the handler waits beside a promise of the response.
+// ways are the ways in which a request can end while its handler waits. The response is
+// that of a promise.
 var ways = map[string]struct {
 	end   func(*apptest.Host, *apptest.Call, *app.Promise[*app.Response])
 	cause error
@@ -30,8 +29,8 @@ var ways = map[string]struct {
 	"the deadline": {func(h *apptest.Host, _ *apptest.Call, _ *app.Promise[*app.Response]) { h.Advance(time.Second) }, app.ErrDeadline},
 }
 
-// TestWhatWaitsEndsWithItsRequest: nothing is held for an hour that nobody waits for.
-func TestWhatWaitsEndsWithItsRequest(t *testing.T) {
+// TestWaitsEndWithTheRequest checks that timers and waits end with their request.
+func TestWaitsEndWithTheRequest(t *testing.T) {
 	never := func(r *app.Request) app.Future[app.Done] {
 		_, f := app.Promised[app.Done](r)
 		return f
@@ -80,15 +79,15 @@ func TestWhatWaitsEndsWithItsRequest(t *testing.T) {
 	}
 }
 
-// A peer that has only closed its sending side still gets what is slept for.
-func TestASleepOutlastsAHalfClosedPeer(t *testing.T) {
+// A peer that has only closed its sending side still gets a response after a sleep.
+func TestSleepAfterHalfClose(t *testing.T) {
 	host, call := within(t, func(r *app.Request) app.Future[int] { return after(r, time.Minute, 1) })
 	call.HalfClose()
 	host.Advance(time.Minute)
 	call.Want(t, 200, "1")
 }
 
-func TestTheDeadlineOfARequestWhosePeerHasLeftIsNotWaitedFor(t *testing.T) {
+func TestDeadlineTimerEndsWithTheRequest(t *testing.T) {
 	handler, promise := promising()
 	host := apptest.New(handler)
 	host.Timeout = time.Hour
@@ -107,9 +106,8 @@ func TestTheDeadlineOfARequestWhosePeerHasLeftIsNotWaitedFor(t *testing.T) {
 	call.WantNoAnswer(t)
 }
 
-// A shared result is not waited for by those who have left, and is whole for the
-// others.
-func TestASharedResultForgetsWhoHasLeft(t *testing.T) {
+// Requests that have ended do not wait for a shared result; others get it.
+func TestHereForgetsEndedRequests(t *testing.T) {
 	var shared app.Future[*app.Response]
 	var promise *app.Promise[*app.Response]
 	closed := 0
@@ -131,8 +129,8 @@ func TestASharedResultForgetsWhoHasLeft(t *testing.T) {
 	stays.Want(t, 200, "whole")
 }
 
-// A goroutine that has given up, since its request is over, leaves no timer either.
-func TestADeadlineOfAGoroutineEndsWithItsRequest(t *testing.T) {
+// A goroutine that stops waiting because its request has ended leaves no timer.
+func TestReadDeadlineTimerEndsWithTheRequest(t *testing.T) {
 	failed := make(chan error, 1)
 	host := apptest.New(app.Blocking(func(w *app.ResponseWriter, r *app.Request) error {
 		body := r.Body.Reader()
@@ -149,30 +147,7 @@ func TestADeadlineOfAGoroutineEndsWithItsRequest(t *testing.T) {
 	}
 }
 
-func TestALimitOfConcurrencyCountsNobodyWhoHasLeft(t *testing.T) {
-	var promises []*app.Promise[*app.Response]
-	host := apptest.New(middleware.LimitConcurrency(1)(func(r *app.Request) app.Future[*app.Response] {
-		p, f := app.Promised[*app.Response](r)
-		promises = append(promises, p)
-		return f
-	}))
-	for range 3 {
-		call := host.Do(apptest.Get("/"))
-		call.WantNoAnswer(t)
-		host.Do(apptest.Get("/")).Want(t, 503, "too busy, try again\n")
-		call.HalfClose() // still waits for its answer
-		host.Do(apptest.Get("/")).Want(t, 503, "too busy, try again\n")
-		call.Leave()
-	}
-	for _, p := range promises { // the places are free already, and once is enough
-		p.Resolve(app.Empty(204))
-	}
-	host.Settle()
-	host.Do(apptest.Get("/")).WantNoAnswer(t)
-	host.Do(apptest.Get("/")).Want(t, 503, "too busy, try again\n")
-}
-
-func TestALateResultOfAnEndedTimeoutIsDropped(t *testing.T) {
+func TestLateResultOfATimeoutIsClosed(t *testing.T) {
 	closed := 0
 	var late *app.Promise[*app.Response]
 	host := apptest.New(func(r *app.Request) (f app.Future[*app.Response]) {
@@ -188,7 +163,7 @@ func TestALateResultOfAnEndedTimeoutIsDropped(t *testing.T) {
 	}
 }
 
-func TestASleepThatEndsEarlyEndsWhatIsBuiltOnIt(t *testing.T) {
+func TestContinuationsOfAnEndedSleep(t *testing.T) {
 	steps, cleaned := 0, false
 	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
 		return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// What All waits for may come on the loop of its first part while the caller, on another, still counts.
-func TestAllThatHasFailedLeavesTheRestToItsLoop(t *testing.T) {
+// A result for All may arrive on the loop of its first future while the caller, on another, still subscribes.
+func TestFailedAllLeavesTheRestToItsLoop(t *testing.T) {
 	var r Request
 	r.bind(stillExchange{}, nil)
 	failed := Failed[int](errors.New("torn"))

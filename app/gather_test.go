@@ -11,7 +11,7 @@ import (
 	"github.com/gatewheel/gatewheel/app/apptest"
 )
 
-// within runs body as a handler's, and answers with what its future brings.
+// within runs body in a handler that answers with the result of its future.
 func within[T any](t *testing.T, body func(r *app.Request) app.Future[T]) (*apptest.Host, *apptest.Call) {
 	t.Helper()
 	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
@@ -24,8 +24,7 @@ func after[T any](r *app.Request, d time.Duration, v T) app.Future[T] {
 	return app.Map(app.Sleep(r, d), func(app.Done) (T, error) { return v, nil })
 }
 
-// later is v when d has passed, for whoever waits by then: a timer of the loop
-// outlasts the request.
+// later returns a future with v after d. Its timer outlives the request.
 func later[T any](r *app.Request, d time.Duration, v T) app.Future[T] {
 	p, f := app.Promised[T](r)
 	r.Loop().After(d, func() { p.Resolve(v) })
@@ -34,7 +33,7 @@ func later[T any](r *app.Request, d time.Duration, v T) app.Future[T] {
 
 var errTorn = app.Statusf(502, "torn")
 
-func TestAllIsReadyWhenAllAre(t *testing.T) {
+func TestAll(t *testing.T) {
 	host, call := within(t, func(r *app.Request) app.Future[[]int] {
 		return app.All(after(r, 3, 1), app.Ready(2), after(r, 1, 3))
 	})
@@ -44,7 +43,7 @@ func TestAllIsReadyWhenAllAre(t *testing.T) {
 	call.Want(t, 200, "[1 2 3]")
 }
 
-func TestAllFailsWithTheFirst(t *testing.T) {
+func TestAllFailsWithTheFirstFailure(t *testing.T) {
 	host, call := within(t, func(r *app.Request) app.Future[[]int] {
 		failing := app.Then(app.Sleep(r, 2), func(app.Done) app.Future[int] { return app.Failed[int](errTorn) })
 		return app.All(after(r, 10, 1), failing, app.Ready(2))
@@ -66,7 +65,7 @@ func TestAllOfNothing(t *testing.T) {
 	call.Want(t, 200, "[]")
 }
 
-func TestAllSettledTellsEachOutcome(t *testing.T) {
+func TestAllSettled(t *testing.T) {
 	host, call := within(t, func(r *app.Request) app.Future[[]app.Outcome[int]] {
 		return app.AllSettled(after(r, 1, 1), app.Failed[int](errTorn))
 	})
@@ -74,8 +73,8 @@ func TestAllSettledTellsEachOutcome(t *testing.T) {
 	call.Want(t, 200, "[{1 <nil>} {0 502 torn}]")
 }
 
-// A fan-out of 10 calls with one that never answers, finished at its deadline.
-func TestCollectKeepsWhatCameBeforeTheDeadline(t *testing.T) {
+// A fan-out of 10 calls, one of which never answers, is ready at its time limit.
+func TestCollectKeepsEarlyResults(t *testing.T) {
 	var late *app.Promise[int]
 	host, call := within(t, func(r *app.Request) app.Future[int] {
 		calls := make([]app.Future[int], 10)
@@ -103,7 +102,7 @@ func TestCollectKeepsWhatCameBeforeTheDeadline(t *testing.T) {
 	call.Want(t, 200, "42")
 }
 
-func TestCollectWaitsNoLongerThanItMust(t *testing.T) {
+func TestCollectEndsWithTheLastResult(t *testing.T) {
 	host, call := within(t, func(r *app.Request) app.Future[[]app.Outcome[int]] {
 		return app.Collect(r, time.Hour, after(r, 1, 1), app.Ready(2))
 	})
@@ -131,7 +130,7 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-// What a future of another loop brings meets what was ready beforehand.
+// Results of another loop are combined with ready ones.
 func TestAllOverSeveralLoops(t *testing.T) {
 	for range 200 {
 		handler, _ := promising()
@@ -174,7 +173,7 @@ func TestCatchAndFinally(t *testing.T) {
 	}
 }
 
-func TestIterationOfReadyStepsGrowsNothing(t *testing.T) {
+func TestWhileReadySteps(t *testing.T) {
 	n := 0
 	allocs := testing.AllocsPerRun(10, func() {
 		n = 0
@@ -185,7 +184,7 @@ func TestIterationOfReadyStepsGrowsNothing(t *testing.T) {
 	}
 }
 
-func TestIterationOfPendingSteps(t *testing.T) {
+func TestWhilePendingSteps(t *testing.T) {
 	n := 0
 	host, call := within(t, func(r *app.Request) app.Future[app.Done] {
 		return app.While(func() app.Future[bool] {
@@ -203,7 +202,7 @@ func TestIterationOfPendingSteps(t *testing.T) {
 	}
 }
 
-func TestIterationFails(t *testing.T) {
+func TestWhileFails(t *testing.T) {
 	host, call := within(t, func(r *app.Request) app.Future[app.Done] {
 		return app.While(func() app.Future[bool] {
 			return app.Then(app.Sleep(r, 1), func(app.Done) app.Future[bool] { return app.Failed[bool](errTorn) })
@@ -213,7 +212,7 @@ func TestIterationFails(t *testing.T) {
 	call.Want(t, 502, "torn\n")
 }
 
-func TestALongChainNeedsNoDeepStack(t *testing.T) {
+func TestLongChainNeedsNoDeepStack(t *testing.T) {
 	host, call := within(t, func(r *app.Request) app.Future[int] {
 		f := after(r, 1, 0)
 		for range 100000 {
@@ -225,7 +224,7 @@ func TestALongChainNeedsNoDeepStack(t *testing.T) {
 	call.Want(t, 200, "100000")
 }
 
-func TestResultOfAPendingFuturePanics(t *testing.T) {
+func TestResultOfPendingFuturePanics(t *testing.T) {
 	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
 		_, f := app.Promised[*app.Response](r)
 		if f.Ready() {
@@ -237,7 +236,7 @@ func TestResultOfAPendingFuturePanics(t *testing.T) {
 	host.Do(apptest.Get("/")).Want(t, 500, "Internal Server Error\n")
 }
 
-func TestResponsesThatNobodyGetsAreClosed(t *testing.T) {
+func TestDroppedResponsesAreClosed(t *testing.T) {
 	for name, wait := range map[string]func(r *app.Request, late app.Future[*app.Response]) app.Future[*app.Response]{
 		"timeout": func(r *app.Request, late app.Future[*app.Response]) app.Future[*app.Response] {
 			return app.Timeout(r, 1, late)

@@ -12,7 +12,7 @@ import (
 	"github.com/gatewheel/gatewheel/app/spi"
 )
 
-func TestOffloadIsRefusedByAFullPool(t *testing.T) {
+func TestOffloadPoolFull(t *testing.T) {
 	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
 		return app.Offload(r, func(context.Context) (*app.Response, error) { return text("worked") })
 	})
@@ -35,7 +35,7 @@ func TestOffloadIsRefusedByAFullPool(t *testing.T) {
 	}
 }
 
-func TestWorkThatHasNotBegunWhenThePeerLeavesIsNotBegun(t *testing.T) {
+func TestOffloadedWorkIsNotStartedAfterTheEnd(t *testing.T) {
 	begun := 0
 	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
 		return app.Offload(r, func(context.Context) (*app.Response, error) { begun++; return text("") })
@@ -51,7 +51,7 @@ func TestWorkThatHasNotBegunWhenThePeerLeavesIsNotBegun(t *testing.T) {
 	}
 }
 
-func TestWorkSeesThePeerLeave(t *testing.T) {
+func TestOffloadContext(t *testing.T) {
 	var cause error
 	started := make(chan struct{})
 	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
@@ -73,16 +73,16 @@ func TestWorkSeesThePeerLeave(t *testing.T) {
 	}
 }
 
-func TestWorkThatEndsItsGoroutineIsAFailure(t *testing.T) {
+func TestOffloadGoexit(t *testing.T) {
 	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
 		return app.Offload(r, func(context.Context) (*app.Response, error) { runtime.Goexit(); return nil, nil })
 	})
 	host.Do(apptest.Get("/")).Want(t, 500, "Internal Server Error\n")
 }
 
-// A goroutine that is ended inside of user code, as the watchdog ends one, leaves
-// the other waiters of a shared future alone.
-func TestAContinuationThatNeverReturnsTakesNobodyWithIt(t *testing.T) {
+// A goroutine that ends inside user code, as the watchdog ends one, does not affect other
+// waiters of a shared future.
+func TestGoexitInAContinuationSparesOtherWaiters(t *testing.T) {
 	var mu sync.Mutex
 	var inbox []func()
 	loop := &bareLoop{post: func(task func()) { mu.Lock(); inbox = append(inbox, task); mu.Unlock() }}
@@ -106,7 +106,7 @@ func TestAContinuationThatNeverReturnsTakesNobodyWithIt(t *testing.T) {
 	}
 }
 
-func TestErrorsSayWhatTheyAre(t *testing.T) {
+func TestErrors(t *testing.T) {
 	err := &app.StatusError{Status: 502, Err: errors.New("refused")}
 	if err.Error() != "502 Bad Gateway: refused" || !errors.Is(err, err.Err) {
 		t.Errorf("got %q", err)

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Each Go block of these pages is a part of a file of examples, which compiles and runs.
-func TestThePagesShowWhatIsTested(t *testing.T) {
+// Each Go block of these pages is part of a file of examples, which are compiled and run.
+func TestPagesShowTestedCode(t *testing.T) {
 	for page, examples := range map[string]string{
 		"../docs/websocket.md": "websocket/example_test.go",
 		"../docs/events.md":    "events/example_test.go",

@@ -29,7 +29,7 @@ func Example() {
 	// 200 good morning
 }
 
-func TestTimersFireInTheirOrderAtTheirTime(t *testing.T) {
+func TestTimers(t *testing.T) {
 	host := apptest.New(nil)
 	loop := host.Loop(0)
 	begin := loop.Now()
@@ -47,7 +47,7 @@ func TestTimersFireInTheirOrderAtTheirTime(t *testing.T) {
 	}
 }
 
-func TestAnExchangeIsForItsLoopOnly(t *testing.T) {
+func TestExchangeOffItsLoopPanics(t *testing.T) {
 	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
 		return app.Ready(app.Text(200, ""))
 	})
@@ -61,7 +61,7 @@ func TestAnExchangeIsForItsLoopOnly(t *testing.T) {
 	call.Request.Body.Read(make([]byte, 1))
 }
 
-func TestPanicsOfTasksAreKept(t *testing.T) {
+func TestPanics(t *testing.T) {
 	host := apptest.New(nil)
 	host.Loop(0).Post(func() { panic("boom") })
 	host.Settle()

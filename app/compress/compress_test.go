@@ -28,7 +28,7 @@ func answering(resp *app.Response) app.Handler {
 	return func(*app.Request) app.Future[*app.Response] { return app.Ready(resp) }
 }
 
-// decoded undoes the Content-Encoding, of as much as there is.
+// decoded returns the decoded content, as far as it has arrived.
 func decoded(t *testing.T, call *apptest.Call) string {
 	t.Helper()
 	var r io.Reader = bytes.NewReader(call.Content)
@@ -56,7 +56,7 @@ func decoded(t *testing.T, call *apptest.Call) string {
 
 var words = strings.Repeat("all work and no play makes jack a dull boy\n", 100)
 
-func TestTheClientDecidesTheCoding(t *testing.T) {
+func TestNegotiation(t *testing.T) {
 	h := host(answering(app.Text(200, words)))
 	for accept, want := range map[string]string{
 		"":                               "",
@@ -96,7 +96,7 @@ func TestTheClientDecidesTheCoding(t *testing.T) {
 	}
 }
 
-func TestWhatIsLeftAlone(t *testing.T) {
+func TestUnchangedResponses(t *testing.T) {
 	noise := make([]byte, 4096)
 	for i := range noise {
 		noise[i] = byte(rand.Uint32())
@@ -123,7 +123,7 @@ func TestWhatIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestMetadataOfTheOtherCoding(t *testing.T) {
+func TestFieldsOfACompressedResponse(t *testing.T) {
 	resp := app.Text(200, words).With("ETag", `"1"`).With("Accept-Ranges", "bytes").With("Vary", "Origin")
 	before := fmt.Sprint(resp.Fields)
 	call := host(answering(resp)).Do(apptest.Get("/", "Accept-Encoding", "gzip"))
@@ -136,8 +136,8 @@ func TestMetadataOfTheOtherCoding(t *testing.T) {
 	}
 }
 
-// RFC 9110 section 15.4.5: a 304 has the ETag and the Vary of the 200 in its place; and a 206 has its Vary, too.
-func TestNotModifiedAndPartsAgreeWithTheWhole(t *testing.T) {
+// RFC 9110 section 15.4.5: a 304 has the ETag and the Vary of the corresponding 200; a 206 has its Vary.
+func TestNotModifiedAndPartialFields(t *testing.T) {
 	page := func(r *app.Request) app.Future[*app.Response] {
 		resp := app.Text(200, words).With("ETag", `"x"`)
 		known := r.Fields.Get("If-None-Match")
@@ -209,7 +209,7 @@ func TestLargeContentIsCompressedOnThePool(t *testing.T) {
 	}
 }
 
-func TestAStreamIsFlushedWhenItsProducerPauses(t *testing.T) {
+func TestStreamIsFlushedWhenItsProducerPauses(t *testing.T) {
 	for _, coding := range []string{"gzip", "zstd"} {
 		h := host(func(r *app.Request) app.Future[*app.Response] {
 			return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
@@ -281,9 +281,9 @@ func TestStreamsAndPullsKeepTheirContent(t *testing.T) {
 	}
 }
 
-// What shrinks to nothing is not held back by the peer: the loop has its turn all
-// the same.
-func TestEndlessContentLeavesTheLoopItsTurns(t *testing.T) {
+// The peer does not stop content that shrinks to nothing; the loop must still get its
+// turns.
+func TestEndlessContentYields(t *testing.T) {
 	blank := make([]byte, 1<<20)
 	for name, size := range map[string]int{"pulled": 0, "single bytes": 1, "small writes": 1000, "large writes": 16 << 10, "writes for the pool, which is full": 1 << 20} {
 		given, turns, all := 0, 0, 4<<20
@@ -340,7 +340,7 @@ func TestEndlessContentEndsWithItsPeer(t *testing.T) {
 	}
 }
 
-func TestAFailedStreamAborts(t *testing.T) {
+func TestFailedStreamAborts(t *testing.T) {
 	h := host(answering(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
 		w.WriteString(words)
 		return app.Failed[app.Done](errors.New("torn"))
@@ -351,7 +351,7 @@ func TestAFailedStreamAborts(t *testing.T) {
 	}
 }
 
-func TestAPeerThatLeavesEndsTheProducer(t *testing.T) {
+func TestProducerEndsWithItsPeer(t *testing.T) {
 	closed := false
 	resp := app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
 		noise := make([]byte, 1000)

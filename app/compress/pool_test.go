@@ -14,7 +14,7 @@ import (
 	"github.com/gatewheel/gatewheel/app/spi"
 )
 
-// quickExchange is one whose pool has done the work when Submit returns.
+// quickExchange is an exchange whose pool runs jobs inside Submit.
 type quickExchange struct {
 	loop    app.Loop
 	request app.Request
@@ -32,7 +32,7 @@ func (x *quickExchange) Write(p []byte, _ func()) (int, error) {
 }
 func (x *quickExchange) Finish(app.Fields, error) {}
 
-func TestAQuickPoolEncodesOnce(t *testing.T) {
+func TestQuickPoolEncodesOnce(t *testing.T) {
 	content := strings.Repeat(words, 10)
 	handler := compress.New(compress.Options{})(answering(
 		app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] { return w.WriteString(content) })))

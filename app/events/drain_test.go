@@ -11,7 +11,7 @@ import (
 	"github.com/gatewheel/gatewheel/app/events"
 )
 
-// A server that is about to stop ends event streams, and their producers learn of it by whatever they wait for.
+// A draining server ends event streams, and everything that their producers wait for.
 func TestDrainEndsEvents(t *testing.T) {
 	for name, produce := range map[string]func(*events.Stream) app.Future[app.Done]{
 		"by time": func(s *events.Stream) app.Future[app.Done] { return app.Sleep(s.Request(), time.Hour) },
@@ -59,8 +59,8 @@ func TestDrainEndsEvents(t *testing.T) {
 	}
 }
 
-// What a slow peer has not taken yet is sent; nobody waits for that, on the loop or elsewhere.
-func TestDrainSendsEventsThatWait(t *testing.T) {
+// Queued events are sent to a slow peer, but nothing waits for that.
+func TestDrainSendsQueuedEvents(t *testing.T) {
 	host, stream := streaming(events.Options{QueueEvents: 2})
 	call := host.Do(&apptest.Request{Target: "/", Slow: true, Room: 4})
 	var failures []error
@@ -102,15 +102,15 @@ func TestDrainSendsEventsThatWait(t *testing.T) {
 	}
 }
 
-// takeAll has a slow peer take all that comes.
+// takeAll makes a slow peer take everything.
 func takeAll(call *apptest.Call) {
 	for call.Accepted() > 0 {
 		call.Take(5)
 	}
 }
 
-// A stream that begins while the server drains ends at once, and well.
-func TestEventsOfAServerThatDrains(t *testing.T) {
+// A stream that starts while the server drains ends at once, without a failure.
+func TestEventsWhileDraining(t *testing.T) {
 	host := apptest.New(func(*app.Request) app.Future[*app.Response] {
 		return app.Ready(events.StreamedWith(events.Options{Retry: time.Second}, func(s *events.Stream) app.Future[app.Done] {
 			return s.Send(events.Event{Data: "too late"})
@@ -123,8 +123,8 @@ func TestEventsOfAServerThatDrains(t *testing.T) {
 	}
 }
 
-// A failure of the application breaks off a stream that drains, too.
-func TestEventsThatFailAtTheDrain(t *testing.T) {
+// A failure of the application aborts a draining stream.
+func TestEventsFailWhileDraining(t *testing.T) {
 	failure := errors.New("of the application")
 	host := apptest.New(func(*app.Request) app.Future[*app.Response] {
 		return app.Ready(events.Streamed(func(s *events.Stream) app.Future[app.Done] {
@@ -140,8 +140,8 @@ func TestEventsThatFailAtTheDrain(t *testing.T) {
 	}
 }
 
-// A producer that runs into its own Close does not take back what is queued.
-func TestEventsBehindClose(t *testing.T) {
+// Queued events are sent even if the producer fails after its own Close.
+func TestEventsAfterClose(t *testing.T) {
 	host := apptest.New(func(*app.Request) app.Future[*app.Response] {
 		return app.Ready(events.Streamed(func(s *events.Stream) app.Future[app.Done] {
 			s.Send(events.Event{Data: "a"})

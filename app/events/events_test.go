@@ -13,11 +13,11 @@ import (
 	"github.com/gatewheel/gatewheel/app/events"
 )
 
-// dispatched is an event as a browser hands it to a listener.
+// dispatched is an event as a browser dispatches it.
 type dispatched struct{ name, data, id string }
 
-// browser reads a stream as the HTML standard says (section 9.2.6), line by
-// line, and returns what is dispatched and the reconnection time in the end.
+// browser parses a stream as the HTML standard says (section 9.2.6). It returns the
+// dispatched events and the final reconnection time.
 func browser(stream string) (got []dispatched, retry int) {
 	var name, id string
 	var data []string
@@ -110,8 +110,8 @@ func FuzzEventFormat(f *testing.F) {
 	})
 }
 
-// streaming makes a host whose handler answers with events, and gives the stream
-// to the test.
+// streaming returns a host whose handler answers with events, and a function that returns
+// the stream.
 func streaming(options events.Options) (*apptest.Host, func() *events.Stream) {
 	var stream *events.Stream
 	host := apptest.New(func(*app.Request) app.Future[*app.Response] {
@@ -123,7 +123,7 @@ func streaming(options events.Options) (*apptest.Host, func() *events.Stream) {
 	return host, func() *events.Stream { return stream }
 }
 
-func TestEventsAreProduced(t *testing.T) {
+func TestEvents(t *testing.T) {
 	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
 		return app.Ready(events.Streamed(func(s *events.Stream) app.Future[app.Done] {
 			n, _ := strconv.Atoi(events.LastID(s.Request()))
@@ -219,7 +219,7 @@ func TestSlowPeerOfEvents(t *testing.T) {
 	host.Settle()
 }
 
-func TestEventQueueIsBoundedInBytes(t *testing.T) {
+func TestEventQueueBytes(t *testing.T) {
 	host, stream := streaming(events.Options{QueueBytes: 20})
 	host.Do(&apptest.Request{Target: "/", Slow: true})
 	for i, want := range []error{nil, nil, app.ErrQueueFull} {
@@ -263,7 +263,7 @@ func TestEventsFromBlockingCode(t *testing.T) {
 	host.Settle()
 }
 
-// A comment keeps a silent stream alive, and only a silent one.
+// Comments are sent on silent streams only.
 func TestEventKeepAlive(t *testing.T) {
 	host, stream := streaming(events.Options{})
 	call := host.Do(apptest.Get("/"))
@@ -332,7 +332,7 @@ func TestEventsEndWhenThePeerLeaves(t *testing.T) {
 	}
 }
 
-// What waits when the peer leaves fails.
+// Pending events fail when the peer leaves.
 func TestEventFailsWhenThePeerLeaves(t *testing.T) {
 	host, stream := streaming(events.Options{})
 	call := host.Do(&apptest.Request{Target: "/", Slow: true})
@@ -381,7 +381,7 @@ func TestEventsThatFail(t *testing.T) {
 	}
 }
 
-// HEAD and a declined stream produce nothing.
+// HEAD and a declined stream do not call the producer.
 func TestEventsDeclined(t *testing.T) {
 	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
 		if r.RawPath == "/stop" {

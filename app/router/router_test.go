@@ -14,7 +14,7 @@ import (
 	"github.com/gatewheel/gatewheel/app/router"
 )
 
-// sets are routes that go together.
+// sets are sets of routes.
 var sets = [][]string{
 	{"/"},
 	{"/{$}", "/a", "/a/", "/a/b", "/a/{x}", "/a/{x}/c", "/{rest...}"},
@@ -34,8 +34,8 @@ var targets = []string{
 	"//a", "/a//b", "/./a", "/a/../b/c/", "/..", "/a/.", "/items/a%2Fb", "/items/%zz", "/a/%e2%82%ac", "/x/y/?q=1", "/b/1?q=1",
 }
 
-// TestRouterRoutesAsServeMux sends every request to both routers.
-func TestRouterRoutesAsServeMux(t *testing.T) {
+// TestRouterMatchesLikeServeMux sends each request to both routers.
+func TestRouterMatchesLikeServeMux(t *testing.T) {
 	for _, set := range sets {
 		var routes router.Router
 		mux := http.NewServeMux()
@@ -115,7 +115,7 @@ func describe(pattern string, names []string, value func(string) string) string 
 	return pattern
 }
 
-func TestRouterRefusesWhatServeMuxRefuses(t *testing.T) {
+func TestRouterRefusesLikeServeMux(t *testing.T) {
 	registers := func(handle func(string), patterns []string) (ok bool) {
 		defer func() { ok = recover() == nil }()
 		for _, p := range patterns {
@@ -146,7 +146,7 @@ func TestRouterRefusesWhatServeMuxRefuses(t *testing.T) {
 	}
 }
 
-func TestRouterSaysWhatIsWrong(t *testing.T) {
+func TestConflictingPatterns(t *testing.T) {
 	defer func() {
 		want := `router: patterns "/{x}/a" and "/a/{x}" match the same request, and neither is more specific`
 		if got := recover(); got != want {
@@ -158,7 +158,7 @@ func TestRouterSaysWhatIsWrong(t *testing.T) {
 	routes.Handle("/{x}/a", nil)
 }
 
-func TestRouterAnswersForTheServerAsAWhole(t *testing.T) {
+func TestOptionsOfTheWholeServer(t *testing.T) {
 	var routes router.Router
 	routes.Handle("/", func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, "")) })
 	host := apptest.New(routes.Serve)
@@ -167,7 +167,7 @@ func TestRouterAnswersForTheServerAsAWhole(t *testing.T) {
 }
 
 // RFC 9110 section 4.2.3: a host has no case, and a final dot changes nothing. ServeMux compares the letters.
-func TestHostsHaveNoCase(t *testing.T) {
+func TestHostsIgnoreCaseAndPort(t *testing.T) {
 	var routes router.Router
 	for _, pattern := range []string{"Example.COM/", "other.example/{x}", "[::1]/", "/"} {
 		routes.Handle(pattern, func(r *app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, r.Pattern())) })
@@ -198,10 +198,10 @@ func TestRouterNotFound(t *testing.T) {
 	apptest.New(routes.Serve).Do(apptest.Get("/b")).Want(t, 404, "nothing here")
 }
 
-// ServeMux takes a segment %2F for the slash at the end of a path.
+// ServeMux takes a final segment %2F for a slash.
 var slashSegment = regexp.MustCompile("/%2[fF]($|[/?])")
 
-func TestRouterTakesAnEscapedSlashForASegment(t *testing.T) {
+func TestEncodedSlashIsPartOfASegment(t *testing.T) {
 	var routes router.Router
 	routes.Handle("/{$}", func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, "root")) })
 	routes.Handle("/{x}", func(r *app.Request) app.Future[*app.Response] {
@@ -262,8 +262,8 @@ func FuzzRouterRoutesAsServeMux(f *testing.F) {
 	})
 }
 
-// Clients of WebSockets follow no redirect.
-func TestRouterServesHandshakesAtOtherPaths(t *testing.T) {
+// WebSocket clients do not follow redirects.
+func TestHandshakesAreNotRedirected(t *testing.T) {
 	var routes router.Router
 	for _, pattern := range []string{"/ws", "/room/{name}/", "/{rest...}"} {
 		routes.Handle(pattern, func(r *app.Request) app.Future[*app.Response] {
@@ -287,7 +287,7 @@ func TestRouterServesHandshakesAtOtherPaths(t *testing.T) {
 }
 
 // RFC 9110 section 9.3.7.
-func TestOptionsTellsTheMethodsOfAPath(t *testing.T) {
+func TestOptionsOfAPath(t *testing.T) {
 	var routes router.Router
 	ok := func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, "handler")) }
 	routes.Handle("GET /items/{id}", ok)
@@ -309,7 +309,7 @@ func TestOptionsTellsTheMethodsOfAPath(t *testing.T) {
 }
 
 // RFC 3986 section 6.2.2: these are the same host.
-func TestHostsAreComparedInTheirNormalForm(t *testing.T) {
+func TestHostsInNormalForm(t *testing.T) {
 	for pattern, authorities := range map[string][]string{
 		"Site.Example/a":     {"site.example", "SITE.example.", "site.example:8080", "site.example.:", "s%69te.example"},
 		"site.example./a":    {"site.example"},
@@ -330,7 +330,7 @@ func TestHostsAreComparedInTheirNormalForm(t *testing.T) {
 	}
 }
 
-func TestHostsThatNeverMatchAreRefused(t *testing.T) {
+func TestInvalidHostsInPatterns(t *testing.T) {
 	for _, pattern := range []string{"site.example:80/a", "site.example:/a", "[::1]:80/a", "bücher.ch/a", "[::1%25eth0]/a", "user@site.example/a"} {
 		func() {
 			defer func() {
