@@ -52,3 +52,72 @@ func TestPanicInClosed(t *testing.T) {
 		t.Errorf("%d panics were logged", n)
 	}
 }
+
+// A panic in one of many things that a turn does takes none of the others along: timers, tasks, visits,
+// connections that are finished, and what waits for the next engine.
+func TestPanicStrandsNothingElse(t *testing.T) {
+	const n = 5
+	for name, begin := range map[string]func(d *driven, do func(i int)){
+		"timers": func(d *driven, do func(i int)) {
+			for i := range n {
+				d.AfterFunc(-1, func() { do(i) })
+			}
+			d.Post(d.expire)
+		},
+		"tasks": func(d *driven, do func(i int)) {
+			for i := range n {
+				d.Post(func() { do(i) })
+			}
+		},
+		"visits": func(d *driven, do func(i int)) {
+			for range n {
+				d.open(1)
+			}
+			i := 0
+			d.reactor.EachConn(func(*Conn) { i++; do(i - 1) })
+		},
+		"connections": func(d *driven, do func(i int)) {
+			for i := range n {
+				s, _ := d.open(1)
+				s.conn.session = &outputs{done: func() { do(i) }}
+				s.conn.Touch()
+			}
+		},
+		"deferred connections": func(d *driven, do func(i int)) {
+			for i := range n {
+				s, _ := d.open(1)
+				s.conn.session = &outputs{done: func() { do(i) }}
+				d.deferConn(s.conn)
+			}
+		},
+		"revival": func(d *driven, do func(i int)) {
+			for i := range n {
+				d.revived = append(d.revived, func() { do(i) })
+			}
+			d.Post(func() {})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDriven(t)
+			done := map[int]bool{}
+			d.begin()
+			begin(d, func(i int) {
+				if i == n/2 {
+					panic("as told")
+				}
+				done[i] = true
+			})
+			d.end()
+			d.wakes()
+			for turns := 0; len(done) < n-1 && turns < n; turns++ {
+				d.begin()
+				d.expire() // for which the loop is woken by the runtime
+				d.end()
+				d.wakes()
+			}
+			if len(done) != n-1 {
+				t.Errorf("only %v were done", done)
+			}
+		})
+	}
+}
