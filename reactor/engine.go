@@ -33,7 +33,6 @@ func (r *Reactor) newEngine(l *Loop) *loopEngine {
 func (e *loopEngine) Started() {
 	e.serves.Store(true)
 	e.loop.reactor.gate.apply(e)
-	e.loop.wakeTurn()
 }
 
 // Accepted implements engine.Handler.

@@ -36,6 +36,7 @@ func (b *callbacks) OnOpen(g gnet.Conn) ([]byte, gnet.Action) {
 		}
 		e.handler.Started()
 		e.ready <- nil
+		e.handler.Woken()
 		return nil, gnet.Close
 	}
 	if i := placeholderIndex(g.LocalAddr()); i < len(e.config.Listeners) {

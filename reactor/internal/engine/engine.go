@@ -53,7 +53,7 @@ type Engine interface {
 
 // Handler is told what happens to the sockets of an Engine. Calls are on the loop unless they say otherwise.
 type Handler interface {
-	// Started is the first call.
+	// Started is the first call, before Ready. It must not run code that can stall.
 	Started()
 	// Accepted reports a connection that came from a listening socket. The owner that it returns is handed to the other
 	// calls for this socket.
@@ -72,7 +72,7 @@ type Handler interface {
 	// ErrEnded when the engine was stopped, else the error of the read. The descriptor is closed when Closed returns; a
 	// half-closed connection goes on with a duplicate.
 	Closed(owner any, err error)
-	// Woken follows Wake.
+	// Woken follows Started, and each Wake.
 	Woken()
 	// Died reports that the engine has ended by itself. The sockets that it polled are open. On a goroutine of the
 	// engine's own, after Done was closed.

@@ -170,6 +170,7 @@ func (e *Engine) Run() {
 		defer close(ended)
 		e.handler.Started()
 		e.ready <- nil
+		e.handler.Woken()
 		for f := e.next(); f != nil; f = e.next() {
 			f()
 		}
