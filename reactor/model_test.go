@@ -104,15 +104,15 @@ func (s *modelSession) waitToGoOn() {
 // act does something that a session may do.
 func (s *modelSession) act() {
 	l := s.conn.Loop()
-	switch s.rng.IntN(40) {
-	case 0:
+	switch dice := s.rng.IntN(400); {
+	case dice == 0:
 		s.blamed = true
 		panic("as the model wants")
-	case 1:
+	case dice == 1:
 		s.blamed = true
 		l.Lend(s.conn, nil)
 		panic("in lent code")
-	case 2:
+	case dice == 2:
 		select {
 		case s.m.stalled <- l:
 			s.blamed = true
@@ -122,14 +122,14 @@ func (s *modelSession) act() {
 			s.fail("came back from the dead")
 		default: // another one stalls
 		}
-	case 3, 4, 5, 6:
+	case dice < 80:
 		to := s.m.r.loops[s.rng.IntN(len(s.m.r.loops))]
 		s.conn.MoveTo(to, func(err error) {
 			if now := s.conn.Loop(); err == nil && now != to {
 				s.fail("moved to loop %d, is on %d", to.index, now.index)
 			}
 		})
-	case 7, 8, 9, 10:
+	case dice < 160:
 		l.Lend(s.conn, nil)
 		if !l.Enter(s.conn) {
 			s.fail("cannot enter")
@@ -137,7 +137,7 @@ func (s *modelSession) act() {
 		s.conn.Touch()
 		l.Leave()
 		l.Reclaim()
-	case 11, 12:
+	case dice < 200:
 		s.conn.SetDeadlineAt(l.Age() + time.Duration(s.rng.IntN(int(time.Millisecond))))
 	}
 }
@@ -206,7 +206,9 @@ func (m *model) step() {
 			m.anyLoop().fake().Die()
 		}
 	case 4, 5, 6, 7:
-		m.post(p)
+		for range 1 + m.rng.IntN(4) {
+			m.post(p)
+		}
 	case 8, 9, 10, 11, 12, 13:
 		m.write(p)
 	case 14, 15:
