@@ -200,7 +200,7 @@ func (c *Conn) tellEOF(ending error) {
 		return
 	}
 	r := c.ensureRare()
-	if c.input == inputNextTurn {
+	if c.inputWaits() {
 		r.ending = ending
 		return
 	}
@@ -213,6 +213,11 @@ func (c *Conn) tellEOF(ending error) {
 	if !keep {
 		c.phase = c.phase.after(closeFlushedAsked)
 	}
+}
+
+// inputWaits reports whether the session has more input to come before it may be told of the end.
+func (c *Conn) inputWaits() bool {
+	return c.input == inputNextTurn || c.departing() || c.Paused() && len(c.kept) > 0
 }
 
 // ending is what tellEOF waits to tell the session, behind input that it left; nil: nothing.
@@ -246,7 +251,9 @@ func (c *Conn) stayHalfClosed() {
 	}
 	l.writable.forget(c)
 	c.socket, c.polling = nil, pollHalfClosed
-	c.holds.set(heldBySession, false)
+	if len(c.kept) == 0 {
+		c.holds.set(heldBySession, false) // nothing comes any more
+	}
 	c.fd = int32(fd)
 	events := uint32(0) // a reset is reported all the same
 	if c.backlog != nil {

@@ -134,7 +134,7 @@ func (l *Loop) finishDeferred() {
 	for l.due > 0 {
 		l.due--
 		c := l.deferred.take()
-		if c.input == inputNextTurn {
+		if c.loop.Load() == l && c.input == inputNextTurn {
 			c.input = inputAgain
 		}
 		if l.finish(c); l.Spent() {
@@ -152,7 +152,7 @@ func (l *Loop) finishTouched() {
 	for l.next < len(l.touched) {
 		l.finish(l.nextTouched())
 		for l.next < len(l.touched) && l.Spent() {
-			if c := l.nextTouched(); c.touched && c.loop.Load() == l {
+			if c := l.nextTouched(); c.loop.Load() == l && c.touched {
 				l.deferred.put(c)
 			}
 		}

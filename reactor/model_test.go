@@ -83,22 +83,22 @@ func (s *modelSession) Receive(in []byte) int {
 	return n
 }
 
-// waitToGoOn sees that the input left is presented again.
+// waitToGoOn sees that the input left is presented again. A session that only leaves input needs more of it.
 func (s *modelSession) waitToGoOn() {
 	h := s.conn.Handle()
 	resume := func() { h.Post((*Conn).Resume) }
 	switch s.rng.IntN(4) {
 	case 0:
 		s.conn.Yield()
+		return
 	case 1:
-		s.conn.Pause()
 		s.conn.Loop().AfterFunc(time.Duration(s.rng.IntN(int(time.Millisecond))), resume)
 	case 2:
-		s.conn.Pause()
 		go resume()
 	default:
 		resume()
 	}
+	s.conn.Pause()
 }
 
 // act does something that a session may do.
@@ -238,7 +238,7 @@ func (m *model) post(p *modelPeer) {
 			s.fail("task %d runs as number %d", want, s.ran)
 		}
 		s.ran = want + 1
-		if c.closed || c.Session() != Session(s) {
+		if c.Closed() || c.Session() != Session(s) {
 			s.fail("task %d runs for another connection", want)
 		}
 	})
@@ -282,7 +282,7 @@ func (m *model) kill(l *Loop) {
 		time.Sleep(time.Microsecond)
 	}
 	e := l.engine.Load()
-	l.takeOver(e, l.own.lends[len(l.own.lends)-1].conn, true)
+	l.takeOver(e, true)
 	e.Stop()
 	m.release.Go(func() { <-e.Done() })
 	l.restartEngine()

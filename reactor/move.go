@@ -119,7 +119,7 @@ func (c *Conn) settled(err error) {
 	if c.deadline != 0 {
 		c.loop.Load().timers.watch(c)
 	}
-	c.presentAgain()
+	c.input = inputAgain // what waited for another turn has it here
 	c.Touch()
 	if c.session == nil && c.phase == phaseOpen && (c.filter == nil || c.filter.established()) {
 		c.open()

@@ -32,7 +32,7 @@ func (c *Conn) finishTurn() {
 		if c.filter != nil && c.filter.unfinished() && c.input != inputNextTurn && !c.Closed() {
 			c.feed(nil)
 		}
-		if ending := c.ending(); ending != nil && c.input != inputNextTurn && !c.Closed() {
+		if ending := c.ending(); ending != nil && !c.inputWaits() && !c.Closed() {
 			c.tellEOF(ending)
 		}
 	}
