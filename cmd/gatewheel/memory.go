@@ -4,6 +4,7 @@ package main
 
 import (
 	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -24,9 +25,12 @@ const (
 	// minimumReturn is the minimum of allocations since memory was last returned, in bytes; a sixteenth of the
 	// live heap is added, whose collection costs time.
 	minimumReturn = 1 << 20
+	// longQuiet is the number of consecutive quiet observations after which a sixteenth of that is enough:
+	// connections that have left free memory without allocating much.
+	longQuiet = 10
 )
 
-// tuneCollector sets GOGC and starts a goroutine that adapts it to the live heap and returns free memory to the
+// tuneCollector sets GOGC, has it follow the live heap, and starts a goroutine that returns free memory to the
 // system in quiet times.
 func tuneCollector() {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
@@ -34,20 +38,34 @@ func tuneCollector() {
 	}
 	percent := gcPercent(0)
 	debug.SetGCPercent(percent)
+	afterEachCollection(func() {
+		_, live := heap()
+		// Each change stops the world, so small ones are skipped.
+		if next := gcPercent(live); 4*next > 5*percent || 5*next < 4*percent || next == 100 && percent != 100 {
+			percent = next
+			debug.SetGCPercent(percent)
+		}
+	})
 	go func() {
 		var memory quietness
 		for range time.Tick(quietTime / 2) {
-			allocated, live := heap()
-			// Each change stops the world, so small ones are skipped.
-			if next := gcPercent(live); 4*next > 5*percent || 5*next < 4*percent || next == 100 && percent != 100 {
-				percent = next
-				debug.SetGCPercent(percent)
-			}
-			if memory.observe(allocated, live) {
+			if memory.observe(heap()) {
 				debug.FreeOSMemory()
 			}
 		}
 	}()
+}
+
+// afterEachCollection has f called after each collection, on the goroutine of finalizers, one call at a time. A
+// heap that has grown within one collection would otherwise be allowed to grow by the percentage of a small one.
+func afterEachCollection(f func()) {
+	type sentinel struct{ self *sentinel } // has a pointer, so that it is not batched with other small objects
+	var again func(*sentinel)
+	again = func(*sentinel) {
+		f()
+		runtime.SetFinalizer(new(sentinel), again)
+	}
+	runtime.SetFinalizer(new(sentinel), again)
 }
 
 // gcPercent returns the GOGC with which a heap of live bytes grows by the larger of headroom and its own size
@@ -72,7 +90,11 @@ func (c *quietness) observe(allocated, live uint64) bool {
 		return false
 	}
 	c.quiet++
-	if c.quiet < 2 || allocated-c.returned < minimumReturn+live/16 {
+	enough := minimumReturn + live/16
+	if c.quiet >= longQuiet {
+		enough /= 16
+	}
+	if c.quiet < 2 || allocated-c.returned < enough {
 		return false
 	}
 	c.returned = allocated

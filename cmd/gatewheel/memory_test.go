@@ -2,7 +2,11 @@
 
 package main
 
-import "testing"
+import (
+	"runtime"
+	"testing"
+	"time"
+)
 
 func TestMemoryIsReturnedOnceAfterTraffic(t *testing.T) {
 	const mib = 1 << 20
@@ -34,6 +38,30 @@ func TestMemoryIsReturnedOnceAfterTraffic(t *testing.T) {
 	}
 }
 
+// What connections that have left held is returned too: their ends allocate little.
+func TestMemoryOfThoseWhoLeftIsReturned(t *testing.T) {
+	const mib, live = 1 << 20, 35 << 20
+	var c quietness
+	c.observe(50*mib, live)
+	c.returned = 50 * mib
+	for look := 1; ; look++ {
+		if c.observe(50*mib+mib/2, live) {
+			if look < longQuiet {
+				t.Errorf("returned at look %d", look)
+			}
+			break
+		}
+		if look > 2*longQuiet {
+			t.Fatal("not returned")
+		}
+	}
+	for range 3 * longQuiet {
+		if c.observe(50*mib+mib/2, live) {
+			t.Fatal("returned again, although nothing was allocated")
+		}
+	}
+}
+
 func TestALargeHeapIsNotCollectedForLittle(t *testing.T) {
 	var c quietness
 	const live = 1 << 30
@@ -50,6 +78,19 @@ func TestCollectionsAreSpacedByHeadroom(t *testing.T) {
 	for live, want := range map[uint64]int{0: 400, mib: 400, 4 * mib: 400, 8 * mib: 200, 16 * mib: 100, 1 << 30: 100, 1 << 40: 100} {
 		if got := gcPercent(live); got != want {
 			t.Errorf("%d live bytes: GOGC %d, want %d", live, got, want)
+		}
+	}
+}
+
+func TestAfterEachCollection(t *testing.T) {
+	calls := make(chan struct{}, 100)
+	afterEachCollection(func() { calls <- struct{}{} })
+	for range 3 {
+		runtime.GC()
+		select {
+		case <-calls:
+		case <-time.After(patience):
+			t.Fatal("no call follows the collection")
 		}
 	}
 }
