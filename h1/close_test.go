@@ -41,7 +41,7 @@ func TestDrain(t *testing.T) {
 		d.c.Drain()
 		d.hear("cd"+get).says(okLast).ends(true, true)
 	})
-	t.Run("behind a head that is out", func(t *testing.T) {
+	t.Run("after a head that is out", func(t *testing.T) {
 		d := newDialogue(t, Limits{})
 		d.app = silent
 		d.hear(get).answers(1, &Response{Status: 200, Source: pieces("a", "", "b"), Length: 2})
@@ -53,7 +53,7 @@ func TestDrain(t *testing.T) {
 }
 
 func TestClosingAnswer(t *testing.T) {
-	// Requests behind it are forgotten.
+	// Requests after it are forgotten.
 	d := newDialogue(t, Limits{})
 	d.app = silent
 	d.hear(get+get+postChunks).answers(3, okay)
@@ -87,13 +87,13 @@ func TestEOF(t *testing.T) {
 		out      string
 	}{
 		{"before any request", "", nil, ""},
-		{"behind empty lines", "\r\n\r", nil, ""},
+		{"after empty lines", "\r\n\r", nil, ""},
 		{"between requests", get, nil, okLast},
 		{"in a request line", get + "GET", errIncomplete, ok + "!"},
 		{"in a head", get + getHost, errIncomplete, ok + "!"},
 		{"in content", postHost + "Content-Length: 5\r\n\r\nab", errIncomplete, "!"},
 		{"in a chunk", postChunks + "5\r\nab", errIncomplete, "!"},
-		{"in front of trailers", postChunks + "0\r\n", errIncomplete, "!"},
+		{"before trailers", postChunks + "0\r\n", errIncomplete, "!"},
 		{"refused already", "\n", nil, "?"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -164,7 +164,7 @@ func TestContinue(t *testing.T) {
 		}
 		d.says(hundred)
 	})
-	t.Run("not behind content", func(t *testing.T) {
+	t.Run("not after content", func(t *testing.T) {
 		d := newDialogue(t, Limits{})
 		d.hear(expects + "h")
 		d.c.Continue(1)
@@ -177,7 +177,7 @@ func TestContinue(t *testing.T) {
 		d.c.Continue(1)
 		d.says("")
 	})
-	t.Run("in front of an answer that is made of the content", func(t *testing.T) {
+	t.Run("before an answer that is made of the content", func(t *testing.T) {
 		d := newDialogue(t, Limits{})
 		d.app = silent
 		d.hear(expects)
@@ -231,7 +231,7 @@ func TestContinue(t *testing.T) {
 		}
 		d.hear("hello").says("HTTP/1.1 103 Early Hints\nA: b\n\nHTTP/1.1 102 Processing\n\n").answers(1, okay).says(ok)
 	})
-	t.Run("not in front of a refusal", func(t *testing.T) {
+	t.Run("not before a refusal", func(t *testing.T) {
 		d := newDialogue(t, Limits{})
 		d.app = silent
 		d.hear(expects).answers(1, &Response{Status: 403, Source: pieces("no"), Length: 2})
@@ -356,7 +356,7 @@ func TestSwitch(t *testing.T) {
 		want                   string
 	}{
 		{"upgrade", up, "", tea, "HTTP/1.1 101 Switching Protocols\nUpgrade: tea\nConnection: upgrade\n\n"},
-		{"upgrade behind content", strings.Replace(up, "\r\n\r\n", "\r\nContent-Length: 5\r\n\r\n", 1), "hello", tea,
+		{"upgrade after content", strings.Replace(up, "\r\n\r\n", "\r\nContent-Length: 5\r\n\r\n", 1), "hello", tea,
 			"HTTP/1.1 101 Switching Protocols\nUpgrade: tea\nConnection: upgrade\n\n"},
 		{"CONNECT", conn, "", &Response{Status: 200, Bytes: []byte("none"), Fields: []Field{{"Content-Length", "4"}}}, "HTTP/1.1 200 OK\n\n"},
 	} {

@@ -53,6 +53,7 @@ func (c *Conn) Init(sh *Shared) {
 // from then on.
 func (c *Conn) Next(in []byte, ev *Event) (n int, err error) {
 	poisonEvent(ev)
+	poisonBytes(c.sh.gathered)
 	ev.Kind, ev.Data = NeedMore, nil
 	for more := true; more; {
 		var refusal *Error

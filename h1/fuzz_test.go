@@ -131,7 +131,7 @@ func FuzzResponse(f *testing.F) {
 			t.Errorf("content %q became %q", text, body)
 		}
 		if reader.Buffered() > 0 {
-			t.Errorf("bytes behind the response: %q", out)
+			t.Errorf("bytes after the response: %q", out)
 		}
 		if done, _ := d.c.Done(); done != r.Close {
 			t.Errorf("closes: %v, but net/http reads %v", done, r.Close)
@@ -194,7 +194,7 @@ func compareWithNetHTTP(t *testing.T, in string) bool {
 	}
 	got, err := io.ReadAll(r.Body)
 	if err != nil && err.Error() == "invalid byte in chunk length" && strings.ContainsAny(in, " \t") {
-		// net/http has no bad whitespace in front of a chunk extension.
+		// net/http has no bad whitespace before a chunk extension.
 		return false
 	}
 	if err != nil {

@@ -21,10 +21,10 @@ func TestRememberedHeads(t *testing.T) {
 	sh := NewShared(Limits{})
 	for range 2 {
 		for _, test := range accepted {
-			for _, behind := range []string{"", next} {
-				want, said, _ := play(t, Limits{}, nil, test.in+behind)
-				acquaint(t, sh, test.in+behind)
-				got, again, _ := playOn(t, sh, nil, test.in+behind)
+			for _, after := range []string{"", next} {
+				want, said, _ := play(t, Limits{}, nil, test.in+after)
+				acquaint(t, sh, test.in+after)
+				got, again, _ := playOn(t, sh, nil, test.in+after)
 				if !slices.Equal(got, want) || again != said {
 					t.Errorf("%s: got\n%s\n%q\nwant\n%s\n%q", test.name, strings.Join(got, "\n"), again, strings.Join(want, "\n"), said)
 				}

@@ -207,7 +207,7 @@ func answerTo(e *Error) string {
 		octets.AppendStatusLine(nil, e.Status), len(e.Reason)+1, e.Reason)
 }
 
-// Nothing behind a refused request is interpreted, its answer says why, and
+// Nothing after a refused request is interpreted, its answer says why, and
 // the peer gets time to read it, however the bytes arrive.
 func TestRefusals(t *testing.T) {
 	for _, test := range refused {
@@ -222,7 +222,7 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("%s: answered\n%q, want\n%q", name, out, answer)
 			}
 			if last := trace[len(trace)-1]; last != test.want.Error() {
-				t.Errorf("%s: told behind the error: %s", name, last)
+				t.Errorf("%s: told after the error: %s", name, last)
 			}
 			d.ends(true, true)
 			if _, err := d.c.Next([]byte(next), &d.ev); err != nil || d.ev.Kind != Closed {

@@ -114,7 +114,7 @@ var stands = []struct {
 	{"expected content", postHost + "Expect: 100-continue\r\nContent-Length: 5\r\n\r\n", inLength},
 	{"in a chunk's line", postChunks + "1", inChunkLine},
 	{"in a chunk", postChunks + "5\r\nab", inChunk},
-	{"behind a chunk", postChunks + "2\r\nab\r", inChunkEnd},
+	{"after a chunk", postChunks + "2\r\nab\r", inChunkEnd},
 	{"in trailers", postChunks + "0\r\nA: b\r", inTrailers},
 	{"at a turn", "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", atTurn},
 	{"at an upgrade", getHost + "Connection: upgrade\r\nUpgrade: x\r\n\r\n", atTurn},
