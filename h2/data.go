@@ -31,10 +31,6 @@ func (c *Conn) dataFrame(h frameHeader, b []byte, ev *Event) (int, *ConnError) {
 	st.unconsumed += int32(content)
 	c.unconsumed += int64(content)
 	c.creditConnection()
-	if st.list == &c.early && !h.has(flagEndStream) && st.recvWindow < c.recvInitial/2 {
-		c.cutOff(st)
-		return used, nil
-	}
 	if overhead := h.length - content; overhead > 0 {
 		c.creditStream(st, int32(overhead))
 	}

@@ -2,14 +2,11 @@ package h2
 
 // A response may be complete before its request. The request then has earlyGrace to end, as most do:
 // its content is discarded, within the windows that are open. Only a request that goes on is cut off
-// with RST_STREAM and NO_ERROR (RFC 9113 section 8.1), which some clients take for a failure.
+// with RST_STREAM and NO_ERROR (RFC 9113 section 8.1). Clients that read the two together, curl 7.88
+// among them, drop the response and report a failure.
 
-// awaitEnd waits for the end of the request of st, unless that needs more window.
+// awaitEnd gives the request of st earlyGrace to end.
 func (c *Conn) awaitEnd(st *stream) {
-	if st.expected > int64(st.recvWindow) {
-		c.cutOff(st)
-		return
-	}
 	st.since = c.sh.now
 	c.early.push(st)
 	if c.timers[earlyTimer] == 0 {
