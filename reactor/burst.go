@@ -2,10 +2,10 @@
 
 package reactor
 
-// burstKept is how many entries of memory each of a Loop's lists keeps after a rush.
+// burstKept is how many entries of memory each of a Loop's lists keeps after a burst.
 const burstKept = 1 << 12
 
-// emptied is list without entries, and without its memory if that is a rush's.
+// emptied returns list without entries, and without its memory if that exceeds burstKept.
 func emptied[T any](list []T) []T {
 	if cap(list) > burstKept {
 		return nil
@@ -13,8 +13,8 @@ func emptied[T any](list []T) []T {
 	return list[:0]
 }
 
-// slimmed is list, in half its memory once it fills a quarter: so what is copied is less than what
-// has left since.
+// slimmed returns list, in half its memory once it fills only a quarter: so fewer entries are copied than were
+// removed since.
 func slimmed[T any](list []T) []T {
 	if cap(list) <= burstKept || len(list) > cap(list)/4 {
 		return list

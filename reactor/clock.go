@@ -4,8 +4,8 @@ package reactor
 
 import "time"
 
-// clock is a Loop's time, read at most once a turn. The monotonic clock is read alone, at half the
-// price; the wall clock is asked once in wallInterval, and so is as late to notice that it was set.
+// clock is a Loop's time. The monotonic clock is read alone, at half the price; the wall clock is read once in
+// wallInterval, so a change of the system's time is noticed that late.
 type clock struct {
 	known  bool // read in this turn
 	lent   bool // lent code has run since

@@ -11,36 +11,36 @@ import (
 	"github.com/gatewheel/gatewheel/internal/logqueue"
 )
 
-// Config holds what a Reactor is made with. Zero values mean the defaults named here.
+// Config is the configuration of a Reactor. Zero values mean the defaults named here.
 type Config struct {
-	// Loops is how many event loops there are; default GOMAXPROCS.
+	// Loops is the number of event loops; default GOMAXPROCS.
 	Loops int
-	// Logger is told of failures, stalls and replaced engines; default: nothing is logged. Its core is
+	// Logger gets failures, stalls and replaced engines; default: nothing is logged. Its core is
 	// called behind a bounded queue, on a goroutine of its own.
 	Logger *zap.Logger
 
-	// MaxConnections is how many connections may be open at once, those that were dialled included;
+	// MaxConnections is how many connections may be open at once, including those that were dialled;
 	// default: as many as the descriptor limit allows. At the limit the connections whose peers have
 	// half-closed are closed, oldest first; without any, the listening sockets are left alone until
 	// some leave, unless Refuse is set. The descriptor limit less its reserve always holds.
 	MaxConnections int
-	// Refuse, if set, gives the session of a connection that exceeds MaxConnections: it says so to
-	// the peer and closes. It runs in the place of ListenerConfig.Open.
+	// Refuse, if set, returns the session of a connection that exceeds MaxConnections, which tells the peer
+	// and closes. It is called instead of ListenerConfig.Open.
 	Refuse func(*Conn) Session
 	// DescriptorReserve is how many descriptors connections leave free, for files, upstreams, logs
 	// and replaced engines; default an eighth of the limit, at least 32 and at most 1024.
 	DescriptorReserve int
 
-	// WriteHigh is how many bytes a session is asked for at once, and with that about how much
-	// output of a connection waits in memory; default 128 KiB.
+	// WriteHigh is how many bytes a session is asked for at once, and so about how much output of a
+	// connection waits in memory; default 128 KiB.
 	WriteHigh int
-	// WriteLow is how little must be left of it before the session is asked for more; default a
-	// quarter of WriteHigh.
+	// WriteLow is how many bytes of it may be left when the session is asked for more; default a quarter of
+	// WriteHigh.
 	WriteLow int
 	// NotsentLowat bounds what the kernel holds of a connection's unsent output
 	// (TCP_NOTSENT_LOWAT); default 128 KiB.
 	NotsentLowat int
-	// ReadBuffer is how many bytes a loop reads at once; default 64 KiB. It exists once a loop.
+	// ReadBuffer is how many bytes a loop reads at once; default 64 KiB. Each loop has one.
 	ReadBuffer int
 	// MaxKept is how much input a session may leave unconsumed before reading stops until it is
 	// resumed; default 1 MiB.
@@ -53,28 +53,28 @@ type Config struct {
 	LingerTime    time.Duration
 	LingerSilence time.Duration
 
-	// StallWarn is for how long a turn may keep its loop before that is logged and other loops
-	// accept in its place; default 100 ms; negative: never.
+	// StallWarn is how long a turn may take before it is logged and other loops accept in its place; default
+	// 100 ms; negative: no limit.
 	StallWarn time.Duration
-	// StallTimeout is for how long lent code may keep its loop before the loop goes on without it;
-	// default 10 s; negative: for ever.
+	// StallTimeout is how long lent code may keep its loop before the loop goes on without it; default 10 s;
+	// negative: no limit.
 	StallTimeout time.Duration
-	// faultTimeout is for how long a turn may do nothing but our own work. A goroutine that does
-	// not get a processor looks just like that, so it is not less than faultTimeoutLeast.
+	// faultTimeout is how long a turn may run code of ours alone. A goroutine that gets no processor looks the
+	// same, so it is at least faultTimeoutLeast.
 	faultTimeout time.Duration
-	// StallRestarts is how many times a minute that may happen before Abort; default 8.
+	// StallRestarts is how many times a minute a loop may go on without such code before Abort; default 8.
 	StallRestarts int
-	// Renew is called on a Loop, before anything else, when it goes on after lent code was left
-	// behind: memory of the Loop's that such code may still be writing to has to be replaced. May
-	// be nil.
+	// Renew, if set, is called first when a Loop goes on after lent code was left behind. It has to replace
+	// memory of the Loop that such code may still write to.
 	Renew func(*Loop)
-	// Abort is called when the process cannot go on and should end with ExitAbort; stacks are
-	// those of all goroutines. Default: they go to standard error and the process exits.
+	// Abort is called, on a goroutine of its own, when the process cannot go on and should end with ExitAbort;
+	// stacks are those of all goroutines. Default: they go to standard error, and the process exits within two
+	// seconds, whether they could be written or not.
 	Abort func(reason string, stacks []byte)
 }
 
-// ExitAbort is the exit code of a process that found itself beyond repair, so that its supervisor
-// starts it afresh. It is sysexits' EX_SOFTWARE.
+// ExitAbort is the exit code of a process that cannot go on, so that its supervisor restarts it. It is EX_SOFTWARE
+// of sysexits.h.
 const ExitAbort = 70
 
 const (

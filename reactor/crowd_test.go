@@ -12,7 +12,7 @@ import (
 )
 
 // A thousand connections share a loop that stalls: idle, pipelining, downloading, waiting for
-// timers and for other goroutines, and a hundred that connect meanwhile. Only the guilty one is lost,
+// timers and for other goroutines, and a hundred that connect meanwhile. Only the blamed one is lost,
 // and every byte of the others is right.
 func TestThousandBehindAStall(t *testing.T) {
 	release := make(chan struct{})
@@ -61,8 +61,8 @@ func TestThousandBehindAStall(t *testing.T) {
 	slow := s.dial()
 	slow.say("bytes %d", download)
 	eventually(t, "all are accepted", func() bool { return s.Stats().Connections == len(clients)+1 })
-	guilty := s.dial()
-	guilty.say("run")
+	blamed := s.dial()
+	blamed.say("run")
 	await(t, stalled)
 	var dialling sync.WaitGroup
 	late := make([]*client, 100)
@@ -73,7 +73,7 @@ func TestThousandBehindAStall(t *testing.T) {
 		})
 	}
 	dialling.Wait()
-	guilty.wantEnd()
+	blamed.wantEnd()
 	killed := time.Now()
 
 	for i, c := range late {

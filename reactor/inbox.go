@@ -8,18 +8,17 @@ import (
 	"sync/atomic"
 )
 
-// task is one thing to be done on a Loop: run alone, or forConn with the connection of handle. When run
-// has a handle, it is the arrival of that connection from another Loop.
+// task is one piece of work for a Loop: run alone, or forConn with the connection of handle. A run with a
+// handle is the arrival of that connection from another Loop.
 type task struct {
 	run     func()
 	forConn func(*Conn)
 	handle  Handle
 }
 
-// inbox brings tasks from any goroutine to the loop. Producers append under a lock that nobody
-// holds for longer than that; the loop takes the whole batch at once. A batch is worked off by
-// advancing next before each task, so that whoever goes on with the Loop after a kill goes on with
-// the task behind the one that stalled.
+// inbox takes tasks from any goroutine to the loop. Producers append under a lock that is held for nothing
+// else; the loop takes the whole batch at once. next advances before each task of the batch runs, so that
+// after a kill the next engine continues with the task behind the one that stalled.
 type inbox struct {
 	waiting atomic.Int64 // tasks not yet taken
 	mu      sync.Mutex
@@ -30,7 +29,7 @@ type inbox struct {
 	next  int
 }
 
-// put appends t. It is false when the Loop has stopped.
+// put appends t. It reports false if the Loop has stopped.
 func (in *inbox) put(t task) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -42,7 +41,7 @@ func (in *inbox) put(t task) bool {
 	return true
 }
 
-// take gives the next task, if there is one, of the batch in progress.
+// take removes and returns the next task of the batch in progress, if there is one.
 func (in *inbox) take() (t task, ok bool) {
 	if in.next == len(in.batch) {
 		return t, false
@@ -53,7 +52,7 @@ func (in *inbox) take() (t task, ok bool) {
 	return t, true
 }
 
-// refill makes what has been put since the next batch. Only when the last one is worked off.
+// refill makes the tasks that were put since the last refill the next batch. The last batch must be done.
 func (in *inbox) refill() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -63,7 +62,7 @@ func (in *inbox) refill() {
 
 func (t *task) arrives() bool { return t.run != nil && t.handle != (Handle{}) }
 
-// close drops what waits, but for connections that arrive, and lets everything that comes later fall.
+// close drops the tasks that wait, except arrivals of connections, and all tasks that are put later.
 func (in *inbox) close() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -72,16 +71,16 @@ func (in *inbox) close() {
 	in.waiting.Store(int64(len(in.tasks)))
 }
 
-// Post has task run on the loop as loop code (owned), in the order of the calls from one goroutine.
-// From any goroutine. A batch costs one wake of the loop, and none while the loop is in a turn. On
-// a Loop that has stopped the task falls silently.
+// Post runs task on the loop as loop code (owned). Tasks posted by one goroutine run in order. On any
+// goroutine. A batch costs one wake of the loop, and none while the loop is in a turn. A Loop that has
+// stopped drops the task.
 func (l *Loop) Post(run func()) {
 	if l.inbox.put(task{run: run}) {
 		l.wake()
 	}
 }
 
-// postTo puts a task for c into the inbox unless c belongs to another Loop by now: then false.
+// postTo puts a task for c into the inbox. It reports false if c belongs to another Loop by now.
 func (l *Loop) postTo(c *Conn, h Handle, forConn func(*Conn)) bool {
 	in := &l.inbox
 	in.mu.Lock()
@@ -98,7 +97,7 @@ func (l *Loop) postTo(c *Conn, h Handle, forConn func(*Conn)) bool {
 	return true
 }
 
-// runTask does one task.
+// runTask runs one task.
 func (l *Loop) runTask(t task) {
 	if t.forConn == nil {
 		t.run()

@@ -36,14 +36,14 @@ func TestLateLoopIsNotThePeersFault(t *testing.T) {
 			c := s.dial()
 			c.say("echo before")
 			c.want("before")
-			guilty := s.dial()
-			guilty.say("run")
+			blamed := s.dial()
+			blamed.say("run")
 			await(t, stalled)
 			c.say("echo in time")
 			if timeout == 0 {
 				time.Sleep(2 * lateness) // what is tested, not what is waited for
 				close(release)
-				guilty.want("came back")
+				blamed.want("came back")
 			} else {
 				defer close(release)
 			}

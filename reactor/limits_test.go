@@ -107,8 +107,8 @@ func TestDescriptorLimit(t *testing.T) {
 		c.say("echo %d", i)
 		clients = append(clients, c)
 	}
-	guilty := s.dial()
-	guilty.say("run")
+	blamed := s.dial()
+	blamed.say("run")
 	answered := make(map[*client]bool)
 	for began := time.Now(); len(answered) < len(clients); {
 		if time.Since(began) > patience {
@@ -131,7 +131,7 @@ func TestDescriptorLimit(t *testing.T) {
 			_ = c.Close()
 		}
 	}
-	guilty.wantEnd()
+	blamed.wantEnd()
 }
 
 // A process that was stopped for longer than the timeout kills nobody when it goes on.

@@ -10,8 +10,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// roundsPerTurn is how often a turn goes over its inbox and its touched connections before what
-// keeps coming has to wait for input to be looked at.
+// roundsPerTurn is how often a turn looks at its inbox and its touched connections. Work that keeps coming
+// waits for the next turn then, so that input is read.
 const roundsPerTurn = 4
 
 // Loop is an event loop's state: connections, timers, inbox. It outlives the engines that turn it.
@@ -31,10 +31,10 @@ type Loop struct {
 	deaths   deaths
 
 	conns   []*Conn
-	touched []*Conn // to be settled in this turn, from touchedNext on
+	touched []*Conn // to be finished in this turn, from next on
 	next    int
-	// deferred are connections whose work goes on in the next wake turn, in which due of them have
-	// their turn.
+	// deferred are connections whose work continues in a wake turn; due is how many of them the present
+	// turn has still to continue.
 	deferred connQueue
 	due      int
 	current  *Conn // whose code is running; to blame for a panic
@@ -63,17 +63,17 @@ func newLoop(r *Reactor, index int) (*Loop, error) {
 	return l, err
 }
 
-// Index is the Loop's place in Reactor.Loops.
+// Index returns the Loop's index in Reactor.Loops. On any goroutine.
 func (l *Loop) Index() int { return l.index }
 
 // Turn returns the number of the turn in progress: no two turns of a Loop have the
 // same. On the loop.
 func (l *Loop) Turn() uint64 { return l.turn.Load() >> 1 }
 
-// Reactor is the reactor that the Loop belongs to.
+// Reactor returns the reactor that the Loop belongs to. On any goroutine.
 func (l *Loop) Reactor() *Reactor { return l.reactor }
 
-// begin opens a turn. Each of the engine's callbacks begins with it.
+// begin starts a turn. Each callback of the engine starts with it.
 func (l *Loop) begin() {
 	if l.turn.Add(1)>>1%turnSample == 0 {
 		l.stats.sampleBegin(l)
@@ -90,8 +90,8 @@ func (l *Loop) begin() {
 	}
 }
 
-// end closes a turn: works off the inbox, settles what was touched, and sees that the loop wakes
-// for what is left.
+// end ends a turn: it runs the tasks of the inbox, finishes the connections that were touched, and wakes the
+// loop for what is left.
 func (l *Loop) end() {
 	for !l.round() {
 	}
@@ -103,14 +103,14 @@ func (l *Loop) end() {
 		l.wakeAfterPoll()
 	}
 	l.turn.Add(1)
-	// A task that came after the last look has seen the turn in progress and woken nobody.
+	// A task that was posted after the last look saw the turn in progress and woke nobody.
 	if l.inbox.waiting.Load() > 0 {
 		l.wakeAfterPoll()
 	}
 }
 
-// round does the work of a turn's end. It is false when a panic was contained: then the rest is
-// still to be done.
+// round does the work of a turn's end. It reports false if a panic was contained: then the rest has still to
+// be done.
 func (l *Loop) round() (done bool) {
 	defer l.contain()
 	for range roundsPerTurn {
@@ -124,8 +124,8 @@ func (l *Loop) round() (done bool) {
 	return true
 }
 
-// finishDeferred goes on with the connections that were deferred before this turn, as long as the
-// budget lasts.
+// finishDeferred continues the work of the connections that were deferred before this turn, as far as the
+// budget goes.
 func (l *Loop) finishDeferred() {
 	if l.due == 0 {
 		return
@@ -143,8 +143,7 @@ func (l *Loop) finishDeferred() {
 	}
 }
 
-// finishTouched ends the turn of the connections that were touched in it. Beyond the budget they are
-// deferred.
+// finishTouched finishes the connections that were touched in this turn. Beyond the budget it defers them.
 func (l *Loop) finishTouched() {
 	if l.next < len(l.touched) && l.Spent() {
 		l.budget.regrant(l, shortUnits, shortTime)
@@ -167,7 +166,7 @@ func (l *Loop) nextTouched() *Conn {
 	return c
 }
 
-// finish ends a connection's turn, if it still belongs to the Loop and waits for that.
+// finish does the end of a connection's turn, if it still belongs to the Loop and was touched.
 func (l *Loop) finish(c *Conn) {
 	if c.loop.Load() != l || !c.touched {
 		return
@@ -178,8 +177,7 @@ func (l *Loop) finish(c *Conn) {
 	l.current = nil
 }
 
-// deferConn has c's turn go on in the next wake turn, after input of other connections has been
-// looked at.
+// deferConn continues c's work in the next wake turn, after other connections' input was read.
 func (l *Loop) deferConn(c *Conn) {
 	if !c.touched {
 		c.touched = true
@@ -206,7 +204,7 @@ func (l *Loop) drain() {
 	}
 }
 
-// wakeTurn is a turn of its own for what was posted.
+// wakeTurn is a turn without input: for tasks, expired timers and deferred connections.
 func (l *Loop) wakeTurn() {
 	l.woken.Store(false)
 	l.begin()
@@ -216,8 +214,8 @@ func (l *Loop) wakeTurn() {
 	l.end()
 }
 
-// wake has the loop take a turn soon, unless it is in one: that one looks into the inbox last of
-// all. From any goroutine.
+// wake makes the loop take a turn soon, unless it is in one, which looks into the inbox at its very end. On
+// any goroutine.
 func (l *Loop) wake() {
 	if l.turn.Load()&1 != 0 {
 		return
@@ -225,7 +223,7 @@ func (l *Loop) wake() {
 	l.wakeSelf()
 }
 
-// wakeSelf has the loop take another turn, also when it is in one.
+// wakeSelf makes the loop take another turn, even if it is in one.
 func (l *Loop) wakeSelf() {
 	if l.woken.CompareAndSwap(false, true) {
 		if e := l.engine.Load(); e != nil {
@@ -243,8 +241,8 @@ func (l *Loop) wakeAfterPoll() {
 	}
 }
 
-// contain keeps a panic, ours or a session's, from taking the loop along: the connection on whose
-// path it happened is closed. It must be deferred directly.
+// contain recovers from a panic of ours or of a session's, and closes the connection whose code was running.
+// It must be deferred directly.
 func (l *Loop) contain() {
 	p := recover()
 	if p == nil {
@@ -261,8 +259,8 @@ func (l *Loop) contain() {
 	}
 }
 
-// revive does what waits for the Loop to go on after its engine was replaced. If one thing of it stalls the
-// Loop again, the rest is for the next engine.
+// revive runs what waits for the first turn of another engine. If one of these functions stalls the Loop again,
+// the rest is left to the next engine.
 func (l *Loop) revive() {
 	for len(l.revived) > 0 {
 		f := l.revived[0]

@@ -129,19 +129,19 @@ func (r *Reactor) Start() error {
 	return nil
 }
 
-// Loops are the event loops.
+// Loops returns the event loops. On any goroutine.
 func (r *Reactor) Loops() []*Loop { return r.loops }
 
-// EachConn has visit called for each connection that is open, on its loop, owned. It returns at
-// once. One that moves is visited where it arrives: twice perhaps, or not at all if that Loop's were
-// visited before. From any goroutine.
+// EachConn calls visit for each connection that is open, on its loop, owned, and returns at once. Many
+// connections take several turns. One that moves is visited where it arrives: twice perhaps, or not at all if
+// the connections of that Loop were visited before. On any goroutine.
 func (r *Reactor) EachConn(visit func(*Conn)) {
 	for _, l := range r.loops {
 		l.Post(func() { l.visit(slices.Clone(l.conns), visit) })
 	}
 }
 
-// visit visits conns, those beyond the turn's budget in another.
+// visit calls visit for conns, beyond the budget of the turn in another one.
 func (l *Loop) visit(conns []*Conn, visit func(*Conn)) {
 	for i, c := range conns {
 		switch {
@@ -158,10 +158,10 @@ func (l *Loop) visit(conns []*Conn, visit func(*Conn)) {
 	}
 }
 
-// present is how many connections there are, those that no session knows yet included.
+// present returns how many connections there are, including those that no session knows yet.
 func (r *Reactor) present() int64 { return r.open.Load() + r.arriving.Load() }
 
-// tellEmpty wakes Stop when nobody is present.
+// tellEmpty wakes Stop if no connection is present.
 func (r *Reactor) tellEmpty() {
 	if r.present() == 0 {
 		select {
@@ -171,7 +171,7 @@ func (r *Reactor) tellEmpty() {
 	}
 }
 
-// release closes what the Reactor holds itself.
+// release closes the descriptors that the Reactor holds itself.
 func (r *Reactor) release() {
 	for _, l := range r.loops {
 		l.writable.close()

@@ -76,7 +76,7 @@ func ways() (release chan struct{}, all map[string]func(*Conn)) {
 	}
 }
 
-// Whatever way a loop is stalled, every other connection is served and the guilty one closed; the
+// Whatever way a loop is stalled, every other connection is served and the blamed one closed; the
 // goroutine ends when its code does.
 func TestStalledLoopIsReplaced(t *testing.T) {
 	release, all := ways()
@@ -97,8 +97,8 @@ func TestStalledLoopIsReplaced(t *testing.T) {
 				c.want(fmt.Sprint(i))
 				others = append(others, c)
 			}
-			guilty := s.dial()
-			guilty.say("run")
+			blamed := s.dial()
+			blamed.say("run")
 			for i, c := range others {
 				c.say("echo %d during the stall", i)
 			}
@@ -110,9 +110,9 @@ func TestStalledLoopIsReplaced(t *testing.T) {
 			}
 			late.want("newcomer")
 			if err := await(t, closed); err != ErrStalled {
-				t.Errorf("guilty connection closed with %v", err)
+				t.Errorf("blamed connection closed with %v", err)
 			}
-			guilty.wantEnd()
+			blamed.wantEnd()
 			stats := s.Stats().Loops[0]
 			if stats.Kills != 1 || stats.Stalls < 1 || stats.MovedIn < 50 {
 				t.Errorf("%d kills, %d stalls, %d moved", stats.Kills, stats.Stalls, stats.MovedIn)
@@ -289,7 +289,7 @@ func TestOthersAcceptForADeafLoop(t *testing.T) {
 }
 
 // Kills in a row, of both Loops, also while they take in what moved: nothing leaks, and nobody but
-// the guilty is lost.
+// the blamed is lost.
 func TestTwentyKills(t *testing.T) {
 	config := brisk()
 	config.StallWarn, config.StallTimeout = 5*time.Millisecond, 20*time.Millisecond
@@ -306,12 +306,12 @@ func TestTwentyKills(t *testing.T) {
 	for i := range 20 {
 		late := make(chan struct{})
 		release.Store(&late)
-		guilty := []*client{s.dial(), s.dial()}
-		for _, c := range guilty {
+		blamed := []*client{s.dial(), s.dial()}
+		for _, c := range blamed {
 			c.say("run")
 		}
 		s.EachConn(func(c *Conn) { c.MoveTo(s.loops[i%2], func(error) {}) })
-		for _, c := range guilty {
+		for _, c := range blamed {
 			c.wantEnd()
 		}
 		for j, c := range others {
@@ -321,7 +321,7 @@ func TestTwentyKills(t *testing.T) {
 			c.want(fmt.Sprintf("%d %d", i, j))
 		}
 		close(late)
-		for _, c := range guilty {
+		for _, c := range blamed {
 			_ = c.Close()
 		}
 	}

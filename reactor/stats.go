@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// turnSample: the duration of one turn in so many is measured, since a turn has a single look at
-// the clock to spend.
+// turnSample is how many turns there are for one whose duration is measured, since a turn reads the clock once
+// only.
 const turnSample = 16
 
-// loopStats are a Loop's counters: written on the loop, read by anybody.
+// loopStats are a Loop's counters: written on the loop, read on any goroutine.
 type loopStats struct {
 	connections atomic.Int64
 	accepted    atomic.Int64
@@ -49,7 +49,7 @@ type LoopStats struct {
 	Wakes       int64         // turns for the inbox alone
 	BytesIn     int64         // read from sockets
 	BytesOut    int64         // taken by the kernel
-	InboxDepth  int           // tasks that wait now
+	InboxDepth  int           // tasks that wait now and that no turn has begun with
 	Busy        time.Duration // in turns; estimated from one turn in sixteen
 	Panics      int64         // contained
 	Stalls      int64         // turns longer than Config.StallWarn
@@ -70,7 +70,7 @@ type Stats struct {
 	Loops        []LoopStats
 }
 
-// Stats reads the Loop's counters. From any goroutine.
+// Stats reads the Loop's counters. On any goroutine.
 func (l *Loop) Stats() LoopStats {
 	s := &l.stats
 	return LoopStats{

@@ -8,20 +8,20 @@ import (
 	"github.com/gatewheel/gatewheel/internal/moment"
 )
 
-// timers is a Loop's heap of moments to wake for. A single runtime timer stands for the earliest.
+// timers is a Loop's heap of times to wake for. A single runtime timer is set to the earliest.
 //
-// A connection has at most one entry, which is not moved when its deadline becomes later: what it
-// was set to is compared when the entry fires. A busy connection so costs nothing here.
+// A connection has at most one entry, which stays where it is when its deadline becomes later: when the
+// entry fires, the deadline is compared. So a busy connection costs nothing here.
 type timers struct {
 	heap  []timerEntry
 	clock *time.Timer
 	armed int64 // what clock is set to; never: not at all
-	// worked is the time up to which entries have run, or do: one that is made meanwhile has to wait
-	// for another turn, lest it keeps the loop.
+	// worked is the time up to which entries have run or are running. An entry that is made meanwhile waits
+	// for another turn, so that it cannot keep the loop.
 	worked int64
 }
 
-// timerEntry is an entry: of a connection, or of a Timer.
+// timerEntry is an entry of the heap, for a connection or for a Timer.
 type timerEntry struct {
 	when  int64 // nanoseconds of Loop.Age
 	conn  *Conn
@@ -30,7 +30,7 @@ type timerEntry struct {
 
 const never = moment.Never
 
-// Timer is a task that waits for its time on a Loop.
+// Timer is a task that runs on a Loop at a certain time.
 type Timer struct {
 	loop  *Loop
 	task  func()
@@ -43,15 +43,16 @@ func (t *timers) init(l *Loop) {
 	t.clock.Stop()
 }
 
-// AfterFunc has task run on the loop, owned, once d has passed: if it has already, when others have had
-// their turn. On the loop. Memory: about 90 bytes until it ran or was stopped.
+// AfterFunc runs task on the loop, owned, once d has passed since the call: never earlier, and later by no
+// more than the turns that the loop is busy with then. A d that has passed already waits for another turn.
+// On the loop. Memory: about 90 bytes until the task has run or was stopped.
 func (l *Loop) AfterFunc(d time.Duration, task func()) *Timer {
 	t := &Timer{loop: l, task: task}
 	l.timers.push(timerEntry{when: int64(moment.After(l.elapsed(), d)), timer: t})
 	return t
 }
 
-// Stop keeps the task from running. It is false when it has run or was stopped before. On the
+// Stop keeps the task from running. It reports false if the task has run or was stopped before. On the
 // Timer's loop.
 func (t *Timer) Stop() bool {
 	if t.place < 0 {
@@ -62,7 +63,7 @@ func (t *Timer) Stop() bool {
 	return true
 }
 
-// arm sets the runtime timer, if the earliest moment has become earlier.
+// arm sets the runtime timer if the earliest time has become earlier.
 func (t *timers) arm(l *Loop) {
 	if len(t.heap) == 0 || t.heap[0].when >= t.armed {
 		return
@@ -71,7 +72,7 @@ func (t *timers) arm(l *Loop) {
 	t.clock.Reset(time.Duration(t.armed) - l.elapsed())
 }
 
-// expire runs everything whose time has come.
+// expire runs the entries whose time has come, as far as the budget of the turn goes.
 func (l *Loop) expire() {
 	t := &l.timers
 	t.armed = never
@@ -93,7 +94,7 @@ func (l *Loop) expire() {
 			continue
 		}
 		if due.conn.departing() {
-			continue // the end of the move sees to it
+			continue // the end of the move watches the deadline again
 		}
 		l.current = due.conn
 		due.conn.expire(now)
@@ -106,7 +107,7 @@ func (c *Conn) setDeadlineIn(d time.Duration) {
 	c.setDeadline(int64(moment.After(c.loop.Load().Age(), d)))
 }
 
-// watch sees that the heap wakes for c's deadline, or earlier.
+// watch makes the heap wake for c's deadline, or earlier.
 func (t *timers) watch(c *Conn) {
 	switch {
 	case c.moment < 0:
@@ -117,14 +118,14 @@ func (t *timers) watch(c *Conn) {
 	}
 }
 
-// forget drops the entry of c.
+// forget removes the entry of c.
 func (t *timers) forget(c *Conn) {
 	if c.moment >= 0 {
 		t.remove(int(c.moment))
 	}
 }
 
-// The heap has four children a node: less deep, and they lie side by side.
+// A node of the heap has four children: that makes it less deep, and siblings share a cache line.
 
 func (t *timers) push(m timerEntry) {
 	m.when = max(m.when, t.worked+1)
@@ -180,7 +181,7 @@ func (t *timers) swap(i, j int) {
 	t.place(j)
 }
 
-// place tells an entry's owner where it stands now.
+// place tells the owner of an entry its index.
 func (t *timers) place(i int) {
 	if m := &t.heap[i]; m.conn != nil {
 		m.conn.moment = int32(i)

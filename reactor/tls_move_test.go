@@ -66,7 +66,7 @@ func TestTLSMoves(t *testing.T) {
 	group.Wait()
 }
 
-// A loop stalls with TLS connections on it, one in its handshake: all but the guilty one go on.
+// A loop stalls with TLS connections on it, one in its handshake: all but the blamed one go on.
 func TestTLSOnAStalledLoop(t *testing.T) {
 	config := brisk()
 	config.Loops = 1
@@ -104,8 +104,8 @@ func TestTLSOnAStalledLoop(t *testing.T) {
 	hello := pipe.waitSent()
 	young.Write(hello[:len(hello)/2])
 
-	guilty := dialTLS(t, addr, client)
-	if _, err := io.WriteString(guilty, "run\n"); err != nil {
+	blamed := dialTLS(t, addr, client)
+	if _, err := io.WriteString(blamed, "run\n"); err != nil {
 		t.Fatal(err)
 	}
 	young.Write(hello[len(hello)/2:])
@@ -126,7 +126,7 @@ func TestTLSOnAStalledLoop(t *testing.T) {
 		t.Errorf("its first request: %q, %v", got, err)
 	}
 	if err := <-closed; err != ErrStalled {
-		t.Errorf("the guilty one is told %v, want ErrStalled", err)
+		t.Errorf("the blamed one is told %v, want ErrStalled", err)
 	}
 	pipe.end()
 }

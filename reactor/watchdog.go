@@ -23,7 +23,7 @@ const (
 
 // watchdog looks at the ownership words and the turns of all Loops at regular intervals, and adds up for
 // how long each has shown the same. Time that nobody has observed does not count: a process that was
-// stopped, or a machine that slept, makes no Loop guilty.
+// stopped, or a machine that slept, is not held against any Loop.
 //
 // It acts first; what it has to say goes to the reporter. Nothing that it does takes longer the more
 // goroutines or connections there are.
