@@ -19,8 +19,8 @@ const (
 	LingerSilenceDefault = 5 * time.Second
 )
 
-// Close closes the connection now. Output that is not out is lost. TLS ends with close_notify if
-// nothing is queued before it and the kernel takes it at once.
+// Close closes the connection at once. Output that the kernel has not taken is lost. TLS ends with close_notify
+// if no output is queued and the kernel takes it at once.
 func (c *Conn) Close() {
 	if c.filter != nil && c.backlog == nil && !c.Closed() && c.polling != pollMoving {
 		if bye := c.filter.goodbye(nil); len(bye) > 0 {
@@ -30,9 +30,8 @@ func (c *Conn) Close() {
 	c.close(nil)
 }
 
-// Reset closes the connection now, so that the peer cannot take what it has got for all there was: TLS
-// ends without close_notify, and TCP with a reset, which may also destroy what is on its way. A unix
-// socket knows no such end.
+// Reset closes the connection at once and tells the peer that its input is incomplete: TLS ends without
+// close_notify, TCP with a reset, which may destroy output on its way. Unix sockets have no resets.
 func (c *Conn) Reset() {
 	if c.Closed() {
 		return
@@ -41,8 +40,8 @@ func (c *Conn) Reset() {
 	c.close(nil)
 }
 
-// CloseFlushed closes the connection once its output is out: everything queued, and everything
-// that the session still transmits. Input is no longer presented. The deadline stays in force.
+// CloseFlushed closes the connection once the kernel has taken all output: what is queued, and what the session
+// still transmits. Input is not presented any more. The deadline stays in force.
 func (c *Conn) CloseFlushed() { c.finish(closeFlushedAsked, nil) }
 
 // Linger closes as CloseFlushed does, but shuts down writing first, and then reads and throws away what
@@ -51,8 +50,8 @@ func (c *Conn) CloseFlushed() { c.finish(closeFlushedAsked, nil) }
 // cause (RFC 9112 section 9.6).
 func (c *Conn) Linger() { c.finish(lingerAsked, nil) }
 
-// finish begins to close. A session may ask for it each time it is asked for output: asking for the same again is
-// no reason to touch the connection again, but a cause counts.
+// finish begins to close the connection. cause, if not nil, is what Session.Closed will be told. A session may
+// repeat its request each time it is asked for output.
 func (c *Conn) finish(asked phaseEvent, cause error) {
 	next := c.phase.after(asked)
 	if c.phase >= phaseDiscarding || c.phase == next && cause == nil {
@@ -65,7 +64,7 @@ func (c *Conn) finish(asked phaseEvent, cause error) {
 	c.Touch()
 }
 
-// cause is what Session.Closed will be told.
+// cause returns what Session.Closed will be told.
 func (c *Conn) cause() error {
 	if c.rare == nil {
 		return nil
@@ -73,14 +72,13 @@ func (c *Conn) cause() error {
 	return c.rare.cause
 }
 
-// failed says that the stream broke in a filter, so that only the filter's own output is left to
-// be written.
+// failed reports whether the filter has failed, so that only its own output is written.
 func (c *Conn) failed() bool {
 	cause := c.cause()
 	return cause != nil && cause != io.EOF && cause != ErrTruncated
 }
 
-// conclude takes the next step once all output is out.
+// outputSent is called when the kernel has taken all output of a connection that is closing.
 func (c *Conn) outputSent(l *Loop) {
 	if c.filter != nil && !c.ensureRare().saidGoodbye {
 		c.rare.saidGoodbye = true
@@ -110,7 +108,7 @@ func (c *Conn) outputSent(l *Loop) {
 	c.extendLinger(l)
 }
 
-// close is the end of a connection, whatever led to it.
+// close ends the connection. Every way to end one leads here. err is for Session.Closed.
 func (c *Conn) close(err error) {
 	if c.Closed() {
 		return
@@ -143,7 +141,7 @@ func (c *Conn) close(err error) {
 	}
 }
 
-// hangUp gives the descriptor back.
+// releaseSocket closes the descriptor.
 func (c *Conn) releaseSocket() {
 	if s := c.socket; s != nil {
 		c.socket = nil
@@ -155,13 +153,13 @@ func (c *Conn) releaseSocket() {
 	c.fd = -1
 }
 
-// abandon closes a connection whose code may panic over it, for the first time or again.
+// closeContained is close for callers outside of the connection's own path: a panic of its session is contained.
 func (c *Conn) closeContained(err error) {
 	c.loop.Load().guarded(c, func(c *Conn) { c.close(err) })
 }
 
-// peerFinished is called once the peer's FIN has come: within OnClose, whose descriptor gnet closes
-// afterwards, or with the connection already on a descriptor of its own.
+// peerFinished is called when the peer's FIN has come: while the engine closes its descriptor, or with the
+// connection already on a descriptor of its own.
 func (c *Conn) peerFinished() {
 	if c.phase.after(peerFIN) == phaseClosed {
 		c.close(c.cause())
@@ -194,7 +192,8 @@ func (c *Conn) peerFinished() {
 	}
 }
 
-// tellEOF tells the session, once, that the peer has sent its last byte. ending is io.EOF, or ErrTruncated.
+// tellEOF tells the session, once, that the peer has sent its last byte. ending is io.EOF or ErrTruncated. A session
+// that has yielded is told when it has had its input.
 func (c *Conn) tellEOF(ending error) {
 	if cause := c.cause(); cause == io.EOF || cause == ErrTruncated {
 		return
@@ -220,7 +219,7 @@ func (c *Conn) inputWaits() bool {
 	return c.input == inputNextTurn || c.departing() || c.Paused() && len(c.kept) > 0
 }
 
-// ending is what tellEOF waits to tell the session, behind input that it left; nil: nothing.
+// ending returns what tellEOF has postponed; nil if nothing.
 func (c *Conn) ending() error {
 	if c.rare == nil {
 		return nil
@@ -228,7 +227,7 @@ func (c *Conn) ending() error {
 	return c.rare.ending
 }
 
-// streamEnded is called when the stream has ended inside its filter.
+// streamEnded is called when the filter has reached the end of the stream.
 func (c *Conn) streamEnded(ending error) {
 	if c.session == nil {
 		c.close(ending)
@@ -237,7 +236,8 @@ func (c *Conn) streamEnded(ending error) {
 	c.tellEOF(ending)
 }
 
-// outlive goes on with a duplicate of the descriptor, for writing only. Within OnClose.
+// stayHalfClosed keeps the connection for writing, on a duplicate of the descriptor that the engine is about to
+// close.
 func (c *Conn) stayHalfClosed() {
 	l := c.loop.Load()
 	r := c.ensureRare()
@@ -255,7 +255,7 @@ func (c *Conn) stayHalfClosed() {
 		c.holds.set(heldBySession, false) // nothing comes any more
 	}
 	c.fd = int32(fd)
-	events := uint32(0) // a reset is reported all the same
+	events := uint32(0) // a reset is reported without any
 	if c.backlog != nil {
 		events = unix.EPOLLOUT
 	}
@@ -267,7 +267,7 @@ func (c *Conn) stayHalfClosed() {
 	l.reactor.gate.makeRoom()
 }
 
-// peerReset is called when the writability set reports a reset.
+// peerReset is called when the set of writability reports a reset.
 func (c *Conn) peerReset() {
 	c.watching = watchIdle
 	c.close(ErrHungUp)

@@ -14,8 +14,8 @@ import (
 	"github.com/gatewheel/gatewheel/reactor/internal/engine"
 )
 
-// Conn is a connection. Its methods are for its loop, owned, unless they say otherwise; once the
-// connection is closed they do nothing. An idle Conn holds no buffer.
+// Conn is a connection. Its methods may be called on its loop only, by code that owns the Loop, unless their
+// comment allows more. On a closed connection they do nothing. An idle Conn holds no buffer.
 type Conn struct {
 	loop     atomic.Pointer[Loop]
 	id       uint64
@@ -26,7 +26,7 @@ type Conn struct {
 	kept     []byte        // input that the session has not consumed
 	backlog  *backlog      // output that the kernel has not taken
 	rare     *rareState
-	deadline int64 // in the measure of timers; 0: none
+	deadline int64 // as Loop.Age, in nanoseconds; 0: none
 	fd       int32
 	place    int32 // in Loop.conns
 	moment   int32 // in timers.heap; -1: not there
@@ -41,22 +41,23 @@ type Conn struct {
 	blamed   bool // closed for stalling its loop
 }
 
-// rareState is what few connections have.
+// rareState is the state that few connections need. It is allocated on first use.
 type rareState struct {
-	unread        []byte   // what a filter has left for the one that takes its place
-	remote, local net.Addr // as a PROXY header says, or kept from an engine that is gone
-	cause         error    // for Session.Closed, after the output is out
-	saidGoodbye   bool     // the filter's goodbye is said
+	unread        []byte   // input that a replaced filter has left to its successor
+	remote, local net.Addr // from a PROXY header, or kept because no engine knows them any more
+	cause         error    // for Session.Closed, once the output is out
+	saidGoodbye   bool     // the filter's goodbye is queued or sent
 	refused       bool     // exceeds Config.MaxConnections
-	lingerFrom    int64    // in Loop.Age's measure; since when the connection lingers
-	lingerBy      int64    // when it closes at the latest
+	lingerFrom    int64    // as Loop.Age; the start of phaseDiscarding
+	lingerBy      int64    // as Loop.Age; its end at the latest
 	departure     *departure
-	ending        error // as cause, which it becomes when the session has had its input and is told
+	ending        error // what tellEOF will record as cause, once the session has had its input
 	halfClosed    *halfClosedEntry
 	dialling      *dialling // of a dialled connection, until its session is open
 	orphan        *orphan   // of a connection that was closed for stalling its loop
 }
 
+// ensureRare returns the rare state, allocated if there was none.
 func (c *Conn) ensureRare() *rareState {
 	if c.rare == nil {
 		c.rare = &rareState{}
@@ -64,7 +65,7 @@ func (c *Conn) ensureRare() *rareState {
 	return c.rare
 }
 
-// takeUnread gives what a replaced filter has left, once.
+// takeUnread returns the input that a replaced filter has left, and forgets it.
 func (c *Conn) takeUnread() (raw []byte) {
 	if c.rare != nil {
 		raw, c.rare.unread = c.rare.unread, nil
@@ -72,22 +73,22 @@ func (c *Conn) takeUnread() (raw []byte) {
 	return raw
 }
 
-// Loop is where the connection is at home now. From any goroutine; only on the loop itself is it
-// certain to stay so.
+// Loop returns the Loop that the connection belongs to. It may be called on any goroutine, but only on that
+// loop itself is the answer sure to stay true.
 func (c *Conn) Loop() *Loop { return c.loop.Load() }
 
-// Handle names the connection; see there.
+// Handle returns the Handle of the connection. It may be called on any goroutine.
 func (c *Conn) Handle() Handle { return Handle{c.loop.Load().reactor.table, c.id} }
 
-// Closed says that the connection is gone.
+// Closed reports whether the connection is closed.
 func (c *Conn) Closed() bool { return c.phase == phaseClosed }
 
-// Session is the present session.
+// Session returns the current session; nil before the filters are established.
 func (c *Conn) Session() Session { return c.session }
 
-// SetSession switches to another protocol. What the old session leaves unconsumed of its current
-// Receive, or has left before, is presented to the new one in this turn. The old one hears nothing
-// more, Closed included.
+// SetSession switches the connection to another session. Input that the old session has left unconsumed, in
+// this call of Receive or before, is presented to the new one in this turn. No method of the old session is
+// called any more, not even Closed.
 func (c *Conn) SetSession(s Session) {
 	c.session = s
 	c.switched = true
@@ -95,7 +96,7 @@ func (c *Conn) SetSession(s Session) {
 	c.Touch()
 }
 
-// Touch has the session asked for output at the end of this turn.
+// Touch marks the connection: its session is asked for output at the end of this turn.
 func (c *Conn) Touch() {
 	if c.touched || c.Closed() {
 		return
@@ -105,32 +106,31 @@ func (c *Conn) Touch() {
 	l.touched = append(l.touched, c)
 }
 
-// Pause stops reading, so that the kernel's window stops the peer. A paused connection does not
-// notice a peer that leaves, unless by a reset.
+// Pause stops reading, so that the kernel's receive window stops the peer. On a paused connection a reset is
+// noticed, but not a FIN.
 func (c *Conn) Pause() {
 	if c.holds.set(heldBySession, true) {
 		c.Touch()
 	}
 }
 
-// Resume ends a pause. Input that was kept is presented again in this turn, also when reading was
-// not paused.
+// Resume ends a pause. Kept input is presented again in this turn, whether reading was paused or not.
 func (c *Conn) Resume() {
 	c.holds.set(heldBySession, false)
 	c.presentAgain()
 	c.Touch()
 }
 
-// Yield has the input that Receive leaves presented again in a turn of its own, after input of other
-// connections has been looked at. A session calls it within Receive when Loop.Spent reports true; until
-// that turn it gets no further input. What it has for its peer is written first.
+// Yield postpones the input that Receive leaves to another turn, behind input of other connections. A session
+// calls it within Receive when Loop.Spent reports true, and gets no input before that turn. Its output is
+// written first.
 func (c *Conn) Yield() { c.input = inputNextTurn }
 
-// Paused says whether the session has paused reading.
+// Paused reports whether the session has paused reading.
 func (c *Conn) Paused() bool { return c.holds.has(heldBySession) }
 
-// SetDeadline has Session.Timeout called once t has passed; the zero time: never. A later call
-// replaces an earlier one. It costs next to nothing when t is later than what was set before.
+// SetDeadline sets the time after which Session.Timeout is called once; the zero time is never. A call replaces
+// the deadline of the call before. It is cheap if t is later than that one.
 func (c *Conn) SetDeadline(t time.Time) {
 	if c.phase >= phaseDiscarding {
 		return
@@ -142,8 +142,7 @@ func (c *Conn) SetDeadline(t time.Time) {
 	c.SetDeadlineAt(t.Sub(c.loop.Load().reactor.born))
 }
 
-// SetDeadlineAt is SetDeadline for a moment in Loop.Age's measure, which needs no conversion. What is
-// not later than 0 has passed already.
+// SetDeadlineAt is SetDeadline with a time as Loop.Age returns it. An age of 0 or less has passed already.
 func (c *Conn) SetDeadlineAt(age time.Duration) {
 	if c.phase < phaseDiscarding {
 		c.setDeadline(max(int64(age), 1))
@@ -155,7 +154,7 @@ func (c *Conn) setDeadline(when int64) {
 	c.loop.Load().timers.watch(c)
 }
 
-// expire is called when the heap's entry for c has fired, which may be before the deadline.
+// expire acts on a deadline that has passed. It is called when the timer entry of c fires, which may be earlier.
 func (c *Conn) expire(now int64) {
 	switch {
 	case c.deadline == 0:
@@ -179,18 +178,18 @@ func (c *Conn) expire(now int64) {
 	}
 }
 
-// lateness is by how much a deadline must have been missed for the loop to count as late: it was
-// stalled, or its process stopped. It is also the time in which it must have caught up.
+// lateness is the delay of a deadline beyond which the loop was stalled, or its process stopped. It then has the
+// same time to read what has come meanwhile.
 const lateness = 100 * time.Millisecond
 
-// extendDeadline puts off a deadline that has passed, so that what the peer has sent in time is read first.
+// extendDeadline postpones a deadline that has passed, so that input which came in time is read first.
 func (c *Conn) extendDeadline(now int64) {
 	if c.deadline != 0 {
 		c.setDeadline(max(c.deadline, now+int64(lateness)))
 	}
 }
 
-// Queued is how many bytes of output wait because the kernel has not taken them.
+// Queued returns the number of output bytes that the kernel has not taken.
 func (c *Conn) Queued() int {
 	if c.backlog == nil {
 		return 0
@@ -198,8 +197,8 @@ func (c *Conn) Queued() int {
 	return len(c.backlog.rest)
 }
 
-// Untaken is Queued, and what the kernel holds besides because the peer has not acknowledged it, in bytes. A
-// peer that reads slowly makes it smaller long before the kernel takes more. It costs a system call.
+// Untaken returns the number of output bytes that the peer has not acknowledged: Queued, and what the kernel
+// holds. With a slow peer it shrinks long before the kernel takes more. It costs a system call.
 func (c *Conn) Untaken() int {
 	n, err := unix.IoctlGetInt(int(c.fd), unix.TIOCOUTQ)
 	if err != nil {
@@ -208,10 +207,10 @@ func (c *Conn) Untaken() int {
 	return c.Queued() + n
 }
 
-// Kept is how many bytes of input wait because the session has not consumed them.
+// Kept returns the number of input bytes that the session has not consumed.
 func (c *Conn) Kept() int { return len(c.kept) }
 
-// Waiting tells whether input has come that nobody has read yet. It asks the kernel.
+// Waiting reports whether there is input that was not read, or was postponed. It costs a system call.
 func (c *Conn) Waiting() bool {
 	if c.input == inputNextTurn {
 		return true
@@ -221,12 +220,7 @@ func (c *Conn) Waiting() bool {
 	return err == nil && n > 0
 }
 
-// HalfClosed says that the peer's FIN has come and the connection stays for writing.
-func (c *Conn) HalfClosed() bool {
-	return c.socket == nil && c.rare != nil && c.rare.cause != nil
-}
-
-// Listener is what the connection was accepted by; nil for one that was dialled.
+// Listener returns the configuration of the listener that accepted the connection; nil if it was dialled.
 func (c *Conn) Listener() *ListenerConfig {
 	if c.listener == nil {
 		return nil
@@ -234,7 +228,7 @@ func (c *Conn) Listener() *ListenerConfig {
 	return &c.listener.config
 }
 
-// TLS is the state of the connection's TLS; nil without.
+// TLS returns the state of the TLS connection; nil without TLS.
 func (c *Conn) TLS() *tls.ConnectionState {
 	if r, ok := c.filter.(tlsReporter); ok {
 		return r.connectionState()
@@ -242,8 +236,8 @@ func (c *Conn) TLS() *tls.ConnectionState {
 	return nil
 }
 
-// RemoteAddr is the peer's address, that of a PROXY header where there was one. It costs a system
-// call and an allocation on a connection that was moved or half-closed.
+// RemoteAddr returns the address of the peer, or the source address of its PROXY header. It costs a system call
+// and an allocation on a connection that was moved.
 func (c *Conn) RemoteAddr() net.Addr {
 	if c.rare != nil && c.rare.remote != nil {
 		return c.rare.remote
@@ -260,8 +254,7 @@ func (c *Conn) RemoteAddr() net.Addr {
 	return toAddr(sa)
 }
 
-// LocalAddr is the address that the peer has connected to, that of a PROXY header where there was
-// one.
+// LocalAddr returns the address that the peer has connected to, or the destination address of its PROXY header.
 func (c *Conn) LocalAddr() net.Addr {
 	if c.rare != nil && c.rare.local != nil {
 		return c.rare.local
@@ -278,11 +271,11 @@ func (c *Conn) LocalAddr() net.Addr {
 	return toAddr(sa)
 }
 
-// RemoteAddrPort is RemoteAddr for TCP, an IPv4 address being one also on a socket of both
-// families; zero for unix sockets.
+// RemoteAddrPort returns RemoteAddr for TCP, the zero AddrPort for unix sockets. The address of an IPv4 peer is
+// an IPv4 address on sockets of both families too.
 func (c *Conn) RemoteAddrPort() netip.AddrPort { return toAddrPort(c.RemoteAddr()) }
 
-// LocalAddrPort is LocalAddr likewise.
+// LocalAddrPort returns LocalAddr in the same way.
 func (c *Conn) LocalAddrPort() netip.AddrPort { return toAddrPort(c.LocalAddr()) }
 
 func toAddrPort(addr net.Addr) netip.AddrPort {

@@ -5,8 +5,8 @@ package reactor
 import "io"
 
 const (
-	// spareSize and sparesKept bound the memory that a Loop keeps for rests of input: most rests
-	// are a part of one frame or head.
+	// spareSize and sparesKept bound the memory that a Loop keeps for unconsumed input. Most of it is a
+	// part of one frame or head.
 	spareSize  = 32 << 10
 	sparesKept = 64
 	// keptWhileYielded is the input in bytes from which a connection that waits for another turn is
@@ -14,13 +14,13 @@ const (
 	keptWhileYielded = 16 << 10
 )
 
-// inputs is a Loop's memory for input.
+// inputs is the memory of a Loop for input.
 type inputs struct {
-	joint  []byte   // what was kept and what came, side by side
-	spares [][]byte // for rests
+	joint  []byte   // what was kept, followed by what came
+	spares [][]byte // for unconsumed input
 }
 
-// feed takes bytes from the socket, or nil when the filter was woken.
+// feed passes on bytes from the socket. raw is nil if the filter was woken or has work left.
 func (c *Conn) feed(raw []byte) {
 	c.Touch()
 	if c.phase == phaseDiscarding {
@@ -41,7 +41,7 @@ func (c *Conn) feed(raw []byte) {
 			c.streamEnded(err)
 			return
 		case err != nil:
-			// What the peer still sends must not destroy the filter's last words.
+			// Input that still comes must not destroy the filter's last output, such as an alert.
 			c.finish(lingerAsked, err)
 			return
 		case c.filter != f:
@@ -57,21 +57,21 @@ func (c *Conn) feed(raw []byte) {
 	}
 }
 
-// holdInput pauses reading while a filter has input left, or ends that.
+// holdInput pauses reading because the filter has input left, or ends that pause.
 func (c *Conn) holdInput(held bool) {
 	if c.holds.set(heldByFilter, held) {
 		c.Touch()
 	}
 }
 
-// runFilter lets the filter take note of what its goroutine has done.
+// runFilter has the filter look at what its goroutine has done.
 func (c *Conn) runFilter() {
 	if c.filter != nil && c.phase < phaseDiscarding {
 		c.feed(nil)
 	}
 }
 
-// open gives the connection its session, unless it is about to move: then the next Loop does.
+// open opens the session. A connection that is about to move has it opened on its next Loop.
 func (c *Conn) open() {
 	if c.departing() {
 		return
@@ -87,8 +87,8 @@ func (c *Conn) open() {
 	}
 }
 
-// present gives plaintext to the session, behind what it has left before, and keeps what it
-// leaves now.
+// present gives plaintext to the session, behind the input that it has left before, and keeps what it leaves
+// now.
 func (c *Conn) present(plain []byte) {
 	if c.phase != phaseOpen {
 		c.discard(len(plain))
@@ -107,7 +107,7 @@ func (c *Conn) present(plain []byte) {
 	switch {
 	case len(c.kept) == 0:
 	case len(plain) <= len(c.kept):
-		// Growing in place keeps a head that comes byte by byte from being copied each time.
+		// Appending in place: a head that comes byte by byte is not copied each time.
 		c.kept = append(c.kept, plain...)
 		in = c.kept
 	default:
@@ -129,12 +129,12 @@ func (c *Conn) present(plain []byte) {
 	poison(plain)
 }
 
-// listening says whether the session takes input at the moment.
+// listening reports whether the session takes input now.
 func (c *Conn) listening() bool {
 	return c.phase == phaseOpen && !c.holds.has(heldBySession) && c.input != inputNextTurn && !c.departing()
 }
 
-// keep stores what the session has left of its input.
+// keep stores the input that the session has left.
 func (c *Conn) keep(rest []byte) {
 	if len(rest) == 0 {
 		c.dropKept()
@@ -180,8 +180,8 @@ func (c *Conn) discard(n int) {
 	c.extendLinger(l)
 }
 
-// applyPause tells the epoll set when reading is to stop or go on. It is done once, at the end of a
-// turn, so that a pause which ends in its own turn costs nothing.
+// applyPause has the engine stop or resume reading, according to the holds. It is called at the end of a turn, so
+// that a pause which ends in the same turn costs nothing.
 func (c *Conn) applyPause() {
 	want := c.holds != 0 && c.phase != phaseDiscarding
 	if want == (c.polling == pollPaused) || c.socket == nil {

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// scratchKept is how large the buffers that output is collected in may stay: a session overshoots
-// its room by a frame or a head, seldom by more.
+// scratchKept bounds the buffers for output that a Loop keeps. A session exceeds its room by a frame or a head,
+// seldom by more.
 const scratchKept = 1 << 20
 
 // backlog is output that the kernel has not taken.
@@ -19,7 +19,7 @@ type backlog struct {
 	memory []byte
 }
 
-// settle is a touched connection's end of a turn.
+// finishTurn does the work of a touched connection at the end of a turn: postponed input, output, pauses, moves.
 func (c *Conn) finishTurn() {
 	if c.Closed() || c.onTheWay() {
 		return
@@ -50,7 +50,7 @@ func (c *Conn) finishTurn() {
 	}
 }
 
-// transmit asks for output and writes it, once.
+// transmit asks the session for output once and writes it.
 func (c *Conn) transmit() {
 	if c.phase == phaseDiscarding {
 		return
@@ -78,15 +78,15 @@ func (c *Conn) transmit() {
 	case c.backlog != nil:
 		c.arm(l)
 	case more:
-		// The kernel took everything and there is more: others have their turn first.
+		// The kernel took everything and there is more: other connections come first.
 		l.deferConn(c)
 	case c.phase != phaseOpen:
 		c.outputSent(l)
 	}
 }
 
-// pull collects output as it goes on the wire, in memory of the Loop's. more: the session has
-// filled the room, and may have more.
+// pull returns output as it goes on the wire, in memory of the Loop. more reports that the session has used all
+// of its room.
 func (c *Conn) pull(l *Loop) (out []byte, more bool) {
 	room := l.reactor.config.WriteHigh - c.Queued()
 	if c.filter == nil {
@@ -121,8 +121,8 @@ func keepScratch(scratch *[]byte, used []byte) {
 	}
 }
 
-// send is write(2) without telling the scheduler, which is for calls that may block: a socket that never does
-// is not worth the bookkeeping, a sixth of a microsecond each time.
+// send is write(2) without the scheduler's bookkeeping for calls that may block, which a non-blocking socket
+// does not need. That saves a sixth of a microsecond.
 func send(fd int, out []byte) (int, error) {
 	n, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(out))), uintptr(len(out)))
 	if errno != 0 {
@@ -131,8 +131,8 @@ func send(fd int, out []byte) (int, error) {
 	return int(n), nil
 }
 
-// write gives out to the kernel and what it does not take to the backlog. It is false when the
-// connection was closed over it.
+// write gives out to the kernel, and the rest to the backlog. It reports false if it has closed the connection
+// for an error.
 func (c *Conn) write(l *Loop, out []byte) bool {
 	n, err := send(int(c.fd), out)
 	for err == unix.EINTR {
@@ -150,7 +150,7 @@ func (c *Conn) write(l *Loop, out []byte) bool {
 	return true
 }
 
-// queue puts what the kernel did not take into the backlog.
+// queue appends output that the kernel did not take to the backlog.
 func (c *Conn) queue(l *Loop, rest []byte) {
 	b := c.backlog
 	if b == nil {
@@ -166,7 +166,7 @@ func (c *Conn) queue(l *Loop, rest []byte) {
 	b.rest = b.memory
 }
 
-// writeBacklog goes on writing once the peer has taken some.
+// writeBacklog is called when the kernel takes output again.
 func (c *Conn) writeBacklog() {
 	c.watching = watchIdle
 	l := c.loop.Load()
@@ -191,7 +191,7 @@ func (c *Conn) writeBacklog() {
 	case len(b.rest) > l.reactor.config.WriteLow:
 		c.arm(l)
 	case c.socket == nil && c.polling != pollMoving && c.backlog == nil:
-		// Nothing else tells of a reset.
+		// No engine polls a half-closed connection, so only this set reports a reset.
 		if err := l.writable.arm(c, 0); err != nil {
 			c.close(err)
 			return
@@ -202,7 +202,7 @@ func (c *Conn) writeBacklog() {
 	}
 }
 
-// arm asks to be told when the kernel takes more.
+// arm has writeBacklog called when the kernel takes output again.
 func (c *Conn) arm(l *Loop) {
 	if c.watching == watchPending {
 		return
@@ -212,7 +212,7 @@ func (c *Conn) arm(l *Loop) {
 	}
 }
 
-// buffers is a Loop's stock of memory for backlogs, by powers of two.
+// buffers is the memory that a Loop keeps for backlogs, by powers of two.
 type buffers struct {
 	stock [buffersSizes][][]byte
 }
