@@ -123,7 +123,7 @@ func (c *Conn) close(err error) {
 	c.kept, c.backlog = nil, nil
 	c.releaseSocket()
 	if c.rare != nil && c.rare.refused {
-		l.reactor.parting.Add(-1)
+		l.reactor.refusedOpen.Add(-1)
 	}
 	l.reactor.open.Add(-1)
 	l.reactor.left()

@@ -60,10 +60,10 @@ func (l *Loop) read(c *Conn, in []byte) {
 
 // sessionFor gives an accepted connection its session.
 func (r *Reactor) sessionFor(c *Conn) Session {
-	if over := r.open.Load() - r.parting.Load() - int64(r.config.MaxConnections); r.config.Refuse != nil &&
+	if over := r.open.Load() - r.refusedOpen.Load() - int64(r.config.MaxConnections); r.config.Refuse != nil &&
 		r.config.MaxConnections > 0 && over > 0 && !r.halfClosed.evict(over) {
 		r.refused.Add(1)
-		r.parting.Add(1)
+		r.refusedOpen.Add(1)
 		c.ensureRare().refused = true
 		return r.config.Refuse(c)
 	}

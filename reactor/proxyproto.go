@@ -6,11 +6,10 @@ import (
 	"go.uber.org/zap"
 )
 
-// proxyFilter reads the header of the PROXY protocol and then makes room for what stands behind it:
-// TLS, or the session.
+// proxyFilter reads the header of the PROXY protocol. Then a TLS filter, or none, takes its place.
 type proxyFilter struct {
 	conn *Conn
-	held []byte // a part of a header
+	held []byte // the first part of a header
 }
 
 func newProxyFilter(c *Conn) filter { return &proxyFilter{conn: c} }
@@ -60,8 +59,8 @@ func (f *proxyFilter) pass(rest []byte) error {
 	return nil
 }
 
-// refuse closes the connection without a word: whoever is wrong here is a proxy's configuration, and
-// the log is where its owner looks.
+// refuse counts and logs a connection without an acceptable header. The peer is told nothing: the configuration of
+// a proxy is wrong, and its operator looks into the log.
 func (f *proxyFilter) refuse(err error) error {
 	r := f.conn.Loop().reactor
 	r.proxyRefused.Add(1)

@@ -12,23 +12,23 @@ import (
 	proxyproto "github.com/pires/go-proxyproto"
 )
 
-// ProxyMode says what a listener makes of the PROXY protocol's header (versions 1 and 2), with which
-// a proxy in front tells whom it speaks for.
+// ProxyMode is what a listener does about the header of the PROXY protocol (versions 1 and 2), by which a proxy
+// tells the addresses of its client's connection.
 type ProxyMode uint8
 
 const (
-	// ProxyOff takes what comes for the connection's own bytes.
+	// ProxyOff reads no header.
 	ProxyOff ProxyMode = iota
-	// ProxyAccept reads a header where a trusted peer sends one. Whoever is trusted can choose the
-	// address that it is seen under.
+	// ProxyAccept reads a header if a trusted peer sends one. A trusted peer chooses the address that the
+	// application sees.
 	ProxyAccept
-	// ProxyRequire closes a connection without a header, and one from a peer that is not trusted.
+	// ProxyRequire closes connections without a header, and those of peers that are not trusted.
 	ProxyRequire
 )
 
 var proxyModes = [...]string{ProxyOff: "off", ProxyAccept: "accept", ProxyRequire: "require"}
 
-// String is what ParseProxyMode reads.
+// String returns the text that ParseProxyMode reads.
 func (m ProxyMode) String() string {
 	if int(m) < len(proxyModes) {
 		return proxyModes[m]
@@ -36,7 +36,7 @@ func (m ProxyMode) String() string {
 	return "unknown"
 }
 
-// ParseProxyMode reads off, accept or require.
+// ParseProxyMode parses off, accept or require.
 func ParseProxyMode(text string) (ProxyMode, error) {
 	for mode, name := range proxyModes {
 		if text == name {
@@ -46,9 +46,9 @@ func ParseProxyMode(text string) (ProxyMode, error) {
 	return ProxyOff, fmt.Errorf("PROXY protocol %q is not known: write off, accept or require", text)
 }
 
-// TrustNetworks is for ListenerConfig.ProxyTrusted: it trusts the peers in networks, each a prefix
-// (10.0.0.0/8) or a single address. A peer on a unix socket has passed the socket's permissions and
-// is trusted. Without networks the result is nil: every peer is trusted.
+// TrustNetworks returns a function for ListenerConfig.ProxyTrusted that trusts the peers in networks, each a prefix
+// (10.0.0.0/8) or a single address. It trusts peers on unix sockets too, since they have passed the permissions of
+// the socket. Without networks it returns nil, which trusts every peer.
 func TrustNetworks(networks ...string) (func(peer net.Addr) bool, error) {
 	var prefixes []netip.Prefix
 	for _, text := range networks {
@@ -87,7 +87,7 @@ func parseNetwork(text string) (netip.Prefix, error) {
 	}
 	prefix, err := netip.ParsePrefix(text)
 	if err == nil && prefix.Addr().Is4In6() {
-		// Peers of IPv4 are compared as such.
+		// IPv4 peers are compared as IPv4.
 		prefix = netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-mappedBits)
 		if !prefix.IsValid() {
 			return prefix, fmt.Errorf("%s holds more than IPv4", text)
@@ -96,15 +96,15 @@ func parseNetwork(text string) (netip.Prefix, error) {
 	return prefix.Masked(), err
 }
 
-// mappedBits stand in front of an IPv4 address in IPv6.
+// mappedBits is the length of the prefix of IPv4-mapped IPv6 addresses (RFC 4291 section 2.5.5.2).
 const mappedBits = 96
 
 const (
-	// longestProxyLine is version 1's worst case, its line end included.
+	// longestProxyLine is the longest header of version 1, its CRLF included.
 	longestProxyLine = 107
 	// proxyCommand2 is version 2 with the command PROXY.
 	proxyCommand2 = 0x21
-	// proxyBlock is what stands in front of version 2's addresses: signature, command, family, length.
+	// proxyBlock is the length of version 2's fixed part: signature, command, family, length.
 	proxyBlock = 16
 )
 
@@ -119,8 +119,8 @@ var (
 	errProxyPeer    = errors.New("reactor: this peer may not send a PROXY header")
 )
 
-// proxyLength finds the length of the PROXY header that b begins with: 0 when b is none, -1 when more
-// has to come to tell. It looks at no more than that, so that a header can be parsed once it is whole.
+// proxyLength returns the length of the PROXY header that b begins with: 0 if there is none, -1 if more input is
+// needed to tell. It looks at the framing only; parseProxyHeader does the rest.
 func proxyLength(b []byte) (int, error) {
 	switch {
 	case bytes.HasPrefix(b, proxySignature1):
@@ -164,12 +164,12 @@ func withoutInput(err error) error {
 	}
 }
 
-// parseProxyHeader gives the two ends of the connection that a whole header names; nil when it names
-// none: the proxy speaks for itself then (LOCAL), or does not know (UNKNOWN).
+// parseProxyHeader returns the two addresses in a whole header; nil if it has none: the proxy speaks for itself
+// (LOCAL) or does not know them (UNKNOWN).
 func parseProxyHeader(b []byte) (source, destination net.Addr, err error) {
 	if bytes.HasPrefix(b, proxySignature2) && len(b) >= proxyBlock && b[12] == proxyCommand2 && b[13]>>4 == 0 {
-		// A proxy may have no address for a peer, and says so by no family. The protocol leaves it
-		// to the receiver to refuse that: version 1's UNKNOWN, which says the same, is taken as well.
+		// The family AF_UNSPEC: the proxy knows no address. The protocol lets the receiver refuse that;
+		// it is accepted as UNKNOWN in version 1 is, which means the same.
 		return nil, nil, nil
 	}
 	header, err := proxyproto.Read(bufio.NewReaderSize(bytes.NewReader(b), len(b)))

@@ -41,7 +41,7 @@ type Reactor struct {
 	connecting   atomic.Int64 // of those that arrive, dialled and not connected yet
 	refused      atomic.Int64
 	proxyRefused atomic.Int64  // connections without an acceptable PROXY header
-	parting      atomic.Int64  // of those that are open, refused: they take nobody's place
+	refusedOpen  atomic.Int64  // open connections that Config.Refuse answers; they do not count for MaxConnections
 	empty        chan struct{} // told when present gets to zero
 
 	started  bool

@@ -15,7 +15,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// tlsService is what all TLS connections of a Reactor share.
+// tlsService is shared by all TLS connections of a Reactor.
 type tlsService struct {
 	tlsCounters
 	pool    *handshakePool
@@ -30,46 +30,45 @@ func newTLSService(logger *zap.Logger) *tlsService {
 	}
 }
 
-// TLSStats counts the TLS connections so far. From any goroutine.
+// TLSStats returns the counters of TLS connections. It may be called on any goroutine.
 func (r *Reactor) TLSStats() TLSStats { return r.tls.stats() }
 
-// plaintextSize has room for what one read of the default size holds, and for the record that the
-// read before has left a part of.
+// plaintextSize has room for the plaintext of one read of the default size, and of a record that the read before
+// has begun.
 const plaintextSize = readBufferDefault + 2*maxPlaintext
 
-// plaintexts are buffers for what is decrypted, lent for one call of deliver. They are not a Loop's:
-// a goroutine that is left behind in deliver, because its code stalled, keeps the one it has, and no
-// other connection's plaintext comes into it.
+// plaintexts are buffers for decrypted data. They do not belong to a Loop: a goroutine that loses its Loop within
+// deliver, because application code stalls, keeps its buffer, and no other connection's plaintext is written to
+// it.
 var plaintexts = sync.Pool{New: func() any { return new([plaintextSize]byte) }}
 
-// maxUnreadAnswers bounds the answers that a peer has asked for, by key updates, and that have not been sent
-// because it takes nothing. Each has 27 bytes, and no peer needs more than one for gigabytes.
+// maxUnreadAnswers bounds the answers to KeyUpdates that are unsent because the peer does not read, in bytes. An
+// answer has 27 bytes, and one suffices for gigabytes.
 const maxUnreadAnswers = 16 << 10
 
-var errUnreadAnswers = errors.New("tls: peer asks for key updates and does not take them")
+var errUnreadAnswers = errors.New("tls: peer asks for key updates and does not read them")
 
 type tlsPhase uint8
 
 const (
 	tlsGreeting  tlsPhase = iota // the first record is not whole
-	tlsHandshake                 // another goroutine works for the connection
+	tlsHandshake                 // the goroutine of the handshake works
 	tlsOpen
 	tlsFailed
 )
 
-// tlsFilter is TLS on a Conn, in the server's role. A client's would differ in newTLSFilter, and in
-// that it begins without a greeting.
+// tlsFilter is TLS on a Conn, in the role of a server.
 type tlsFilter struct {
 	tlsMachine
 	conn     *Conn
 	service  *tlsService
 	config   *tls.Config
-	greeting []byte // what came before the handshake began
-	answer   string // what a peer that speaks no TLS is told
+	greeting []byte // input before the handshake
+	answer   string // for a peer that does not speak TLS
 	phase    tlsPhase
-	held     bool   // reading is paused until the handshake has taken what waits
-	rest     []byte // records that wait for another turn
-	finished bool   // the peer's FIN has come, behind what is still being worked on
+	held     bool   // reading is paused until the handshake has taken its input
+	rest     []byte // records for another turn
+	finished bool   // the peer's FIN has come, behind input that is not decrypted yet
 }
 
 func newTLSFilter(c *Conn, config *tls.Config) filter {
@@ -88,7 +87,7 @@ func (f *tlsFilter) receive(raw []byte, deliver func([]byte)) error {
 	return nil
 }
 
-// greet collects the first record. Until then a connection costs its bytes and no goroutine.
+// receiveGreeting collects the first record. Until it is whole, a connection costs its bytes and no goroutine.
 func (f *tlsFilter) receiveGreeting(raw []byte) error {
 	f.greeting = append(f.greeting, raw...)
 	switch greetingOf(f.greeting) {
@@ -116,7 +115,7 @@ func (f *tlsFilter) receiveGreeting(raw []byte) error {
 	return nil
 }
 
-// shake passes on what came, and takes over once the handshake has ended.
+// receiveHandshake passes input to the handshake, and goes on behind it once it has ended.
 func (f *tlsFilter) receiveHandshake(raw []byte, deliver func([]byte)) error {
 	h := f.transport.handshake
 	f.holdInput(h.feed(raw) > handshakeInput)
@@ -139,7 +138,7 @@ func (f *tlsFilter) receiveHandshake(raw []byte, deliver func([]byte)) error {
 	return f.decrypt(rest, deliver)
 }
 
-// hold pauses reading while a handshake has enough to go on with.
+// holdInput pauses reading while the handshake has enough input.
 func (f *tlsFilter) holdInput(enough bool) {
 	if enough == f.held {
 		return
@@ -152,15 +151,15 @@ func (f *tlsFilter) holdInput(enough bool) {
 	}
 }
 
-// decrypt hands on what the records in raw hold: all at once, as far as one buffer goes. Records beyond the turn's
-// budget wait for another turn, since a peer can make each of them dear by replacing keys.
+// decrypt passes the plaintext of the records in raw to deliver, in as few calls as the buffer allows. Records beyond
+// the budget of the turn wait for another one: a record that replaces keys costs as much as 100 µs.
 func (f *tlsFilter) decrypt(raw []byte, deliver func([]byte)) error {
 	owned := len(f.rest) > 0
 	if owned {
 		raw, f.rest = append(f.rest, raw...), nil
 	}
 	if len(f.transport.out) > maxUnreadAnswers {
-		// There is nobody to say goodbye to who would read it.
+		// An alert would not be read either.
 		_ = f.fail(classifyRecord, errUnreadAnswers)
 		f.conn.close(errUnreadAnswers)
 		return errUnreadAnswers
@@ -190,7 +189,7 @@ func (f *tlsFilter) decrypt(raw []byte, deliver func([]byte)) error {
 	return nil
 }
 
-// decryptRecords returns what is left of raw.
+// decryptRecords decrypts records until the turn is spent, and returns the rest of raw.
 func (f *tlsFilter) decryptRecords(raw []byte, deliver func([]byte)) (rest []byte, err error) {
 	buffer := plaintexts.Get().(*[plaintextSize]byte)
 	l, plain := f.conn.Loop(), buffer[:0]
@@ -217,12 +216,12 @@ func (f *tlsFilter) decryptRecords(raw []byte, deliver func([]byte)) (rest []byt
 	return raw, err
 }
 
-// unitsPerRecord is what a record costs in the budget of a turn, apart from what it carries.
+// unitsPerRecord is the cost of a record in the budget of a turn, without that of its content.
 const unitsPerRecord = 1
 
 func (f *tlsFilter) unfinished() bool { return len(f.rest) > 0 }
 
-// fail counts and logs what ends the connection, and returns it.
+// fail counts and logs the error that ends the connection, and returns it.
 func (f *tlsFilter) fail(sort func(error) TLSFailure, err error) error {
 	f.phase = tlsFailed
 	f.service.failed(sort(err), err, f.conn.RemoteAddr(), f.conn.Loop().Now())
@@ -246,9 +245,8 @@ func (f *tlsFilter) established() bool { return f.phase == tlsOpen }
 
 func (f *tlsFilter) begun() bool { return f.phase != tlsGreeting || len(f.greeting) > 0 }
 
-// eof implements filter. A stream must end with close_notify (RFC 8446 section 6.1), unless nothing was
-// expected of the peer any more. A handshake that is being worked on may hold that, and a request in front
-// of it.
+// eof implements filter. A stream must end with close_notify (RFC 8446 section 6.1), unless the connection was
+// closing anyway. During a handshake, close_notify and a request before it may be among the input that waits.
 func (f *tlsFilter) eof() (later bool, err error) {
 	switch {
 	case f.phase == tlsHandshake:
@@ -277,7 +275,7 @@ func (f *tlsFilter) goodbye(dst []byte) []byte {
 	return f.tlsMachine.goodbye(dst)
 }
 
-// closed also counts a handshake that somebody else has ended: the timeout, or the peer by leaving.
+// closed implements filter. It counts a handshake that was ended by its timeout, or by a peer that has left.
 func (f *tlsFilter) closed(err error) {
 	phase := f.phase
 	f.phase = tlsFailed
@@ -294,13 +292,13 @@ func (f *tlsFilter) closed(err error) {
 	case phase == tlsHandshake:
 		f.cancelHandshake(reason)
 	case phase == tlsGreeting && (len(f.greeting) > 0 || reason == errHandshakeTimeout) && reason != net.ErrClosed:
-		// Somebody who connects, says nothing and leaves is a health check.
+		// A peer that connects and leaves without a byte is a health check, and not counted.
 		f.service.failed(classify(reason), reason, nil, f.conn.Loop().Now())
 	}
 }
 
-// abandon has the handshake counted when its goroutine is done with it: by what the peer has said
-// last, if it said something.
+// cancelHandshake ends the handshake. It is counted when its goroutine has ended: by the peer's alert, if one has
+// come.
 func (f *tlsFilter) cancelHandshake(reason error) {
 	service, h := f.service, f.transport.handshake
 	h.cancel(reason, func(err error) {

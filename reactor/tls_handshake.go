@@ -10,24 +10,23 @@ import (
 	"sync"
 )
 
-// handshakeInput is how much may wait for a handshake before the socket is not read any more. A peer
-// may well send its first request right behind its last handshake message; the largest message that
-// crypto/tls accepts is 64 KiB.
+// handshakeInput bounds the input that waits for a handshake, in bytes; beyond it reading pauses. A peer may send
+// its first request right behind its last handshake message, and the largest message that crypto/tls accepts has
+// 64 KiB.
 const handshakeInput = 96 << 10
 
-// errHandshakePanic wraps what a callback of a *tls.Config panicked with.
+// errHandshakePanic is the outcome of a handshake whose callback panicked.
 var errHandshakePanic = errors.New("tls: panic in handshake")
 
 // errHandshakeExit is the outcome of a handshake whose callback called runtime.Goexit.
 var errHandshakeExit = errors.New("tls: a callback ended the handshake's goroutine")
 
-// A handshake is one connection's, from its first record until its keys are there. It runs in a
-// goroutine, because crypto/tls can wait for its peer in no other way, and that goroutine sees only
-// memory: the loop puts bytes in and takes records out.
+// A handshake is the handshake of one connection. It has a goroutine, because crypto/tls can wait for the peer in no
+// other way. That goroutine sees memory only: the loop adds input and takes output.
 type handshake struct {
 	pool   *handshakePool
 	conn   *tls.Conn
-	notify func() // from the goroutine, without a lock: there is output, or it is over
+	notify func() // called on the goroutine, without a lock: there is output, or the handshake is over
 	local  net.Addr
 	remote net.Addr
 
@@ -35,20 +34,20 @@ type handshake struct {
 	context       context.Context
 	cancelContext context.CancelCauseFunc
 
-	// Of the pool, under its lock.
+	// These belong to the pool, under its lock.
 	state          handshakeState
-	early          bool          // a reason to go on came before the goroutine had parked
-	wakeUp         chan struct{} // given when a parked goroutine gets a slot
+	early          bool          // input, or the end, has come before the goroutine parked
+	wakeUp         chan struct{} // sent to when the parked goroutine gets a slot
 	previous, next *handshake
 
 	mu    sync.Mutex
-	in    []byte // what the peer has sent and crypto/tls has not taken
-	wants bool   // the goroutine waits for more
+	in    []byte // input that crypto/tls has not taken
+	wants bool   // the goroutine waits for input
 	out   []byte
-	stop  error // what Read answers from now on
+	stop  error // what reads fail with
 	over  bool
 	err   error // the outcome, once over
-	// report is told the outcome when the loop is not interested any more.
+	// report is called with the outcome after cancel.
 	report func(error)
 }
 
@@ -58,7 +57,7 @@ func newHandshake(pool *handshakePool, conn *tls.Conn, notify func()) *handshake
 	return h
 }
 
-// run is the goroutine. Its slot is held whenever it is not parked.
+// run is the goroutine. It holds a slot except while it is parked or in a callback.
 func (h *handshake) run() {
 	err := errHandshakeExit
 	defer func() { h.finish(err) }() // also when a callback calls runtime.Goexit
@@ -77,8 +76,7 @@ func (h *handshake) finish(err error) {
 	h.pool.leave(h)
 }
 
-// perform runs the handshake. Callbacks of a *tls.Config are user code: a panic there costs one
-// connection.
+// perform runs the handshake. A panic of a callback of the *tls.Config fails this handshake only.
 func (h *handshake) perform() (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -94,12 +92,12 @@ func (h *handshake) perform() (err error) {
 	return err
 }
 
-// more gives what the peer has sent next, and waits for it.
+// read waits for input and returns it.
 func (h *handshake) read() ([]byte, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for {
-		// A peer that left may have said why: its alert is worth more than its absence.
+		// The alert of a peer that has left tells more than that it has left.
 		if h.stop != nil && (len(h.in) == 0 || h.stop != errPeerLeft) {
 			return nil, h.stop
 		}
@@ -116,15 +114,14 @@ func (h *handshake) read() ([]byte, error) {
 	}
 }
 
-// write is the transport's Write while the handshake runs.
+// write is the Write of the transport during the handshake.
 func (h *handshake) write(p []byte) {
 	h.mu.Lock()
 	h.out = append(h.out, p...)
 	h.mu.Unlock()
 }
 
-// feed hands over what came from the socket, and tells how much waits to be taken. It copies and
-// never blocks.
+// feed adds a copy of input and returns how many bytes wait. It never blocks.
 func (h *handshake) feed(raw []byte) (waiting int) {
 	h.mu.Lock()
 	h.in = append(h.in, raw...)
@@ -140,14 +137,14 @@ func (h *handshake) feed(raw []byte) (waiting int) {
 	return waiting
 }
 
-// outcome tells whether the handshake is over, and then what came of it and which bytes it left.
+// outcome reports whether the handshake is over, and if so the input that it has left, and its error.
 func (h *handshake) outcome() (over bool, rest []byte, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.over, h.in, h.err
 }
 
-// takeOutput appends the records that the handshake has made to dst.
+// takeOutput appends the output of the handshake to dst.
 func (h *handshake) takeOutput(dst []byte) []byte {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -156,14 +153,14 @@ func (h *handshake) takeOutput(dst []byte) []byte {
 	return dst
 }
 
-// end says that nothing more will be fed: a handshake that wants more fails with reason.
+// end is called when no input will follow: reads beyond what waits fail with reason.
 func (h *handshake) end(reason error) {
 	h.refuse(reason)
 	h.pool.resume(h)
 }
 
-// cancel ends the handshake with reason. Its goroutine, if there is one, ends soon; notify may still
-// be called once. report is told once what it came to: now, or on that goroutine.
+// cancel ends the handshake with reason. Its goroutine, if it has one, ends once a callback returns; notify may
+// still be called once. report is called once with the outcome: by cancel, or on that goroutine.
 func (h *handshake) cancel(reason error, report func(error)) {
 	h.refuse(reason)
 	h.cancelContext(reason)
@@ -179,7 +176,7 @@ func (h *handshake) cancel(reason error, report func(error)) {
 	}
 }
 
-// refuse makes the next Read, and those after it, fail with reason.
+// refuse makes further reads fail with reason.
 func (h *handshake) refuse(reason error) {
 	h.mu.Lock()
 	if h.stop == nil {

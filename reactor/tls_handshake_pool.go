@@ -8,17 +8,16 @@ import (
 )
 
 const (
-	// maxStartedHandshakes bounds the goroutines that wait in a handshake for their peers. Each costs
-	// about 40 KB with its stack. Peers 200 ms away fill it at 20,000 handshakes a second, which is
-	// more than the processors can begin.
+	// maxStartedHandshakes bounds the handshakes with a goroutine, those in callbacks excepted. Each costs
+	// about 40 KB with its stack. Peers 200 ms away reach it at 20,000 handshakes a second, more than the
+	// processors can compute.
 	maxStartedHandshakes = 4096
-	// maxQueuedHandshakes bounds the connections that wait for their handshake to begin. Each costs
-	// its ClientHello. What comes beyond is closed at once, since its turn would come after its
-	// timeout.
+	// maxQueuedHandshakes bounds the handshakes that wait to begin. Each costs its ClientHello. Connections
+	// beyond are closed at once, since their turn would come after their timeout.
 	maxQueuedHandshakes = 65536
 )
 
-// errHandshakeDisplaced ends a handshake that had been waiting longest when there were too many.
+// errHandshakeDisplaced ends the handshake that has waited longest for its peer when there are too many.
 var errHandshakeDisplaced = errors.New("tls: too many handshakes wait for their peers")
 
 type handshakeState uint8
@@ -32,15 +31,15 @@ const (
 	handshakeEnded
 )
 
-// A handshakePool lets a few handshakes compute at a time, so that a crowd of newcomers leaves
-// processor time to the loops. A slot is held while computing only: a peer that is slow to answer
-// keeps nobody else waiting.
+// A handshakePool lets a few handshakes compute at a time, so that many newcomers leave processor time to the loops.
+// A handshake holds a slot while it computes, and none while it waits for its peer or runs a callback. Safe for
+// concurrent use.
 type handshakePool struct {
 	mu      sync.Mutex
 	slots   int
 	running int
 	started int           // handshakes with a goroutine: running, parked, ready or in callbacks
-	idle    chan struct{} // told when started gets to zero
+	idle    chan struct{} // sent to when started becomes zero
 
 	inCallbacks int             // handshakes that run code of the application, or wait in returning
 	returning   []chan struct{} // handshakes that wait for a slot behind a callback; closed when they have one
@@ -50,12 +49,12 @@ type handshakePool struct {
 	parked handshakeList
 }
 
-// newHandshakePool makes a pool of one slot fewer than there are processors, and at least one.
+// newHandshakePool returns a pool with one slot fewer than there are processors, and at least one.
 func newHandshakePool() *handshakePool {
 	return &handshakePool{slots: max(1, runtime.GOMAXPROCS(0)-1), idle: make(chan struct{}, 1)}
 }
 
-// begin queues h, which has input. It answers false when the queue is full.
+// begin queues h, which has input. It reports false if the queue is full.
 func (p *handshakePool) begin(h *handshake) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -71,8 +70,7 @@ func (p *handshakePool) begin(h *handshake) bool {
 	return true
 }
 
-// displace ends the handshake whose peer has been silent longest: with so many of them, waiting for
-// each to time out would shut newcomers out.
+// displace ends the handshake whose peer has been silent longest, so that newcomers need not wait for timeouts.
 func (p *handshakePool) displace() {
 	h := p.parked.first
 	if h == nil {
@@ -82,7 +80,7 @@ func (p *handshakePool) displace() {
 	p.wake(h)
 }
 
-// schedule hands free slots out: to handshakes under way first, since each one that ends frees memory.
+// schedule assigns free slots, to started handshakes first, since each one that ends frees memory.
 func (p *handshakePool) schedule() {
 	for p.running < p.slots {
 		switch {
@@ -108,7 +106,7 @@ func (p *handshakePool) schedule() {
 	}
 }
 
-// park gives the slot of h away until resume or cancel, unless one of them came first.
+// park returns the slot of h and waits for resume or cancel, unless one of them has come already.
 func (p *handshakePool) park(h *handshake) {
 	p.mu.Lock()
 	if h.early {
@@ -124,7 +122,7 @@ func (p *handshakePool) park(h *handshake) {
 	<-h.wakeUp
 }
 
-// resume lets h go on as soon as there is a slot: it has input.
+// resume lets h, which has input, go on as soon as there is a slot.
 func (p *handshakePool) resume(h *handshake) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -143,8 +141,8 @@ func (p *handshakePool) wake(h *handshake) {
 	p.schedule()
 }
 
-// cancel takes h out of the queue, or lets its goroutine find out that it has been stopped. It tells
-// whether there is one.
+// cancel removes h from the queue, or wakes its goroutine, whose read then fails. It reports whether there is a
+// goroutine.
 func (p *handshakePool) cancel(h *handshake) (started bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -163,7 +161,7 @@ func (p *handshakePool) cancel(h *handshake) (started bool) {
 	return true
 }
 
-// leave is the last thing that the goroutine of h does with its slot.
+// leave returns the slot of h for good.
 func (p *handshakePool) leave(h *handshake) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -179,8 +177,8 @@ func (p *handshakePool) leave(h *handshake) {
 	p.schedule()
 }
 
-// wait returns once no handshake has a goroutine, or when patience is over: a callback of a
-// *tls.Config may keep one. Whoever calls it has cancelled all of them.
+// wait returns when no handshake has a goroutine, or when patience is over, since a callback of a *tls.Config may
+// not return. The caller has cancelled all handshakes.
 func (p *handshakePool) wait(patience <-chan time.Time) {
 	for p.busy() {
 		select {
@@ -197,7 +195,7 @@ func (p *handshakePool) busy() bool {
 	return p.started > 0
 }
 
-// A handshakeList is a queue that forgets one in its midst at once.
+// A handshakeList is a queue from whose middle handshakes can be removed at once.
 type handshakeList struct {
 	first, last *handshake
 	length      int

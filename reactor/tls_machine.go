@@ -8,32 +8,30 @@ import (
 	"time"
 )
 
-// A tlsMachine is TLS on one connection without a socket: records in, plaintext out, and the reverse.
-// It belongs to its connection's loop, except that its handshake runs elsewhere (see handshake).
+// A tlsMachine is TLS on one connection without a socket: records in, plaintext out, and the reverse. It belongs to
+// the connection's loop; only the handshake runs on another goroutine (see handshake).
 //
-// What it holds while idle is what crypto/tls holds: the keys, and a buffer that has grown to the
-// largest record received.
+// While idle it holds what crypto/tls holds: the keys, and a buffer as large as the largest record received.
 //
-// Sizes of records are left to crypto/tls: a connection's n-th record fills n segments of 1,208 bytes,
-// and from the fourteenth or from 128 KiB on each is full. A first answer thus can be decrypted with
-// its first segment, bulk costs 22 bytes in 16 KiB, and nothing here has to count.
+// crypto/tls chooses the sizes of records: the n-th record of a connection fills n segments of 1,208 bytes, and from
+// the fourteenth, or from 128 KiB, on each is full. So a client can decrypt the start of a first answer from its
+// first segment, and bulk costs 22 bytes in 16 KiB.
 type tlsMachine struct {
 	conn      *tls.Conn
 	transport tlsTransport
-	// broken: crypto/tls has reported a failure. What it wrote to its peer about it is in the
-	// transport, and it must not be called again.
+	// broken: crypto/tls has reported a failure and must not be called again. Its alert is in the transport.
 	broken bool
 	// ended: the peer has sent close_notify.
 	ended bool
 }
 
-// init makes m the server's side of a connection.
+// init makes m the server of a connection.
 func (m *tlsMachine) init(config *tls.Config) {
 	m.conn = tls.Server(&m.transport, config)
 }
 
-// takeOver ends the part that another goroutine plays. rest is what came behind the handshake; what
-// is returned goes to open.
+// handshakeDone moves m from the goroutine of its handshake to the loop. rest is input that the handshake has not
+// taken; the input that handshakeDone returns goes to open.
 func (m *tlsMachine) handshakeDone(rest []byte) []byte {
 	m.transport.handshake = nil
 	if len(m.transport.in) > 0 {
@@ -48,16 +46,15 @@ func (m *tlsMachine) handshakeDone(rest []byte) []byte {
 // not take what it got for complete because of the FIN; what is complete in itself can be answered.
 var ErrTruncated = errors.New("tls: connection ended without close_notify")
 
-// openRecords is about how many records open decrypts at most. A record may cost as much as 100 µs, if it
-// replaces keys.
+// openRecords bounds about how many records one call of open decrypts.
 const openRecords = 16
 
-// open decrypts records in in, about openRecords of them, as far as dst has room without growing, and appends
-// the plaintext to dst. It returns what it did not get to; a record of which a part is missing is taken.
-// records is how many it has begun.
+// open decrypts about openRecords records of in, as long as dst has room for another one without growing, and
+// appends their plaintext to dst. rest is the part of in that it has not taken; an incomplete record is taken.
+// records is the number of records that it has begun.
 //
-// The peer's close_notify sets m.ended, and everything behind it is ignored (RFC 8446 section 6.1).
-// Any other failure is returned, once.
+// The peer's close_notify sets m.ended, and everything behind it is ignored (RFC 8446 section 6.1). Any other
+// failure is returned, once.
 func (m *tlsMachine) open(in, dst []byte) (rest, plain []byte, records int, err error) {
 	t := &m.transport
 	t.in, t.records = in, 0
@@ -86,7 +83,7 @@ func (m *tlsMachine) failed(err error) error {
 	return err
 }
 
-// seal appends the records that carry plain to dst.
+// seal appends plain to dst as records.
 func (m *tlsMachine) seal(dst, plain []byte) ([]byte, error) {
 	dst = m.takeOutput(dst)
 	if m.broken {
@@ -101,15 +98,15 @@ func (m *tlsMachine) seal(dst, plain []byte) ([]byte, error) {
 	return dst, err
 }
 
-// takeOutput appends what crypto/tls has written by itself: alerts, tickets, answers to key updates.
+// takeOutput appends what crypto/tls has written by itself to dst: alerts, tickets, answers to KeyUpdates.
 func (m *tlsMachine) takeOutput(dst []byte) []byte {
 	dst = append(dst, m.transport.out...)
 	m.transport.out = nil
 	return dst
 }
 
-// goodbye appends close_notify to dst, unless an alert has ended the connection already. Nothing can
-// be sealed afterwards.
+// goodbye appends close_notify to dst, unless an alert has ended the connection already. seal must not be called
+// afterwards.
 func (m *tlsMachine) goodbye(dst []byte) []byte {
 	dst = m.takeOutput(dst)
 	if m.broken {
@@ -121,24 +118,24 @@ func (m *tlsMachine) goodbye(dst []byte) []byte {
 	return dst
 }
 
-// A tlsTransport is the connection that crypto/tls believes to have: two slices. It holds nothing
-// while nothing is being sealed or opened.
+// A tlsTransport is the net.Conn that crypto/tls reads and writes: two slices, empty between the calls of open and
+// seal.
 //
-// It gives parts of one record at a time. crypto/tls reads ahead otherwise, and its buffer, which it
-// keeps for the connection's life, grows to half as much again.
+// A Read returns bytes of one record only. crypto/tls would read ahead otherwise, and its buffer, which it keeps for
+// the life of the connection, would grow to half as much again.
 type tlsTransport struct {
-	in        []byte // not taken yet; borrowed while a Read of tls.Conn runs
+	in        []byte // input; borrowed while a Read of tls.Conn runs
 	out       []byte // what crypto/tls has written
 	handshake *handshake
 
 	header  [recordHeader]byte
 	have    uint8 // bytes in header
-	left    int   // bytes of the record, header included, that crypto/tls has yet to take
+	left    int   // bytes of the record, header included, that crypto/tls has not taken
 	records int   // begun since the last call of open
 }
 
-// Read never waits after the handshake: with its input used up it fails in a way that crypto/tls
-// does not remember.
+// Read waits during the handshake only. Afterwards, without input, it returns errNoRecord, which crypto/tls does not
+// remember.
 func (t *tlsTransport) Read(p []byte) (int, error) {
 	for t.left == 0 {
 		if err := t.fill(); err != nil {
@@ -170,7 +167,7 @@ func (t *tlsTransport) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// fill sees to it that there is input.
+// fill returns when there is input, or with an error.
 func (t *tlsTransport) fill() (err error) {
 	if len(t.in) > 0 {
 		return nil
@@ -182,7 +179,7 @@ func (t *tlsTransport) fill() (err error) {
 	return err
 }
 
-// Write appends: the loop sends.
+// Write collects output, which the loop sends.
 func (t *tlsTransport) Write(p []byte) (int, error) {
 	if t.handshake != nil {
 		t.handshake.write(p)
@@ -192,7 +189,7 @@ func (t *tlsTransport) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// LocalAddr and RemoteAddr make it a net.Conn. Nobody calls them: callbacks of a *tls.Config see a helloConn.
+// LocalAddr and RemoteAddr are never called: callbacks of a *tls.Config see a helloConn.
 
 func (t *tlsTransport) LocalAddr() net.Addr  { return nil }
 func (t *tlsTransport) RemoteAddr() net.Addr { return nil }
@@ -202,7 +199,7 @@ func (t *tlsTransport) SetDeadline(time.Time) error      { return nil }
 func (t *tlsTransport) SetReadDeadline(time.Time) error  { return nil }
 func (t *tlsTransport) SetWriteDeadline(time.Time) error { return nil }
 
-// errNoRecord is a net.Error whose Temporary is true: the only kind that tls.Conn does not latch.
+// errNoRecord is a net.Error whose Temporary is true, the only kind that tls.Conn does not keep.
 var errNoRecord net.Error = noRecord{}
 
 type noRecord struct{}
