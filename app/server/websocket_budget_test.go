@@ -6,9 +6,11 @@ import (
 	"bytes"
 	"compress/flate"
 	"io"
+	"sync/atomic"
 	"testing"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/server"
 	"github.com/gatewheel/gatewheel/app/websocket"
 )
 
@@ -91,4 +93,43 @@ func TestCompressionSharesTheLoop(t *testing.T) {
 		peer.say(closing(1000, ""))
 		next(t, ends)
 	})
+}
+
+// A newcomer is served while compressed messages of twenty connections are inflated.
+func TestInflationLetsNewcomersIn(t *testing.T) {
+	const size, messages, peers = 1 << 20, 48, 20
+	bombs := bytes.Repeat(frame{fin | rsv1 | opBinary, deflated(make([]byte, size))}.wire(), messages)
+	var inflated atomic.Int64
+	all := make(chan bool)
+	e := &websocket.Endpoint{Piece: func(_ *websocket.Socket, p websocket.Piece) app.Future[app.Done] {
+		if inflated.Add(int64(len(p.Data))) == size*messages*peers {
+			close(all)
+		}
+		return app.Ready(app.Done{})
+	}}
+	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+		if !r.IsWebSocket() {
+			return app.Ready(app.Text(200, "here"))
+		}
+		return app.Ready(websocket.Accept(e))
+	}, func(c *server.Config) { c.Loops = 1 })
+	var sockets [peers]*speaker
+	for i := range sockets {
+		sockets[i] = s.open("HTTP/1.1", "/", "Sec-WebSocket-Extensions", "permessage-deflate")
+	}
+	for _, peer := range sockets {
+		if _, err := peer.Write(bombs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 5 {
+		before := inflated.Load()
+		l := s.dial()
+		l.say(get("/"))
+		l.hear("GET", 200, "here")
+		if n := inflated.Load() - before; n > size*messages*peers/2 {
+			t.Errorf("%d MiB were inflated before a newcomer was answered", n>>20)
+		}
+	}
+	next(t, all)
 }

@@ -373,7 +373,7 @@ func TestSocketsAreDrained(t *testing.T) {
 	})
 }
 
-// Over HTTP/2 a connection that has reached its age says so to its sockets, lest the end of the grace cuts them.
+// An HTTP/2 connection that has reached its age closes its sockets before its grace period ends.
 func TestSocketsOfAnOldConnection(t *testing.T) {
 	e, ends := ended(echoes())
 	s := serve(t, at(e), func(c *server.Config) {

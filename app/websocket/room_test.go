@@ -148,7 +148,7 @@ func TestBroadcastBehindMessageInParts(t *testing.T) {
 	}
 }
 
-// Everybody hears the same order, whoever broadcasts.
+// All members get the messages in the same order, also those of several senders.
 func TestBroadcastFromManyGoroutines(t *testing.T) {
 	room := websocket.NewRoom(websocket.RoomOptions{})
 	host, sockets := crowd(t, room, 3, 2, false)

@@ -49,23 +49,22 @@ func compress(rng *rand.Rand, p []byte, level int) []byte {
 	return b.Bytes()
 }
 
-// chopped decodes in with input and room of random sizes.
+// chopped decodes up to 300,000 bytes, with input and room of random sizes.
 func chopped(rng *rand.Rand, in, history []byte) (plain []byte, d *Decoder, status Status) {
 	d = new(Decoder)
 	d.Reset(MaxWindow)
-	out := bytes.Clone(history)
+	out := append(make([]byte, 0, len(history)+300_000), history...)
 	for {
 		piece := in[:min(len(in), rng.IntN(40))]
 		if rng.IntN(4) == 0 {
 			piece = in
 		}
 		room := rng.IntN(3000)
-		var used int
-		b := append(make([]byte, 0, len(out)+room), out...)
-		out, used, status = d.Decode(b, piece)
+		decoded, used, status := d.Decode(out[:len(out):min(cap(out), len(out)+room)], piece)
+		out = out[:len(decoded)]
 		in = in[used:]
 		switch {
-		case status == Corrupt, status == NeedInput && len(in) == 0:
+		case status == Corrupt, status == NeedInput && len(in) == 0, len(out) == cap(out):
 			return out[len(history):], d, status
 		case status == NeedInput && used < len(piece):
 			panic("input was left")
