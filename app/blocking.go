@@ -44,7 +44,7 @@ type ResponseWriter struct {
 	err      error
 
 	once    sync.Once // prepares the fields below, which only streams need
-	errand  errand
+	call    loopCall
 	end     *Promise[Done]
 	dropped atomic.Bool // the response was closed
 	// out and writing belong to the loop.
@@ -86,7 +86,7 @@ func (w *ResponseWriter) Trailer(name, value string) { w.trailers.Add(name, valu
 
 // Inform sends an interim response, see Request.Inform.
 func (w *ResponseWriter) Inform(status int, fields Fields) error {
-	var e errand
+	var e loopCall
 	e.init(w.r, func(func()) (int, bool, error) { return 0, false, w.r.Inform(status, fields) })
 	_, err := e.do()
 	return err
@@ -151,7 +151,7 @@ func (w *ResponseWriter) Flush() error {
 	}
 	if w.err == nil && !w.discard && len(w.buf) > 0 {
 		w.once.Do(w.prepare)
-		_, w.err = w.errand.do()
+		_, w.err = w.call.do()
 	}
 	w.buf = w.buf[:0]
 	return w.err
@@ -161,11 +161,11 @@ func (w *ResponseWriter) Flush() error {
 // os.ErrDeadlineExceeded, and so do all that follow. The zero time is no deadline.
 func (w *ResponseWriter) SetDeadline(t time.Time) {
 	w.once.Do(w.prepare)
-	w.errand.deadline.Store(&t)
+	w.call.deadline.Store(&t)
 }
 
 func (w *ResponseWriter) prepare() {
-	w.errand.init(w.r, w.try)
+	w.call.init(w.r, w.try)
 	w.end, _ = Promised[Done](w.r)
 }
 
@@ -192,14 +192,14 @@ func (w *ResponseWriter) start() {
 // produce is the producer of the stream. The goroutine writes. On the loop.
 func (w *ResponseWriter) produce(out *Writer) Future[Done] {
 	w.out = out
-	w.errand.run()
+	w.call.run()
 	return w.end.future()
 }
 
 // closed is called when nothing more of the response can be sent. On the loop.
 func (w *ResponseWriter) closed() {
 	w.dropped.Store(true)
-	w.errand.run()
+	w.call.run()
 }
 
 // try writes buf for the goroutine. On the loop.

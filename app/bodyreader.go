@@ -8,7 +8,7 @@ import (
 // BodyReader is a Body as a blocking io.Reader. It is for one goroutine at a time, and
 // not for the loop.
 type BodyReader struct {
-	errand   errand
+	call     loopCall
 	body     *Body
 	p        []byte
 	trailers Fields
@@ -20,7 +20,7 @@ func (b *Body) Reader() *BodyReader {
 	reads := b.reads()
 	if reads.reader == nil {
 		reads.reader = &BodyReader{body: b}
-		reads.reader.errand.init(b.r, reads.reader.try)
+		reads.reader.call.init(b.r, reads.reader.try)
 	}
 	return reads.reader
 }
@@ -33,7 +33,7 @@ func (r *BodyReader) Read(p []byte) (int, error) {
 		return 0, nil
 	}
 	r.p = p
-	return r.errand.do()
+	return r.call.do()
 }
 
 func (r *BodyReader) try(ready func()) (int, bool, error) {
@@ -52,4 +52,4 @@ func (r *BodyReader) Trailers() Fields { return r.trailers }
 
 // SetDeadline sets the deadline of later reads. A Read that waits at t fails with
 // os.ErrDeadlineExceeded, and may be repeated. The zero time is no deadline.
-func (r *BodyReader) SetDeadline(t time.Time) { r.errand.deadline.Store(&t) }
+func (r *BodyReader) SetDeadline(t time.Time) { r.call.deadline.Store(&t) }

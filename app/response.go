@@ -39,14 +39,14 @@ func (b Bytes) Length() int64 { return int64(len(b)) }
 type Pull struct {
 	// Size is the length in bytes; -1 if it is unknown.
 	Size int64
-	// Read fills p as an io.Reader does and ends with io.EOF. It runs on the loop
-	// as user code and must not block. Another error aborts the response.
+	// Read fills p like an io.Reader and ends with io.EOF. Other errors abort the
+	// response. It runs on the loop and must not block.
 	Read func(p []byte) (int, error)
-	// Wait, if not nil, is called when Read has returned 0 and no error: ready is to
-	// be called, once and on the loop, when Read has more or has failed. Without Wait
-	// such a Read aborts the response. On the loop, as user code.
+	// Wait, if not nil, is called on the loop when Read has returned 0 without an error.
+	// It arranges one call of ready, on the loop, when Read has more or fails. Without
+	// Wait such a Read aborts the response.
 	Wait func(ready func())
-	// OnClose, if not nil, is called once on the loop when the response is over,
+	// OnClose, if not nil, is called once on the loop when the response has ended,
 	// whether anything was read or not.
 	OnClose func()
 }

@@ -101,8 +101,8 @@ func (w *headWait) cut(cause error, q *queue) {
 
 // SetTimeout sets the deadline to d after the request's arrival, in place of the
 // server's default; 0 is no deadline. Waiting for content that arrives moves it, see
-// Deadline. If the response's head is not ready by then, the
-// answer is 503. The deadline does not concern the content of a stream. On the loop.
+// Deadline. If the head of the response is not ready by then, the answer is 503. The
+// deadline does not concern the content of a stream. On the loop.
 func (r *Request) SetTimeout(d time.Duration) {
 	if !r.enter() {
 		return

@@ -2,11 +2,10 @@ package app
 
 import "time"
 
-// Sleep is ready when d has passed. It holds no goroutine: the timer is the
-// loop's. When the request is over first, the timer is stopped and Sleep fails at
-// once: with ErrPeerGone, with ErrDeadline, or with ErrRequestDone when the
-// response is complete or, behind an upgrade, a WebSocket has taken its place, which
-// has a Sleep of its own. What is to outlast its request is for Loop.After. On the
+// Sleep returns a future that is ready after d. It needs no goroutine. If r ends before,
+// the timer is stopped and the future fails with ErrPeerGone, ErrDeadline, or
+// ErrRequestDone when the response is complete or a WebSocket has replaced it, which has a
+// Sleep of its own. Loop.After is for timers that have to outlive their request. On the
 // loop.
 func Sleep(r *Request, d time.Duration) Future[Done] {
 	switch {
@@ -26,7 +25,7 @@ type sleep struct {
 	bound bound
 }
 
-// cut implements bounded: the end of the time is what Sleep waits for.
+// cut implements bounded. The time limit is the result of Sleep, not a failure.
 func (s *sleep) cut(cause error, q *queue) {
 	if q != nil {
 		cause = nil

@@ -16,10 +16,9 @@ const (
 	zstded   coding = "zstd"
 )
 
-// negotiate picks the coding for a request (RFC 9110 section 12.5.3), zstd before
-// gzip where the client has no preference. Without Accept-Encoding there is no
-// reason to assume that the client can decode anything. A client that refuses
-// identity and takes nothing that we have gets identity.
+// negotiate returns the coding for a request (RFC 9110 section 12.5.3): zstd before gzip if
+// the client has no preference, and identity without Accept-Encoding. A client that accepts
+// none of the three gets identity.
 func negotiate(fields app.Fields) coding {
 	weights := map[coding]float64{}
 	any := 0.0
@@ -52,7 +51,7 @@ func negotiate(fields app.Fields) coding {
 	return best
 }
 
-// weight reads ;q=0.5 (RFC 9110 section 12.4.2). A malformed weight is none.
+// weight returns the value of ;q=0.5 (RFC 9110 section 12.4.2); 0 if it is malformed.
 func weight(params string) float64 {
 	for param := range strings.SplitSeq(params, ";") {
 		name, value, ok := strings.Cut(strings.Trim(param, " \t"), "=")

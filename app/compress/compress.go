@@ -1,5 +1,5 @@
-// Package compress compresses responses with zstd or gzip, as far as the client
-// accepts them.
+// Package compress compresses responses with zstd or gzip, depending on what the client
+// accepts.
 package compress
 
 import (
@@ -12,43 +12,41 @@ import (
 	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
-// Options say what is compressed. The zero Options are sensible.
+// Options select what is compressed. The zero Options are ready for use.
 type Options struct {
-	// MinSize is the length in bytes from which on content of a known length is
-	// compressed; 1024 when 0.
+	// MinSize is the smallest length in bytes of content that is compressed, if the
+	// length is known; 0 is 1024.
 	MinSize int
 	// GzipLevel is 1 (fast) to 9 (small); 0 is the library's default.
 	GzipLevel int
-	// Types tells whether content of that media type (lower case, without
-	// parameters) is worth it; when nil: text, JSON, XML, scripts, SVG, fonts that
-	// are not compressed and the like.
+	// Types reports whether content of that media type (in lower case, without
+	// parameters) is compressed. nil selects text, JSON, XML, scripts, SVG, uncompressed
+	// fonts and similar types.
 	Types func(mediaType string) bool
 }
 
 const (
 	defaultMinSize = 1024
-	// inline is how many bytes are compressed on the loop at once, about 0.1 ms;
-	// more goes to the pool.
+	// inline is the number of bytes that are compressed on the loop at once, in about 0.1
+	// ms. More are compressed on the pool.
 	inline = 16 << 10
-	// turn is how many bytes of one stream are compressed on the loop, call by call,
-	// before others have theirs: the peer does not hold back what shrinks to nothing.
+	// turn is the number of bytes of one stream that are compressed on the loop before
+	// other work gets its turn: the peer does not stop content that shrinks to nothing.
 	turn = 128 << 10
-	// call is what every one of them counts for besides: about as many bytes could
-	// be compressed meanwhile.
+	// call is the overhead of a write, in bytes that could be compressed in its time.
 	call = 64
 )
 
-// New makes the middleware. It leaves alone: responses that have a
-// Content-Encoding, a part only (206, Content-Range), a digest of their content,
-// or Cache-Control: no-transform. What it compresses loses Accept-Ranges, and its
-// strong ETag becomes weak; Vary is added to whatever it would compress for
-// another client, to its parts (206), and to every 304, whose tag becomes weak if
-// that of the 200 was.
+// New returns the middleware. It does not change responses that have a Content-Encoding, a
+// digest of their content or Cache-Control: no-transform, nor partial ones (206,
+// Content-Range). Compressed responses lose Accept-Ranges, and a strong ETag becomes weak.
+// Vary is added to responses that it would compress for other clients, to their parts
+// (206), and to 304s, whose ETag is weak if that of the corresponding 200 was. It panics if
+// GzipLevel is invalid.
 //
-// A stream is flushed when its producer pauses, at the end of the loop's turn: a
-// client sees each event when it happens, and a fast producer still compresses
-// well. However much there is to compress, the loop goes on with its other work
-// about every millisecond.
+// Streams are flushed at the end of the loop's turn when their producer pauses, so that
+// clients see each event at once, while a fast producer still compresses well. Compression
+// occupies the loop for about a millisecond at a time.
 func New(options Options) app.Middleware {
 	if options.MinSize == 0 {
 		options.MinSize = defaultMinSize
@@ -84,7 +82,7 @@ type compressor struct {
 	encoders encoders
 }
 
-// concerns tells whether some client would get the response compressed.
+// concerns reports whether some clients would get the response compressed.
 func (c *compressor) concerns(resp *app.Response) bool {
 	if resp == nil || resp.Content == nil || resp.Status < 200 || resp.Status == 204 || resp.Status == 206 || resp.Status == 304 {
 		return false
@@ -95,7 +93,7 @@ func (c *compressor) concerns(resp *app.Response) bool {
 	return !resp.Fields.Has("Content-Range") && !c.keeps(resp) && c.options.Types(mediaType(resp))
 }
 
-// keeps reports whether the response says that its content is to stay as it is.
+// keeps reports whether the content of the response must not be changed.
 func (c *compressor) keeps(resp *app.Response) bool {
 	for _, name := range [...]string{"Content-Encoding", "Content-Digest", "Repr-Digest", "Content-MD5"} {
 		if resp.Fields.Has(name) {
@@ -195,7 +193,8 @@ func (c *compressor) isPartOfCompressible(resp *app.Response) bool {
 	return !c.keeps(resp) && (n < 0 || n >= int64(c.options.MinSize))
 }
 
-// varying says that another client might get another coding.
+// varying returns the response with a Vary field, since other clients may get another
+// coding.
 func varying(resp *app.Response) *app.Response {
 	if resp.Fields.HasToken("Vary", "Accept-Encoding") || resp.Fields.HasToken("Vary", "*") {
 		return resp
@@ -203,7 +202,7 @@ func varying(resp *app.Response) *app.Response {
 	return resp.With("Vary", "Accept-Encoding")
 }
 
-// encoded is the response with other content.
+// encoded returns the response with encoded content.
 func encoded(resp *app.Response, c coding, content app.Content) *app.Response {
 	changed := *varying(resp)
 	changed.Content = content
@@ -218,8 +217,8 @@ func encoded(resp *app.Response, c coding, content app.Content) *app.Response {
 	return &changed
 }
 
-// bytes compresses content that is in memory, on the pool unless it is small. A
-// full pool, and content that does not become smaller, leave it as it is.
+// bytes compresses content in memory, on the pool unless it is small. Content that does
+// not become smaller, and that for which the pool has no room, stays as it is.
 func (c *compressor) bytes(r *app.Request, resp *app.Response, content []byte, coding coding) app.Future[*app.Response] {
 	work := func() *app.Response {
 		enc := c.encoders.get(coding)

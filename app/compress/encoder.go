@@ -9,11 +9,11 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// zstdWindow is the encoder's window, in bytes: it is most of the memory that a
-// compressed stream holds, and HTTP allows up to 8 MiB (RFC 9659).
+// zstdWindow is the window of the encoder in bytes, which is most of the memory of a
+// compressed stream. HTTP allows up to 8 MiB (RFC 9659).
 const zstdWindow = 256 << 10
 
-// encoder writes what it encodes into a buffer.
+// encoder encodes into a buffer.
 type encoder struct {
 	out  bytes.Buffer
 	sink interface {
@@ -24,8 +24,7 @@ type encoder struct {
 	home *sync.Pool
 }
 
-// encoders lends encoders out, by coding: setting one up costs more than a small
-// response.
+// encoders has unused encoders by coding. Setting one up costs more than a small response.
 type encoders map[coding]*sync.Pool
 
 func newEncoders(level int) encoders {
@@ -33,7 +32,7 @@ func newEncoders(level int) encoders {
 	pools[gzipped] = &sync.Pool{New: func() any {
 		w, err := gzip.NewWriterLevel(nil, level)
 		if err != nil {
-			panic(err) // New has tried the level
+			panic(err) // New has checked the level
 		}
 		return &encoder{sink: w, home: pools[gzipped]}
 	}}
@@ -55,14 +54,14 @@ func (e encoders) get(c coding) *encoder {
 	return enc
 }
 
-// release gives the encoder back. Its output belongs to whoever took it.
+// release returns the encoder for reuse.
 func (e *encoder) release() {
 	e.out = bytes.Buffer{}
 	e.sink.Reset(nil)
 	e.home.Put(e)
 }
 
-// whole encodes b at once.
+// whole returns b encoded.
 func (e *encoder) whole(b []byte) ([]byte, error) {
 	if _, err := e.sink.Write(b); err != nil {
 		return nil, err

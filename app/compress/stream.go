@@ -9,7 +9,7 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 )
 
-// streamed compresses what a stream's producer writes.
+// streamed compresses the content of a stream.
 func (c *compressor) streamed(from *app.Stream, coding coding) *app.Stream {
 	return &app.Stream{
 		Size:    -1,
@@ -21,7 +21,7 @@ func (c *compressor) streamed(from *app.Stream, coding coding) *app.Stream {
 	}
 }
 
-// pulled compresses what a pull reads.
+// pulled compresses the content of a pull.
 func (c *compressor) pulled(r *app.Request, from *app.Pull, coding coding) *app.Stream {
 	return &app.Stream{
 		Size:    -1,
@@ -45,11 +45,11 @@ func (c *compressor) pulled(r *app.Request, from *app.Pull, coding coding) *app.
 	}
 }
 
-// chunk is how much encoded content is collected before it is written, in bytes.
+// chunk is the number of encoded bytes that are collected before they are written.
 const chunk = 16 << 10
 
-// pipe is an encoder between a producer and the response's writer. On the loop;
-// steps are done one after another: last is the one that the next waits for.
+// pipe is an encoder between a producer and the writer of the response. Its steps run one
+// after another; last is the latest. It belongs to the loop.
 type pipe struct {
 	w       *app.Writer
 	enc     *encoder
@@ -59,13 +59,13 @@ type pipe struct {
 	ended   bool // the producer is done
 }
 
-// step does something when everything before it is done.
+// step runs a step after all earlier ones.
 func (p *pipe) step(do func(app.Done) app.Future[app.Done]) app.Future[app.Done] {
 	p.last = app.Then(p.last, do)
 	return p.last
 }
 
-// write is what the producer calls. It flushes at the end of the turn.
+// write takes content from the producer. It flushes at the end of the turn.
 func (p *pipe) write(b []byte) app.Future[int] {
 	f := p.encode(b)
 	if !p.flushes {
@@ -86,7 +86,7 @@ func (p *pipe) encode(b []byte) app.Future[app.Done] {
 	})
 }
 
-// feed encodes b: on the pool when it is long, unless the pool is full.
+// feed encodes b, on the pool if it is long and the pool has room.
 func (p *pipe) feed(b []byte) app.Future[app.Done] {
 	if len(b) <= inline {
 		return p.feedHere(b)
@@ -108,8 +108,8 @@ func (p *pipe) feed(b []byte) app.Future[app.Done] {
 	})
 }
 
-// feedHere encodes a short b on the loop. At the end of the stream's turn, others
-// have theirs first.
+// feedHere encodes a short b on the loop, after other work if the stream has used up its
+// turn.
 func (p *pipe) feedHere(b []byte) app.Future[app.Done] {
 	if _, err := p.enc.sink.Write(b); err != nil {
 		return app.Failed[app.Done](err)
@@ -121,8 +121,7 @@ func (p *pipe) feedHere(b []byte) app.Future[app.Done] {
 	r := p.w.Request()
 	next, f := app.Promised[app.Done](r)
 	r.Loop().Post(func() { next.Resolve(app.Done{}) })
-	// Who has left is not noticed by writing, where there is so little to write:
-	// Sleep fails then.
+	// With so little output, writing may not detect that the peer has left. Sleep does.
 	return app.Then(f, func(app.Done) app.Future[app.Done] { return app.Sleep(r, 0) })
 }
 
@@ -133,7 +132,7 @@ func result(_ app.Done, err error) app.Future[app.Done] {
 	return app.Ready(app.Done{})
 }
 
-// deliver writes what was encoded.
+// deliver writes the encoded content.
 func (p *pipe) deliver() app.Future[app.Done] {
 	if p.enc.out.Len() == 0 {
 		return app.Ready(app.Done{})
@@ -143,7 +142,7 @@ func (p *pipe) deliver() app.Future[app.Done] {
 	return p.w.WriteAll(out)
 }
 
-// flush is a task of the loop.
+// flush flushes the encoder, as a task of the loop.
 func (p *pipe) flush() {
 	p.flushes = false
 	if p.ended {
@@ -157,7 +156,7 @@ func (p *pipe) flush() {
 	})
 }
 
-// finish ends the encoding when the producer is done.
+// finish ends the encoding after the producer.
 func (p *pipe) finish(produced app.Future[app.Done]) app.Future[app.Done] {
 	closed := app.Then(produced, func(app.Done) app.Future[app.Done] {
 		p.ended = true
@@ -170,7 +169,7 @@ func (p *pipe) finish(produced app.Future[app.Done]) app.Future[app.Done] {
 	})
 	return app.After(closed, func(_ app.Done, err error) app.Future[app.Done] {
 		p.ended = true
-		// When the producer has failed, the encoder may still be at work on the pool.
+		// If the producer has failed, the encoder may still run on the pool.
 		return app.After(p.last, func(app.Done, error) app.Future[app.Done] {
 			p.enc.release()
 			return result(app.Done{}, err)

@@ -7,8 +7,8 @@ import (
 	"github.com/gatewheel/gatewheel/app/internal/ending"
 )
 
-// Sleep is ready when d has passed. When the socket is over first it fails with a
-// Closed, which is ErrClosed to errors.Is.
+// Sleep returns a future that is ready after d. If the socket ends before, it fails with a
+// Closed, which errors.Is takes for ErrClosed. On the loop.
 func (s *Socket) Sleep(d time.Duration) app.Future[app.Done] {
 	switch {
 	case s.ended:
@@ -29,7 +29,7 @@ type sleep struct {
 	timer   app.Timer
 }
 
-// wake is a task of the loop.
+// wake completes the sleep. On the loop.
 func (s *sleep) wake() {
 	s.of.Remove(&s.entry)
 	core.SettleHere(s.promise, nil)

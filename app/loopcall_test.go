@@ -49,7 +49,7 @@ func TestErrandIsGivenUpWhenItsAttemptEnds(t *testing.T) {
 			r.bind(apartExchange{}, nil)
 			r.lifetime()
 			trying, goOn := make(chan struct{}, 1), make(chan struct{})
-			var e errand
+			var e loopCall
 			e.init(&r, func(ready func()) (int, bool, error) {
 				trying <- struct{}{}
 				<-goOn
