@@ -121,15 +121,15 @@ func (c *Conn) close(err error) {
 	l.reactor.halfClosed.remove(c)
 	c.takeUnread()
 	c.kept, c.backlog = nil, nil
+	if c.filter != nil {
+		c.filter.closed(err) // which may ask for the peer's address
+	}
 	c.releaseSocket()
 	if c.rare != nil && c.rare.refused {
 		l.reactor.refusedOpen.Add(-1)
 	}
 	l.reactor.open.Add(-1)
 	l.reactor.left()
-	if c.filter != nil {
-		c.filter.closed(err)
-	}
 	if s := c.session; s != nil {
 		s.Closed(err)
 	}

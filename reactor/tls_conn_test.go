@@ -15,6 +15,10 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
 	"github.com/gatewheel/gatewheel/reactor/certs"
 	"github.com/gatewheel/gatewheel/reactor/certs/certstest"
 )
@@ -413,4 +417,30 @@ func (c *gatedConn) Write(b []byte) (int, error) {
 	c.once.Do(func() { close(c.at) })
 	<-c.open
 	return c.Conn.Write(b)
+}
+
+// The line about a failure names the peer and the reason, also if the peer left before a whole record.
+func TestTLSFailureLineNamesThePeer(t *testing.T) {
+	logged, lines := observer.New(zapcore.DebugLevel)
+	_, addr := served(t, Config{Logger: zap.New(logged)}, ListenerConfig{TLS: serverConfig(t), Open: openTeller})
+	for reason, words := range map[string]string{"left": "\x16\x03", "not-tls": "SSH-2.0", "plain-http": "GET / HTTP/1.1\r\n"} {
+		c, err := net.Dial("tcp", addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(c, words); err != nil {
+			t.Fatal(err)
+		}
+		c.(*net.TCPConn).CloseWrite()
+		eventually(t, "a line about "+reason, func() bool {
+			for _, line := range lines.FilterMessage("TLS connection failed").All() {
+				fields := line.ContextMap()
+				if fields["reason"] == reason && fields["peer"] == c.LocalAddr().String() {
+					return true
+				}
+			}
+			return false
+		})
+		c.Close()
+	}
 }

@@ -14,21 +14,21 @@ import (
 	"github.com/gatewheel/gatewheel/internal/loglimit"
 )
 
-// A TLSFailure is why a TLS connection did not come about, or why it ended against the rules.
+// A TLSFailure is the reason for which a TLS handshake failed or a TLS connection broke.
 type TLSFailure uint8
 
 const (
-	TLSFailureOther             TLSFailure = iota // anything that crypto/tls reports beside what follows
-	TLSFailureNotTLS                              // the first bytes are no handshake record
+	TLSFailureOther             TLSFailure = iota // any other error of crypto/tls
+	TLSFailureNotTLS                              // the first bytes are not a handshake record
 	TLSFailurePlainHTTP                           // the first bytes are an HTTP request
-	TLSFailureTimeout                             // the handshake was not over in time
+	TLSFailureTimeout                             // the handshake took too long
 	TLSFailureOverload                            // too many handshakes at once
 	TLSFailureLeft                                // the peer left before the handshake was over
 	TLSFailureVersion                             // no version in common
 	TLSFailureCipher                              // no cipher suite in common
 	TLSFailureProtocol                            // no ALPN protocol in common
-	TLSFailureClientCertificate                   // none where one is required, or none that holds
-	TLSFailureRefused                             // the peer sent an alert: it does not trust our certificate, for example
+	TLSFailureClientCertificate                   // missing where one is required, or not valid
+	TLSFailureRefused                             // the peer sent an alert, for example since it does not trust the certificate
 	TLSFailureRecord                              // after the handshake: a record that does not verify or is out of place
 	TLSFailureTruncated                           // after the handshake: the peer left without close_notify
 	tlsFailures
@@ -50,7 +50,7 @@ var tlsFailureNames = [tlsFailures]string{
 	TLSFailureTruncated:         "truncated",
 }
 
-// String is a short name, fit for a metric's label.
+// String returns a short name, the label of f in metrics.
 func (f TLSFailure) String() string {
 	if f < tlsFailures {
 		return tlsFailureNames[f]
@@ -58,16 +58,16 @@ func (f TLSFailure) String() string {
 	return "unknown"
 }
 
-// Reasons for which the reactor itself ends a handshake.
+// Errors with which this package ends a handshake.
 var (
-	errNotTLS           = errors.New("tls: the first bytes are no TLS handshake")
+	errNotTLS           = errors.New("tls: the first bytes are not a TLS handshake")
 	errPlainHTTP        = errors.New("tls: HTTP request in cleartext")
 	errHandshakeTimeout = errors.New("tls: handshake timeout")
 	errHandshakeQueue   = errors.New("tls: too many handshakes are queued")
 	errPeerLeft         = errors.New("tls: peer left during the handshake")
 )
 
-// classify names the kind of an error that ended a handshake.
+// classify returns the TLSFailure of an error that ended a handshake.
 func classify(err error) TLSFailure {
 	switch {
 	case errors.Is(err, errNotTLS):
@@ -84,7 +84,7 @@ func classify(err error) TLSFailure {
 	return classifyHandshake(err)
 }
 
-// classifyRecord sorts what ended a connection after its handshake.
+// classifyRecord returns the TLSFailure of an error that ended a connection after its handshake.
 func classifyRecord(err error) TLSFailure {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
 		return TLSFailureRefused
@@ -92,8 +92,9 @@ func classifyRecord(err error) TLSFailure {
 	return TLSFailureRecord
 }
 
-// classifyHandshake sorts what crypto/tls reports. It has types for some failures and only texts for
-// others; a test holds the texts to the version of Go in use.
+// classifyHandshake returns the TLSFailure of an error of crypto/tls, which has types for some errors and only texts
+// for others. TestHandshakeFailuresAreSorted fails if a version of Go has other texts; failures then count as
+// TLSFailureOther.
 func classifyHandshake(err error) TLSFailure {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return TLSFailureClientCertificate
@@ -118,7 +119,7 @@ func classifyHandshake(err error) TLSFailure {
 	return TLSFailureOther
 }
 
-// tlsCounters count what came of TLS connections. Any goroutine.
+// tlsCounters count the outcomes of TLS connections. Safe for concurrent use.
 type tlsCounters struct {
 	logger *zap.Logger
 
@@ -128,8 +129,8 @@ type tlsCounters struct {
 	lines      [tlsFailures]loglimit.Limit
 }
 
-// failed counts a failure, and logs it unless one of its kind was logged shortly before now. A peer
-// that leaves is nothing to look into, and only a debug log has it.
+// failed counts a failure and logs it, at most one line of a kind every loglimit.Interval. Peers that have left are
+// logged at debug level.
 func (t *tlsCounters) failed(kind TLSFailure, err error, peer net.Addr, now time.Time) {
 	t.failures[kind].Add(1)
 	suppressed, ok := t.lines[kind].Allow(now)
@@ -147,10 +148,10 @@ func (t *tlsCounters) failed(kind TLSFailure, err error, peer net.Addr, now time
 	t.logger.Log(level, "TLS connection failed", fields...)
 }
 
-// TLSStats are counters since the start.
+// TLSStats has counters since the start.
 type TLSStats struct {
 	Handshakes uint64              // completed
-	Resumed    uint64              // those of them that resumed an earlier session
+	Resumed    uint64              // of these, resumptions of an earlier session
 	Failures   [tlsFailures]uint64 // by TLSFailure
 }
 

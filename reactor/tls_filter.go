@@ -293,7 +293,7 @@ func (f *tlsFilter) closed(err error) {
 		f.cancelHandshake(reason)
 	case phase == tlsGreeting && (len(f.greeting) > 0 || reason == errHandshakeTimeout) && reason != net.ErrClosed:
 		// A peer that connects and leaves without a byte is a health check, and not counted.
-		f.service.failed(classify(reason), reason, nil, f.conn.Loop().Now())
+		f.service.failed(classify(reason), reason, f.conn.RemoteAddr(), f.conn.Loop().Now())
 	}
 }
 

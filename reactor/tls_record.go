@@ -2,19 +2,18 @@ package reactor
 
 import "fmt"
 
-// The record layer's framing as far as it shows without keys, and what else a client may greet a TLS
-// port with.
+// The framing of TLS records, and what clients without TLS send to a TLS port.
 
 const (
 	recordHeader = 5
-	// maxPlaintext is the most that one record holds (RFC 8446 section 5.1).
+	// maxPlaintext is the largest content of a record (RFC 8446 section 5.1).
 	maxPlaintext = 16384
 
 	recordHandshake = 22
 )
 
-// beginsWithRecord tells whether b holds its first record whole. A length that no record of cleartext
-// may have counts as whole: nothing good can follow, and crypto/tls says so to the peer.
+// beginsWithRecord reports whether b begins with a whole record. A record that is longer than allowed counts as
+// whole, so that crypto/tls refuses it with an alert.
 func beginsWithRecord(b []byte) bool {
 	if len(b) < recordHeader {
 		return false
@@ -23,7 +22,7 @@ func beginsWithRecord(b []byte) bool {
 	return size > maxPlaintext || len(b) >= recordHeader+size
 }
 
-// A greeting is what the first bytes of a connection to a TLS port turn out to be.
+// A greeting is the kind of the first bytes of a connection to a TLS port.
 type greeting uint8
 
 const (
@@ -33,7 +32,7 @@ const (
 	greetingOther                 // neither
 )
 
-// recognise tells a client that speaks TLS from one that does not, at the first byte where possible.
+// greetingOf returns the kind of b, from the first byte if possible.
 func greetingOf(b []byte) greeting {
 	if len(b) == 0 {
 		return greetingShort
@@ -48,10 +47,10 @@ func greetingOf(b []byte) greeting {
 	return greetingOfMethod(b)
 }
 
-// longestMethod bounds how far a request's method is looked for; none in common use is longer.
+// longestMethod bounds the length of a method that is looked for. None in common use is longer.
 const longestMethod = 16
 
-// greetingOfMethod looks for a method in capitals and a space: the beginning of any HTTP request, the
+// greetingOfMethod looks for a method in capitals and a space: the start of any HTTP request, the
 // preface of HTTP/2 included.
 func greetingOfMethod(b []byte) greeting {
 	for i, c := range b {
@@ -71,8 +70,8 @@ func greetingOfMethod(b []byte) greeting {
 
 const plainHTTPText = "This port speaks HTTPS, and the request came without TLS. Use https:// instead.\r\n"
 
-// plainHTTPAnswer tells somebody who typed http:// for https:// what is wrong. It ends the connection:
-// nothing behind such a request can be meant for this port.
+// plainHTTPAnswer is the answer to an HTTP request without TLS, as of a user who typed http:// for https://. The
+// connection ends behind it.
 var plainHTTPAnswer = fmt.Sprintf("HTTP/1.1 400 Bad Request\r\n"+
 	"Content-Type: text/plain; charset=utf-8\r\n"+
 	"Content-Length: %d\r\n"+
