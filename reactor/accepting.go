@@ -52,7 +52,7 @@ func waitingConnections(fd int) int {
 	return int(info.Unacked)
 }
 
-// acceptFor takes one connection from a listening socket and brings it to l.
+// acceptFor accepts one connection from a listening socket for l.
 func acceptFor(l *Loop, ln *listener, fd int) error {
 	accepted, _, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 // arrivalPause is the time until the next attempt to poll a socket for which the system lacked something.
 const arrivalPause = 5 * time.Millisecond
 
-// arrivals are the sockets that are to be polled by the engine of a Loop without having been accepted by it: of
-// connections that move, or whose engine was replaced, that were dialled, or accepted in the Loop's place.
+// arrivals are sockets for the engine of a Loop that it has not accepted itself: of connections that move, whose engine
+// was replaced, that were dialled, or that another goroutine has accepted.
 type arrivals struct {
 	mu     sync.Mutex
 	queue  []*arrival // not offered to the engine yet
@@ -28,9 +28,9 @@ type arrivals struct {
 type arrival struct {
 	conn *Conn // one that exists
 
-	fresh    int // or else a descriptor that has none yet; -1: it is still to come
+	fresh    int // otherwise the descriptor; -1 while it is dialled
 	listener *listener
-	dialling *dialling // where no listener knows its session
+	dialling *dialling // of a dialled one
 
 	counted *Reactor // as arriving
 }

@@ -11,29 +11,26 @@ import (
 	"syscall"
 )
 
-// dialling is a connection that was asked for and has no session yet.
+// dialling is a Dial whose connection has no session yet.
 type dialling struct {
 	open func(*Conn) Session
 	fail func(error)
 }
 
-// Dial connects to address and opens a session for the connection on this Loop. network is "tcp",
-// "tcp4", "tcp6" or "unix", address as for net.Dial. From any goroutine; it returns at once.
+// Dial connects to address and opens a session for the connection on this Loop. network is "tcp", "tcp4", "tcp6" or
+// "unix", address as for net.Dial. It returns at once. On any goroutine.
 //
-// Exactly one of open and fail is called, once, on the loop, owned, and never from within Dial. open
-// gives the session, as ListenerConfig.Open does; nil closes the connection. fail is told what net.Dial
-// says, the error of ctx, or how the connection ended before open could be called. On a Loop that
-// Reactor.Stop has ended, or ends meanwhile, it may be that neither is called.
+// Either open or fail is called once, on the loop, owned, after Dial has returned. open returns the session, as
+// ListenerConfig.Open does; nil closes the connection. fail receives the error of net.Dial or ctx, or the cause for
+// which the connection ended before open. If Reactor.Stop ends the Loop, possibly neither is called.
 //
-// ctx bounds the dialling, with the look-up of a name, and nothing beyond: open may be called with a
-// ctx that has ended just so, and the connection does not end with it. Whatever comes before open
-// waits while the Loop stalls, and beyond ctx then.
+// ctx bounds the look-up of names and the connect, and not the life of the connection: open may be called after ctx has
+// ended. While the Loop stalls, open and fail wait, also beyond ctx.
 //
-// The connection has the socket options of an accepted one and behaves like one, but for its
-// Listener, which is nil; there is no TLS. It may move, and it stays when its Loop goes on with another
-// engine. From Dial on it counts as open: towards Config.MaxConnections, which keeps newcomers out and
-// never a dial, and for Reactor.Stop, which waits for it, so that connections kept for later use have to
-// be closed by whoever keeps them.
+// The connection has the socket options of an accepted one, no TLS, and a nil Listener. It may move, and it survives
+// the replacement of its Loop's engine. From Dial on it counts as open: for Config.MaxConnections, which limits accepted
+// connections and never a dial, and for Reactor.Stop, which waits for it. So a pool of idle connections must close them
+// for a shutdown.
 //
 // Each dial takes a goroutine and up to three descriptors until open. Accepted connections leave the whole of
 // Config.DescriptorReserve alone, dials half of it: a dial beyond that fails at once with EMFILE.
@@ -60,7 +57,7 @@ func (l *Loop) Dial(ctx context.Context, network, address string, open func(*Con
 
 var errDialDescriptors = fmt.Errorf("reactor: dial: other descriptors are reserved: %w", syscall.EMFILE)
 
-// connect gives the descriptor of a new connection. It ends with the Reactor.
+// connect returns the descriptor of a new connection. It fails when the Reactor ends.
 func (l *Loop) connect(ctx context.Context, network, address string) (int, error) {
 	switch network {
 	case "tcp", "tcp4", "tcp6", "unix":
@@ -88,7 +85,7 @@ func (l *Loop) connect(ctx context.Context, network, address string) (int, error
 	return takeDescriptor(conn.(syscall.Conn))
 }
 
-// takeDialling gives what the connection's session is still to come from, once.
+// takeDialling returns the Dial that the connection came from, if its session is not open, and forgets it.
 func (c *Conn) takeDialling() (d *dialling) {
 	if c.rare != nil {
 		d, c.rare.dialling = c.rare.dialling, nil
@@ -96,7 +93,7 @@ func (c *Conn) takeDialling() (d *dialling) {
 	return d
 }
 
-// failed tells whoever dials, from any goroutine, that there will be no session.
+// failed calls fail on the loop. On any goroutine.
 func (d *dialling) failed(l *Loop, err error) {
 	l.Post(func() { d.fail(err) })
 }

@@ -17,13 +17,12 @@ import (
 const (
 	reserveLeast = 32
 	reserveMost  = 1024
-	// gateRest is how long listening sockets are left alone after an accept has failed.
+	// gateRest is the time without accepting after an accept has failed.
 	gateRest = 100 * time.Millisecond
 )
 
-// gate takes the listening sockets out of all epoll sets while there are as many connections as
-// there may be, and puts them back. An accept without a free descriptor would end gnet's engine.
-// Newcomers wait in the kernel meanwhile.
+// gate stops all engines from accepting while the limit of connections is reached; new connections wait in the
+// kernel. An accept without a free descriptor would end an engine.
 type gate struct {
 	reactor  *Reactor
 	limit    atomic.Int64
@@ -39,7 +38,7 @@ type gate struct {
 	shut    atomic.Bool // full, or resting, or ended
 }
 
-// raiseDescriptorLimit raises the limit of open descriptors to the highest that is allowed.
+// raiseDescriptorLimit raises the soft limit of open descriptors to the hard limit.
 func raiseDescriptorLimit() {
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil && limit.Cur < limit.Max {
@@ -56,7 +55,7 @@ func descriptorLimit() int {
 	return int(min(limit.Cur, 1<<30))
 }
 
-// openDescriptors counts what the process has open.
+// openDescriptors is the number of descriptors that the process has open.
 func openDescriptors() int {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
@@ -65,7 +64,7 @@ func openDescriptors() int {
 	return len(entries)
 }
 
-// reserve is how many of limit descriptors are kept from connections.
+// reserve is how many of limit descriptors connections leave free.
 func (c *Config) reserve(limit int) int {
 	if c.DescriptorReserve > 0 {
 		return c.DescriptorReserve
@@ -73,7 +72,7 @@ func (c *Config) reserve(limit int) int {
 	return min(max(limit/8, reserveLeast), reserveMost)
 }
 
-// measure finds how many connections there is room for, once everything else is open.
+// measure sets the limit of connections from the descriptors that are free. Everything else must be open.
 func (g *gate) measure(config *Config) {
 	limit := descriptorLimit()
 	room := max(limit-config.reserve(limit)-openDescriptors(), 1)
@@ -85,17 +84,17 @@ func (g *gate) measure(config *Config) {
 	g.reserve.Store(int64(config.reserve(limit)))
 }
 
-// most is how many may be present. One always may, lest nobody is ever served.
+// most is how many connections may be present: at least one, so that somebody is served.
 func (g *gate) most() int64 { return max(g.limit.Load(), 1) }
 
-// lower takes room from connections, for descriptors that something else holds, or gives it back.
+// lower reduces the limit of connections by the descriptors that something else holds; a negative number raises it.
 func (g *gate) lower(by int) {
 	g.limit.Add(-int64(by))
 	g.room.Add(-int64(by))
 	g.check()
 }
 
-// check is called when the number of connections that are present has changed.
+// check opens or shuts the gate after the number of present connections has changed.
 func (g *gate) check() {
 	limit, present := g.most(), g.reactor.present()
 	if shut := g.shut.Load(); !shut && present < limit || shut && present > limit-slack(limit) {
@@ -103,13 +102,12 @@ func (g *gate) check() {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.settle()
+	g.adjust()
 }
 
-// settle brings the gate's state in line with the number of connections, under mu. Whoever comes or
-// leaves changes that number first and then looks at shut, and here shut is written before the number
-// is looked at again: so one of the two sees the other.
-func (g *gate) settle() {
+// adjust brings full in line with the number of connections; the caller holds mu. Callers of check change that number
+// before they read shut, and adjust writes shut before it reads the number again: so one of the two sees the other.
+func (g *gate) adjust() {
 	for {
 		limit, present := g.most(), g.reactor.present()
 		switch {
@@ -135,8 +133,8 @@ func (g *gate) report(present int64) {
 	}
 }
 
-// slack is how many connections must leave before newcomers are taken again: with one, each that
-// leaves would cost a system call for every socket.
+// slack is how many connections must leave before accepting goes on. With one, each connection that leaves would cost a
+// system call for every listening socket.
 func slack(limit int64) int64 { return 1 + limit/128 }
 
 // makeRoom closes half-closed connections if the listening sockets are left alone because of their number.
@@ -151,7 +149,7 @@ func (g *gate) makeRoom() {
 	}
 }
 
-// rest leaves the listening sockets alone for a moment.
+// rest stops accepting for gateRest.
 func (g *gate) rest() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -167,7 +165,7 @@ func (g *gate) rest() {
 		g.resting = false
 		g.full = g.reactor.present() >= g.most()
 		g.update()
-		g.settle()
+		g.adjust()
 	})
 }
 
@@ -188,7 +186,7 @@ func (r *Reactor) burstRoom() int {
 	return max(int(room)/len(r.loops)-1, 0)
 }
 
-// end leaves them alone for ever.
+// end stops accepting for good.
 func (g *gate) end() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -207,14 +205,14 @@ func (g *gate) update() {
 	}
 }
 
-// apply brings an engine that has just been connected to the gate's state.
+// apply applies the gate's state to a new engine.
 func (g *gate) apply(e *loopEngine) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	e.Listen(!g.shut.Load())
 }
 
-// left is called when one of those that were present is not any more.
+// left is to be called when the number of present connections has become smaller.
 func (r *Reactor) left() {
 	r.gate.check()
 	r.tellEmpty()

@@ -7,17 +7,16 @@ import (
 	"sync/atomic"
 )
 
-// Handle names a connection for ever: it is comparable, holds no memory of the connection, and
-// once the connection is gone it stays inert, since its number carries a generation. The zero
-// Handle names nothing.
+// Handle names a connection, also after its end: its number is not used again. It is comparable and keeps no memory of
+// the connection. The zero Handle names none.
 type Handle struct {
 	table *table
 	id    uint64
 }
 
-// Post has task run with the connection on its Loop, as loop code (owned), in the order of the
-// calls. From any goroutine. A connection that is gone meanwhile lets the task fall silently; one
-// that has moved has it run where it is. Memory: 40 bytes until it ran.
+// Post runs task with the connection on its Loop, owned, in the order of the calls. The task is dropped if the
+// connection ends before. If the connection moves, the task runs where it arrives. On any goroutine. A task takes 40
+// bytes until it has run.
 func (h Handle) Post(task func(*Conn)) {
 	for {
 		c := h.conn()
@@ -30,7 +29,7 @@ func (h Handle) Post(task func(*Conn)) {
 	}
 }
 
-// conn is the connection, or nil when it is gone.
+// conn returns the connection, or nil after its end.
 func (h Handle) conn() *Conn {
 	if h.table == nil {
 		return nil
@@ -43,8 +42,8 @@ const (
 	tableIndexBits = 32
 )
 
-// table finds connections by number: index below, generation above. Looking up takes no lock, so
-// that any goroutine may; opening and closing does.
+// table finds connections by number. The lower half of a number is an index, the upper one a generation. lookup takes
+// no lock; enter and leave do. On any goroutine.
 type table struct {
 	mu     sync.Mutex
 	chunks atomic.Pointer[[]*[tableChunk]tableEntry]

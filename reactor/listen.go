@@ -18,13 +18,12 @@ import (
 
 // ListenerConfig says where to listen and what to do with the connections that arrive there.
 type ListenerConfig struct {
-	// Network is "tcp" (the default), "tcp4", "tcp6" or "unix".
+	// Network is "tcp" (default), "tcp4", "tcp6" or "unix".
 	Network string
-	// Address is host:port for TCP (port 0: any free one; an empty host: all addresses), a path
-	// for unix.
+	// Address is host:port for TCP, a path for unix. Port 0 means any free port, an empty host all addresses.
 	Address string
-	// File is an inherited listening socket. With it, Network and Address are ignored. It stays
-	// the caller's; the reactor works on a duplicate.
+	// File is an inherited listening socket; Network and Address are then ignored. The reactor uses a duplicate, and
+	// the caller keeps the file.
 	File *os.File
 	// TLS is the configuration that connections are served with; nil: cleartext. Its callbacks run on
 	// the goroutine of their handshake and may wait, for another handshake too; Rand and Time must not.
@@ -32,28 +31,28 @@ type ListenerConfig struct {
 	// each connection costs kilobytes for as long as the connection lives.
 	// certs.Store.Config and certs.WithProtocols make what suits HTTP.
 	TLS *tls.Config
-	// ProxyProtocol says what is made of a PROXY header in front of everything else, TLS included.
+	// ProxyProtocol selects how a PROXY header is handled, which precedes everything else, TLS included.
 	ProxyProtocol ProxyMode
-	// ProxyTrusted says whether a peer may send a PROXY header; a connection from any other is
-	// closed. nil: every peer may.
+	// ProxyTrusted reports whether a peer may send a PROXY header; connections of other peers are closed. Nil trusts
+	// all peers.
 	ProxyTrusted func(peer net.Addr) bool
-	// SocketMode is the permission of a unix socket's file; 0: 0o666 less the umask.
+	// SocketMode is the permission of a unix socket's file. Zero means 0o666 less the umask.
 	SocketMode os.FileMode
-	// Open gives a new connection its session. On the connection's loop, when TLS and PROXY
-	// header (where there are any) are established.
+	// Open returns the session of a new connection. It is called on the loop of the connection, after the TLS handshake
+	// and the PROXY header.
 	Open func(*Conn) Session
 }
 
 const (
-	// listenBacklog is asked of the kernel, which cuts it to net.core.somaxconn.
+	// listenBacklog is the requested length of the accept queue. The kernel limits it to net.core.somaxconn.
 	listenBacklog = 65535
-	// Keep-alive: a peer that vanished without a word is noticed after about two minutes.
+	// Keep-alive probes detect a peer that is gone after about two minutes. In seconds.
 	keepAliveIdle     = 60
 	keepAliveInterval = 15
 	keepAliveCount    = 4
 )
 
-// listener is one ListenerConfig with its open sockets. From any goroutine.
+// listener is a ListenerConfig with its open sockets. Its methods may be called on any goroutine.
 type listener struct {
 	config ListenerConfig
 	addr   net.Addr
@@ -63,7 +62,7 @@ type listener struct {
 	sockets sockets // without descriptors once closed
 }
 
-// duplicate gives a second descriptor of the socket that the Loop with that index accepts from.
+// duplicate returns a new descriptor of the socket that the Loop with that index accepts from.
 func (ln *listener) duplicate(loop int) (int, error) {
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
@@ -73,7 +72,7 @@ func (ln *listener) duplicate(loop int) (int, error) {
 	return duplicate(ln.sockets.fd(loop))
 }
 
-// putOver puts that socket in the place of some other descriptor, or leaves that alone when it is
+// putOver makes the descriptor fd refer to the socket of the Loop with that index. It does nothing if the listener is
 // closed.
 func (ln *listener) putOver(fd, loop int) error {
 	ln.mu.Lock()
@@ -90,14 +89,14 @@ func (ln *listener) close() {
 	ln.sockets.close()
 }
 
-// sockets is what opening a ListenerConfig gives.
+// sockets are the open sockets of a ListenerConfig.
 type sockets struct {
 	fds     []int    // non-blocking and listening; one for each Loop, or a single one that all share
 	addr    net.Addr // what the sockets are bound to
 	release func()   // called after the last descriptor was closed, to remove a file; may be nil
 }
 
-// fd is the socket that the Loop with that index accepts from.
+// fd returns the socket that the Loop with that index accepts from.
 func (s *sockets) fd(loop int) int {
 	if len(s.fds) == 1 {
 		return s.fds[0]
@@ -116,7 +115,7 @@ func (s *sockets) close() {
 	}
 }
 
-// openSockets opens what config asks for, for that many Loops.
+// openSockets opens the sockets of config for so many Loops.
 func openSockets(config *ListenerConfig, loops, notsentLowat int) (sockets, error) {
 	switch network := config.Network; {
 	case config.File != nil:
@@ -130,9 +129,9 @@ func openSockets(config *ListenerConfig, loops, notsentLowat int) (sockets, erro
 	}
 }
 
-// openTCP opens one socket for each Loop, so that the kernel spreads connections over them and no
-// Loop wakes for what another takes. The first one finds out whether the address is free: it is
-// bound without SO_REUSEPORT, since with it two servers of one user share a port unnoticed.
+// openTCP opens one socket for each Loop with SO_REUSEPORT: the kernel spreads connections over them, and no Loop wakes
+// for a connection that another accepts. It binds the address once without that option first, so that two servers of
+// one user do not share a port unnoticed.
 func openTCP(config *ListenerConfig, loops, notsentLowat int) (s sockets, err error) {
 	network := config.Network
 	if network == "" {
@@ -155,7 +154,7 @@ func openTCP(config *ListenerConfig, loops, notsentLowat int) (s sockets, err er
 	return s, nil
 }
 
-// probeTCP fails when somebody else holds the address. Port 0 needs no probe.
+// probeTCP returns an error if the address is in use. Port 0 needs no probe.
 func probeTCP(network, address string) error {
 	if strings.HasSuffix(address, ":0") {
 		return nil
@@ -167,8 +166,7 @@ func probeTCP(network, address string) error {
 	return ln.Close()
 }
 
-// listenTCP opens one listening socket. The net package does the resolving and the choice of
-// address family; the descriptor is then ours.
+// listenTCP opens one listening socket. The net package resolves the address and chooses its family.
 func listenTCP(network, address string, notsentLowat int) (int, net.Addr, error) {
 	lc := net.ListenConfig{
 		KeepAliveConfig: net.KeepAliveConfig{Enable: false},
@@ -182,7 +180,7 @@ func listenTCP(network, address string, notsentLowat int) (int, net.Addr, error)
 			return errors.Join(control, err)
 		},
 	}
-	// Connections that a multipath socket accepts do not inherit all of its options.
+	// Connections accepted from a multipath socket do not inherit all of its options.
 	lc.SetMultipathTCP(false)
 	ln, err := lc.Listen(context.Background(), network, address)
 	if err != nil {
@@ -200,7 +198,7 @@ func listenTCP(network, address string, notsentLowat int) (int, net.Addr, error)
 	return fd, ln.Addr(), nil
 }
 
-// prepareListening sets what accepted connections inherit, and the backlog.
+// prepareListening sets the options that accepted connections inherit, and the backlog.
 func prepareListening(fd, notsentLowat int) error {
 	if err := prepareTCP(fd, notsentLowat); err != nil {
 		return err
@@ -208,7 +206,7 @@ func prepareListening(fd, notsentLowat int) error {
 	return os.NewSyscallError("listen", unix.Listen(fd, listenBacklog))
 }
 
-// prepareTCP sets the options of a connection.
+// prepareTCP sets the options of a TCP connection.
 func prepareTCP(fd, notsentLowat int) error {
 	return errors.Join(
 		setOption(fd, "TCP_NODELAY", unix.IPPROTO_TCP, unix.TCP_NODELAY, 1),
@@ -217,7 +215,7 @@ func prepareTCP(fd, notsentLowat int) error {
 	)
 }
 
-// keepAlive sets those that find out when a peer has vanished.
+// keepAlive turns on keep-alive probes.
 func keepAlive(fd int) error {
 	return errors.Join(
 		setOption(fd, "SO_KEEPALIVE", unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1),
@@ -231,7 +229,7 @@ func setOption(fd int, name string, level, option, value int) error {
 	return os.NewSyscallError("setsockopt "+name, unix.SetsockoptInt(fd, level, option, value))
 }
 
-// takeDescriptor duplicates the descriptor of something that the net package opened.
+// takeDescriptor returns a duplicate of the descriptor of a socket of the net package.
 func takeDescriptor(conn syscall.Conn) (int, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -242,7 +240,7 @@ func takeDescriptor(conn syscall.Conn) (int, error) {
 	return fd, errors.Join(control, err)
 }
 
-// duplicate gives a second descriptor, which programs that are started do not inherit.
+// duplicate returns a duplicate of fd, with close-on-exec set.
 func duplicate(fd int) (int, error) {
 	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 	return dup, os.NewSyscallError("fcntl F_DUPFD_CLOEXEC", err)

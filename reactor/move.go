@@ -20,12 +20,11 @@ type departure struct {
 
 var errNotMovable = errors.New("reactor: the connection is closing, half-closed or moving already")
 
-// MoveTo settles the connection on another Loop. Its session gets no further input before done was
-// called on that Loop with nil, and may belong to none but that from then on; between MoveTo and
-// done nothing of it must be used. done with an error is called on the present Loop, where the
-// connection stays. What is posted by the connection's Handle runs after done, in its order. Input that waits,
-// TLS and deadline move along. A connection that ends on the way, as when the other Loop has stopped,
-// has Session.Closed called in done's place.
+// MoveTo moves the connection to another Loop, and calls done there with nil. If it cannot move, done is called on the
+// present Loop with the error, and the connection stays. Between MoveTo and done the session gets no input, and neither
+// it nor the connection may be used. Tasks posted by the connection's Handle meanwhile run after done, in order. Kept
+// input, TLS and the deadline move along. If the connection ends before it arrives, because the other Loop has stopped
+// for example, Session.Closed is called and done is not.
 func (c *Conn) MoveTo(to *Loop, done func(error)) {
 	switch {
 	case c.Closed():
@@ -42,7 +41,7 @@ func (c *Conn) MoveTo(to *Loop, done func(error)) {
 
 func (c *Conn) departing() bool { return c.rare != nil && c.rare.departure != nil }
 
-// onTheWay says that the connection has left its Loop and not arrived at the next.
+// onTheWay reports whether the connection has left its Loop and not arrived at the next.
 func (c *Conn) onTheWay() bool { return c.departing() && c.rare.departure.left }
 
 // depart leaves the present Loop, at the end of a turn.
@@ -97,7 +96,7 @@ func (l *Loop) handOver(c *Conn, to *Loop) {
 	c.closeContained(ErrStopped)
 }
 
-// welcome takes over a connection that has left its Loop.
+// welcome makes a connection that has left its Loop one of this Loop, and has its socket polled.
 func (l *Loop) welcome(c *Conn) {
 	l.add(c)
 	l.arrivals.add(l, &arrival{conn: c})
@@ -112,7 +111,7 @@ func (d *departure) wait(task func(*Conn), l *Loop) {
 	d.waiting = append(d.waiting, task)
 }
 
-// settled ends a move, or the attempt: the connection lives again, wherever it is.
+// settled ends a move, or the attempt at one, on the Loop where the connection is now.
 func (c *Conn) settled(err error) {
 	d := c.rare.departure
 	c.rare.departure = nil
@@ -139,7 +138,7 @@ func (c *Conn) settled(err error) {
 	}
 }
 
-// arrived ends a move.
+// arrived ends a move on the new Loop.
 func (c *Conn) arrived() {
 	if c.Closed() || !c.onTheWay() {
 		return

@@ -14,7 +14,7 @@ func (l *Loop) newConn(s engine.Socket, fd int, ln *listener) *Conn {
 	return c
 }
 
-// accept takes in a connection that came from ln.
+// accept makes a connection of a socket that was accepted from ln.
 func (l *Loop) accept(s engine.Socket, fd int, ln *listener) *Conn {
 	l.stats.accepted.Add(1)
 	c := l.newConn(s, fd, ln)
@@ -42,7 +42,7 @@ func (c *Conn) openUnlessOpen() {
 	}
 }
 
-// guarded runs something on a connection's path. A panic in it costs the connection only.
+// guarded calls run with c. A panic in it closes c and nothing else.
 func (l *Loop) guarded(c *Conn, run func(*Conn)) {
 	defer l.contain()
 	l.current = c
@@ -50,7 +50,7 @@ func (l *Loop) guarded(c *Conn, run func(*Conn)) {
 	l.current = nil
 }
 
-// read takes what one read from the socket has brought.
+// read handles the bytes of one read from the socket.
 func (l *Loop) read(c *Conn, in []byte) {
 	defer l.contain()
 	l.current = c
@@ -58,7 +58,7 @@ func (l *Loop) read(c *Conn, in []byte) {
 	l.current = nil
 }
 
-// sessionFor gives an accepted connection its session.
+// sessionFor returns the session of an accepted connection.
 func (r *Reactor) sessionFor(c *Conn) Session {
 	if over := r.open.Load() - r.refusedOpen.Load() - int64(r.config.MaxConnections); r.config.Refuse != nil &&
 		r.config.MaxConnections > 0 && over > 0 && !r.halfClosed.evict(over) {

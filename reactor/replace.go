@@ -11,24 +11,23 @@ import (
 	"github.com/gatewheel/gatewheel/reactor/internal/engine"
 )
 
-// An engine that cannot be started, for want of descriptors say, is tried again after a while that
-// doubles up to the second of these.
+// The pause before another attempt to start an engine, after a lack of descriptors for example. It doubles from the
+// first to the last.
 const (
 	restartPauseFirst = 20 * time.Millisecond
 	restartPauseLast  = time.Second
 )
 
-// deathMemory is for how long the death of a Loop's engine makes the next one a repetition.
+// deathMemory is the time within which a second death of an engine counts as a repetition.
 const deathMemory = 10 * time.Second
 
-// deaths counts engines of a Loop that end by themselves, one soon after the other.
+// deaths remembers the engines of a Loop that ended by themselves in short succession.
 type deaths struct {
 	last time.Time
 	wait time.Duration
 }
 
-// pause is how long to wait after another death: not at all after the first, lest a mishap keeps
-// anybody waiting.
+// pause returns how long to wait after another death. The first one in a while needs no pause.
 func (d *deaths) pause(now time.Time) time.Duration {
 	if now.Sub(d.last) > deathMemory {
 		d.wait = 0
@@ -39,8 +38,7 @@ func (d *deaths) pause(now time.Time) time.Duration {
 	return d.wait
 }
 
-// unlessStopped does something to a Loop that has not stopped, and not meanwhile. It is false when
-// it has.
+// unlessStopped calls do and reports true, unless the Loop has stopped. The Loop does not stop during the call.
 func (l *Loop) unlessStopped(do func()) bool {
 	l.starting.Lock()
 	defer l.starting.Unlock()
@@ -53,7 +51,7 @@ func (l *Loop) unlessStopped(do func()) bool {
 	}
 }
 
-// rest waits, but not beyond the Loop's end: then it is false.
+// rest waits for the pause and reports true, or false as soon as the Loop stops.
 func (l *Loop) rest(pause time.Duration) bool {
 	select {
 	case <-l.stopped:
@@ -63,8 +61,7 @@ func (l *Loop) rest(pause time.Duration) bool {
 	}
 }
 
-// startEngine lets a new engine turn l. What it reports by ready is to be waited for. nil: the Loop
-// has stopped.
+// startEngine starts a new engine for l, or returns nil if the Loop has stopped. The caller must receive from Ready.
 func (l *Loop) startEngine() (e *loopEngine) {
 	l.unlessStopped(func() {
 		e = l.reactor.newEngine(l)
@@ -74,7 +71,7 @@ func (l *Loop) startEngine() (e *loopEngine) {
 	return e
 }
 
-// restartEngine is startEngine for a Loop that must not stay without.
+// restartEngine starts an engine, and tries again until one is ready or the Loop has stopped.
 func (l *Loop) restartEngine() {
 	l.stats.replaced.Add(1)
 	for pause := restartPauseFirst; ; pause = min(2*pause, restartPauseLast) {
@@ -167,7 +164,7 @@ func (l *Loop) blamed() (blamed []*Conn) {
 	return blamed
 }
 
-// engineDied is called when an engine has ended that nobody asked to.
+// engineDied gives the Loop of an engine that has ended by itself another one.
 func (r *Reactor) engineDied(e *loopEngine, d engine.Death) {
 	l := e.loop
 	r.log.Error("engine ended by itself; its loop goes on with another",

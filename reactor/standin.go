@@ -8,12 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// standInWait is for how long one look at a deaf loop's sockets waits for newcomers, before it is
-// asked whether the loop hears again.
+// standInWait bounds one wait for connections, after which standIn looks whether its Loop is back.
 const standInWait = 20 * time.Millisecond
 
-// standIn accepts in the place of a deaf loop and spreads what comes over the other Loops, until
-// over is closed. Sockets that all Loops share need nobody.
+// standIn accepts in the place of a stalled Loop and spreads the connections over the others, until over is closed.
+// Listening sockets that all Loops share need no stand-in.
 func (r *Reactor) standIn(deaf *Loop, over <-chan struct{}) {
 	var polls []unix.PollFd
 	var from []*listener
@@ -57,13 +56,13 @@ func (r *Reactor) standIn(deaf *Loop, over <-chan struct{}) {
 		}
 		deaf.stats.standIns.Add(int64(taken))
 		if n > 0 && taken == 0 {
-			// Nobody hears, or there is no descriptor left: the next look would find the same.
+			// All Loops are stalled, or no descriptor is free: the next look would find the same.
 			time.Sleep(standInWait)
 		}
 	}
 }
 
-// hearing is the next Loop that is not deaf.
+// hearing returns the next Loop that is not stalled, or nil.
 func (r *Reactor) hearing(next *int) *Loop {
 	for range r.loops {
 		*next = (*next + 1) % len(r.loops)

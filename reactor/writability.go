@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// writability watches the sockets of one Loop whose peers are slow, in an epoll set of our own:
-// gnet has no event for a socket that takes output again. Each report comes once. A goroutine,
-// parked by the runtime's own poller, brings them to the loop.
+// writability reports when sockets of one Loop take output again, since engines report input only. It is an epoll set
+// in which each socket reports once, and a goroutine, parked by the runtime's poller, that posts the reports to the
+// loop.
 type writability struct {
 	table *table
 	set   *os.File
@@ -18,7 +18,7 @@ type writability struct {
 	done  chan struct{}
 }
 
-// writabilityBatch is how many reports are fetched by one system call.
+// writabilityBatch is how many reports one system call fetches at most.
 const writabilityBatch = 128
 
 func newWritability(t *table) (*writability, error) {
@@ -26,7 +26,7 @@ func newWritability(t *table) (*writability, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	// Only a non-blocking descriptor is given to the runtime's poller.
+	// The runtime's poller takes non-blocking descriptors only.
 	if err := unix.SetNonblock(fd, true); err != nil {
 		_ = unix.Close(fd)
 		return nil, os.NewSyscallError("fcntl", err)
@@ -63,13 +63,13 @@ func (w *writability) run() {
 	}
 }
 
-// arm has the next of the events reported, and a reset in any case.
+// arm has the next of events reported once. A reset is reported in any case.
 func (w *writability) arm(c *Conn, events uint32) error {
 	op := unix.EPOLL_CTL_MOD
 	if c.watching == watchNone {
 		op = unix.EPOLL_CTL_ADD
 	}
-	// The number of the connection, generation included: a late report finds nobody.
+	// The number has a generation, so that a late report finds no other connection.
 	event := unix.EpollEvent{Events: events | unix.EPOLLONESHOT, Fd: int32(uint32(c.id)), Pad: int32(c.id >> tableIndexBits)}
 	if err := unix.EpollCtl(w.epoll, op, int(c.fd), &event); err != nil {
 		return os.NewSyscallError("epoll_ctl", err)
@@ -80,7 +80,7 @@ func (w *writability) arm(c *Conn, events uint32) error {
 	return nil
 }
 
-// forget takes c's present descriptor out of the set, before another takes its place.
+// forget removes the present descriptor of c from the set. It is to be called before c gets another.
 func (w *writability) forget(c *Conn) {
 	if c.watching != watchNone {
 		_ = unix.EpollCtl(w.epoll, unix.EPOLL_CTL_DEL, int(c.fd), nil)

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// nameIndex finds certificates by the name a client asks for. It is never changed.
+// nameIndex finds certificates by the name that a client asks for. It is immutable.
 type nameIndex struct {
 	all    []*tls.Certificate
 	byName map[string][]*tls.Certificate // lower case; a wildcard with its "*."
@@ -23,8 +23,8 @@ func newNameIndex(all []*tls.Certificate) nameIndex {
 	return x
 }
 
-// leafNames are the names that a certificate is chosen by. Its common name counts only where
-// it has no others: clients of today do not look at it, but one certificate may be all there is.
+// leafNames returns the names by which a certificate is chosen. Its common name counts only if it has no others, since
+// clients ignore it.
 func leafNames(leaf *x509.Certificate) []string {
 	if len(leaf.DNSNames) > 0 || leaf.Subject.CommonName == "" {
 		return leaf.DNSNames
@@ -52,7 +52,7 @@ func suitable(candidates []*tls.Certificate, hello *tls.ClientHelloInfo) *tls.Ce
 	if len(candidates) == 1 {
 		return candidates[0]
 	}
-	// The name is dealt with: without it only the algorithms are compared.
+	// Without the name only the algorithms are compared.
 	nameless := *hello
 	nameless.ServerName = ""
 	for _, c := range candidates {

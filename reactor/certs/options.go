@@ -8,17 +8,16 @@ import (
 	"go.uber.org/zap"
 )
 
-// A Pair names the PEM files of one certificate, its chain included, and of its key.
+// Pair names the PEM files of a certificate, with its chain, and of its key.
 type Pair struct{ Certificate, Key string }
 
-// Options say what a TLS listener presents and demands.
+// Options configure a Store.
 type Options struct {
-	// Pairs are chosen by the name that a client asks for (SNI); a client that asks for none of
-	// their names gets the first. Several pairs for one name are told apart by what the client's
-	// algorithms allow, ECDSA and RSA for example.
+	// Pairs are chosen by the name that a client asks for (SNI); the first is for clients that ask for none of their
+	// names. Of several pairs for one name, ECDSA and RSA for example, the first that the client supports is chosen.
 	Pairs []Pair
-	// SelfSigned adds, behind Pairs, a certificate made in memory for localhost, this machine's name,
-	// the loopback addresses and SelfSignedNames.
+	// SelfSigned adds, after Pairs, a certificate made in memory for localhost, this machine's name, the loopback
+	// addresses and SelfSignedNames.
 	SelfSigned      bool
 	SelfSignedNames []string
 	// MinVersion is the oldest version served; zero means TLS 1.2.
@@ -31,7 +30,7 @@ type Options struct {
 	// ClientAuth is tls.NoClientCert, tls.VerifyClientCertIfGiven or
 	// tls.RequireAndVerifyClientCert. All but the first need ClientCAs.
 	ClientAuth tls.ClientAuthType
-	// Logger gets a line for each reload and for each pair that is kept out. Nil means none.
+	// Logger gets a line for each loaded pair and for each that cannot be used. Nil logs nothing.
 	Logger *zap.Logger
 }
 
@@ -49,12 +48,12 @@ func (o *Options) check() error {
 	case o.ClientAuth != tls.NoClientCert && len(o.ClientCAs) == 0:
 		return errors.New("client certificates need an authority to be verified against")
 	case o.ClientAuth == tls.NoClientCert && len(o.ClientCAs) > 0:
-		return errors.New("authorities for client certificates are of no use while none is asked for")
+		return errors.New("authorities for client certificates are of no use without client authentication")
 	}
 	return nil
 }
 
-// ParseVersion reads 1.2 or 1.3, the versions that are served.
+// ParseVersion parses 1.2 or 1.3, the versions that are served.
 func ParseVersion(text string) (uint16, error) {
 	switch text {
 	case "1.2":
@@ -65,7 +64,7 @@ func ParseVersion(text string) (uint16, error) {
 	return 0, fmt.Errorf("TLS version %q is not served: write 1.2 or 1.3", text)
 }
 
-// ParseClientAuth reads none, request (a certificate may be missing, but not wrong) or require.
+// ParseClientAuth parses none, request (a certificate may be missing, but not invalid) or require.
 func ParseClientAuth(text string) (tls.ClientAuthType, error) {
 	switch text {
 	case "none":

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// selfSignedLife is short enough for browsers (398 days) and long enough for a first try.
+// selfSignedLife is below the limit of browsers, 398 days.
 const selfSignedLife = 90 * 24 * time.Hour
 
 // SelfSigned makes a certificate and its key in memory, valid for 90 days: for localhost, this machine's name,
@@ -61,8 +61,8 @@ func SelfSigned(names ...string) (*tls.Certificate, error) {
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, nil
 }
 
-// SelfSignedFingerprint is the SHA-256 of the certificate made in memory, in hexadecimal: what a user
-// compares before trusting it. It is empty when there is none.
+// SelfSignedFingerprint returns the SHA-256 of the certificate made in memory, in hexadecimal, for users to compare.
+// Empty means that there is none.
 func (s *Store) SelfSignedFingerprint() string {
 	if s.signed == nil {
 		return ""

@@ -19,9 +19,8 @@ import (
 	"github.com/gatewheel/gatewheel/internal/logqueue"
 )
 
-// A Store holds certificates, authorities and ticket keys, and replaces them while
-// connections go on: handshakes that begin after a reload see what it brought. Its methods may be
-// called on any goroutine.
+// Store holds certificates, authorities and ticket keys, and replaces them while connections go on: a reload affects
+// the handshakes that begin after it. Its methods may be called on any goroutine.
 type Store struct {
 	options Options
 	logger  *zap.Logger
@@ -37,7 +36,7 @@ type Store struct {
 	watch fileWatch
 }
 
-// snapshot is what one load brought. It is never changed.
+// snapshot is the result of one load. It is immutable.
 type snapshot struct {
 	index nameIndex
 	// config is shared by all connections: one for each would cost kilobytes for as long as it lives.
@@ -56,8 +55,7 @@ type clientAuthorities struct {
 	good    *x509.CertPool
 }
 
-// Open loads what the options name and begins to watch the files. The first load must
-// succeed whole. Close ends the watching.
+// Open loads the files of options and watches them until Close. It fails if any of them cannot be used.
 func Open(options Options) (*Store, error) {
 	if err := options.check(); err != nil {
 		return nil, err
@@ -91,10 +89,11 @@ func Open(options Options) (*Store, error) {
 	return s, nil
 }
 
-// Config is for ListenerConfig.TLS, or for any other TLS server. It stays the same through reloads.
+// Config returns the configuration for a TLS server, reactor.ListenerConfig.TLS for example. It is always the same one
+// and follows reloads.
 func (s *Store) Config() *tls.Config { return s.config }
 
-// baseConfig defers everything that a reload can change.
+// baseConfig makes the config that looks up everything that a reload can change.
 func (s *Store) baseConfig() *tls.Config {
 	return &tls.Config{
 		MinVersion:         s.minVersion(),
@@ -117,8 +116,8 @@ func (s *Store) configFor(*tls.ClientHelloInfo) (*tls.Config, error) {
 	return s.current.Load().config, nil
 }
 
-// Reload reads all files again: what SIGHUP asks for, and what happens by itself when a file changes.
-// A pair that cannot be used is kept out, the one loaded before stays, and the error names each.
+// Reload reads all files again, as happens by itself when a file changes. For a pair that cannot be used, the one
+// loaded before stays in use; the error names each.
 func (s *Store) Reload() error {
 	s.loading.Lock()
 	defer s.loading.Unlock()
@@ -182,14 +181,14 @@ func (s *Store) warnOfExpiry(certificate *tls.Certificate, now time.Time) {
 	s.logger.Warn(says, zap.Strings("names", leafNames(leaf)), zap.Time("expires", leaf.NotAfter))
 }
 
-// lookAtExpiry reports what a server that runs for months would not notice otherwise.
+// lookAtExpiry logs each certificate that has expired or soon will, for servers that run for months.
 func (s *Store) lookAtExpiry(now time.Time) {
 	for _, certificate := range s.current.Load().index.all {
 		s.warnOfExpiry(certificate, now)
 	}
 }
 
-// publish lets new handshakes see what is loaded.
+// publish makes new handshakes use what is loaded.
 func (s *Store) publish() {
 	var all []*tls.Certificate
 	for _, pair := range s.pairs {
@@ -210,7 +209,7 @@ func (s *Store) publish() {
 	s.current.Store(state)
 }
 
-// load reads the pair and tells whether it differs from the one in use.
+// load reads the pair and reports whether it differs from the one in use.
 func (p *loadedPair) load() (fresh bool, err error) {
 	certificate, err := os.ReadFile(p.files.Certificate)
 	if err != nil {
@@ -235,8 +234,7 @@ func (p *loadedPair) load() (fresh bool, err error) {
 	return true, nil
 }
 
-// encrypted tells whether a PEM file holds a key under a passphrase: in the form of PKCS #8, or in the
-// older one of RFC 1421.
+// encrypted reports whether a PEM file has a key with a passphrase, in the form of PKCS #8 or of RFC 1421.
 func encrypted(file []byte) bool {
 	for block, rest := pem.Decode(file); block != nil; block, rest = pem.Decode(rest) {
 		if block.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED") {
@@ -246,7 +244,7 @@ func encrypted(file []byte) bool {
 	return false
 }
 
-// load reads the authorities and tells whether they differ from those in use.
+// load reads the authorities and reports whether they differ from those in use.
 func (c *clientAuthorities) load(files []string) (fresh bool, err error) {
 	var content []byte
 	pool := x509.NewCertPool()

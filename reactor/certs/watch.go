@@ -13,22 +13,22 @@ import (
 	"go.uber.org/zap"
 )
 
-// settleTime is how long files must be quiet before they are read: a renewal writes the
-// certificate and the key one after the other.
+// settleTime is the time without changes after which files are read: a renewal writes the certificate and the key one
+// after the other.
 const settleTime = 200 * time.Millisecond
 
 // fileWatch is the goroutine that reloads when files change and rotates ticket keys.
 type fileWatch struct {
 	watcher  *fsnotify.Watcher
-	decisive map[string]bool // paths whose change matters; others live in the same directories
+	decisive map[string]bool // paths whose change matters; their directories have other files too
 	settle   time.Duration
 	done     chan struct{}
 	ended    sync.WaitGroup
 	once     sync.Once
 }
 
-// startWatching watches directories, not files: a renewal replaces a file, or a symbolic link that
-// leads to it, and a watch on the old file would see nothing more.
+// startWatching watches directories, since a renewal replaces a file, or a symbolic link to it, and a watch on the old
+// file would report nothing more.
 func (s *Store) startWatching() error {
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
@@ -45,8 +45,7 @@ func (s *Store) startWatching() error {
 	return nil
 }
 
-// watchDirectories adds the directories that decide by now what each file is. Adding one twice changes
-// nothing.
+// watchDirectories watches the directories on the path of each file, links followed. Adding one twice has no effect.
 func (s *Store) watchDirectories() error {
 	s.watch.decisive = make(map[string]bool)
 	var failures []error
@@ -78,8 +77,8 @@ func (w *fileWatch) add(directory string) error {
 // longestLinkChain is the kernel's bound on symbolic links in one path.
 const longestLinkChain = 40
 
-// decisiveFor walks the path of file as the kernel does. A change of one of names, all of which are in
-// directories or are one, may change what file is.
+// decisiveFor walks the path of file as the kernel does. It returns the paths of all elements, a change of which can
+// change the file, and the directories in which to watch for that.
 func decisiveFor(file string) (names, directories []string) {
 	file, err := filepath.Abs(file)
 	if err != nil {
@@ -146,7 +145,7 @@ func (s *Store) follow() {
 			if !more {
 				return
 			}
-			// Events were lost: what they said is in the files.
+			// Events were lost, so the files are read.
 			s.logger.Warn("watching certificate files", zap.Error(err))
 			quiet.Reset(s.watch.settle)
 		case <-quiet.C:
@@ -155,8 +154,7 @@ func (s *Store) follow() {
 	}
 }
 
-// changed reloads after a change. The watch comes first, lest it misses what changes meanwhile. Reload
-// has logged what went wrong.
+// changed reloads after a change. It renews the watch first, so that no later change is missed. Reload logs its errors.
 func (s *Store) changed() {
 	if err := s.watchDirectories(); err != nil {
 		s.logger.Warn("watching certificate files", zap.Error(err))
@@ -164,7 +162,7 @@ func (s *Store) changed() {
 	_ = s.Reload()
 }
 
-// Close ends the watching; connections and Config go on.
+// Close stops watching. Connections and Config stay usable.
 func (s *Store) Close() error {
 	s.watch.once.Do(func() { close(s.watch.done) })
 	err := s.watch.watcher.Close()

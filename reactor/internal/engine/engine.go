@@ -7,8 +7,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// Socket names a socket that an Engine polls, for the calls to that Engine. Its content is the Engine's. It is valid
-// from Accepted or Adopted until Close or Closed. It stores no pointer of its own, so it costs no allocation.
+// Socket names a socket in calls to the Engine that polls it. Its dynamic type is the Engine's. It is valid from Accepted
+// or Adopted until Close or Closed.
 type Socket any
 
 // Engine polls sockets and calls a Handler.
