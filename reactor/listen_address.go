@@ -14,15 +14,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ParseListenAddress turns what a user writes into the addresses, or the inherited socket, of
-// listeners. It takes
+// ParseListenAddress parses the text of a flag into the configurations of listeners. It accepts
 //
 //	127.0.0.1:8080   [::1]:0   localhost:80   :8080
 //	unix:/run/gatewheel.sock   unix:@name (abstract)
 //	fd:3                       a listening socket that was inherited under this number
 //	systemd   systemd:name     every socket that systemd has passed, or those with that FileDescriptorName
 //
-// Only the last can give more than one. Errors are one sentence, meant for that user.
+// Only the last form can mean more than one listener. An error is one sentence for the user.
 func ParseListenAddress(text string) ([]ListenerConfig, error) {
 	kind, rest, _ := strings.Cut(text, ":")
 	switch {
@@ -94,7 +93,7 @@ func parseTCPAddress(text string) ([]ListenerConfig, error) {
 	return []ListenerConfig{{Network: network, Address: text}}, nil
 }
 
-// explainTCPAddress says what keeps text from being host:port.
+// explainTCPAddress returns an error that explains why text is not host:port.
 func explainTCPAddress(text string) error {
 	if _, err := strconv.ParseUint(text, 10, 16); err == nil {
 		return fmt.Errorf("listen address %q is only a port: write :%s", text, text)
@@ -120,7 +119,7 @@ func explainTCPAddress(text string) error {
 	return fmt.Errorf("listen address %q is not host:port", text)
 }
 
-// ParseSocketMode reads the permissions of a unix socket in octal, such as 660.
+// ParseSocketMode parses the permissions of a unix socket in octal, such as 660.
 func ParseSocketMode(text string) (os.FileMode, error) {
 	mode, err := strconv.ParseUint(text, 8, 32)
 	if err != nil || mode == 0 || mode > 0o777 {

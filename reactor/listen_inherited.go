@@ -15,15 +15,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// firstInherited is where inherited descriptors begin (SD_LISTEN_FDS_START).
+// firstInherited is the first inherited descriptor (SD_LISTEN_FDS_START).
 const firstInherited = 3
 
-// activated reads what systemd has passed: once, since that takes it out of the environment, so that
-// programs this one starts do not take it for theirs.
+// activated returns the sockets that systemd has passed. The first call removes them from the environment, so that child
+// processes do not use them.
 var activated = sync.OnceValue(func() []*os.File { return activation.Files(true) })
 
-// activatedListeners gives the sockets that systemd has passed under name, or all of them for an
-// empty name.
+// activatedListeners returns the sockets that systemd has passed under name, or all of them for an empty name.
 func activatedListeners(name string) ([]ListenerConfig, error) {
 	files := activated()
 	if len(files) == 0 {
@@ -47,8 +46,7 @@ func activatedListeners(name string) ([]ListenerConfig, error) {
 	return configs, nil
 }
 
-// openInherited takes a duplicate of config.File, which all Loops share: the one who opened the
-// socket has decided about SO_REUSEPORT.
+// openInherited duplicates config.File. All Loops share that socket, since its creator has decided about SO_REUSEPORT.
 func openInherited(config *ListenerConfig, notsentLowat int) (sockets, error) {
 	if err := checkListening(int(config.File.Fd())); err != nil {
 		return sockets{}, fmt.Errorf("reactor: inherited descriptor %s %w", config.File.Name(), err)
@@ -71,8 +69,7 @@ func openInherited(config *ListenerConfig, notsentLowat int) (sockets, error) {
 	return sockets{fds: []int{fd}, addr: listener.Addr()}, nil
 }
 
-// refuseTwice refuses an inherited socket that another listener has already: which of them a connection
-// came to would be chance.
+// refuseTwice returns an error for an inherited socket that another listener has: each connection would go to either.
 func (r *Reactor) refuseTwice(file *os.File) error {
 	var wanted, taken unix.Stat_t
 	if file == nil || unix.Fstat(int(file.Fd()), &wanted) != nil {
@@ -88,7 +85,7 @@ func (r *Reactor) refuseTwice(file *os.File) error {
 	return nil
 }
 
-// checkListening says what keeps a descriptor from being a listening stream socket.
+// checkListening returns an error if a descriptor is not a listening stream socket.
 func checkListening(fd int) error {
 	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
 	switch {

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// longestUnixPath is what sockaddr_un holds beside its final zero byte.
+// longestUnixPath is the room of sockaddr_un without its final zero byte.
 const longestUnixPath = 107
 
 func checkUnixPath(path string) error {
@@ -24,9 +24,8 @@ func checkUnixPath(path string) error {
 	return nil
 }
 
-// openUnix binds a unix socket, which all Loops share. A file that a dead server has left is replaced;
-// one that somebody listens on, or that is no socket, is an error. The file goes when the listener
-// does, unless it has become somebody else's meanwhile.
+// openUnix binds a unix socket, which all Loops share. It replaces the file of a server that has ended. A file that is in
+// use, or is not a socket, is an error. Closing the listener removes the file, unless another server has replaced it.
 //
 // A name that begins with @ is abstract: it has no file, and no permissions.
 func openUnix(config *ListenerConfig) (sockets, error) {
@@ -70,16 +69,14 @@ func openUnix(config *ListenerConfig) (sockets, error) {
 }
 
 const (
-	// lockPatience bounds the wait for a directory's lock. A server that starts holds it for less than
-	// a millisecond; whoever holds it for longer does so for other reasons.
+	// lockPatience bounds the wait for a directory's lock, which a server that starts holds for less than a millisecond.
 	lockPatience = 200 * time.Millisecond
 	lockPause    = 2 * time.Millisecond
 )
 
-// lockDirectory keeps two servers that start at once from both finding the same stale file, and the
-// second from removing what the first has put in its place. Where there is no lock to be had, that
-// risk is left: on file systems without them, in a directory that may be written and not read, or
-// when somebody else keeps it.
+// lockDirectory locks the directory of a socket, so that of two servers that start at once and find the same stale file,
+// the second does not remove the new file of the first. Without a lock that risk remains: on file systems without locks,
+// in a directory that may not be read, or while another program keeps the lock.
 func lockDirectory(directory string) (unlock func(), err error) {
 	d, err := os.Open(directory)
 	switch {
@@ -96,7 +93,7 @@ func lockDirectory(directory string) (unlock func(), err error) {
 	}
 }
 
-// clearStale removes a socket that nobody listens on.
+// clearStale removes the file of a socket on which no process listens.
 func clearStale(path string) error {
 	info, err := os.Lstat(path)
 	switch {
@@ -117,7 +114,7 @@ func clearStale(path string) error {
 	}
 }
 
-// probeUnix connects, without waiting.
+// probeUnix tries to connect, without waiting.
 func probeUnix(path string) error {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -127,7 +124,7 @@ func probeUnix(path string) error {
 	return unix.Connect(fd, &unix.SockaddrUnix{Name: path})
 }
 
-// bindUnix opens a listening socket. Its file has its mode before anybody can connect.
+// bindUnix opens a listening socket. It sets the mode of the file before a client can connect.
 func bindUnix(path string, mode os.FileMode) (int, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -151,7 +148,7 @@ func bindUnix(path string, mode os.FileMode) (int, error) {
 	return fd, nil
 }
 
-// removeSocket removes the file that a listener has made, and no other.
+// removeSocket removes the file of a listener, unless another file has its name.
 func removeSocket(path string, ours os.FileInfo) {
 	if now, err := os.Lstat(path); err == nil && os.SameFile(now, ours) {
 		_ = os.Remove(path)
