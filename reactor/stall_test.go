@@ -398,3 +398,43 @@ func TestTooManyKillsAbort(t *testing.T) {
 		t.Errorf("aborted: %s", reason)
 	}
 }
+
+// Code of one connection's request that stalls within a call of another connection's session costs both: the first
+// is to blame, and the second is in the middle of that call. Nobody else is lost.
+func TestStallWithinAnotherSession(t *testing.T) {
+	release := make(chan struct{})
+	defer close(release)
+	config := brisk()
+	config.Loops = 1
+	var waiting *Conn
+	closed := make(chan error, 2)
+	s := serve(t, config, func(c *Conn) Session {
+		if waiting == nil {
+			waiting = c
+		}
+		return &lines{conn: c, stalled: closed, script: func(c *Conn) string {
+			l := c.Loop()
+			if !l.Enter(c) {
+				return "fenced"
+			}
+			defer l.Leave()
+			l.Lend(waiting, subject("the one that waited"))
+			<-release
+			l.Reclaim()
+			return "came back"
+		}}
+	})
+	waits, settles, other := s.dial(), s.dial(), s.dial()
+	for _, c := range []*client{waits, settles, other} {
+		c.say("echo here")
+		c.want("here")
+	}
+	settles.say("run")
+	waits.wantEnd()
+	settles.wantEnd()
+	if err := await(t, closed); err != ErrStalled {
+		t.Errorf("closed with %v", err)
+	}
+	other.say("echo still here")
+	other.want("still here")
+}

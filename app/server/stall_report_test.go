@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/server"
 )
 
@@ -54,5 +55,26 @@ func TestSlowHandlerIsOnlyReported(t *testing.T) {
 	l.hear("GET", 200, "came back")
 	if n := s.kills(); n != 0 {
 		t.Errorf("%d kills", n)
+	}
+}
+
+// Middleware may change a request while the watchdog reports it: the report has what came.
+func TestReportReadsNothingThatChanges(t *testing.T) {
+	s := newStage(t, func(s *stage) map[string]app.Handler {
+		return map[string]app.Handler{"changes": func(r *app.Request) app.Future[*app.Response] {
+			for began := time.Now(); time.Since(began) < 200*time.Millisecond; { // within which it is reported
+				r.Method, r.Target = "CHANGED", "/changed"
+				r.Method, r.Target = "CHANGED AGAIN", "/changed/again"
+			}
+			return app.Ready(app.Text(200, "came back"))
+		}}
+	}, func(c *server.Config) { c.Stall.Warn, c.Stall.Timeout = 10*time.Millisecond, -1 })
+	l := s.dial()
+	l.say("GET /changes HTTP/1.1\r\nHost: a\r\n\r\n")
+	l.hear("GET", 200, "came back")
+	settled(t, "a report", func() bool { return s.logs.FilterMessage("loop is stalled").Len() > 0 })
+	fields := s.logs.FilterMessage("loop is stalled").All()[0].ContextMap()
+	if want := "GET /changes from " + l.LocalAddr().String(); fields["what"] != want {
+		t.Errorf("reported as %v, want %s", fields["what"], want)
 	}
 }
