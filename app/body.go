@@ -1,6 +1,9 @@
 package app
 
-import "io"
+import (
+	"io"
+	"sync/atomic"
+)
 
 // Body is the content of a request. It is read into the reader's memory, so that large
 // uploads leave no garbage, and a body that is not read stops the peer. Methods are for
@@ -9,7 +12,7 @@ type Body struct {
 	r     *Request
 	left  int64 // bytes that the limit still allows; -1: no limit
 	err   error // the reason of the end; io.EOF if it is complete
-	began *bodyReads
+	began atomic.Pointer[bodyReads]
 }
 
 // bodyReads is the state of reading a body. Most bodies are never read.
@@ -22,11 +25,14 @@ type bodyReads struct {
 	wait    contentWait
 }
 
+// reads returns the state of reading. A goroutine may call it, for its Reader, while the
+// loop does.
 func (b *Body) reads() *bodyReads {
-	if b.began == nil {
-		b.began = &bodyReads{wake: b.resume}
+	if reads := b.began.Load(); reads != nil {
+		return reads
 	}
-	return b.began
+	b.began.CompareAndSwap(nil, &bodyReads{wake: b.resume})
+	return b.began.Load()
 }
 
 // Read reads available content into p, and waits for at least one byte if there is

@@ -39,10 +39,10 @@ func (w *contentWait) most(limit time.Duration) time.Duration {
 
 // waiting returns the present wait, or nil.
 func (b *Body) waiting() *contentWait {
-	if b.began == nil || !b.began.wait.waiting {
-		return nil
+	if reads := b.began.Load(); reads != nil && reads.wait.waiting {
+		return &reads.wait
 	}
-	return &b.began.wait
+	return nil
 }
 
 // waited notes that a read returned n bytes, and whether the handler waits now.

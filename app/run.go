@@ -124,7 +124,7 @@ func (r *Request) Deadline() time.Time {
 		return time.Time{}
 	}
 	added := time.Duration(0)
-	if reads := r.Body.began; reads != nil {
+	if reads := r.Body.began.Load(); reads != nil {
 		added = min(reads.wait.time(r.age()), reads.wait.most(r.limit))
 	}
 	return r.Arrived.Add(moment.After(r.limit, added))

@@ -130,7 +130,7 @@ type account struct {
 }
 
 // contradicts reports whether both accounts say something of the same thing, and
-// not the same. An account that says nothing contradicts nobody. Scheme and host
+// not the same. An account that says nothing contradicts none. Scheme and host
 // count: a client knows its own address, and naming it must not be enough to have
 // an invented scheme believed.
 func (a *account) contradicts(b *account) bool {
@@ -154,11 +154,11 @@ func (t *Trust) Trusts(addr netip.AddrPort) bool {
 	return false
 }
 
-// maxProxies is how far a chain is followed: nobody has as many, and each costs the
-// reading of an address.
+// maxProxies limits the number of proxies of a chain that are followed, each of which
+// costs the parsing of an address.
 const maxProxies = 32
 
-// hop is what one proxy says about the peer that it has seen.
+// hop is the description of a peer by a proxy.
 type hop struct{ addr, scheme, host string }
 
 // before moves the account to the client that a trusted proxy has seen, according
@@ -263,8 +263,8 @@ func (l *items) next() (item string, ok bool) {
 	}
 }
 
-// aligned is a field beside X-Forwarded-For: proxies either append to both, or the
-// last one that knows sets the one value.
+// aligned is a field that accompanies X-Forwarded-For. Proxies either append to both, or
+// the last proxy that knows the value sets it.
 type aligned struct {
 	items
 	last string
@@ -361,7 +361,7 @@ func (l *lastHops) add(h hop) {
 	l.count++
 }
 
-// read reads one line; false says that it is malformed.
+// read reads one line. It reports false if the line is malformed.
 func (l *lastHops) read(rest string) bool {
 	var h hop
 	begun := false

@@ -37,7 +37,7 @@ func (s *stream) deliver(data []byte) {
 	b.lent = nil
 }
 
-// gather keeps content, of which tellGathered is to tell the reader.
+// gather keeps content until tellGathered passes it to the reader.
 func (s *stream) gather(data []byte) {
 	s.in.taken += int64(len(data))
 	s.in.kept.write(&s.loop.chunks, data)
@@ -47,7 +47,7 @@ func (s *stream) gather(data []byte) {
 	}
 }
 
-// tellGathered tells readers of the content that was gathered for them.
+// tellGathered calls the readers for whom content was gathered.
 func (l *loop) tellGathered() {
 	for i, s := range l.gathered {
 		l.gathered[i] = nil

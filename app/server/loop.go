@@ -87,10 +87,10 @@ type instant int64
 
 func (l *loop) instant() instant { return max(instant(l.r.Age()), 1) }
 
-// turnInstant is the time of the turn, which may be earlier than now by the time that handlers have taken.
+// turnInstant returns the time at which the turn began.
 func (l *loop) turnInstant() instant { return max(instant(l.r.TurnAge()), 1) }
 
-// drainBy is until when connections that serve nobody may stay while the server drains; 0: it does not drain.
+// drainBy returns the time at which a draining server closes connections without requests; 0 if it does not drain.
 func (l *loop) drainBy() instant { return instant(l.r.DrainBy()) }
 
 // run calls a callback of the application for x; nil stands for the loop itself.
@@ -106,8 +106,8 @@ func (l *loop) run(x *exchange, task func()) {
 	}
 }
 
-// unitsPerCall and unitsPerEvent are what the call of a handler or a continuation, and an event of a machine,
-// cost in the budget of a turn (reactor.Loop.Charge).
+// Costs in the budget of a turn (reactor.Loop.Charge): of a call of a handler or a continuation, and of an event of a
+// machine.
 const (
 	unitsPerCall  = 2
 	unitsPerEvent = 1
@@ -160,8 +160,8 @@ func (e *exchangeLoop) Index() int     { return e.loop.r.Index() }
 func (e *exchangeLoop) Now() time.Time { return e.loop.r.Now() }
 func (e *exchangeLoop) State() any     { return e.loop.state }
 
-// Turn identifies the turn in progress among those of all loops; it is never 0. Package files asks for
-// it: what was found out about a file holds for all requests of a turn, since they came before it.
+// Turn returns a number that identifies the current turn among those of all loops; it is never 0. Package files uses
+// it: what is known about a file is valid for all requests of a turn, which have arrived before.
 func (e *exchangeLoop) Turn() uint64 {
 	return uint64(e.loop.r.Index()+1)<<48 | e.loop.r.Turn()&(1<<48-1)
 }

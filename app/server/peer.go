@@ -142,7 +142,7 @@ func (x *exchange) deliver(data []byte) {
 	}
 }
 
-// gather is deliver for a little content: tellGathered tells the reader of it.
+// gather is like deliver, for small pieces of content: tellGathered passes them to the reader together.
 func (x *exchange) gather(data []byte) {
 	if x.withinLimit(len(data)) {
 		x.stream.gather(data)

@@ -26,7 +26,7 @@ func (s *pullSource) Read(p []byte) (int, error) {
 	n, err := x.loop.pull(s.pull, p)
 	x.loop.r.Reclaim()
 	x.sent += int64(n)
-	switch err = s.judge(n, len(p), err); err {
+	switch err = s.check(n, len(p), err); err {
 	case nil:
 		if n == 0 && len(p) > 0 {
 			s.wait()
@@ -39,8 +39,8 @@ func (s *pullSource) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// judge checks the result of a read against Size, and that there is progress.
-func (s *pullSource) judge(n, asked int, err error) error {
+// check returns the error of a read, given its results: it compares them with Size, and requires progress.
+func (s *pullSource) check(n, asked int, err error) error {
 	if s.left >= 0 {
 		s.left -= int64(n)
 		switch {

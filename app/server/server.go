@@ -126,8 +126,8 @@ func (s *Server) newLoop(r *reactor.Loop) (*loop, error) {
 	return l, nil
 }
 
-// drainer is a session that can end behind what has come: at once if it serves nobody, and by Loop.DrainBy if a
-// request may be on its way. On the loop.
+// drainer is a session that can drain: it ends after the requests that have arrived, at once if there are none, and by
+// Loop.DrainBy if one may be on its way. On the loop.
 type drainer interface{ drain() }
 
 // Shutdown stops accepting connections, answers the requests that have arrived, ends event streams, closes WebSockets
@@ -196,8 +196,7 @@ func ListenAndServe(ctx context.Context, address string, handler app.Handler) er
 	return s.Shutdown(grace)
 }
 
-// forwardingIgnored counts a forwarding field of a peer that is not trusted, or one of a trusted proxy that was
-// not understood. Any goroutine.
+// forwardingIgnored counts a forwarding field of an untrusted peer, or an invalid one of a trusted proxy. Any goroutine.
 func (s *Server) forwardingIgnored(peer forwarded.Client, field string) {
 	reason, sender := UntrustedForwarding, "unix"
 	if s.trust.Trusts(peer.Addr) {

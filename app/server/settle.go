@@ -34,23 +34,23 @@ func (s *Server) lightest(home *loop) *loop {
 }
 
 // settle gives the connection its HTTP/2 session, on the loop that carries least. Input waits meanwhile.
-func (g *greeting) settle() {
-	to := g.loop.server.lightest(g.loop)
+func (d *detector) settle() {
+	to := d.loop.server.lightest(d.loop)
 	to.load.connections.Add(1)
-	g.settling = to
-	g.conn.MoveTo(to.r, func(err error) {
-		if err != nil && to != g.loop {
+	d.settling = to
+	d.conn.MoveTo(to.r, func(err error) {
+		if err != nil && to != d.loop {
 			to.load.connections.Add(-1)
-			to = g.loop
+			to = d.loop
 			to.load.connections.Add(1)
-			g.settling = to
+			d.settling = to
 		}
-		if g.conn.Closed() {
+		if d.conn.Closed() {
 			return
 		}
-		g.loop, g.settling = to, nil
-		s := newH2Session(newPeer(to, g.conn))
-		g.conn.SetSession(s)
+		d.loop, d.settling = to, nil
+		s := newH2Session(newPeer(to, d.conn))
+		d.conn.SetSession(s)
 		if to.server.Draining() {
 			to.tick()
 			s.drain()
