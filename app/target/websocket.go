@@ -43,7 +43,7 @@ func handleSockets(routes *router.Router, limits SocketLimits) {
 	routes.Handle("GET /ws/chat", checked("/ws/chat", nil, newChat(limits)))
 }
 
-// echoSocket accepts the first subprotocol that is offered, or the one that ?protocol= names.
+// echoSocket accepts a socket of /ws, with the first subprotocol that is offered or the one named by ?protocol=.
 func echoSocket(r *app.Request, e *websocket.Endpoint) app.Future[*app.Response] {
 	p := params{r: r}
 	protocol, given := p.text("protocol")
