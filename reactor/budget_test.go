@@ -147,7 +147,7 @@ func TestYieldedInputIsNotLate(t *testing.T) {
 	}
 }
 
-// A fan-out, a rush of timers and a rush of tasks are spread over turns, in order.
+// A fan-out, a burst of timers and a burst of tasks are spread over turns, in order.
 func TestWorkBeyondTheBudgetIsSpread(t *testing.T) {
 	const n = 10 * turnUnits
 	for name, begin := range map[string]func(d *driven, done func(i int)){

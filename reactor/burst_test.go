@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// What a rush took is given back, and what goes on in its memory goes on.
-func TestMemoryAfterARush(t *testing.T) {
-	const rush, left = 16 * burstKept, 100
+// Memory that a burst took is given back, and entries that are left survive.
+func TestMemoryAfterABurst(t *testing.T) {
+	const burst, left = 16 * burstKept, 100
 	l := bare(t)
 	l.begin()
 	fired := 0
 	var timers []*Timer
 	var conns []*Conn
-	for range rush {
+	for range burst {
 		timers = append(timers, l.AfterFunc(-time.Second, func() { fired++ }))
 		c := &Conn{moment: -1}
 		c.loop.Store(l)
@@ -25,7 +25,7 @@ func TestMemoryAfterARush(t *testing.T) {
 		l.deferred.put(c)
 		conns = append(conns, c)
 	}
-	for i := left; i < rush; i++ {
+	for i := left; i < burst; i++ {
 		timers[i].Stop()
 		l.remove(conns[i])
 	}
@@ -51,7 +51,7 @@ func TestMemoryAfterARush(t *testing.T) {
 	}
 }
 
-// Output that goes on and on, turn by turn, takes no memory for that.
+// A connection that is deferred in every turn costs no allocation.
 func TestLaterAllocatesNothing(t *testing.T) {
 	l := bare(t)
 	c := &Conn{moment: -1, phase: phaseClosed}

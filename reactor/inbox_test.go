@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Tasks of one goroutine run in order, whatever others post.
+// Tasks of one goroutine run in order, however many others post.
 func TestPostKeepsOrder(t *testing.T) {
 	s := serve(t, Config{Loops: 1}, nil)
 	l := s.loops[0]
@@ -113,7 +113,7 @@ func TestTableGrows(t *testing.T) {
 	}
 }
 
-// A timer that is set again and again for now has one go a turn: others have theirs.
+// A timer that is set for now again and again runs once a turn.
 func TestTimerForNowWaitsForTheNextTurn(t *testing.T) {
 	l := bare(t)
 	l.begin()

@@ -52,8 +52,8 @@ func TestLateLoopIsNotThePeersFault(t *testing.T) {
 	}
 }
 
-// One that has sent nothing is late all the same.
-func TestLateLoopExcusesNobodyElse(t *testing.T) {
+// A peer that has sent nothing is late even if its loop is.
+func TestSilentPeerIsLateOnALateLoop(t *testing.T) {
 	s := serve(t, Config{Loops: 1}, func(c *Conn) Session {
 		c.SetDeadlineAt(c.Loop().Age() + time.Millisecond)
 		return &lines{conn: c}

@@ -61,7 +61,7 @@ func TestLendAndReclaimNest(t *testing.T) {
 	want(stateOwned, 0, 0)
 }
 
-// Sections count stretches of lent code and those between, not the calls that such code makes.
+// Sections count stretches of lent code and stretches between two of them, not the calls that lent code makes.
 func TestSections(t *testing.T) {
 	l := bare(t)
 	section := func() uint64 { return l.own.word.Load() >> sectionShift }
@@ -98,8 +98,8 @@ func TestReclaimOfAFencedLoopEndsTheGoroutine(t *testing.T) {
 	}
 }
 
-// A word that looks right is no proof while a fenced goroutine is about.
-func TestHauntedWordAsksForTheGoroutine(t *testing.T) {
+// While an orphan runs, the expected state does not prove that the caller is the owner.
+func TestOrphanIsToldFromTheOwner(t *testing.T) {
 	l := bare(t)
 	lent, goOn, ended := make(chan struct{}), make(chan struct{}), make(chan bool, 1)
 	go func() {
@@ -133,7 +133,7 @@ func TestHauntedWordAsksForTheGoroutine(t *testing.T) {
 	l.Reclaim()
 }
 
-// What a goroutine that lost the Loop has deferred runs when Reclaim ends it, and changes nothing.
+// Deferred calls of a goroutine that lost the Loop run when Reclaim ends it, and change nothing.
 func TestDeferredLeaveOfAFencedGoroutineDoesNothing(t *testing.T) {
 	l := bare(t)
 	ended := make(chan struct{})

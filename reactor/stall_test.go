@@ -76,7 +76,7 @@ func ways() (release chan struct{}, all map[string]func(*Conn)) {
 	}
 }
 
-// Whatever way a loop is stalled, every other connection is served and the blamed one closed; the
+// However a loop is stalled, the blamed connection is closed and every other one is served; the
 // goroutine ends when its code does.
 func TestStalledLoopIsReplaced(t *testing.T) {
 	release, all := ways()
@@ -132,7 +132,7 @@ func TestStalledLoopIsReplaced(t *testing.T) {
 	}
 }
 
-// A goroutine that lost its Loop learns so from every call, also when the next engine's own lent
+// Every call of a goroutine that lost its Loop fails, even when the next engine's own lent
 // code makes the word look right.
 func TestFencedCallsAreRefused(t *testing.T) {
 	fenced, again := make(chan struct{}), make(chan struct{})
@@ -198,8 +198,8 @@ func TestWorkBehindAStallIsDone(t *testing.T) {
 	}
 }
 
-// Loops that are all deaf leave newcomers alone, and the processor too.
-func TestNobodyHears(t *testing.T) {
+// When all loops are stalled, new connections wait, and no processor time is used.
+func TestAllLoopsAreStalled(t *testing.T) {
 	config := brisk()
 	config.StallTimeout = -1
 	s := serve(t, config, nil)

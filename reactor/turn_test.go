@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// newTurner gives a function that takes one turn: one request in, its answer out to /dev/null.
+// newTurner returns a function that takes one turn: one request in, its answer out to /dev/null.
 func newTurner(tb testing.TB, lend bool) func() {
 	r, err := New(Config{Loops: 1, StallWarn: -1, StallTimeout: -1})
 	if err != nil {
@@ -27,7 +27,7 @@ func newTurner(tb testing.TB, lend bool) func() {
 	return func() { e.Input(c, helloRequest) }
 }
 
-// A turn costs one write, no allocation, and no more than some atomic operations beside.
+// A turn costs one write, no allocation, and some atomic operations.
 func BenchmarkTurn(b *testing.B) {
 	for name, lend := range map[string]bool{"owned": false, "lent": true} {
 		b.Run(name, func(b *testing.B) {
