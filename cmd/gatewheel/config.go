@@ -29,6 +29,7 @@ func (c *serveCommand) config(log *zap.Logger) (server.Config, error) {
 		Loops:             int(c.Loops),
 		MaxConnections:    int(c.MaxConnections),
 		MaxBody:           int64(c.MaxBody),
+		MaxUnsent:         uint32(c.MaxUnsent),
 		NoBalance:         !c.Balance,
 		RequestTimeout:    c.RequestTimeout.orNever(),
 		HeadTimeout:       c.HeadTimeout.orNever(),

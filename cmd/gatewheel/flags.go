@@ -81,6 +81,7 @@ type limitFlags struct {
 	IdleTimeout     period   `default:"120s" help:"Time without a request in progress, after the first one."`
 	ShutdownTimeout period   `default:"30s" help:"Time for requests in progress after SIGINT or SIGTERM; event streams and WebSockets end at once. A second signal closes all connections."`
 	MaxBody         byteSize `default:"0" from:"0" to:"1048576GiB" help:"Maximum size of a request's content in bytes, 413 beyond; 0 means no limit."`
+	MaxUnsent       byteSize `default:"8MiB" from:"64KiB" to:"1GiB" help:"Size of complete responses that wait for one connection's peer, in bytes, beyond which its further requests wait."`
 }
 
 type http1Flags struct {

@@ -40,6 +40,7 @@ var flagTests = map[string]func(*testing.T){
 	"idle-timeout":        testIdleTimeout,
 	"shutdown-timeout":    testShutdownTimeout,
 	"max-body":            testMaxBody,
+	"max-unsent":          testMaxUnsent,
 	"log-level":           testLogLevel,
 	"log-format":          testLogFormat,
 
@@ -415,6 +416,37 @@ func testMaxBody(t *testing.T) {
 	}
 	if status, _ := c.ask(http.MethodPost, "/upload", strings.Repeat("x", 1025)); status != http.StatusRequestEntityTooLarge {
 		t.Errorf("1025 bytes: %d", status)
+	}
+}
+
+// testMaxUnsent: of pipelined requests whose answers nobody reads, the server goes on with as many as the limit,
+// and what the kernel takes, allow.
+func testMaxUnsent(t *testing.T) {
+	const requests = 1000 // more than a connection may have in progress
+	served := func(limit string) int {
+		c := serve(t, "--max-unsent", limit)
+		conn := c.dial()
+		// Each answer has six bytes for each byte of X.
+		go func() {
+			_, _ = io.WriteString(conn, strings.Repeat("GET /headers HTTP/1.1\r\nHost: x\r\nX: "+strings.Repeat("<", 4000)+"\r\n\r\n", requests))
+		}()
+		total := 0
+		for {
+			_, text := c.get("/count")
+			var count struct{ Total int }
+			if err := json.Unmarshal([]byte(text), &count); err != nil {
+				t.Fatal(err)
+			}
+			// Each look is one more; nothing moves when a quarter of a second has brought no other.
+			if total > 10 && count.Total <= total+1 {
+				return count.Total
+			}
+			total = count.Total
+			time.Sleep(250 * time.Millisecond)
+		}
+	}
+	if few, many := served("64KiB"), served("1GiB"); few > many/2 {
+		t.Errorf("%d were served with a small limit, %d with a large one", few, many)
 	}
 }
 

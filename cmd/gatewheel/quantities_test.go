@@ -29,6 +29,7 @@ var quantities = []struct {
 	{"idle-timeout", anyTime, noTime, saysTime},
 	{"shutdown-timeout", anyTime, noTime, saysTime},
 	{"max-body", []string{"0", "1", "1048576GiB"}, []string{"1048577GiB"}, "from 0 to 1048576GiB"},
+	{"max-unsent", []string{"64KiB", "1GiB"}, []string{"0", "65535", "1025MiB"}, "from 64KiB to 1GiB"},
 	{"h1-max-target", []string{"256", "1MiB"}, []string{"0", "255", "1048577"}, "from 256 to 1MiB"},
 	{"h1-max-headers", []string{"1", "65535"}, []string{"0", "65536"}, "a number from 1 to 65535"},
 	{"h1-max-header-size", []string{"256", "16MiB"}, []string{"0", "255", "17MiB"}, "from 256 to 16MiB"},
