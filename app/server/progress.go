@@ -10,35 +10,35 @@ import (
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
-// progress tells whether a peer takes what is sent to it.
+// progress finds out whether a peer reads what is sent to it.
 type progress struct {
-	since instant // when output was last given away with none before it, or seen to be taken
-	left  int32   // what waited then, and what was given away since; unknown: all that there may be
-	given bool    // output was given away and may be waiting
+	since instant // when output was written behind which none waited, or the peer was last seen to read
+	left  int32   // unread bytes at since, and what was written later; unknown before the first look
+	given bool    // output was written since the last look
 }
 
 const unknown = math.MaxInt32
 
-// begin notes that output is being given to the connection.
+// begin records that output is written, with none waiting before it.
 func (p *progress) begin(now instant) { p.since, p.left, p.given = now, unknown, true }
 
-// add notes that n bytes are being given to the connection, behind others that wait. What the peer makes the
-// server say is no sign that it takes anything.
+// add records that n bytes are written behind queued bytes that wait. Output that the peer asks for does not show
+// that it reads.
 func (p *progress) add(queued, n int, now instant) {
 	if queued == 0 {
 		p.begin(now)
 		return
 	}
-	// What the kernel holds of it, and of what came before, is not known: only a look can tell.
+	// How much of it the kernel holds shows at the next look.
 	p.left, p.given = int32(min(int(p.left)+n, unknown)), true
 }
 
-// looks is how many times a peer is looked at within the timeout. What it took between two looks counts as
-// taken at the second, so that its time ends late by one of these parts at most, and never early.
+// looks is the number of looks at a peer within the timeout. What the peer reads between two looks counts as read at
+// the second, so that its time ends at most one of these parts late, and never early.
 const looks = 16
 
-// by returns when to look next whether the peer has taken some; 0: nothing can be waiting. How much of the
-// output that is just being given away will wait is not known yet, so one look may be for nothing.
+// by returns the time of the next look; 0 if no output can be waiting. One look may find that the kernel has taken
+// all.
 func (p *progress) by(c *reactor.Conn, now instant, timeout time.Duration) instant {
 	if timeout == 0 || !p.given && c.Queued() == 0 {
 		return 0
@@ -48,7 +48,7 @@ func (p *progress) by(c *reactor.Conn, now instant, timeout time.Duration) insta
 	return min(next, p.since.after(timeout))
 }
 
-// stuck reports whether the peer has taken nothing for that long. 0 is no limit.
+// stuck looks at the peer, and reports whether it has read nothing for timeout; 0 is no limit.
 func (p *progress) stuck(c *reactor.Conn, now instant, timeout time.Duration) bool {
 	p.given = false
 	if c.Queued() == 0 {
@@ -68,10 +68,10 @@ func (i instant) after(d time.Duration) instant {
 	return moment.After(i, d)
 }
 
-// passed says that i is not never, and not later than now.
+// passed reports whether i is not later than now. 0, which is never, has not passed.
 func (i instant) passed(now instant) bool { return i != 0 && i <= now }
 
-// earlier is the first of two; 0 is never.
+// earlier returns the first of two times; 0 is never.
 func earlier(a, b instant) instant {
 	if a == 0 || b != 0 && b < a {
 		return b
@@ -79,7 +79,7 @@ func earlier(a, b instant) instant {
 	return a
 }
 
-// moment is t as an instant; the zero time is never.
+// moment returns t as an instant; the zero time is never.
 func (l *loop) moment(t time.Time) instant {
 	if t.IsZero() {
 		return 0
@@ -87,7 +87,7 @@ func (l *loop) moment(t time.Time) instant {
 	return max(moment.After(l.instant(), t.Sub(l.r.Now())), 1)
 }
 
-// lookAt has the connection's session looked at again at that time.
+// lookAt has the Timeout of c's session called at that time; 0 is never.
 func lookAt(c *reactor.Conn, by instant) {
 	if by == 0 {
 		c.SetDeadline(time.Time{})
