@@ -131,7 +131,7 @@ func (f *farewell) Transmit(dst []byte, _ int) []byte {
 	return append(dst, make([]byte, 4096)...)
 }
 
-// A connection that ends before a peer that does not read keeps nobody waiting.
+// The end of a connection does not wait for a peer that does not read.
 func TestFarewellToASlowReader(t *testing.T) {
 	sessions := make(chan *farewell, 1)
 	s := serve(t, Config{Loops: 1}, func(c *Conn) Session {

@@ -170,7 +170,7 @@ func (c *Conn) dropKept() {
 	c.kept = nil
 }
 
-// discard drops n bytes of input that nobody wants any more.
+// discard counts n bytes of input that are dropped while lingering.
 func (c *Conn) discard(n int) {
 	if c.phase != phaseDiscarding || n == 0 {
 		return

@@ -308,7 +308,7 @@ func TestTLSClientCertificates(t *testing.T) {
 	}
 }
 
-// Certificates change under load; nobody notices but those who look at the certificate.
+// Certificates change under load, and no request fails.
 func TestTLSCertificateSwappedUnderLoad(t *testing.T) {
 	leakChecked(t)
 	ca, dir := certstest.NewAuthority(t, "ca"), t.TempDir()
@@ -355,8 +355,7 @@ func TestTLSCertificateSwappedUnderLoad(t *testing.T) {
 	mustAsk(t, old) // opened before, and still there
 }
 
-// While its handshake waits for a slot, a client that goes on sending is stopped; nothing it has sent
-// is lost.
+// While its handshake waits for a slot, reading from a client that goes on sending pauses, and no byte is lost.
 func TestTLSInputWaitsForTheHandshake(t *testing.T) {
 	leakChecked(t)
 	r, addr := served(t, Config{}, ListenerConfig{TLS: serverConfig(t), Open: openEcho})

@@ -16,7 +16,7 @@ import (
 	"github.com/gatewheel/gatewheel/reactor/certs/certstest"
 )
 
-// silentHandshake is one whose peer has sent hello and says no more. told gets a value whenever the
+// silentHandshake returns a handshake whose peer has sent hello and sends nothing more. told is sent to whenever the
 // loop would be woken.
 func silentHandshake(pool *handshakePool, config *tls.Config, hello []byte) (h *handshake, told chan struct{}) {
 	var machine tlsMachine
@@ -28,7 +28,7 @@ func silentHandshake(pool *handshakePool, config *tls.Config, hello []byte) (h *
 	return h, told
 }
 
-// clientHello is what a client sends first.
+// clientHello returns the first message of a client.
 func clientHello(t testing.TB, client *tls.Config) []byte {
 	t.Helper()
 	pipe := newMemoryPipe()
@@ -55,7 +55,7 @@ func TestHandshakeWaitsWithoutASlot(t *testing.T) {
 		<-told // it has answered and waits: the next one gets its slot
 		parked = append(parked, h)
 	}
-	// Somebody who does answer is not kept waiting by them.
+	// A peer that answers does not wait for them.
 	var machine tlsMachine
 	memoryHandshakeIn(t, pool, &machine, config, &tls.Config{InsecureSkipVerify: true})
 	for _, h := range parked {
@@ -153,7 +153,7 @@ func TestHandshakePanicIsAnError(t *testing.T) {
 	}
 }
 
-// handshakeError is what the server's handshake with that client fails with.
+// handshakeError returns the error of the server's handshake with that client.
 func handshakeError(t *testing.T, server, client *tls.Config) error {
 	t.Helper()
 	c, s := pipeClient(t, server, client, whole)
@@ -255,7 +255,7 @@ func TestGreetings(t *testing.T) {
 		"\x80\x2e\x01\x00\x02":         greetingOther, // a ClientHello of SSL 2
 		"\x00\x00\x00":                 greetingOther,
 		strings.Repeat("A", 17):        greetingOther,
-		"\x15\x03\x01\x00\x02\x01\x00": greetingOther, // an alert comes first from nobody
+		"\x15\x03\x01\x00\x02\x01\x00": greetingOther, // no client begins with an alert
 	} {
 		if got := greetingOf([]byte(text)); got != want {
 			t.Errorf("%q is taken for %d, want %d", text, got, want)

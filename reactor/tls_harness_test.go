@@ -16,8 +16,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// A teller answers each line that ends a request's head with what it knows of its connection, in the
-// form of an HTTP/1.1 response, so that curl and haproxy can be its clients too.
+// A teller answers each request with what it knows about its connection, as an HTTP/1.1 response, so that curl and
+// haproxy can be its clients too.
 type teller struct {
 	conn   *Conn
 	out    []byte
@@ -72,7 +72,7 @@ func (s *teller) Closed(err error) {
 
 func openTeller(c *Conn) Session { return &teller{conn: c} }
 
-// An echo sends back what comes, and takes no more than it has got rid of.
+// An echo sends its input back, and pauses while too much of it is unsent.
 type echo struct {
 	conn *Conn
 	out  []byte
@@ -106,7 +106,7 @@ func (s *echo) Closed(error) {}
 
 func openEcho(c *Conn) Session { return &echo{conn: c} }
 
-// served starts a reactor with one listener for the length of the test.
+// served starts a reactor with one listener until the end of the test.
 func served(t testing.TB, config Config, listener ListenerConfig) (*Reactor, net.Addr) {
 	t.Helper()
 	if config.Loops == 0 {
@@ -153,7 +153,7 @@ func dialTLS(t testing.TB, addr net.Addr, config *tls.Config) *tls.Conn {
 	return c
 }
 
-// ask sends a request and gives what the teller said.
+// ask sends a request and returns the answer of the teller.
 func ask(c net.Conn) (string, error) {
 	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\n\r\n"); err != nil {
 		return "", err
@@ -191,8 +191,8 @@ func mustAsk(t testing.TB, c net.Conn, want ...string) {
 	}
 }
 
-// settledStats are the counters once each loop has done what it had begun, such as to count the
-// connection whose end the test has seen.
+// settledStats returns the counters once each loop has finished its work, such as to count a connection whose end the
+// test has seen.
 func settledStats(r *Reactor) TLSStats {
 	for _, l := range r.Loops() {
 		done := make(chan struct{})

@@ -19,8 +19,8 @@ import (
 	"testing"
 )
 
-// A keyUpdater writes the records of a client whose handshake is over, with new keys as often as it
-// likes, which crypto/tls offers nobody.
+// A keyUpdater writes the records of a client behind its handshake, with new keys at any time, which crypto/tls does
+// not offer.
 type keyUpdater struct {
 	t        testing.TB
 	secret   []byte
@@ -29,7 +29,7 @@ type keyUpdater struct {
 	sequence uint64
 }
 
-// dialKeyUpdater connects, and goes on behind the handshake.
+// dialKeyUpdater connects and completes the handshake.
 func dialKeyUpdater(t testing.TB, addr net.Addr) (net.Conn, *keyUpdater) {
 	t.Helper()
 	var secrets strings.Builder
@@ -40,7 +40,7 @@ func dialKeyUpdater(t testing.TB, addr net.Addr) (net.Conn, *keyUpdater) {
 	return c.NetConn(), newKeyUpdater(t, secrets.String())
 }
 
-// newKeyUpdater goes on behind a handshake that wrote secrets to its KeyLogWriter.
+// newKeyUpdater returns the updater of a client whose handshake wrote secrets to its KeyLogWriter.
 func newKeyUpdater(t testing.TB, secrets string) *keyUpdater {
 	u := &keyUpdater{t: t}
 	for line := range strings.Lines(secrets) {
@@ -98,7 +98,7 @@ func (u *keyUpdater) update(dst []byte) []byte {
 
 func (u *keyUpdater) data(dst []byte, text string) []byte { return u.record(dst, 23, []byte(text)...) }
 
-// A gusher has always more to say, and takes whatever comes.
+// A gusher has endless output and consumes all input.
 type gusher struct{ closed chan error }
 
 func (s gusher) Receive(in []byte) int { return len(in) }
@@ -109,7 +109,7 @@ func (s gusher) EOF() bool        { return false }
 func (s gusher) Timeout()         {}
 func (s gusher) Closed(err error) { s.closed <- err }
 
-// What a peer asks for and does not take must not pile up.
+// Answers that a peer asks for and does not read are bounded.
 func TestTLSKeyUpdatesWithoutEnd(t *testing.T) {
 	closed := make(chan error, 1)
 	r, addr := served(t, Config{}, ListenerConfig{TLS: serverConfig(t), Open: func(*Conn) Session { return gusher{closed} }})
@@ -129,7 +129,7 @@ func TestTLSKeyUpdatesWithoutEnd(t *testing.T) {
 	}
 }
 
-// A peer that reads gets an answer to each, however many there are in one turn.
+// A peer that reads gets an answer to each KeyUpdate, however many come in one turn.
 func TestTLSKeyUpdatesAnswered(t *testing.T) {
 	_, addr := served(t, Config{}, ListenerConfig{TLS: serverConfig(t), Open: openEcho})
 	raw, u := dialKeyUpdater(t, addr)
