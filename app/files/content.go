@@ -121,7 +121,7 @@ func (s *fileReader) outcome(n int, err error) (int, error) {
 		s.err = nil
 	}
 	switch {
-	case n > 0:
+	case n > 0 || s.start < s.end: // with an empty p, too
 		return n, nil
 	case s.err != nil:
 		return 0, s.err
