@@ -9,7 +9,8 @@ import (
 // instant is a time in nanoseconds since the first Tick of a Shared; 0 is never.
 type instant int64
 
-// Indices into Conn.timers.
+// The timers of a connection: indices into Conn.timers. The idle timeout is none of them: the caller
+// counts it from the end of the last stream, see Conn.Streams.
 const (
 	settingsTimer  = iota // until the peer has acknowledged our SETTINGS
 	blockTimer            // until a header block has ended

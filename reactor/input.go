@@ -20,6 +20,14 @@ type inputs struct {
 	spares [][]byte // for unconsumed input
 }
 
+// read passes the bytes of one read from the socket to c. A panic closes c and no other connection.
+func (l *Loop) read(c *Conn, in []byte) {
+	defer l.contain()
+	l.current = c
+	c.feed(in)
+	l.current = nil
+}
+
 // feed passes on bytes from the socket. raw is nil if the filter was woken or has work left.
 func (c *Conn) feed(raw []byte) {
 	c.Touch()

@@ -271,6 +271,14 @@ func (l *Loop) revive() {
 	l.revived = nil
 }
 
+// guarded calls run with c. A panic in run closes c and no other connection.
+func (l *Loop) guarded(c *Conn, run func(*Conn)) {
+	defer l.contain()
+	l.current = c
+	run(c)
+	l.current = nil
+}
+
 // contained runs f. A panic in it is logged.
 func (l *Loop) contained(f func()) {
 	defer l.contain()

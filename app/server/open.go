@@ -8,7 +8,7 @@ import "github.com/gatewheel/gatewheel/reactor"
 type detector struct {
 	conn     *reactor.Conn
 	loop     *loop
-	settling *loop   // to which the connection moves for its HTTP/2 session; nil: it does not
+	movingTo *loop   // the loop of the future HTTP/2 session, while the connection moves there; else nil
 	opened   instant // when the peer could send its first byte
 }
 
@@ -24,7 +24,7 @@ func (s *Server) open(c *reactor.Conn) reactor.Session {
 
 // Receive implements reactor.Session.
 func (d *detector) Receive(in []byte) int {
-	if d.settling != nil {
+	if d.movingTo != nil {
 		return 0
 	}
 	switch d.choose(in) {
@@ -62,7 +62,7 @@ func (d *detector) startHTTP2() {
 		d.conn.SetSession(&refusal{conn: d.conn, words: inadequateSecurity})
 		return
 	}
-	d.settle()
+	d.moveToLightest()
 }
 
 // Transmit implements reactor.Session.
@@ -87,8 +87,8 @@ func (d *detector) Timeout() {
 
 // Closed implements reactor.Session.
 func (d *detector) Closed(error) {
-	if d.settling != nil {
-		d.settling.load.connections.Add(-1)
+	if d.movingTo != nil {
+		d.movingTo.load.connections.Add(-1)
 	}
 }
 
@@ -97,7 +97,7 @@ func (d *detector) Closed(error) {
 func (d *detector) drain() {
 	l := d.loop
 	switch {
-	case d.settling != nil || d.conn.Waiting():
+	case d.movingTo != nil || d.conn.Waiting():
 	case d.opened.after(reactor.DrainGrace).passed(l.instant()):
 		d.conn.CloseFlushed()
 		return

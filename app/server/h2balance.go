@@ -4,14 +4,14 @@ package server
 
 import "sync/atomic"
 
-// load is what a loop carries of HTTP/2. One such connection may bring a whole proxy's traffic, and the
-// kernel may well put two of them on one loop of sixteen. Loops write their own and read each other's.
+// load counts the HTTP/2 connections of a loop and their open streams. One connection may bring a whole proxy's
+// traffic, and the kernel may put two of them on one loop of sixteen. Only the loop writes it; any goroutine reads it.
 type load struct {
 	connections atomic.Int64
 	streams     atomic.Int64
 }
 
-// less orders loops by their connections; streams in flight break ties.
+// less reports whether a loop with load a is lighter than one with load b: by connections, then by open streams.
 func (a *load) less(b *load) bool {
 	if n, m := a.connections.Load(), b.connections.Load(); n != m {
 		return n < m
@@ -19,7 +19,8 @@ func (a *load) less(b *load) bool {
 	return a.streams.Load() < b.streams.Load()
 }
 
-// lightest is the loop on which a new HTTP/2 connection that arrived on home settles.
+// lightest returns the loop for a new HTTP/2 connection that was accepted on home: the one with the least load, home if
+// several have it or Config.NoBalance is set.
 func (s *Server) lightest(home *loop) *loop {
 	best := home
 	if s.config.NoBalance {
@@ -33,22 +34,22 @@ func (s *Server) lightest(home *loop) *loop {
 	return best
 }
 
-// settle gives the connection its HTTP/2 session, on the loop that carries least. Input waits meanwhile.
-func (d *detector) settle() {
+// moveToLightest moves the connection to the lightest loop and opens its HTTP/2 session there. Input waits meanwhile.
+func (d *detector) moveToLightest() {
 	to := d.loop.server.lightest(d.loop)
 	to.load.connections.Add(1)
-	d.settling = to
+	d.movingTo = to
 	d.conn.MoveTo(to.r, func(err error) {
 		if err != nil && to != d.loop {
 			to.load.connections.Add(-1)
 			to = d.loop
 			to.load.connections.Add(1)
-			d.settling = to
+			d.movingTo = to
 		}
 		if d.conn.Closed() {
 			return
 		}
-		d.loop, d.settling = to, nil
+		d.loop, d.movingTo = to, nil
 		s := newH2Session(newPeer(to, d.conn))
 		d.conn.SetSession(s)
 		if to.server.Draining() {

@@ -42,22 +42,6 @@ func (c *Conn) openUnlessOpen() {
 	}
 }
 
-// guarded calls run with c. A panic in it closes c and nothing else.
-func (l *Loop) guarded(c *Conn, run func(*Conn)) {
-	defer l.contain()
-	l.current = c
-	run(c)
-	l.current = nil
-}
-
-// read handles the bytes of one read from the socket.
-func (l *Loop) read(c *Conn, in []byte) {
-	defer l.contain()
-	l.current = c
-	c.feed(in)
-	l.current = nil
-}
-
 // sessionFor returns the session of an accepted connection.
 func (r *Reactor) sessionFor(c *Conn) Session {
 	if over := r.open.Load() - r.refusedOpen.Load() - int64(r.config.MaxConnections); r.config.Refuse != nil &&
