@@ -160,18 +160,18 @@ func (c Config) withDefaults() (Config, error) {
 // follow gives HTTP/2 the times of all protocols where it has none of its own.
 func (h *HTTP2Config) follow(c *Config) {
 	if h.BlockTimeout == 0 {
-		h.BlockTimeout = cmp.Or(c.HeadTimeout, unlimited)
+		h.BlockTimeout = cmp.Or(c.HeadTimeout, effectivelyNever)
 	}
 	if h.StallTimeout == 0 {
-		h.StallTimeout = cmp.Or(c.WriteTimeout, unlimited)
+		h.StallTimeout = cmp.Or(c.WriteTimeout, effectivelyNever)
 	}
 	h.MaxUnsent = cmp.Or(h.MaxUnsent, c.MaxUnsent)
 	// RFC 8441: a handler decides whether there is a WebSocket, as over HTTP/1.1.
 	h.EnableConnectProtocol = true
 }
 
-// unlimited is what no connection lives to see, for machines that know no absence of a limit.
-const unlimited = 100 * 365 * 24 * time.Hour
+// effectivelyNever is what no connection lives to see, for machines that know no absence of a limit.
+const effectivelyNever = 100 * 365 * 24 * time.Hour
 
 // timeout resolves a configured duration: 0 is the default, negative is none.
 func timeout(d, byDefault time.Duration) time.Duration {
@@ -194,9 +194,9 @@ func (c *Config) http1() h1.Limits {
 	return limits
 }
 
-// maxKept bounds the input that a session may leave for later: a head of HTTP/1 and a frame of HTTP/2 have to
+// inputLimit bounds the input that a session may leave for later: a head of HTTP/1 and a frame of HTTP/2 have to
 // fit.
-func (s *Server) maxKept() int {
+func (s *Server) inputLimit() int {
 	head := s.config.HTTP1.Target + s.config.HTTP1.FieldSize
 	return max(1<<20, 2*head, 2*int(s.config.HTTP2.MaxFrameSize))
 }
@@ -208,13 +208,13 @@ func (s *Server) reactorConfig() reactor.Config {
 		Loops:            c.Loops,
 		Logger:           c.Logger,
 		MaxConnections:   c.MaxConnections,
-		Refuse:           s.turnAway,
+		Refuse:           s.refuseConnection,
 		HandshakeTimeout: c.HandshakeTimeout,
 		StallWarn:        c.Stall.Warn,
 		StallTimeout:     c.Stall.Timeout,
 		StallRestarts:    c.Stall.Restarts,
 		Abort:            c.Stall.Abort,
-		MaxKept:          s.maxKept(),
+		MaxKept:          s.inputLimit(),
 		Renew:            func(r *reactor.Loop) { loopOf.Get(r).renew() },
 	}
 }

@@ -24,15 +24,15 @@ type exchange struct {
 	// Open exchanges of a connection form a list, so that each can be told that the peer has left.
 	previous, next *exchange
 
-	response *app.Response // while its content is being sent
-	inline   [2]app.Field  // the request's field lines, if there are at most two
-	headed   time.Duration // from the request's arrival to the head of the response
-	status   uint16        // of the response; 0: none was sent
-	outcome  Outcome
-	answered bool            // the machine has taken the head of the response
-	ended    bool            // the machine has taken all of the response
-	extended bool            // an extended CONNECT for a WebSocket, which the application sees as the equivalent GET
-	subject  reactor.Subject // for the watchdog
+	response  *app.Response // while its content is being sent
+	inline    [2]app.Field  // the request's field lines, if there are at most two
+	headAfter time.Duration // from the request's arrival to the head of the response
+	status    uint16        // of the response; 0: none was sent
+	outcome   Outcome
+	answered  bool            // the machine has taken the head of the response
+	ended     bool            // the machine has taken all of the response
+	extended  bool            // an extended CONNECT for a WebSocket, which the application sees as the equivalent GET
+	subject   reactor.Subject // for the watchdog
 }
 
 var _ shell = (*exchange)(nil)
@@ -45,8 +45,8 @@ type session interface {
 	inform(x *exchange, status int, fields app.Fields) error
 	// upgrade accepts a WebSocket and returns it. On an error nothing was queued.
 	upgrade(x *exchange, fields app.Fields) (*socket, error)
-	// retires reports whether the connection drains for a reason of its own. Any goroutine.
-	retires() bool
+	// agedOut reports whether the connection drains for a reason of its own. Any goroutine.
+	agedOut() bool
 }
 
 // content is the content of a response as both machines take it.
@@ -105,7 +105,7 @@ func (x *exchange) answer(r *app.Response, err error) {
 		x.loop.report(x, err)
 		r = app.ErrorResponse(err)
 	}
-	switch err = x.give(r); {
+	switch err = x.respond(r); {
 	case err == nil:
 		return
 	case errors.Is(err, app.ErrPeerGone):
@@ -116,21 +116,21 @@ func (x *exchange) answer(r *app.Response, err error) {
 	x.loop.report(x, fmt.Errorf("response refused: %w", err))
 	x.discard(r)
 	x.out = nil
-	if err = x.give(app.ErrorResponse(err)); err != nil {
+	if err = x.respond(app.ErrorResponse(err)); err != nil {
 		x.answered = true
 		x.fail(err)
 	}
 }
 
-// give passes r to the machine and starts its producer.
-func (x *exchange) give(r *app.Response) error {
+// respond passes r to the machine and starts its producer.
+func (x *exchange) respond(r *app.Response) error {
 	if u, ok := r.Content.(*websocket.Upgrade); ok {
 		return x.upgrade(r, u)
 	}
 	if r.Status < 300 && (x.extended || x.Method == "CONNECT") {
 		// RFC 9110 section 9.3.6: a 2xx would open the tunnel.
 		x.discard(r)
-		r = x.noTunnel()
+		r = x.refuseTunnel()
 	}
 	var c content
 	status := r.Status
@@ -153,7 +153,7 @@ func (x *exchange) give(r *app.Response) error {
 	if err := x.session.respond(x, status, r.Fields, c); err != nil {
 		return err
 	}
-	x.head(status)
+	x.headTaken(status)
 	x.loop.count.response(x.Protocol, status)
 	x.response = r
 	// RFC 9110 section 6.4.1: these have no content.
@@ -170,19 +170,19 @@ func (x *exchange) give(r *app.Response) error {
 	return nil
 }
 
-func (x *exchange) noTunnel() *app.Response {
+func (x *exchange) refuseTunnel() *app.Response {
 	if x.extended {
 		return app.Error(400, "there is no WebSocket here")
 	}
 	return app.Error(501, "there are no tunnels here")
 }
 
-// head records that the machine has taken the head of the response.
-func (x *exchange) head(status int) {
+// headTaken records that the machine has taken the head of the response.
+func (x *exchange) headTaken(status int) {
 	x.answered, x.status = true, uint16(status)
 	if x.loop.server.config.Finished != nil {
 		// The handler has run since the clock was read, and reading it again costs a twentieth of a request.
-		x.headed = x.loop.r.Now().Sub(x.Arrived)
+		x.headAfter = x.loop.r.Now().Sub(x.Arrived)
 	}
 	if x.in != nil {
 		x.in.expects = false
@@ -282,7 +282,7 @@ func (x *exchangePool) Submit(work func()) error {
 }
 
 // Draining implements spi.Drainer.
-func (x *exchange) Draining() bool { return x.loop.server.Draining() || x.session.retires() }
+func (x *exchange) Draining() bool { return x.loop.server.Draining() || x.session.agedOut() }
 
 // Trailers implements spi.Exchange.
 func (x *exchange) Trailers() app.Fields { return x.stream.Trailers() }

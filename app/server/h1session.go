@@ -15,7 +15,7 @@ import (
 // h1Session connects the machine of one HTTP/1 connection with its exchanges. All methods run on the connection's
 // loop. It holds no buffer: input that waits for the application stays with the reactor, and the socket is not read.
 type h1Session struct {
-	peer
+	connection
 	machine h1.Conn
 	reading *exchange // whose content is arriving, or nil
 	next    *h1Socket // the WebSocket that the connection switches to, or nil
@@ -28,8 +28,8 @@ type h1Session struct {
 
 var _ reactor.Session = (*h1Session)(nil)
 
-func newH1Session(p peer) *h1Session {
-	s := &h1Session{peer: p}
+func newH1Session(p connection) *h1Session {
+	s := &h1Session{connection: p}
 	s.session = s
 	s.machine.Init(p.loop.h1)
 	return s
@@ -40,7 +40,7 @@ func (s *h1Session) Receive(in []byte) int {
 	s.loop.tick()
 	if s.machine.Phase() != h1.InHead {
 		// The timeout of a head starts at its first byte, however many pieces arrive.
-		s.moved = s.loop.instant()
+		s.lastActive = s.loop.instant()
 	}
 	s.input.step(inputResume)
 	used := 0
@@ -61,7 +61,7 @@ func (s *h1Session) Receive(in []byte) int {
 	}
 	if s.machine.Phase() == h1.InContent {
 		// The wait for more content starts now.
-		s.moved = s.loop.instant()
+		s.lastActive = s.loop.instant()
 	}
 	switch {
 	case s.input.paused():
@@ -90,7 +90,7 @@ func (s *h1Session) mayResume() bool {
 // resumeReading ends a pause. The wait for the peer starts now.
 func (s *h1Session) resumeReading() {
 	s.input.step(inputResume)
-	s.moved = s.loop.instant()
+	s.lastActive = s.loop.instant()
 	s.conn.Resume()
 	if s.conn.Kept() == 0 {
 		// The event at the end of content needs no further input.
@@ -100,7 +100,7 @@ func (s *h1Session) resumeReading() {
 
 // step handles one event of the machine. It returns how many bytes of in were consumed, and whether to continue.
 func (s *h1Session) step(in []byte) (n int, more bool) {
-	ev := s.loop.event1
+	ev := s.loop.h1Event
 	n, err := s.machine.Next(in, ev)
 	if err != nil {
 		s.malformed(err)
@@ -135,7 +135,7 @@ func (s *h1Session) accept(ev *h1.Event) {
 	x.Scheme = s.scheme()
 	x.ContentLength = head.ContentLength
 	x.setFields(head.Fields)
-	s.moved = s.loop.turnInstant()
+	s.lastActive = s.loop.turnInstant()
 	if head.ContentLength != 0 {
 		x.in = &inbound{shell: x}
 		s.reading = x
@@ -207,10 +207,10 @@ func (s *h1Session) Transmit(dst []byte, room int) []byte {
 	start := len(dst)
 	dst = s.machine.Transmit(dst, room)
 	if len(dst) > start {
-		s.moved = s.loop.instant()
-		s.sending.begin(s.moved)
+		s.lastActive = s.loop.instant()
+		s.sending.begin(s.lastActive)
 	}
-	if s.turned() {
+	if s.switchToWebSocket() {
 		return dst
 	}
 	if id := s.machine.Held(); id != 0 {
@@ -259,7 +259,7 @@ func (s *h1Session) close(linger bool) {
 // EOF implements reactor.Session.
 func (s *h1Session) EOF() bool {
 	s.input.step(inputFIN)
-	s.moved = s.loop.instant()
+	s.lastActive = s.loop.instant()
 	s.halfClose()
 	switch {
 	case s.conn.Kept() == 0:
@@ -295,10 +295,10 @@ func (s *h1Session) Closed(err error) {
 func (s *h1Session) setTimeout() {
 	if s.conn.Queued() > 0 {
 		// The peer has to read first. Its time to send starts after that.
-		s.moved = s.loop.instant()
+		s.lastActive = s.loop.instant()
 	}
 	by := earlier(earlier(s.readBy(), s.halfClosedBy()), s.sending.by(s.conn, s.loop.instant(), s.loop.server.config.WriteTimeout))
-	lookAt(s.conn, by)
+	setTimeoutAt(s.conn, by)
 }
 
 // readBy returns when something must have arrived from the peer, or 0 if nothing is expected.
@@ -312,11 +312,11 @@ func (s *h1Session) readBy() instant {
 	}
 	switch s.machine.Phase() {
 	case h1.InContent:
-		return s.moved.after(c.BodyTimeout)
+		return s.lastActive.after(c.BodyTimeout)
 	case h1.InHead:
-		by := s.moved.after(c.HeadTimeout)
+		by := s.lastActive.after(c.HeadTimeout)
 		if drainBy := s.loop.drainBy(); drainBy != 0 {
-			by = earlier(by, max(drainBy, s.moved.after(headGrace)))
+			by = earlier(by, max(drainBy, s.lastActive.after(headGrace)))
 		}
 		return by
 	case h1.Between:
@@ -327,9 +327,9 @@ func (s *h1Session) readBy() instant {
 			if by := s.loop.drainBy(); s.ending == drainActive && !by.passed(now) {
 				return by
 			}
-			return now.after(readTime)
+			return now.after(readGrace)
 		default:
-			return s.moved.after(c.IdleTimeout)
+			return s.lastActive.after(c.IdleTimeout)
 		}
 	}
 	return 0
@@ -341,7 +341,7 @@ func (s *h1Session) halfClosedBy() instant {
 	if !s.input.last() || s.conn.Queued() > 0 {
 		return 0
 	}
-	return s.moved.after(s.loop.server.config.HalfClosedTimeout)
+	return s.lastActive.after(s.loop.server.config.HalfClosedTimeout)
 }
 
 // Timeout implements reactor.Session.
@@ -392,7 +392,7 @@ func (s *h1Session) drain() {
 		s.endAfterRequests()
 		return
 	}
-	if s.moved.after(recently).passed(s.loop.instant()) {
+	if s.lastActive.after(recentActivity).passed(s.loop.instant()) {
 		s.ending.step(drainSilent)
 	} else {
 		s.ending.step(drainRecent)
@@ -400,15 +400,15 @@ func (s *h1Session) drain() {
 	s.conn.Touch()
 }
 
-// recently is how long after its last activity a connection without a request counts as active: its next request
+// recentActivity is how long after its last activity a connection without a request counts as active: its next request
 // may be on its way.
-const recently = 2 * time.Second
+const recentActivity = 2 * time.Second
 
 // headGrace is how long a head may take that starts to arrive at the end of a drain.
 const headGrace = 250 * time.Millisecond
 
-// readTime is how long a loop may take to read the content of a socket.
-const readTime = 50 * time.Millisecond
+// readGrace is how long a loop may take to read the content of a socket.
+const readGrace = 50 * time.Millisecond
 
 // vacant reports whether no request is pending and no part of one has arrived.
 func (s *h1Session) vacant() bool {
@@ -442,8 +442,8 @@ func (s *h1Session) endAfterRequests() {
 	s.conn.Touch()
 }
 
-// retires implements session: only HTTP/2 connections have an age limit.
-func (s *h1Session) retires() bool { return false }
+// agedOut implements session: only HTTP/2 connections have an age limit.
+func (s *h1Session) agedOut() bool { return false }
 
 // respond implements session.
 func (s *h1Session) respond(x *exchange, status int, fields app.Fields, c content) error {

@@ -50,7 +50,7 @@ func (d *detector) moveToLightest() {
 			return
 		}
 		d.loop, d.movingTo = to, nil
-		s := newH2Session(newPeer(to, d.conn))
+		s := newH2Session(newConnection(to, d.conn))
 		d.conn.SetSession(s)
 		if to.server.Draining() {
 			to.tick()

@@ -17,7 +17,7 @@ import (
 // h2Session is the session of an HTTP/2 connection: its machine, and an exchange for each stream. A stream's
 // value in the machine is its exchange or its h2Socket.
 type h2Session struct {
-	peer
+	connection
 	machine  h2.Conn
 	streams  int // open streams, as counted in the loop's load
 	sending  progress
@@ -33,9 +33,9 @@ type h2Session struct {
 var _ reactor.Session = (*h2Session)(nil)
 
 // newH2Session starts HTTP/2 on a loop whose load counts the connection already.
-func newH2Session(p peer) *h2Session {
+func newH2Session(p connection) *h2Session {
 	p.loop.tick()
-	s := &h2Session{peer: p}
+	s := &h2Session{connection: p}
 	s.session = s
 	s.machine.Init(p.loop.h2, rand.Float64())
 	if !p.info.Local.IsValid() {
@@ -54,7 +54,7 @@ func (s *h2Session) Receive(in []byte) int {
 // feed feeds the machine and handles its events, until it needs more input or the turn is used up. It returns
 // the number of bytes consumed.
 func (s *h2Session) feed(in []byte) (used int) {
-	ev := s.loop.event2
+	ev := s.loop.h2Event
 	for {
 		n, err := s.machine.Next(in[used:], ev)
 		used += n
@@ -131,7 +131,7 @@ func (s *h2Session) countFailure(err error, late bool) {
 
 // connectionError ends the connection after an error. Events that precede the error are handled first.
 func (s *h2Session) connectionError() {
-	for ev := s.loop.event2; s.machine.Noticed(); {
+	for ev := s.loop.h2Event; s.machine.Noticed(); {
 		_, _ = s.machine.Next(nil, ev)
 		s.handle(ev)
 	}
@@ -279,14 +279,14 @@ func (s *h2Session) Transmit(dst []byte, room int) []byte {
 	}
 	if s.machine.Done() {
 		s.peerGone()
-		s.part()
+		s.closeConn()
 	}
 	s.watch()
 	return dst
 }
 
-// part closes the connection after its output is sent.
-func (s *h2Session) part() {
+// closeConn closes the connection after its output is sent.
+func (s *h2Session) closeConn() {
 	if s.fin {
 		s.conn.CloseFlushed()
 	} else {
@@ -360,7 +360,7 @@ func (s *h2Session) idleBy() instant {
 	if s.machine.Streams() > 0 || s.machine.Draining() {
 		return 0
 	}
-	return s.moved.after(s.loop.server.config.IdleTimeout)
+	return s.lastActive.after(s.loop.server.config.IdleTimeout)
 }
 
 // watch sets the time of the next Timeout.
@@ -369,10 +369,10 @@ func (s *h2Session) watch() {
 		s.accepted = false
 		s.loop.load.streams.Add(int64(n - s.streams))
 		s.streams = n
-		s.moved = s.loop.instant()
+		s.lastActive = s.loop.instant()
 	}
 	by := earlier(s.idleBy(), s.sending.by(s.conn, s.loop.instant(), s.loop.server.config.WriteTimeout))
-	lookAt(s.conn, earlier(earlier(by, s.bodyBy), s.loop.moment(s.machine.Deadline())))
+	setTimeoutAt(s.conn, earlier(earlier(by, s.bodyBy), s.loop.moment(s.machine.Deadline())))
 }
 
 // drain implements drainer: it tells the peer to open no more streams.
@@ -387,15 +387,15 @@ func (s *h2Session) drain() {
 // notifyDrain tells open requests and WebSockets that the connection is draining, so that those without an end of
 // their own can end.
 func (s *h2Session) notifyDrain() {
-	s.peer.notifyDrain()
+	s.connection.notifyDrain()
 	for _, k := range s.sockets() {
 		k.goAway()
 		k.watch()
 	}
 }
 
-// retires implements session.
-func (s *h2Session) retires() bool { return s.aged.Load() }
+// agedOut implements session.
+func (s *h2Session) agedOut() bool { return s.aged.Load() }
 
 // respond implements session.
 func (s *h2Session) respond(x *exchange, status int, fields app.Fields, c content) error {

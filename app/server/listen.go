@@ -17,7 +17,7 @@ import (
 func (s *Server) listen(l reactor.ListenerConfig) (net.Addr, error) {
 	l.Open = s.open
 	if l.TLS != nil {
-		l.TLS = s.offering(l.TLS)
+		l.TLS = s.withALPN(l.TLS)
 	}
 	addr, err := s.reactor.Listen(l)
 	if err != nil {
@@ -30,8 +30,8 @@ func (s *Server) listen(l reactor.ListenerConfig) (net.Addr, error) {
 	return addr, nil
 }
 
-// offering has config offer, by ALPN, what is served.
-func (s *Server) offering(config *tls.Config) *tls.Config {
+// withALPN has config offer, by ALPN, what is served.
+func (s *Server) withALPN(config *tls.Config) *tls.Config {
 	if !s.config.HTTP2.Disabled {
 		return certs.WithProtocols(config, "h2", "http/1.1")
 	}

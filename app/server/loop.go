@@ -22,10 +22,10 @@ type loop struct {
 	server    *Server
 	h1        *h1.Shared
 	h2        *h2.Shared
-	event1    *h1.Event
-	event2    *h2.Event
+	h1Event   *h1.Event
+	h2Event   *h2.Event
 	ws        ws.Shared
-	event3    *ws.Event
+	wsEvent   *ws.Event
 	messages  memory    // of incomplete WebSocket messages
 	gathered  []*stream // their readers are to be told of content
 	ticked    time.Time
@@ -77,7 +77,7 @@ func (l *loop) pull(s *app.Pull, p []byte) (n int, err error) {
 func (l *loop) renew() {
 	l.h1.Renew()
 	l.ws.Renew()
-	l.event1, l.event2, l.event3 = new(h1.Event), new(h2.Event), new(ws.Event)
+	l.h1Event, l.h2Event, l.wsEvent = new(h1.Event), new(h2.Event), new(ws.Event)
 	l.gathered = nil
 }
 
@@ -117,14 +117,14 @@ const (
 func (l *loop) runFor(c *reactor.Conn, who lender, task func()) {
 	l.r.Charge(unitsPerCall)
 	l.r.Lend(c, who.lentFor())
-	err := contain(task)
+	err := recovered(task)
 	l.r.Reclaim()
 	if err != nil {
 		l.reportFor(c, who, err)
 	}
 }
 
-func contain(task func()) (err error) {
+func recovered(task func()) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &app.PanicError{Value: v, Stack: debug.Stack()}

@@ -18,7 +18,7 @@ var _ reactor.Session = (*detector)(nil)
 func (s *Server) open(c *reactor.Conn) reactor.Session {
 	l := loopOf.Get(c.Loop())
 	d := &detector{conn: c, loop: l, opened: l.instant()}
-	lookAt(c, earlier(d.opened.after(s.config.HeadTimeout), l.drainBy()))
+	setTimeoutAt(c, earlier(d.opened.after(s.config.HeadTimeout), l.drainBy()))
 	return d
 }
 
@@ -29,7 +29,7 @@ func (d *detector) Receive(in []byte) int {
 	}
 	switch d.choose(in) {
 	case protocolHTTP1:
-		s := newH1Session(newPeer(d.loop, d.conn))
+		s := newH1Session(newConnection(d.loop, d.conn))
 		d.conn.SetSession(s)
 		used := s.Receive(in)
 		if d.loop.server.Draining() {
@@ -59,7 +59,7 @@ func (d *detector) choose(in []byte) protocol {
 func (d *detector) startHTTP2() {
 	if state := d.conn.TLS(); state != nil && reactor.InadequateSecurity(state) != "" {
 		// RFC 9113 section 9.2: the connection is ended with INADEQUATE_SECURITY.
-		d.conn.SetSession(&refusal{conn: d.conn, words: inadequateSecurity})
+		d.conn.SetSession(&refusedSession{conn: d.conn, output: inadequateSecurity})
 		return
 	}
 	d.moveToLightest()
@@ -74,7 +74,7 @@ func (d *detector) EOF() bool { return false }
 // Timeout implements reactor.Session. What is in the socket is served first.
 func (d *detector) Timeout() {
 	if d.conn.Waiting() {
-		lookAt(d.conn, d.loop.instant().after(readTime))
+		setTimeoutAt(d.conn, d.loop.instant().after(readGrace))
 		return
 	}
 	if d.loop.drainBy() != 0 {
@@ -102,5 +102,5 @@ func (d *detector) drain() {
 		d.conn.CloseFlushed()
 		return
 	}
-	lookAt(d.conn, earlier(d.opened.after(l.server.config.HeadTimeout), l.drainBy()))
+	setTimeoutAt(d.conn, earlier(d.opened.after(l.server.config.HeadTimeout), l.drainBy()))
 }

@@ -60,12 +60,12 @@ func (p *pool) Submit(work func()) error {
 		return app.ErrPoolFull
 	}
 	p.queue <- work // has room: it holds as many as are admitted
-	p.recruit()
+	p.addWorker()
 	return nil
 }
 
-// recruit starts a worker unless there are enough.
-func (p *pool) recruit() {
+// addWorker starts a worker unless there are enough.
+func (p *pool) addWorker() {
 	for {
 		n := p.workers.Load()
 		if n >= p.max {
@@ -79,7 +79,7 @@ func (p *pool) recruit() {
 }
 
 func (p *pool) work() {
-	defer p.leave()
+	defer p.workerEnded()
 	for {
 		select {
 		case job := <-p.queue:
@@ -90,12 +90,12 @@ func (p *pool) work() {
 	}
 }
 
-// leave ends a worker. A job that came after its last look at the queue, or waits behind one that has ended the
+// workerEnded follows the end of a worker. A job that came after its last look at the queue, or waits behind one that has ended the
 // goroutine, gets another worker.
-func (p *pool) leave() {
+func (p *pool) workerEnded() {
 	p.workers.Add(-1)
 	if len(p.queue) > 0 {
-		p.recruit()
+		p.addWorker()
 	}
 }
 

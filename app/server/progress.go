@@ -33,9 +33,9 @@ func (p *progress) add(queued, n int, now instant) {
 	p.left, p.given = int32(min(int(p.left)+n, unknown)), true
 }
 
-// looks is the number of looks at a peer within the timeout. What the peer reads between two looks counts as read at
+// checks is the number of checks at a peer within the timeout. What the peer reads between two checks counts as read at
 // the second, so that its time ends at most one of these parts late, and never early.
-const looks = 16
+const checks = 16
 
 // by returns the time of the next look; 0 if no output can be waiting. One look may find that the kernel has taken
 // all.
@@ -43,12 +43,12 @@ func (p *progress) by(c *reactor.Conn, now instant, timeout time.Duration) insta
 	if timeout == 0 || !p.given && c.Queued() == 0 {
 		return 0
 	}
-	part := max(instant(timeout/looks), 1)
+	part := max(instant(timeout/checks), 1)
 	next := p.since.after(time.Duration(max(now-p.since, 0)/part*part + part))
 	return min(next, p.since.after(timeout))
 }
 
-// stuck looks at the peer, and reports whether it has read nothing for timeout; 0 is no limit.
+// stuck checks at the peer, and reports whether it has read nothing for timeout; 0 is no limit.
 func (p *progress) stuck(c *reactor.Conn, now instant, timeout time.Duration) bool {
 	p.given = false
 	if c.Queued() == 0 {
@@ -87,8 +87,8 @@ func (l *loop) moment(t time.Time) instant {
 	return max(moment.After(l.instant(), t.Sub(l.r.Now())), 1)
 }
 
-// lookAt has the Timeout of c's session called at that time; 0 is never.
-func lookAt(c *reactor.Conn, by instant) {
+// setTimeoutAt has the Timeout of c's session called at that time; 0 is never.
+func setTimeoutAt(c *reactor.Conn, by instant) {
 	if by == 0 {
 		c.SetDeadline(time.Time{})
 		return

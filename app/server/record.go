@@ -50,7 +50,7 @@ type Record struct {
 
 // record returns the Record of x, which has ended.
 func (x *exchange) record() Record {
-	r := Record{Outcome: x.outcome, Status: int(x.status), Out: x.sent, Head: x.headed, Total: x.loop.r.Now().Sub(x.Arrived)}
+	r := Record{Outcome: x.outcome, Status: int(x.status), Out: x.sent, Head: x.headAfter, Total: x.loop.r.Now().Sub(x.Arrived)}
 	if x.in != nil {
 		r.In = x.in.taken
 	}

@@ -27,7 +27,7 @@ func (l *loop) reportFor(c *reactor.Conn, who lender, err error) {
 	var f failure
 	// The methods of an error are code of the application.
 	l.r.Lend(c, who.lentFor())
-	if contain(func() { f.describe(err) }) != nil {
+	if recovered(func() { f.describe(err) }) != nil {
 		f.text = "its error panics"
 	}
 	l.r.Reclaim()

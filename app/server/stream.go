@@ -10,7 +10,7 @@ import (
 // backpressure: what the application does not take costs the peer credit, and what the peer does not take suspends
 // the producer. The exchange around it, its shell, knows heads and what the content is for. It belongs to the loop.
 type stream struct {
-	*peer
+	*connection
 	id   uint64    // the machine's name for it
 	in   *inbound  // content from the peer; nil: none comes
 	out  *outbound // content that a producer writes; nil: none does

@@ -20,9 +20,9 @@ func (x *exchange) upgrade(r *app.Response, u *websocket.Upgrade) error {
 		refusal = app.Error(403, "pages of the origin "+hello.Origin+" may not open a WebSocket here")
 	}
 	if refusal != nil {
-		return x.give(refusal)
+		return x.respond(refusal)
 	}
-	t := termsOf(u.Endpoint)
+	t := endpointOptionsOf(u.Endpoint)
 	supported := u.Endpoint.Protocols
 	if u.Protocol != "" {
 		supported = []string{u.Protocol}
@@ -94,8 +94,8 @@ func (x *exchange) asGET() {
 		app.Field{Name: "Upgrade", Value: "websocket"})
 }
 
-// terms has the options of an endpoint in the machine's form. It is made once.
-type terms struct {
+// endpointOptions has the options of an endpoint in the machine's form. It is made once.
+type endpointOptions struct {
 	settings      ws.Settings
 	deflate       ws.DeflatePolicy
 	queueBytes    int
@@ -103,21 +103,21 @@ type terms struct {
 }
 
 // largest returns the size in bytes of the largest message.
-func (t *terms) largest() int64 {
+func (t *endpointOptions) largest() int64 {
 	if t.settings.Message > 0 {
 		return t.settings.Message
 	}
 	return ws.DefaultMessage
 }
 
-func termsOf(e *websocket.Endpoint) *terms {
+func endpointOptionsOf(e *websocket.Endpoint) *endpointOptions {
 	made := spi.EndpointSlot(e)
 	if t := made.Load(); t != nil {
-		return (*t).(*terms)
+		return (*t).(*endpointOptions)
 	}
 	bytes, messages := spi.QueueLimits(e)
 	c := e.Compression
-	return keep(made, &terms{
+	return keep(made, &endpointOptions{
 		settings: ws.Settings{
 			Message:        e.MaxMessage,
 			Frame:          e.MaxFrame,

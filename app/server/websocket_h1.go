@@ -29,18 +29,18 @@ func (s *h1Session) upgrade(x *exchange, fields app.Fields) (*socket, error) {
 	}
 	s.conn.Touch()
 	x.loop.count.response(x.Protocol, 101)
-	x.head(101)
+	x.headTaken(101)
 	s.next = &h1Socket{}
 	s.next.carrier = s.next
 	return &s.next.socket, nil
 }
 
-// turned replaces the connection's session once the 101 response was sent.
-func (s *h1Session) turned() bool {
+// switchToWebSocket replaces the connection's session once the 101 response was sent.
+func (s *h1Session) switchToWebSocket() bool {
 	if s.next == nil {
 		return false
 	}
-	ev := s.loop.event1
+	ev := s.loop.h1Event
 	if _, err := s.machine.Next(nil, ev); err != nil || ev.Kind != h1.Switched {
 		return false
 	}
@@ -98,7 +98,7 @@ func (s *h1Socket) Transmit(dst []byte, room int) []byte {
 // called while output is stuck.
 func (s *h1Socket) watch() {
 	by := s.sending.by(s.conn, s.loop.instant(), s.loop.server.config.WriteTimeout)
-	lookAt(s.conn, earlier(by, s.loop.moment(s.deadline())))
+	setTimeoutAt(s.conn, earlier(by, s.loop.moment(s.deadline())))
 }
 
 // EOF implements reactor.Session.

@@ -20,11 +20,11 @@ type h2Socket struct {
 	kept    []byte // input that waits, or an incomplete frame header
 	id      h2.StreamID
 
-	alarm *reactor.Timer
-	at    time.Time // of the alarm
+	timer   *reactor.Timer
+	timerAt time.Time // of the timer
 
 	announced bool // the machine knows that there is output
-	resting   bool // a task is posted that announces output which the turn's budget did not suffice for
+	postponed bool // a task is posted that announces output which the turn's budget did not suffice for
 	over      bool // the stream is gone
 }
 
@@ -47,7 +47,7 @@ func (s *h2Session) upgrade(x *exchange, fields app.Fields) (*socket, error) {
 	s.machine.SetValue(id, k)
 	s.conn.Touch()
 	x.loop.count.response(x.Protocol, 200)
-	x.head(200)
+	x.headTaken(200)
 	k.inherit(x)
 	return &k.socket, nil
 }
@@ -68,7 +68,7 @@ func (s *h2Socket) inherit(x *exchange) {
 func (s *h2Socket) deliver(ev *h2.Event) {
 	s.fin = s.fin || ev.End
 	if s.fin && s.machine.Done() {
-		s.leave()
+		s.streamEnded()
 	}
 	if len(s.kept) > 0 || s.intake != flowing {
 		s.kept = append(s.kept, ev.Data...)
@@ -80,7 +80,7 @@ func (s *h2Socket) deliver(ev *h2.Event) {
 	used := s.feed(ev.Data)
 	s.session.machine.Consumed(s.id, used)
 	s.kept = append(s.kept, ev.Data[used:]...)
-	s.settle()
+	s.afterFeed()
 }
 
 // pump feeds the kept input.
@@ -94,11 +94,11 @@ func (s *h2Socket) pump() {
 	if s.kept = append(s.kept[:0], s.kept[used:]...); len(s.kept) == 0 {
 		s.kept = nil
 	}
-	s.settle()
+	s.afterFeed()
 }
 
-// settle follows each feed.
-func (s *h2Socket) settle() {
+// afterFeed follows each feed.
+func (s *h2Socket) afterFeed() {
 	switch {
 	case s.intake == yielded:
 		s.release()
@@ -114,7 +114,7 @@ func (s *h2Socket) settle() {
 // Read implements the machine's Source. The end of the socket is that of the stream.
 func (s *h2Socket) Read(p []byte) (int, error) {
 	if s.machine.Compresses() && s.loop.r.Spent() {
-		s.rest()
+		s.postpone()
 		return 0, nil
 	}
 	n := len(s.transmit(p[:0], len(p)))
@@ -122,7 +122,7 @@ func (s *h2Socket) Read(p []byte) (int, error) {
 	if done {
 		// A stream that both sides have ended is gone: no event follows.
 		if s.fin {
-			s.leave()
+			s.streamEnded()
 		}
 		s.watch()
 		return n, io.EOF
@@ -134,15 +134,15 @@ func (s *h2Socket) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// rest has output compressed in the next turn.
-func (s *h2Socket) rest() {
+// postpone has output compressed in the next turn.
+func (s *h2Socket) postpone() {
 	s.announced = false
-	if s.resting {
+	if s.postponed {
 		return
 	}
-	s.resting = true
+	s.postponed = true
 	s.loop.r.Post(func() {
-		if s.resting = false; !s.over && !s.conn.Closed() {
+		if s.postponed = false; !s.over && !s.conn.Closed() {
 			s.announce()
 		}
 	})
@@ -150,7 +150,7 @@ func (s *h2Socket) rest() {
 
 // reset handles the end of the stream.
 func (s *h2Socket) reset() {
-	s.leave()
+	s.streamEnded()
 	s.kept = nil
 	s.peerGone(app.ErrPeerGone)
 }
@@ -175,7 +175,7 @@ func (s *h2Socket) release() {
 
 // cut implements carrier.
 func (s *h2Socket) cut() {
-	s.leave()
+	s.streamEnded()
 	s.session.machine.Reset(s.id, h2.CodeCancel)
 	s.conn.Touch()
 }
@@ -190,30 +190,30 @@ func (s *h2Socket) watch() {
 	switch {
 	case d.IsZero() || s.over:
 		return
-	case s.alarm != nil && !d.Before(s.at):
+	case s.timer != nil && !d.Before(s.timerAt):
 		return
 	}
-	s.disarm()
-	s.at = d
-	s.alarm = s.loop.r.AfterFunc(max(d.Sub(s.loop.r.Now()), 0), s.ring)
+	s.stopTimer()
+	s.timerAt = d
+	s.timer = s.loop.r.AfterFunc(max(d.Sub(s.loop.r.Now()), 0), s.timeout)
 }
 
-// disarm stops the alarm.
-func (s *h2Socket) disarm() {
-	if s.alarm != nil {
-		s.alarm.Stop()
-		s.alarm = nil
+// stopTimer stops the timer.
+func (s *h2Socket) stopTimer() {
+	if s.timer != nil {
+		s.timer.Stop()
+		s.timer = nil
 	}
 }
 
-// leave stops the timer for good.
-func (s *h2Socket) leave() {
+// streamEnded stops the timer for good.
+func (s *h2Socket) streamEnded() {
 	s.over = true
-	s.disarm()
+	s.stopTimer()
 }
 
-func (s *h2Socket) ring() {
-	s.alarm = nil
+func (s *h2Socket) timeout() {
+	s.timer = nil
 	s.loop.tick()
 	s.expire(s.loop.r.Now())
 	s.watch()
@@ -231,7 +231,7 @@ func (s *h2Session) sockets() (all []*h2Socket) {
 
 // peerGone tells everything on the connection that the peer is gone.
 func (s *h2Session) peerGone() {
-	s.peer.peerGone()
+	s.connection.peerGone()
 	for _, k := range s.sockets() {
 		k.reset()
 	}

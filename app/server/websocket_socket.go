@@ -84,7 +84,7 @@ func (m *marks) forget(sent uint64) {
 }
 
 // begin makes the socket ready. Its carrier is set.
-func (s *socket) begin(x *exchange, t *terms, ext ws.Deflate) {
+func (s *socket) begin(x *exchange, t *endpointOptions, ext ws.Deflate) {
 	s.loop, s.conn = x.loop, x.conn
 	s.machine.Init(&x.loop.ws, ws.Server, ext, &t.settings)
 	if t.queueMessages > 0 {
@@ -106,11 +106,11 @@ func (s *socket) opened(r *app.Request) {
 	s.loop.r.Lend(s.conn, &socketSubject)
 	err := s.user.Opened(r)
 	s.loop.r.Reclaim()
-	s.blame(err)
+	s.handlerFailed(err)
 }
 
-// blame reports a failure of the application and closes the socket for it.
-func (s *socket) blame(err error) {
+// handlerFailed reports a failure of the application and closes the socket for it.
+func (s *socket) handlerFailed(err error) {
 	if err == nil {
 		return
 	}
@@ -124,7 +124,7 @@ func (s *socket) blame(err error) {
 // feed processes input until the machine needs more, the application makes it wait or the turn's budget is spent.
 // What is not used must be presented again.
 func (s *socket) feed(in []byte) (used int) {
-	ev := s.loop.event3
+	ev := s.loop.wsEvent
 	events := eventsPerUnit - 1 // the call itself costs as much
 	if s.intake == yielded {
 		s.intake = flowing
@@ -176,7 +176,7 @@ func (s *socket) receive(ev *ws.Event) {
 		s.intake = held
 		s.machine.Pause()
 	}
-	s.blame(err)
+	s.handlerFailed(err)
 }
 
 func (s *socket) ponged(ev *ws.Event) {
@@ -184,7 +184,7 @@ func (s *socket) ponged(ev *ws.Event) {
 	s.loop.r.Lend(s.conn, &socketSubject)
 	err := s.user.Ponged(data)
 	s.loop.r.Reclaim()
-	s.blame(err)
+	s.handlerFailed(err)
 }
 
 // resume lets input that the application has held flow again.
@@ -342,6 +342,6 @@ func (s *socket) isFull() bool {
 	if queued == 0 {
 		return false
 	}
-	t := termsOf(s.user.Endpoint())
+	t := endpointOptionsOf(s.user.Endpoint())
 	return queued >= t.queueBytes || s.marks != nil && s.messages() >= t.queueMessages
 }

@@ -183,7 +183,7 @@ func (w *wire) Fail(err error) {
 		return
 	}
 	defer w.leave()
-	(*socket)(w).blame(err)
+	(*socket)(w).handlerFailed(err)
 }
 
 // socketLoop is the app.Loop of a socket. A task that stalls the loop is blamed on the socket's connection.

@@ -6,8 +6,8 @@ import "github.com/gatewheel/gatewheel/reactor"
 
 // Answers to connections that are refused.
 const (
-	// busy is for HTTP/1 clients. HTTP/2 clients over cleartext fail at once when they read it.
-	busy = "HTTP/1.1 503 Service Unavailable\r\n" +
+	// busyHTTP1 is for HTTP/1 clients. HTTP/2 clients over cleartext fail at once when they read it.
+	busyHTTP1 = "HTTP/1.1 503 Service Unavailable\r\n" +
 		"Retry-After: 1\r\n" +
 		"Content-Type: text/plain; charset=utf-8\r\n" +
 		"Content-Length: 42\r\n" +
@@ -23,44 +23,44 @@ const (
 	inadequateSecurity = goaway + "\x00\x00\x00\x0c"
 )
 
-// refusal is the session of a connection that is refused.
-type refusal struct {
-	conn  *reactor.Conn
-	words string
+// refusedSession is the session of a connection that is refused.
+type refusedSession struct {
+	conn   *reactor.Conn
+	output string
 }
 
-var _ reactor.Session = (*refusal)(nil)
+var _ reactor.Session = (*refusedSession)(nil)
 
-// turnAway returns the session of a connection beyond the limit. On its loop.
-func (s *Server) turnAway(c *reactor.Conn) reactor.Session {
+// refuseConnection returns the session of a connection beyond the limit. On its loop.
+func (s *Server) refuseConnection(c *reactor.Conn) reactor.Session {
 	loopOf.Get(c.Loop()).refused(ConnectionLimit, c, nil)
-	r := &refusal{conn: c, words: busy}
+	r := &refusedSession{conn: c, output: busyHTTP1}
 	if state := c.TLS(); state != nil && state.NegotiatedProtocol == "h2" {
-		r.words = busyHTTP2
+		r.output = busyHTTP2
 	}
 	c.Touch()
 	return r
 }
 
 // Receive implements reactor.Session. Input is ignored.
-func (r *refusal) Receive(in []byte) int { return len(in) }
+func (r *refusedSession) Receive(in []byte) int { return len(in) }
 
 // Transmit implements reactor.Session.
-func (r *refusal) Transmit(dst []byte, _ int) []byte {
-	dst = append(dst, r.words...)
-	r.words = ""
+func (r *refusedSession) Transmit(dst []byte, _ int) []byte {
+	dst = append(dst, r.output...)
+	r.output = ""
 	r.conn.Linger()
 	return dst
 }
 
 // EOF implements reactor.Session.
-func (r *refusal) EOF() bool { return false }
+func (r *refusedSession) EOF() bool { return false }
 
 // Timeout implements reactor.Session.
-func (r *refusal) Timeout() { r.conn.Close() }
+func (r *refusedSession) Timeout() { r.conn.Close() }
 
 // Closed implements reactor.Session.
-func (r *refusal) Closed(error) {}
+func (r *refusedSession) Closed(error) {}
 
 // drain implements drainer.
-func (r *refusal) drain() {}
+func (r *refusedSession) drain() {}
