@@ -59,7 +59,8 @@ func tuneCollector() {
 // afterEachCollection has f called after each collection, on the goroutine of finalizers, one call at a time. A
 // heap that has grown within one collection would otherwise be allowed to grow by the percentage of a small one.
 func afterEachCollection(f func()) {
-	type sentinel struct{ self *sentinel } // has a pointer, so that it is not batched with other small objects
+	// A sentinel is a pointer: small objects without one share a block, which lives as long as any of them.
+	type sentinel *byte
 	var again func(*sentinel)
 	again = func(*sentinel) {
 		f()
