@@ -89,9 +89,14 @@ func (d *Dir) Serve(r *app.Request) app.Future[*app.Response] {
 }
 
 // File answers with one file of the directory, named by a path with slashes. A name
-// that ends in a slash is that of a directory. On the loop.
+// that ends in a slash is that of a directory. OPTIONS gets 204, other methods than GET
+// and HEAD 405, both with Allow. On the loop.
 func (d *Dir) File(r *app.Request, name string) app.Future[*app.Response] {
-	if r.Method != "GET" && r.Method != "HEAD" {
+	switch r.Method {
+	case "GET", "HEAD":
+	case "OPTIONS":
+		return app.Ready(app.Empty(204).With("Allow", "GET, HEAD, OPTIONS"))
+	default:
 		return app.Ready(app.Error(405, "").With("Allow", "GET, HEAD"))
 	}
 	name = strings.TrimPrefix(name, "/")

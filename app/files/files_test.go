@@ -393,6 +393,29 @@ func TestNamesAreBytes(t *testing.T) {
 	}
 }
 
+// RFC 9110 section 9.3.7, as for the paths of a router.
+func TestOptionsOfAFile(t *testing.T) {
+	host, _ := fileHost(t, files.Options{})
+	got := host.Do(&apptest.Request{Method: "OPTIONS", Target: "/a.txt"})
+	if got.Status != 204 || got.Header.Get("Allow") != "GET, HEAD, OPTIONS" {
+		t.Errorf("got %d, Allow: %q", got.Status, got.Header.Get("Allow"))
+	}
+}
+
+// Pipes and sockets are not served, hence not listed; nor are links to them.
+func TestAListHasFilesAndDirectoriesOnly(t *testing.T) {
+	host, dir := fileHost(t, files.Options{List: true})
+	if err := syscall.Mkfifo(filepath.Join(dir, "bare", "pipe"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("pipe", filepath.Join(dir, "bare", "link-to-pipe")); err != nil {
+		t.Fatal(err)
+	}
+	if call := host.Do(apptest.Get("/bare/")); call.Status != 200 || strings.Contains(string(call.Content), "pipe") {
+		t.Errorf("got %d %s", call.Status, call.Content)
+	}
+}
+
 // A link that leads out of the directory is neither served nor listed, and somebody is told.
 func TestLinksOutOfTheDirectoryAreReported(t *testing.T) {
 	var reported []string

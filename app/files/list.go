@@ -40,19 +40,22 @@ func (l *list) page() (*app.Response, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		name, isDir := e.Name(), e.IsDir()
+		name, kind := e.Name(), e.Type()
 		if !l.shows(name) {
 			continue
 		}
-		if e.Type()&fs.ModeSymlink != 0 {
+		if kind&fs.ModeSymlink != 0 {
 			info, err := l.target(name)
 			if err != nil {
 				continue
 			}
-			isDir = info.IsDir()
+			kind = info.Mode().Type()
 		}
-		if isDir {
+		switch {
+		case kind.IsDir():
 			name += "/"
+		case !kind.IsRegular():
+			continue // a pipe, socket or device, which is not served
 		}
 		names = append(names, name)
 	}
