@@ -244,6 +244,11 @@ func (m *Router) search(r *app.Request, path string) app.Future[*app.Response] {
 		core.SetRoute(r, &found.match, slices.Clone(captures))
 		return found.handler(r)
 	}
+	if r.Method == "CONNECT" {
+		// RFC 9110 section 9.3.6, and section 4 of RFC 8441 for protocols other than WebSocket: there
+		// is no tunnel.
+		return app.Ready(app.Error(501, ""))
+	}
 	if allow := m.allowed(name, path); len(allow) > 0 {
 		return app.Ready(otherMethod(r, allow))
 	}

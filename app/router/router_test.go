@@ -308,6 +308,22 @@ func TestOptionsOfAPath(t *testing.T) {
 	}
 }
 
+// RFC 9110 section 9.3.6: a server without tunnels does not implement the method, on any path.
+func TestConnectIsNotImplemented(t *testing.T) {
+	var routes router.Router
+	ok := func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, "handler")) }
+	routes.Handle("GET /{$}", ok)
+	routes.Handle("GET /items/{id}", ok)
+	host := apptest.New(routes.Serve)
+	for _, target := range []string{"/", "/items/1", "/none"} {
+		if got := host.Do(&apptest.Request{Method: "CONNECT", Target: target}); got.Status != 501 {
+			t.Errorf("%s: got %d", target, got.Status)
+		}
+	}
+	routes.Handle("CONNECT /items/{id}", ok)
+	host.Do(&apptest.Request{Method: "CONNECT", Target: "/items/1"}).Want(t, 200, "handler")
+}
+
 // RFC 3986 section 6.2.2: these are the same host.
 func TestHostsInNormalForm(t *testing.T) {
 	for pattern, authorities := range map[string][]string{
