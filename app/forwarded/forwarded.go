@@ -134,9 +134,13 @@ type account struct {
 // count: a client knows its own address, and naming it must not be enough to have
 // an invented scheme believed.
 func (a *account) contradicts(b *account) bool {
+	scheme := a.Scheme
+	if b.saysScheme {
+		scheme = b.Scheme
+	}
 	return a.saysAddr && b.saysAddr && a.Addr.Addr() != b.Addr.Addr() ||
 		a.saysScheme && b.saysScheme && a.Scheme != b.Scheme ||
-		a.saysHost && b.saysHost && a.Host != b.Host
+		a.saysHost && b.saysHost && !octets.SameAuthority(scheme, a.Host, b.Host)
 }
 
 // Trusts reports whether the peer with this address is a trusted proxy. An address
@@ -328,7 +332,7 @@ func isHost(host string) bool {
 			return false
 		}
 	}
-	return host != "" && len(host) <= 255
+	return host != "" && len(host) <= 255 && octets.ValidAuthority(host)
 }
 
 // followForwarded is followXForwarded for Forwarded (RFC 7239 section 4). A field
@@ -388,11 +392,14 @@ func (l *lastHops) read(rest string) bool {
 		begun = true
 		switch {
 		case octets.EqualFold(name, "for"):
-			h.addr = value
+			ok = assign(&h.addr, value)
 		case octets.EqualFold(name, "proto"):
-			h.scheme = value
+			ok = assign(&h.scheme, value)
 		case octets.EqualFold(name, "host"):
-			h.host = value
+			ok = assign(&h.host, value)
+		}
+		if !ok {
+			return false
 		}
 		rest = strings.TrimLeft(after, " \t")
 		if rest != "" && rest[0] != ',' && rest[0] != ';' {
@@ -402,6 +409,16 @@ func (l *lastHops) read(rest string) bool {
 	if begun {
 		l.add(h)
 	}
+	return true
+}
+
+// assign reports whether it has set part, which must be empty: an element names each parameter once (RFC 7239
+// section 4).
+func assign(part *string, value string) bool {
+	if *part != "" {
+		return false
+	}
+	*part = value
 	return true
 }
 
