@@ -57,7 +57,7 @@ func (s *section) field(name, value string, class fieldClass) (more bool) {
 		return true
 	}
 	s.regular = true
-	if kind == hostField && s.noHost && isPath(value) {
+	if kind == hostField && s.noHost && isSocket(value) {
 		value, valid = "", true
 	}
 	if !valid {
@@ -110,9 +110,9 @@ func (s *section) pseudoField(value string, kind fieldClass, valid bool) {
 		bit, s.head.Scheme = pseudoScheme, value
 	case authorityField:
 		bit, s.head.Authority = pseudoAuthority, value
-		if s.noHost && (!valid || isPath(value)) {
+		if s.noHost && (!valid || isSocket(value)) {
 			// gRPC clients give the path of the socket.
-			s.head.Authority, valid = "", isPath(value)
+			s.head.Authority, valid = "", isSocket(value)
 		}
 	case pathField:
 		bit, s.head.Path = pseudoPath, value
@@ -131,9 +131,12 @@ func (s *section) pseudoField(value string, kind fieldClass, valid bool) {
 	s.pseudo |= bit
 }
 
-// isPath reports whether an authority is a path, perhaps percent-encoded.
-func isPath(authority string) bool {
-	return authority != "" && authority[0] == '/' || len(authority) >= 3 && octets.EqualFold(authority[:3], "%2f")
+// isSocket reports whether an authority names a unix socket: a path, perhaps percent-encoded, a name in
+// the abstract namespace, or a gRPC target such as unix:/run/socket.
+func isSocket(authority string) bool {
+	return strings.ContainsRune(authority, '/') || strings.HasPrefix(authority, "@") ||
+		len(authority) >= 3 && octets.EqualFold(authority[:3], "%2f") ||
+		strings.HasPrefix(authority, "unix:") || strings.HasPrefix(authority, "unix-abstract:")
 }
 
 // regularField handles a field that has a meaning here. It reports whether the field is to be listed.

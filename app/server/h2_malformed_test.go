@@ -103,7 +103,10 @@ func TestHTTP2UnixSocketNeedsNoHost(t *testing.T) {
 		authority <- r.Authority
 		return app.Ready(app.Empty(204))
 	}, func(c *server.Config) { c.Listeners = []reactor.ListenerConfig{{Network: "unix", Address: path}} })
-	for _, named := range [][]string{{":authority", path}, {":authority", ""}, nil} {
+	for _, named := range [][]string{
+		{":authority", path}, {":authority", ""}, nil, {"host", path}, {":authority", "%2frun%2Fsocket"}, {":authority", "./socket"},
+		{":authority", "run/socket"}, {":authority", "unix:/run/socket"}, {":authority", "unix:socket"}, {":authority", "@name"},
+	} {
 		c, err := net.Dial("unix", path)
 		if err != nil {
 			t.Fatal(err)
