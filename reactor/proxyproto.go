@@ -65,7 +65,7 @@ func (f *proxyFilter) refuse(err error) error {
 	r := f.conn.Loop().reactor
 	r.proxyRefused.Add(1)
 	if suppressed, ok := r.proxyLines.Allow(f.conn.Loop().Now()); ok {
-		r.log.Warn("connection refused", zap.Error(err), zap.Any("peer", f.conn.RemoteAddr()), zap.Int("unlogged", suppressed))
+		r.log.Warn("connection refused", zap.String("reason", "proxy-header"), zap.Error(err), zap.Any("peer", f.conn.RemoteAddr()), zap.Int("unlogged", suppressed))
 	}
 	return err
 }

@@ -141,7 +141,7 @@ func (t *tlsCounters) failed(kind TLSFailure, err error, peer net.Addr, now time
 	if kind == TLSFailureLeft || kind == TLSFailureTruncated {
 		level = zap.DebugLevel
 	}
-	fields := []zap.Field{zap.Stringer("reason", kind), zap.Error(err), zap.Int("unlogged", suppressed)}
+	fields := []zap.Field{zap.String("reason", "tls-"+kind.String()), zap.Error(err), zap.Int("unlogged", suppressed)}
 	if peer != nil {
 		fields = append(fields, zap.Stringer("peer", peer))
 	}
