@@ -14,6 +14,9 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
+	if e.Status == 0 {
+		return "h1: " + e.Reason
+	}
 	return "h1: " + strconv.Itoa(e.Status) + ": " + e.Reason
 }
 
