@@ -15,6 +15,7 @@ import (
 
 	"github.com/gatewheel/gatewheel/app/server"
 	"github.com/gatewheel/gatewheel/app/target"
+	"github.com/gatewheel/gatewheel/internal/octets"
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
@@ -53,7 +54,7 @@ func (c *serveCommand) config(log *zap.Logger) (server.Config, error) {
 	}
 	config.MessageMemory = int64(c.Memory)
 	for _, origin := range c.Origins {
-		if origin != "*" && origin != "null" && !strings.Contains(origin, "://") {
+		if !validOrigin(origin) {
 			return config, fmt.Errorf("--ws-origin: %q is no origin such as https://example.org", origin)
 		}
 	}
@@ -61,6 +62,17 @@ func (c *serveCommand) config(log *zap.Logger) (server.Config, error) {
 	c.http2Flags.set(&config.HTTP2)
 	check := config.HTTP2.Config
 	return config, check.Validate()
+}
+
+// validOrigin reports whether pattern is one of websocket.Endpoint.Origins: "*", "null", or an origin, which
+// has a scheme and a host, perhaps a port, and no path. The first label of the host may be "*".
+func validOrigin(pattern string) bool {
+	if pattern == "*" || pattern == "null" {
+		return true
+	}
+	scheme, host, ok := strings.Cut(pattern, "://")
+	host = strings.TrimPrefix(host, "*.")
+	return ok && scheme != "" && octets.All(scheme, octets.Scheme) && octets.Authority(scheme, host) != "" && !strings.Contains(host, "*")
 }
 
 func (f *http1Flags) set(config *server.Config) {

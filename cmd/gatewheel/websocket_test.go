@@ -236,8 +236,10 @@ func testSocketOrigins(t *testing.T) {
 			t.Errorf("origin %s: status %d, want %d", origin, r.StatusCode, status)
 		}
 	}
-	if code, _, text := toEnd(t, nil, "serve", "--ws-origin", "example.org"); code == 0 || !strings.Contains(text, "example.org") {
-		t.Errorf("an origin without a scheme: exit code %d, %q", code, text)
+	for _, wrong := range []string{"example.org", "https://example.org/", "https://example.org/path", "https://user@example.org", "https://*", "https://*.", "://example.org", "https://a.*.example.org", "https://example.org:99999"} {
+		if code, _, text := toEnd(t, nil, "serve", "--ws-origin", wrong); code != 64 || !strings.Contains(text, wrong) {
+			t.Errorf("%s: code %d, %q", wrong, code, text)
+		}
 	}
 }
 
