@@ -32,5 +32,6 @@ const Help = `/                  Hello, World!
                    blocks its loop; only with --allow-stall
 
 timing=1 in a query adds Server-Timing: queue, handler and first-byte in
-milliseconds. Unknown parameters get 400, other methods 405 with Allow.
+milliseconds. Unknown parameters get 400, except for /headers, /healthz,
+/readyz and /file/. Other methods get 405 with Allow, OPTIONS 204 with Allow.
 `

@@ -58,7 +58,11 @@ func headers(r *app.Request) app.Future[*app.Response] {
 	}
 	if r.Conn().Trust != nil {
 		c := r.Client()
-		s.Client = &clientSeen{c.Addr.String(), c.Scheme, c.Host}
+		address := s.Peer
+		if c.Addr.IsValid() {
+			address = c.Addr.String()
+		}
+		s.Client = &clientSeen{address, c.Scheme, c.Host}
 	}
 	if local := r.Conn().Local; local.IsValid() {
 		s.Local = local.String()
