@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -37,6 +38,37 @@ func TestNamedTestsExist(t *testing.T) {
 			if !known[name[1]] {
 				t.Errorf("%s names %s, which does not exist", page, name[1])
 			}
+		}
+	}
+}
+
+// TestNamedFilesExist finds each Go file that docs/architecture.md names with its directory.
+func TestNamedFilesExist(t *testing.T) {
+	const page = "docs/architecture.md"
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range regexp.MustCompile("`([\\w/]+/\\w+\\.go)`").FindAllStringSubmatch(string(text), -1) {
+		if _, err := os.Stat(name[1]); err != nil {
+			t.Errorf("%s names %s: %v", page, name[1], err)
+		}
+	}
+}
+
+// TestEachPageHasLimitations: a page in docs says what is not there.
+func TestEachPageHasLimitations(t *testing.T) {
+	pages, err := filepath.Glob("docs/*.md")
+	if err != nil || len(pages) == 0 {
+		t.Fatal(pages, err)
+	}
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), "\n## Limitations\n") {
+			t.Errorf("%s has no section Limitations", page)
 		}
 	}
 }
