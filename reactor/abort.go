@@ -14,15 +14,16 @@ import (
 )
 
 const (
-	// abortPatience is how long a process that is beyond repair may take to say so.
+	// abortPatience bounds the time from abort to the exit of the process.
 	abortPatience = 2 * time.Second
-	// stacksMost bounds a dump of stacks in bytes.
-	stacksMost = 16 << 20
-	// stackRoom is how many bytes of it a goroutine takes at most, on average.
+	// maxStackDump bounds a dump of stacks, in bytes.
+	maxStackDump = 16 << 20
+	// stackRoom is the estimated size of one goroutine in the dump, in bytes.
 	stackRoom = 4 << 10
 )
 
-// abort ends the process with ExitAbort, or has Config.Abort do what it does. It does not wait for that.
+// abort calls Config.Abort on a goroutine of its own; without one it ends the process with ExitAbort. It returns at
+// once. On any goroutine.
 func (r *Reactor) abort(reason string) {
 	if r.config.Abort != nil {
 		go func() {
@@ -31,7 +32,7 @@ func (r *Reactor) abort(reason string) {
 		}()
 		return
 	}
-	// Neither a log that nobody reads nor a full pipe keeps the process.
+	// The exit must not wait for a blocked log or a full pipe.
 	time.AfterFunc(abortPatience, func() { os.Exit(ExitAbort) })
 	go func() {
 		r.log.Error("beyond repair", zap.String("reason", reason))
@@ -41,13 +42,14 @@ func (r *Reactor) abort(reason string) {
 	}()
 }
 
-// allStacks returns the stacks of all goroutines. If there are many, equal ones are counted together.
+// allStacks returns the stacks of all goroutines, maxStackDump bytes at most. With more than stackGoroutines, equal
+// stacks are counted together.
 func allStacks() []byte {
 	if n := runtime.NumGoroutine(); n <= stackGoroutines {
-		buf := make([]byte, min((n+16)*stackRoom, stacksMost))
+		buf := make([]byte, min((n+16)*stackRoom, maxStackDump))
 		return buf[:runtime.Stack(buf, true)]
 	}
 	var profile bytes.Buffer
 	_ = pprof.Lookup("goroutine").WriteTo(&profile, 1)
-	return profile.Bytes()[:min(profile.Len(), stacksMost)]
+	return profile.Bytes()[:min(profile.Len(), maxStackDump)]
 }

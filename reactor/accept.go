@@ -6,9 +6,9 @@ import "github.com/gatewheel/gatewheel/reactor/internal/engine"
 
 // newConn makes a connection of the Loop's out of a polled socket.
 func (l *Loop) newConn(s engine.Socket, fd int, ln *listener) *Conn {
-	c := &Conn{socket: s, listener: ln, fd: int32(fd), moment: -1}
+	c := &Conn{socket: s, listener: ln, fd: int32(fd), timerIndex: -1}
 	c.loop.Store(l)
-	l.reactor.table.enter(c)
+	l.reactor.table.insert(c)
 	l.add(c)
 	l.reactor.open.Add(1)
 	return c
@@ -32,10 +32,10 @@ func (l *Loop) start(c *Conn) {
 		c.startHandshake(l)
 		return
 	}
-	l.guarded(c, (*Conn).openUnlessOpen)
+	l.guarded(c, (*Conn).openIfReady)
 }
 
-func (c *Conn) openUnlessOpen() {
+func (c *Conn) openIfReady() {
 	if c.session == nil && c.phase == phaseOpen {
 		c.open()
 		c.Touch()

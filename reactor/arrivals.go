@@ -13,26 +13,26 @@ import (
 	"github.com/gatewheel/gatewheel/reactor/internal/engine"
 )
 
-// arrivalPause is the time until the next attempt to poll a socket for which the system lacked something.
+// arrivalPause is the time until the next attempt to poll a socket after a shortage of descriptors or memory.
 const arrivalPause = 5 * time.Millisecond
 
-// arrivals are sockets for the engine of a Loop that it has not accepted itself: of connections that move, whose engine
-// was replaced, that were dialled, or that another goroutine has accepted.
+// arrivals is the queue of sockets that the engine of a Loop is to poll and has not accepted itself. Their connections
+// have moved, were dialled, were accepted by another goroutine, or have lost their engine. Safe for concurrent use.
 type arrivals struct {
 	mu     sync.Mutex
 	queue  []*arrival // not offered to the engine yet
 	closed bool
 }
 
-// arrival is one socket.
+// arrival is one socket: of an existing Conn, or a descriptor that gets one when it is polled.
 type arrival struct {
-	conn *Conn // one that exists
+	conn *Conn // the existing connection; nil: none yet
 
-	fresh    int // otherwise the descriptor; -1 while it is dialled
+	fresh    int // without conn, the descriptor; -1 while it is dialled
 	listener *listener
-	dialling *dialling // of a dialled one
+	dialling *dialling // of a dialled connection, else nil
 
-	counted *Reactor // as arriving
+	counted *Reactor // whose number of arriving sockets includes this one; nil: none
 }
 
 // Descriptor implements engine.Arrival.
@@ -47,7 +47,7 @@ func (a *arrival) Descriptor() int {
 	}
 }
 
-// count counts a socket without a Conn as arriving. It counts no more once it has one, or never will.
+// count counts a socket without a Conn as arriving, until countOff.
 func (a *arrival) count(l *Loop) {
 	if a.conn == nil && a.counted == nil {
 		a.counted = l.reactor
@@ -56,22 +56,23 @@ func (a *arrival) count(l *Loop) {
 	}
 }
 
+// countOff ends the count: the socket has a Conn, or was dropped.
 func (a *arrival) countOff() {
 	if a.counted != nil {
 		a.counted.arriving.Add(-1)
-		a.counted.left()
+		a.counted.presentDecreased()
 	}
 }
 
-// add has sockets polled soon. On any goroutine.
+// add queues sockets for the engine of l and wakes l. On any goroutine.
 func (in *arrivals) add(l *Loop, arrivals ...*arrival) {
 	if in.enqueue(l, arrivals) {
 		l.Post(l.offerArrivals)
 	}
 }
 
-// enqueue adds sockets for offerArrivals, and reports whether that is to be called. It drops them if the Loop has
-// stopped. On any goroutine.
+// enqueue queues sockets. first reports that the queue was empty: the caller must have offerArrivals called. A Loop that
+// has stopped drops them. On any goroutine.
 func (in *arrivals) enqueue(l *Loop, arrivals []*arrival) (first bool) {
 	for _, a := range arrivals {
 		a.count(l)
@@ -91,7 +92,7 @@ func (in *arrivals) enqueue(l *Loop, arrivals []*arrival) (first bool) {
 	return first
 }
 
-// offerArrivals hands what was added to the engine.
+// offerArrivals passes the queued sockets to the engine. On the loop.
 func (l *Loop) offerArrivals() {
 	in := &l.arrivals
 	in.mu.Lock()
@@ -104,7 +105,7 @@ func (l *Loop) offerArrivals() {
 	}
 }
 
-// close drops what waits, and everything that is added later.
+// close drops the queued sockets, and those that are added later.
 func (in *arrivals) close(l *Loop) {
 	in.mu.Lock()
 	in.closed = true
@@ -116,7 +117,7 @@ func (in *arrivals) close(l *Loop) {
 	}
 }
 
-// drop gives up a socket that has no Conn yet. One that has is closed with its Loop.
+// drop closes a socket without a Conn and fails its Dial with err. A socket with a Conn is closed with its Loop.
 func (a *arrival) drop(l *Loop, err error) {
 	if a.conn == nil && a.fresh >= 0 {
 		_ = unix.Close(a.fresh)
@@ -127,8 +128,8 @@ func (a *arrival) drop(l *Loop, err error) {
 	a.countOff()
 }
 
-// rejected decides whether a socket that cannot be polled is offered again: if the system lacked something that others
-// may give back.
+// rejected handles a socket that the engine cannot poll: after a shortage it is queued again, otherwise closed with
+// err. On the loop.
 func (a *arrival) rejected(l *Loop, err error) {
 	if scarce(err) {
 		l.AfterFunc(arrivalPause, func() { l.arrivals.add(l, a) })
@@ -142,13 +143,13 @@ func (a *arrival) rejected(l *Loop, err error) {
 	a.drop(l, err)
 }
 
-// scarce reports whether err is the lack of something that others may give back.
+// scarce reports whether err is a shortage of descriptors or memory, which may pass.
 func scarce(err error) bool {
 	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOBUFS) ||
 		errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.ENOSPC)
 }
 
-// adopt makes a polled socket a connection of the Loop.
+// adopt makes the socket s, polled under the descriptor fd, a connection of the Loop. On the loop.
 func (l *Loop) adopt(a *arrival, s engine.Socket, fd int) *Conn {
 	if a.conn == nil {
 		c := l.newConn(s, fd, a.listener)
@@ -167,7 +168,7 @@ func (l *Loop) adopt(a *arrival, s engine.Socket, fd int) *Conn {
 	c.polling = pollReading
 	c.extendDeadline(int64(l.Age()))
 	l.stats.movedIn.Add(1)
-	if c.onTheWay() {
+	if c.inTransit() {
 		l.guarded(c, (*Conn).arrived)
 		return c
 	}
@@ -176,7 +177,7 @@ func (l *Loop) adopt(a *arrival, s engine.Socket, fd int) *Conn {
 	return c
 }
 
-// displaced takes a connection whose engine polls it no more back to that engine, with the descriptor that it has now.
+// displaced has c polled again under fd, its new descriptor, after its engine has stopped polling it. On the loop.
 func (l *Loop) displaced(c *Conn, fd int) {
 	l.writable.forget(c)
 	c.socket, c.fd, c.polling = nil, int32(fd), pollMoving

@@ -4,17 +4,16 @@ package reactor
 
 import "time"
 
-// A turn's budget of work. A unit is about a microsecond: an event of a protocol machine, a kilobyte
-// inflated, an expired timer. The units bound what is counted; the time bounds what is not, such as
-// handlers.
+// The budget of a turn, in units of about a microsecond of work and in time. Units bound counted work:
+// events of protocol machines, inflated kilobytes, expired timers. Time bounds the rest, such as handlers.
 const (
 	turnUnits = 2048
 	turnTime  = 2 * time.Millisecond
-	// shortUnits and shortTime are the budget of one read while other connections wait for the rest of
-	// their work, so that a cycle over many connections that all have much to do stays short.
+	// shortUnits and shortTime are the budget of a turn while deferred connections wait, so that a round
+	// over many busy connections stays short.
 	shortUnits = 256
 	shortTime  = 250 * time.Microsecond
-	// lookUnits is how many units are spent between two readings of the clock.
+	// lookUnits is the number of units between two readings of the clock.
 	lookUnits = 32
 )
 
@@ -26,20 +25,20 @@ const (
 	outputPerUnit  = 4 << 10
 )
 
-// budget is what a turn may still spend.
+// budget is the rest of a turn's budget.
 type budget struct {
 	left  int           // units
-	look  int           // the clock is read when left has come down to this
-	limit time.Duration // from began
-	began time.Duration // Loop age at the first look; 0: not known so far
+	look  int           // value of left at which the clock is read next
+	limit time.Duration // since began
+	began time.Duration // Loop.Age at the start, as far as the clock was read; 0: unknown
 }
 
-// grant gives the turn, or one of its parts, at least this budget.
+// grant sets the budget of the turn.
 func (b *budget) grant(units int, limit time.Duration) {
 	*b = budget{left: units, look: units - lookUnits, limit: limit}
 }
 
-// regrant is grant in the middle of a turn.
+// regrant sets the budget of a later part of the turn, which begins now.
 func (b *budget) regrant(l *Loop, units int, limit time.Duration) {
 	b.grant(units, limit)
 	b.began = l.elapsed()
@@ -49,9 +48,9 @@ func (b *budget) regrant(l *Loop, units int, limit time.Duration) {
 // protocol machine, 2 for the call of a handler, 1 for each kilobyte inflated or made. On the loop.
 func (l *Loop) Charge(units int) { l.budget.left -= units }
 
-// Spent reports whether the turn has used up its budget: 2,048 units, or 2 milliseconds, which it finds
-// out every 32 units; less while other connections wait for a turn to go on. A session that has done at
-// least one piece of work stops then, and calls Conn.Yield if it leaves input. On the loop.
+// Spent reports whether the turn has used up its budget: 2,048 units or 2 milliseconds, or 256 units or 250
+// microseconds while other connections have work left. It reads the clock every 32 units. A session checks it
+// after each piece of work; if true it stops, and calls Conn.Yield if it leaves input. On the loop.
 func (l *Loop) Spent() bool {
 	b := &l.budget
 	if b.left > b.look {
@@ -60,7 +59,7 @@ func (l *Loop) Spent() bool {
 	return b.lookAgain(l)
 }
 
-// lookAgain decides by units and by the clock.
+// lookAgain is the slow path of Spent: it compares the units and the clock with the limits.
 func (b *budget) lookAgain(l *Loop) bool {
 	if b.left <= 0 {
 		return true
@@ -80,7 +79,7 @@ func (b *budget) lookAgain(l *Loop) bool {
 	return false
 }
 
-// connQueue is a queue of connections that wait for the next wake turn.
+// connQueue is a FIFO queue of connections.
 type connQueue struct {
 	list []*Conn
 	next int
@@ -88,6 +87,7 @@ type connQueue struct {
 
 func (q *connQueue) len() int { return len(q.list) - q.next }
 
+// put appends c.
 func (q *connQueue) put(c *Conn) {
 	if q.next > burstKept && q.next > len(q.list)/2 {
 		left := copy(q.list, q.list[q.next:])
@@ -97,7 +97,7 @@ func (q *connQueue) put(c *Conn) {
 	q.list = append(q.list, c)
 }
 
-// take removes the oldest entry. There must be one.
+// take removes and returns the oldest entry. The queue must not be empty.
 func (q *connQueue) take() *Conn {
 	c := q.list[q.next]
 	q.list[q.next] = nil

@@ -2,7 +2,7 @@
 
 package reactor
 
-// burstKept is how many entries of memory each of a Loop's lists keeps after a burst.
+// burstKept is the capacity, in entries, that each list of a Loop keeps after a burst.
 const burstKept = 1 << 12
 
 // emptied returns list without entries, and without its memory if that exceeds burstKept.
@@ -13,9 +13,9 @@ func emptied[T any](list []T) []T {
 	return list[:0]
 }
 
-// slimmed returns list, in half its memory once it fills only a quarter: so fewer entries are copied than were
-// removed since.
-func slimmed[T any](list []T) []T {
+// shrunk returns list. A list that fills at most a quarter of its capacity, and has more than burstKept, is copied to
+// half the capacity, so that fewer entries are copied than were removed.
+func shrunk[T any](list []T) []T {
 	if cap(list) <= burstKept || len(list) > cap(list)/4 {
 		return list
 	}

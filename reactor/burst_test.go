@@ -17,7 +17,7 @@ func TestMemoryAfterABurst(t *testing.T) {
 	var conns []*Conn
 	for range burst {
 		timers = append(timers, l.AfterFunc(-time.Second, func() { fired++ }))
-		c := &Conn{moment: -1}
+		c := &Conn{timerIndex: -1}
 		c.loop.Store(l)
 		l.add(c)
 		c.Touch()
@@ -34,7 +34,7 @@ func TestMemoryAfterABurst(t *testing.T) {
 	l.begin()
 	l.expire()
 	for i, c := range conns[:left] {
-		if int(c.place) >= len(l.conns) || l.conns[c.place] != c {
+		if int(c.index) >= len(l.conns) || l.conns[c.index] != c {
 			t.Fatalf("connection %d is lost", i)
 		}
 	}
@@ -54,7 +54,7 @@ func TestMemoryAfterABurst(t *testing.T) {
 // A connection that is deferred in every turn costs no allocation.
 func TestLaterAllocatesNothing(t *testing.T) {
 	l := bare(t)
-	c := &Conn{moment: -1, phase: phaseClosed}
+	c := &Conn{timerIndex: -1, phase: phaseClosed}
 	c.loop.Store(l)
 	if n := testing.AllocsPerRun(100, func() {
 		c.touched = false

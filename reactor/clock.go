@@ -4,22 +4,23 @@ package reactor
 
 import "time"
 
-// clock is a Loop's time. The monotonic clock is read alone, at half the price; the wall clock is read once in
-// wallInterval, so a change of the system's time is noticed that late.
+// clock is the time of a Loop. It reads the monotonic clock, which costs half as much as time.Now, and the wall clock
+// once per wallInterval; a change of the system's time takes effect that late.
 type clock struct {
 	known  bool // read in this turn
-	lent   bool // lent code has run since
+	lent   bool // lent code has run since the last reading
 	age    time.Duration
 	now    time.Time
 	wall   time.Time // read when age was wallAt
 	wallAt time.Duration
-	// source takes the place of the monotonic clock in tests; nil: it does not.
+	// source replaces the monotonic clock in tests; nil: the clock itself.
 	source func() time.Duration
 }
 
+// wallInterval is the time between two readings of the wall clock.
 const wallInterval = time.Second
 
-// elapsed reads the monotonic clock: the time since the Reactor was made.
+// elapsed reads the monotonic clock and returns the time since the Reactor was made.
 func (l *Loop) elapsed() time.Duration {
 	if l.clock.source != nil {
 		return l.clock.source()
@@ -27,6 +28,7 @@ func (l *Loop) elapsed() time.Duration {
 	return time.Since(l.reactor.born)
 }
 
+// readClock reads the clock for Now, Age, TurnTime and TurnAge.
 func (l *Loop) readClock() {
 	c := &l.clock
 	c.known, c.lent = true, false
@@ -38,7 +40,7 @@ func (l *Loop) readClock() {
 	c.now = c.wall.Add(c.age - c.wallAt)
 }
 
-// Now returns the time, which is read once a turn, and again where lent code has run since. On the loop.
+// Now returns the time. The clock is read once per turn, and again after lent code has run. On the loop.
 func (l *Loop) Now() time.Time {
 	if !l.clock.known || l.clock.lent {
 		l.readClock()
@@ -46,8 +48,8 @@ func (l *Loop) Now() time.Time {
 	return l.clock.now
 }
 
-// TurnTime returns the time at which the turn looked at the clock first or last. It may be earlier than
-// now by the time that lent code has taken: no deadline may be counted from it. On the loop.
+// TurnTime returns the time of the turn's last reading of the clock. It is earlier than Now by the time that
+// lent code has taken since: do not compute deadlines from it. On the loop.
 func (l *Loop) TurnTime() time.Time {
 	if !l.clock.known {
 		l.readClock()
@@ -55,7 +57,7 @@ func (l *Loop) TurnTime() time.Time {
 	return l.clock.now
 }
 
-// TurnAge is TurnTime in the measure of Age.
+// TurnAge returns TurnTime as time since the Reactor was made. On the loop.
 func (l *Loop) TurnAge() time.Duration {
 	if !l.clock.known {
 		l.readClock()
@@ -63,8 +65,7 @@ func (l *Loop) TurnAge() time.Duration {
 	return l.clock.age
 }
 
-// Age returns the time since the Reactor was made, the measure of Conn.SetDeadlineAt. It is read along with
-// Now. On the loop.
+// Age returns Now as time since the Reactor was made, the unit of Conn.SetDeadlineAt. On the loop.
 func (l *Loop) Age() time.Duration {
 	if !l.clock.known || l.clock.lent {
 		l.readClock()

@@ -11,27 +11,26 @@ import (
 	"github.com/gatewheel/gatewheel/internal/moment"
 )
 
-// RFC 9112 section 9.6 wants input read for a while after the last answer, so that a client which still sends
-// can read that answer. Time bounds it: how much is on its way the client alone knows. nginx has the same
-// two bounds.
+// Defaults of Config.LingerTime and Config.LingerSilence. After the last response, input is read for a while, so that
+// a client that is still sending can read the response (RFC 9112 section 9.6). nginx has the same two bounds.
 const (
 	LingerTimeDefault    = 30 * time.Second
 	LingerSilenceDefault = 5 * time.Second
 )
 
-// Close closes the connection at once. Output that the kernel has not taken is lost. TLS ends with close_notify
-// if no output is queued and the kernel takes it at once.
+// Close closes the connection at once and drops output that the kernel has not taken. TLS sends close_notify unless
+// output is queued or the kernel does not take it at once.
 func (c *Conn) Close() {
 	if c.filter != nil && c.backlog == nil && !c.Closed() && c.polling != pollMoving {
-		if bye := c.filter.goodbye(nil); len(bye) > 0 {
-			_, _ = unix.Write(int(c.fd), bye)
+		if notify := c.filter.appendCloseNotify(nil); len(notify) > 0 {
+			_, _ = unix.Write(int(c.fd), notify)
 		}
 	}
 	c.close(nil)
 }
 
-// Reset closes the connection at once and tells the peer that its input is incomplete: TLS ends without
-// close_notify, TCP with a reset, which may destroy output on its way. Unix sockets have no resets.
+// Reset closes the connection at once so that the peer sees truncated input: TLS without close_notify, TCP with RST,
+// which may discard output in flight. A unix socket is closed as by Close.
 func (c *Conn) Reset() {
 	if c.Closed() {
 		return
@@ -40,18 +39,17 @@ func (c *Conn) Reset() {
 	c.close(nil)
 }
 
-// CloseFlushed closes the connection once the kernel has taken all output: what is queued, and what the session
-// still transmits. Input is not presented any more. The deadline stays in force.
+// CloseFlushed closes the connection once the kernel has taken all output: the queued output, and what the session
+// still transmits. The session gets no more input. The deadline remains in force.
 func (c *Conn) CloseFlushed() { c.finish(closeFlushedAsked, nil) }
 
-// Linger closes as CloseFlushed does, but shuts down writing first, and then reads and throws away what
-// comes for at most Config.LingerTime, or until the peer sends its FIN or nothing for
-// Config.LingerSilence: so the last output is not destroyed by a reset that the peer's unread bytes would
-// cause (RFC 9112 section 9.6).
+// Linger is CloseFlushed with a lingering close (RFC 9112 section 9.6): it shuts down writing, then reads and discards
+// input until FIN, for at most Config.LingerTime, or until Config.LingerSilence passes without input. Closing a socket
+// with unread input would send RST, which may destroy the last output.
 func (c *Conn) Linger() { c.finish(lingerAsked, nil) }
 
-// finish begins to close the connection. cause, if not nil, is what Session.Closed will be told. A session may
-// repeat its request each time it is asked for output.
+// finish starts closing the connection; asked is closeFlushedAsked or lingerAsked. cause, if not nil, will be the error
+// of Session.Closed. Repeated calls have no effect.
 func (c *Conn) finish(asked phaseEvent, cause error) {
 	next := c.phase.after(asked)
 	if c.phase >= phaseDiscarding || c.phase == next && cause == nil {
@@ -64,7 +62,7 @@ func (c *Conn) finish(asked phaseEvent, cause error) {
 	c.Touch()
 }
 
-// cause returns what Session.Closed will be told.
+// cause returns the error for Session.Closed, as far as it is known.
 func (c *Conn) cause() error {
 	if c.rare == nil {
 		return nil
@@ -72,18 +70,18 @@ func (c *Conn) cause() error {
 	return c.rare.cause
 }
 
-// failed reports whether the filter has failed, so that only its own output is written.
+// failed reports whether the filter has failed: then only output of the filter itself is written.
 func (c *Conn) failed() bool {
 	cause := c.cause()
 	return cause != nil && cause != io.EOF && cause != ErrTruncated
 }
 
-// outputSent is called when the kernel has taken all output of a connection that is closing.
+// outputSent continues closing after the kernel has taken all output: close_notify, then close or lingering.
 func (c *Conn) outputSent(l *Loop) {
-	if c.filter != nil && !c.ensureRare().saidGoodbye {
-		c.rare.saidGoodbye = true
-		if bye := c.filter.goodbye(l.wire[:0]); len(bye) > 0 {
-			if !c.write(l, bye) {
+	if c.filter != nil && !c.ensureRare().closeNotified {
+		c.rare.closeNotified = true
+		if notify := c.filter.appendCloseNotify(l.wire[:0]); len(notify) > 0 {
+			if !c.write(l, notify) {
 				return
 			}
 			if c.backlog != nil {
@@ -108,7 +106,7 @@ func (c *Conn) outputSent(l *Loop) {
 	c.extendLinger(l)
 }
 
-// close ends the connection. Every way to end one leads here. err is for Session.Closed.
+// close closes the connection and calls Session.Closed with err. Every connection ends here, once.
 func (c *Conn) close(err error) {
 	if c.Closed() {
 		return
@@ -117,19 +115,19 @@ func (c *Conn) close(err error) {
 	l := c.loop.Load()
 	l.timers.forget(c)
 	l.remove(c)
-	l.reactor.table.leave(c)
+	l.reactor.table.remove(c)
 	l.reactor.halfClosed.remove(c)
 	c.takeUnread()
 	c.kept, c.backlog = nil, nil
 	if c.filter != nil {
-		c.filter.closed(err) // which may ask for the peer's address
+		c.filter.closed(err) // before releaseSocket: it may use the peer's address
 	}
 	c.releaseSocket()
 	if c.rare != nil && c.rare.refused {
 		l.reactor.refusedOpen.Add(-1)
 	}
 	l.reactor.open.Add(-1)
-	l.reactor.left()
+	l.reactor.presentDecreased()
 	if s := c.session; s != nil {
 		s.Closed(err)
 	}
@@ -141,11 +139,11 @@ func (c *Conn) close(err error) {
 	}
 }
 
-// releaseSocket closes the descriptor.
+// releaseSocket closes the descriptor, by the engine if one polls it.
 func (c *Conn) releaseSocket() {
 	if s := c.socket; s != nil {
 		c.socket = nil
-		// Within the engine's report that the socket has ended, the engine closes it.
+		// Within Handler.Closed this does nothing, and the engine closes the socket afterwards.
 		c.loop.Load().engine.Load().Close(s)
 	} else if c.fd >= 0 {
 		_ = unix.Close(int(c.fd))
@@ -153,13 +151,13 @@ func (c *Conn) releaseSocket() {
 	c.fd = -1
 }
 
-// closeContained is close for callers outside of the connection's own path: a panic of its session is contained.
+// closeContained is close for callers that are not processing c itself. A panic of the session is contained.
 func (c *Conn) closeContained(err error) {
 	c.loop.Load().guarded(c, func(c *Conn) { c.close(err) })
 }
 
-// peerFinished is called when the peer's FIN has come: while the engine closes its descriptor, or with the
-// connection already on a descriptor of its own.
+// peerFinished handles the peer's FIN. The engine closes its descriptor afterwards, unless the connection already has
+// one of its own.
 func (c *Conn) peerFinished() {
 	if c.phase.after(peerFIN) == phaseClosed {
 		c.close(c.cause())
@@ -192,8 +190,8 @@ func (c *Conn) peerFinished() {
 	}
 }
 
-// tellEOF tells the session, once, that the peer has sent its last byte. ending is io.EOF or ErrTruncated. A session
-// that has yielded is told when it has had its input.
+// tellEOF calls Session.EOF once. ending is io.EOF or ErrTruncated. While the session has input to receive, the call is
+// postponed.
 func (c *Conn) tellEOF(ending error) {
 	if cause := c.cause(); cause == io.EOF || cause == ErrTruncated {
 		return
@@ -214,12 +212,12 @@ func (c *Conn) tellEOF(ending error) {
 	}
 }
 
-// inputWaits reports whether the session has more input to come before it may be told of the end.
+// inputWaits reports whether there is input that the session must receive before Session.EOF.
 func (c *Conn) inputWaits() bool {
 	return c.input == inputNextTurn || c.departing() || c.Paused() && len(c.kept) > 0
 }
 
-// ending returns what tellEOF has postponed; nil if nothing.
+// ending returns the end of input that tellEOF has postponed; nil if none.
 func (c *Conn) ending() error {
 	if c.rare == nil {
 		return nil
@@ -227,7 +225,7 @@ func (c *Conn) ending() error {
 	return c.rare.ending
 }
 
-// streamEnded is called when the filter has reached the end of the stream.
+// streamEnded handles the end of the filter's plaintext: io.EOF or ErrTruncated.
 func (c *Conn) streamEnded(ending error) {
 	if c.session == nil {
 		c.close(ending)
@@ -236,8 +234,8 @@ func (c *Conn) streamEnded(ending error) {
 	c.tellEOF(ending)
 }
 
-// stayHalfClosed keeps the connection for writing, on a duplicate of the descriptor that the engine is about to
-// close.
+// stayHalfClosed keeps the connection for writing after the peer's FIN, on a duplicate of the descriptor, which the
+// engine is about to close.
 func (c *Conn) stayHalfClosed() {
 	l := c.loop.Load()
 	r := c.ensureRare()
@@ -252,7 +250,7 @@ func (c *Conn) stayHalfClosed() {
 	l.writable.forget(c)
 	c.socket, c.polling = nil, pollHalfClosed
 	if len(c.kept) == 0 {
-		c.holds.set(heldBySession, false) // nothing comes any more
+		c.holds.set(heldBySession, false) // there is no more input
 	}
 	c.fd = int32(fd)
 	events := uint32(0) // a reset is reported without any
@@ -267,7 +265,7 @@ func (c *Conn) stayHalfClosed() {
 	l.reactor.gate.makeRoom()
 }
 
-// peerReset is called when the set of writability reports a reset.
+// peerReset closes the connection after its writability has reported a reset.
 func (c *Conn) peerReset() {
 	c.watching = watchIdle
 	c.close(ErrHungUp)

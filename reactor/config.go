@@ -15,57 +15,57 @@ import (
 type Config struct {
 	// Loops is the number of event loops; default GOMAXPROCS.
 	Loops int
-	// Logger gets failures, stalls and replaced engines; default: nothing is logged. Its core is
-	// called behind a bounded queue, on a goroutine of its own.
+	// Logger receives failures, stalls and replaced engines; default: no log. It is called through a
+	// bounded queue, on a goroutine of its own.
 	Logger *zap.Logger
 
-	// MaxConnections is how many connections may be open at once, including those that were dialled;
-	// default: as many as the descriptor limit allows. At the limit the connections whose peers have
-	// half-closed are closed, oldest first; without any, the listening sockets are left alone until
-	// some leave, unless Refuse is set. The descriptor limit less its reserve always holds.
+	// MaxConnections is the maximum number of open connections, including dialled ones; default: as
+	// many as the descriptor limit allows. At the limit, half-closed connections are closed, oldest
+	// first. If there are none, accepting pauses until connections close, or Refuse is called if set. The
+	// descriptor limit less DescriptorReserve is an upper bound in any case.
 	MaxConnections int
-	// Refuse, if set, returns the session of a connection that exceeds MaxConnections, which tells the peer
-	// and closes. It is called instead of ListenerConfig.Open.
+	// Refuse, if set, is called instead of ListenerConfig.Open for a connection beyond MaxConnections. The
+	// session that it returns informs the peer and closes.
 	Refuse func(*Conn) Session
-	// DescriptorReserve is how many descriptors connections leave free, for files, upstreams, logs
-	// and replaced engines; default an eighth of the limit, at least 32 and at most 1024.
+	// DescriptorReserve is the number of descriptors that connections leave free, for files, upstreams,
+	// logs and replaced engines; default an eighth of the limit, at least 32 and at most 1024.
 	DescriptorReserve int
 
-	// WriteHigh is how many bytes a session is asked for at once, and so about how much output of a
-	// connection waits in memory; default 128 KiB.
+	// WriteHigh is the maximum number of bytes that a session is asked for at once, and about the most
+	// that waits in memory per connection; default 128 KiB.
 	WriteHigh int
-	// WriteLow is how many bytes of it may be left when the session is asked for more; default a quarter of
-	// WriteHigh.
+	// WriteLow is the number of waiting bytes at or below which the session is asked for more; default a
+	// quarter of WriteHigh.
 	WriteLow int
-	// NotsentLowat bounds what the kernel holds of a connection's unsent output
-	// (TCP_NOTSENT_LOWAT); default 128 KiB.
+	// NotsentLowat is TCP_NOTSENT_LOWAT, a bound of unsent bytes in the kernel per connection; default
+	// 128 KiB.
 	NotsentLowat int
-	// ReadBuffer is how many bytes a loop reads at once; default 64 KiB. Each loop has one.
+	// ReadBuffer is the size of a loop's read buffer in bytes; default 64 KiB.
 	ReadBuffer int
-	// MaxKept is how much input a session may leave unconsumed before reading stops until it is
-	// resumed; default 1 MiB.
+	// MaxKept is the number of unconsumed bytes of input at which reading pauses; default 1 MiB.
 	MaxKept int
 
-	// HandshakeTimeout bounds TLS handshake and PROXY header together; default 10 s.
+	// HandshakeTimeout is the time for the TLS handshake and the PROXY header together; default 10 s.
 	HandshakeTimeout time.Duration
-	// LingerTime bounds for how long Conn.Linger reads and throws away what a peer sends, LingerSilence
-	// for how long it waits for more; default 30 s and 5 s.
+	// LingerTime is the maximum duration of a lingering close, see Conn.Linger; default 30 s.
+	// LingerSilence is the maximum time without input within it; default 5 s.
 	LingerTime    time.Duration
 	LingerSilence time.Duration
 
-	// StallWarn is how long a turn may take before it is logged and other loops accept in its place; default
-	// 100 ms; negative: no limit.
+	// StallWarn is the duration of a turn beyond which the stall is logged and other loops accept in its
+	// place; default 100 ms; negative: no limit.
 	StallWarn time.Duration
-	// StallTimeout is how long lent code may keep its loop before the loop goes on without it; default 10 s;
-	// negative: no limit.
+	// StallTimeout is the time for which lent code may occupy its loop before the loop is taken over;
+	// default 10 s; negative: no limit.
 	StallTimeout time.Duration
-	// faultTimeout is how long a turn may run code of ours alone. A goroutine that gets no processor looks the
-	// same, so it is at least faultTimeoutLeast.
+	// faultTimeout is the duration beyond which a turn outside of lent code ends the process. It is at least
+	// minFaultTimeout, since a goroutine without a processor looks the same.
 	faultTimeout time.Duration
-	// StallRestarts is how many times a minute a loop may go on without such code before Abort; default 8.
+	// StallRestarts is the number of takeovers per minute, of all loops together, beyond which Abort is called;
+	// default 8.
 	StallRestarts int
-	// Renew, if set, is called first when a Loop goes on after lent code was left behind. It has to replace
-	// memory of the Loop that such code may still write to.
+	// Renew, if set, is called on the loop after a takeover, before other work. It must replace memory of the
+	// Loop that the orphaned code may still write to.
 	Renew func(*Loop)
 	// Abort is called, on a goroutine of its own, when the process cannot go on and should end with ExitAbort;
 	// stacks are those of all goroutines. Default: they go to standard error, and the process exits within two
@@ -85,7 +85,7 @@ const (
 	stallWarnDefault     = 100 * time.Millisecond
 	stallTimeoutDefault  = 10 * time.Second
 	stallRestartsDefault = 8
-	faultTimeoutLeast    = 5 * time.Second
+	minFaultTimeout      = 5 * time.Second
 )
 
 func (cfg *Config) applyDefaults() {
@@ -100,7 +100,7 @@ func (cfg *Config) applyDefaults() {
 	setDefault(&cfg.LingerSilence, LingerSilenceDefault)
 	setDefault(&cfg.StallWarn, stallWarnDefault)
 	setDefault(&cfg.StallTimeout, stallTimeoutDefault)
-	setDefault(&cfg.faultTimeout, max(cfg.StallTimeout, faultTimeoutLeast))
+	setDefault(&cfg.faultTimeout, max(cfg.StallTimeout, minFaultTimeout))
 	setDefault(&cfg.StallRestarts, stallRestartsDefault)
 	if cfg.Logger == nil {
 		cfg.Logger = zap.NewNop()

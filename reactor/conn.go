@@ -17,24 +17,24 @@ import (
 // Conn is a connection. Its methods may be called on its loop only, by code that owns the Loop, unless their
 // comment allows more. On a closed connection they do nothing. An idle Conn holds no buffer.
 type Conn struct {
-	loop     atomic.Pointer[Loop]
-	id       uint64
-	session  Session
-	filter   filter
-	socket   engine.Socket // nil while no engine polls it: half-closed, or between engines
-	listener *listener     // nil: dialled
-	kept     []byte        // input that the session has not consumed
-	backlog  *backlog      // output that the kernel has not taken
-	rare     *rareState
-	deadline int64 // as Loop.Age, in nanoseconds; 0: none
-	fd       int32
-	place    int32 // in Loop.conns
-	moment   int32 // in timers.heap; -1: not there
-	phase    connPhase
-	holds    holds
-	polling  polling
-	input    inputTurn
-	watching watching
+	loop       atomic.Pointer[Loop]
+	id         uint64
+	session    Session
+	filter     filter
+	socket     engine.Socket // nil while no engine polls it: half-closed, or between engines
+	listener   *listener     // nil: dialled
+	kept       []byte        // input that the session has not consumed
+	backlog    *backlog      // output that the kernel has not taken
+	rare       *rareState
+	deadline   int64 // as Loop.Age, in nanoseconds; 0: none
+	fd         int32
+	index      int32 // in Loop.conns
+	timerIndex int32 // in timers.heap; -1: none
+	phase      connPhase
+	holds      holds
+	polling    polling
+	input      inputTurn
+	watching   watching
 
 	touched  bool // the session is asked for output at the end of this turn
 	switched bool // SetSession was called within Receive
@@ -46,7 +46,7 @@ type rareState struct {
 	unread        []byte   // input that a replaced filter has left to its successor
 	remote, local net.Addr // from a PROXY header, or kept because no engine knows them any more
 	cause         error    // for Session.Closed, once the output is out
-	saidGoodbye   bool     // the filter's goodbye is queued or sent
+	closeNotified bool     // the filter's close_notify is queued or sent
 	refused       bool     // exceeds Config.MaxConnections
 	lingerFrom    int64    // as Loop.Age; the start of phaseDiscarding
 	lingerBy      int64    // as Loop.Age; its end at the latest
@@ -151,7 +151,7 @@ func (c *Conn) SetDeadlineAt(age time.Duration) {
 
 func (c *Conn) setDeadline(when int64) {
 	c.deadline = when
-	c.loop.Load().timers.watch(c)
+	c.loop.Load().timers.schedule(c)
 }
 
 // expire acts on a deadline that has passed. It is called when the timer entry of c fires, which may be earlier.
@@ -160,7 +160,7 @@ func (c *Conn) expire(now int64) {
 	case c.deadline == 0:
 		return
 	case c.deadline > now:
-		c.loop.Load().timers.watch(c)
+		c.loop.Load().timers.schedule(c)
 		return
 	case c.polling == pollMoving, c.input == inputNextTurn, now-c.deadline > int64(lateness) && c.polling != pollPaused && c.Waiting():
 		c.extendDeadline(now)

@@ -32,7 +32,7 @@ type phaseEvent uint8
 const (
 	closeFlushedAsked phaseEvent = iota // by the session
 	lingerAsked                         // by the session, or for a filter that has failed
-	outputOut                           // the kernel has taken everything, a filter's goodbye included
+	outputOut                           // the kernel has taken everything, a filter's close_notify included
 	peerFIN                             // the peer's FIN has come
 	phaseEvents
 )

@@ -125,7 +125,7 @@ func TestDial(t *testing.T) {
 		if c.Listener() != nil {
 			t.Error("it has a listener")
 		}
-		accepted := l.conns[1-c.place]
+		accepted := l.conns[1-c.index]
 		for name, option := range map[string][2]int{
 			"TCP_NODELAY":       {unix.IPPROTO_TCP, unix.TCP_NODELAY},
 			"TCP_NOTSENT_LOWAT": {unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT},

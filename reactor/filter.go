@@ -45,9 +45,9 @@ type filter interface {
 	// works on what came before the FIN; receive will report the end of the stream.
 	eof() (later bool, err error)
 
-	// goodbye appends what ends the stream (close_notify) to dst. It is called once, behind the last byte of
+	// appendCloseNotify appends what ends the stream (close_notify) to dst. It is called once, behind the last byte of
 	// output.
-	goodbye(dst []byte) []byte
+	appendCloseNotify(dst []byte) []byte
 
 	// closed is the last call. It ends the goroutines of the filter. err is what Session.Closed is told.
 	closed(err error)

@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	reserveLeast = 32
-	reserveMost  = 1024
-	// gateRest is the time without accepting after an accept has failed.
-	gateRest = 100 * time.Millisecond
+	minReserve = 32
+	maxReserve = 1024
+	// acceptPause is the time without accepting after an accept has failed.
+	acceptPause = 100 * time.Millisecond
 )
 
 // gate stops all engines from accepting while the limit of connections is reached; new connections wait in the
@@ -33,9 +33,9 @@ type gate struct {
 
 	mu      sync.Mutex
 	full    bool
-	resting bool
+	pausing bool
 	ended   bool
-	shut    atomic.Bool // full, or resting, or ended
+	shut    atomic.Bool // full, or pausing, or ended
 }
 
 // raiseDescriptorLimit raises the soft limit of open descriptors to the hard limit.
@@ -69,7 +69,7 @@ func (c *Config) reserve(limit int) int {
 	if c.DescriptorReserve > 0 {
 		return c.DescriptorReserve
 	}
-	return min(max(limit/8, reserveLeast), reserveMost)
+	return min(max(limit/8, minReserve), maxReserve)
 }
 
 // measure sets the limit of connections from the descriptors that are free. Everything else must be open.
@@ -84,8 +84,8 @@ func (g *gate) measure(config *Config) {
 	g.reserve.Store(int64(config.reserve(limit)))
 }
 
-// most is how many connections may be present: at least one, so that somebody is served.
-func (g *gate) most() int64 { return max(g.limit.Load(), 1) }
+// capacity returns the number of connections that may be present, at least 1.
+func (g *gate) capacity() int64 { return max(g.limit.Load(), 1) }
 
 // lower reduces the limit of connections by the descriptors that something else holds; a negative number raises it.
 func (g *gate) lower(by int) {
@@ -96,7 +96,7 @@ func (g *gate) lower(by int) {
 
 // check opens or shuts the gate after the number of present connections has changed.
 func (g *gate) check() {
-	limit, present := g.most(), g.reactor.present()
+	limit, present := g.capacity(), g.reactor.present()
 	if shut := g.shut.Load(); !shut && present < limit || shut && present > limit-slack(limit) {
 		return
 	}
@@ -109,7 +109,7 @@ func (g *gate) check() {
 // before they read shut, and adjust writes shut before it reads the number again: so one of the two sees the other.
 func (g *gate) adjust() {
 	for {
-		limit, present := g.most(), g.reactor.present()
+		limit, present := g.capacity(), g.reactor.present()
 		switch {
 		case !g.full && present >= limit:
 			g.full = true
@@ -144,26 +144,26 @@ func (g *gate) makeRoom() {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if limit := g.most(); g.full {
+	if limit := g.capacity(); g.full {
 		g.reactor.halfClosed.evict(g.reactor.present() - (limit - slack(limit)))
 	}
 }
 
-// rest stops accepting for gateRest.
-func (g *gate) rest() {
+// pause stops accepting for acceptPause.
+func (g *gate) pause() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.resting || g.ended {
+	if g.pausing || g.ended {
 		return
 	}
-	g.resting = true
+	g.pausing = true
 	g.withheld.Add(1)
 	g.update()
-	time.AfterFunc(gateRest, func() {
+	time.AfterFunc(acceptPause, func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		g.resting = false
-		g.full = g.reactor.present() >= g.most()
+		g.pausing = false
+		g.full = g.reactor.present() >= g.capacity()
 		g.update()
 		g.adjust()
 	})
@@ -182,7 +182,7 @@ func (r *Reactor) mayDial() bool {
 // burstRoom is how many connections one Loop may accept in a row, besides the next: its share of the room that
 // connections have, and of a quarter of the reserve, since each takes a second descriptor for a moment.
 func (r *Reactor) burstRoom() int {
-	room := min(r.gate.most()-r.present(), r.gate.reserve.Load()/4)
+	room := min(r.gate.capacity()-r.present(), r.gate.reserve.Load()/4)
 	return max(int(room)/len(r.loops)-1, 0)
 }
 
@@ -196,7 +196,7 @@ func (g *gate) end() {
 
 // update applies the gate's state to all engines.
 func (g *gate) update() {
-	shut := g.full || g.resting || g.ended
+	shut := g.full || g.pausing || g.ended
 	g.shut.Store(shut)
 	for _, l := range g.reactor.loops {
 		if e := l.engine.Load(); e != nil {
@@ -212,8 +212,8 @@ func (g *gate) apply(e *loopEngine) {
 	e.Listen(!g.shut.Load())
 }
 
-// left is to be called when the number of present connections has become smaller.
-func (r *Reactor) left() {
+// presentDecreased must be called after the number of present connections has decreased. On any goroutine.
+func (r *Reactor) presentDecreased() {
 	r.gate.check()
-	r.tellEmpty()
+	r.signalEmpty()
 }

@@ -31,7 +31,7 @@ func TestTheGateIsOpenWhenTheLastHasLeft(t *testing.T) {
 				over.Load() // some nanoseconds
 			}
 			r.open.Add(-1)
-			r.left()
+			r.presentDecreased()
 			over.Store(n)
 		}
 	}()

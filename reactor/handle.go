@@ -43,7 +43,7 @@ const (
 )
 
 // table finds connections by number. The lower half of a number is an index, the upper one a generation. lookup takes
-// no lock; enter and leave do. On any goroutine.
+// no lock; insert and remove do. On any goroutine.
 type table struct {
 	mu     sync.Mutex
 	chunks atomic.Pointer[[]*[tableChunk]tableEntry]
@@ -81,8 +81,8 @@ func (t *table) lookup(id uint64) *Conn {
 	return nil
 }
 
-// enter gives c its number.
-func (t *table) enter(c *Conn) {
+// insert gives c its number.
+func (t *table) insert(c *Conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var index uint32
@@ -103,8 +103,8 @@ func (t *table) enter(c *Conn) {
 	e.conn.Store(c)
 }
 
-// leave makes every Handle of c inert.
-func (t *table) leave(c *Conn) {
+// remove ends c's number: its Handles name no connection from now on.
+func (t *table) remove(c *Conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	index := uint32(c.id)

@@ -60,14 +60,14 @@ func (in *inbox) refill() {
 	in.waiting.Store(0)
 }
 
-func (t *task) arrives() bool { return t.run != nil && t.handle != (Handle{}) }
+func (t *task) isArrival() bool { return t.run != nil && t.handle != (Handle{}) }
 
 // close drops the tasks that wait, except arrivals of connections, and all tasks that are put later.
 func (in *inbox) close() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.closed = true
-	in.tasks = slices.DeleteFunc(in.tasks, func(t task) bool { return !t.arrives() })
+	in.tasks = slices.DeleteFunc(in.tasks, func(t task) bool { return !t.isArrival() })
 	in.waiting.Store(int64(len(in.tasks)))
 }
 

@@ -78,17 +78,17 @@ func TestPostAllocatesNothing(t *testing.T) {
 // A Handle finds its connection and, once that is gone, nobody, though its place is taken again.
 func TestHandleCarriesGeneration(t *testing.T) {
 	l := bare(t)
-	first := &Conn{moment: -1}
+	first := &Conn{timerIndex: -1}
 	first.loop.Store(l)
-	l.reactor.table.enter(first)
+	l.reactor.table.insert(first)
 	h := first.Handle()
 	if h.conn() != first {
 		t.Fatal("not found")
 	}
-	l.reactor.table.leave(first)
-	second := &Conn{moment: -1}
+	l.reactor.table.remove(first)
+	second := &Conn{timerIndex: -1}
 	second.loop.Store(l)
-	l.reactor.table.enter(second)
+	l.reactor.table.insert(second)
 	if uint32(second.id) != uint32(h.id) {
 		t.Fatal("the place was not taken again")
 	}
@@ -104,7 +104,7 @@ func TestTableGrows(t *testing.T) {
 	tab := newTable()
 	conns := make([]Conn, 3*tableChunk)
 	for i := range conns {
-		tab.enter(&conns[i])
+		tab.insert(&conns[i])
 	}
 	for i := range conns {
 		if tab.lookup(conns[i].id) != &conns[i] {

@@ -122,7 +122,7 @@ func (c *Conn) present(plain []byte) {
 		l.in.joint = append(append(l.in.joint[:0], c.kept...), plain...)
 		in = l.in.joint
 	}
-	for len(in) > 0 && c.listening() {
+	for len(in) > 0 && c.takesInput() {
 		c.switched = false
 		in = in[c.session.Receive(in):]
 		if !c.switched {
@@ -137,8 +137,8 @@ func (c *Conn) present(plain []byte) {
 	poison(plain)
 }
 
-// listening reports whether the session takes input now.
-func (c *Conn) listening() bool {
+// takesInput reports whether the session takes input now.
+func (c *Conn) takesInput() bool {
 	return c.phase == phaseOpen && !c.holds.has(heldBySession) && c.input != inputNextTurn && !c.departing()
 }
 

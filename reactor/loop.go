@@ -25,7 +25,7 @@ type Loop struct {
 	turn     atomic.Uint64 // odd while in a turn
 	woken    atomic.Bool   // a wake is on its way
 	engine   atomic.Pointer[loopEngine]
-	isDeaf   atomic.Bool // others accept in its place
+	stalled  atomic.Bool // others accept in its place
 	starting sync.Mutex  // over starting an engine and stopping for good
 	stopped  chan struct{}
 	deaths   deaths
@@ -35,10 +35,10 @@ type Loop struct {
 	next    int
 	// deferred are connections whose work continues in a wake turn; due is how many of them the present
 	// turn has still to continue.
-	deferred connQueue
-	due      int
-	current  *Conn // whose code is running; to blame for a panic
-	revived  []func()
+	deferred   connQueue
+	due        int
+	current    *Conn // whose code is running; to blame for a panic
+	firstTasks []func()
 
 	in      inputs
 	out     []byte // what a session appends to, its capacity kept
@@ -85,8 +85,8 @@ func (l *Loop) begin() {
 	} else {
 		l.budget.grant(turnUnits, turnTime)
 	}
-	if l.revived != nil {
-		l.revive()
+	if l.firstTasks != nil {
+		l.runFirstTasks()
 	}
 }
 
@@ -259,16 +259,16 @@ func (l *Loop) contain() {
 	}
 }
 
-// revive runs what waits for the first turn of another engine. If one of these functions stalls the Loop again,
+// runFirstTasks runs what waits for the first turn of another engine. If one of these functions stalls the Loop again,
 // the rest is left to the next engine.
-func (l *Loop) revive() {
-	for len(l.revived) > 0 {
-		f := l.revived[0]
-		l.revived[0] = nil
-		l.revived = l.revived[1:]
+func (l *Loop) runFirstTasks() {
+	for len(l.firstTasks) > 0 {
+		f := l.firstTasks[0]
+		l.firstTasks[0] = nil
+		l.firstTasks = l.firstTasks[1:]
 		l.contained(f)
 	}
-	l.revived = nil
+	l.firstTasks = nil
 }
 
 // guarded calls run with c. A panic in run closes c and no other connection.
@@ -287,7 +287,7 @@ func (l *Loop) contained(f func()) {
 
 // add makes c one of the Loop's connections.
 func (l *Loop) add(c *Conn) {
-	c.place = int32(len(l.conns))
+	c.index = int32(len(l.conns))
 	l.conns = append(l.conns, c)
 	l.stats.connections.Store(int64(len(l.conns)))
 }
@@ -296,9 +296,9 @@ func (l *Loop) add(c *Conn) {
 func (l *Loop) remove(c *Conn) {
 	last := len(l.conns) - 1
 	moved := l.conns[last]
-	l.conns[c.place] = moved
-	moved.place = c.place
+	l.conns[c.index] = moved
+	moved.index = c.index
 	l.conns[last] = nil
-	l.conns = slimmed(l.conns[:last])
+	l.conns = shrunk(l.conns[:last])
 	l.stats.connections.Store(int64(last))
 }

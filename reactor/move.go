@@ -41,8 +41,8 @@ func (c *Conn) MoveTo(to *Loop, done func(error)) {
 
 func (c *Conn) departing() bool { return c.rare != nil && c.rare.departure != nil }
 
-// onTheWay reports whether the connection has left its Loop and not arrived at the next.
-func (c *Conn) onTheWay() bool { return c.departing() && c.rare.departure.left }
+// inTransit reports whether the connection has left its Loop and not arrived at the next.
+func (c *Conn) inTransit() bool { return c.departing() && c.rare.departure.left }
 
 // depart leaves the present Loop, at the end of a turn.
 func (c *Conn) depart() {
@@ -57,7 +57,7 @@ func (c *Conn) depart() {
 		fd, err = duplicate(int(c.fd))
 	}
 	if err != nil {
-		c.settled(err)
+		c.endMove(err)
 		return
 	}
 	r := c.ensureRare()
@@ -87,7 +87,7 @@ func (l *Loop) switchLoop(c *Conn, to *Loop) {
 
 // handOver sends c to the Loop that it belongs to. If that has stopped, c returns and is closed.
 func (l *Loop) handOver(c *Conn, to *Loop) {
-	if to.inbox.put(task{run: func() { to.welcome(c) }, handle: c.Handle()}) {
+	if to.inbox.put(task{run: func() { to.adoptMoved(c) }, handle: c.Handle()}) {
 		to.wake()
 		return
 	}
@@ -96,8 +96,8 @@ func (l *Loop) handOver(c *Conn, to *Loop) {
 	c.closeContained(ErrStopped)
 }
 
-// welcome makes a connection that has left its Loop one of this Loop, and has its socket polled.
-func (l *Loop) welcome(c *Conn) {
+// adoptMoved makes a connection that has left its Loop one of this Loop, and has its socket polled.
+func (l *Loop) adoptMoved(c *Conn) {
 	l.add(c)
 	l.arrivals.add(l, &arrival{conn: c})
 }
@@ -111,12 +111,12 @@ func (d *departure) wait(task func(*Conn), l *Loop) {
 	d.waiting = append(d.waiting, task)
 }
 
-// settled ends a move, or the attempt at one, on the Loop where the connection is now.
-func (c *Conn) settled(err error) {
+// endMove ends a move, or the attempt at one, on the Loop where the connection is now.
+func (c *Conn) endMove(err error) {
 	d := c.rare.departure
 	c.rare.departure = nil
 	if c.deadline != 0 {
-		c.loop.Load().timers.watch(c)
+		c.loop.Load().timers.schedule(c)
 	}
 	c.input = inputAgain // what waited for another turn has it here
 	c.Touch()
@@ -140,8 +140,8 @@ func (c *Conn) settled(err error) {
 
 // arrived ends a move on the new Loop.
 func (c *Conn) arrived() {
-	if c.Closed() || !c.onTheWay() {
+	if c.Closed() || !c.inTransit() {
 		return
 	}
-	c.settled(nil)
+	c.endMove(nil)
 }

@@ -170,7 +170,7 @@ func TestDeadlineOnTheWay(t *testing.T) {
 	l.timers.forget(c)
 	l.remove(c)
 	c.rare.departure.left = true
-	l.welcome(c)
+	l.adoptMoved(c)
 	l.clock.known = false
 	l.expire()
 	c.polling = pollReading

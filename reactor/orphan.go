@@ -4,16 +4,16 @@ package reactor
 
 // orphan is a goroutine that still runs lent code after its Loop was taken over. It belongs to the Loop.
 type orphan struct {
-	subject *Subject // of the lent code
-	holds   int      // descriptors of its engine
-	ended   bool
-	after   []func()
+	subject     *Subject // of the lent code
+	descriptors int      // held by its engine
+	ended       bool
+	after       []func()
 }
 
 // end is called on the loop when the goroutine has ended.
 func (o *orphan) end(l *Loop) {
 	l.own.orphans--
-	l.reactor.gate.lower(-o.holds)
+	l.reactor.gate.lower(-o.descriptors)
 	o.ended = true
 	waiting := o.after
 	o.after = nil

@@ -21,7 +21,7 @@ type backlog struct {
 
 // finishTurn does the work of a touched connection at the end of a turn: postponed input, output, pauses, moves.
 func (c *Conn) finishTurn() {
-	if c.Closed() || c.onTheWay() {
+	if c.Closed() || c.inTransit() {
 		return
 	}
 	if c.input == inputAgain {

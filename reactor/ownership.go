@@ -92,13 +92,13 @@ func (l *Loop) Lend(c *Conn, subject *Subject) {
 func (o *ownership) current() uint64 {
 	w := o.word.Load()
 	if w&(orphanBit|stateFenced) != 0 {
-		w = o.proven()
+		w = o.resolve()
 	}
 	return w
 }
 
-// proven is current where the bits alone do not decide. It waits until the watchdog does not hold the word.
-func (o *ownership) proven() uint64 {
+// resolve is current for a word whose bits do not prove who the owner is. It waits while the watchdog holds the word.
+func (o *ownership) resolve() uint64 {
 	for {
 		w := o.word.Load()
 		switch {

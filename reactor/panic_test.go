@@ -92,7 +92,7 @@ func TestPanicStrandsNothingElse(t *testing.T) {
 		},
 		"revival": func(d *driven, do func(i int)) {
 			for i := range n {
-				d.revived = append(d.revived, func() { do(i) })
+				d.firstTasks = append(d.firstTasks, func() { do(i) })
 			}
 			d.Post(func() {})
 		},

@@ -76,5 +76,5 @@ func (f *proxyFilter) established() bool                      { return false }
 func (f *proxyFilter) unfinished() bool                       { return false }
 func (f *proxyFilter) begun() bool                            { return len(f.held) > 0 }
 func (f *proxyFilter) eof() (bool, error)                     { return false, nil }
-func (f *proxyFilter) goodbye(dst []byte) []byte              { return dst }
+func (f *proxyFilter) appendCloseNotify(dst []byte) []byte    { return dst }
 func (f *proxyFilter) closed(error)                           {}

@@ -106,7 +106,7 @@ func (r *Reactor) Start() error {
 	r.started = true
 	var started []*loopEngine
 	for _, l := range r.loops {
-		l.revived = append(l.revived, l.identify)
+		l.firstTasks = append(l.firstTasks, l.identify)
 		e := l.startEngine()
 		if e == nil {
 			return ErrStopped
@@ -161,8 +161,8 @@ func (l *Loop) visit(conns []*Conn, visit func(*Conn)) {
 // present returns how many connections there are, including those that no session knows yet.
 func (r *Reactor) present() int64 { return r.open.Load() + r.arriving.Load() }
 
-// tellEmpty wakes Stop if no connection is present.
-func (r *Reactor) tellEmpty() {
+// signalEmpty wakes Stop if no connection is present.
+func (r *Reactor) signalEmpty() {
 	if r.present() == 0 {
 		select {
 		case r.empty <- struct{}{}:

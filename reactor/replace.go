@@ -18,8 +18,8 @@ const (
 	restartPauseLast  = time.Second
 )
 
-// deathMemory is the time within which a second death of an engine counts as a repetition.
-const deathMemory = 10 * time.Second
+// deathInterval is the time within which a second death of an engine counts as a repetition.
+const deathInterval = 10 * time.Second
 
 // deaths remembers the engines of a Loop that ended by themselves in short succession.
 type deaths struct {
@@ -29,7 +29,7 @@ type deaths struct {
 
 // pause returns how long to wait after another death. The first one in a while needs no pause.
 func (d *deaths) pause(now time.Time) time.Duration {
-	if now.Sub(d.last) > deathMemory {
+	if now.Sub(d.last) > deathInterval {
 		d.wait = 0
 	} else {
 		d.wait = min(max(2*d.wait, restartPauseFirst), restartPauseLast)
@@ -51,8 +51,8 @@ func (l *Loop) unlessStopped(do func()) bool {
 	}
 }
 
-// rest waits for the pause and reports true, or false as soon as the Loop stops.
-func (l *Loop) rest(pause time.Duration) bool {
+// sleep waits for the duration of pause. It reports false as soon as the Loop stops.
+func (l *Loop) sleep(pause time.Duration) bool {
 	select {
 	case <-l.stopped:
 		return false
@@ -86,7 +86,7 @@ func (l *Loop) restartEngine() {
 		l.reactor.log.Error("cannot start an engine", zap.Int("loop", l.index), zap.Error(err))
 		e.Stop()
 		<-e.Done()
-		if !l.rest(pause) {
+		if !l.sleep(pause) {
 			return
 		}
 	}
@@ -123,8 +123,8 @@ func (l *Loop) takeOver(e *loopEngine, fenced bool) {
 
 	var left *orphan
 	if fenced {
-		left = &orphan{subject: l.own.lends[len(l.own.lends)-1].subject, holds: e.Descriptors()}
-		l.reactor.gate.lower(left.holds)
+		left = &orphan{subject: l.own.lends[len(l.own.lends)-1].subject, descriptors: e.Descriptors()}
+		l.reactor.gate.lower(left.descriptors)
 	}
 	l.own.forget()
 	// Nobody turns the Loop until the next engine does, and who was left behind least of all.
@@ -136,7 +136,7 @@ func (l *Loop) takeOver(e *loopEngine, fenced bool) {
 			l.Post(func() { left.end(l) })
 		}()
 	}
-	waiting := append([]func(){l.identify}, l.revived...)
+	waiting := append([]func(){l.identify}, l.firstTasks...)
 	if fenced && l.reactor.config.Renew != nil {
 		waiting = append(waiting, func() { l.reactor.config.Renew(l) })
 	}
@@ -146,7 +146,7 @@ func (l *Loop) takeOver(e *loopEngine, fenced bool) {
 		waiting = append(waiting, func() { c.closeContained(ErrStalled) })
 	}
 	l.arrivals.enqueue(l, moving)
-	l.revived = append(waiting, l.offerArrivals)
+	l.firstTasks = append(waiting, l.offerArrivals)
 	if l.turn.Load()&1 != 0 {
 		l.turn.Add(1)
 	}
@@ -176,10 +176,10 @@ func (r *Reactor) engineDied(e *loopEngine, d engine.Death) {
 	switch {
 	case !d.Accepting:
 		// The next may end for the same reason.
-		l.rest(pause)
+		l.sleep(pause)
 	case pause > 0 || scarce(d.Err):
 		// Nor will the next accept succeed until others give back what it needs.
-		r.gate.rest()
+		r.gate.pause()
 	}
 	l.restartEngine()
 }

@@ -207,7 +207,7 @@ func TestDeathsPause(t *testing.T) {
 	if have := d.pause(now); have != restartPauseLast {
 		t.Errorf("%v in the end", have)
 	}
-	if have := d.pause(now.Add(deathMemory + 1)); have != 0 {
+	if have := d.pause(now.Add(deathInterval + 1)); have != 0 {
 		t.Errorf("%v after a long life", have)
 	}
 }

@@ -215,7 +215,7 @@ func TestAllLoopsAreStalled(t *testing.T) {
 		})
 	}
 	for _, l := range s.Loops() {
-		eventually(t, "the loop is deaf", l.isDeaf.Load)
+		eventually(t, "the loop counts as stalled", l.stalled.Load)
 	}
 	var clients []*client
 	for range 8 {
@@ -260,8 +260,8 @@ func TestStallIsReported(t *testing.T) {
 	if stack := fmt.Sprint(fields["stack"]); !strings.Contains(stack, "TestStallIsReported") {
 		t.Errorf("stack: %v", stack)
 	}
-	if s.Stats().Loops[0].Deaf == 0 {
-		t.Error("no time counted as deaf")
+	if s.Stats().Loops[0].StallTime == 0 {
+		t.Error("no stall time counted")
 	}
 }
 
@@ -274,7 +274,7 @@ func TestOthersAcceptForADeafLoop(t *testing.T) {
 	c := s.dial()
 	c.say("run")
 	await(t, stalled)
-	// The kernel gives about half of them to the deaf loop's socket.
+	// The kernel gives about half of them to the stalled loop's socket.
 	for i := range 50 {
 		newcomer := s.dial()
 		newcomer.say("echo %d", i)
@@ -340,7 +340,7 @@ func TestUnobservedTimeDoesNotCount(t *testing.T) {
 	l := &Loop{reactor: r}
 	w := &watchdog{reactor: r, period: time.Second}
 	l.turn.Store(1)
-	var s sight
+	var s observation
 	w.look(l, &s, 0)
 	for looks := time.Duration(1); looks <= 3; looks++ {
 		w.look(l, &s, observed(time.Hour, w.period))

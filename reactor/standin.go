@@ -13,12 +13,12 @@ const standInWait = 20 * time.Millisecond
 
 // standIn accepts in the place of a stalled Loop and spreads the connections over the others, until over is closed.
 // Listening sockets that all Loops share need no stand-in.
-func (r *Reactor) standIn(deaf *Loop, over <-chan struct{}) {
+func (r *Reactor) standIn(stalled *Loop, over <-chan struct{}) {
 	var polls []unix.PollFd
 	var from []*listener
 	for _, ln := range r.listeners {
 		if !ln.shared {
-			if fd, err := ln.duplicate(deaf.index); err == nil {
+			if fd, err := ln.duplicate(stalled.index); err == nil {
 				defer unix.Close(fd)
 				polls = append(polls, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
 				from = append(from, ln)
@@ -28,7 +28,7 @@ func (r *Reactor) standIn(deaf *Loop, over <-chan struct{}) {
 	if len(polls) == 0 || len(r.loops) == 1 {
 		return
 	}
-	for next := deaf.index; ; {
+	for next := stalled.index; ; {
 		select {
 		case <-over:
 			return
@@ -46,15 +46,15 @@ func (r *Reactor) standIn(deaf *Loop, over <-chan struct{}) {
 			if polls[i].Revents&unix.POLLIN == 0 || r.gate.shut.Load() {
 				continue
 			}
-			l := r.hearing(&next)
-			if l == nil || l == deaf {
+			l := r.nextRunning(&next)
+			if l == nil || l == stalled {
 				continue
 			}
 			if acceptFor(l, from[i], int(polls[i].Fd)) == nil {
 				taken++
 			}
 		}
-		deaf.stats.standIns.Add(int64(taken))
+		stalled.stats.standIns.Add(int64(taken))
 		if n > 0 && taken == 0 {
 			// All Loops are stalled, or no descriptor is free: the next look would find the same.
 			time.Sleep(standInWait)
@@ -62,11 +62,11 @@ func (r *Reactor) standIn(deaf *Loop, over <-chan struct{}) {
 	}
 }
 
-// hearing returns the next Loop that is not stalled, or nil.
-func (r *Reactor) hearing(next *int) *Loop {
+// nextRunning returns the next Loop that is not stalled, or nil.
+func (r *Reactor) nextRunning(next *int) *Loop {
 	for range r.loops {
 		*next = (*next + 1) % len(r.loops)
-		if l := r.loops[*next]; !l.isDeaf.Load() {
+		if l := r.loops[*next]; !l.stalled.Load() {
 			return l
 		}
 	}

@@ -17,16 +17,16 @@ import (
 func TestStandInKeepsToTheLimit(t *testing.T) {
 	const limit, clients = 8, 100
 	s := serve(t, Config{Loops: 2, MaxConnections: limit}, nil)
-	deaf, busy := s.loops[0], s.loops[1]
+	stalledLoop, busy := s.loops[0], s.loops[1]
 	release := make(chan struct{})
 	for _, l := range s.loops {
 		entered := make(chan struct{})
 		l.Post(func() { close(entered); <-release })
 		await(t, entered)
 	}
-	deaf.isDeaf.Store(true)
+	stalledLoop.stalled.Store(true)
 	over, done := make(chan struct{}), make(chan struct{})
-	go func() { defer close(done); s.standIn(deaf, over) }()
+	go func() { defer close(done); s.standIn(stalledLoop, over) }()
 
 	var waiting []*client
 	for range clients {
@@ -40,7 +40,7 @@ func TestStandInKeepsToTheLimit(t *testing.T) {
 	if n := busy.stats.accepted.Load(); n != limit {
 		t.Errorf("%d were accepted, want %d", n, limit)
 	}
-	deaf.isDeaf.Store(false)
+	stalledLoop.stalled.Store(false)
 	close(release)
 	// Nobody is lost: those beyond the limit are taken as others leave.
 	var answers sync.WaitGroup

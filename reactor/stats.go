@@ -23,7 +23,7 @@ type loopStats struct {
 	stalls      atomic.Int64
 	kills       atomic.Int64
 	movedIn     atomic.Int64
-	deaf        atomic.Int64 // nanoseconds
+	stallTime   atomic.Int64 // nanoseconds
 	standIns    atomic.Int64
 	replaced    atomic.Int64
 
@@ -54,7 +54,7 @@ type LoopStats struct {
 	Panics      int64         // contained
 	Stalls      int64         // turns longer than Config.StallWarn
 	Kills       int64         // stretches of lent code longer than Config.StallTimeout
-	Deaf        time.Duration // in turns beyond Config.StallWarn
+	StallTime   time.Duration // in turns beyond Config.StallWarn
 	StandIns    int64         // connections that other Loops have accepted meanwhile
 	MovedIn     int64         // connections that came from another Loop or engine
 	Replaced    int64         // engines, for whatever reason
@@ -85,7 +85,7 @@ func (l *Loop) Stats() LoopStats {
 		Panics:      s.panics.Load(),
 		Stalls:      s.stalls.Load(),
 		Kills:       s.kills.Load(),
-		Deaf:        time.Duration(s.deaf.Load()),
+		StallTime:   time.Duration(s.stallTime.Load()),
 		StandIns:    s.standIns.Load(),
 		MovedIn:     s.movedIn.Load(),
 		Replaced:    s.replaced.Load(),

@@ -106,13 +106,13 @@ func (l *Loop) awaitClosed(closed, died <-chan struct{}) bool {
 // any more.
 func (l *Loop) sweep(e *loopEngine) {
 	l.takeOver(e, false)
-	l.revived = nil
+	l.firstTasks = nil
 	l.identify()
 	l.inbox.mu.Lock()
 	waiting := slices.Concat(l.inbox.batch[l.inbox.next:], l.inbox.tasks)
 	l.inbox.mu.Unlock()
 	for _, t := range waiting {
-		if c := t.handle.conn(); c != nil && t.arrives() {
+		if c := t.handle.conn(); c != nil && t.isArrival() {
 			c.loop.Store(l)
 			l.add(c)
 		}

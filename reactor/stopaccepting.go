@@ -8,14 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// StopAccepting accepts the connections that wait in the listening sockets, and closes those. It accepts no more than
-// waited when it was called, nor more than the limit of connections allows, and stops when ctx ends: the kernel resets
-// the others. Open connections go on. On any goroutine.
+// StopAccepting accepts the connections that wait in the listening sockets, and closes the listening sockets. It
+// accepts at most as many as waited when it was called and as the limit of connections allows, and stops when ctx ends;
+// the kernel resets the rest. Open connections go on. On any goroutine.
 func (r *Reactor) StopAccepting(ctx context.Context) {
 	r.gate.end()
 	for i, l := range r.loops {
 		if l.engine.Load() == nil {
-			continue // never started: its connections would wait for ever
+			continue // never started: no loop would serve them
 		}
 		for _, ln := range r.listeners {
 			if fd, err := ln.duplicate(i); err == nil {
@@ -34,16 +34,17 @@ func (r *Reactor) StopAccepting(ctx context.Context) {
 	}
 }
 
-// acceptWaiting accepts for l what waits in a listening socket.
+// acceptWaiting accepts for l the connections that wait in the listening socket fd of ln.
 func (r *Reactor) acceptWaiting(ctx context.Context, l *Loop, ln *listener, fd int) {
-	for n := waitingConnections(fd); n > 0 && ctx.Err() == nil && r.present() < r.gate.most(); n-- {
+	for n := waitingConnections(fd); n > 0 && ctx.Err() == nil && r.present() < r.gate.capacity(); n-- {
 		if acceptFor(l, ln, fd) != nil {
 			return
 		}
 	}
 }
 
-// waitingConnections is the length of a listening socket's queue, and for other sockets than TCP's the longest one.
+// waitingConnections returns the number of connections that wait in the listening socket fd; for unix sockets, whose
+// number is unknown, the longest possible queue.
 func waitingConnections(fd int) int {
 	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 	if err != nil {
@@ -52,7 +53,8 @@ func waitingConnections(fd int) int {
 	return int(info.Unacked)
 }
 
-// acceptFor accepts one connection from a listening socket for l.
+// acceptFor accepts one connection from fd, a listening socket of ln, and passes it to l. It returns the error of
+// accept4. On any goroutine.
 func acceptFor(l *Loop, ln *listener, fd int) error {
 	accepted, _, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 	if err != nil {

@@ -16,9 +16,9 @@ type timers struct {
 	heap  []timerEntry
 	clock *time.Timer
 	armed int64 // what clock is set to; never: not at all
-	// worked is the time up to which entries have run or are running. An entry that is made meanwhile waits
-	// for another turn, so that it cannot keep the loop.
-	worked int64
+	// expired is the age up to which entries have run or are running. A new entry is later than that, so that
+	// tasks that add timers cannot keep the loop in one turn.
+	expired int64
 }
 
 // timerEntry is an entry of the heap, for a connection or for a Timer.
@@ -34,7 +34,7 @@ const never = moment.Never
 type Timer struct {
 	loop  *Loop
 	task  func()
-	place int32 // in the heap; -1: not there
+	index int32 // in the heap; -1: none
 }
 
 func (t *timers) init(l *Loop) {
@@ -55,10 +55,10 @@ func (l *Loop) AfterFunc(d time.Duration, task func()) *Timer {
 // Stop keeps the task from running. It reports false if the task has run or was stopped before. On the
 // Timer's loop.
 func (t *Timer) Stop() bool {
-	if t.place < 0 {
+	if t.index < 0 {
 		return false
 	}
-	t.loop.timers.remove(int(t.place))
+	t.loop.timers.remove(int(t.index))
 	t.task = nil
 	return true
 }
@@ -78,7 +78,7 @@ func (l *Loop) expire() {
 	t.armed = never
 	l.readClock()
 	now := int64(l.clock.age)
-	t.worked = now
+	t.expired = now
 	ran := false
 	for len(t.heap) > 0 && t.heap[0].when <= now {
 		if l.Charge(unitsPerExpiry); ran && l.Spent() {
@@ -107,42 +107,42 @@ func (c *Conn) setDeadlineIn(d time.Duration) {
 	c.setDeadline(int64(moment.After(c.loop.Load().Age(), d)))
 }
 
-// watch makes the heap wake for c's deadline, or earlier.
-func (t *timers) watch(c *Conn) {
+// schedule ensures that the heap has an entry for c no later than c's deadline.
+func (t *timers) schedule(c *Conn) {
 	switch {
-	case c.moment < 0:
+	case c.timerIndex < 0:
 		t.push(timerEntry{when: c.deadline, conn: c})
-	case c.deadline < t.heap[c.moment].when:
-		t.heap[c.moment].when = c.deadline
-		t.up(int(c.moment))
+	case c.deadline < t.heap[c.timerIndex].when:
+		t.heap[c.timerIndex].when = c.deadline
+		t.up(int(c.timerIndex))
 	}
 }
 
 // forget removes the entry of c.
 func (t *timers) forget(c *Conn) {
-	if c.moment >= 0 {
-		t.remove(int(c.moment))
+	if c.timerIndex >= 0 {
+		t.remove(int(c.timerIndex))
 	}
 }
 
 // A node of the heap has four children: that makes it less deep, and siblings share a cache line.
 
 func (t *timers) push(m timerEntry) {
-	m.when = max(m.when, t.worked+1)
+	m.when = max(m.when, t.expired+1)
 	t.heap = append(t.heap, m)
-	t.place(len(t.heap) - 1)
+	t.setIndex(len(t.heap) - 1)
 	t.up(len(t.heap) - 1)
 }
 
 func (t *timers) remove(i int) {
-	t.leave(i)
+	t.clearIndex(i)
 	last := len(t.heap) - 1
 	m := t.heap[last]
 	t.heap[last] = timerEntry{}
-	t.heap = slimmed(t.heap[:last])
+	t.heap = shrunk(t.heap[:last])
 	if i < last {
 		t.heap[i] = m
-		t.place(i)
+		t.setIndex(i)
 		t.up(i)
 		t.down(i)
 	}
@@ -177,23 +177,23 @@ func (t *timers) down(i int) {
 
 func (t *timers) swap(i, j int) {
 	t.heap[i], t.heap[j] = t.heap[j], t.heap[i]
-	t.place(i)
-	t.place(j)
+	t.setIndex(i)
+	t.setIndex(j)
 }
 
-// place tells the owner of an entry its index.
-func (t *timers) place(i int) {
+// setIndex records i as the index of entry i in the entry's connection or Timer.
+func (t *timers) setIndex(i int) {
 	if m := &t.heap[i]; m.conn != nil {
-		m.conn.moment = int32(i)
+		m.conn.timerIndex = int32(i)
 	} else {
-		m.timer.place = int32(i)
+		m.timer.index = int32(i)
 	}
 }
 
-func (t *timers) leave(i int) {
+func (t *timers) clearIndex(i int) {
 	if m := &t.heap[i]; m.conn != nil {
-		m.conn.moment = -1
+		m.conn.timerIndex = -1
 	} else {
-		m.timer.place = -1
+		m.timer.index = -1
 	}
 }

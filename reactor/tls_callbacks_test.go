@@ -148,7 +148,7 @@ func TestTLSCallbackReturnsToASlot(t *testing.T) {
 		t.Fatal("two handshakes have the only slot")
 	default:
 	}
-	pool.leave(&handshake{})
+	pool.end(&handshake{})
 	await(t, back)
 	if pool.running != 1 || pool.inCallbacks != 0 {
 		t.Errorf("%d running, %d in callbacks, want 1 and none", pool.running, pool.inCallbacks)

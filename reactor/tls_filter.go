@@ -51,7 +51,7 @@ var errUnreadAnswers = errors.New("tls: peer asks for key updates and does not r
 type tlsPhase uint8
 
 const (
-	tlsGreeting  tlsPhase = iota // the first record is not whole
+	tlsDetecting tlsPhase = iota // the first record is not whole
 	tlsHandshake                 // the goroutine of the handshake works
 	tlsOpen
 	tlsFailed
@@ -63,7 +63,7 @@ type tlsFilter struct {
 	conn     *Conn
 	service  *tlsService
 	config   *tls.Config
-	greeting []byte // input before the handshake
+	first    []byte // input before the handshake
 	answer   string // for a peer that does not speak TLS
 	phase    tlsPhase
 	held     bool   // reading is paused until the handshake has taken its input
@@ -77,8 +77,8 @@ func newTLSFilter(c *Conn, config *tls.Config) filter {
 
 func (f *tlsFilter) receive(raw []byte, deliver func([]byte)) error {
 	switch f.phase {
-	case tlsGreeting:
-		return f.receiveGreeting(raw)
+	case tlsDetecting:
+		return f.receiveFirst(raw)
 	case tlsHandshake:
 		return f.receiveHandshake(raw, deliver)
 	case tlsOpen:
@@ -87,27 +87,27 @@ func (f *tlsFilter) receive(raw []byte, deliver func([]byte)) error {
 	return nil
 }
 
-// receiveGreeting collects the first record. Until it is whole, a connection costs its bytes and no goroutine.
-func (f *tlsFilter) receiveGreeting(raw []byte) error {
-	f.greeting = append(f.greeting, raw...)
-	switch greetingOf(f.greeting) {
-	case greetingShort:
+// receiveFirst collects the first record. Until it is whole, a connection costs its bytes and no goroutine.
+func (f *tlsFilter) receiveFirst(raw []byte) error {
+	f.first = append(f.first, raw...)
+	switch detectProtocol(f.first) {
+	case clientUnknown:
 		return nil
-	case greetingHTTP:
+	case clientHTTP:
 		f.answer = plainHTTPAnswer
 		return f.fail(classify, errPlainHTTP)
-	case greetingOther:
+	case clientOther:
 		return f.fail(classify, errNotTLS)
 	}
-	if !beginsWithRecord(f.greeting) {
+	if !beginsWithRecord(f.first) {
 		return nil
 	}
 	f.init(f.config)
 	h := newHandshake(f.service.pool, f.tlsMachine.conn, f.conn.filterWaker().wake)
 	h.local, h.remote = f.conn.LocalAddr(), f.conn.RemoteAddr()
-	h.feed(f.greeting)
+	h.feed(f.first)
 	f.transport.handshake = h
-	f.greeting = nil
+	f.first = nil
 	f.phase = tlsHandshake
 	if !f.service.pool.begin(h) {
 		return f.fail(classify, errHandshakeQueue)
@@ -243,7 +243,7 @@ func (f *tlsFilter) pending(dst []byte) []byte {
 
 func (f *tlsFilter) established() bool { return f.phase == tlsOpen }
 
-func (f *tlsFilter) begun() bool { return f.phase != tlsGreeting || len(f.greeting) > 0 }
+func (f *tlsFilter) begun() bool { return f.phase != tlsDetecting || len(f.first) > 0 }
 
 // eof implements filter. A stream must end with close_notify (RFC 8446 section 6.1), unless the connection was
 // closing anyway. During a handshake, close_notify and a request before it may be among the input that waits.
@@ -268,11 +268,11 @@ func (f *tlsFilter) truncated() error {
 	return ErrTruncated
 }
 
-func (f *tlsFilter) goodbye(dst []byte) []byte {
+func (f *tlsFilter) appendCloseNotify(dst []byte) []byte {
 	if f.phase != tlsOpen {
 		return dst
 	}
-	return f.tlsMachine.goodbye(dst)
+	return f.tlsMachine.appendCloseNotify(dst)
 }
 
 // closed implements filter. It counts a handshake that was ended by its timeout, or by a peer that has left.
@@ -291,7 +291,7 @@ func (f *tlsFilter) closed(err error) {
 	switch {
 	case phase == tlsHandshake:
 		f.cancelHandshake(reason)
-	case phase == tlsGreeting && (len(f.greeting) > 0 || reason == errHandshakeTimeout) && reason != net.ErrClosed:
+	case phase == tlsDetecting && (len(f.first) > 0 || reason == errHandshakeTimeout) && reason != net.ErrClosed:
 		// A peer that connects and leaves without a byte is a health check, and not counted.
 		f.service.failed(classify(reason), reason, f.conn.RemoteAddr(), f.conn.Loop().Now())
 	}

@@ -73,7 +73,7 @@ func (h *handshake) finish(err error) {
 		report(err)
 	}
 	h.notify()
-	h.pool.leave(h)
+	h.pool.end(h)
 }
 
 // perform runs the handshake. A panic of a callback of the *tls.Config fails this handshake only.
@@ -155,14 +155,14 @@ func (h *handshake) takeOutput(dst []byte) []byte {
 
 // end is called when no input will follow: reads beyond what waits fail with reason.
 func (h *handshake) end(reason error) {
-	h.refuse(reason)
+	h.failReads(reason)
 	h.pool.resume(h)
 }
 
 // cancel ends the handshake with reason. Its goroutine, if it has one, ends once a callback returns; notify may
 // still be called once. report is called once with the outcome: by cancel, or on that goroutine.
 func (h *handshake) cancel(reason error, report func(error)) {
-	h.refuse(reason)
+	h.failReads(reason)
 	h.cancelContext(reason)
 	h.mu.Lock()
 	over, err := h.over, h.err
@@ -176,8 +176,8 @@ func (h *handshake) cancel(reason error, report func(error)) {
 	}
 }
 
-// refuse makes further reads fail with reason.
-func (h *handshake) refuse(reason error) {
+// failReads makes further reads fail with reason.
+func (h *handshake) failReads(reason error) {
 	h.mu.Lock()
 	if h.stop == nil {
 		h.stop = reason

@@ -76,7 +76,7 @@ func (p *handshakePool) displace() {
 	if h == nil {
 		return
 	}
-	h.refuse(errHandshakeDisplaced)
+	h.failReads(errHandshakeDisplaced)
 	p.wake(h)
 }
 
@@ -161,8 +161,8 @@ func (p *handshakePool) cancel(h *handshake) (started bool) {
 	return true
 }
 
-// leave returns the slot of h for good.
-func (p *handshakePool) leave(h *handshake) {
+// end returns the slot of h, whose goroutine ends.
+func (p *handshakePool) end(h *handshake) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	h.state = handshakeEnded

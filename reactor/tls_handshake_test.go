@@ -240,24 +240,24 @@ func TestFailuresAreLoggedAtMostSoOften(t *testing.T) {
 }
 
 func TestGreetings(t *testing.T) {
-	for text, want := range map[string]greeting{
-		"":                             greetingShort,
-		"\x16":                         greetingTLS,
-		"\x16\x03\x01\x02":             greetingTLS,
-		"\x16\x02\x01":                 greetingOther,
-		"GET / HTTP/1.1\r\n":           greetingHTTP,
-		"GET ":                         greetingHTTP,
-		"GET":                          greetingShort,
-		"OPTIONS * HTTP/1.1":           greetingHTTP,
-		"M-SEARCH * HTTP/1.1":          greetingHTTP,
-		"PRI * HTTP/2.0\r\n\r\nSM\r\n": greetingHTTP,
-		"SSH-2.0-OpenSSH_9.2\r\n":      greetingOther,
-		"\x80\x2e\x01\x00\x02":         greetingOther, // a ClientHello of SSL 2
-		"\x00\x00\x00":                 greetingOther,
-		strings.Repeat("A", 17):        greetingOther,
-		"\x15\x03\x01\x00\x02\x01\x00": greetingOther, // no client begins with an alert
+	for text, want := range map[string]clientProtocol{
+		"":                             clientUnknown,
+		"\x16":                         clientTLS,
+		"\x16\x03\x01\x02":             clientTLS,
+		"\x16\x02\x01":                 clientOther,
+		"GET / HTTP/1.1\r\n":           clientHTTP,
+		"GET ":                         clientHTTP,
+		"GET":                          clientUnknown,
+		"OPTIONS * HTTP/1.1":           clientHTTP,
+		"M-SEARCH * HTTP/1.1":          clientHTTP,
+		"PRI * HTTP/2.0\r\n\r\nSM\r\n": clientHTTP,
+		"SSH-2.0-OpenSSH_9.2\r\n":      clientOther,
+		"\x80\x2e\x01\x00\x02":         clientOther, // a ClientHello of SSL 2
+		"\x00\x00\x00":                 clientOther,
+		strings.Repeat("A", 17):        clientOther,
+		"\x15\x03\x01\x00\x02\x01\x00": clientOther, // no client begins with an alert
 	} {
-		if got := greetingOf([]byte(text)); got != want {
+		if got := detectProtocol([]byte(text)); got != want {
 			t.Errorf("%q is taken for %d, want %d", text, got, want)
 		}
 	}

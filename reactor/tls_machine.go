@@ -105,9 +105,9 @@ func (m *tlsMachine) takeOutput(dst []byte) []byte {
 	return dst
 }
 
-// goodbye appends close_notify to dst, unless an alert has ended the connection already. seal must not be called
+// appendCloseNotify appends close_notify to dst, unless an alert has ended the connection already. seal must not be called
 // afterwards.
-func (m *tlsMachine) goodbye(dst []byte) []byte {
+func (m *tlsMachine) appendCloseNotify(dst []byte) []byte {
 	dst = m.takeOutput(dst)
 	if m.broken {
 		return dst

@@ -125,7 +125,7 @@ func (s *memoryServer) echo(in []byte) {
 			s.pipe.Close()
 			return
 		case s.machine.ended:
-			s.pipe.Write(s.machine.goodbye(nil))
+			s.pipe.Write(s.machine.appendCloseNotify(nil))
 			s.finish(io.EOF)
 			return
 		case len(rest) == 0:

@@ -22,50 +22,50 @@ func beginsWithRecord(b []byte) bool {
 	return size > maxPlaintext || len(b) >= recordHeader+size
 }
 
-// A greeting is the kind of the first bytes of a connection to a TLS port.
-type greeting uint8
+// A clientProtocol is the kind of the first bytes of a connection to a TLS port.
+type clientProtocol uint8
 
 const (
-	greetingShort greeting = iota // too few bytes to tell
-	greetingTLS                   // a handshake record
-	greetingHTTP                  // a request in cleartext
-	greetingOther                 // neither
+	clientUnknown clientProtocol = iota // too few bytes to tell
+	clientTLS                           // a handshake record
+	clientHTTP                          // a request in cleartext
+	clientOther                         // neither
 )
 
-// greetingOf returns the kind of b, from the first byte if possible.
-func greetingOf(b []byte) greeting {
+// detectProtocol returns the kind of b, from the first byte if possible.
+func detectProtocol(b []byte) clientProtocol {
 	if len(b) == 0 {
-		return greetingShort
+		return clientUnknown
 	}
 	if b[0] == recordHandshake {
 		// RFC 8446 section 5.1: the version in a ClientHello's record is 3.x and otherwise ignored.
 		if len(b) > 1 && b[1] != 3 {
-			return greetingOther
+			return clientOther
 		}
-		return greetingTLS
+		return clientTLS
 	}
-	return greetingOfMethod(b)
+	return detectHTTP(b)
 }
 
 // longestMethod bounds the length of a method that is looked for. None in common use is longer.
 const longestMethod = 16
 
-// greetingOfMethod looks for a method in capitals and a space: the start of any HTTP request, the
+// detectHTTP looks for a method in capitals and a space: the start of any HTTP request, the
 // preface of HTTP/2 included.
-func greetingOfMethod(b []byte) greeting {
+func detectHTTP(b []byte) clientProtocol {
 	for i, c := range b {
 		switch {
 		case c >= 'A' && c <= 'Z' || c == '-' && i > 0:
 			if i == longestMethod {
-				return greetingOther
+				return clientOther
 			}
 		case c == ' ' && i >= 3:
-			return greetingHTTP
+			return clientHTTP
 		default:
-			return greetingOther
+			return clientOther
 		}
 	}
-	return greetingShort
+	return clientUnknown
 }
 
 const plainHTTPText = "This port speaks HTTPS, and the request came without TLS. Use https:// instead.\r\n"

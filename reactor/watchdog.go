@@ -10,15 +10,15 @@ import (
 
 const (
 	// The watchdog looks twice within the shortest time that it has to notice, within these bounds.
-	tickLeast = time.Millisecond
-	tickMost  = 250 * time.Millisecond
+	minPeriod = time.Millisecond
+	maxPeriod = 250 * time.Millisecond
 	// tickSlack is how much of the time by which a look is late counts as observed: more than a busy
 	// machine makes it late, and less than a process that was stopped would lose.
 	tickSlack = 100 * time.Millisecond
 	// warnInterval is the shortest time between two warnings of one Loop.
 	warnInterval = time.Second
-	// catchTries is how often one look tries to catch lent code outside our API.
-	catchTries = 1000
+	// fenceAttempts is how often one look tries to catch lent code outside our API.
+	fenceAttempts = 1000
 )
 
 // watchdog looks at the ownership words and the turns of all Loops at regular intervals, and adds up for
@@ -30,7 +30,7 @@ const (
 type watchdog struct {
 	reactor   *Reactor
 	period    time.Duration
-	seen      []sight
+	seen      []observation
 	kills     []time.Time // within the last minute
 	reports   *reporter
 	takeovers sync.WaitGroup
@@ -38,12 +38,12 @@ type watchdog struct {
 	done      chan struct{}
 }
 
-// sight is what the watchdog knows of one Loop.
-type sight struct {
+// observation is what the watchdog knows of one Loop.
+type observation struct {
 	turn, section     uint64
 	inTurn, inSection time.Duration // observed
 	sinceWarning      time.Duration
-	standIn           chan struct{} // closed when the Loop hears again; nil: it does
+	standIn           chan struct{} // closed when the Loop comes back; nil: no other accepts in its place
 }
 
 // startWatchdog starts the watchdog; nil when it has nothing to watch for.
@@ -58,8 +58,8 @@ func startWatchdog(r *Reactor) *watchdog {
 		return nil
 	}
 	w := &watchdog{
-		reactor: r, period: min(max(shortest/2, tickLeast), tickMost),
-		seen: make([]sight, len(r.loops)), reports: startReporter(r.log),
+		reactor: r, period: min(max(shortest/2, minPeriod), maxPeriod),
+		seen: make([]observation, len(r.loops)), reports: startReporter(r.log),
 		over: make(chan struct{}), done: make(chan struct{}),
 	}
 	go w.run()
@@ -83,7 +83,7 @@ func (w *watchdog) run() {
 		select {
 		case <-w.over:
 			for i := range w.seen {
-				w.hears(w.reactor.loops[i], &w.seen[i])
+				w.endStandIn(w.reactor.loops[i], &w.seen[i])
 			}
 			return
 		case <-ticker.C:
@@ -101,12 +101,12 @@ func (w *watchdog) run() {
 func observed(since, period time.Duration) time.Duration { return min(since, period+tickSlack) }
 
 // look is one look at one Loop, step after the last.
-func (w *watchdog) look(l *Loop, s *sight, step time.Duration) {
+func (w *watchdog) look(l *Loop, s *observation, step time.Duration) {
 	word, turn := l.own.word.Load(), l.turn.Load()
 	section := word >> sectionShift
 	if turn != s.turn || turn&1 == 0 {
-		*s = sight{turn: turn, section: section, sinceWarning: warnInterval, standIn: s.standIn}
-		w.hears(l, s)
+		*s = observation{turn: turn, section: section, sinceWarning: warnInterval, standIn: s.standIn}
+		w.endStandIn(l, s)
 		return
 	}
 	if section != s.section {
@@ -117,7 +117,7 @@ func (w *watchdog) look(l *Loop, s *sight, step time.Duration) {
 	s.sinceWarning += step
 	config := &w.reactor.config
 	if config.StallWarn > 0 && s.inTurn >= config.StallWarn {
-		w.deaf(l, s, step)
+		w.beginStandIn(l, s, step)
 	}
 	if word&stateMask == stateFenced {
 		return // being taken over
@@ -139,24 +139,24 @@ func (w *watchdog) look(l *Loop, s *sight, step time.Duration) {
 	}
 }
 
-// deaf begins or goes on to have others accept in the Loop's place.
-func (w *watchdog) deaf(l *Loop, s *sight, step time.Duration) {
-	l.stats.deaf.Add(int64(step))
+// beginStandIn counts step as stalled, and has others accept in the place of l unless they do so already.
+func (w *watchdog) beginStandIn(l *Loop, s *observation, step time.Duration) {
+	l.stats.stallTime.Add(int64(step))
 	if s.standIn != nil {
 		return
 	}
 	l.stats.stalls.Add(1)
-	l.isDeaf.Store(true)
+	l.stalled.Store(true)
 	s.standIn = make(chan struct{})
 	go w.reactor.standIn(l, s.standIn)
 }
 
-// hears ends what deaf began.
-func (w *watchdog) hears(l *Loop, s *sight) {
+// endStandIn ends accepting in the place of l, which has come back.
+func (w *watchdog) endStandIn(l *Loop, s *observation) {
 	if s.standIn != nil {
 		close(s.standIn)
 		s.standIn = nil
-		l.isDeaf.Store(false)
+		l.stalled.Store(false)
 	}
 }
 
@@ -174,7 +174,7 @@ func (w *watchdog) warn(l *Loop, word uint64, busy time.Duration) {
 // kill takes the Loop from the goroutine that has kept it in one section for too long, and lets it go on
 // without. It reports false if the code could not be caught outside our API.
 func (w *watchdog) kill(l *Loop, section uint64, busy time.Duration) bool {
-	for range catchTries {
+	for range fenceAttempts {
 		word := l.own.word.Load()
 		if word>>sectionShift != section {
 			return true

@@ -40,7 +40,7 @@ func TestStallIsReported(t *testing.T) {
 		t.Errorf("stalled for %v", d)
 	}
 	settled(t, "the count of moves", func() bool { return s.Stats().Loops[0].MovedIn == 1 })
-	if l := s.Stats().Loops[0]; l.Stalls != 1 || l.Kills != 1 || l.Replaced != 1 || l.Deaf < 100*time.Millisecond {
+	if l := s.Stats().Loops[0]; l.Stalls != 1 || l.Kills != 1 || l.Replaced != 1 || l.StallTime < 100*time.Millisecond {
 		t.Errorf("counted %+v", l)
 	}
 }
