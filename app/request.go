@@ -8,7 +8,7 @@ import (
 
 	"github.com/gatewheel/gatewheel/app/forwarded"
 	"github.com/gatewheel/gatewheel/app/internal/ending"
-	"github.com/gatewheel/gatewheel/app/internal/unexported"
+	"github.com/gatewheel/gatewheel/app/internal/internalapi"
 	"github.com/gatewheel/gatewheel/app/internal/uri"
 )
 
@@ -64,7 +64,7 @@ type Request struct {
 	conn     *ConnInfo
 	life     atomic.Pointer[lifetime]
 	client   atomic.Pointer[forwarded.Client]
-	route    *unexported.Route
+	route    *internalapi.Route
 	captures []string
 	values   []value
 	limit    time.Duration // from Arrived to the deadline; 0: none

@@ -10,7 +10,7 @@ import (
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/internal/ending"
-	"github.com/gatewheel/gatewheel/app/internal/unexported"
+	"github.com/gatewheel/gatewheel/app/internal/internalapi"
 )
 
 // Options are the times and limits of an event stream. The zero value is ready for use.
@@ -37,8 +37,8 @@ const (
 	maxSpareEvents = 1 << 10
 )
 
-// core has the functions that package app does not export.
-var core = unexported.App.(interface {
+// core has functions of package app that applications cannot see.
+var core = internalapi.App.(interface {
 	AwaitDrain(r *app.Request, e *ending.Entry, who ending.DrainListener)
 	Detach(r *app.Request, e *ending.Entry) bool
 	Cancel(r *app.Request, cause error)

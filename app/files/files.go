@@ -11,11 +11,11 @@ import (
 	"syscall"
 
 	"github.com/gatewheel/gatewheel/app"
-	"github.com/gatewheel/gatewheel/app/internal/unexported"
+	"github.com/gatewheel/gatewheel/app/internal/internalapi"
 )
 
 // core is what package app does for this one only.
-var core = unexported.App.(interface {
+var core = internalapi.App.(interface {
 	Rest(r *app.Request) (path string, ok bool)
 })
 

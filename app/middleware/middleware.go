@@ -11,11 +11,11 @@ import (
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/internal/ending"
-	"github.com/gatewheel/gatewheel/app/internal/unexported"
+	"github.com/gatewheel/gatewheel/app/internal/internalapi"
 )
 
-// core has the functions that package app does not export.
-var core = unexported.App.(interface {
+// core has functions of package app that applications cannot see.
+var core = internalapi.App.(interface {
 	Attach(r *app.Request, e *ending.Entry, who ending.Listener) bool
 	Detach(r *app.Request, e *ending.Entry) bool
 })

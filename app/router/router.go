@@ -7,14 +7,14 @@ import (
 	"strings"
 
 	"github.com/gatewheel/gatewheel/app"
-	"github.com/gatewheel/gatewheel/app/internal/unexported"
+	"github.com/gatewheel/gatewheel/app/internal/internalapi"
 	"github.com/gatewheel/gatewheel/app/internal/uri"
 	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
-// core has the functions that package app does not export.
-var core = unexported.App.(interface {
-	SetRoute(r *app.Request, route *unexported.Route, captures []string)
+// core has functions of package app that applications cannot see.
+var core = internalapi.App.(interface {
+	SetRoute(r *app.Request, route *internalapi.Route, captures []string)
 })
 
 // Router calls the handler of the pattern that matches a request best. Patterns and
@@ -60,7 +60,7 @@ type tree struct {
 type route struct {
 	*pattern
 	handler app.Handler
-	match   unexported.Route // as requests see it
+	match   internalapi.Route // as requests see it
 }
 
 // branch is a node of a tree.
@@ -121,7 +121,7 @@ func (m *Router) Handle(pattern string, h app.Handler) {
 			panic(fmt.Sprintf("router: patterns %q and %q match the same request, and neither is more specific", pattern, other.text))
 		}
 	}
-	added := &route{pattern: p, handler: h, match: unexported.Route{
+	added := &route{pattern: p, handler: h, match: internalapi.Route{
 		Pattern: p.text, Names: p.names, Rest: p.segments[len(p.segments)-1].kind == restSegment,
 	}}
 	m.routes = append(m.routes, added)

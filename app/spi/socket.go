@@ -5,12 +5,12 @@ import (
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
-	"github.com/gatewheel/gatewheel/app/internal/unexported"
+	"github.com/gatewheel/gatewheel/app/internal/internalapi"
 	"github.com/gatewheel/gatewheel/app/websocket"
 )
 
-// sockets has the functions that package websocket does not export.
-var sockets = unexported.WebSocket.(interface {
+// sockets has functions of package websocket that applications cannot see.
+var sockets = internalapi.WebSocket.(interface {
 	Bind(s *websocket.Socket, w Wire, u *websocket.Upgrade, protocol string)
 	Endpoint(s *websocket.Socket) *websocket.Endpoint
 	Opened(s *websocket.Socket, r *app.Request) error

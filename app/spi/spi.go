@@ -11,11 +11,11 @@ import (
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
-	"github.com/gatewheel/gatewheel/app/internal/unexported"
+	"github.com/gatewheel/gatewheel/app/internal/internalapi"
 )
 
-// core has the functions that package app does not export.
-var core = unexported.App.(interface {
+// core has functions of package app that applications cannot see.
+var core = internalapi.App.(interface {
 	Bind(r *app.Request, x Exchange, conn *app.ConnInfo)
 	Run(h app.Handler, r *app.Request, limit time.Duration) app.Future[*app.Response]
 	Cancel(r *app.Request, cause error)

@@ -199,3 +199,24 @@ const (
 	CloseInternalError   = 1011
 	CloseTryAgainLater   = 1013
 )
+
+const (
+	defaultQueueBytes = 1 << 20
+	defaultKeepAlive  = 60 * time.Second
+)
+
+// queueLimits returns QueueBytes and QueueMessages with their defaults.
+func (e *Endpoint) queueLimits() (bytes, messages int) {
+	if e.QueueBytes > 0 {
+		return e.QueueBytes, e.QueueMessages
+	}
+	return defaultQueueBytes, e.QueueMessages
+}
+
+// pingAfter returns KeepAlive with its default; 0 is never.
+func (e *Endpoint) pingAfter() time.Duration {
+	if e.KeepAlive == 0 {
+		return defaultKeepAlive
+	}
+	return max(e.KeepAlive, 0)
+}

@@ -227,3 +227,11 @@ func (p *Prepared) Kind() Kind { return p.kind }
 
 // Data returns the message. It must not be changed.
 func (p *Prepared) Data() []byte { return p.data }
+
+type promise = app.Promise[app.Done]
+
+// newPromise returns a pending promise of loop.
+func newPromise(loop app.Loop) *promise {
+	p, _ := app.PromisedOn[app.Done](loop)
+	return p
+}

@@ -4,41 +4,41 @@ import (
 	"time"
 
 	"github.com/gatewheel/gatewheel/app/internal/ending"
-	"github.com/gatewheel/gatewheel/app/internal/unexported"
+	"github.com/gatewheel/gatewheel/app/internal/internalapi"
 )
 
-// internals has the functions that package spi offers to servers, and those that
-// packages router, files, events, websocket and middleware need. Applications do not
-// see it.
-type internals struct{}
+// internalAPI implements internalapi.App: the functions of package app that package spi and
+// packages router, files, events, websocket and middleware call. Applications cannot see
+// it.
+type internalAPI struct{}
 
-func init() { unexported.App = internals{} }
+func init() { internalapi.App = internalAPI{} }
 
 // Bind implements spi.Bind.
-func (internals) Bind(r *Request, x exchange, conn *ConnInfo) { r.bind(x, conn) }
+func (internalAPI) Bind(r *Request, x exchange, conn *ConnInfo) { r.bind(x, conn) }
 
 // Run implements spi.Run.
-func (internals) Run(h Handler, r *Request, limit time.Duration) Future[*Response] {
+func (internalAPI) Run(h Handler, r *Request, limit time.Duration) Future[*Response] {
 	return run(h, r, limit)
 }
 
 // Cancel implements spi.Cancel.
-func (internals) Cancel(r *Request, cause error) { r.cancel(cause) }
+func (internalAPI) Cancel(r *Request, cause error) { r.cancel(cause) }
 
 // Drain implements spi.Drain.
-func (internals) Drain(r *Request) { r.drain() }
+func (internalAPI) Drain(r *Request) { r.drain() }
 
 // ServeStream implements spi.ServeStream.
-func (internals) ServeStream(s *Stream, r *Request) { s.serve(r) }
+func (internalAPI) ServeStream(s *Stream, r *Request) { s.serve(r) }
 
 // SetRoute sets the route of r and the values of its wildcards. On the loop.
-func (internals) SetRoute(r *Request, route *unexported.Route, captures []string) {
+func (internalAPI) SetRoute(r *Request, route *internalapi.Route, captures []string) {
 	r.route, r.captures = route, captures
 }
 
 // Rest returns what the last wildcard of r's route has matched. ok is false unless
 // that matches any number of segments. Any goroutine.
-func (internals) Rest(r *Request) (path string, ok bool) {
+func (internalAPI) Rest(r *Request) (path string, ok bool) {
 	if r.route == nil || !r.route.Rest || len(r.captures) == 0 {
 		return "", false
 	}
@@ -47,29 +47,29 @@ func (internals) Rest(r *Request) (path string, ok bool) {
 
 // Attach adds a listener for the end of r. It reports false, and does not call the
 // listener, if r has ended. Any goroutine.
-func (internals) Attach(r *Request, e *ending.Entry, listener ending.Listener) bool {
+func (internalAPI) Attach(r *Request, e *ending.Entry, listener ending.Listener) bool {
 	return r.attach(e, listener)
 }
 
 // Detach removes a listener. It reports false if the listener has been or is being
 // called. Any goroutine.
-func (internals) Detach(r *Request, e *ending.Entry) bool { return r.detach(e) }
+func (internalAPI) Detach(r *Request, e *ending.Entry) bool { return r.detach(e) }
 
 // AwaitDrain adds a listener for the drain and the end of r. It calls the listener at
 // once if the server is draining. On the loop.
-func (internals) AwaitDrain(r *Request, e *ending.Entry, listener ending.DrainListener) {
+func (internalAPI) AwaitDrain(r *Request, e *ending.Entry, listener ending.DrainListener) {
 	r.awaitDrain(e, listener)
 }
 
 // InitPromise prepares a zero promise for use on that loop.
-func (internals) InitPromise(p *Promise[Done], loop Loop) { p.loop = loop }
+func (internalAPI) InitPromise(p *Promise[Done], loop Loop) { p.loop = loop }
 
 // SettleHere settles p in a task of its loop. Continuations run before it returns.
-func (internals) SettleHere(p *Promise[Done], err error) { p.settleHere(Done{}, err) }
+func (internalAPI) SettleHere(p *Promise[Done], err error) { p.settleHere(Done{}, err) }
 
 // Watch calls notify on the goroutine that settles p, which must not run user code.
 // It reports false if p is settled. Any goroutine.
-func (internals) Watch(p *Promise[Done], notify func()) bool {
+func (internalAPI) Watch(p *Promise[Done], notify func()) bool {
 	w := &watch{notify: notify}
 	w.node.wake, w.node.far = w, true
 	return p.subscribe(&w.node)
