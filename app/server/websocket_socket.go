@@ -28,6 +28,7 @@ type socket struct {
 	intake intake
 	fin    bool // the peer sends nothing more
 	ended  bool // Ended was called
+	idle   bool // closed by the idle timeout, and counted
 }
 
 // intake is what happens to input:
@@ -292,6 +293,8 @@ func (s *socket) deadline() time.Time {
 	return d
 }
 
+var errSocketIdle = errors.New("websocket: no message within the idle timeout")
+
 // expire does what is due at now.
 func (s *socket) expire(now time.Time) {
 	if !s.machine.Open() && s.loop.drainBy().passed(s.loop.instant()) {
@@ -303,9 +306,15 @@ func (s *socket) expire(now time.Time) {
 	}
 	closing := !s.machine.Open()
 	err := s.machine.Expire(now)
-	if err != nil {
-		s.loop.refused(WebSocketTimeout, s.conn, err)
+	switch {
+	case err != nil:
+		if !s.idle {
+			s.loop.refused(WebSocketTimeout, s.conn, err)
+		}
 		s.fail(err)
+	case !closing && !s.machine.Open():
+		s.idle = true
+		s.loop.refused(WebSocketTimeout, s.conn, errSocketIdle)
 	}
 	if err != nil && closing {
 		// RFC 6455 section 7.1.7: the server does not wait longer for the peer's end.

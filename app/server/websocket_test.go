@@ -418,11 +418,15 @@ func TestSocketSilentPeer(t *testing.T) {
 func TestSocketIdleTimeout(t *testing.T) {
 	eachTransport(t, func(t *testing.T, protocol string) {
 		e, ends := ended(&websocket.Endpoint{IdleTimeout: 5 * time.Millisecond})
-		peer := serve(t, at(e)).open(protocol, "/")
+		s := serve(t, at(e))
+		peer := s.open(protocol, "/")
 		peer.hear(closing(1001, "idle"))
 		peer.say(closing(1001, ""))
 		if c := next(t, ends); c.Code != 1001 || c.Err != nil {
 			t.Errorf("closed %+v", c)
+		}
+		if n := s.Counts().Refused[server.WebSocketTimeout]; n != 1 {
+			t.Errorf("counted %d times", n)
 		}
 	})
 }
