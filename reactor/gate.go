@@ -129,7 +129,7 @@ func (g *gate) adjust() {
 func (g *gate) report(present int64) {
 	if suppressed, ok := g.lines.Allow(time.Now()); ok {
 		g.reactor.log.Warn("accepting pauses: the limit of descriptors or connections is reached",
-			zap.Int64("connections", present), zap.Int("unlogged", suppressed))
+			zap.String("reason", "descriptor-limit"), zap.Int64("connections", present), zap.Int("unlogged", suppressed))
 	}
 }
 

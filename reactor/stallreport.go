@@ -115,7 +115,7 @@ func (p *reporter) run() {
 		}
 		stack := zap.String("stack", p.stack(r))
 		if r.kill {
-			p.log.Error(r.message, append(fields, zap.Int("connections", r.connections), stack)...)
+			p.log.Error(r.message, append(fields, zap.String("reason", "stall-kill"), zap.Int("connections", r.connections), stack)...)
 		} else {
 			p.log.Warn(r.message, append(fields, stack)...)
 		}
