@@ -16,6 +16,15 @@ type browsed struct {
 	Events       []string
 	Reconnected  bool
 	PageProtocol string
+	Transfers    transfers
+}
+
+// transfers is what became of fetched content: bytes sent and received, whether both sides have the same, and the
+// statuses of content that is too large.
+type transfers struct {
+	Uploaded, Downloaded int
+	Same                 bool
+	Refused              []int
 }
 
 // A browser opens WebSockets over the connection that it has: over HTTP/1.1 by Upgrade, over HTTP/2 by extended
@@ -41,6 +50,9 @@ func TestChromium(t *testing.T) {
 			}
 			if !slices.Equal(b.Events, []string{"1:1", "2:2", "3:3"}) || !b.Reconnected {
 				t.Errorf("events %q, connected again: %v", b.Events, b.Reconnected)
+			}
+			if f := b.Transfers; f.Uploaded != 3<<20 || f.Downloaded != 10<<20 || !f.Same || !slices.Equal(f.Refused, []int{413, 413, 413}) {
+				t.Errorf("fetched %+v", f)
 			}
 			s.sockets(c.http1, c.http2)
 			counts := s.Counts()

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/middleware"
 	"github.com/gatewheel/gatewheel/app/server"
 	"github.com/gatewheel/gatewheel/app/target"
 	"github.com/gatewheel/gatewheel/app/websocket"
@@ -77,8 +78,11 @@ func serveTarget(t *testing.T, config target.Config) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	limited := middleware.LimitBody(4 << 20)(handler)
 	return serveHandler(t, func(r *app.Request) app.Future[*app.Response] {
 		switch r.RawPath {
+		case "/limited":
+			return limited(r)
 		case "/ws/keeping":
 			return app.Ready(websocket.Accept(keeping))
 		case "/ws/served":

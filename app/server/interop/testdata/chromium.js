@@ -47,9 +47,22 @@ const events = () => new Promise((resolve) => {
 		if (source.readyState === EventSource.CLOSED) resolve(report);
 	};
 });
+const transfers = async () => {
+	const hex = async (content) => [...new Uint8Array(await crypto.subtle.digest('SHA-256', content))].map((b) => b.toString(16).padStart(2, '0')).join('');
+	const post = (path, content) => fetch(path, { method: 'POST', body: content });
+	const upload = new Uint8Array(3 << 20).map((_, i) => i * 7 + (i >> 8));
+	const received = await (await post('/upload', upload)).json();
+	const report = { Uploaded: received.bytes, Same: received.sha256 === await hex(upload), Refused: [] };
+	const [whole, streamed] = [await (await fetch('/bytes/10MiB')).arrayBuffer(), await (await fetch('/stream/10MiB')).arrayBuffer()];
+	report.Downloaded = whole.byteLength;
+	report.Same &&= await hex(whole) === await hex(streamed);
+	const large = new Uint8Array(6 << 20);
+	for (let i = 0; i < 3; i++) report.Refused.push((await post('/limited', large)).status);
+	return report;
+};
 
 browse(async (page) => {
-	const report = { ...await page.evaluate(sockets, 10), ...await page.evaluate(events) };
+	const report = { ...await page.evaluate(sockets, 10), ...await page.evaluate(events), Transfers: await page.evaluate(transfers) };
 	report.PageProtocol = await page.evaluate(() => performance.getEntriesByType('navigation')[0].nextHopProtocol);
 	return report;
 });
