@@ -113,6 +113,36 @@ func TestDrain(t *testing.T) {
 	})
 }
 
+// A header block that does not end holds up a drain only shortly.
+func TestDrainWithinHeaderBlock(t *testing.T) {
+	p := connect(t, Config{})
+	p.writes(frame(frameHeaders, flagEndStream, 1, "\x82"))
+	p.c.Drain(p.now)
+	if err := p.passes(time.Second); err != nil {
+		t.Fatal(err)
+	}
+	p.err = p.passes(drainedBlockTimeout)
+	p.wantsEnd(CodeEnhanceYourCalm)
+}
+
+// Requests in progress outlive the drain although a header block does not end.
+func TestDrainWithinHeaderBlockAndRequest(t *testing.T) {
+	p := connect(t, Config{})
+	p.writes(p.get(1))
+	p.writes(frame(frameHeaders, flagEndStream, 3, "\x82"))
+	p.c.Drain(p.now)
+	if err := p.passes(time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.passes(8 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	p.answers(1, &hello)
+	if err := p.passes(time.Second); err == nil {
+		t.Fatal("the header block may take longer than BlockTimeout")
+	}
+}
+
 func TestDrainTimeout(t *testing.T) {
 	p := connect(t, Config{})
 	p.c.Drain(p.now)

@@ -21,13 +21,17 @@ func (c *Conn) drain(at instant) {
 	c.timers[drainTimer] = moment.After(at, c.sh.cfg.DrainTimeout)
 }
 
-// finishDrain queues the last GOAWAY of a drain.
+// finishDrain queues the last GOAWAY of a drain. A header block that is incomplete by then has
+// drainedBlockTimeout left, unless streams are open: the end of the connection would cut them off.
 func (c *Conn) finishDrain() {
 	if !c.advance(drainEnds) {
 		return
 	}
 	c.clearTimer(drainTimer)
 	c.out = appendGoaway(c.output(), c.history.last, CodeNoError, "")
+	if by := moment.After(c.sh.now, drainedBlockTimeout); c.streams.count == 0 && c.timers[blockTimer] > by {
+		c.timers[blockTimer] = by
+	}
 }
 
 // age drains a connection at MaxAge, and ends it after MaxAgeGrace.
