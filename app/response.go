@@ -46,9 +46,24 @@ type Pull struct {
 	// It arranges one call of ready, on the loop, when Read has more or fails. Without
 	// Wait such a Read aborts the response.
 	Wait func(ready func())
+	// Spans, if not nil, gives parts of the content as spans of a file, which the server
+	// may take in place of calls of Read. Code that replaces Read sets Spans to nil.
+	Spans Spans
 	// OnClose, if not nil, is called once on the loop when the response has ended,
 	// whether anything was read or not.
 	OnClose func()
+}
+
+// Spans gives content that is a span of an open file, so that the server can send it
+// without copying it (sendfile). Methods run on the loop as user code and must not block.
+type Spans interface {
+	// Span returns where the next content is: n bytes, at most max, at offset of the
+	// file fd, all of them in memory. n is 0 if the next content is not, or not in a
+	// file: then Read is called. The file stays open until the server calls another
+	// method of the Pull, OnClose included.
+	Span(max int) (fd int, offset int64, n int)
+	// Skip takes n bytes of the span as read.
+	Skip(n int)
 }
 
 // Close calls OnClose once.

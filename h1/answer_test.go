@@ -433,3 +433,91 @@ func TestErrorTexts(t *testing.T) {
 		}
 	}
 }
+
+// fileSource sends some of its content itself, as sends tells: so many bytes, or -1 for a
+// peer that takes nothing now. The rest is read.
+type fileSource struct {
+	content string
+	sends   []int
+	sent    []string
+	within  func()
+}
+
+func (f *fileSource) Read(p []byte) (int, error) {
+	n := copy(p, f.content)
+	if f.content = f.content[n:]; n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+func (f *fileSource) Send(limit int64, behind bool) (int64, bool) {
+	if len(f.sends) == 0 {
+		return 0, false
+	}
+	if behind {
+		return 0, true
+	}
+	n := f.sends[0]
+	f.sends = f.sends[1:]
+	if f.within != nil {
+		f.within()
+	}
+	if n < 0 {
+		return 0, true
+	}
+	if n > 0 && n <= len(f.content) {
+		f.sent = append(f.sent, f.content[:n])
+		f.content = f.content[n:]
+	}
+	return int64(n), n > 0
+}
+
+// What a source sends itself counts as content, in its place behind all output.
+func TestASourceSendsContentItself(t *testing.T) {
+	const head = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n"
+	for _, test := range []struct {
+		name  string
+		sends []int
+		outs  []string
+	}{
+		{"nothing", nil, []string{head + "abcdef"}},
+		{"all", []int{6}, []string{head, "", ""}},
+		{"in parts", []int{2, -1, 4}, []string{head, "", "", "", ""}},
+		{"the beginning", []int{4}, []string{head, "", "ef"}},
+		{"the middle", []int{0, 2, 0}, []string{head, "abcdef"}},
+	} {
+		d := newDialogue(t, Limits{})
+		d.app = silent
+		source := &fileSource{content: "abcdef", sends: test.sends}
+		d.hear(get).answers(1, &Response{Status: 200, Source: source, Length: 6})
+		for i, want := range test.outs {
+			if got := string(d.c.Transmit(nil, 1<<20)); got != want {
+				t.Errorf("%s: output %d is %q, want %q", test.name, i, got, want)
+			}
+		}
+		if d.c.Pending() != 0 || d.c.Err() != nil {
+			t.Errorf("%s: %d pending, %v", test.name, d.c.Pending(), d.c.Err())
+		}
+	}
+}
+
+// A source that claims to have sent more than is due, or that ends its response within Send,
+// ends the connection.
+func TestASourceThatSendsWrongly(t *testing.T) {
+	for name, source := range map[string]*fileSource{
+		"too much": {content: "abcdef", sends: []int{7}},
+		"aborted":  {content: "abcdef", sends: []int{2}},
+	} {
+		d := newDialogue(t, Limits{})
+		d.app = silent
+		if name == "aborted" {
+			source.within = func() { d.c.Abort(1) }
+		}
+		d.hear(get).answers(1, &Response{Status: 200, Source: source, Length: 6})
+		_ = d.c.Transmit(nil, 1<<20)
+		if rest := string(d.c.Transmit(nil, 1<<20)); rest != "" || d.c.Err() == nil {
+			t.Errorf("%s: %q, %v", name, rest, d.c.Err())
+		}
+	}
+}

@@ -21,6 +21,17 @@ type TrailerSource interface {
 	Trailers() []Field
 }
 
+// FileSource is a Source that can send content past the output of Transmit. It is
+// used for content whose length is known.
+type FileSource interface {
+	Source
+	// Send sends the next bytes of the content to the peer, at most limit, and
+	// returns how many it has sent. behind: output of Transmit is to be sent
+	// first, so Send sends nothing now. wait: Transmit returns, and is called
+	// again when the peer can take more. (0, false): Read gives the next bytes.
+	Send(limit int64, behind bool) (n int64, wait bool)
+}
+
 const (
 	// leastRead is the least memory that a Source is offered: to serve crumbs
 	// of room costs more than to exceed it.
@@ -36,7 +47,7 @@ const (
 // chunk's frame may exceed it. If dst comes back unchanged there is nothing to
 // send now. Sources are read from here.
 func (c *Conn) Transmit(dst []byte, room int) []byte {
-	bound := len(dst) + room
+	begin, bound := len(dst), len(dst)+room
 	for c.writing == open && c.first != nil && len(dst) < bound {
 		ex := c.first
 		if ex.state == torn {
@@ -54,7 +65,7 @@ func (c *Conn) Transmit(dst []byte, room int) []byte {
 			return dst
 		}
 		var end outcome
-		dst, end = c.pullContent(dst, ex, bound)
+		dst, end = c.pullContent(dst, ex, begin, bound)
 		if c.first != ex || ex.state != sending {
 			continue // the Source ended it from inside
 		}
@@ -208,7 +219,7 @@ const (
 	broken                // the answer has been torn
 )
 
-func (c *Conn) pullContent(dst []byte, ex *exchange, bound int) ([]byte, outcome) {
+func (c *Conn) pullContent(dst []byte, ex *exchange, begin, bound int) ([]byte, outcome) {
 	switch ex.framing {
 	case empty:
 		return dst, over
@@ -221,12 +232,21 @@ func (c *Conn) pullContent(dst []byte, ex *exchange, bound int) ([]byte, outcome
 		}
 		return dst, over
 	}
+	file, _ := ex.source.(FileSource)
 	for {
 		if !ex.ready {
 			return dst, dry
 		}
 		if len(dst) >= bound {
 			return dst, full
+		}
+		if file != nil && ex.framing == sized && ex.left > 0 {
+			switch wait := c.sendFile(ex, file, len(dst) > begin); {
+			case c.first != ex || ex.state != sending:
+				return dst, broken
+			case wait:
+				return dst, full
+			}
 		}
 		var end outcome
 		if ex.framing == chunked {
@@ -238,6 +258,20 @@ func (c *Conn) pullContent(dst []byte, ex *exchange, bound int) ([]byte, outcome
 			return dst, end
 		}
 	}
+}
+
+// sendFile has a source send content itself. It reports whether Transmit is to return.
+func (c *Conn) sendFile(ex *exchange, file FileSource, behind bool) (wait bool) {
+	n, wait := file.Send(ex.left, behind)
+	if c.first != ex || ex.state != sending {
+		return true
+	}
+	if n < 0 || n > ex.left {
+		c.cutShort(errRead)
+		return true
+	}
+	ex.left -= n
+	return wait
 }
 
 // fill reads a source until it is dry or over, or dst has bound bytes, or

@@ -254,7 +254,7 @@ func (c *Conn) stayHalfClosed() {
 	}
 	c.fd = int32(fd)
 	events := uint32(0) // a reset is reported without any
-	if c.backlog != nil {
+	if c.Queued() > 0 {
 		events = unix.EPOLLOUT
 	}
 	if err := l.writable.arm(c, events); err != nil {

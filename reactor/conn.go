@@ -35,6 +35,7 @@ type Conn struct {
 	polling    polling
 	input      inputTurn
 	watching   watching
+	file       fileOutput
 
 	touched  bool // the session is asked for output at the end of this turn
 	switched bool // SetSession was called within Receive
@@ -189,12 +190,16 @@ func (c *Conn) extendDeadline(now int64) {
 	}
 }
 
-// Queued returns the number of output bytes that the kernel has not taken.
+// Queued returns the number of output bytes that the kernel has not taken. A file that waits for the kernel counts
+// as one byte.
 func (c *Conn) Queued() int {
-	if c.backlog == nil {
-		return 0
+	switch {
+	case c.backlog != nil:
+		return len(c.backlog.rest)
+	case c.file&fileBlocked != 0:
+		return 1
 	}
-	return len(c.backlog.rest)
+	return 0
 }
 
 // Untaken returns the number of output bytes that the peer has not acknowledged: Queued, and what the kernel

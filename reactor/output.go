@@ -60,6 +60,7 @@ func (c *Conn) transmit() {
 		c.arm(l)
 		return
 	}
+	c.file = 0
 	out, more := c.pull(l)
 	if c.Closed() {
 		return
@@ -75,9 +76,9 @@ func (c *Conn) transmit() {
 		}
 	}
 	switch {
-	case c.backlog != nil:
+	case c.backlog != nil, c.file&fileBlocked != 0:
 		c.arm(l)
-	case more:
+	case more, c.file != 0:
 		// The kernel took everything and there is more: other connections come first.
 		l.deferConn(c)
 	case c.phase != phaseOpen:
@@ -172,6 +173,7 @@ func (c *Conn) writeBacklog() {
 	l := c.loop.Load()
 	b := c.backlog
 	if b == nil {
+		c.file = 0
 		c.Touch()
 		return
 	}
@@ -188,7 +190,7 @@ func (c *Conn) writeBacklog() {
 		c.backlog = nil
 	}
 	switch {
-	case len(b.rest) > l.reactor.config.WriteLow:
+	case len(b.rest) > l.reactor.config.WriteLow, len(b.rest) > 0 && c.file&fileNext != 0:
 		c.arm(l)
 	case c.socket == nil && c.polling != pollMoving && c.backlog == nil:
 		// No engine polls a half-closed connection, so only this set reports a reset.

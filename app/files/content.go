@@ -56,8 +56,8 @@ func (c *fileContent) multipart(spans []span, kind string, size int64) string {
 const fileChunk = 64 << 10
 
 // directRead is how much room makes it worth a system call of its own to read into it,
-// in place of a copy from a larger buffer.
-const directRead = 32 << 10
+// in place of a copy from a larger buffer. A frame of HTTP/2 is.
+const directRead = 8 << 10
 
 // content makes the response's content. Small contents are read right away: on the
 // pool, unless the file is in memory.
@@ -68,7 +68,7 @@ func (c *fileContent) content(r *app.Request) (app.Content, error) {
 	}
 	if c.size > fileChunk {
 		s := &fileReader{content: c, r: r, ahead: newAhead(c.file)}
-		return &app.Pull{Size: c.size, Read: s.read, Wait: s.wait, OnClose: s.close}, nil
+		return s.pull(), nil
 	}
 	defer c.closeFile()
 	b := make([]byte, c.size)
@@ -100,6 +100,14 @@ type fileReader struct {
 }
 
 var errWouldWait = errors.New("files: the file is not in memory")
+
+func (s *fileReader) pull() *app.Pull {
+	p := &app.Pull{Size: s.content.size, Read: s.read, Wait: s.wait, OnClose: s.close}
+	if s.ahead != nil {
+		p.Spans = s
+	}
+	return p
+}
 
 // read is app.Pull.Read.
 func (s *fileReader) read(p []byte) (int, error) {
@@ -198,6 +206,16 @@ func refusedByPool[T any](f app.Future[T]) bool {
 	return errors.Is(err, app.ErrPoolFull)
 }
 
+// fd returns the descriptor of the file.
+func (c *fileContent) fd() int { return int(c.file.Fd()) }
+
+// skip takes n bytes of the present part as read.
+func (c *fileContent) skip(n int64) {
+	if c.done += n; c.done == c.parts[c.at].size() {
+		c.at, c.done = c.at+1, 0
+	}
+}
+
 // isRead reports whether the content was read to its end.
 func (c *fileContent) isRead() bool { return c.at == len(c.parts) }
 
@@ -208,9 +226,7 @@ func (c *fileContent) read(p []byte, from io.ReaderAt) (filled int, err error) {
 		part := &c.parts[c.at]
 		n, err := part.readAt(from, p[filled:], c.done)
 		filled += n
-		if c.done += int64(n); c.done == part.size() {
-			c.at, c.done = c.at+1, 0
-		}
+		c.skip(int64(n))
 		if err != nil {
 			return filled, err
 		}

@@ -45,8 +45,11 @@ type Options struct {
 // request gets the new one.
 //
 // Disks may block, so files are opened and read on the pool, the next part when the
-// peer has taken the last one. Small files that were read lately are answered from
-// memory, on the loop, after one stat that shows that the file has not changed.
+// peer has taken the last one. What the kernel has in memory of a file on a local disk is
+// sent on the loop: by sendfile(2) over HTTP/1.1 in the clear, else read with RWF_NOWAIT.
+// A file that becomes shorter meanwhile breaks its response off. Small files that were read
+// lately are answered from memory, on the loop, after one stat that shows that the file has
+// not changed.
 type Dir struct {
 	root    root
 	cache   cache

@@ -206,7 +206,7 @@ func (s *h1Session) Transmit(dst []byte, room int) []byte {
 	}
 	start := len(dst)
 	dst = s.machine.Transmit(dst, room)
-	if len(dst) > start {
+	if len(dst) > start || s.conn.FileSent() {
 		s.lastActive = s.loop.instant()
 		s.sending.begin(s.lastActive)
 	}

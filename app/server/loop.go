@@ -73,6 +73,28 @@ func (l *loop) pull(s *app.Pull, p []byte) (n int, err error) {
 	return s.Read(p)
 }
 
+// span calls s.Span. A panic is an error, without a span.
+func (l *loop) span(s app.Spans, most int) (fd int, offset int64, n int, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			n, err = 0, &app.PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	fd, offset, n = s.Span(most)
+	return fd, offset, n, nil
+}
+
+// skip calls s.Skip. A panic is an error.
+func (l *loop) skip(s app.Spans, n int) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &app.PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	s.Skip(n)
+	return nil
+}
+
 // renew replaces the scratch memory of the loop, which a stalled callback may still be reading.
 func (l *loop) renew() {
 	l.h1.Renew()

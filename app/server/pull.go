@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/h1"
 )
 
 // pullSource is an app.Pull as a source of the machine.
@@ -14,6 +15,44 @@ type pullSource struct {
 	pull    *app.Pull
 	left    int64 // bytes of its Size; -1: unknown
 	waiting bool  // for more from the application
+	copies  bool  // sendfile does not work on this file
+	failed  error // a panic of Spans, for the next Read
+}
+
+var _ h1.FileSource = (*pullSource)(nil)
+
+// spanMost is how much of a file is sent in a turn, before other connections have theirs.
+const spanMost = 128 << 10
+
+// Send implements h1.FileSource: what is a span of a file in memory goes to the socket by sendfile.
+func (s *pullSource) Send(limit int64, behind bool) (sent int64, wait bool) {
+	x := s.x
+	spans := s.pull.Spans
+	if spans == nil || s.copies || s.waiting {
+		return 0, false
+	}
+	if behind {
+		return 0, x.conn.FollowWithFile()
+	}
+	x.loop.r.Lend(x.conn, &x.subject)
+	fd, offset, n, err := x.loop.span(spans, int(min(limit, spanMost)))
+	x.loop.r.Reclaim()
+	if s.failed = err; n == 0 {
+		return 0, false
+	}
+	n, err = x.conn.SendFile(&x.subject, fd, offset, n)
+	if err != nil {
+		s.copies = true
+		return 0, false
+	}
+	x.loop.r.Lend(x.conn, &x.subject)
+	s.failed = x.loop.skip(spans, n)
+	x.loop.r.Reclaim()
+	x.sent += int64(n)
+	if s.left >= 0 {
+		s.left -= int64(n)
+	}
+	return int64(n), true
 }
 
 // Read implements the machines' Source.
@@ -21,6 +60,10 @@ func (s *pullSource) Read(p []byte) (int, error) {
 	x := s.x
 	if s.waiting {
 		return 0, nil
+	}
+	if s.failed != nil {
+		x.outputEnded(s.failed)
+		return 0, s.failed
 	}
 	x.loop.r.Lend(x.conn, &x.subject)
 	n, err := x.loop.pull(s.pull, p)
