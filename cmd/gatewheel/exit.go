@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -33,6 +34,9 @@ type usageError struct{ error }
 func usage(err error) error {
 	if err == nil {
 		return nil
+	}
+	if at, ok := errors.AsType[*fs.PathError](err); ok && at.Op == "write" {
+		return err // the help cannot be written
 	}
 	return usageError{err}
 }

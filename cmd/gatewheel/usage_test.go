@@ -190,3 +190,13 @@ func TestFailures(t *testing.T) {
 		})
 	}
 }
+
+// Help that cannot be written is no wrong flag.
+func TestHelpOnAFullDisk(t *testing.T) {
+	cmd := program(nil, "serve", "--help")
+	cmd.Stdout = openFile(t, "/dev/full", os.O_WRONLY)
+	_ = cmd.Run()
+	if code := cmd.ProcessState.ExitCode(); code != exitFailure {
+		t.Errorf("exit code %d", code)
+	}
+}
