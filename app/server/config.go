@@ -133,12 +133,12 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("server: Config.Listeners is empty")
 	}
 	if c.Loops < 0 {
-		return c, fmt.Errorf("server: %d loops: it takes at least 1", c.Loops)
+		return c, fmt.Errorf("server: Config.Loops is %d, must not be negative", c.Loops)
 	}
 	if c.HandshakeTimeout < 0 {
-		return c, fmt.Errorf("server: a handshake timeout of %v: it takes a limit", c.HandshakeTimeout)
+		return c, fmt.Errorf("server: Config.HandshakeTimeout is %v, must not be negative", c.HandshakeTimeout)
 	}
-	http2 := c.HTTP2.Config // what is filled in, each loop fills in for itself
+	http2 := c.HTTP2.Config // Validate fills in defaults, which follow must not see
 	if err := http2.Validate(); err != nil {
 		return c, err
 	}
@@ -157,7 +157,7 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// follow gives HTTP/2 the times of all protocols where it has none of its own.
+// follow sets times and limits of HTTP/2 that are 0 to those of all protocols.
 func (h *HTTP2Config) follow(c *Config) {
 	if h.BlockTimeout == 0 {
 		h.BlockTimeout = cmp.Or(c.HeadTimeout, effectivelyNever)
@@ -170,10 +170,10 @@ func (h *HTTP2Config) follow(c *Config) {
 	h.EnableConnectProtocol = true
 }
 
-// effectivelyNever is what no connection lives to see, for machines that know no absence of a limit.
+// effectivelyNever is the limit for options of h2 that cannot be turned off: 100 years.
 const effectivelyNever = 100 * 365 * 24 * time.Hour
 
-// timeout resolves a configured duration: 0 is the default, negative is none.
+// timeout returns a configured duration with its default for 0, and 0, which is no limit, for a negative one.
 func timeout(d, byDefault time.Duration) time.Duration {
 	switch {
 	case d == 0:
@@ -184,7 +184,7 @@ func timeout(d, byDefault time.Duration) time.Duration {
 	return d
 }
 
-// http1 is what HTTP/1 connections are made with: a body too large is refused by the machine already.
+// http1 returns the limits of HTTP/1, with MaxBody and MaxUnsent where it has none of its own.
 func (c *Config) http1() h1.Limits {
 	limits := c.HTTP1
 	if limits.Content == 0 {
@@ -194,14 +194,14 @@ func (c *Config) http1() h1.Limits {
 	return limits
 }
 
-// inputLimit bounds the input that a session may leave for later: a head of HTTP/1 and a frame of HTTP/2 have to
-// fit.
+// inputLimit returns the maximum number of input bytes that the reactor keeps for a session. A head of HTTP/1 and a
+// frame of HTTP/2 fit into it.
 func (s *Server) inputLimit() int {
 	head := s.config.HTTP1.Target + s.config.HTTP1.FieldSize
 	return max(1<<20, 2*head, 2*int(s.config.HTTP2.MaxFrameSize))
 }
 
-// reactorConfig is what the reactor is made with. Its own defaults fill in what is 0.
+// reactorConfig returns the configuration of the reactor, which has its own defaults for 0.
 func (s *Server) reactorConfig() reactor.Config {
 	c := &s.config
 	return reactor.Config{

@@ -10,7 +10,7 @@ import (
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
-// counts are the counters of a loop. Only the loop writes them; any goroutine reads them.
+// counts has the counters of a loop. Only the loop writes them; any goroutine may read them.
 type counts struct {
 	responses [len(protocolNames)][600]atomic.Uint64
 	refusals  refusals
@@ -63,19 +63,20 @@ type Counts struct {
 	Responses map[string]map[int]uint64
 	// Refused has the numbers of refused requests and ended connections, by Reason.
 	Refused Refusals
-	// Failed is the number of requests whose handler failed without a status of its own, Panics that of those among
-	// them that panicked.
+	// Failed is the number of requests whose handler failed without a status of its own, Panics the number of those that
+	// panicked.
 	Failed, Panics uint64
-	// Aborted is the number of responses that the application broke off.
+	// Aborted is the number of responses that the application began and did not complete.
 	Aborted uint64
 	// PeerGone is the number of requests whose peer left, or reset the stream, before they had ended.
 	PeerGone uint64
-	// Sockets is the number of WebSockets that were opened, by protocol; OpenSockets that of the open ones.
+	// Sockets is the number of WebSockets that were opened, by protocol; OpenSockets the number of open
+	// ones.
 	Sockets     map[string]uint64
 	OpenSockets uint64
 	// HTTP2 has the counters of HTTP/2.
 	HTTP2 HTTP2Counts
-	// Accepted is the number of connections that were accepted; Open that of the open ones.
+	// Accepted is the number of connections that were accepted; Open the number of open ones.
 	Accepted, Open uint64
 	// LogDropped is the number of log lines that were lost because the log was blocked or failed.
 	LogDropped uint64

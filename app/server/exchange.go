@@ -14,14 +14,14 @@ import (
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
-// exchange is a request and its response on either protocol: a stream of content, and the heads around it. It
-// implements spi.Exchange for the application, and is the shell of its stream. It belongs to the loop. The embedded
-// Request is what the application sees, and is not reused.
+// exchange is a request and its response over HTTP/1 or HTTP/2: the stream of their content, and the heads around it.
+// It implements spi.Exchange for the application and shell for its stream. It belongs to the loop. The application
+// sees the embedded Request. An exchange is not reused.
 type exchange struct {
 	app.Request
 	stream
 
-	// Open exchanges of a connection form a list, so that each can be told that the peer has left.
+	// Neighbours in the list of the connection's open exchanges.
 	previous, next *exchange
 
 	response  *app.Response // while its content is being sent
@@ -37,31 +37,32 @@ type exchange struct {
 
 var _ shell = (*exchange)(nil)
 
-// session is an exchange's side of a connection. On the loop, owned.
+// session is a connection as its exchanges see it: h1Session or h2Session. On the loop, owned.
 type session interface {
 	transport
 	// respond passes the head and the content to the machine. On an error nothing was queued.
 	respond(x *exchange, status int, fields app.Fields, c content) error
+	// inform passes an interim response to the machine.
 	inform(x *exchange, status int, fields app.Fields) error
 	// upgrade accepts a WebSocket and returns it. On an error nothing was queued.
 	upgrade(x *exchange, fields app.Fields) (*socket, error)
-	// agedOut reports whether the connection drains for a reason of its own. Any goroutine.
+	// agedOut reports whether the connection drains because of its age. Any goroutine.
 	agedOut() bool
 }
 
-// content is the content of a response as both machines take it.
+// content is the content of a response in the form that both machines accept: bytes, or a source of length bytes.
 type content struct {
 	bytes  []byte
 	source io.Reader
 	length int64 // of source; -1: unknown
 }
 
-// String returns the name of the request in the watchdog's report and the log.
+// String returns method, target and peer of the request, for the log and the watchdog's report.
 func (x *exchange) String() string {
 	return x.subject.String() + " from " + x.info.PeerString()
 }
 
-// serve calls the handler. On the loop, owned.
+// serve calls the handler, and answers if its future is ready. On the loop, owned.
 func (x *exchange) serve() {
 	x.loop.r.Charge(unitsPerCall)
 	x.loop.r.Lend(x.conn, &x.subject)
@@ -74,7 +75,7 @@ func (x *exchange) serve() {
 	f.Done(x.resolved)
 }
 
-// resolved takes the result of the handler's future. On the loop, from user code.
+// resolved is called when the handler's future is ready, and answers. On the loop, from user code.
 func (x *exchange) resolved(r *app.Response, err error) {
 	if !x.enter() {
 		return
@@ -83,14 +84,15 @@ func (x *exchange) resolved(r *app.Response, err error) {
 	x.answer(r, err)
 }
 
-// Enter implements spi.Guard. What the application waits for on a connection that was closed for a stall
-// fails like that of any other, so the connection does not count.
+// Enter implements spi.Guard. It enters for no connection: pending operations fail on one that was closed for a stall
+// as on any other.
 func (x *exchange) Enter() bool { return x.loop.r.Enter(nil) }
 
 // Leave implements spi.Guard.
 func (x *exchange) Leave() { x.loop.r.Leave() }
 
-// answer passes the response to the machine. It drops a second one, and one for a peer that has left.
+// answer passes the response, or the response for err, to the machine. It closes r without use if the head was sent
+// already or the exchange was cut.
 func (x *exchange) answer(r *app.Response, err error) {
 	if x.answered || x.gone {
 		x.discard(r)
@@ -122,7 +124,7 @@ func (x *exchange) answer(r *app.Response, err error) {
 	}
 }
 
-// respond passes r to the machine and starts its producer.
+// respond passes r to the machine and starts the producer of a stream. On an error nothing was queued.
 func (x *exchange) respond(r *app.Response) error {
 	if u, ok := r.Content.(*websocket.Upgrade); ok {
 		return x.upgrade(r, u)
@@ -170,6 +172,7 @@ func (x *exchange) respond(r *app.Response) error {
 	return nil
 }
 
+// refuseTunnel returns the response in place of a 2xx to a CONNECT.
 func (x *exchange) refuseTunnel() *app.Response {
 	if x.extended {
 		return app.Error(400, "there is no WebSocket here")
@@ -189,7 +192,7 @@ func (x *exchange) headTaken(status int) {
 	}
 }
 
-// endResponse ends the response: the machine has taken all of it, or takes no more.
+// endResponse records that the machine has taken all of the response, or will take no more, and closes it.
 func (x *exchange) endResponse() {
 	if x.ended {
 		return
@@ -210,13 +213,12 @@ func (x *exchange) inputEnded() { x.finish() }
 func (x *exchange) outputEnded(err error) {
 	if err != nil {
 		x.outcome = Aborted
-		x.loop.report(x, fmt.Errorf("response broken off: %w", err))
+		x.loop.report(x, fmt.Errorf("response aborted: %w", err))
 	}
 	x.endResponse()
 }
 
-// discard closes a response. That is user code, which must not run while a machine is pulling, so it goes through the
-// inbox.
+// discard closes a response, in a task: its Close is user code, which must not run while a machine is pulling.
 func (x *exchange) discard(r *app.Response) {
 	if r == nil {
 		return
@@ -234,8 +236,9 @@ func (x *exchange) fail(err error) {
 	x.cut(app.ErrPeerGone)
 }
 
-// cut ends both directions before they are complete. The context ends, pending reads and writes fail, and a later
-// response is dropped. cause is app.ErrPeerGone, or the fault of the request.
+// cut ends both directions before they are complete: the context ends with cause, pending reads and writes fail, and a
+// later response is dropped. cause is app.ErrPeerGone, or the error of a malformed or late request. Later calls do
+// nothing.
 func (x *exchange) cut(cause error) {
 	if x.gone {
 		return
@@ -268,7 +271,7 @@ func (x *exchange) Loop() app.Loop { return (*exchangeLoop)(x) }
 // Pool implements spi.Exchange.
 func (x *exchange) Pool() app.Pool { return (*exchangePool)(x) }
 
-// exchangePool is the pool as the application sees it for a request: jobs that it refuses are counted.
+// exchangePool is the app.Pool of a request. It counts jobs that the pool refuses.
 type exchangePool exchange
 
 // Submit implements app.Pool.

@@ -8,14 +8,14 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 )
 
-// inbound is content on its way to the application.
+// inbound is the request content of a stream that arrived and is not yet read. It belongs to the loop.
 type inbound struct {
 	shell    shell
-	ready    func()  // the callback of a read that waits; nil: none does
+	ready    func()  // callback of the pending read; nil: there is none
 	taken    int64   // bytes that have arrived
 	lent     []byte  // borrowed from the loop's buffer while deliver runs
 	kept     queue   // arrived before it was read
-	err      error   // the reason of the end; io.EOF if the content is complete, nil before the end
+	err      error   // reason of the end: io.EOF if the content is complete; nil: it has not ended
 	asked    instant // when the application began to wait; on HTTP/2
 	expects  bool    // the peer waits for a 100 before it sends; on HTTP/2
 	gathered bool    // the stream is among loop.gathered
@@ -47,7 +47,7 @@ func (s *stream) gather(data []byte) {
 	}
 }
 
-// tellGathered calls the readers for whom content was gathered.
+// tellGathered wakes the readers of all streams that gathered content.
 func (l *loop) tellGathered() {
 	for i, s := range l.gathered {
 		l.gathered[i] = nil
@@ -67,6 +67,7 @@ func (s *stream) endInput(err error) {
 	s.in.shell.inputEnded()
 }
 
+// wakeReader calls the callback of the pending read.
 func (s *stream) wakeReader() {
 	if ready := s.in.ready; ready != nil {
 		s.in.ready = nil

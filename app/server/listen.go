@@ -13,7 +13,7 @@ import (
 	"github.com/gatewheel/gatewheel/reactor/certs"
 )
 
-// listen opens one listener.
+// listen opens one listener and returns its address. It warns if any peer may send a PROXY header.
 func (s *Server) listen(l reactor.ListenerConfig) (net.Addr, error) {
 	l.Open = s.open
 	if l.TLS != nil {
@@ -30,7 +30,7 @@ func (s *Server) listen(l reactor.ListenerConfig) (net.Addr, error) {
 	return addr, nil
 }
 
-// withALPN has config offer, by ALPN, what is served.
+// withALPN returns config with the protocols that the server speaks, for ALPN (RFC 7301).
 func (s *Server) withALPN(config *tls.Config) *tls.Config {
 	if !s.config.HTTP2.Disabled {
 		return certs.WithProtocols(config, "h2", "http/1.1")

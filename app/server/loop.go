@@ -15,7 +15,7 @@ import (
 	"github.com/gatewheel/gatewheel/ws"
 )
 
-// loop is the server's part of a reactor.Loop: state that its machines share, scratch memory and counters. It belongs
+// loop is the state of the server for a reactor.Loop: what its machines share, scratch memory and counters. It belongs
 // to the loop.
 type loop struct {
 	r         *reactor.Loop
@@ -27,29 +27,30 @@ type loop struct {
 	ws        ws.Shared
 	wsEvent   *ws.Event
 	messages  memory    // of incomplete WebSocket messages
-	gathered  []*stream // their readers are to be told of content
-	ticked    time.Time
-	published int64 // Unix second in which HTTP/2's counts were
+	gathered  []*stream // streams whose readers are still to be woken
+	ticked    time.Time // the time that the machines know
+	published int64     // Unix second in which counts of HTTP/2 were published last
 	chunks    chunks
 	count     counts
 	load      load
 	state     any // of Hooks.LoopStart
 }
 
-// loopOf returns the server's part of r.
+// loopOf has the loop of a reactor.Loop.
 var loopOf = reactor.NewLoopValue[*loop]()
 
-// tick tells the machines the time, from which they count deadlines.
+// tick tells the machines the current time, on which they base deadlines.
 func (l *loop) tick() { l.tickAt(l.r.Now()) }
 
-// tickTurn tells the machines the time of the turn, unless they know it or better. It costs nothing where a turn
-// answers many requests.
+// tickTurn tells the machines the time at which the turn began, unless they know a later one. It does not read the
+// clock.
 func (l *loop) tickTurn() {
 	if now := l.r.TurnTime(); now.After(l.ticked) {
 		l.tickAt(now)
 	}
 }
 
+// tickAt tells the machines the time, and publishes the counts of HTTP/2 once a second.
 func (l *loop) tickAt(now time.Time) {
 	if now != l.ticked {
 		l.ticked = now
@@ -63,7 +64,7 @@ func (l *loop) tickAt(now time.Time) {
 	}
 }
 
-// pull reads from an application's source and turns a panic into an error. It runs lent.
+// pull calls Read of s and returns its panic as an error. The loop is lent.
 func (l *loop) pull(s *app.Pull, p []byte) (n int, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -103,10 +104,11 @@ func (l *loop) renew() {
 	l.gathered = nil
 }
 
-// instant is a time in nanoseconds on the scale of reactor.Loop.Age; 0 is none. It has a third of the size of a
-// time.Time, and every idle connection holds two.
+// instant is a time, in nanoseconds of reactor.Loop.Age; 0 is never. It has a third of the size of a time.Time, and
+// every idle connection holds two.
 type instant int64
 
+// instant returns the current time.
 func (l *loop) instant() instant { return max(instant(l.r.Age()), 1) }
 
 // turnInstant returns the time at which the turn began.
@@ -121,7 +123,8 @@ func (l *loop) run(x *exchange, task func()) {
 	case x == nil:
 		l.runFor(nil, l, task)
 	case x.conn.Orphaned() == &x.subject:
-		// Its code still runs after the loop was taken from it. Two goroutines must not run in one request.
+		// Code of this request still runs in the goroutine from which the loop was taken. Two goroutines must not run
+		// in one request.
 		x.conn.AfterStall(func() { l.run(x, task) })
 	default:
 		l.runFor(x.conn, x, task)
@@ -135,7 +138,7 @@ const (
 	unitsPerEvent = 1
 )
 
-// runFor is run for any lender on the connection c, which may be nil.
+// runFor runs task while the loop is lent for who, on the connection c, which may be nil. It reports a panic.
 func (l *loop) runFor(c *reactor.Conn, who lender, task func()) {
 	l.r.Charge(unitsPerCall)
 	l.r.Lend(c, who.lentFor())
@@ -146,6 +149,7 @@ func (l *loop) runFor(c *reactor.Conn, who lender, task func()) {
 	}
 }
 
+// recovered runs task and returns its panic as an error.
 func recovered(task func()) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -174,8 +178,7 @@ func (l *loop) Post(task func()) { l.post(nil, task) }
 // After implements app.Loop.
 func (l *loop) After(d time.Duration, task func()) app.Timer { return l.after(nil, d, task) }
 
-// exchangeLoop is the loop as the application of an exchange sees it. If what runs there stalls, the connection of the
-// exchange is blamed.
+// exchangeLoop is the app.Loop of an exchange. A task that stalls the loop is blamed on the exchange's connection.
 type exchangeLoop exchange
 
 func (e *exchangeLoop) Index() int     { return e.loop.r.Index() }
@@ -183,7 +186,7 @@ func (e *exchangeLoop) Now() time.Time { return e.loop.r.Now() }
 func (e *exchangeLoop) State() any     { return e.loop.state }
 
 // Turn returns a number that identifies the current turn among those of all loops; it is never 0. Package files uses
-// it: what is known about a file is valid for all requests of a turn, which have arrived before.
+// it: the state of a file is read once for all requests of a turn.
 func (e *exchangeLoop) Turn() uint64 {
 	return uint64(e.loop.r.Index()+1)<<48 | e.loop.r.Turn()&(1<<48-1)
 }
@@ -196,15 +199,17 @@ func (e *exchangeLoop) After(d time.Duration, task func()) app.Timer {
 	return e.loop.after((*exchange)(e), d, task)
 }
 
+// post runs task on the loop for x; nil stands for the loop itself. Any goroutine.
 func (l *loop) post(x *exchange, task func()) {
 	l.r.Post(func() { l.run(x, task) })
 }
 
-// after sets a timer through the inbox, since any goroutine may call it.
+// after runs task on the loop for x after d; nil stands for the loop itself. Any goroutine.
 func (l *loop) after(x *exchange, d time.Duration, task func()) *timer {
 	return l.arm(d, func() { l.run(x, task) })
 }
 
+// arm calls task on the loop, owned, after d. Any goroutine.
 func (l *loop) arm(d time.Duration, task func()) *timer {
 	t := &timer{loop: l, task: task}
 	l.r.Post(func() { t.arm(d) })

@@ -15,11 +15,12 @@ const (
 	streamLow  = 16 << 10
 )
 
-// outbound is content on its way from a producer to the machine.
+// outbound is the response content of a stream that its producer wrote and the machine has not taken. It belongs to
+// the loop.
 type outbound struct {
 	shell    shell
 	kept     queue
-	ready    func() // the callback of a write that waits; nil: none does
+	ready    func() // callback of the pending write; nil: there is none
 	done     bool   // the producer has finished
 	err      error  // the failure of the producer
 	trailers app.Fields
@@ -66,8 +67,8 @@ func (s *stream) Finish(trailers app.Fields, err error) {
 	}
 }
 
-// wakeWriter lets the producer go on. It goes through the inbox, since it is reached while the machine is pulling,
-// which the producer's next write must not interrupt.
+// wakeWriter calls the callback of the pending write, in a task: the producer must not write while the machine is
+// pulling.
 func (s *stream) wakeWriter() {
 	o := s.out
 	if o.ready == nil {
@@ -78,7 +79,7 @@ func (s *stream) wakeWriter() {
 	s.loop.r.Post(func() { o.shell.call(ready) })
 }
 
-// producedSource is a stream with a producer as a source of the machine.
+// producedSource is a stream with a producer, as the machine reads it.
 type producedSource stream
 
 // Read implements the machines' Source.

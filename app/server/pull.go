@@ -9,7 +9,7 @@ import (
 	"github.com/gatewheel/gatewheel/h1"
 )
 
-// pullSource is an app.Pull as a source of the machine.
+// pullSource is an app.Pull, as the machine reads it.
 type pullSource struct {
 	x       *exchange
 	pull    *app.Pull
@@ -101,8 +101,8 @@ func (s *pullSource) check(n, asked int, err error) error {
 	return err
 }
 
-// wait asks the application to call resume when it has more. That is user code, which must not run while the machine is
-// pulling, so it goes through the inbox.
+// wait calls Pull.Wait, in a task: it is user code, which must not run while the machine is pulling. The application
+// calls resume when it has more.
 func (s *pullSource) wait() {
 	s.waiting = true
 	x := s.x
@@ -111,7 +111,7 @@ func (s *pullSource) wait() {
 	})
 }
 
-// resume is called by the application.
+// resume makes the machine read again. It is called by the application, on the loop.
 func (s *pullSource) resume() {
 	x := s.x
 	if !x.enter() {

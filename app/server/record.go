@@ -9,18 +9,17 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 )
 
-// Outcome is the way in which a request has ended.
+// Outcome is how a request has ended.
 type Outcome uint8
 
 const (
-	// Complete means that the connection has taken the whole response.
+	// Complete means that the whole response was passed to the connection.
 	Complete Outcome = iota
 	// Upgraded means that the request became a WebSocket.
 	Upgraded
 	// PeerGone means that the peer left, or reset the stream.
 	PeerGone
-	// Cut means that the content of the request was malformed or late, so that the rest of request and response was
-	// dropped.
+	// Cut means that the content of the request was malformed or late. The rest of request and response was dropped.
 	Cut
 	// Aborted means that the handler failed to complete a response that it had begun.
 	Aborted
@@ -28,7 +27,7 @@ const (
 	outcomes
 )
 
-// outcomeOf returns the outcome of a request that is cut for that cause.
+// outcomeOf returns the outcome of a request that was cut with that cause.
 func outcomeOf(cause error) Outcome {
 	if errors.Is(cause, app.ErrPeerGone) {
 		return PeerGone
@@ -38,13 +37,15 @@ func outcomeOf(cause error) Outcome {
 
 // Record describes a request that has ended.
 type Record struct {
-	// Outcome is the way in which it has ended.
+	// Outcome is how it has ended.
 	Outcome Outcome
 	// Status is the status of the response; 0 if there was none.
 	Status int
-	// In and Out are the bytes of content that arrived and that the connection has taken.
+	// In is the number of bytes of request content that arrived, Out the number of bytes of response content that
+	// were passed to the connection.
 	In, Out int64
-	// Head is the time from the arrival of the request to the head of the response, Total that to the end.
+	// Head is the time from the arrival of the request to the head of the response, Total the time from the arrival
+	// to the end of request and response.
 	Head, Total time.Duration
 }
 
@@ -57,14 +58,14 @@ func (x *exchange) record() Record {
 	return r
 }
 
-// finished counts an exchange that has ended, and calls Config.Finished. That is user code, which must not run while a
-// machine is pulling, so it goes through the inbox.
+// finished counts the outcome of x, and calls Config.Finished in a task: that is user code, which must not run while
+// a machine is pulling.
 func (l *loop) finished(x *exchange) {
 	if x.outcome != Complete {
 		l.count.ended[x.outcome].Add(1)
 	}
-	if tell := l.server.config.Finished; tell != nil {
+	if hook := l.server.config.Finished; hook != nil {
 		r := x.record()
-		l.r.Post(func() { l.run(x, func() { tell(&x.Request, r) }) })
+		l.r.Post(func() { l.run(x, func() { hook(&x.Request, r) }) })
 	}
 }

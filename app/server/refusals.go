@@ -12,7 +12,7 @@ import (
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
-// A Reason is why the server refused a request or ended a connection. It indexes Refusals.
+// Reason is the reason for which the server refused a request or ended a connection. It is the index of Refusals.
 type Reason uint8
 
 // To add a reason: a constant here, its row in reasonTable, and a call of loop.refused where it happens.
@@ -22,7 +22,7 @@ const (
 	TooLargeHTTP2                     // HTTP/2 requests answered with 431
 	StreamLimit                       // HTTP/2 streams beyond --h2-max-concurrent-streams
 	ConnectionError                   // HTTP/2 connections ended for the peer's mistake (RFC 9113 section 5.4.1)
-	Flood                             // HTTP/2 connections ended for too much of something (Counts.HTTP2.Calmed has the kinds)
+	Flood                             // HTTP/2 connections ended because a budget was exceeded (by kind: Counts.HTTP2.Calmed)
 	PingTimeout                       // HTTP/2 connections whose peer acknowledged no SETTINGS or PING in time
 	MalformedWebSocket                // WebSockets ended because the peer broke RFC 6455 or a limit
 	MessageMemory                     // WebSocket messages for which Config.MessageMemory did not suffice
@@ -43,7 +43,7 @@ const (
 	reasons
 )
 
-// reasonTable has for each Reason its label in metrics and /count, its log line, and the level of that.
+// reasonTable has the label of each Reason in metrics and /count, and the text and level of its log line.
 var reasonTable = [reasons]struct {
 	label, line string
 	level       zapcore.Level
@@ -81,20 +81,21 @@ func (r Reason) String() string {
 	return "unknown"
 }
 
-// Refusals counts refusals since the start, by Reason.
+// Refusals has the number of refusals since the start, by Reason.
 type Refusals [reasons]uint64
 
-// refusals counts refusals of one loop, or of goroutines that belong to none.
+// refusals has the counters of one loop, or of the goroutines that belong to no loop.
 type refusals [reasons]atomic.Uint64
 
+// add adds the counters of r. Any goroutine.
 func (total *Refusals) add(r *refusals) {
 	for i := range r {
 		total[i] += r[i].Load()
 	}
 }
 
-// refused counts a refusal and logs it, at most one line every loglimit.Interval for each reason. c and
-// err may be nil. On the loop.
+// refused counts a refusal and logs it: one line at most in each loglimit.Interval for each reason. c and err may be
+// nil. On the loop.
 func (l *loop) refused(reason Reason, c *reactor.Conn, err error) {
 	l.count.refusals[reason].Add(1)
 	suppressed, ok := l.server.lineDue(reason, l.r.Now())
@@ -118,8 +119,8 @@ func (s *Server) refused(reason Reason, peer string, err error) {
 	}
 }
 
-// lineDue reports whether a line for reason is to be written at now, and how many were suppressed since
-// the last one. Any goroutine.
+// lineDue reports whether a line for reason may be logged at now, and returns the number of lines that were
+// suppressed since the last one. Any goroutine.
 func (s *Server) lineDue(reason Reason, now time.Time) (suppressed int, ok bool) {
 	if !s.log.Core().Enabled(reasonTable[reason].level) {
 		return 0, false
@@ -127,6 +128,7 @@ func (s *Server) lineDue(reason Reason, now time.Time) (suppressed int, ok bool)
 	return s.lines[reason].Allow(now)
 }
 
+// logRefusal logs a refusal. peer may be empty, err nil. Any goroutine.
 func (s *Server) logRefusal(reason Reason, peer string, err error, suppressed int) {
 	row := &reasonTable[reason]
 	fields := []zap.Field{zap.String("reason", row.label)}

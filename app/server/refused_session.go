@@ -4,7 +4,7 @@ package server
 
 import "github.com/gatewheel/gatewheel/reactor"
 
-// Answers to connections that are refused.
+// Output of refused connections.
 const (
 	// busyHTTP1 is for HTTP/1 clients. HTTP/2 clients over cleartext fail at once when they read it.
 	busyHTTP1 = "HTTP/1.1 503 Service Unavailable\r\n" +
@@ -23,7 +23,7 @@ const (
 	inadequateSecurity = goaway + "\x00\x00\x00\x0c"
 )
 
-// refusedSession is the session of a connection that is refused.
+// refusedSession is the session of a refused connection: it sends output, then closes. Input is ignored.
 type refusedSession struct {
 	conn   *reactor.Conn
 	output string
@@ -31,7 +31,8 @@ type refusedSession struct {
 
 var _ reactor.Session = (*refusedSession)(nil)
 
-// refuseConnection returns the session of a connection beyond the limit. On its loop.
+// refuseConnection counts c, which exceeds Config.MaxConnections, and returns its session: 503 over HTTP/1, GOAWAY over
+// HTTP/2 with TLS. On its loop.
 func (s *Server) refuseConnection(c *reactor.Conn) reactor.Session {
 	loopOf.Get(c.Loop()).refused(ConnectionLimit, c, nil)
 	r := &refusedSession{conn: c, output: busyHTTP1}

@@ -12,8 +12,8 @@ import (
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
-// report counts and logs a failure of the application for x; nil stands for the loop itself. Failures that have
-// a status of their own are neither.
+// report counts and logs an error of the application for x; a nil x stands for the loop itself. It ignores errors
+// that have a status of their own. On the loop, owned.
 func (l *loop) report(x *exchange, err error) {
 	if x == nil {
 		l.reportFor(nil, l, err)
@@ -22,7 +22,7 @@ func (l *loop) report(x *exchange, err error) {
 	}
 }
 
-// reportFor is report for code that ran on behalf of who, on the connection c, which may be nil.
+// reportFor is report for code that ran for who, on the connection c, which may be nil.
 func (l *loop) reportFor(c *reactor.Conn, who lender, err error) {
 	var f failure
 	// The methods of an error are code of the application.
@@ -42,7 +42,7 @@ func (l *loop) reportFor(c *reactor.Conn, who lender, err error) {
 	}
 }
 
-// failure is what the log says of an error of the application.
+// failure describes an error of the application for the log.
 type failure struct {
 	unexpected bool // the error has no status of its own
 	panicked   bool
@@ -50,6 +50,7 @@ type failure struct {
 	stack      []byte
 }
 
+// describe fills in f from err. It calls methods of err, which may panic.
 func (f *failure) describe(err error) {
 	f.unexpected = true // should the error panic
 	if p, ok := errors.AsType[*app.PanicError](err); ok {

@@ -2,11 +2,10 @@
 
 package server
 
-// preface is the client connection preface that opens HTTP/2.
-// RFC 9113 section 3.4.
+// preface is the client connection preface of HTTP/2 (RFC 9113 section 3.4).
 const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
-// protocol is what the first bytes of a cleartext connection say.
+// protocol is the protocol of a connection, as far as its first bytes show it.
 type protocol uint8
 
 const (
@@ -15,8 +14,8 @@ const (
 	protocolHTTP2
 )
 
-// sniff decides at the first byte that differs from the preface, so that an HTTP/1 client never waits for
-// a byte that it will not send, and so that a preface may come a byte at a time.
+// sniff returns the protocol of a cleartext connection that begins with in. It decides at the first byte that differs
+// from the preface: an HTTP/1 client need not send more, and a preface may arrive byte by byte.
 func sniff(in []byte) protocol {
 	n := min(len(in), len(preface))
 	if string(in[:n]) != preface[:n] {

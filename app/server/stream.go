@@ -6,47 +6,49 @@ import (
 	"fmt"
 )
 
-// stream carries content in both directions between an application and the machine of a connection, under
-// backpressure: what the application does not take costs the peer credit, and what the peer does not take suspends
-// the producer. The exchange around it, its shell, knows heads and what the content is for. It belongs to the loop.
+// stream carries the content of one request and its response between the application and the machine of a
+// connection. Backpressure works in both directions: content that the application does not read is not credited to
+// the peer, and a producer is suspended while the peer does not read. The shell around it handles the heads. It
+// belongs to the loop.
 type stream struct {
 	*connection
-	id   uint64    // the machine's name for it
-	in   *inbound  // content from the peer; nil: none comes
-	out  *outbound // content that a producer writes; nil: none does
+	id   uint64    // the machine's number of the request or stream
+	in   *inbound  // content from the peer; nil: the request has none
+	out  *outbound // content from a producer; nil: there is no producer
 	sent int64     // bytes of content that the machine has taken
-	gone bool      // nothing moves any more in either direction
+	gone bool      // both directions were cut; reads and writes fail
 }
 
-// transport moves the content of streams over one connection. On the loop, owned.
+// transport moves the content of streams over one connection: the session of an HTTP/1 or HTTP/2 connection. On the
+// loop, owned.
 type transport interface {
-	// resume announces that out has more, or has ended.
+	// resume makes the machine read s.out again, which has more content or has ended.
 	resume(s *stream)
-	// abort ends a stream whose outgoing content cannot be completed.
+	// abort ends a stream whose outgoing content cannot be completed, so that the peer can tell.
 	abort(s *stream)
-	// want asks the peer for content that the application waits for.
+	// want makes the peer send content, for which the application waits.
 	want(s *stream)
 	// consumed gives the peer credit for n bytes that the application has taken.
 	consumed(s *stream, n int)
 }
 
-// shell is the exchange around a stream. On the loop, owned.
+// shell is what surrounds a stream: the exchange. On the loop, owned.
 type shell interface {
 	fmt.Stringer
-	// call runs a callback of the application.
+	// call runs a callback of the application while the loop is lent.
 	call(task func())
-	// inputEnded follows the end of incoming content; in.err is its reason.
+	// inputEnded is called after the end of incoming content; in.err is the reason, io.EOF if it is complete.
 	inputEnded()
-	// outputEnded follows the end of outgoing content; err is nil if it is complete.
+	// outputEnded is called after the end of outgoing content; err is nil if it is complete.
 	outputEnded(err error)
 }
 
-// enter takes the loop for a call that comes out of user code, until leave. It reports false if the caller has lost
-// the loop.
+// enter takes the loop back from user code for the duration of a method that user code has called; leave lends it
+// again. It reports false if the loop was taken from the caller, which must then return without leave.
 func (s *stream) enter() bool { return s.loop.r.Enter(s.conn) }
 func (s *stream) leave()      { s.loop.r.Leave() }
 
-// cutContent ends what is left in both directions. Readers and writers that wait get cause and app.ErrPeerGone.
+// cutContent ends both directions. A pending read fails with cause, a pending write with app.ErrPeerGone.
 func (s *stream) cutContent(cause error) {
 	if s.in != nil {
 		s.endInput(cause)
@@ -58,5 +60,5 @@ func (s *stream) cutContent(cause error) {
 	}
 }
 
-// inputOver reports whether nothing more comes from the peer.
+// inputOver reports whether the content from the peer has ended, or there is none.
 func (s *stream) inputOver() bool { return s.in == nil || s.in.err != nil }

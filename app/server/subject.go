@@ -8,7 +8,7 @@ import (
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
-// methods are the kinds of requests, as the watchdog's reports name them.
+// methods has the subject kinds of common request methods, for the watchdog's reports.
 var methods = func() map[string]reactor.Kind {
 	kinds := map[string]reactor.Kind{}
 	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE"} {
@@ -20,13 +20,14 @@ var methods = func() map[string]reactor.Kind {
 // otherMethod is the kind of a request with any other method.
 var otherMethod = reactor.NewKind("request for")
 
-// The subjects of code that runs for no request.
+// Subjects of user code that runs for no request.
 var (
 	loopSubject   = reactor.NewSubject(0, "task of the application")
 	socketSubject = reactor.NewSubject(0, "WebSocket")
 )
 
-// subjectOf names a request by its method and target as they came, which middleware may change later.
+// subjectOf returns the subject of a request: method and target as received, since middleware may change those of the
+// Request.
 func subjectOf(method, target string) reactor.Subject {
 	if method == "GET" {
 		return reactor.NewSubject(getRequest, target)
@@ -38,10 +39,11 @@ func subjectOf(method, target string) reactor.Subject {
 	return reactor.NewSubject(kind, target)
 }
 
-// getRequest spares the most frequent method the look into the map.
+// getRequest is the kind of the most frequent method, which saves a map lookup.
 var getRequest = methods["GET"]
 
-// lender is what code of the application runs for: String names it in the log, lentFor to the watchdog.
+// lender is the reason for which user code runs: a request, a WebSocket or the loop itself. String is its name in the
+// log, lentFor its subject for the watchdog.
 type lender interface {
 	fmt.Stringer
 	lentFor() *reactor.Subject

@@ -12,7 +12,7 @@ import (
 	"github.com/gatewheel/gatewheel/ws"
 )
 
-// upgrade accepts a WebSocket, or responds with the reason why not.
+// upgrade accepts a WebSocket, or answers with the status and reason of its refusal. On an error nothing was queued.
 func (x *exchange) upgrade(r *app.Response, u *websocket.Upgrade) error {
 	hello, refusal := x.handshake()
 	if refusal == nil && !ws.OriginAllowed(hello.Origin, x.Client().Host, u.Endpoint.Origins) {
@@ -48,7 +48,7 @@ func (x *exchange) upgrade(r *app.Response, u *websocket.Upgrade) error {
 	return nil
 }
 
-// handshake reads the opening handshake, or returns the response that refuses it.
+// handshake parses the opening handshake. If it is invalid, it returns the response that refuses it.
 func (x *exchange) handshake() (hello ws.Hello, refusal *app.Response) {
 	var err error
 	switch {
@@ -94,7 +94,7 @@ func (x *exchange) asGET() {
 		app.Field{Name: "Upgrade", Value: "websocket"})
 }
 
-// endpointOptions has the options of an endpoint in the machine's form. It is made once.
+// endpointOptions are the options of an endpoint in the form of package ws. They are made once for each endpoint.
 type endpointOptions struct {
 	settings      ws.Settings
 	deflate       ws.DeflatePolicy
@@ -110,6 +110,7 @@ func (t *endpointOptions) largest() int64 {
 	return ws.DefaultMessage
 }
 
+// endpointOptionsOf returns the options of e. Any goroutine.
 func endpointOptionsOf(e *websocket.Endpoint) *endpointOptions {
 	made := spi.EndpointSlot(e)
 	if t := made.Load(); t != nil {
@@ -142,7 +143,7 @@ func endpointOptionsOf(e *websocket.Endpoint) *endpointOptions {
 	})
 }
 
-// preparedOf returns a message in the machine's form, which is made once.
+// preparedOf returns a message as package ws encodes it, once for each message. Any goroutine.
 func preparedOf(p *websocket.Prepared) (*ws.Prepared, error) {
 	made := spi.PreparedSlot(p)
 	if encoded := made.Load(); encoded != nil {
@@ -155,7 +156,7 @@ func preparedOf(p *websocket.Prepared) (*ws.Prepared, error) {
 	return keep(made, encoded), nil
 }
 
-// keep stores v in an empty slot, and returns the slot's value.
+// keep stores v if slot is empty, and returns the value of slot.
 func keep[T any](slot *atomic.Pointer[any], v T) T {
 	var made any = v
 	if slot.CompareAndSwap(nil, &made) {
@@ -164,7 +165,7 @@ func keep[T any](slot *atomic.Pointer[any], v T) T {
 	return (*slot.Load()).(T)
 }
 
-// socketError returns the application's error for one of the machine.
+// socketError returns the error of package websocket for one of package ws.
 func socketError(err error) error {
 	switch err {
 	case ws.ErrClosed:

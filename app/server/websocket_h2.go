@@ -24,7 +24,7 @@ type h2Socket struct {
 	timerAt time.Time // of the timer
 
 	announced bool // the machine knows that there is output
-	postponed bool // a task is posted that announces output which the turn's budget did not suffice for
+	postponed bool // a task is posted that announces output beyond the turn's budget
 	over      bool // the stream is gone
 }
 
@@ -134,7 +134,7 @@ func (s *h2Socket) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// postpone has output compressed in the next turn.
+// postpone leaves the compression of further output to the next turn.
 func (s *h2Socket) postpone() {
 	s.announced = false
 	if s.postponed {
@@ -206,12 +206,13 @@ func (s *h2Socket) stopTimer() {
 	}
 }
 
-// streamEnded stops the timer for good.
+// streamEnded stops the timer for ever: the stream is gone from the machine, or about to be.
 func (s *h2Socket) streamEnded() {
 	s.over = true
 	s.stopTimer()
 }
 
+// timeout is called by the timer.
 func (s *h2Socket) timeout() {
 	s.timer = nil
 	s.loop.tick()
@@ -229,7 +230,7 @@ func (s *h2Session) sockets() (all []*h2Socket) {
 	return all
 }
 
-// peerGone tells everything on the connection that the peer is gone.
+// peerGone cuts every exchange of the connection and ends its WebSockets.
 func (s *h2Session) peerGone() {
 	s.connection.peerGone()
 	for _, k := range s.sockets() {

@@ -8,14 +8,14 @@ import (
 	"github.com/gatewheel/gatewheel/app/spi"
 )
 
-// memory bounds the bytes of incomplete messages that WebSockets collect, on a loop or, within that, on an HTTP/2
+// memory limits the bytes of incomplete messages that WebSockets collect, on a loop or, within that, on an HTTP/2
 // connection. Any goroutine.
 type memory struct {
 	used, limit atomic.Int64
-	loop        *memory // the bound of the loop; nil if this is it
+	loop        *memory // limit of the loop; nil: this is that of a loop
 }
 
-// allow raises the limit to the size of a message.
+// allow raises the limit to message bytes, so that one message of the largest size always fits.
 func (m *memory) allow(message int64) {
 	for m != nil {
 		if limit := m.limit.Load(); limit < message && !m.limit.CompareAndSwap(limit, message) {
@@ -25,7 +25,7 @@ func (m *memory) allow(message int64) {
 	}
 }
 
-// reserve takes n bytes and reports whether there are so many.
+// reserve takes n bytes. It reports false, and takes none, if fewer are left.
 func (m *memory) reserve(n int64) bool {
 	if m.used.Add(n) > m.limit.Load() || m.loop != nil && !m.loop.reserve(n) {
 		m.used.Add(-n)

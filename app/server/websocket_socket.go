@@ -48,17 +48,17 @@ const (
 	yielded               // input, or what the machine still has of it, waits for the next turn
 )
 
-// carrier is a socket's transport. Its methods are called on the loop, owned.
+// carrier is the transport of a socket: h1Socket or h2Socket. Its methods are called on the loop, owned.
 type carrier interface {
-	// announce tells that there is output, or that the transport is to end.
+	// announce is called when there is output, or the transport should end.
 	announce()
-	// release has the input that waits processed in a task of its own.
+	// release posts a task that processes waiting input.
 	release()
-	// watch tells that expire may be due earlier than before.
+	// watch is called when the deadline may be earlier than before.
 	watch()
 	// cut ends the transport without further output.
 	cut()
-	// memory returns the bound of incomplete messages. Any goroutine.
+	// memory returns the limit for incomplete messages. Any goroutine.
 	memory() *memory
 }
 
@@ -84,7 +84,7 @@ func (m *marks) forget(sent uint64) {
 	}
 }
 
-// begin makes the socket ready. Its carrier is set.
+// begin initializes the socket, whose carrier is set.
 func (s *socket) begin(x *exchange, t *endpointOptions, ext ws.Deflate) {
 	s.loop, s.conn = x.loop, x.conn
 	s.machine.Init(&x.loop.ws, ws.Server, ext, &t.settings)
@@ -110,7 +110,7 @@ func (s *socket) opened(r *app.Request) {
 	s.handlerFailed(err)
 }
 
-// handlerFailed reports a failure of the application and closes the socket for it.
+// handlerFailed reports an error of the application and closes the socket with 1011. It ignores nil.
 func (s *socket) handlerFailed(err error) {
 	if err == nil {
 		return
@@ -222,7 +222,7 @@ func (s *socket) inputEnded() {
 	}
 }
 
-// end tells the application, once, that the socket is over.
+// end calls the application's Ended with c, once.
 func (s *socket) end(c websocket.Closed) {
 	if s.ended {
 		return
