@@ -14,8 +14,8 @@ import (
 	"github.com/gatewheel/gatewheel/reactor/internal/engine"
 )
 
-// Conn is a connection. Its methods may be called on its loop only, by code that owns the Loop, unless their
-// comment allows more. On a closed connection they do nothing. An idle Conn holds no buffer.
+// Conn is a connection. Its methods are for code that owns the connection's Loop, on that loop, unless their
+// comment allows more. On a closed connection they have no effect. An idle Conn holds no buffer.
 type Conn struct {
 	loop       atomic.Pointer[Loop]
 	id         uint64
@@ -26,7 +26,7 @@ type Conn struct {
 	kept       []byte        // input that the session has not consumed
 	backlog    *backlog      // output that the kernel has not taken
 	rare       *rareState
-	deadline   int64 // as Loop.Age, in nanoseconds; 0: none
+	deadline   int64 // Loop.Age in nanoseconds; 0: none
 	fd         int32
 	index      int32 // in Loop.conns
 	timerIndex int32 // in timers.heap; -1: none
@@ -45,14 +45,14 @@ type Conn struct {
 // rareState is the state that few connections need. It is allocated on first use.
 type rareState struct {
 	unread        []byte   // input that a replaced filter has left to its successor
-	remote, local net.Addr // from a PROXY header, or kept because no engine knows them any more
-	cause         error    // for Session.Closed, once the output is out
+	remote, local net.Addr // from a PROXY header, or kept since no engine knows them
+	cause         error    // error for Session.Closed, after the output was sent
 	closeNotified bool     // the filter's close_notify is queued or sent
 	refused       bool     // exceeds Config.MaxConnections
-	lingerFrom    int64    // as Loop.Age; the start of phaseDiscarding
-	lingerBy      int64    // as Loop.Age; its end at the latest
+	lingerFrom    int64    // Loop.Age at the start of phaseDiscarding, in nanoseconds
+	lingerBy      int64    // Loop.Age at its end at the latest, in nanoseconds
 	departure     *departure
-	ending        error // what tellEOF will record as cause, once the session has had its input
+	ending        error // postponed by tellEOF until the session has received its input
 	halfClosed    *halfClosedEntry
 	dialling      *dialling // of a dialled connection, until its session is open
 	orphan        *orphan   // of a connection that was closed for stalling its loop
@@ -66,7 +66,7 @@ func (c *Conn) ensureRare() *rareState {
 	return c.rare
 }
 
-// takeUnread returns the input that a replaced filter has left, and forgets it.
+// takeUnread removes and returns the input that a replaced filter has left.
 func (c *Conn) takeUnread() (raw []byte) {
 	if c.rare != nil {
 		raw, c.rare.unread = c.rare.unread, nil
@@ -74,11 +74,11 @@ func (c *Conn) takeUnread() (raw []byte) {
 	return raw
 }
 
-// Loop returns the Loop that the connection belongs to. It may be called on any goroutine, but only on that
-// loop itself is the answer sure to stay true.
+// Loop returns the Loop of the connection. On any goroutine; elsewhere than on that loop the connection may move
+// at any time.
 func (c *Conn) Loop() *Loop { return c.loop.Load() }
 
-// Handle returns the Handle of the connection. It may be called on any goroutine.
+// Handle returns the Handle of the connection. On any goroutine.
 func (c *Conn) Handle() Handle { return Handle{c.loop.Load().reactor.table, c.id} }
 
 // Closed reports whether the connection is closed.
@@ -87,9 +87,8 @@ func (c *Conn) Closed() bool { return c.phase == phaseClosed }
 // Session returns the current session; nil before the filters are established.
 func (c *Conn) Session() Session { return c.session }
 
-// SetSession switches the connection to another session. Input that the old session has left unconsumed, in
-// this call of Receive or before, is presented to the new one in this turn. No method of the old session is
-// called any more, not even Closed.
+// SetSession replaces the session. Input that the old session has left unconsumed is presented to the new one in
+// this turn. No further method of the old session is called, not even Closed.
 func (c *Conn) SetSession(s Session) {
 	c.session = s
 	c.switched = true
@@ -97,7 +96,7 @@ func (c *Conn) SetSession(s Session) {
 	c.Touch()
 }
 
-// Touch marks the connection: its session is asked for output at the end of this turn.
+// Touch has the session asked for output at the end of this turn.
 func (c *Conn) Touch() {
 	if c.touched || c.Closed() {
 		return
@@ -107,31 +106,31 @@ func (c *Conn) Touch() {
 	l.touched = append(l.touched, c)
 }
 
-// Pause stops reading, so that the kernel's receive window stops the peer. On a paused connection a reset is
-// noticed, but not a FIN.
+// Pause stops reading; the kernel's receive window then stops the peer. A paused connection notices a reset, but
+// no FIN.
 func (c *Conn) Pause() {
 	if c.holds.set(heldBySession, true) {
 		c.Touch()
 	}
 }
 
-// Resume ends a pause. Kept input is presented again in this turn, whether reading was paused or not.
+// Resume ends a pause. Unconsumed input is presented again in this turn, even if reading was not paused.
 func (c *Conn) Resume() {
 	c.holds.set(heldBySession, false)
 	c.presentAgain()
 	c.Touch()
 }
 
-// Yield postpones the input that Receive leaves to another turn, behind input of other connections. A session
-// calls it within Receive when Loop.Spent reports true, and gets no input before that turn. Its output is
-// written first.
+// Yield postpones the input that Receive leaves to a later turn, after input of other connections. A session
+// calls it within Receive when Loop.Spent reports true; it gets no input before that turn. Output is still written
+// in this turn.
 func (c *Conn) Yield() { c.input = inputNextTurn }
 
 // Paused reports whether the session has paused reading.
 func (c *Conn) Paused() bool { return c.holds.has(heldBySession) }
 
-// SetDeadline sets the time after which Session.Timeout is called once; the zero time is never. A call replaces
-// the deadline of the call before. It is cheap if t is later than that one.
+// SetDeadline sets the time at which Session.Timeout is called once, and replaces the previous deadline. The zero
+// time means never. The call is cheap if t is later than the previous deadline.
 func (c *Conn) SetDeadline(t time.Time) {
 	if c.phase >= phaseDiscarding {
 		return
@@ -143,7 +142,7 @@ func (c *Conn) SetDeadline(t time.Time) {
 	c.SetDeadlineAt(t.Sub(c.loop.Load().reactor.born))
 }
 
-// SetDeadlineAt is SetDeadline with a time as Loop.Age returns it. An age of 0 or less has passed already.
+// SetDeadlineAt is SetDeadline with a time in the unit of Loop.Age. An age of 0 or less has passed.
 func (c *Conn) SetDeadlineAt(age time.Duration) {
 	if c.phase < phaseDiscarding {
 		c.setDeadline(max(int64(age), 1))
@@ -155,7 +154,7 @@ func (c *Conn) setDeadline(when int64) {
 	c.loop.Load().timers.schedule(c)
 }
 
-// expire acts on a deadline that has passed. It is called when the timer entry of c fires, which may be earlier.
+// expire handles a fired timer entry of c: it acts on the deadline if that has passed, else schedules it again.
 func (c *Conn) expire(now int64) {
 	switch {
 	case c.deadline == 0:
@@ -179,11 +178,12 @@ func (c *Conn) expire(now int64) {
 	}
 }
 
-// lateness is the delay of a deadline beyond which the loop was stalled, or its process stopped. It then has the
-// same time to read what has come meanwhile.
+// lateness is the delay of a deadline beyond which its loop counts as stalled, or the process as stopped. The deadline
+// is then extended by the same time, so that input which has arrived meanwhile is read.
 const lateness = 100 * time.Millisecond
 
-// extendDeadline postpones a deadline that has passed, so that input which came in time is read first.
+// extendDeadline moves a deadline that has passed to lateness after now, so that input which arrived in time is read
+// first.
 func (c *Conn) extendDeadline(now int64) {
 	if c.deadline != 0 {
 		c.setDeadline(max(c.deadline, now+int64(lateness)))
@@ -202,8 +202,8 @@ func (c *Conn) Queued() int {
 	return 0
 }
 
-// Untaken returns the number of output bytes that the peer has not acknowledged: Queued, and what the kernel
-// holds. With a slow peer it shrinks long before the kernel takes more. It costs a system call.
+// Untaken returns the number of output bytes that the peer has not acknowledged: Queued plus those in the kernel.
+// With a slow peer it decreases earlier than Queued. It costs a system call.
 func (c *Conn) Untaken() int {
 	n, err := unix.IoctlGetInt(int(c.fd), unix.TIOCOUTQ)
 	if err != nil {
@@ -215,7 +215,7 @@ func (c *Conn) Untaken() int {
 // Kept returns the number of input bytes that the session has not consumed.
 func (c *Conn) Kept() int { return len(c.kept) }
 
-// Waiting reports whether there is input that was not read, or was postponed. It costs a system call.
+// Waiting reports whether there is input that was not read, or that Yield has postponed. It costs a system call.
 func (c *Conn) Waiting() bool {
 	if c.input == inputNextTurn {
 		return true
@@ -241,8 +241,8 @@ func (c *Conn) TLS() *tls.ConnectionState {
 	return nil
 }
 
-// RemoteAddr returns the address of the peer, or the source address of its PROXY header. It costs a system call
-// and an allocation on a connection that was moved.
+// RemoteAddr returns the address of the peer, or the source address of its PROXY header; nil if unknown. On a moved
+// connection it costs a system call and an allocation.
 func (c *Conn) RemoteAddr() net.Addr {
 	if c.rare != nil && c.rare.remote != nil {
 		return c.rare.remote
@@ -259,7 +259,7 @@ func (c *Conn) RemoteAddr() net.Addr {
 	return toAddr(sa)
 }
 
-// LocalAddr returns the address that the peer has connected to, or the destination address of its PROXY header.
+// LocalAddr returns the local address, or the destination address of the PROXY header; nil if unknown.
 func (c *Conn) LocalAddr() net.Addr {
 	if c.rare != nil && c.rare.local != nil {
 		return c.rare.local
@@ -276,11 +276,11 @@ func (c *Conn) LocalAddr() net.Addr {
 	return toAddr(sa)
 }
 
-// RemoteAddrPort returns RemoteAddr for TCP, the zero AddrPort for unix sockets. The address of an IPv4 peer is
-// an IPv4 address on sockets of both families too.
+// RemoteAddrPort returns RemoteAddr as an AddrPort; the zero AddrPort for unix sockets. IPv4-mapped IPv6 addresses
+// are returned as IPv4.
 func (c *Conn) RemoteAddrPort() netip.AddrPort { return toAddrPort(c.RemoteAddr()) }
 
-// LocalAddrPort returns LocalAddr in the same way.
+// LocalAddrPort returns LocalAddr in the same form as RemoteAddrPort.
 func (c *Conn) LocalAddrPort() netip.AddrPort { return toAddrPort(c.LocalAddr()) }
 
 func toAddrPort(addr net.Addr) netip.AddrPort {

@@ -2,42 +2,41 @@
 
 package reactor
 
-// The states of a Conn: how far it has come in closing, what keeps it from being read, who polls it, when its input
-// is presented, and whether the kernel is asked when it takes output.
+// The states of a Conn: the phase of its life, the reasons for not reading it, its polling, the turn of its kept input,
+// and the watch for writability.
 //
-//	phase    open ─CloseFlushed→ flushing ────output is out───→ closed
+//	phase    open ─CloseFlushed→ flushing ────output sent─────→ closed
 //	          │                     ↑↓                            ↑
-//	          └──────Linger──→ lingering ─output is out→ discarding ─FIN or time
+//	          └──────Linger──→ lingering ──output sent─→ discarding ─FIN or time
 //
 //	polling  reading ⇄ paused      by the holds, at the end of a turn
 //	         reading, paused → moving → reading      to another Loop or engine
-//	         any → halfClosed      the peer's FIN has come, and only writing is left
+//	         any → halfClosed      after the peer's FIN: writing only
 
-// connPhase is how far a connection has come in closing.
+// connPhase is the phase of a connection, from open to closed.
 type connPhase uint8
 
 const (
 	phaseOpen       connPhase = iota
-	phaseFlushing             // input is not presented any more; the connection closes once its output is out
-	phaseLingering            // the same, but then input is read for a while
-	phaseDiscarding           // the output is out and writing shut down; input is read and thrown away
+	phaseFlushing             // no input is presented; closes after the output was sent
+	phaseLingering            // the same, but phaseDiscarding follows
+	phaseDiscarding           // output was sent and writing shut down; input is read and discarded
 	phaseClosed
 	connPhases
 )
 
-// phaseEvent is what moves a connection to another phase. The end of a connection, which may come in every phase,
-// is none of them: see Conn.close.
+// phaseEvent is an event that may change the phase. Conn.close, possible in every phase, is not one of them.
 type phaseEvent uint8
 
 const (
 	closeFlushedAsked phaseEvent = iota // by the session
 	lingerAsked                         // by the session, or for a filter that has failed
-	outputOut                           // the kernel has taken everything, a filter's close_notify included
-	peerFIN                             // the peer's FIN has come
+	outputOut                           // the kernel has taken all output, including close_notify
+	peerFIN                             // the peer's FIN
 	phaseEvents
 )
 
-// phaseTable has the next phase. phaseClosed stands for closing at once.
+// phaseTable has the next phase of each phase and event. phaseClosed: the connection is closed at once.
 var phaseTable = [connPhases][phaseEvents]connPhase{
 	phaseOpen:       {closeFlushedAsked: phaseFlushing, lingerAsked: phaseLingering, outputOut: phaseOpen, peerFIN: phaseOpen},
 	phaseFlushing:   {closeFlushedAsked: phaseFlushing, lingerAsked: phaseLingering, outputOut: phaseClosed, peerFIN: phaseFlushing},
@@ -46,22 +45,23 @@ var phaseTable = [connPhases][phaseEvents]connPhase{
 	phaseClosed:     {closeFlushedAsked: phaseClosed, lingerAsked: phaseClosed, outputOut: phaseClosed, peerFIN: phaseClosed},
 }
 
-// after returns the phase that follows p.
+// after returns the phase that follows p on e.
 func (p connPhase) after(e phaseEvent) connPhase { return phaseTable[p][e] }
 
-// holds are the reasons for which a connection is not to be read. While there is one, the kernel's window stops
-// the peer.
+// holds is a set of reasons for not reading a connection. While it is not empty, the kernel's receive window stops the
+// peer.
 type holds uint8
 
 const (
 	heldBySession holds = 1 << iota // Conn.Pause
-	heldInputFull                   // the session has left as much input as may be kept
-	heldByFilter                    // the filter has input left
+	heldInputFull                   // unconsumed input has reached its limit
+	heldByFilter                    // the filter has unprocessed input
 )
 
+// has reports whether reason is in h.
 func (h holds) has(reason holds) bool { return h&reason != 0 }
 
-// set adds or removes a reason, and reports whether that changed h.
+// set adds reason to h or removes it. changed reports whether h was different before.
 func (h *holds) set(reason holds, held bool) (changed bool) {
 	before := *h
 	if held {
@@ -72,37 +72,37 @@ func (h *holds) set(reason holds, held bool) (changed bool) {
 	return *h != before
 }
 
-// polling is what the connection's engine does for it.
+// polling is the state of a connection at its engine.
 type polling uint8
 
 const (
-	pollReading    polling = iota // it reports input
-	pollPaused                    // it was told not to, since the connection is held
-	pollMoving                    // nothing: the connection is on its way to an engine, with a descriptor of its own
-	pollHalfClosed                // nothing more: the peer's FIN has come
+	pollReading    polling = iota // the engine reports input
+	pollPaused                    // the engine does not read, because of holds
+	pollMoving                    // no engine: on the way to one, with a descriptor of its own
+	pollHalfClosed                // no engine: the peer's FIN was received
 )
 
-// inputTurn is when the session is presented input that it has left.
+// inputTurn is the time at which kept input is presented to the session again.
 type inputTurn uint8
 
 const (
-	inputWithMore inputTurn = iota // when more comes
+	inputWithMore inputTurn = iota // when more input arrives
 	inputAgain                     // at the end of this turn
-	inputNextTurn                  // in a turn of its own: it has yielded, and gets nothing before
+	inputNextTurn                  // in a later turn, and no input before: the session has yielded
 )
 
-// presentAgain has kept input presented at the end of this turn, unless it waits for one of its own.
+// presentAgain has kept input presented at the end of this turn, unless Yield has postponed it.
 func (c *Conn) presentAgain() {
 	if c.input == inputWithMore {
 		c.input = inputAgain
 	}
 }
 
-// watching is what the set of writability knows of a connection.
+// watching is the state of a connection in the epoll set of writability.
 type watching uint8
 
 const (
-	watchNone    watching = iota
-	watchIdle             // it reports a reset
-	watchPending          // it reports once when the kernel takes output
+	watchNone    watching = iota // not in the set
+	watchIdle                    // reports a reset
+	watchPending                 // reports once when the kernel takes output, or a reset
 )

@@ -21,19 +21,19 @@ type dialling struct {
 // "unix", address as for net.Dial. It returns at once. On any goroutine.
 //
 // Either open or fail is called once, on the loop, owned, after Dial has returned. open returns the session, as
-// ListenerConfig.Open does; nil closes the connection. fail receives the error of net.Dial or ctx, or the cause for
-// which the connection ended before open. If Reactor.Stop ends the Loop, possibly neither is called.
+// ListenerConfig.Open does; nil closes the connection. fail receives the error of net.Dial or ctx, or the error with
+// which the connection was closed before open. If Reactor.Stop ends the Loop, possibly neither is called.
 //
-// ctx bounds the look-up of names and the connect, and not the life of the connection: open may be called after ctx has
-// ended. While the Loop stalls, open and fail wait, also beyond ctx.
+// ctx applies to name resolution and connect, not to the connection: open may be called after ctx has ended. While the
+// Loop stalls, open and fail are delayed, even beyond the end of ctx.
 //
 // The connection has the socket options of an accepted one, no TLS, and a nil Listener. It may move, and it survives
-// the replacement of its Loop's engine. From Dial on it counts as open: for Config.MaxConnections, which limits accepted
-// connections and never a dial, and for Reactor.Stop, which waits for it. So a pool of idle connections must close them
-// for a shutdown.
+// the replacement of its Loop's engine. From Dial on it counts as an open connection: Reactor.Stop waits for it, so a
+// pool must close its idle connections at a shutdown. Config.MaxConnections counts it, but refuses accepted connections
+// only.
 //
-// Each dial takes a goroutine and up to three descriptors until open. Accepted connections leave the whole of
-// Config.DescriptorReserve alone, dials half of it: a dial beyond that fails at once with EMFILE.
+// Each dial takes a goroutine and up to three descriptors until open. Dials may use half of Config.DescriptorReserve;
+// beyond that a dial fails at once with EMFILE.
 func (l *Loop) Dial(ctx context.Context, network, address string, open func(*Conn) Session, fail func(error)) {
 	a := &arrival{fresh: -1, dialling: &dialling{open, fail}}
 	r := l.reactor
@@ -55,7 +55,7 @@ func (l *Loop) Dial(ctx context.Context, network, address string, open func(*Con
 	}()
 }
 
-var errDialDescriptors = fmt.Errorf("reactor: dial: other descriptors are reserved: %w", syscall.EMFILE)
+var errDialDescriptors = fmt.Errorf("reactor: dial: the remaining descriptors are reserved: %w", syscall.EMFILE)
 
 // connect returns the descriptor of a new connection. It fails when the Reactor ends.
 func (l *Loop) connect(ctx context.Context, network, address string) (int, error) {
@@ -85,7 +85,7 @@ func (l *Loop) connect(ctx context.Context, network, address string) (int, error
 	return takeDescriptor(conn.(syscall.Conn))
 }
 
-// takeDialling returns the Dial that the connection came from, if its session is not open, and forgets it.
+// takeDialling removes and returns the Dial of a connection whose session is not open; nil if there is none.
 func (c *Conn) takeDialling() (d *dialling) {
 	if c.rare != nil {
 		d, c.rare.dialling = c.rare.dialling, nil

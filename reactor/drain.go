@@ -9,27 +9,28 @@ import (
 )
 
 const (
-	// DrainGrace is how long a Reactor that drains gives connections that serve nobody: newcomers, handshakes,
-	// peers that read their last answer. Sessions use it for those that were busy lately. A request that is
-	// on its way comes within it.
+	// DrainGrace is the time that a draining Reactor leaves to connections without a request: new connections,
+	// handshakes, lingering closes. It suffices for a request that was in flight. Sessions use it for recently
+	// active connections.
 	DrainGrace = time.Second
 	// drainLingerSilence is Config.LingerSilence while draining.
 	drainLingerSilence = 250 * time.Millisecond
 )
 
-// Drain calls visit for each connection that has a session, as EachConn does; the session is to end behind
-// what has come. Connections without a session end by themselves: one that has sent nothing since DrainGrace at
-// once, others at DrainBy. Those that linger end at DrainBy at the latest. From any goroutine, once, after
-// StopAccepting.
+// Drain calls visit for each connection that has a session, as EachConn does; the session should finish the
+// received input and close. A connection without a session is closed: at once if it has sent no byte for DrainGrace,
+// else at DrainBy. A lingering connection is closed at DrainBy at the latest. Call it once, after StopAccepting. On
+// any goroutine.
 func (r *Reactor) Drain(visit func(*Conn)) {
 	r.drainBy.Store(int64(time.Since(r.born) + DrainGrace))
 	r.EachConn(func(c *Conn) { c.drain(visit) })
 }
 
-// DrainBy returns the time, in the measure of Age, until which a draining Reactor waits for connections that
-// serve nobody; 0 unless Drain was called. From any goroutine.
+// DrainBy returns the time, in the unit of Age, until which a draining Reactor waits for connections without a
+// request; 0 before Drain. On any goroutine.
 func (l *Loop) DrainBy() time.Duration { return time.Duration(l.reactor.drainBy.Load()) }
 
+// drain does the work of Reactor.Drain for c. On the loop.
 func (c *Conn) drain(visit func(*Conn)) {
 	l := c.loop.Load()
 	switch {
@@ -38,7 +39,7 @@ func (c *Conn) drain(visit func(*Conn)) {
 	case c.session != nil:
 		visit(c)
 	case c.filter == nil || c.deadline == 0:
-		// It is about to open its session, or to leave.
+		// It is about to open its session, or to close.
 	case !c.filter.begun() && l.Age() >= c.handshakeBegan()+DrainGrace && !c.Waiting():
 		c.close(ErrStopped)
 	default:
@@ -46,8 +47,8 @@ func (c *Conn) drain(visit func(*Conn)) {
 	}
 }
 
-// handshakeBegan returns the age of the Reactor at which a connection without a session came. It may be later by
-// what its deadline was extended.
+// handshakeBegan returns the time at which a connection without a session was accepted, in the unit of Loop.Age. It is
+// later by the extensions of its deadline.
 func (c *Conn) handshakeBegan() time.Duration {
 	return time.Duration(c.deadline) - c.loop.Load().reactor.config.HandshakeTimeout
 }
@@ -60,7 +61,7 @@ func (c *Conn) startHandshake(l *Loop) {
 	}
 }
 
-// handshakeOverdue is what a connection is closed with whose handshake's deadline has passed.
+// handshakeOverdue returns the error with which a connection is closed at its handshake's deadline.
 func (l *Loop) handshakeOverdue() error {
 	if l.reactor.drainBy.Load() != 0 {
 		return ErrStopped
@@ -68,7 +69,7 @@ func (l *Loop) handshakeOverdue() error {
 	return ErrHandshakeTimeout
 }
 
-// extendLinger sets the time at which a lingering connection closes if nothing more comes.
+// extendLinger sets the deadline of a lingering connection, after input or at its start.
 func (c *Conn) extendLinger(l *Loop) {
 	silence, by := l.reactor.config.LingerSilence, c.rare.lingerBy
 	if drainBy := l.reactor.drainBy.Load(); drainBy != 0 {

@@ -9,13 +9,14 @@ import (
 	"github.com/gatewheel/gatewheel/reactor/internal/engine"
 )
 
-// loopEngine is an engine that turns a Loop, and the handler of its events.
+// loopEngine is the engine of a Loop together with the handler of its events.
 type loopEngine struct {
 	engine.Engine
 	loop   *Loop
 	serves atomic.Bool // Started was called
 }
 
+// newEngine makes an engine for l that accepts from all listeners.
 func (r *Reactor) newEngine(l *Loop) *loopEngine {
 	e := &loopEngine{loop: l}
 	config := engine.Config{ReadBuffer: r.config.ReadBuffer, Room: r.burstRoom, Logger: r.log}

@@ -9,19 +9,18 @@ import (
 )
 
 // filter is a layer between the socket and the session of a connection: TLS, or the header of the PROXY
-// protocol. Its methods are called on the connection's loop, which they own, and must not block. A filter may
-// have goroutines, which reach the loop through a filterWaker only, so that the connection can move to another
-// engine or Loop.
+// protocol. Its methods are called on the loop, owned, and must not block. A filter may have goroutines; they
+// reach the loop only through a filterWaker, so that the connection can move to another engine or Loop.
 //
 // The session is opened once every filter is established. Until then Config.HandshakeTimeout applies.
 type filter interface {
-	// receive takes bytes from the socket; nil when the filter was woken or has work left. It passes
+	// receive takes bytes from the socket; raw is nil if the filter was woken or has work left. It passes
 	// plaintext to deliver, any number of times. raw is borrowed until receive returns, plain until deliver
-	// returns. The filter keeps what it cannot decode yet.
+	// returns. The filter keeps input that it cannot decode yet.
 	//
-	// io.EOF reports that the stream has ended by close_notify, ErrTruncated that it has ended without:
-	// the session is told of both as of a FIN, and may still answer. After any other error receive is not
-	// called again, and the connection is closed once pending output, such as an alert, is written.
+	// io.EOF reports the end of the stream by close_notify, ErrTruncated its end without. For both,
+	// Session.EOF is called, and the session may still answer. After any other error receive is not
+	// called again, and the connection is closed after pending output, such as an alert, was written.
 	receive(raw []byte, deliver func(plain []byte)) error
 
 	// unfinished reports whether receive has left work for another turn and called Conn.Yield. In that turn
@@ -38,23 +37,23 @@ type filter interface {
 	// established reports whether plaintext may flow. It stays true unless the filter fails.
 	established() bool
 
-	// begun reports whether the peer has sent anything.
+	// begun reports whether the peer has sent a byte.
 	begun() bool
 
-	// eof is called at the peer's FIN. Its only error is ErrTruncated. later reports that the filter still
-	// works on what came before the FIN; receive will report the end of the stream.
+	// eof handles the peer's FIN. Its only error is ErrTruncated. later reports that the filter still has
+	// input from before the FIN; receive will return the end of the stream.
 	eof() (later bool, err error)
 
-	// appendCloseNotify appends what ends the stream (close_notify) to dst. It is called once, behind the last byte of
+	// appendCloseNotify appends the end of the stream (close_notify) to dst. It is called once, after all other
 	// output.
 	appendCloseNotify(dst []byte) []byte
 
-	// closed is the last call. It ends the goroutines of the filter. err is what Session.Closed is told.
+	// closed is the last call. It ends the goroutines of the filter. err is the error of Session.Closed.
 	closed(err error)
 }
 
-// filterWaker wakes the filter of a connection from any goroutine. It keeps no memory of the connection alive, does
-// nothing once that is closed, and follows it to another Loop.
+// filterWaker wakes the filter of a connection, on whichever Loop it is. It keeps no memory of the connection alive,
+// and has no effect once the connection is closed. On any goroutine.
 type filterWaker struct{ handle Handle }
 
 // wake has the filter's receive called with nil on the connection's loop, and its pending output written.
@@ -65,15 +64,15 @@ func (w filterWaker) wake() {
 // filterWaker returns the waker of c's filter. On the loop.
 func (c *Conn) filterWaker() filterWaker { return filterWaker{c.Handle()} }
 
-// replaceFilter puts next, or no filter if nil, in the place of the current filter, which is not called any more.
-// rest is input behind the current filter's own; next receives it as if it came from the socket. rest is
-// borrowed until receive returns. Called by the current filter's receive only, as its last statement.
+// replaceFilter replaces the current filter by next, or by none if nil; the current one gets no further call. rest is
+// the input after the current filter's own, borrowed until receive returns; next receives it like input from the
+// socket. Only receive of the current filter may call it, as its last statement.
 func (c *Conn) replaceFilter(next filter, rest []byte) {
 	c.filter = next
 	c.ensureRare().unread = rest
 }
 
-// setPeer records the addresses that a PROXY header names. On the loop, before the session opens.
+// setPeer records the addresses of a PROXY header. On the loop, before the session opens.
 func (c *Conn) setPeer(remote, local net.Addr) {
 	r := c.ensureRare()
 	r.remote, r.local = remote, local
@@ -83,7 +82,7 @@ func (c *Conn) setPeer(remote, local net.Addr) {
 func newFilter(c *Conn, ln *listener) filter {
 	switch {
 	case ln.config.ProxyProtocol != ProxyOff:
-		return newProxyFilter(c) // a TLS filter takes its place behind the header
+		return newProxyFilter(c) // a TLS filter replaces it after the header
 	case ln.config.TLS != nil:
 		return newTLSFilter(c, ln.config.TLS)
 	default:
@@ -97,5 +96,5 @@ type tlsReporter interface {
 }
 
 // HandshakeTimeoutDefault is the default of Config.HandshakeTimeout: far more than a slow phone needs for a TLS
-// handshake, and short enough that silent sockets do not pile up.
+// handshake, and short enough to bound the number of silent connections.
 const HandshakeTimeoutDefault = 10 * time.Second

@@ -17,24 +17,24 @@ import (
 const (
 	minReserve = 32
 	maxReserve = 1024
-	// acceptPause is the time without accepting after an accept has failed.
+	// acceptPause is the pause of accepting after a failed accept.
 	acceptPause = 100 * time.Millisecond
 )
 
-// gate stops all engines from accepting while the limit of connections is reached; new connections wait in the
-// kernel. An accept without a free descriptor would end an engine.
+// gate keeps all engines from accepting while the limit of connections is reached; new connections wait in the
+// kernel. An accept without a free descriptor would end an engine. Safe for concurrent use.
 type gate struct {
 	reactor  *Reactor
-	limit    atomic.Int64
-	reserve  atomic.Int64
+	limit    atomic.Int64 // connections
+	reserve  atomic.Int64 // descriptors that connections leave free
 	room     atomic.Int64 // limit without MaxConnections
-	withheld atomic.Int64
+	withheld atomic.Int64 // times that accepting has paused
 	lines    loglimit.Limit
 
 	mu      sync.Mutex
-	full    bool
-	pausing bool
-	ended   bool
+	full    bool        // the limit is reached
+	pausing bool        // after a failed accept
+	ended   bool        // for good
 	shut    atomic.Bool // full, or pausing, or ended
 }
 
@@ -55,7 +55,7 @@ func descriptorLimit() int {
 	return int(min(limit.Cur, 1<<30))
 }
 
-// openDescriptors is the number of descriptors that the process has open.
+// openDescriptors returns the number of open descriptors of the process.
 func openDescriptors() int {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
@@ -64,7 +64,7 @@ func openDescriptors() int {
 	return len(entries)
 }
 
-// reserve is how many of limit descriptors connections leave free.
+// reserve returns the number of descriptors, out of limit, that connections leave free.
 func (c *Config) reserve(limit int) int {
 	if c.DescriptorReserve > 0 {
 		return c.DescriptorReserve
@@ -72,7 +72,7 @@ func (c *Config) reserve(limit int) int {
 	return min(max(limit/8, minReserve), maxReserve)
 }
 
-// measure sets the limit of connections from the descriptors that are free. Everything else must be open.
+// measure sets the limit of connections from the number of free descriptors. Call it after everything else was opened.
 func (g *gate) measure(config *Config) {
 	limit := descriptorLimit()
 	room := max(limit-config.reserve(limit)-openDescriptors(), 1)
@@ -87,7 +87,7 @@ func (g *gate) measure(config *Config) {
 // capacity returns the number of connections that may be present, at least 1.
 func (g *gate) capacity() int64 { return max(g.limit.Load(), 1) }
 
-// lower reduces the limit of connections by the descriptors that something else holds; a negative number raises it.
+// lower reduces the limit of connections by so many descriptors held by something else; a negative number raises it.
 func (g *gate) lower(by int) {
 	g.limit.Add(-int64(by))
 	g.room.Add(-int64(by))
@@ -105,8 +105,8 @@ func (g *gate) check() {
 	g.adjust()
 }
 
-// adjust brings full in line with the number of connections; the caller holds mu. Callers of check change that number
-// before they read shut, and adjust writes shut before it reads the number again: so one of the two sees the other.
+// adjust sets full by the number of connections; the caller holds mu. No change is missed: callers of check change the
+// number before they read shut, and adjust writes shut before it reads the number again.
 func (g *gate) adjust() {
 	for {
 		limit, present := g.capacity(), g.reactor.present()
@@ -125,7 +125,7 @@ func (g *gate) adjust() {
 	}
 }
 
-// report logs, at most once every loglimit.Interval, that newcomers have to wait.
+// report logs that accepting pauses, at most once per loglimit.Interval.
 func (g *gate) report(present int64) {
 	if suppressed, ok := g.lines.Allow(time.Now()); ok {
 		g.reactor.log.Warn("accepting pauses: the limit of descriptors or connections is reached",
@@ -133,11 +133,11 @@ func (g *gate) report(present int64) {
 	}
 }
 
-// slack is how many connections must leave before accepting goes on. With one, each connection that leaves would cost a
-// system call for every listening socket.
+// slack returns the number of connections that must close before accepting resumes. With 1, each closed connection would
+// cost a system call per listening socket.
 func slack(limit int64) int64 { return 1 + limit/128 }
 
-// makeRoom closes half-closed connections if the listening sockets are left alone because of their number.
+// makeRoom closes half-closed connections if the limit of connections has stopped accepting.
 func (g *gate) makeRoom() {
 	if !g.shut.Load() {
 		return
@@ -169,18 +169,18 @@ func (g *gate) pause() {
 	})
 }
 
-// dialDescriptors is how many descriptors a dial takes at most until it is connected.
+// dialDescriptors is the maximum number of descriptors of a dial until it is connected.
 const dialDescriptors = 3
 
-// mayDial reports whether the descriptors allow one dial more. Half of the reserve is kept from dials, for the engines
-// that replace others among other things.
+// mayDial reports whether there are descriptors for another dial. Half of the reserve is not for dials: replacing an
+// engine needs it, for example.
 func (r *Reactor) mayDial() bool {
 	held := r.present() + (dialDescriptors-1)*r.connecting.Load()
 	return held+dialDescriptors <= r.gate.room.Load()+r.gate.reserve.Load()/2
 }
 
-// burstRoom is how many connections one Loop may accept in a row, besides the next: its share of the room that
-// connections have, and of a quarter of the reserve, since each takes a second descriptor for a moment.
+// burstRoom returns the number of connections that one Loop may accept in a row, besides the next one: its share of the
+// free connections, and of a quarter of the reserve, since each takes a second descriptor for a short time.
 func (r *Reactor) burstRoom() int {
 	room := min(r.gate.capacity()-r.present(), r.gate.reserve.Load()/4)
 	return max(int(room)/len(r.loops)-1, 0)

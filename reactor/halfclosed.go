@@ -7,16 +7,16 @@ import (
 	"sync"
 )
 
-// ErrMadeRoom is what a half-closed connection is closed with when the Reactor is full.
+// ErrMadeRoom closes a half-closed connection when the limit of connections is reached.
 var ErrMadeRoom = errors.New("reactor: half-closed connection closed to make room for another")
 
-// halfClosed lists the connections whose peer's FIN has come and which stay for writing, oldest FIN first. Such
-// a peer may just as well be gone, and nothing tells the two apart until something is written. So they are the
-// first to go when the Reactor is full. Safe for concurrent use.
+// halfClosed lists the connections that are only written to since the peer's FIN, oldest FIN first. A peer that has
+// left looks the same as one that still reads, until something is written. So these connections are closed first when
+// the limit of connections is reached. Safe for concurrent use.
 type halfClosed struct {
 	mu          sync.Mutex
 	first, last *halfClosedEntry
-	leaving     int64 // of those that evict has taken, still open
+	leaving     int64 // evicted and still open
 }
 
 type halfClosedEntry struct {
@@ -39,7 +39,7 @@ func (h *halfClosed) add(c *Conn) {
 	h.last = e
 }
 
-// remove forgets c, which is closed.
+// remove removes c, which is closed.
 func (h *halfClosed) remove(c *Conn) {
 	if c.rare == nil || c.rare.halfClosed == nil {
 		return
@@ -68,8 +68,8 @@ func (h *halfClosed) unlink(e *halfClosedEntry) {
 	e.previous, e.next = nil, nil
 }
 
-// evict has so many close, oldest first, less those that are leaving already. It reports whether room is going to
-// be made for all.
+// evict closes connections, oldest first, so that n of them close, including those evicted before. It reports whether
+// there are n. It does not wait.
 func (h *halfClosed) evict(n int64) bool {
 	h.mu.Lock()
 	var taken []*halfClosedEntry

@@ -7,16 +7,16 @@ import (
 	"sync/atomic"
 )
 
-// Handle names a connection, also after its end: its number is not used again. It is comparable and keeps no memory of
-// the connection. The zero Handle names none.
+// Handle refers to a connection by a number that is never reused. It is comparable, remains valid after the connection
+// has closed, and keeps none of its memory. The zero Handle refers to no connection.
 type Handle struct {
 	table *table
 	id    uint64
 }
 
-// Post runs task with the connection on its Loop, owned, in the order of the calls. The task is dropped if the
-// connection ends before. If the connection moves, the task runs where it arrives. On any goroutine. A task takes 40
-// bytes until it has run.
+// Post runs task with the connection on its loop, owned, in the order of the calls. If the connection closes before,
+// the task is dropped. If it moves, the task runs on the new Loop. A task takes 40 bytes until it has run. On any
+// goroutine.
 func (h Handle) Post(task func(*Conn)) {
 	for {
 		c := h.conn()
@@ -29,7 +29,7 @@ func (h Handle) Post(task func(*Conn)) {
 	}
 }
 
-// conn returns the connection, or nil after its end.
+// conn returns the connection; nil once it is closed.
 func (h Handle) conn() *Conn {
 	if h.table == nil {
 		return nil
@@ -42,8 +42,8 @@ const (
 	tableIndexBits = 32
 )
 
-// table finds connections by number. The lower half of a number is an index, the upper one a generation. lookup takes
-// no lock; insert and remove do. On any goroutine.
+// table maps numbers to connections. The lower half of a number is an index, the upper half a generation. lookup takes
+// no lock; insert and remove do. Safe for concurrent use.
 type table struct {
 	mu     sync.Mutex
 	chunks atomic.Pointer[[]*[tableChunk]tableEntry]
@@ -103,7 +103,7 @@ func (t *table) insert(c *Conn) {
 	e.conn.Store(c)
 }
 
-// remove ends c's number: its Handles name no connection from now on.
+// remove removes c: its Handles refer to no connection from now on.
 func (t *table) remove(c *Conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

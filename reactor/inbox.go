@@ -8,19 +8,19 @@ import (
 	"sync/atomic"
 )
 
-// task is one piece of work for a Loop: run alone, or forConn with the connection of handle. A run with a
-// handle is the arrival of that connection from another Loop.
+// task is one piece of work for a Loop. It is run, or forConn with the connection of handle. run with a handle is
+// the arrival of that connection from another Loop.
 type task struct {
 	run     func()
 	forConn func(*Conn)
 	handle  Handle
 }
 
-// inbox takes tasks from any goroutine to the loop. Producers append under a lock that is held for nothing
-// else; the loop takes the whole batch at once. next advances before each task of the batch runs, so that
-// after a kill the next engine continues with the task behind the one that stalled.
+// inbox is the queue of tasks from any goroutine to the loop. Producers append under a lock; the loop takes all
+// of them at once as a batch. next advances before each task of the batch runs, so that after a takeover the next
+// engine continues with the task after the one that stalled.
 type inbox struct {
-	waiting atomic.Int64 // tasks not yet taken
+	waiting atomic.Int64 // number of tasks that are not in a batch
 	mu      sync.Mutex
 	tasks   []task
 	closed  bool
@@ -29,7 +29,7 @@ type inbox struct {
 	next  int
 }
 
-// put appends t. It reports false if the Loop has stopped.
+// put appends t. It reports false if the Loop has stopped. On any goroutine.
 func (in *inbox) put(t task) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -41,7 +41,7 @@ func (in *inbox) put(t task) bool {
 	return true
 }
 
-// take removes and returns the next task of the batch in progress, if there is one.
+// take removes and returns the next task of the batch. ok is false at its end. On the loop.
 func (in *inbox) take() (t task, ok bool) {
 	if in.next == len(in.batch) {
 		return t, false
@@ -52,7 +52,7 @@ func (in *inbox) take() (t task, ok bool) {
 	return t, true
 }
 
-// refill makes the tasks that were put since the last refill the next batch. The last batch must be done.
+// refill makes the tasks that were put since the last refill the batch. The previous batch must be done. On the loop.
 func (in *inbox) refill() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -60,9 +60,10 @@ func (in *inbox) refill() {
 	in.waiting.Store(0)
 }
 
+// isArrival reports whether t is the arrival of a connection.
 func (t *task) isArrival() bool { return t.run != nil && t.handle != (Handle{}) }
 
-// close drops the tasks that wait, except arrivals of connections, and all tasks that are put later.
+// close drops the waiting tasks except arrivals of connections, and all tasks that are put later.
 func (in *inbox) close() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -71,16 +72,16 @@ func (in *inbox) close() {
 	in.waiting.Store(int64(len(in.tasks)))
 }
 
-// Post runs task on the loop as loop code (owned). Tasks posted by one goroutine run in order. On any
-// goroutine. A batch costs one wake of the loop, and none while the loop is in a turn. A Loop that has
-// stopped drops the task.
+// Post runs run on the loop, owned. Tasks of one goroutine run in the order of the calls. A batch of tasks costs
+// one wake of the loop, and none while the loop is in a turn. A Loop that has stopped drops the task. On any
+// goroutine.
 func (l *Loop) Post(run func()) {
 	if l.inbox.put(task{run: run}) {
 		l.wake()
 	}
 }
 
-// postTo puts a task for c into the inbox. It reports false if c belongs to another Loop by now.
+// postTo puts a task for c into the inbox. It reports false if c belongs to another Loop. On any goroutine.
 func (l *Loop) postTo(c *Conn, h Handle, forConn func(*Conn)) bool {
 	in := &l.inbox
 	in.mu.Lock()
