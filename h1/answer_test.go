@@ -102,8 +102,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// What an application may not send is its error, queues nothing, and another
-// answer can be given.
+// An invalid response returns an error and queues nothing, and another response
+// can be given.
 func TestApplicationErrors(t *testing.T) {
 	field := func(name, value string) *Response {
 		return &Response{Status: 200, Fields: []Field{{"A", "b"}, {name, value}}, Bytes: []byte("hi")}
@@ -154,7 +154,7 @@ func TestApplicationErrors(t *testing.T) {
 	}
 }
 
-// Answers may be given in any order and leave in that of the requests.
+// Responses given in any order are sent in the order of the requests.
 func TestPipelining(t *testing.T) {
 	for _, order := range [][]uint64{{1, 2, 3}, {3, 2, 1}, {2, 3, 1}, {3, 1, 2}} {
 		d := newDialogue(t, Limits{})

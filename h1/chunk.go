@@ -226,8 +226,8 @@ func smallChunk(in []byte) (content []byte, size int) {
 	return in[begin:end], end + len("\r\n")
 }
 
-// nextChunkEnd reads the line end after a chunk: the chunk was as long as its size
-// says.
+// nextChunkEnd reads the CRLF after a chunk's data. more reports that input is
+// missing; an error, that the data is longer than the chunk size.
 func (c *Conn) nextChunkEnd(in []byte) (n int, more bool, err *Error) {
 	for n < len(in) {
 		b := in[n]

@@ -29,7 +29,7 @@ type Conn struct {
 	resets   bool // the peer would take the cut answer for a complete one
 }
 
-// Phase is what a connection waits for from its peer. The caller chooses a timeout
+// Phase is the kind of input that a connection waits for. The caller chooses a timeout
 // by it.
 type Phase uint8
 
@@ -268,7 +268,7 @@ func (c *Conn) Drain() {
 	c.endIfIdle()
 }
 
-// EOF tells the machine that the peer has sent FIN. Call it when Next has returned
+// EOF handles the FIN of the peer. Call it when Next has returned
 // NeedMore for all bytes before, or Blocked: blocked requests are still read. The
 // error is a *Error if a request is incomplete. Answers still leave.
 func (c *Conn) EOF() error {
@@ -337,7 +337,7 @@ func (c *Conn) Err() error {
 // The framing of other answers shows that they are incomplete.
 func (c *Conn) Resets() bool { return c.resets }
 
-// Phase returns what the connection waits for.
+// Phase returns the kind of input that the connection waits for.
 func (c *Conn) Phase() Phase {
 	switch {
 	case c.reading == inHead && c.scanner.pos > 0:

@@ -5,15 +5,15 @@
 //
 // # The model
 //
-// A Shared holds what the connections of one loop have in common: limits, the
+// A Shared holds the state that the connections of one loop share: limits, the
 // encoded date, scratch memory and free storage. A Conn is one connection. Both
 // belong to one goroutine at a time: no method is safe for concurrent use.
 //
-//	Shared.Tick      tells the time, once a turn
+//	Shared.Tick      sets the time, once a turn
 //	Conn.Next        consumes input and fills one Event
 //	Conn.Respond, Inform, Continue, Resume, Abort, Refuse
 //	                 are the commands; they queue output
-//	Conn.Transmit    appends what is to be sent now to the caller's buffer
+//	Conn.Transmit    appends output to the caller's buffer
 //	Conn.EOF, Drain, Release
 //	                 report the peer's FIN, start a graceful end, and return storage
 //	Conn.Done, Phase, Wanting, Held
@@ -35,7 +35,7 @@
 //     leave.
 //   - The machine owns the framing and the connection: Content-Length,
 //     Transfer-Encoding and Connection of a Response are its own.
-//   - What a peer can make a connection hold or do is bounded by Limits and by the
+//   - Memory and work that a peer can cause are bounded by Limits and by the
 //     constants in limits.go.
 //   - Heads that come again and again are remembered (memo.go), except those with
 //     credentials.

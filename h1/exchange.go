@@ -17,7 +17,7 @@ type facts struct {
 	id      uint64
 	left    int64  // bytes that source is still to give, if framing is sized
 	interim int32  // bytes of informational heads at the start of heads
-	weight  uint32 // what the answer adds to Conn.unsent
+	weight  uint32 // bytes of the response in Conn.unsent
 	state   answering
 	framing framing
 
@@ -29,7 +29,7 @@ type facts struct {
 	expecting bool // waits for 100 (Continue)
 	continues bool // 100 (Continue) is among heads
 	held      bool // the final head waits, since an informational one has just left
-	refused   bool // the answer is the machine's own: what came of the request is malformed
+	refused   bool // the response is the machine's own, to a malformed request
 
 	status    uint16 // of the answer
 	withdrawn uint16 // of the one that a refusal has replaced

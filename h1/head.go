@@ -2,9 +2,9 @@ package h1
 
 import "github.com/gatewheel/gatewheel/internal/octets"
 
-// meaning is what the fields of a head say about the connection and about the
-// content's framing. A field that is wrong leaves its error here, so that the
-// answer does not depend on the order of fields.
+// meaning is the result of reading the fields of a head: connection options and
+// the framing of the content. The error of an invalid field is kept here, so that
+// the response does not depend on the order of fields.
 type meaning struct {
 	host  string
 	hosts int // Host lines
@@ -212,7 +212,7 @@ func (h *Head) setFraming(sh *Shared, m *meaning) *Error {
 		h.ContentLength = m.length
 	}
 	if h.Form == AuthorityForm && h.ContentLength != 0 {
-		// RFC 9110 section 9.3.6: what follows CONNECT belongs to the tunnel.
+		// RFC 9110 section 9.3.6: bytes after a CONNECT request belong to the tunnel.
 		return errConnect
 	}
 	return nil

@@ -1,7 +1,7 @@
 package h1
 
-// Limits bounds what a peer can make a connection hold or do. A zero field
-// means the default beside it.
+// Limits bounds the memory and the work that a peer can cause on a connection. A
+// zero field means the default named in its comment.
 type Limits struct {
 	Target    int   // bytes of a request target: DefaultTarget. More is 414
 	Fields    int   // field lines of a head, and of trailers: DefaultFields. More is 431

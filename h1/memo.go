@@ -7,10 +7,9 @@ import (
 	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
-// A peer that asks again, for the same thing or in the same words, sends the same head. What those
-// said that came last is remembered: to compare one costs a tenth of reading it, and its text need
-// not be copied again, since strings are never used for anything else. Memos lie in Shared, so that
-// an idle connection pays nothing.
+// headMemo is a parsed request head. A peer that repeats a request sends the same bytes: comparing
+// them costs a tenth of parsing, and the immutable text of the head is shared and not copied. Memos
+// are kept in Shared, so that an idle connection needs no memory for them.
 type headMemo struct {
 	text string // the whole head, its empty line included
 	head Head

@@ -57,7 +57,7 @@ func TestHeadsLikeARememberedOne(t *testing.T) {
 	}
 }
 
-// What an application does to the fields of a request does not reach the next one.
+// Changes by an application to the fields of a request do not affect later requests.
 func TestRememberedFieldsAreCopied(t *testing.T) {
 	sh := NewShared(Limits{})
 	acquaint(t, sh, get)

@@ -4,8 +4,8 @@ package h1
 
 import "testing"
 
-// Whoever keeps the fields of an event beyond the next call finds them spoiled;
-// the strings themselves stay.
+// The slice of an event's fields is overwritten at the next call; their strings
+// remain valid.
 func TestPoison(t *testing.T) {
 	d := newDialogue(t, Limits{})
 	d.app = silent

@@ -102,7 +102,7 @@ func TestAcceptedRequests(t *testing.T) {
 	}
 }
 
-// What a peer sends at most before it is refused, and that one less is fine.
+// The largest accepted requests, and the refusal of one byte or field more.
 func TestLimits(t *testing.T) {
 	limits := Limits{Target: 20, Fields: 3, FieldSize: 64, Content: 10}
 	const host = " HTTP/1.1\r\nHost: a\r\n"

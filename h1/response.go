@@ -29,11 +29,10 @@ type Response struct {
 // and Fields must name the protocol in Upgrade; the Connection field is added.
 // With Close, requests after this one are dropped.
 //
-// What if the peer still waits for 100 (Continue)? A 2xx from a Source is
-// taken to be made of the content, and is sent after a 100. Any other answer
-// is the connection's last one: the peer may send the content or not, and
-// nobody can tell which (RFC 9110 section 10.1.1). Where that is wrong, call
-// Continue before Respond.
+// If the peer still waits for 100 (Continue): a 2xx with a Source is assumed to
+// be produced from the content, and a 100 is sent before it. Any other response
+// is the connection's last, since the peer may or may not send the content (RFC
+// 9110 section 10.1.1). To avoid both, call Continue before Respond.
 //
 // Errors: ErrGone, ErrStatus, ErrField.
 func (c *Conn) Respond(id uint64, r *Response) error {
@@ -199,7 +198,7 @@ func (sh *Shared) appendLines(dst []byte, r *Response, stated bool) ([]byte, not
 	return dst, seen, err
 }
 
-// appendStatedLength tells the length of content that is not sent, if there is
+// appendStatedLength appends the length of content that is not sent, if there is
 // any to know the length of.
 func appendStatedLength(dst []byte, r *Response) []byte {
 	switch {
@@ -289,7 +288,7 @@ func (seen *noted) note(f *Field, stated bool) (own bool, err error) {
 }
 
 // Inform sends an informational response (1xx but 101) ahead of the final one.
-// 100 is what Continue sends. HTTP/1.0 peers are sent nothing. Errors: ErrGone, ErrStatus, ErrField.
+// Use Continue for 100. Nothing is sent to HTTP/1.0 peers. Errors: ErrGone, ErrStatus, ErrField.
 func (c *Conn) Inform(id uint64, status int, fields []Field) error {
 	ex := c.find(id)
 	if ex == nil || !ex.state.step(informed) {

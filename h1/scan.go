@@ -17,7 +17,7 @@ type scanner struct {
 	at    place
 }
 
-// place is what a scanner stands in.
+// place is the element of a head that a scanner is in.
 type place uint8
 
 const (
@@ -28,9 +28,9 @@ const (
 	inValue
 )
 
-// words are the positions of what a scanner found. They live in Shared, so
-// they are lost when another connection scans: a head that took several calls
-// is scanned once more when it is whole.
+// words are the positions of the elements that a scanner found. They are in
+// Shared, so another connection's scan overwrites them: a head that arrived in
+// several calls is scanned again once it is complete.
 type words struct {
 	method, target uint32 // where they end
 	minor          byte   // a digit

@@ -6,7 +6,7 @@ import (
 	"github.com/gatewheel/gatewheel/internal/memo"
 )
 
-// Shared is what all connections of one loop have in common: limits, the
+// Shared is the state that all connections of one loop share: limits, the
 // encoded Date, scratch, and exchanges that wait to be used again. It belongs
 // to one goroutine at a time, like its connections.
 type Shared struct {
@@ -31,7 +31,7 @@ func NewShared(l Limits) *Shared {
 	return &Shared{limits: l}
 }
 
-// Tick tells the time. Call it at the start of a turn. The Date of responses is encoded
+// Tick sets the time. Call it at the start of a turn. The Date of responses is encoded
 // once a second.
 func (sh *Shared) Tick(now time.Time) { sh.date.set(now) }
 

@@ -175,7 +175,7 @@ func (w *writing) step(in writeInput) bool {
 }
 
 // read moves the reading side. An illegal pair is a fault of this package: the
-// connection ends rather than misread what follows.
+// connection ends, so that no later input is misread.
 func (c *Conn) read(in readInput) {
 	if !c.reading.step(in) {
 		c.reading = shut

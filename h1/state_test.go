@@ -237,7 +237,7 @@ func finish(t *testing.T, name string, d *dialogue) {
 			d.c.Resume(id)
 			d.said()
 		}
-		// What was blocked comes to light now.
+		// Blocked output is sent now.
 		d.hear("")
 	}
 	done, linger := d.c.Done()

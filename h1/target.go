@@ -10,7 +10,7 @@ import (
 //
 // Visible ASCII is accepted, which is more than RFC 3986 allows: browsers
 // leave characters such as | { } ^ and the double quote unescaped in queries
-// (the WHATWG's URL standard says so), and no two readers split them
+// (so the WHATWG's URL standard), and no two readers split them
 // differently. Refused are: controls and space, which end the target for some;
 // #, since some cut the target there and others do not; and bytes above ASCII,
 // which have no meaning in a URI and which each recipient normalises in a way

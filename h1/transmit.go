@@ -7,7 +7,7 @@ import (
 
 // Source gives a response's content as it is pulled.
 type Source interface {
-	// Read fills p with what is ready. (0, nil): nothing now; Conn.Resume is
+	// Read fills p with the content that is ready. (0, nil): none now; Conn.Resume is
 	// called when there is more. io.EOF ends the content and may come along
 	// with n > 0; any other error aborts the response and the connection.
 	// p may be longer than what is left of Response.Length.
@@ -43,7 +43,7 @@ const (
 	chunkHeader = 6
 )
 
-// Transmit appends what is to be sent to dst, about room bytes: a head or a
+// Transmit appends output to dst, about room bytes: a head or a
 // chunk's frame may exceed it. If dst comes back unchanged there is nothing to
 // send now. Sources are read from here.
 func (c *Conn) Transmit(dst []byte, room int) []byte {
@@ -161,8 +161,8 @@ func (c *Conn) complete(ex *exchange) {
 		c.writing.step(lastPulled)
 	default:
 		c.pop()
-		// RFC 9112 section 9.6: what is known to be more than one wants to
-		// discard is not begun with.
+		// RFC 9112 section 9.6: no content is discarded if its length is known to
+		// exceed the limit.
 		if c.first == nil && c.reading == inLength && c.left > c.sh.limits.Discard {
 			c.spilled = true
 			c.ending = true
@@ -201,7 +201,7 @@ func (c *Conn) Abort(id uint64) {
 	}
 }
 
-// Resume tells the machine that the Source of a response has more, or has ended, and
+// Resume announces that the Source of a response has more content, or has ended, and
 // releases a head that is held.
 func (c *Conn) Resume(id uint64) {
 	if ex := c.find(id); ex != nil {
@@ -320,7 +320,7 @@ func (c *Conn) fill(dst []byte, ex *exchange, bound int) ([]byte, outcome) {
 	return dst, full
 }
 
-// pullChunk puts what a source has into one chunk: its header's place is kept
+// pullChunk puts the ready content of a source into one chunk: its header's place is kept
 // free in front (RFC 9112 section 7.1).
 func (c *Conn) pullChunk(dst []byte, ex *exchange, bound int) ([]byte, outcome) {
 	begin := len(dst)

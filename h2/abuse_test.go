@@ -201,7 +201,7 @@ func TestRefusedStreams(t *testing.T) {
 }
 
 // For a peer that never reads, a bounded amount of output waits.
-func TestNobodyReads(t *testing.T) {
+func TestOutputIsBoundedWithoutReader(t *testing.T) {
 	p := connect(t, Config{})
 	large := &Response{Status: 200, Bytes: []byte(kib(1))}
 	for id := StreamID(1); id < 20_000 && p.err == nil; id += 2 {

@@ -4,18 +4,18 @@
 //
 // # The model
 //
-// A Shared holds what the connections of one loop have in common: the configuration, the time, free
+// A Shared holds the state that the connections of one loop share: the configuration, the time, free
 // storage and counters. A Conn is one connection. Both belong to the loop's goroutine: no method may
 // be called on another one.
 //
-//	Shared.Tick      tells the time, once a turn
+//	Shared.Tick      sets the time, once a turn
 //	Conn.Next        consumes input and fills one Event
 //	Conn.Respond, Inform, Resume, Refuse, Reset, Consumed
 //	                 are the commands; they queue output
-//	Conn.Transmit    appends what may be sent now to the caller's buffer
+//	Conn.Transmit    appends output to the caller's buffer
 //	Conn.Deadline    is the time at which Expire is due
 //	Conn.EOF, Drain, Close
-//	                 tell of the peer's FIN, start a graceful end, and give back storage
+//	                 handle the peer's FIN, start a drain, and return storage
 //
 // The caller writes what Transmit returns and calls it again when the socket takes more. So flow
 // control, priorities (RFC 9218) and fairness between streams are decided as late as possible, and
@@ -27,7 +27,7 @@
 // queued. A connection error (section 5.4.1) is a *ConnError from Next or Expire, which is sticky: its
 // GOAWAY is queued, and the caller pulls Transmit once more and closes. A malformed request is answered
 // with a 400 or 431 of the machine's own where that is still possible; the application does not see
-// it, and a Refused event tells of it. A mistake of the caller's is an ordinary error, such as
+// it, and a Refused event reports it. A mistake of the caller's is an ordinary error, such as
 // ErrStream, and sends nothing.
 //
 // # Rules
@@ -37,7 +37,7 @@
 //   - A stream is named by its identifier, which is never used again: a command for a stream that is
 //     gone returns ErrStream or does nothing.
 //   - Flow-control windows open as the application calls Consumed.
-//   - What a peer can make the machine hold or do is bounded: by Config, by the constants in limits.go,
+//   - Memory and work that a peer can cause are bounded: by Config, by the constants in limits.go,
 //     and by a Budget for each behaviour that is harmless in small numbers only.
 //   - An idle connection holds no stream, no output buffer and no schedule: they are borrowed from
 //     Shared.

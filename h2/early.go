@@ -1,9 +1,9 @@
 package h2
 
-// A response may be complete before its request. The request then has earlyGrace to end, as most do:
-// its content is discarded, within the windows that are open. Only a request that goes on is cut off
-// with RST_STREAM and NO_ERROR (RFC 9113 section 8.1). Clients that read the two together, curl 7.88
-// among them, drop the response and report a failure.
+// Early responses: those that are complete before their request. Content of the request is then
+// discarded, within the open windows. A request that has not ended after earlyGrace is reset with
+// RST_STREAM and NO_ERROR (RFC 9113 section 8.1). It is not reset at once, since clients that read the
+// response and RST_STREAM together, such as curl 7.88, drop the response and report a failure.
 
 // awaitEnd gives the request of st earlyGrace to end.
 func (c *Conn) awaitEnd(st *stream) {

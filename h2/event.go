@@ -40,7 +40,7 @@ func (k Kind) String() string {
 	return "Kind?"
 }
 
-// Event is what Next reports. The caller owns it and passes the same one to every call of Next,
+// Event is an event reported by Next. The caller owns it and passes the same one to every call of Next,
 // which sets the fields named for its kind; the others are stale. Data, Head.Fields and Trailers are
 // borrowed until the next call and must not be changed. Their strings are never reused.
 type Event struct {
@@ -48,7 +48,7 @@ type Event struct {
 	End      bool     // Request, Data: the request ends here
 	Code     ErrCode  // Reset, Refused, Goaway
 	Stream   StreamID // all but Goaway
-	Value    any      // what SetValue stored for Stream
+	Value    any      // the value that SetValue stored for Stream
 	Head     Head     // Request
 	Data     []byte   // Data
 	Trailers []Field  // Trailers
@@ -57,7 +57,7 @@ type Event struct {
 	Status int
 	// Reset: the status of the application's response that this replaces, or 0.
 	Withdrawn int
-	// Refused; Reset if the peer is to blame: what is wrong. Else empty.
+	// Refused; Reset because of the peer: the reason. Else empty.
 	Reason string
 }
 

@@ -2,8 +2,8 @@ package h2
 
 import "github.com/gatewheel/gatewheel/internal/octets"
 
-// fieldClass is what can be known about a field line without its section: how its name is handled,
-// and whether its value is valid for that name.
+// fieldClass is the class of a field line, independent of its section: the handling of its name, and
+// whether its value is valid for that name.
 type fieldClass uint8
 
 const (

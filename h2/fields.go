@@ -76,7 +76,7 @@ func (s *section) malformed(why string) {
 	}
 }
 
-// invalidValue is what is wrong with an invalid value, by the class of its field.
+// invalidValue has the reason for refusing an invalid value, by the class of its field.
 var invalidValue = [...]string{
 	plainField:      "invalid field value",
 	connectionField: "connection-specific field",

@@ -67,11 +67,12 @@ func (c *Conn) timeBlock() {
 	}
 }
 
-// headersPurpose returns what a HEADERS frame is for, by the state of its stream.
+// headersPurpose returns the purpose of a HEADERS frame: request, trailers or to be discarded. An error
+// ends the connection.
 func (c *Conn) headersPurpose(h frameHeader) (purpose, *ConnError) {
 	id := h.stream
 	if id > c.history.last {
-		return c.newcomer(id)
+		return c.acceptStream(id)
 	}
 	if st := c.streams.find(id); st != nil {
 		switch {
@@ -104,8 +105,8 @@ func (c *Conn) headersPurpose(h frameHeader) (purpose, *ConnError) {
 	}
 }
 
-// newcomer opens an idle stream, or refuses it.
-func (c *Conn) newcomer(id StreamID) (purpose, *ConnError) {
+// acceptStream opens the idle stream id, or refuses it.
+func (c *Conn) acceptStream(id StreamID) (purpose, *ConnError) {
 	c.history.open(id)
 	switch {
 	case c.life == drained, uint32(c.streams.count) >= c.sh.cfg.MaxConcurrentStreams:

@@ -65,7 +65,7 @@ func (d *decoder) decode(block []byte, s *section, scratch *[]byte) (ok bool) {
 	return true
 }
 
-// literal decodes a literal field line (RFC 7541 section 6.2), and adds it to the table if it says so.
+// literal decodes a literal field line (RFC 7541 section 6.2), and adds it to the table if its representation requires that.
 func (d *decoder) literal(block []byte, s **section, scratch *[]byte) (rest []byte, ok bool) {
 	prefix, add := byte(literalMask), false
 	if block[0]&incremental != 0 {

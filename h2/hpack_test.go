@@ -80,7 +80,7 @@ func TestHuffmanDecoding(t *testing.T) {
 	}
 }
 
-// What RFC 7541 forbids is an error.
+// Blocks that RFC 7541 forbids are errors.
 func TestInvalidBlocks(t *testing.T) {
 	for name, block := range map[string]string{
 		"index 0":                             "\x80",

@@ -15,13 +15,13 @@ type huffmanStep struct {
 
 const (
 	huffmanSymbol  = 1 << iota // symbol is complete
-	huffmanAccepts             // a string may end here: what follows the last symbol is padding
+	huffmanAccepts             // a string may end here: the bits after the last symbol are padding
 	huffmanInvalid             // the end-of-string symbol, which must not occur (RFC 7541 section 5.2)
 )
 
 var huffmanSteps = makeHuffmanSteps()
 
-// makeHuffmanSteps builds the automaton from what hpack's encoder says of the code.
+// makeHuffmanSteps builds the automaton from the code table of hpack's encoder.
 func makeHuffmanSteps() (steps [256][16]huffmanStep) {
 	type node struct {
 		child [2]int16 // an inner node, or -1-symbol for a leaf; 0: the end-of-string symbol

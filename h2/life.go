@@ -1,6 +1,6 @@
 package h2
 
-// life is how far a connection has come. A drain takes two GOAWAY frames (RFC 9113 section 6.8):
+// life is the state of a connection. A drain takes two GOAWAY frames (RFC 9113 section 6.8):
 //
 //	+---------+  begin   +----------+  round trip  +---------+
 //	| serving |--------->| draining |------------->| drained |
@@ -17,7 +17,7 @@ package h2
 type life uint8
 
 const (
-	stay     life = iota // what the table gives for a pair that it lacks: nothing happens
+	stay     life = iota // entry of the table for an event without effect
 	serving              // streams are accepted
 	draining             // the peer was told to open no more, and those that it opens are accepted
 	drained              // streams beyond the last GOAWAY's are refused
@@ -26,7 +26,7 @@ const (
 	lives
 )
 
-// lifeEvent is what moves a connection.
+// lifeEvent is an event that may change the life of a connection.
 type lifeEvent uint8
 
 const (
@@ -44,7 +44,7 @@ var lifeTable = [lives][lifeEvents]life{
 	ended:    {failure: failed},
 }
 
-// advance moves the connection on. It reports whether e means anything to it now.
+// advance applies e. It reports whether the life of the connection has changed.
 func (c *Conn) advance(e lifeEvent) bool {
 	next := lifeTable[c.life][e]
 	if next == stay {

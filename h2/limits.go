@@ -49,7 +49,7 @@ const maxFields = 512
 const directContent = 2 << 10
 
 // directOutput is how much output in bytes may wait for responses to be encoded immediately. Beyond it
-// streams stay open, so that MaxConcurrentStreams bounds what waits for a peer that reads nothing.
+// streams stay open, so that MaxConcurrentStreams bounds the output for a peer that reads nothing.
 const directOutput = 64 << 10
 
 // frameContent is the most content in bytes that a frame carries, whatever the peer accepts. More

@@ -4,9 +4,9 @@ import "github.com/gatewheel/gatewheel/internal/memo"
 
 // requestMemo is a connection's last request, if its block consisted of table references alone. Such a
 // block changes no state, so the same bytes mean the same request until another block of the
-// connection is decoded; what a client asks for often, and the streams that a proxy or a load
-// generator sends together, are equal that far. Memos lie in Shared, each for whichever of many
-// connections used it last, so that an idle connection pays nothing.
+// connection is decoded. Repeated requests of a client, a proxy or a load generator have equal blocks.
+// Memos are kept in Shared, each for the connection that used it last, so that an idle connection needs
+// no memory for them.
 type requestMemo struct {
 	serial uint64 // of the connection, 0: none
 	block  []byte

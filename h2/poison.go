@@ -6,7 +6,7 @@ package h2
 // beyond the next call.
 func lend(b []byte) []byte { return append([]byte{}, b...) }
 
-// poisonLent overwrites what the last event lent.
+// poisonLent overwrites the bytes that the last event lent.
 func poisonLent(ev *Event) {
 	for i := range ev.Data {
 		ev.Data[i] = 0xdb

@@ -4,7 +4,7 @@ package h2
 
 import "testing"
 
-// What an event lent is overwritten by the next call.
+// The bytes that an event lends are overwritten by the next call.
 func TestBorrowedBytesAreOverwritten(t *testing.T) {
 	p := connect(t, Config{})
 	p.writes(p.post(1))

@@ -1,6 +1,6 @@
 package h2
 
-// Free storage that connections of a loop share. Each pool keeps what a busy turn needs; the garbage
+// Free storage that connections of a loop share. Each pool keeps as much as a busy turn needs; the garbage
 // collector gets the rest.
 const (
 	idleStreams   = 4096     // 0.7 MB: forty connections of a hundred open streams

@@ -4,7 +4,7 @@ package h2
 const Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 // Next consumes the first n bytes of in and sets ev to the event that they cause. Call it again with
-// the rest of in until the event is NeedMore, then with more input behind what was not consumed. in may
+// the rest of in until the event is NeedMore, then with more input after the unconsumed bytes. in may
 // be empty: events that Transmit, Expire and EOF have caused come first, so call Next after them while
 // Noticed reports true.
 //

@@ -1,7 +1,7 @@
 package h2
 
-// A malformed request gets a response with one sentence that says what is wrong; then its stream is
-// reset (RFC 9113 section 8.1.1). This response replaces the application's as long as nothing of that
+// Refusals: a malformed request gets a response with the reason as one sentence, then its stream is
+// reset (RFC 9113 section 8.1.1). The refusal replaces a response of the application of which nothing
 // was pulled.
 
 var refusalType = Field{"content-type", "text/plain; charset=utf-8"}

@@ -6,7 +6,7 @@ import (
 	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
-// Shared has what the connections of one loop have in common: configuration, time, free storage and
+// Shared is the state that the connections of one loop share: configuration, time, free storage and
 // counters. It belongs to the loop's goroutine.
 type Shared struct {
 	Stats Stats

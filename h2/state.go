@@ -24,7 +24,7 @@ package h2
 // WINDOW_UPDATE and RST_STREAM may arrive for a closed stream, since the peer may not know yet.
 type streamState uint8
 
-// The states. illegal is the entry of the table for what is not allowed.
+// The states. illegal is the entry of the table for an input that is not allowed.
 const (
 	illegal streamState = iota
 	idle
@@ -35,7 +35,7 @@ const (
 	states
 )
 
-// input is what changes the state of a stream. A frame with END_STREAM is two inputs: the frame's, then
+// input is a frame, sent or received, that may change the state of a stream. A frame with END_STREAM is two inputs: the frame's, then
 // recvEnd or sendEnd.
 type input uint8
 
@@ -53,8 +53,8 @@ const (
 	inputs
 )
 
-// transitions has the legal inputs of each state. For others, what was received is an error, of the
-// connection on an idle stream and else of the stream (section 5.1), and nothing is sent.
+// transitions has the legal inputs of each state. Another received input is an error: of the connection
+// on an idle stream, else of the stream (section 5.1). Another sent input sends nothing.
 var transitions = [states][inputs]streamState{
 	idle: {
 		recvHeaders: open,

@@ -13,7 +13,7 @@ type stream struct {
 	next, prev  *stream
 
 	sendWindow int32 // may be negative (RFC 9113 section 6.9.2)
-	recvWindow int32 // what the peer may still send
+	recvWindow int32 // bytes that the peer may still send
 	credit     int32 // consumed, and not yet announced to the peer
 	unconsumed int32 // received, and not yet consumed
 
@@ -33,7 +33,7 @@ type streamFlags uint16
 
 const (
 	headRequest streamFlags = 1 << iota // HEAD: the response has no content
-	tunnel                              // CONNECT: content is that of a tunnel
+	tunnel                              // CONNECT: the content belongs to a tunnel
 	answered                            // the final response was queued
 	dry                                 // its Source had nothing at the last Read
 )

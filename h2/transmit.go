@@ -55,7 +55,7 @@ func (c *Conn) Wanting() bool {
 		(c.queue != nil && c.sendWindow > 0 || c.ends.head != nil || c.life == ended && c.streams.count > 0)
 }
 
-// Transmit appends to dst what may be sent now, at most room bytes and a trailer section or a frame of
+// Transmit appends output to dst, at most room bytes and a trailer section or a frame of
 // 1 KiB, and returns it. It calls Read of Sources, which may call commands, but not Next, Transmit or
 // Expire.
 func (c *Conn) Transmit(dst []byte, room int) []byte {
