@@ -9,7 +9,7 @@ import (
 	"unsafe"
 )
 
-// What the documentation promises of memory.
+// The memory promised in the documentation.
 
 func TestEchoAllocatesNothing(t *testing.T) {
 	for name, frame := range map[string]frameOf{
@@ -91,7 +91,7 @@ func TestHandshakeLeavesLittle(t *testing.T) {
 // An idle connection without context takeover is its Conn and nothing else.
 func TestConnSize(t *testing.T) {
 	const promised = 248
-	// What overwrites borrowed bytes in a test does not count.
+	// The overwriting of borrowed bytes under the tag poison does not count.
 	if size := unsafe.Sizeof(Conn{}) - unsafe.Sizeof(lending{}); size > promised {
 		t.Errorf("%d bytes, promised %d", size, promised)
 	}

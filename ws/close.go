@@ -71,7 +71,7 @@ func (c *Conn) queueClose(code CloseCode, reason string) {
 	c.drop()
 }
 
-// drop releases what is held for messages in progress and for later messages.
+// drop releases the memory of messages in progress and for later messages.
 func (c *Conn) drop() {
 	c.dropInflation()
 	c.dropContext()
@@ -120,7 +120,7 @@ func (c *Conn) readClose(payload []byte) (CloseCode, string, error) {
 	return code, string(payload[2:]), nil
 }
 
-// fail fails the connection (RFC 6455 section 7.1.7) and returns its *Error, that of
+// fail fails the connection (RFC 6455 section 7.1.7) and returns the *Error of
 // the first failure.
 func (c *Conn) fail(code CloseCode, reason string) error {
 	if c.state.mayClose() && code.Sendable() {
@@ -136,8 +136,7 @@ func (c *Conn) fail(code CloseCode, reason string) error {
 	return c.err
 }
 
-// EOF tells that the peer sends nothing more, or that the transport has ended. The
-// connection is over then. EOF returns nil if the closing handshake was complete or
+// EOF handles the end of the input or of the transport, and ends the connection. EOF returns nil if the closing handshake was complete or
 // the connection had failed, and otherwise an *Error with CloseAbnormal. RFC 6455
 // section 7.1.5.
 func (c *Conn) EOF() error {

@@ -117,7 +117,7 @@ func (c *Conn) Next(in []byte, ev *Event) (n int, err error) {
 	c.reclaim()
 	ev.Kind, ev.Data = NeedMore, nil
 	if c.state.over() {
-		// RFC 6455 section 1.4: what follows a Close frame is discarded.
+		// RFC 6455 section 1.4: input after a Close frame is discarded.
 		if c.state == failed {
 			return len(in), c.err
 		}
@@ -241,7 +241,7 @@ func (c *Conn) control(what input, payload []byte, ev *Event) error {
 	return nil
 }
 
-// payload reads what has arrived of a data frame's payload.
+// payload reads the part of a data frame's payload that has arrived.
 func (c *Conn) payload(in []byte, ev *Event) (n int, err error) {
 	if int64(len(in)) > c.left {
 		in = in[:c.left]

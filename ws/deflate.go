@@ -18,7 +18,7 @@ var syncTail = []byte{0x00, 0x00, 0xFF, 0xFF}
 // RFC 7692 section 7.2.3.6.
 var emptyBlock = []byte{0x00}
 
-// sink collects what the compressor writes.
+// sink collects the output of the compressor.
 type sink struct{ b []byte }
 
 func (s *sink) Write(p []byte) (int, error) {

@@ -173,8 +173,8 @@ func checkEcho(t *testing.T, ext Deflate) {
 	}
 }
 
-// What is sent never refers back further than the window that was negotiated,
-// within a message and to earlier ones.
+// Compressed output refers back by no more than the negotiated window, within a
+// message and to earlier ones.
 func TestWindowIsKept(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 3))
 	for bits := uint8(8); bits <= 15; bits++ {
@@ -410,7 +410,7 @@ func TestContextMemory(t *testing.T) {
 			t.Fatalf("%d bytes held, promised %d", held, MaxContext)
 		}
 	}
-	// What is in the loop's buffer goes to the connection when another needs that.
+	// The text in the loop's buffer moves to its connection when another needs the buffer.
 	p.conn.sh.plain.release()
 	if p.err != nil || len(p.conn.context.in.b) != 32<<10 || len(p.conn.context.out.b) != maxHistory {
 		t.Errorf("%v: windows of %d and %d bytes", p.err, len(p.conn.context.in.b), len(p.conn.context.out.b))

@@ -31,14 +31,14 @@
 //   - When the transport ends, call EOF. It also returns the memory of a message
 //     in progress to the Shared.
 //
-// A Shared has what the connections of one goroutine have in common; it and its
+// A Shared is the state that the connections of one goroutine share; it and its
 // connections must not be used concurrently. Only [Prepared] may be shared
 // between goroutines. The package starts no goroutine and never blocks.
 //
 // # Bounds
 //
 // One call of Next or Transmit does a bounded amount of work, whatever the input:
-// it inflates or compresses at most 64 KiB. [Shared.TakeWork] tells how much that
+// it inflates or compresses at most 64 KiB. [Shared.TakeWork] returns how much that
 // was, for callers that share a loop fairly. A message in progress holds at most 40
 // KiB, whatever its size; collecting whole messages is left to the caller. All limits
 // are in limits.go and [Settings], with their reasons.

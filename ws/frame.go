@@ -16,7 +16,7 @@ const (
 
 func (op Opcode) control() bool { return op&0x8 != 0 }
 
-// Role is the side of the connection: a client masks what it sends.
+// Role is the side of the connection: a client masks its frames.
 type Role uint8
 
 const (

@@ -24,7 +24,7 @@ func refuse(reason string) error { return &HandshakeError{Reason: reason} }
 
 func badRequest(reason string) error { return &HandshakeError{Status: 400, Reason: reason} }
 
-// Hello is what a client requests in its opening handshake.
+// Hello is the request of a client's opening handshake.
 type Hello struct {
 	Key        string   // Sec-WebSocket-Key; empty in HTTP/2
 	Origin     string   // empty if there is none

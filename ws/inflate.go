@@ -149,7 +149,7 @@ func (c *Conn) receiveBits() uint8 {
 	return max(bits, minWindowBits+1)
 }
 
-// inflate reads what has arrived of a compressed frame's payload and hands out the
+// inflate reads the part of a compressed frame's payload that has arrived, and returns the
 // text. It consumes less than in when the piece is full or the call has done enough.
 // c.reading stays inFinalFrame until the message's last piece is handed out.
 func (c *Conn) inflate(in []byte, ev *Event) (n int, err error) {
@@ -196,7 +196,7 @@ func (c *Conn) inflate(in []byte, ev *Event) (n int, err error) {
 	return n, nil
 }
 
-// unmaskInflate decodes the first bytes of in. What it does not consume stays masked.
+// unmaskInflate decodes the first bytes of in. Unconsumed bytes stay masked.
 func (c *Conn) unmaskInflate(plain, in []byte) (_ []byte, used int, status inflate.Status) {
 	in = in[:min(len(in), unmaskSize)]
 	if c.role == Server {

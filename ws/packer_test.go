@@ -86,7 +86,7 @@ func TestPongsBehindLongMessages(t *testing.T) {
 	}
 }
 
-// What a long message holds is gone when the connection fails.
+// A failure of the connection releases the memory of a long message.
 func TestFailureDropsLongMessages(t *testing.T) {
 	p := newPlayer(Server, noContext, nil)
 	c := &p.conn

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Shared is what the connections of one goroutine, the loop, have in common: the
+// Shared is the state that the connections of one goroutine, the loop, share: the
 // time, buffers and idle decoders. The zero value is ready.
 type Shared struct {
 	// Mask returns masking keys for the client role. They must be unpredictable for

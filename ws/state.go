@@ -30,7 +30,7 @@ const (
 	numStates
 )
 
-// input is what can change a connection's state.
+// input is an event that can change a connection's state.
 type input uint8
 
 const (
@@ -78,7 +78,7 @@ func (s state) mayClose() bool { return s < closing }
 // over reports whether received bytes are ignored.
 func (s state) over() bool { return s >= closed }
 
-// reading is the place in the input: what the next byte belongs to.
+// reading is the place in the input: the element of the next byte.
 type reading uint8
 
 const (
@@ -87,7 +87,7 @@ const (
 	inFinalFrame                // the payload of one that does, or text of it still to be inflated
 )
 
-// liveness is what the peer's silence means.
+// liveness selects the time that passes while the peer is silent.
 //
 //	        keep-alive time over
 //	alive ───────────────────────▶ pinged      alive or pinged ─ Pause ─▶ unread

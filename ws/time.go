@@ -8,7 +8,7 @@ import (
 
 const never time.Duration = moment.Never
 
-// Deadline returns the time at which Expire must be called next, the zero time if
+// Deadline returns the time at which Expire must be called next; the zero time means
 // never. Almost every call moves it: rather than setting a timer each time, compare
 // it when an earlier timer fires.
 func (c *Conn) Deadline() time.Time {
@@ -50,7 +50,7 @@ func (c *Conn) messageDue() time.Duration {
 	return moment.After(c.begun, c.set.messageTimeout())
 }
 
-// Expire does what is due at now: it sends a keep-alive ping, closes an idle
+// Expire acts on the times that have passed at now: it sends a keep-alive ping, closes an idle
 // connection, or fails one whose peer is silent, takes too long for a message or
 // does not complete the closing handshake. Only a failure returns an error, an
 // *Error; after the closing handshake's time nothing is left in the queue.
@@ -75,9 +75,9 @@ func (c *Conn) Expire(now time.Time) error {
 	return c.Ping(nil)
 }
 
-// Pause tells that the caller does not read for now, because the application is
-// slow. Only the time of a closing handshake passes until Resume: the peer's silence
-// is not its fault.
+// Pause announces that the caller reads no input until Resume, because the
+// application is slow. Meanwhile only the time of a closing handshake passes, since
+// the peer cannot prove that it is alive.
 func (c *Conn) Pause() {
 	if c.liveness != unread {
 		c.liveness = unread

@@ -97,7 +97,7 @@ func TestIdle(t *testing.T) {
 	k.want(t, "text:a ping close:1001", "text:b pong close:1001")
 }
 
-// A caller that does not read hears nothing, which is not the peer's fault.
+// While the caller does not read, no idle or keep-alive time passes.
 func TestPause(t *testing.T) {
 	k := newClock(&Settings{KeepAlive: 30 * time.Second, Idle: 40 * time.Second, CloseTimeout: 3 * time.Second})
 	if err := k.pass(t, 30*time.Second); err != nil {

@@ -38,7 +38,7 @@ func unhex(s string) []byte {
 	return b
 }
 
-// viable tells by trying whether a text may begin with p: it asks only the
+// viable reports, by trying, whether a text may begin with p: it asks only the
 // standard library.
 func viable(p []byte) bool {
 	if utf8.Valid(p) {
