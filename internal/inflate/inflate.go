@@ -155,7 +155,7 @@ func (d *Decoder) take(n uint) int {
 	return int(v)
 }
 
-// header reads one part of what precedes a block's data.
+// header reads one part of a block's header.
 func (d *Decoder) header(in []byte) (rest []byte, status Status) {
 	switch d.mode {
 	case blockHeader:
@@ -290,7 +290,7 @@ func (d *Decoder) symbols(out, in []byte) (plain, rest []byte, status Status) {
 	return out, in, goOn
 }
 
-// match copies what fits of a match.
+// match copies as much of a match as fits.
 func (d *Decoder) match(out []byte) (plain []byte, status Status) {
 	n := min(d.matchLength, cap(out)-len(out))
 	out = appendMatch(out, d.matchOffset, n)

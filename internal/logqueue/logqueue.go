@@ -1,6 +1,6 @@
 // Package logqueue keeps a log that is not read from stopping the program that writes it.
 //
-// Wrap puts a bounded queue before the core of a zap.Logger. Whoever logs never waits: an entry is
+// Wrap puts a bounded queue before the core of a zap.Logger. A call that logs never waits: an entry is
 // captured, queued, and written to the wrapped core by a goroutine that may block. Entries that find the
 // queue full, or that the core fails to write, are dropped and counted; a line with their number follows
 // as soon as writing works again.
@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// maxEntries and maxBytes bound what waits for a writer that is blocked. A larger entry is queued when
+	// maxEntries and maxBytes bound the entries that wait for a blocked writer. A larger entry is queued when
 	// nothing else waits.
 	maxEntries = 1024
 	maxBytes   = 4 << 20
@@ -24,7 +24,7 @@ const (
 	SyncTimeout = 500 * time.Millisecond
 )
 
-// ErrTimeout is returned by Logger.Sync when the log did not take what was queued within SyncTimeout.
+// ErrTimeout is returned by Logger.Sync when the log did not take the queued entries within SyncTimeout.
 var ErrTimeout = errors.New("logqueue: the log is not being read")
 
 // Wrap returns a Logger that writes to the core of log through a queue, with the options and fields of
@@ -69,7 +69,7 @@ func (c *core) With(fields []zapcore.Field) zapcore.Core {
 	return &core{queue: c.queue, fields: appendCaptured(c.fields[:len(c.fields):len(c.fields)], fields)}
 }
 
-// Check implements zapcore.Core. What the wrapped core makes of the entry is found out by the writer.
+// Check implements zapcore.Core. The writer asks the wrapped core.
 func (c *core) Check(e zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
 	if c.Enabled(e.Level) {
 		return checked.AddCore(e, c)
@@ -116,7 +116,7 @@ type queue struct {
 	reported uint64
 }
 
-// add queues an entry or drops it. It waits for nobody: the lock inside the channel is never held during a
+// add queues an entry or drops it. It does not wait: the lock inside the channel is never held during a
 // write.
 func (q *queue) add(e *entry) {
 	e.size = sizeOf(e)
@@ -171,7 +171,7 @@ func (q *queue) write() {
 		default:
 		}
 		q.writing.Store(false)
-		// An entry that came before the Store has started nobody.
+		// An entry that was added before the Store has started no writer.
 		if len(q.entries) == 0 || !q.writing.CompareAndSwap(false, true) {
 			return
 		}

@@ -152,7 +152,7 @@ func (c panickingCore) Check(e zapcore.Entry, checked *zapcore.CheckedEntry) *za
 
 func (panickingCore) Write(zapcore.Entry, []zapcore.Field) error { panic("out of order") }
 
-// What is written is what the wrapped core would have written itself.
+// The queue writes the same as the wrapped core.
 func TestLinesAreThoseOfTheWrappedCore(t *testing.T) {
 	for name, fields := range map[string][]zapcore.Field{
 		"scalars":   {zap.Int("i", -1), zap.Uint64("u", 1<<63), zap.Float64("f", 1.5), zap.Bool("b", true), zap.Complex128("c", 1+2i)},
@@ -185,7 +185,7 @@ type verbose struct{}
 func (verbose) Error() string                 { return "short" }
 func (verbose) Format(f fmt.State, verb rune) { fmt.Fprint(f, "long") }
 
-// What fields refer to may change as soon as the call has returned.
+// Values that fields refer to may change once the call has returned.
 func TestFieldsAreCapturedAtTheCall(t *testing.T) {
 	s := &sink{gate: make(chan struct{})}
 	log := Wrap(zap.New(jsonCore(s)))

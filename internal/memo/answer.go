@@ -13,14 +13,14 @@ type Answer struct {
 	encoded []byte
 }
 
-// What an Answer keeps, and what a comparison costs, is bounded.
+// Bounds of the memory of an Answer and of the work of a comparison.
 const (
 	maxFields = 16
 	maxBytes  = 1 << 10
 )
 
 // Match returns the encoding of a head with that status and these fields, encoded
-// in that second of its Date field, or nil. It compares what the head says, so it
+// in that second of its Date field, or nil. It compares the content of the head, so it
 // is always right.
 func (a *Answer) Match(status int, fields []octets.Field, second int64) []byte {
 	if a.status != status || a.second != second || len(a.fields) != len(fields) {

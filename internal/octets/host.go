@@ -160,7 +160,7 @@ func validPort(s string) bool {
 	return s == "" || 0 <= n && n <= 65535
 }
 
-// validLiteral checks what stands in brackets (RFC 3986 section 3.2.2): an IPv6
+// validLiteral checks the text in brackets (RFC 3986 section 3.2.2): an IPv6
 // address without a zone, or the form that is kept for later versions.
 func validLiteral(s string) bool {
 	if s != "" && s[0]|0x20 == 'v' {

@@ -6,7 +6,7 @@ import (
 )
 
 // WithProtocols returns a copy of config that offers protocols by ALPN, unless config offers some. The same goes
-// for what a GetConfigForClient of config returns. Session ticket keys that config is given later do not reach
+// for the configs that GetConfigForClient of config returns. Session ticket keys that config is given later do not reach
 // the copy. A config with both NextProtos and GetConfigForClient is returned as it is.
 //
 // A client that uses no ALPN is served. One whose ALPN names none of the protocols is refused with the alert

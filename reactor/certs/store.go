@@ -125,7 +125,7 @@ func (s *Store) Reload() error {
 	var failures []error
 	keepOut := func(what string, err error) {
 		failures = append(failures, err)
-		if !first { // a start that fails says why by its error
+		if !first { // a failed start returns its error instead
 			s.logger.Error(what, zap.Error(err), zap.Bool("previous_serves_on", true))
 		}
 	}
@@ -188,7 +188,7 @@ func (s *Store) lookAtExpiry(now time.Time) {
 	}
 }
 
-// publish makes new handshakes use what is loaded.
+// publish makes new handshakes use the loaded certificates.
 func (s *Store) publish() {
 	var all []*tls.Certificate
 	for _, pair := range s.pairs {

@@ -121,7 +121,7 @@ func (s *Store) files() []string {
 func (s *Store) follow() {
 	rotation := time.NewTicker(ticketRotation)
 	defer rotation.Stop()
-	// The first look is for what has changed since the first load.
+	// The first look finds changes since the first load.
 	quiet := time.NewTimer(s.watch.settle)
 	defer quiet.Stop()
 	for {

@@ -18,7 +18,7 @@ import (
 	"github.com/gatewheel/gatewheel/reactor/certs/certstest"
 )
 
-// What a start fails for is its error; a log line besides would say it twice.
+// A failed start returns its error and logs nothing.
 func TestCertificateStartRefusedInOneSentence(t *testing.T) {
 	dir, ca := t.TempDir(), certstest.NewAuthority(t, "ca")
 	certificate, key := ca.Issue(t, nil, "x.test")
@@ -51,7 +51,7 @@ func TestCertificateStartRefusedInOneSentence(t *testing.T) {
 	}
 }
 
-// What else is written beside the files neither delays a renewal nor causes one.
+// Other files in the directory neither delay a renewal nor cause one.
 func TestCertificateWatchKnowsItsFiles(t *testing.T) {
 	dir, ca := t.TempDir(), certstest.NewAuthority(t, "ca")
 	for _, d := range []string{"first", "elsewhere"} {
