@@ -434,7 +434,7 @@ func TestTLSFailureLineNamesThePeer(t *testing.T) {
 		eventually(t, "a line about "+reason, func() bool {
 			for _, line := range lines.FilterMessage("TLS connection failed").All() {
 				fields := line.ContextMap()
-				if fields["reason"] == reason && fields["peer"] == c.LocalAddr().String() {
+				if fields["reason"] == "tls-"+reason && fields["peer"] == c.LocalAddr().String() {
 					return true
 				}
 			}
