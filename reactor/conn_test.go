@@ -93,7 +93,7 @@ func TestPauseStopsReading(t *testing.T) {
 	c.want("resumed")
 }
 
-// What is answered after the peer's FIN still arrives.
+// A response that is sent after the peer's FIN still arrives.
 func TestHalfClose(t *testing.T) {
 	closed := make(chan error, 1)
 	s := serve(t, Config{Loops: 1}, func(c *Conn) Session {

@@ -10,7 +10,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// Whoever leaves while the gate is being shut may find it open still, and be the last to look.
+// A connection that closes while the gate is being shut may find it open, and be the last to check it.
 func TestTheGateIsOpenWhenTheLastHasLeft(t *testing.T) {
 	r := &Reactor{log: zap.NewNop(), empty: make(chan struct{}, 1)}
 	r.gate.reactor = r

@@ -5,18 +5,18 @@ package reactor
 import "io"
 
 const (
-	// spareSize and sparesKept bound the memory that a Loop keeps for unconsumed input. Most of it is a
-	// part of one frame or head.
+	// spareSize (bytes) and sparesKept (buffers) bound the memory that a Loop keeps for unconsumed input,
+	// which mostly is a part of one frame or head.
 	spareSize  = 32 << 10
 	sparesKept = 64
-	// keptWhileYielded is the input in bytes from which a connection that waits for another turn is
-	// not read from.
+	// keptWhileYielded is the number of unconsumed bytes at which reading pauses on a connection that has
+	// yielded.
 	keptWhileYielded = 16 << 10
 )
 
-// inputs is the memory of a Loop for input.
+// inputs are the input buffers of a Loop.
 type inputs struct {
-	joint  []byte   // what was kept, followed by what came
+	joint  []byte   // kept input followed by new input
 	spares [][]byte // for unconsumed input
 }
 
@@ -28,7 +28,7 @@ func (l *Loop) read(c *Conn, in []byte) {
 	l.current = nil
 }
 
-// feed passes on bytes from the socket. raw is nil if the filter was woken or has work left.
+// feed passes bytes from the socket to the filter or the session. raw is nil if the filter was woken or has work left.
 func (c *Conn) feed(raw []byte) {
 	c.Touch()
 	if c.phase == phaseDiscarding {
@@ -72,14 +72,14 @@ func (c *Conn) holdInput(held bool) {
 	}
 }
 
-// runFilter has the filter look at what its goroutine has done.
+// runFilter calls the filter without input, after its goroutine has made progress.
 func (c *Conn) runFilter() {
 	if c.filter != nil && c.phase < phaseDiscarding {
 		c.feed(nil)
 	}
 }
 
-// open opens the session. A connection that is about to move has it opened on its next Loop.
+// open opens the session. On a connection that is about to move, the session is opened on the next Loop.
 func (c *Conn) open() {
 	if c.departing() {
 		return
@@ -95,8 +95,8 @@ func (c *Conn) open() {
 	}
 }
 
-// present gives plaintext to the session, behind the input that it has left before, and keeps what it leaves
-// now.
+// present passes plaintext to the session, after the kept input, and keeps the bytes that the session does not
+// consume.
 func (c *Conn) present(plain []byte) {
 	if c.phase != phaseOpen {
 		c.discard(len(plain))
@@ -115,7 +115,7 @@ func (c *Conn) present(plain []byte) {
 	switch {
 	case len(c.kept) == 0:
 	case len(plain) <= len(c.kept):
-		// Appending in place: a head that comes byte by byte is not copied each time.
+		// In place, so that a head that arrives byte by byte is not copied each time.
 		c.kept = append(c.kept, plain...)
 		in = c.kept
 	default:
@@ -142,7 +142,7 @@ func (c *Conn) takesInput() bool {
 	return c.phase == phaseOpen && !c.holds.has(heldBySession) && c.input != inputNextTurn && !c.departing()
 }
 
-// keep stores the input that the session has left.
+// keep stores the unconsumed input.
 func (c *Conn) keep(rest []byte) {
 	if len(rest) == 0 {
 		c.dropKept()
@@ -162,7 +162,7 @@ func (c *Conn) keep(rest []byte) {
 	c.kept = append(c.kept[:0], rest...)
 	limit := l.reactor.config.MaxKept
 	if c.input == inputNextTurn {
-		// Each of its turns moves what it leaves.
+		// Each turn of the session moves the unconsumed input.
 		limit = min(limit, keptWhileYielded)
 	}
 	if c.holds.set(heldInputFull, len(c.kept) >= limit) {
@@ -170,6 +170,7 @@ func (c *Conn) keep(rest []byte) {
 	}
 }
 
+// dropKept drops the kept input, and returns its buffer to the Loop.
 func (c *Conn) dropKept() {
 	l := c.loop.Load()
 	if n := cap(c.kept); n >= spareSize/8 && n <= spareSize && len(l.in.spares) < sparesKept {

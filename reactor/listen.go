@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ListenerConfig says where to listen and what to do with the connections that arrive there.
+// ListenerConfig is the configuration of a listener: its address, and the handling of its connections.
 type ListenerConfig struct {
 	// Network is "tcp" (default), "tcp4", "tcp6" or "unix".
 	Network string
@@ -27,11 +27,11 @@ type ListenerConfig struct {
 	File *os.File
 	// TLS is the configuration that connections are served with; nil: cleartext. Its callbacks run on
 	// the goroutine of their handshake and may wait, for another handshake too; Rand and Time must not.
-	// ClientHelloInfo.Conn tells the addresses and carries no data. A callback that makes a config for
+	// ClientHelloInfo.Conn has the addresses and carries no data. A callback that makes a config for
 	// each connection costs kilobytes for as long as the connection lives.
-	// certs.Store.Config and certs.WithProtocols make what suits HTTP.
+	// certs.Store.Config and certs.WithProtocols return configurations for HTTP.
 	TLS *tls.Config
-	// ProxyProtocol selects how a PROXY header is handled, which precedes everything else, TLS included.
+	// ProxyProtocol selects the handling of a PROXY header, which precedes all other bytes, TLS included.
 	ProxyProtocol ProxyMode
 	// ProxyTrusted reports whether a peer may send a PROXY header; connections of other peers are closed. Nil trusts
 	// all peers.
@@ -92,7 +92,7 @@ func (ln *listener) close() {
 // sockets are the open sockets of a ListenerConfig.
 type sockets struct {
 	fds     []int    // non-blocking and listening; one for each Loop, or a single one that all share
-	addr    net.Addr // what the sockets are bound to
+	addr    net.Addr // the bound address
 	release func()   // called after the last descriptor was closed, to remove a file; may be nil
 }
 

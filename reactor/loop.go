@@ -10,11 +10,12 @@ import (
 	"go.uber.org/zap"
 )
 
-// roundsPerTurn is how often a turn looks at its inbox and its touched connections. Work that keeps coming
-// waits for the next turn then, so that input is read.
+// roundsPerTurn is the maximum number of rounds over the inbox and the touched connections in one turn. Later work
+// waits for the next turn, so that input is read.
 const roundsPerTurn = 4
 
-// Loop is an event loop's state: connections, timers, inbox. It outlives the engines that turn it.
+// Loop is the state of an event loop: connections, timers, inbox. Engines run its turns one after another; the Loop
+// outlives each of them.
 type Loop struct {
 	reactor *Reactor
 	index   int
@@ -25,7 +26,7 @@ type Loop struct {
 	turn     atomic.Uint64 // odd while in a turn
 	woken    atomic.Bool   // a wake is on its way
 	engine   atomic.Pointer[loopEngine]
-	stalled  atomic.Bool // others accept in its place
+	stalled  atomic.Bool // a turn exceeds Config.StallWarn: other Loops accept in its place
 	starting sync.Mutex  // over starting an engine and stopping for good
 	stopped  chan struct{}
 	deaths   deaths
@@ -37,12 +38,12 @@ type Loop struct {
 	// turn has still to continue.
 	deferred   connQueue
 	due        int
-	current    *Conn // whose code is running; to blame for a panic
+	current    *Conn // whose code is running; closed after a panic
 	firstTasks []func()
 
 	in      inputs
-	out     []byte // what a session appends to, its capacity kept
-	wire    []byte // the same for a filter
+	out     []byte // buffer that sessions append to
+	wire    []byte // buffer that filters append to
 	buffers buffers
 	deliver func(plain []byte)
 
@@ -90,8 +91,8 @@ func (l *Loop) begin() {
 	}
 }
 
-// end ends a turn: it runs the tasks of the inbox, finishes the connections that were touched, and wakes the
-// loop for what is left.
+// end ends a turn: it runs the tasks of the inbox and finishes the touched connections. If work is left, it wakes the
+// loop for another turn.
 func (l *Loop) end() {
 	for !l.round() {
 	}
@@ -103,14 +104,13 @@ func (l *Loop) end() {
 		l.wakeAfterPoll()
 	}
 	l.turn.Add(1)
-	// A task that was posted after the last look saw the turn in progress and woke nobody.
+	// A task that was posted after the last look saw the turn in progress and did not wake the loop.
 	if l.inbox.waiting.Load() > 0 {
 		l.wakeAfterPoll()
 	}
 }
 
-// round does the work of a turn's end. It reports false if a panic was contained: then the rest has still to
-// be done.
+// round does the work of a turn's end. done is false if a panic was contained: call it again for the rest.
 func (l *Loop) round() (done bool) {
 	defer l.contain()
 	for range roundsPerTurn {
@@ -185,7 +185,7 @@ func (l *Loop) deferConn(c *Conn) {
 	}
 }
 
-// drain runs the tasks that waited when it began, as far as the budget goes.
+// drain runs the waiting tasks, within the budget of the turn.
 func (l *Loop) drain() {
 	if l.inbox.next == len(l.inbox.batch) {
 		if l.inbox.waiting.Load() == 0 {
@@ -241,8 +241,8 @@ func (l *Loop) wakeAfterPoll() {
 	}
 }
 
-// contain recovers from a panic of ours or of a session's, and closes the connection whose code was running.
-// It must be deferred directly.
+// contain recovers from a panic of this package or of a session, logs it, and closes the connection whose code was
+// running. It must be deferred directly.
 func (l *Loop) contain() {
 	p := recover()
 	if p == nil {
@@ -259,8 +259,8 @@ func (l *Loop) contain() {
 	}
 }
 
-// runFirstTasks runs what waits for the first turn of another engine. If one of these functions stalls the Loop again,
-// the rest is left to the next engine.
+// runFirstTasks runs the tasks for the first turn of a new engine. If one of them stalls the Loop, the rest is run by
+// the engine after it.
 func (l *Loop) runFirstTasks() {
 	for len(l.firstTasks) > 0 {
 		f := l.firstTasks[0]
@@ -292,7 +292,7 @@ func (l *Loop) add(c *Conn) {
 	l.stats.connections.Store(int64(len(l.conns)))
 }
 
-// remove is the opposite of add.
+// remove removes c from the Loop's connections.
 func (l *Loop) remove(c *Conn) {
 	last := len(l.conns) - 1
 	moved := l.conns[last]

@@ -6,14 +6,14 @@ import (
 	"errors"
 )
 
-// departure is a move to another Loop that is wanted or under way. It has three steps: the connection leaves its Loop
-// and belongs to the next one (depart); the old Loop reaches the place in its inbox behind the last task for the
-// connection (handOver); the new one adopts the socket (arrived). Tasks that either Loop comes upon meanwhile wait, so
-// they keep the order of their posting, and no inbox is searched.
+// departure is a requested move to another Loop, or one in progress. It has three steps: the connection leaves its Loop
+// and belongs to the next one (depart); the old Loop has run all tasks posted before (handOver); the new Loop adopts the
+// socket (arrived). Tasks for the connection that either Loop takes from its inbox meanwhile wait, so that they run in
+// the order in which they were posted.
 type departure struct {
 	to      *Loop
 	done    func(error)
-	left    bool          // the old Loop
+	left    bool          // the connection has left the old Loop
 	waiting []func(*Conn) // tasks from before depart; the old Loop's until handOver
 	later   []func(*Conn) // tasks from after depart
 }
@@ -41,10 +41,10 @@ func (c *Conn) MoveTo(to *Loop, done func(error)) {
 
 func (c *Conn) departing() bool { return c.rare != nil && c.rare.departure != nil }
 
-// inTransit reports whether the connection has left its Loop and not arrived at the next.
+// inTransit reports whether the connection has left its Loop and has not arrived at the next.
 func (c *Conn) inTransit() bool { return c.departing() && c.rare.departure.left }
 
-// depart leaves the present Loop, at the end of a turn.
+// depart takes the connection from its Loop, at the end of a turn.
 func (c *Conn) depart() {
 	d := c.rare.departure
 	from := c.loop.Load()
@@ -75,7 +75,7 @@ func (c *Conn) depart() {
 	from.switchLoop(c, d.to)
 }
 
-// switchLoop makes c belong to another Loop for those who post tasks, and puts handOver behind the last one here.
+// switchLoop makes c belong to another Loop. Handle.Post goes there from now on; handOver follows the last task here.
 func (l *Loop) switchLoop(c *Conn, to *Loop) {
 	in := &l.inbox
 	in.mu.Lock()
@@ -85,7 +85,7 @@ func (l *Loop) switchLoop(c *Conn, to *Loop) {
 	in.waiting.Store(int64(len(in.tasks)))
 }
 
-// handOver sends c to the Loop that it belongs to. If that has stopped, c returns and is closed.
+// handOver passes c to the Loop to. If that has stopped, c is closed on this Loop.
 func (l *Loop) handOver(c *Conn, to *Loop) {
 	if to.inbox.put(task{run: func() { to.adoptMoved(c) }, handle: c.Handle()}) {
 		to.wake()
@@ -96,13 +96,13 @@ func (l *Loop) handOver(c *Conn, to *Loop) {
 	c.closeContained(ErrStopped)
 }
 
-// adoptMoved makes a connection that has left its Loop one of this Loop, and has its socket polled.
+// adoptMoved adds a connection that has left another Loop, and has its socket polled.
 func (l *Loop) adoptMoved(c *Conn) {
 	l.add(c)
 	l.arrivals.add(l, &arrival{conn: c})
 }
 
-// wait keeps a task for a connection that is moving until the move has ended.
+// wait keeps a task until the move has ended.
 func (d *departure) wait(task func(*Conn), l *Loop) {
 	if d.left && l == d.to {
 		d.later = append(d.later, task)
@@ -111,14 +111,14 @@ func (d *departure) wait(task func(*Conn), l *Loop) {
 	d.waiting = append(d.waiting, task)
 }
 
-// endMove ends a move, or the attempt at one, on the Loop where the connection is now.
+// endMove ends a move, or with err a failed one, on the connection's present Loop, and runs the tasks that waited.
 func (c *Conn) endMove(err error) {
 	d := c.rare.departure
 	c.rare.departure = nil
 	if c.deadline != 0 {
 		c.loop.Load().timers.schedule(c)
 	}
-	c.input = inputAgain // what waited for another turn has it here
+	c.input = inputAgain // also for input that Yield has postponed
 	c.Touch()
 	if c.session == nil && c.phase == phaseOpen && (c.filter == nil || c.filter.established()) {
 		c.open()

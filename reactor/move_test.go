@@ -37,7 +37,7 @@ func TestKeepAliveAfterAMove(t *testing.T) {
 	}
 }
 
-// What is posted by a Handle keeps its order across a move, wherever the move finds it waiting: in the batch that is
+// Tasks posted by a Handle keep their order across a move, wherever they wait during the move: in the batch that is
 // being worked off, in the inbox behind it, or in the next Loop's.
 func TestPostKeepsOrderAcrossAMove(t *testing.T) {
 	for _, taken := range []int{1, 2} {

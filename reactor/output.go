@@ -8,15 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// scratchKept bounds the buffers for output that a Loop keeps. A session exceeds its room by a frame or a head,
-// seldom by more.
+// scratchKept bounds the output buffers that a Loop keeps, in bytes. Sessions exceed their room by a frame or a head,
+// rarely by more.
 const scratchKept = 1 << 20
 
 // backlog is output that the kernel has not taken.
 type backlog struct {
-	rest []byte // a tail of memory
-	// memory is where rest lies.
-	memory []byte
+	rest   []byte // unsent bytes, a tail of memory
+	memory []byte // buffer from Loop.buffers
 }
 
 // finishTurn does the work of a touched connection at the end of a turn: postponed input, output, pauses, moves.
@@ -86,8 +85,8 @@ func (c *Conn) transmit() {
 	}
 }
 
-// pull returns output as it goes on the wire, in memory of the Loop. more reports that the session has used all
-// of its room.
+// pull returns output of the session and the filter for the socket, in a buffer of the Loop. more reports that the
+// session has used all of its room.
 func (c *Conn) pull(l *Loop) (out []byte, more bool) {
 	room := l.reactor.config.WriteHigh - c.Queued()
 	if c.filter == nil {
@@ -132,8 +131,8 @@ func send(fd int, out []byte) (int, error) {
 	return int(n), nil
 }
 
-// write gives out to the kernel, and the rest to the backlog. It reports false if it has closed the connection
-// for an error.
+// write passes out to the kernel, and the rest to the backlog. It reports false if an error has closed the
+// connection.
 func (c *Conn) write(l *Loop, out []byte) bool {
 	n, err := send(int(c.fd), out)
 	for err == unix.EINTR {
@@ -222,7 +221,7 @@ type buffers struct {
 const (
 	bufferSmallest = 12 // 4 KiB
 	buffersSizes   = 9  // up to 1 MiB
-	// buffersKept bounds what a Loop keeps of each size, in bytes.
+	// buffersKept bounds the memory that a Loop keeps of each size, in bytes.
 	buffersKept = 1 << 20
 )
 

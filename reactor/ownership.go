@@ -25,8 +25,8 @@ import (
 const (
 	stateOwned  = 0
 	stateLent   = 1
-	stateFenced = 2 // taken from a goroutine that has not come back
-	stateHeld   = 3 // lent, and the watchdog reads what is being run
+	stateFenced = 2 // taken from a goroutine that still runs lent code
+	stateHeld   = 3 // lent, while the watchdog reads ownership.lends
 	stateMask   = 3
 
 	// insideBit is set while lent code is on the stack, also while it calls into our API.
@@ -73,10 +73,10 @@ func (o *ownership) compose(state uint64) uint64 {
 }
 
 // Lend lets user code run on the loop until Reclaim: owned→lent. c is the connection to blame, one of this
-// Loop's, which is closed if the code does not come back in time; nil: none. It need not be the one whose session calls
-// Lend: where code of one connection's request waits for another connection, the request's is to blame,
-// but a session that is interrupted in the middle of a call is closed as well. subject is what the code
-// works on, for the report of a stall; it may be nil. Lent code may use the API between Enter and Leave
+// Loop's, which is closed if the code exceeds Config.StallTimeout; nil: none. It need not be the one whose session calls
+// Lend: if code of one connection's request waits for another connection, pass the connection of the request,
+// but a session that is interrupted in the middle of a call is closed as well. subject names the work
+// of the code in the report of a stall; it may be nil. Lent code may use the API between Enter and Leave
 // only. On the loop, owned.
 func (l *Loop) Lend(c *Conn, subject *Subject) {
 	o := &l.own
@@ -185,7 +185,7 @@ func (l *Loop) Leave() {
 // is asked only while an orphan runs.
 func (o *ownership) here() bool { return goroutineNumber() == o.goroutine.Load() }
 
-// leaveFenced ends the calling goroutine, which has lost the Loop. Its engine tells when that is done.
+// leaveFenced ends the calling goroutine, which has lost the Loop. Engine.Done is closed afterwards.
 func (l *Loop) leaveFenced() { runtime.Goexit() }
 
 // regain makes the caller, which has recovered from a panic further down its stack, owner again, or ends

@@ -12,8 +12,8 @@ import (
 	proxyproto "github.com/pires/go-proxyproto"
 )
 
-// ProxyMode is what a listener does about the header of the PROXY protocol (versions 1 and 2), by which a proxy
-// tells the addresses of its client's connection.
+// ProxyMode is a listener's handling of the PROXY protocol header (versions 1 and 2), in which a proxy sends the
+// addresses of its client's connection.
 type ProxyMode uint8
 
 const (

@@ -21,7 +21,7 @@ const (
 // deathInterval is the time within which a second death of an engine counts as a repetition.
 const deathInterval = 10 * time.Second
 
-// deaths remembers the engines of a Loop that ended by themselves in short succession.
+// deaths counts engines of a Loop that ended by themselves in short succession.
 type deaths struct {
 	last time.Time
 	wait time.Duration
@@ -93,9 +93,8 @@ func (l *Loop) restartEngine() {
 }
 
 // takeOver detaches the Loop from an engine that does not turn it any more. The caller must have exclusive access.
-// fenced: a goroutine was left behind in lent code; then the connection that the code was lent for is closed, as is one
-// whose session that code has interrupted in the middle of a call. The Loop goes on with the first turn of the next
-// engine, which does all the work that waits.
+// fenced reports that a goroutine still runs lent code: then the connection of Lend is closed, and so is one whose
+// session is in the middle of a call. The next engine's first turn does the work that waits.
 func (l *Loop) takeOver(e *loopEngine, fenced bool) {
 	var moving []*arrival
 	var blamed []*Conn
@@ -127,7 +126,7 @@ func (l *Loop) takeOver(e *loopEngine, fenced bool) {
 		l.reactor.gate.lower(left.descriptors)
 	}
 	l.own.forget()
-	// Nobody turns the Loop until the next engine does, and who was left behind least of all.
+	// No goroutine runs the Loop's turns until the next engine does.
 	l.own.goroutine.Store(0)
 	if fenced {
 		l.own.orphans++
@@ -164,7 +163,7 @@ func (l *Loop) blamed() (blamed []*Conn) {
 	return blamed
 }
 
-// engineDied gives the Loop of an engine that has ended by itself another one.
+// engineDied starts another engine for the Loop of e, which has ended by itself. On a goroutine of the engine.
 func (r *Reactor) engineDied(e *loopEngine, d engine.Death) {
 	l := e.loop
 	r.log.Error("engine ended by itself; its loop goes on with another",
@@ -178,7 +177,7 @@ func (r *Reactor) engineDied(e *loopEngine, d engine.Death) {
 		// The next may end for the same reason.
 		l.sleep(pause)
 	case pause > 0 || scarce(d.Err):
-		// Nor will the next accept succeed until others give back what it needs.
+		// The next accept would fail too, until descriptors or memory are released.
 		r.gate.pause()
 	}
 	l.restartEngine()

@@ -31,7 +31,7 @@ const (
 	reportPatience = 100 * time.Millisecond
 )
 
-// report is what the log is told of a stall.
+// report is a line of the log about a stall.
 type report struct {
 	loop        *Loop
 	message     string
@@ -48,7 +48,7 @@ func newReport(l *Loop, message string, section uint64, busy time.Duration) *rep
 	return &report{loop: l, message: message, section: section, goroutine: l.own.goroutine.Load(), busy: busy}
 }
 
-// describe notes what code was lent for. The caller has exclusive access to the Loop.
+// describe records the subject and the peer of lent code. The caller must have exclusive access to the Loop.
 func (r *report) describe(code *lend) {
 	r.what = code.subject.String()
 	if code.conn == nil {
@@ -94,7 +94,7 @@ func (p *reporter) put(r *report) {
 	}
 }
 
-// stop ends the reporter once it has logged what waits, or without if the log takes longer.
+// stop ends the reporter after it has logged the queued reports, or after reportPatience.
 func (p *reporter) stop() {
 	close(p.queue)
 	select {
@@ -122,7 +122,7 @@ func (p *reporter) run() {
 	}
 }
 
-// stack returns the stack of the goroutine that stalls, or says why there is none.
+// stack returns the stack of the stalled goroutine, or the reason for its absence.
 func (p *reporter) stack(r *report) string {
 	if known := p.stacks[r.loop]; known.section == r.section && known.text != "" {
 		return known.text

@@ -12,8 +12,8 @@ import (
 	"github.com/gatewheel/gatewheel/reactor/internal/engine/enginetest"
 )
 
-// What is accepted in a deaf loop's place counts as present at once, though the loop that is to
-// have it is busy as well: otherwise a stall would take descriptors beyond every limit.
+// A connection accepted in a stalled loop's place counts as present at once, even while the loop that is to
+// serve it is busy: otherwise a stall would take descriptors beyond every limit.
 func TestStandInKeepsToTheLimit(t *testing.T) {
 	const limit, clients = 8, 100
 	s := serve(t, Config{Loops: 2, MaxConnections: limit}, nil)

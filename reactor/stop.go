@@ -14,9 +14,8 @@ import (
 // stopPatience is how long a Loop that is to end may show no progress before it counts as stalled.
 const stopPatience = time.Second
 
-// Stop stops accepting, lets the connections that are open go on until they have all left or ctx is over,
-// closes those that remain, and ends the loops, all at the same time. A loop that is stalled is left behind
-// after a second. Stop returns the context's error if connections had to be closed. Further calls wait for
+// Stop stops accepting, waits until all open connections have closed or ctx is done, closes those that
+// remain, and ends all loops at the same time. It does not wait for a stalled loop longer than a second. Stop returns the context's error if connections had to be closed. Further calls wait for
 // the first and return its result. On any goroutine but a loop's.
 func (r *Reactor) Stop(ctx context.Context) error {
 	r.stopOnce.Do(func() { r.stopErr = r.stop(ctx) })
@@ -43,7 +42,7 @@ func (r *Reactor) stop(ctx context.Context) (err error) {
 		stopping.Go(l.stop)
 	}
 	stopping.Wait()
-	// What is left of these runs callbacks of the application.
+	// Handshakes that remain run callbacks of the application.
 	r.tls.pool.wait(time.After(stopPatience / 4))
 	r.release()
 	return err
@@ -101,9 +100,9 @@ func (l *Loop) awaitClosed(closed, died <-chan struct{}) bool {
 	}
 }
 
-// sweep closes what has come to the Loop since stop closed its connections, and does not belong to
-// the engine that ended: what is half-closed, moves, or was about to arrive. Nobody turns the Loop
-// any more.
+// sweep closes connections that have reached the Loop since stop closed its connections and are not
+// polled by the ended engine: those that are half-closed, move, or were about to arrive. The caller has
+// exclusive access to the Loop.
 func (l *Loop) sweep(e *loopEngine) {
 	l.takeOver(e, false)
 	l.firstTasks = nil

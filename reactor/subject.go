@@ -8,8 +8,8 @@ import (
 	"unsafe"
 )
 
-// Subject names what lent code works on, for the report of a stall: a kind, such as a method, and a name,
-// such as a target. It is immutable, so the watchdog may read it while that code runs, and takes 16 bytes,
+// Subject names the work of lent code in the report of a stall: a kind, such as a method, and a name, such as
+// a target. It is immutable, so the watchdog may read it while that code runs, and takes 16 bytes,
 // since every request has one.
 type Subject struct {
 	name   *byte

@@ -15,7 +15,7 @@ import (
 type timers struct {
 	heap  []timerEntry
 	clock *time.Timer
-	armed int64 // what clock is set to; never: not at all
+	armed int64 // time that clock is set to; never: not set
 	// expired is the age up to which entries have run or are running. A new entry is later than that, so that
 	// tasks that add timers cannot keep the loop in one turn.
 	expired int64

@@ -158,7 +158,7 @@ func TestTimerCountsFromItsCall(t *testing.T) {
 	}
 }
 
-// What is asked of the clock after lent code is the time then.
+// After lent code, Now returns the time after it.
 func TestClockAfterLentCode(t *testing.T) {
 	v := newVirtual(t)
 	v.turn(func() {

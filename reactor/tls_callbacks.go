@@ -226,11 +226,11 @@ func (p *handshakePool) callbackOver() {
 	<-turn
 }
 
-// errHelloConn is what reading and writing ClientHelloInfo.Conn fail with.
+// errHelloConn is the error of reading and writing ClientHelloInfo.Conn.
 var errHelloConn = errors.New("tls: a callback may not read or write its connection")
 
-// helloConn is what callbacks see as ClientHelloInfo.Conn. It stays valid when the handshake is over, tells the
-// addresses, and carries no data. Close ends the handshake, and does nothing after it. Safe for concurrent
+// helloConn is ClientHelloInfo.Conn as callbacks see it. It stays valid after the handshake, has the addresses,
+// and carries no data. Close ends the handshake, and does nothing after it. Safe for concurrent
 // use.
 type helloConn struct {
 	handshake     *handshake

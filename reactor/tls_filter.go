@@ -87,7 +87,8 @@ func (f *tlsFilter) receive(raw []byte, deliver func([]byte)) error {
 	return nil
 }
 
-// receiveFirst collects the first record. Until it is whole, a connection costs its bytes and no goroutine.
+// receiveFirst collects the first record and starts the handshake once it is complete. Until then a connection costs
+// its bytes and no goroutine.
 func (f *tlsFilter) receiveFirst(raw []byte) error {
 	f.first = append(f.first, raw...)
 	switch detectProtocol(f.first) {

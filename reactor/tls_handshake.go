@@ -30,7 +30,7 @@ type handshake struct {
 	local  net.Addr
 	remote net.Addr
 
-	// context is what callbacks find in ClientHelloInfo.Context; cancel ends it.
+	// context is ClientHelloInfo.Context of callbacks; cancel ends it.
 	context       context.Context
 	cancelContext context.CancelCauseFunc
 
@@ -44,7 +44,7 @@ type handshake struct {
 	in    []byte // input that crypto/tls has not taken
 	wants bool   // the goroutine waits for input
 	out   []byte
-	stop  error // what reads fail with
+	stop  error // error of reads
 	over  bool
 	err   error // the outcome, once over
 	// report is called with the outcome after cancel.
@@ -97,7 +97,7 @@ func (h *handshake) read() ([]byte, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for {
-		// The alert of a peer that has left tells more than that it has left.
+		// The alert of a peer that has left is more precise than errPeerLeft.
 		if h.stop != nil && (len(h.in) == 0 || h.stop != errPeerLeft) {
 			return nil, h.stop
 		}
@@ -153,7 +153,7 @@ func (h *handshake) takeOutput(dst []byte) []byte {
 	return dst
 }
 
-// end is called when no input will follow: reads beyond what waits fail with reason.
+// end announces that no input will follow: reads after the waiting input fail with reason.
 func (h *handshake) end(reason error) {
 	h.failReads(reason)
 	h.pool.resume(h)

@@ -31,7 +31,7 @@ const (
 	handshakeEnded
 )
 
-// A handshakePool lets a few handshakes compute at a time, so that many newcomers leave processor time to the loops.
+// A handshakePool lets a few handshakes compute at a time, so that many new connections leave processor time to the loops.
 // A handshake holds a slot while it computes, and none while it waits for its peer or runs a callback. Safe for
 // concurrent use.
 type handshakePool struct {
@@ -70,7 +70,7 @@ func (p *handshakePool) begin(h *handshake) bool {
 	return true
 }
 
-// displace ends the handshake whose peer has been silent longest, so that newcomers need not wait for timeouts.
+// displace ends the handshake whose peer has been silent longest, so that new ones need not wait for timeouts.
 func (p *handshakePool) displace() {
 	h := p.parked.first
 	if h == nil {

@@ -11,7 +11,7 @@ import (
 // A tlsMachine is TLS on one connection without a socket: records in, plaintext out, and the reverse. It belongs to
 // the connection's loop; only the handshake runs on another goroutine (see handshake).
 //
-// While idle it holds what crypto/tls holds: the keys, and a buffer as large as the largest record received.
+// While idle it holds the memory of crypto/tls only: the keys, and a buffer as large as the largest record received.
 //
 // crypto/tls chooses the sizes of records: the n-th record of a connection fills n segments of 1,208 bytes, and from
 // the fourteenth, or from 128 KiB, on each is full. So a client can decrypt the start of a first answer from its
@@ -41,9 +41,9 @@ func (m *tlsMachine) handshakeDone(rest []byte) []byte {
 	return rest
 }
 
-// ErrTruncated is what Session.Closed is told of a TLS connection whose peer sent its FIN without close_notify:
-// what came may be less than what was sent (RFC 8446 section 6.1). Session.EOF is called first. A session must
-// not take what it got for complete because of the FIN; what is complete in itself can be answered.
+// ErrTruncated is the error of Session.Closed after the FIN of a TLS peer without close_notify: input may be missing
+// (RFC 8446 section 6.1). Session.EOF is called first. A session must not treat input as complete because of the FIN,
+// and may answer requests that are complete in themselves.
 var ErrTruncated = errors.New("tls: connection ended without close_notify")
 
 // openRecords bounds about how many records one call of open decrypts.
@@ -98,7 +98,7 @@ func (m *tlsMachine) seal(dst, plain []byte) ([]byte, error) {
 	return dst, err
 }
 
-// takeOutput appends what crypto/tls has written by itself to dst: alerts, tickets, answers to KeyUpdates.
+// takeOutput appends to dst the records of crypto/tls itself: alerts, tickets, answers to KeyUpdates.
 func (m *tlsMachine) takeOutput(dst []byte) []byte {
 	dst = append(dst, m.transport.out...)
 	m.transport.out = nil
@@ -125,7 +125,7 @@ func (m *tlsMachine) appendCloseNotify(dst []byte) []byte {
 // the life of the connection, would grow to half as much again.
 type tlsTransport struct {
 	in        []byte // input; borrowed while a Read of tls.Conn runs
-	out       []byte // what crypto/tls has written
+	out       []byte // output of crypto/tls
 	handshake *handshake
 
 	header  [recordHeader]byte

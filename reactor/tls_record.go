@@ -22,7 +22,7 @@ func beginsWithRecord(b []byte) bool {
 	return size > maxPlaintext || len(b) >= recordHeader+size
 }
 
-// A clientProtocol is the kind of the first bytes of a connection to a TLS port.
+// A clientProtocol is the protocol of a client on a TLS port, according to its first bytes.
 type clientProtocol uint8
 
 const (
@@ -32,7 +32,7 @@ const (
 	clientOther                         // neither
 )
 
-// detectProtocol returns the kind of b, from the first byte if possible.
+// detectProtocol returns the protocol of b, the first bytes of a connection; one byte may suffice.
 func detectProtocol(b []byte) clientProtocol {
 	if len(b) == 0 {
 		return clientUnknown

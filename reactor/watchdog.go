@@ -22,11 +22,11 @@ const (
 )
 
 // watchdog looks at the ownership words and the turns of all Loops at regular intervals, and adds up for
-// how long each has shown the same. Time that nobody has observed does not count: a process that was
-// stopped, or a machine that slept, is not held against any Loop.
+// how long each has shown the same. Unobserved time does not count: neither the stop of the process nor the
+// sleep of the machine is a stall.
 //
-// It acts first; what it has to say goes to the reporter. Nothing that it does takes longer the more
-// goroutines or connections there are.
+// It acts first and passes reports to the reporter. The time of its work does not depend on the number of
+// goroutines or connections.
 type watchdog struct {
 	reactor   *Reactor
 	period    time.Duration
@@ -38,7 +38,7 @@ type watchdog struct {
 	done      chan struct{}
 }
 
-// observation is what the watchdog knows of one Loop.
+// observation is the state of one Loop as the watchdog last saw it, with the time for which it has not changed.
 type observation struct {
 	turn, section     uint64
 	inTurn, inSection time.Duration // observed
@@ -160,7 +160,7 @@ func (w *watchdog) endStandIn(l *Loop, s *observation) {
 	}
 }
 
-// warn reports what keeps the Loop. It reads the connection while the word says held, so that the owner
+// warn reports the code that stalls the Loop. It reads the connection while the word says held, so that the owner
 // cannot come back and change it meanwhile.
 func (w *watchdog) warn(l *Loop, word uint64, busy time.Duration) {
 	report := newReport(l, warnMessage, word>>sectionShift, busy)
@@ -171,8 +171,7 @@ func (w *watchdog) warn(l *Loop, word uint64, busy time.Duration) {
 	w.reports.put(report)
 }
 
-// kill takes the Loop from the goroutine that has kept it in one section for too long, and lets it go on
-// without. It reports false if the code could not be caught outside our API.
+// kill takes the Loop from a goroutine that has stayed in one section for too long, and starts another engine. It reports false if the code could not be caught outside our API.
 func (w *watchdog) kill(l *Loop, section uint64, busy time.Duration) bool {
 	for range fenceAttempts {
 		word := l.own.word.Load()
