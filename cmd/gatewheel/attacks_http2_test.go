@@ -194,7 +194,7 @@ var http2Attacks = []attack{
 			a.request("POST", "/upload", false)
 		}
 	}, nil)},
-	{name: "h2 leavers", peers: 4, run: begun(func(a *h2Attacker) {
+	{name: "h2 leavers", peers: 4, backlog: true, run: begun(func(a *h2Attacker) {
 		for range 249 {
 			a.request("GET", "/delay/1h", true)
 		}
