@@ -4,6 +4,7 @@ package reactor
 
 import (
 	"errors"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -253,7 +254,9 @@ func departAll(t *testing.T, n int) time.Duration {
 		conns = append(conns, c)
 		defer unix.Close(fd)
 	}
-	began := time.Now()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	began := threadTime(t)
 	for _, c := range conns {
 		c.depart()
 	}
@@ -261,7 +264,7 @@ func departAll(t *testing.T, n int) time.Duration {
 		from.begin()
 		from.end()
 	}
-	took := time.Since(began)
+	took := threadTime(t) - began
 	for _, c := range conns {
 		if c.Loop() != to || len(c.rare.departure.waiting) != 3 {
 			t.Fatalf("connection %d: %d tasks wait", c.id, len(c.rare.departure.waiting))
@@ -274,15 +277,27 @@ func departAll(t *testing.T, n int) time.Duration {
 	return took
 }
 
-// Most HTTP/2 connections move when they are new. Many at once cost so many times what one costs.
+// Most HTTP/2 connections move when they are new. Many at once cost so many times what one costs: if each
+// looked at all the others, eight times as many would cost 64 times as much.
 func TestMovesAtOnceAreLinear(t *testing.T) {
 	const few, many = 1000, 8000
-	best := func(n int) time.Duration {
-		return min(departAll(t, n), departAll(t, n), departAll(t, n))
+	a, b := departAll(t, few), departAll(t, many)
+	// The least of several: the collector disturbs some.
+	for n := 1; n < 3 || n < 20 && b > 4*many/few*a; n++ {
+		a, b = min(a, departAll(t, few)), min(b, departAll(t, many))
 	}
-	a, b := best(few), best(many)
 	t.Logf("%d take %v, %d take %v", few, a, many, b)
 	if b > 4*many/few*a {
 		t.Errorf("%d take %v, %d take %v: more than four times as much each", few, a, many, b)
 	}
+}
+
+// threadTime returns the CPU time of the calling thread.
+func threadTime(t *testing.T) time.Duration {
+	t.Helper()
+	var used unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &used); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(used.Nano())
 }
