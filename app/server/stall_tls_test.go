@@ -78,7 +78,7 @@ func (c *crowd) handshaking() {
 
 // TLS connections of both protocols outlive a stall, records that are cut in two included.
 func TestTLSCrowdEnduresAStall(t *testing.T) {
-	s := newStage(t, nil, withTLS(t))
+	s := newStage(t, nil, withTLS(t), patientWatchdog)
 	c := &crowd{stage: s}
 	c.line = func() *line { return c.lineOn(c.dialTLS("http/1.1")) }
 	c.peer = func() *h2Peer { return c.greetHTTP2(c.dialTLS("h2")) }
