@@ -78,6 +78,21 @@ func (d *driven) wakes() (turns int) {
 	return turns
 }
 
+// A connection that has yielded is read no further once it holds keptWhileYielded bytes, however long it waits for its
+// turn.
+func TestYieldedConnectionIsPausedAtOnce(t *testing.T) {
+	d := newDriven(t)
+	busy, socket := d.open(turnUnits)
+	d.receive(socket, []byte("0123456789"))
+	if busy.conn.input != inputNextTurn || busy.conn.polling != pollReading {
+		t.Fatalf("input %v, polling %v", busy.conn.input, busy.conn.polling)
+	}
+	d.receive(socket, make([]byte, keptWhileYielded))
+	if busy.conn.polling != pollPaused {
+		t.Errorf("still read, with %d bytes kept", len(busy.conn.kept))
+	}
+}
+
 // A connection whose input is much work gets a part of it done in each turn, and between two turns
 // others are served. It sees every byte once, in order, and its FIN behind them.
 func TestInputBeyondTheBudgetWaitsForAnotherTurn(t *testing.T) {

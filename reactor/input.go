@@ -165,8 +165,14 @@ func (c *Conn) keep(rest []byte) {
 		// Each turn of the session moves the unconsumed input.
 		limit = min(limit, keptWhileYielded)
 	}
-	if c.holds.set(heldInputFull, len(c.kept) >= limit) {
+	full := len(c.kept) >= limit
+	changed := c.holds.set(heldInputFull, full)
+	if changed {
 		c.Touch()
+	}
+	if full && (c.input == inputNextTurn || !changed) {
+		// finishTurn is some turns away for a deferred connection, and each turn may read more.
+		c.applyPause()
 	}
 }
 
@@ -190,7 +196,7 @@ func (c *Conn) discard(n int) {
 }
 
 // applyPause has the engine stop or resume reading, according to the holds. It is called at the end of a turn, so
-// that a pause which ends in the same turn costs nothing.
+// that a pause which ends in the same turn costs nothing; keep calls it at once where the pause cannot end so soon.
 func (c *Conn) applyPause() {
 	want := c.holds != 0 && c.phase != phaseDiscarding
 	if want == (c.polling == pollPaused) || c.socket == nil {
