@@ -34,7 +34,7 @@ const (
 	defaultBlockTimeout     = 10 * time.Second // a header block occupies the whole connection until it ends
 	defaultStallTimeout     = 60 * time.Second // a peer that reads nothing for a minute has gone
 	defaultDrainTimeout     = time.Second      // longer than a round trip, shorter than a restart
-	drainedBlockTimeout     = time.Second / 4  // the rest of a header block that began before the last GOAWAY
+	drainedBlockTimeout     = time.Second / 10 // the rest of a header block that began before the last GOAWAY
 	defaultKeepAliveTimeout = 20 * time.Second // what gRPC uses
 	defaultMaxAgeGrace      = 30 * time.Second
 )
