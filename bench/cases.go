@@ -9,6 +9,7 @@ type benchCase struct {
 	protocol  protocol
 	servers   []string // in the order of the table
 	load      load     // for a case about processor time
+	file      int      // serve a file of so many bytes; 0: the servers' own content
 	idle      bool     // for a case about memory
 	goals     []goal
 	idleGoal  int    // bytes a connection at most, for gatewheel
@@ -56,6 +57,30 @@ var cases = []benchCase{
 		protocol: h2s, load: h2load(50, 100), reference: "h2o",
 		servers: []string{"gatewheel", "before", "h2o", "nghttpd", "nginx", "net/http"},
 		goals:   []goal{{"h2o", 0.65}},
+	},
+	{
+		name: "file-h1-4k", about: "HTTP/1.1, a file of 4 KiB, 50 connections",
+		protocol: h1, load: wrk(50, 1), file: 4 << 10, reference: "h2o",
+		servers: []string{"gatewheel", "before", "h2o", "nginx"},
+		goals:   []goal{{"h2o", 1}},
+	},
+	{
+		name: "file-h1-1m", about: "HTTP/1.1, a file of 1 MiB, 10 connections",
+		protocol: h1, load: wrk(10, 1), file: 1 << 20, reference: "h2o",
+		servers: []string{"gatewheel", "before", "h2o", "nginx"},
+		goals:   []goal{{"h2o", 1}},
+	},
+	{
+		name: "file-h2-4k", about: "HTTP/2 in the clear, a file of 4 KiB, 10 connections, 100 streams on each",
+		protocol: h2, load: h2load(10, 100), file: 4 << 10, reference: "h2o",
+		servers: []string{"gatewheel", "before", "h2o", "nginx"},
+		goals:   []goal{{"h2o", 1}},
+	},
+	{
+		name: "file-h2-1m", about: "HTTP/2 in the clear, a file of 1 MiB, 4 connections, 10 streams on each",
+		protocol: h2, load: h2load(4, 10), file: 1 << 20, reference: "h2o",
+		servers: []string{"gatewheel", "before", "h2o", "nginx"},
+		goals:   []goal{{"h2o", 1}},
 	},
 	{
 		name: "ws", about: "WebSocket echo of 32 bytes, 50 connections",

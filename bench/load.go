@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/gatewheel/gatewheel/bench/client"
-	"github.com/gatewheel/gatewheel/bench/rival"
 )
 
 // tally is what a load generator counted.
@@ -39,7 +38,7 @@ func (t *target) url() string {
 	if t.setup.protocol.secure() {
 		scheme = "https"
 	}
-	return scheme + "://" + t.setup.address() + t.setup.protocol.path()
+	return scheme + "://" + t.setup.address() + t.setup.path()
 }
 
 func run(cmd *exec.Cmd) (string, error) {
@@ -107,7 +106,7 @@ func h2load(connections, streams int) load {
 		var known tally
 		if t.rate == 0 {
 			var err error
-			if known, err = h2loadRun(r, t, connections, streams, max(int64(connections*streams)*2, 5000)); err != nil {
+			if known, err = h2loadRun(r, t, connections, streams, max(int64(connections*streams)*2, t.setup.probes())); err != nil {
 				return tally{}, err
 			}
 			t.rate = float64(known.requests) / known.elapsed.Seconds()
@@ -124,8 +123,11 @@ func h2load(connections, streams int) load {
 }
 
 func h2loadRun(r *runner, t *target, connections, streams int, requests int64) (tally, error) {
-	out, err := run(pinned(r.cores.load, []string{"h2load", "-t", "1", "-c", strconv.Itoa(connections),
-		"-m", strconv.Itoa(streams), "-n", strconv.FormatInt(requests, 10), t.url()}))
+	argv := []string{"h2load", "-t", "1", "-c", strconv.Itoa(connections), "-m", strconv.Itoa(streams), "-n", strconv.FormatInt(requests, 10)}
+	if t.setup.file > 0 {
+		argv = append(argv, "-w", "24", "-W", "28") // windows of 16 and 256 MiB, so that they do not decide
+	}
+	out, err := run(pinned(r.cores.load, append(argv, t.url())))
 	if err != nil {
 		return tally{}, err
 	}
@@ -137,7 +139,7 @@ func h2loadRun(r *runner, t *target, connections, streams int, requests int64) (
 	if counts[4] != want || counts[5] != "0" || counts[6] != "0" {
 		return tally{}, errors.New("h2load: " + counts[0])
 	}
-	if content[1] != strconv.FormatInt(requests*int64(len(rival.Content)), 10) {
+	if content[1] != strconv.FormatInt(requests*int64(len(t.setup.content())), 10) {
 		return tally{}, fmt.Errorf("h2load: %s bytes of content for %s requests", content[1], want)
 	}
 	elapsed, err := time.ParseDuration(finished[1] + finished[2])

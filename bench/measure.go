@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/gatewheel/gatewheel/bench/client"
-	"github.com/gatewheel/gatewheel/bench/rival"
 )
 
 // runner carries what one run of the program was asked for.
@@ -61,7 +60,7 @@ func (r *runner) launch(c *benchCase, name string) (*target, error) {
 		return nil, err
 	}
 	s := &setup{dir: dir, shared: r.dir, port: port, protocol: c.protocol,
-		gatewheel: r.gatewheel, before: r.before, flags: r.flags, self: r.self}
+		gatewheel: r.gatewheel, before: r.before, flags: r.flags, self: r.self, file: c.file}
 	argv, err := serverNamed(name).command(s)
 	if err != nil {
 		return nil, err
@@ -84,8 +83,8 @@ func (r *runner) launch(c *benchCase, name string) (*target, error) {
 }
 
 func hold(s *setup, connections int) client.Hold {
-	return client.Hold{Address: s.address(), Protocol: string(s.protocol), Path: s.protocol.path(),
-		Content: rival.Content, Connections: connections}
+	return client.Hold{Address: s.address(), Protocol: string(s.protocol), Path: s.path(),
+		Content: s.content(), Connections: connections}
 }
 
 // time measures processor time a request. All servers run all the while, and take turns, so that

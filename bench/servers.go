@@ -56,7 +56,31 @@ type setup struct {
 	before    string   // another build of it
 	flags     []string // further flags for both
 	self      string   // this program, which holds the rivals
+	file      int      // the size of the file to serve; 0: none
 }
+
+// path is where the server answers the case's request.
+func (s *setup) path() string {
+	if s.file > 0 {
+		return "/file/" + fileName(s.file)
+	}
+	return s.protocol.path()
+}
+
+// content is what the server answers with.
+func (s *setup) content() string {
+	if s.file > 0 {
+		return fileContent(s.file)
+	}
+	return rival.Content
+}
+
+// probes is how many requests show the rate of a server.
+func (s *setup) probes() int64 { return max(5000/int64(1+s.file>>12), 1) }
+
+func fileName(size int) string { return fmt.Sprintf("%d.bin", size) }
+
+func fileContent(size int) string { return strings.Repeat("0123456789abcdef", size/16) }
 
 func (s *setup) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
 func (s *setup) cert() string    { return filepath.Join(s.shared, "cert.pem") }
@@ -98,6 +122,9 @@ func gatewheel(s *setup, binary string) ([]string, error) {
 		argv = append(argv, "--listen-tls", s.address(), "--tls-cert", s.cert(), "--tls-key", s.key())
 	} else {
 		argv = append(argv, "--listen", s.address())
+	}
+	if s.file > 0 {
+		argv = append(argv, "--root", s.root())
 	}
 	return append(argv, s.flags...), nil
 }
@@ -158,10 +185,12 @@ http {
 	server {
 		listen %[2]s;
 		%[3]s
+		sendfile on;
+		location /file/ { alias %[5]s/; }
 		location / { default_type text/plain; return 200 "%[4]s"; }
 	}
 }
-`, s.dir, listen, tls, rival.Content))
+`, s.dir, listen, tls, rival.Content, s.root()))
 	if err != nil {
 		return nil, err
 	}
@@ -191,9 +220,11 @@ listen:
 %shosts:
   default:
     paths:
+      "/file":
+        file.dir: %s
       "/":
         file.file: %s
-`, user, s.port, tls, filepath.Join(s.root(), "hello.txt")))
+`, user, s.port, tls, s.root(), filepath.Join(s.root(), "hello.txt")))
 	if err != nil {
 		return nil, err
 	}
@@ -253,6 +284,13 @@ func prepare(dir string) error {
 	for _, name := range []string{"hello.txt", "index.html"} {
 		if err := os.WriteFile(filepath.Join(root, name), []byte(rival.Content), 0o644); err != nil {
 			return err
+		}
+	}
+	for i := range cases {
+		if size := cases[i].file; size > 0 {
+			if err := os.WriteFile(filepath.Join(root, fileName(size)), []byte(fileContent(size)), 0o644); err != nil {
+				return err
+			}
 		}
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

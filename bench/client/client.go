@@ -51,7 +51,7 @@ func exchangeH1(c net.Conn, path, content string) error {
 		return err
 	}
 	if r.StatusCode != http.StatusOK || string(got) != content || r.Close {
-		return fmt.Errorf("answered %s, %q", r.Status, got)
+		return fmt.Errorf("answered %s, %.100q", r.Status, got)
 	}
 	return c.SetDeadline(time.Time{})
 }

@@ -113,7 +113,7 @@ func exchangeH2(c net.Conn, secure bool, path, content string) error {
 	}
 	framer := http2.NewFramer(c, c)
 	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
-	if err := framer.WriteSettings(); err != nil {
+	if err := openWindows(framer, len(content)); err != nil {
 		return err
 	}
 	var block headerBlock
@@ -128,6 +128,18 @@ func exchangeH2(c net.Conn, secure bool, path, content string) error {
 		return err
 	}
 	return answerH2(c, framer, content)
+}
+
+// openWindows sends SETTINGS, with windows for so much content if the initial ones are too small.
+func openWindows(framer *http2.Framer, content int) error {
+	const initial = 65_535 // RFC 9113 section 6.9.2
+	if content <= initial {
+		return framer.WriteSettings()
+	}
+	if err := framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: uint32(content)}); err != nil {
+		return err
+	}
+	return framer.WriteWindowUpdate(0, uint32(content))
 }
 
 // headerBlock collects what an encoder writes.
@@ -163,7 +175,7 @@ func answerH2(c net.Conn, framer *http2.Framer, content string) error {
 		}
 	}
 	if status != "200" || got != content {
-		return fmt.Errorf("answered %s, %q", status, got)
+		return fmt.Errorf("answered %s, %.100q", status, got)
 	}
 	return c.SetDeadline(time.Time{})
 }
