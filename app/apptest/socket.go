@@ -132,7 +132,7 @@ func (s *Socket) receive() {
 	}
 }
 
-// failed closes with 1011 if the application has failed.
+// failed closes with 1011 if err is not nil.
 func (s *Socket) failed(err error) {
 	if err == nil {
 		return
@@ -182,7 +182,7 @@ func (s *Socket) end(c websocket.Closed) {
 	s.call.finish()
 }
 
-// wire is what app sees of a Socket.
+// wire is the spi.Wire of a Socket.
 type wire Socket
 
 // Loop implements spi.Wire.

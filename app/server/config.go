@@ -133,10 +133,10 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("server: Config.Listeners is empty")
 	}
 	if c.Loops < 0 {
-		return c, fmt.Errorf("server: Config.Loops is %d, must not be negative", c.Loops)
+		return c, fmt.Errorf("server: %d loops: the number must not be negative", c.Loops)
 	}
 	if c.HandshakeTimeout < 0 {
-		return c, fmt.Errorf("server: Config.HandshakeTimeout is %v, must not be negative", c.HandshakeTimeout)
+		return c, fmt.Errorf("server: a handshake timeout of %v: it must not be negative", c.HandshakeTimeout)
 	}
 	http2 := c.HTTP2.Config // Validate fills in defaults, which follow must not see
 	if err := http2.Validate(); err != nil {
