@@ -174,7 +174,7 @@ func (d *dialogue) answers(id uint64, r *Response) *dialogue {
 	return d
 }
 
-// resumes says that the Source of an answer has more.
+// resumes announces that the Source of an answer has more.
 func (d *dialogue) resumes(id uint64) *dialogue {
 	d.c.Resume(id)
 	return d

@@ -319,7 +319,7 @@ func TestEarlyResponse(t *testing.T) {
 	}
 }
 
-// An upload with a complete response gets no further window, whatever is consumed. It is reset once the client has had
+// An upload with a complete response gets no further window, even if content is consumed. It is reset once the client has had
 // time to read the response: curl 7.88 drops a response that a RST_STREAM follows at once.
 func TestEarlyResponseToLargeUpload(t *testing.T) {
 	p := connect(t, Config{})

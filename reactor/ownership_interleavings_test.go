@@ -70,7 +70,7 @@ func interleavings(n, m int, order []bool, visit func([]bool)) {
 	}
 }
 
-// An owner loses the Loop at each point at which that is possible, and goes on beside the next owner in every
+// An owner loses the Loop at each point at which that is possible, and goes on while the next owner runs, in every
 // order of their calls: all of its calls are refused or do nothing, its Reclaim ends it, and the next owner does not
 // notice. While the watchdog holds the word nothing else changes it.
 func TestEveryInterleavingOfOwners(t *testing.T) {

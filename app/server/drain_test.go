@@ -174,9 +174,9 @@ func (k *kept) run(think func() time.Duration) {
 // are idle.
 func TestDrainLosesNoRequest(t *testing.T) {
 	for name, c := range map[string]struct{ rounds, idle, busy int }{
-		"many times":                   {60, 0, 20},
-		"beside many idle peers":       {1, 3000, 40},
-		"beside idle peers, in bursts": {3, 300, 40},
+		"many times":                 {60, 0, 20},
+		"with many idle peers":       {1, 3000, 40},
+		"with idle peers, in bursts": {3, 300, 40},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var answered, lost atomic.Int64

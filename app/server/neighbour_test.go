@@ -16,7 +16,7 @@ import (
 func TestWorkOfOneReadLeavesRoomForOthers(t *testing.T) {
 	const requests, work = 200, time.Millisecond
 	handler := func(r *app.Request) app.Future[*app.Response] {
-		if r.Target == "/work" {
+		if r.Target == "/busy" {
 			for began := time.Now(); time.Since(began) < work; {
 			}
 		}
@@ -26,11 +26,11 @@ func TestWorkOfOneReadLeavesRoomForOthers(t *testing.T) {
 		"HTTP/2": func(s *site) func() {
 			l := s.dial2()
 			for i := range requests {
-				l.request(uint32(2*i+1), "GET", "/work", true)
+				l.request(uint32(2*i+1), "GET", "/busy", true)
 			}
 			return func() {
 				for stream, content := range l.contents(requests) {
-					if content != "/work" {
+					if content != "/busy" {
 						t.Errorf("stream %d was answered with %q", stream, content)
 					}
 				}
@@ -43,7 +43,7 @@ func TestWorkOfOneReadLeavesRoomForOthers(t *testing.T) {
 			}
 			return func() {
 				for range requests {
-					l.hear("GET", 200, "/work")
+					l.hear("GET", 200, "/busy")
 				}
 			}
 		},

@@ -184,7 +184,7 @@ func (s *Socket) assemble(p []byte, first, final bool) (whole []byte, ok bool) {
 	return x.message.take(), true
 }
 
-// failure returns err unless it only says that the socket is closed.
+// failure returns err, or nil if the socket is closed already.
 func failure(err error) error {
 	if errors.Is(err, ErrClosed) {
 		return nil

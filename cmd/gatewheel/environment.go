@@ -37,7 +37,7 @@ func nameVariables(names variableNames) kong.Option {
 	})
 }
 
-// ofKubernetes matches what Kubernetes sets in every container beside a service that is named gatewheel.
+// ofKubernetes matches what Kubernetes sets in every container of a namespace that has a service named gatewheel.
 var ofKubernetes = regexp.MustCompile(`^GATEWHEEL_(SERVICE_(HOST|PORT)|PORT$|PORT_\d)`)
 
 // warnUnknown logs the variables in environment that look like ours and stand for no flag: a typo would be

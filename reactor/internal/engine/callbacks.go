@@ -115,7 +115,7 @@ func (e *gnetEngine) ending() bool {
 }
 
 // finished reports whether err is what gnet passes for a FIN: a read of no bytes. An io.EOF alone stands for an event
-// that says that nothing can be read.
+// of a socket that cannot be read.
 func finished(err error) bool {
 	call, ok := errors.AsType[*os.SyscallError](err)
 	return ok && call.Err == io.EOF

@@ -1,5 +1,5 @@
 // Package engine polls the sockets of one event loop. An Engine tells a Handler what happens to them; the Handler is
-// the loop, which outlives its engines. The only implementation for production, New, runs on gnet, and whatever is
+// the loop, which outlives its engines. The only implementation for production, New, runs on gnet, and everything that is
 // needed only because of gnet is in this package. Package enginetest has one for tests.
 //
 // # Goroutines
