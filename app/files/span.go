@@ -34,8 +34,8 @@ func (s *fileReader) Span(most int) (fd int, offset int64, n int) {
 func (s *fileReader) Skip(n int) { s.content.skip(int64(n)) }
 
 // inMemory returns how many of the n bytes at offset are in memory, without a gap. A read
-// of the two bytes at the border of two pages looks at both. It costs a tenth of what
-// the copy of these pages would.
+// of the two bytes at the border of two pages looks at both, and costs less than a
+// copy of them.
 func (s *fileReader) inMemory(offset int64, n int) int {
 	var two [2]byte
 	end := offset + int64(n)
