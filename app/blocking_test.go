@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,18 @@ import (
 
 func blocking(serve func(w *app.ResponseWriter, r *app.Request) error) *apptest.Host {
 	return apptest.New(app.Blocking(serve))
+}
+
+// settled runs settle until holds reports true, for at most a minute. A goroutine whose context has ended may
+// run while the host counts it as waiting.
+func settled(t *testing.T, settle func(), holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !holds(); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatal("not so after a minute")
+		}
+		settle()
+	}
 }
 
 func TestBlockingSmallResponse(t *testing.T) {
@@ -90,17 +103,13 @@ func TestBlockingFlush(t *testing.T) {
 		return nil
 	})
 	call := host.Start(apptest.Get("/"))
-	for call.Status == 0 {
-		host.SettleLoops()
-	}
+	settled(t, host.SettleLoops, func() bool { return call.Status != 0 })
 	if call.Status != 200 || len(call.Content) > 0 {
 		t.Fatalf("got %d %q", call.Status, call.Content)
 	}
 	for _, s := range []string{"abc", "def"} {
 		more <- s
-		for !strings.HasSuffix(string(call.Content), s) {
-			host.SettleLoops()
-		}
+		settled(t, host.SettleLoops, func() bool { return strings.HasSuffix(string(call.Content), s) })
 	}
 	close(more)
 	host.Settle()
@@ -242,9 +251,7 @@ func TestBlockingDeadline(t *testing.T) {
 	host.Timeout = time.Second
 	call := host.Do(&apptest.Request{Target: "/", Open: true})
 	host.Advance(time.Second)
-	for host.Goroutines() > 0 {
-		host.Settle()
-	}
+	settled(t, host.Settle, func() bool { return host.Goroutines() == 0 })
 	call.Want(t, 503, "no answer in time\n")
 	if failure != app.ErrDeadline {
 		t.Fatalf("got %v", failure)

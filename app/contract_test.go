@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -395,18 +396,10 @@ func TestContinuationsRunOnTheRequestsOwnLoop(t *testing.T) {
 	for i := range 64 {
 		calls = append(calls, host.Do(&apptest.Request{Target: "/", Loop: i % 4}))
 	}
-	for host.Advance(time.Second); ; host.Settle() {
-		missing := 0
-		for _, call := range calls {
-			if call.Status == 0 {
-				missing++
-			}
-		}
-		if missing == 0 {
-			break
-		}
-		runtime.Gosched()
-	}
+	host.Advance(time.Second)
+	settled(t, host.Settle, func() bool {
+		return !slices.ContainsFunc(calls, func(call *apptest.Call) bool { return call.Status == 0 })
+	})
 	for _, call := range calls {
 		call.Want(t, 200, "[1 2 3]")
 	}

@@ -200,6 +200,8 @@ func TestBlockingStreams(t *testing.T) {
 	socket.SayPiece(websocket.Binary, part, false, false)
 	socket.SayPiece(websocket.Binary, part, false, true)
 	socket.Say("a small one")
+	// The host counts the goroutine whose context has ended as waiting.
+	settled(t, host.Settle, func() bool { return len(socket.Heard) >= 2 })
 	if len(socket.Heard) != 2 || len(socket.Heard[0].Data) != 50<<10 || socket.Heard[1].Text() != "a small one" {
 		t.Errorf("heard %d messages", len(socket.Heard))
 	}
