@@ -24,6 +24,8 @@ const (
 	ConnectionError                   // HTTP/2 connections ended for the peer's mistake (RFC 9113 section 5.4.1)
 	Flood                             // HTTP/2 connections ended because a budget was exceeded (by kind: Counts.HTTP2.Calmed)
 	PingTimeout                       // HTTP/2 connections whose peer acknowledged no SETTINGS or PING in time
+	WebSocketHandshake                // opening handshakes of WebSockets that are none (RFC 6455 section 4.2.1)
+	WebSocketOrigin                   // opening handshakes of WebSockets by pages of an origin that is not allowed
 	MalformedWebSocket                // WebSockets ended because the peer broke RFC 6455 or a limit
 	MessageMemory                     // WebSocket messages for which Config.MessageMemory did not suffice
 	ConnectionLimit                   // connections beyond Config.MaxConnections
@@ -55,6 +57,8 @@ var reasonTable = [reasons]struct {
 	ConnectionError:     {"h2-connection-error", "HTTP/2 connection ended for an error of the peer", zap.DebugLevel},
 	Flood:               {"h2-flood", "HTTP/2 connection ended for a flood", zap.WarnLevel},
 	PingTimeout:         {"h2-ping-timeout", "HTTP/2 peer did not acknowledge in time", zap.DebugLevel},
+	WebSocketHandshake:  {"websocket-handshake", "WebSocket handshake refused", zap.DebugLevel},
+	WebSocketOrigin:     {"websocket-origin", "WebSocket of a foreign origin refused", zap.WarnLevel},
 	MalformedWebSocket:  {"websocket-error", "WebSocket ended for an error of the peer", zap.DebugLevel},
 	MessageMemory:       {"websocket-memory", "too many incomplete WebSocket messages", zap.WarnLevel},
 	ConnectionLimit:     {"connection-limit", "connection limit reached", zap.WarnLevel},

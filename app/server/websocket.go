@@ -4,6 +4,7 @@ package server
 
 import (
 	"errors"
+	"strings"
 	"sync/atomic"
 
 	"github.com/gatewheel/gatewheel/app"
@@ -15,11 +16,14 @@ import (
 // upgrade accepts a WebSocket, or answers with the status and reason of its refusal. On an error nothing was queued.
 func (x *exchange) upgrade(r *app.Response, u *websocket.Upgrade) error {
 	hello, refusal := x.handshake()
+	reason := WebSocketHandshake
 	if refusal == nil && !ws.OriginAllowed(hello.Origin, x.Client().Host, u.Endpoint.Origins) {
 		// RFC 6455 section 4.2.2: 403 for an origin that is not allowed.
-		refusal = app.Error(403, "pages of the origin "+hello.Origin+" may not open a WebSocket here")
+		refusal, reason = app.Error(403, "pages of the origin "+hello.Origin+" may not open a WebSocket here"), WebSocketOrigin
 	}
 	if refusal != nil {
+		text, _ := refusal.Content.(app.Bytes)
+		x.loop.refused(reason, x.conn, errors.New(strings.TrimSpace(string(text))))
 		return x.respond(refusal)
 	}
 	t := endpointOptionsOf(u.Endpoint)
