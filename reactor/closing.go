@@ -146,9 +146,25 @@ func (c *Conn) releaseSocket() {
 		// Within Handler.Closed this does nothing, and the engine closes the socket afterwards.
 		c.loop.Load().engine.Load().Close(s)
 	} else if c.fd >= 0 {
-		_ = unix.Close(int(c.fd))
+		c.closeDescriptor(int(c.fd))
 	}
 	c.fd = -1
+}
+
+// closeDescriptor closes a socket that no engine polls. While an orphan of the connection runs, /dev/null takes the
+// number: the orphan may be about to write to it (SendFile), and nobody else may have the number before that.
+func (c *Conn) closeDescriptor(fd int) {
+	if c.orphan() == nil {
+		_ = unix.Close(fd)
+		return
+	}
+	if null, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0); err == nil {
+		_ = unix.Dup3(null, fd, unix.O_CLOEXEC)
+		_ = unix.Close(null)
+	} else {
+		_ = unix.Shutdown(fd, unix.SHUT_RDWR)
+	}
+	c.AfterStall(func() { _ = unix.Close(fd) })
 }
 
 // closeContained is close for callers that are not processing c itself. A panic of the session is contained.

@@ -5,6 +5,7 @@ package reactor
 import (
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -130,6 +131,40 @@ func TestStalledLoopIsReplaced(t *testing.T) {
 			eventually(t, "goroutines as before", func() bool { return runtime.NumGoroutine() <= before+12 })
 		})
 	}
+}
+
+// Nobody gets the descriptor number of a connection that was closed for a stall before the code that stalled has
+// ended: that code may be about to write to it.
+func TestDescriptorOfAnOrphanIsNotReused(t *testing.T) {
+	release, closed, stalls := make(chan struct{}), make(chan error, 1), make(chan int, 1)
+	s := serve(t, brisk(), staller(func(c *Conn) {
+		stalls <- int(c.fd)
+		<-release
+	}, closed))
+	blamed := s.dial()
+	blamed.say("run")
+	fd := await(t, stalls)
+	if err := await(t, closed); err != ErrStalled {
+		t.Fatalf("closed with %v", err)
+	}
+	blamed.wantEnd()
+	for i := range 20 {
+		c := s.dial()
+		c.say("echo %d", i)
+		c.want(fmt.Sprint(i))
+	}
+	if n, err := unix.Write(fd, []byte("from the orphan")); err == nil {
+		t.Errorf("%d bytes were written to descriptor %d", n, fd)
+	}
+	null := func() bool {
+		target, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
+		return err == nil && target == "/dev/null"
+	}
+	if !null() {
+		t.Errorf("descriptor %d has another owner", fd)
+	}
+	close(release)
+	eventually(t, "the descriptor is given back", func() bool { return !null() })
 }
 
 // Every call of a goroutine that lost its Loop fails, even when the next engine's own lent
