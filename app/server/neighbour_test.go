@@ -39,7 +39,7 @@ func TestWorkOfOneReadLeavesRoomForOthers(t *testing.T) {
 		"HTTP/1.1": func(s *site) func() {
 			l := s.dial()
 			for range requests {
-				l.say("GET /work HTTP/1.1\r\nHost: a\r\n\r\n")
+				l.say("GET /busy HTTP/1.1\r\nHost: a\r\n\r\n")
 			}
 			return func() {
 				for range requests {

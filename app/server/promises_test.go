@@ -273,9 +273,10 @@ const okAnswer = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n
 func TestAtMostOneWakeABatch(t *testing.T) {
 	const requests = 64
 	ready := make(chan *app.Promise[*app.Response], requests)
-	resolved := make(chan struct{})
+	atWork, resolved := make(chan struct{}), make(chan struct{})
 	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
 		if r.RawPath == "/busy" {
+			close(atWork)
 			<-resolved
 			return hello(r)
 		}
@@ -291,6 +292,7 @@ func TestAtMostOneWakeABatch(t *testing.T) {
 	l.hear("GET", 200, "ok")
 
 	l.say(strings.Repeat(get("/"), requests-1) + get("/busy"))
+	<-atWork
 	before := wakes()
 	for range requests - 1 {
 		(<-ready).Resolve(app.Text(200, "ok"))
