@@ -41,7 +41,7 @@ func (e *loopEngine) Accepted(s engine.Socket, fd, listener int) any {
 	l := e.loop
 	l.begin()
 	c := l.accept(s, fd, l.reactor.listeners[listener])
-	l.end()
+	l.endAccept()
 	return c
 }
 

@@ -91,11 +91,23 @@ func (l *Loop) begin() {
 	}
 }
 
-// end ends a turn: it runs the tasks of the inbox and finishes the touched connections. If work is left, it wakes the
-// loop for another turn.
+// end ends a turn: it runs the tasks of the inbox and finishes the touched connections.
 func (l *Loop) end() {
 	for !l.round() {
 	}
+	l.endTurn()
+}
+
+// endAccept ends a turn in which only a connection was accepted. Other work waits for another turn: else each
+// newcomer of a long queue would wait for the budgets of all turns before it.
+func (l *Loop) endAccept() {
+	for !l.finishAccepted() {
+	}
+	l.endTurn()
+}
+
+// endTurn completes end: it wakes the loop for another turn if work is left.
+func (l *Loop) endTurn() {
 	l.timers.arm(l)
 	if l.stats.sampling {
 		l.stats.sampleEnd()
@@ -121,6 +133,13 @@ func (l *Loop) round() (done bool) {
 			break
 		}
 	}
+	return true
+}
+
+// finishAccepted is round for endAccept.
+func (l *Loop) finishAccepted() (done bool) {
+	defer l.contain()
+	l.finishTouched()
 	return true
 }
 
