@@ -138,7 +138,10 @@ func TestStalledLoopIsReplaced(t *testing.T) {
 func TestDescriptorOfAnOrphanIsNotReused(t *testing.T) {
 	release, closed, stalls := make(chan struct{}), make(chan error, 1), make(chan int, 1)
 	s := serve(t, brisk(), staller(func(c *Conn) {
-		stalls <- int(c.fd)
+		if l := c.Loop(); l.Enter(c) {
+			stalls <- int(c.fd)
+			l.Leave()
+		}
 		<-release
 	}, closed))
 	blamed := s.dial()
