@@ -140,13 +140,14 @@ func TestTimersInOrder(t *testing.T) {
 	s := serve(t, Config{Loops: 1}, nil)
 	l := s.loops[0]
 	const n = 200
-	ran := make(chan time.Time, n)
+	ran := make(chan int64, n)
 	on(t, l, func() {
 		var stopped []*Timer
 		for range n {
 			d := time.Duration(rand.IntN(20)) * time.Millisecond
-			due := l.Now().Add(d)
-			l.AfterFunc(d, func() { ran <- due })
+			var due int64
+			timer := l.AfterFunc(d, func() { ran <- due })
+			due = l.timers.heap[timer.index].when
 			stopped = append(stopped, l.AfterFunc(d, func() { t.Error("a stopped timer ran") }))
 		}
 		for _, timer := range stopped {
@@ -155,10 +156,10 @@ func TestTimersInOrder(t *testing.T) {
 			}
 		}
 	})
-	var last time.Time
+	var last int64
 	for range n {
 		due := await(t, ran)
-		if due.Before(last) {
+		if due < last {
 			t.Fatal("out of order")
 		}
 		last = due
