@@ -59,7 +59,7 @@ func TestMalformedRequests(t *testing.T) {
 		{"other host", get("host", "b.example"), "host differs from :authority"},
 		{"two hosts", get("host", "a.example", "host", "a.example"), "repeated host"},
 		{"two hosts, one empty", append(without(":authority"), "host", "", "host", "a.example"), "repeated host"},
-		{"empty host beside :authority", get("host", ""), "host differs from :authority"},
+		{"empty host with :authority", get("host", ""), "host differs from :authority"},
 		{"port that is no number", with(":authority", "a.example:b"), "invalid :authority"},
 		{"invalid host", append(without(":authority"), "host", "[::1"), "invalid host"},
 		{"content-length not a number", get("content-length", "1x"), "invalid content-length"},
