@@ -13,6 +13,8 @@ const (
 	// over many busy connections stays short.
 	shortUnits = 256
 	shortTime  = 250 * time.Microsecond
+	// longInbox is the number of waiting tasks from which on each turn spends the budget of a long turn on them.
+	longInbox = 512
 	// lookUnits is the number of units between two readings of the clock.
 	lookUnits = 32
 )

@@ -222,6 +222,22 @@ func (s *outputs) Transmit(dst []byte, _ int) []byte {
 	return append(dst, make([]byte, 64*outputPerUnit)...)
 }
 
+// Work of a turn may leave more tasks than a short budget runs, such as a connection whose many requests end. Turns
+// with input still run as many tasks as they leave.
+func TestTasksAreRunAsFastAsTheyAreLeft(t *testing.T) {
+	d := newDriven(t)
+	_, c := d.open(2 * turnUnits)
+	for range 100 {
+		for range 2 * shortUnits {
+			d.Post(func() {})
+		}
+		d.receive(c, []byte("x"))
+		if n := int(d.inbox.waiting.Load()) + len(d.inbox.batch) - d.inbox.next; n > 4*longInbox {
+			t.Fatalf("%d tasks wait", n)
+		}
+	}
+}
+
 // Time counts too: handlers that take long leave the turn to others before its units are used up.
 func TestTimeSpendsTheBudget(t *testing.T) {
 	d := newDriven(t)

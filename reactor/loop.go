@@ -204,7 +204,8 @@ func (l *Loop) deferConn(c *Conn) {
 	}
 }
 
-// drain runs the waiting tasks, within the budget of the turn.
+// drain runs the waiting tasks, within the budget of the turn. A long inbox gets the budget of a long turn: its tasks
+// follow from work of earlier turns, which would otherwise add to them faster than turns with input run them.
 func (l *Loop) drain() {
 	if l.inbox.next == len(l.inbox.batch) {
 		if l.inbox.waiting.Load() == 0 {
@@ -212,7 +213,9 @@ func (l *Loop) drain() {
 		}
 		l.inbox.refill()
 	}
-	if l.Spent() {
+	if len(l.inbox.batch)-l.inbox.next > longInbox {
+		l.budget.regrant(l, turnUnits, turnTime)
+	} else if l.Spent() {
 		l.budget.regrant(l, shortUnits, shortTime)
 	}
 	for t, ok := l.inbox.take(); ok; t, ok = l.inbox.take() {
