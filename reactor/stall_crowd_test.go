@@ -100,7 +100,7 @@ func (s *server) dialLoop(l *Loop) *client {
 // milliseconds longer than when nothing happens, however many goroutines there are. On a machine that is
 // busy with something else that is much longer already, and spoils some rounds, but not all of them.
 func TestStallDelaysNobodyElse(t *testing.T) {
-	const rounds, allowed = 30, 5 * time.Millisecond
+	const rounds, allowed = 30, slowdown * 5 * time.Millisecond
 	park(t, crowd)
 	config := brisk()
 	config.StallTimeout = 200 * time.Millisecond
