@@ -3,8 +3,11 @@
 package reactor
 
 import (
+	"os"
+	"syscall"
 	"time"
 
+	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 )
 
@@ -14,18 +17,16 @@ const standInWait = 20 * time.Millisecond
 // standIn accepts in the place of a stalled Loop and spreads the connections over the others, until over is closed.
 // Listening sockets that all Loops share need no stand-in.
 func (r *Reactor) standIn(stalled *Loop, over <-chan struct{}) {
-	var polls []unix.PollFd
-	var from []*listener
-	for _, ln := range r.listeners {
-		if !ln.shared {
-			if fd, err := ln.duplicate(stalled.index); err == nil {
-				defer unix.Close(fd)
-				polls = append(polls, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
-				from = append(from, ln)
-			}
-		}
+	if len(r.loops) == 1 {
+		return
 	}
-	if len(polls) == 0 || len(r.loops) == 1 {
+	newcomers, err := waitForNewcomers(r.listeners, stalled.index)
+	if err != nil {
+		r.log.Warn("nobody accepts in the place of a stalled loop", zap.Error(err))
+		return
+	}
+	defer newcomers.close()
+	if len(newcomers.fds) == 0 {
 		return
 	}
 	for next := stalled.index; ; {
@@ -40,25 +41,85 @@ func (r *Reactor) standIn(stalled *Loop, over <-chan struct{}) {
 			time.Sleep(standInWait)
 			continue
 		}
-		n, _ := unix.Poll(polls, int(standInWait/time.Millisecond))
+		ready := newcomers.wait(standInWait)
 		taken := 0
-		for i := 0; n > 0 && i < len(polls); i++ {
-			if polls[i].Revents&unix.POLLIN == 0 || r.gate.shut.Load() {
-				continue
+		for _, e := range ready {
+			if r.gate.shut.Load() {
+				break
 			}
 			l := r.nextRunning(&next)
 			if l == nil || l == stalled {
 				continue
 			}
-			if acceptFor(l, from[i], int(polls[i].Fd)) == nil {
+			if acceptFor(l, newcomers.from[e.Fd], newcomers.fds[e.Fd]) == nil {
 				taken++
 			}
 		}
 		stalled.stats.standIns.Add(int64(taken))
-		if n > 0 && taken == 0 {
+		if len(ready) > 0 && taken == 0 {
 			// All Loops are stalled, or no descriptor is free: the next look would find the same.
 			time.Sleep(standInWait)
 		}
+	}
+}
+
+// newcomers waits for connections at the listening sockets of one Loop, on one goroutine at a time.
+type newcomers struct {
+	fds    []int       // duplicates of the listening sockets
+	from   []*listener // of each
+	set    *os.File    // of the sockets; Fd of its events is an index
+	raw    syscall.RawConn
+	events []unix.EpollEvent
+}
+
+// waitForNewcomers returns newcomers of the sockets at which the Loop with this index alone accepts.
+func waitForNewcomers(listeners []*listener, index int) (n *newcomers, err error) {
+	set, epoll, err := newPolledSet()
+	if err != nil {
+		return nil, err
+	}
+	n = &newcomers{set: set}
+	if n.raw, err = set.SyscallConn(); err != nil {
+		n.close()
+		return nil, err
+	}
+	for _, ln := range listeners {
+		if ln.shared {
+			continue
+		}
+		fd, err := ln.duplicate(index)
+		if err != nil {
+			continue
+		}
+		event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(len(n.fds))}
+		if unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, fd, &event) != nil {
+			_ = unix.Close(fd)
+			continue
+		}
+		n.fds, n.from = append(n.fds, fd), append(n.from, ln)
+	}
+	n.events = make([]unix.EpollEvent, max(1, len(n.fds)))
+	return n, nil
+}
+
+// wait returns the events of the sockets that have a connection, valid until the next call; none after limit. Fd is an
+// index.
+func (n *newcomers) wait(limit time.Duration) []unix.EpollEvent {
+	if n.set.SetReadDeadline(time.Now().Add(limit)) != nil {
+		return nil
+	}
+	ready := 0
+	_ = n.raw.Read(func(epoll uintptr) bool { // an error is the deadline's: nothing is ready
+		ready, _ = unix.EpollWait(int(epoll), n.events, 0)
+		return ready > 0
+	})
+	return n.events[:max(ready, 0)]
+}
+
+func (n *newcomers) close() {
+	_ = n.set.Close()
+	for _, fd := range n.fds {
+		_ = unix.Close(fd)
 	}
 }
 

@@ -22,18 +22,28 @@ type writability struct {
 const writabilityBatch = 128
 
 func newWritability(t *table) (*writability, error) {
-	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	set, fd, err := newPolledSet()
 	if err != nil {
-		return nil, os.NewSyscallError("epoll_create1", err)
+		return nil, err
 	}
-	// The runtime's poller takes non-blocking descriptors only.
-	if err := unix.SetNonblock(fd, true); err != nil {
-		_ = unix.Close(fd)
-		return nil, os.NewSyscallError("fcntl", err)
-	}
-	w := &writability{table: t, set: os.NewFile(uintptr(fd), "epoll"), epoll: fd, done: make(chan struct{})}
+	w := &writability{table: t, set: set, epoll: fd, done: make(chan struct{})}
 	go w.run()
 	return w, nil
+}
+
+// newPolledSet returns an epoll set that goroutines can wait for by the runtime's poller (SyscallConn), and its
+// descriptor. A system call that blocks would keep a processor from the loops until the runtime takes it back, up to
+// 20 ms later.
+func newPolledSet() (set *os.File, fd int, err error) {
+	if fd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return nil, -1, os.NewSyscallError("epoll_create1", err)
+	}
+	// The runtime's poller takes non-blocking descriptors only.
+	if err = unix.SetNonblock(fd, true); err != nil {
+		_ = unix.Close(fd)
+		return nil, -1, os.NewSyscallError("fcntl", err)
+	}
+	return os.NewFile(uintptr(fd), "epoll"), fd, nil
 }
 
 func (w *writability) run() {
