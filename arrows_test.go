@@ -35,6 +35,7 @@ var arrows = []arrow{
 		others: []string{"github.com/panjf2000/gnet/v2", "go.uber.org/zap", "golang.org/x/sys/unix"}},
 	{packages: "reactor/certs", not: web, own: []string{"internal/octets", "internal/logqueue"}, others: []string{"go.uber.org/zap", "github.com/fsnotify/fsnotify"}},
 	{packages: "reactor/certs/certstest"},
+	{packages: "internal/linked", not: sansIO},
 	{packages: "internal/loglimit", not: sansIO},
 	{packages: "internal/logqueue", others: []string{"go.uber.org/zap", "go.uber.org/zap/..."}},
 	{packages: "internal/moment", not: sansIO},

@@ -5,6 +5,8 @@ package reactor
 import (
 	"errors"
 	"sync"
+
+	"github.com/gatewheel/gatewheel/internal/linked"
 )
 
 // ErrMadeRoom closes a half-closed connection when the limit of connections is reached.
@@ -14,15 +16,15 @@ var ErrMadeRoom = errors.New("reactor: half-closed connection closed to make roo
 // left looks the same as one that still reads, until something is written. So these connections are closed first when
 // the limit of connections is reached. Safe for concurrent use.
 type halfClosed struct {
-	mu          sync.Mutex
-	first, last *halfClosedEntry
-	leaving     int64 // evicted and still open
+	mu      sync.Mutex
+	entries linked.List[halfClosedEntry, *halfClosedEntry]
+	leaving int64 // evicted and still open
 }
 
 type halfClosedEntry struct {
-	handle         Handle
-	previous, next *halfClosedEntry
-	evicted        bool
+	linked.Links[halfClosedEntry]
+	handle  Handle
+	evicted bool
 }
 
 // add appends c.
@@ -31,12 +33,7 @@ func (h *halfClosed) add(c *Conn) {
 	c.ensureRare().halfClosed = e
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if e.previous = h.last; h.last == nil {
-		h.first = e
-	} else {
-		h.last.next = e
-	}
-	h.last = e
+	h.entries.Push(e)
 }
 
 // remove removes c, which is closed.
@@ -49,23 +46,9 @@ func (h *halfClosed) remove(c *Conn) {
 	if e := c.rare.halfClosed; e.evicted {
 		h.leaving--
 	} else {
-		h.unlink(e)
+		h.entries.Remove(e)
 	}
 	c.rare.halfClosed = nil
-}
-
-func (h *halfClosed) unlink(e *halfClosedEntry) {
-	if e.previous == nil {
-		h.first = e.next
-	} else {
-		e.previous.next = e.next
-	}
-	if e.next == nil {
-		h.last = e.previous
-	} else {
-		e.next.previous = e.previous
-	}
-	e.previous, e.next = nil, nil
 }
 
 // evict closes connections, oldest first, so that n of them close, including those evicted before. It reports whether
@@ -73,9 +56,8 @@ func (h *halfClosed) unlink(e *halfClosedEntry) {
 func (h *halfClosed) evict(n int64) bool {
 	h.mu.Lock()
 	var taken []*halfClosedEntry
-	for h.leaving < n && h.first != nil {
-		e := h.first
-		h.unlink(e)
+	for h.leaving < n && h.entries.Len() > 0 {
+		e := h.entries.Pop()
 		e.evicted = true
 		h.leaving++
 		taken = append(taken, e)

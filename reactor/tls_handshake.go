@@ -8,6 +8,8 @@ import (
 	"net"
 	"runtime/debug"
 	"sync"
+
+	"github.com/gatewheel/gatewheel/internal/linked"
 )
 
 // handshakeInput bounds the input that waits for a handshake, in bytes; beyond it reading pauses. A peer may send
@@ -35,10 +37,11 @@ type handshake struct {
 	cancelContext context.CancelCauseFunc
 
 	// These belong to the pool, under its lock.
-	state          handshakeState
-	early          bool          // input, or the end, has come before the goroutine parked
-	wakeUp         chan struct{} // sent to when the parked goroutine gets a slot
-	previous, next *handshake
+	linked.Links[handshake] // in the list of its state
+
+	state  handshakeState
+	early  bool          // input, or the end, has come before the goroutine parked
+	wakeUp chan struct{} // sent to when the parked goroutine gets a slot
 
 	mu    sync.Mutex
 	in    []byte // input that crypto/tls has not taken

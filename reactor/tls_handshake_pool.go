@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/gatewheel/gatewheel/internal/linked"
 )
 
 const (
@@ -44,9 +46,7 @@ type handshakePool struct {
 	inCallbacks int             // handshakes that run code of the application, or wait in returning
 	returning   []chan struct{} // handshakes that wait for a slot behind a callback; closed when they have one
 
-	fresh  handshakeList
-	ready  handshakeList
-	parked handshakeList
+	fresh, ready, parked linked.List[handshake, *handshake]
 }
 
 // newHandshakePool returns a pool with one slot fewer than there are processors, and at least one.
@@ -58,21 +58,21 @@ func newHandshakePool() *handshakePool {
 func (p *handshakePool) begin(h *handshake) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.fresh.length >= maxQueuedHandshakes {
+	if p.fresh.Len() >= maxQueuedHandshakes {
 		return false
 	}
 	if p.started-p.inCallbacks >= maxStartedHandshakes {
 		p.displace()
 	}
 	h.state = handshakeQueued
-	p.fresh.push(h)
+	p.fresh.Push(h)
 	p.schedule()
 	return true
 }
 
 // displace ends the handshake whose peer has been silent longest, so that new ones need not wait for timeouts.
 func (p *handshakePool) displace() {
-	h := p.parked.first
+	h := p.parked.First()
 	if h == nil {
 		return
 	}
@@ -89,13 +89,13 @@ func (p *handshakePool) schedule() {
 			p.returning = p.returning[1:]
 			p.running++
 			p.inCallbacks--
-		case p.ready.first != nil:
-			h := p.ready.pop()
+		case p.ready.Len() > 0:
+			h := p.ready.Pop()
 			h.state = handshakeRunning
 			p.running++
 			h.wakeUp <- struct{}{}
-		case p.fresh.first != nil && p.started-p.inCallbacks < maxStartedHandshakes && p.inCallbacks < maxHandshakesInCallbacks:
-			h := p.fresh.pop()
+		case p.fresh.Len() > 0 && p.started-p.inCallbacks < maxStartedHandshakes && p.inCallbacks < maxHandshakesInCallbacks:
+			h := p.fresh.Pop()
 			h.state = handshakeRunning
 			p.running++
 			p.started++
@@ -115,7 +115,7 @@ func (p *handshakePool) park(h *handshake) {
 		return
 	}
 	h.state = handshakeParked
-	p.parked.push(h)
+	p.parked.Push(h)
 	p.running--
 	p.schedule()
 	p.mu.Unlock()
@@ -135,9 +135,9 @@ func (p *handshakePool) resume(h *handshake) {
 }
 
 func (p *handshakePool) wake(h *handshake) {
-	p.parked.remove(h)
+	p.parked.Remove(h)
 	h.state = handshakeReady
-	p.ready.push(h)
+	p.ready.Push(h)
 	p.schedule()
 }
 
@@ -150,7 +150,7 @@ func (p *handshakePool) cancel(h *handshake) (started bool) {
 	case handshakeNew:
 		return false
 	case handshakeQueued:
-		p.fresh.remove(h)
+		p.fresh.Remove(h)
 		h.state = handshakeEnded
 		return false
 	case handshakeRunning:
@@ -193,42 +193,4 @@ func (p *handshakePool) busy() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.started > 0
-}
-
-// A handshakeList is a queue from whose middle handshakes can be removed at once.
-type handshakeList struct {
-	first, last *handshake
-	length      int
-}
-
-func (l *handshakeList) push(h *handshake) {
-	h.previous, h.next = l.last, nil
-	if l.last == nil {
-		l.first = h
-	} else {
-		l.last.next = h
-	}
-	l.last = h
-	l.length++
-}
-
-func (l *handshakeList) pop() *handshake {
-	h := l.first
-	l.remove(h)
-	return h
-}
-
-func (l *handshakeList) remove(h *handshake) {
-	if h.previous == nil {
-		l.first = h.next
-	} else {
-		h.previous.next = h.next
-	}
-	if h.next == nil {
-		l.last = h.previous
-	} else {
-		h.next.previous = h.previous
-	}
-	h.previous, h.next = nil, nil
-	l.length--
 }

@@ -83,8 +83,8 @@ func TestHandshakeCancelledInTheQueue(t *testing.T) {
 	}
 	first.cancel(errPeerLeft, func(error) {})
 	third.cancel(errPeerLeft, func(error) {})
-	if pool.fresh.length != 1 || pool.fresh.first != second {
-		t.Fatalf("%d in the queue, want the second alone", pool.fresh.length)
+	if pool.fresh.Len() != 1 || pool.fresh.First() != second {
+		t.Fatalf("%d in the queue, want the second alone", pool.fresh.Len())
 	}
 	pool.mu.Lock()
 	pool.slots = 1
@@ -118,7 +118,7 @@ func TestHandshakeDisplacesTheOneSilentLongest(t *testing.T) {
 	pool.begin(younger)
 	<-toldYounger
 	pool.mu.Lock()
-	for pool.parked.length < 2 {
+	for pool.parked.Len() < 2 {
 		pool.mu.Unlock()
 		pool.mu.Lock()
 	}

@@ -4,6 +4,7 @@ import (
 	"math/bits"
 
 	"github.com/gatewheel/gatewheel/internal/inflate"
+	"github.com/gatewheel/gatewheel/internal/linked"
 )
 
 // Decompression. Fragments are inflated as they arrive, so that an incomplete
@@ -18,8 +19,9 @@ type inflation struct {
 	plain   int64  // bytes inflated
 	tail    []byte // the part of syncTail that is still to be decoded
 
-	of             *Conn
-	earlier, later *inflation // in Shared.unfinished
+	linked.Links[inflation] // in Shared.unfinished
+
+	of *Conn
 }
 
 // evicted stands in for the inflation of a message that was dropped to make room
@@ -40,51 +42,20 @@ func (sh *Shared) takeInflation(c *Conn, windowSize int) *inflation {
 	f.window.b, f.window.size = f.window.b[:0], windowSize
 	f.packed, f.plain, f.tail = 0, 0, syncTail
 	f.of = c
-	sh.unfinished.add(f)
-	if sh.unfinished.count > maxUnfinished {
-		oldest := sh.unfinished.oldest
+	sh.unfinished.Push(f)
+	if sh.unfinished.Len() > maxUnfinished {
+		oldest := sh.unfinished.First()
 		oldest.of.inf = &evicted
 		sh.giveInflation(oldest)
 	}
 	return f
 }
 
-// inflationList lists the inflations in use, oldest first.
-type inflationList struct {
-	oldest, newest *inflation
-	count          int
-}
-
-func (l *inflationList) add(f *inflation) {
-	f.earlier = l.newest
-	if f.earlier == nil {
-		l.oldest = f
-	} else {
-		f.earlier.later = f
-	}
-	l.newest = f
-	l.count++
-}
-
-func (l *inflationList) remove(f *inflation) {
-	if f.earlier == nil {
-		l.oldest = f.later
-	} else {
-		f.earlier.later = f.later
-	}
-	if f.later == nil {
-		l.newest = f.earlier
-	} else {
-		f.later.earlier = f.earlier
-	}
-	f.earlier, f.later, f.of = nil, nil, nil
-	l.count--
-}
-
 // giveInflation makes an inflation idle.
 func (sh *Shared) giveInflation(f *inflation) {
 	sh.plain.forget(&f.window)
-	sh.unfinished.remove(f)
+	sh.unfinished.Remove(f)
+	f.of = nil
 	if len(sh.inflations) < maxInflations {
 		sh.inflations = append(sh.inflations, f)
 	}

@@ -230,13 +230,13 @@ func TestTooManyUnfinishedMessages(t *testing.T) {
 			p.want(t, "binary:22", "")
 		}
 	}
-	if n := sh.unfinished.count; n != maxUnfinished-2 {
+	if n := sh.unfinished.Len(); n != maxUnfinished-2 {
 		t.Errorf("%d are unfinished", n)
 	}
 	for _, p := range players {
 		_ = p.conn.EOF()
 	}
-	if n := sh.unfinished.count; n != 0 || sh.unfinished.oldest != nil || sh.unfinished.newest != nil {
+	if n := sh.unfinished.Len(); n != 0 {
 		t.Errorf("%d are unfinished at the end", n)
 	}
 }

@@ -3,6 +3,8 @@ package ws
 import (
 	"math/rand/v2"
 	"time"
+
+	"github.com/gatewheel/gatewheel/internal/linked"
 )
 
 // Shared is the state that the connections of one goroutine, the loop, share: the
@@ -16,10 +18,10 @@ type Shared struct {
 	base time.Time     // the first Tick
 	now  time.Duration // since base
 
-	plain      plainBuffer  // inflated text on its way to the caller
-	packed     sink         // a compressed message on its way to the queue
-	inflations []*inflation // idle
-	unfinished inflationList
+	plain      plainBuffer                        // inflated text on its way to the caller
+	packed     sink                               // a compressed message on its way to the queue
+	inflations []*inflation                       // idle
+	unfinished linked.List[inflation, *inflation] // oldest first
 	spares     [len(spareSizes)]spares
 	work       int // see TakeWork
 }
@@ -41,7 +43,7 @@ func (sh *Shared) Renew() {
 }
 
 // Unfinished returns the number of compressed messages that are partly received.
-func (sh *Shared) Unfinished() int { return sh.unfinished.count }
+func (sh *Shared) Unfinished() int { return sh.unfinished.Len() }
 
 // TakeWork returns the work of decompression and compression since the last call, in
 // KiB inflated, each of which takes about a microsecond.
