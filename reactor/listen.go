@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strings"
 	"sync"
 	"syscall"
 
@@ -130,58 +129,57 @@ func openSockets(config *ListenerConfig, loops, notsentLowat int) (sockets, erro
 }
 
 // openTCP opens one socket for each Loop with SO_REUSEPORT: the kernel spreads connections over them, and no Loop wakes
-// for a connection that another accepts. It binds the address once without that option first, so that two servers of
-// one user do not share a port unnoticed.
+// for a connection that another accepts. The first socket is bound without that option, so that two servers of one user
+// do not share a port unnoticed. From then on it takes connections, and stays open: a socket that only tried the address
+// and was closed would reset those of clients that wait for the port.
 func openTCP(config *ListenerConfig, loops, notsentLowat int) (s sockets, err error) {
 	network := config.Network
 	if network == "" {
 		network = "tcp"
 	}
-	address := config.Address
-	if err = probeTCP(network, address); err != nil {
+	lc := singlePath()
+	first, addr, err := listenTCP(lc, network, config.Address, notsentLowat)
+	if err != nil {
 		return s, err
 	}
-	for range loops {
-		fd, addr, err := listenTCP(network, address, notsentLowat)
+	s = sockets{fds: []int{first}, addr: addr}
+	if loops == 1 {
+		return s, nil
+	}
+	if err := sharePort(first); err != nil {
+		s.close()
+		return s, err
+	}
+	lc.Control = func(_, _ string, raw syscall.RawConn) (err error) {
+		control := raw.Control(func(fd uintptr) { err = sharePort(int(fd)) })
+		return errors.Join(control, err)
+	}
+	for range loops - 1 {
+		fd, _, err := listenTCP(lc, network, addr.String(), notsentLowat)
 		if err != nil {
 			s.close()
 			return s, err
 		}
 		s.fds = append(s.fds, fd)
-		s.addr = addr
-		address = addr.String()
 	}
 	return s, nil
 }
 
-// probeTCP returns an error if the address is in use. Port 0 needs no probe.
-func probeTCP(network, address string) error {
-	if strings.HasSuffix(address, ":0") {
-		return nil
-	}
-	ln, err := net.Listen(network, address)
-	if err != nil {
-		return err
-	}
-	return ln.Close()
+// singlePath returns a configuration for plain TCP sockets.
+func singlePath() *net.ListenConfig {
+	lc := &net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{Enable: false}, KeepAlive: -1}
+	// Connections accepted from a multipath socket do not inherit all of its options.
+	lc.SetMultipathTCP(false)
+	return lc
+}
+
+// sharePort lets other sockets of this user with SO_REUSEPORT listen on the address of this one.
+func sharePort(fd int) error {
+	return setOption(fd, "SO_REUSEPORT", unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 }
 
 // listenTCP opens one listening socket. The net package resolves the address and chooses its family.
-func listenTCP(network, address string, notsentLowat int) (int, net.Addr, error) {
-	lc := net.ListenConfig{
-		KeepAliveConfig: net.KeepAliveConfig{Enable: false},
-		KeepAlive:       -1,
-		Control: func(_, _ string, raw syscall.RawConn) error {
-			var err error
-			control := raw.Control(func(fd uintptr) {
-				err = os.NewSyscallError("setsockopt SO_REUSEPORT",
-					unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
-			})
-			return errors.Join(control, err)
-		},
-	}
-	// Connections accepted from a multipath socket do not inherit all of its options.
-	lc.SetMultipathTCP(false)
+func listenTCP(lc *net.ListenConfig, network, address string, notsentLowat int) (int, net.Addr, error) {
 	ln, err := lc.Listen(context.Background(), network, address)
 	if err != nil {
 		return -1, nil, err

@@ -4,10 +4,15 @@ package reactor
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gatewheel/gatewheel/internal/testport"
 )
 
 // unstarted is a Reactor whose Start never comes, as when one of several listeners fails.
@@ -91,5 +96,106 @@ func TestUnixSocketErrorsNameTheSocket(t *testing.T) {
 	path := t.TempDir() + "/none/x.sock"
 	if _, err := openUnix(&ListenerConfig{Network: "unix", Address: path}); err == nil || !strings.Contains(err.Error(), path) || !os.IsNotExist(err) && !strings.Contains(err.Error(), "no such file") {
 		t.Errorf("%v, want it to name %s", err, path)
+	}
+}
+
+// A client that waits for the port is served by its first connection.
+func TestNoConnectionIsLostWhileListening(t *testing.T) {
+	address := testport.Address(t)
+	for range 3000 {
+		dialing, stop := context.WithCancel(t.Context())
+		connected := make(chan net.Conn, 1)
+		go func() {
+			defer close(connected)
+			for dialing.Err() == nil {
+				if c, err := net.Dial("tcp", address); err == nil {
+					connected <- c
+					return
+				}
+			}
+		}()
+		s, err := openTCP(&ListenerConfig{Address: address}, 1, 0)
+		if err != nil {
+			stop()
+			t.Fatal(err)
+		}
+		c := await(t, connected)
+		stop()
+		polled := []unix.PollFd{{Fd: int32(s.fd(0)), Events: unix.POLLIN}}
+		if n, err := unix.Poll(polled, int(patience.Milliseconds())); n != 1 {
+			t.Fatalf("the first connection is not there: %v", err)
+		}
+		_ = c.(*net.TCPConn).SetLinger(0)
+		_ = c.Close()
+		s.close()
+	}
+}
+
+// Of servers that start on one address at the same time, at most one listens.
+func TestOneServerListensOnAnAddress(t *testing.T) {
+	address := testport.Address(t)
+	for range 300 {
+		const servers = 4
+		opened := make(chan sockets, servers)
+		for n := range servers {
+			go func() {
+				s, err := openTCP(&ListenerConfig{Address: address}, 1+n, 0)
+				if err != nil && !errors.Is(err, unix.EADDRINUSE) {
+					t.Error(err)
+				}
+				opened <- s
+			}()
+		}
+		listening := 0
+		var all []sockets
+		for range servers {
+			s := await(t, opened)
+			if len(s.fds) > 0 {
+				listening++
+			}
+			all = append(all, s)
+		}
+		for _, s := range all {
+			s.close()
+		}
+		if listening > 1 {
+			t.Fatalf("%d servers listen on %s", listening, address)
+		}
+	}
+}
+
+// The kernel spreads connections over the sockets of all Loops, that of the first included.
+func TestEachLoopIsGivenConnections(t *testing.T) {
+	const loops, connections = 4, 400
+	for _, address := range []string{"127.0.0.1:0", testport.Address(t)} {
+		s, err := openTCP(&ListenerConfig{Address: address}, loops, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.close()
+		for range connections {
+			c, err := net.Dial("tcp", s.addr.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+		}
+		accepted := make([]int, loops)
+		for i, fd := range s.fds {
+			for {
+				conn, _, err := unix.Accept4(fd, unix.SOCK_CLOEXEC)
+				if err != nil {
+					break
+				}
+				accepted[i]++
+				_ = unix.Close(conn)
+			}
+		}
+		for i, n := range accepted {
+			// 100 each on average, with a standard deviation of 9.
+			if n < connections/loops/4 {
+				t.Errorf("%s: socket %d of %v has too few connections", address, i, accepted)
+			}
+		}
 	}
 }
