@@ -1,10 +1,11 @@
+//go:build linux
+
 package gatewheel_test
 
 import (
 	"bytes"
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gatewheel/gatewheel/internal/testport"
 )
 
 // TestReadmeProgram builds the program in the README, as it stands there, runs it and asks it.
@@ -39,14 +42,7 @@ func TestReadmeProgram(t *testing.T) {
 	if strings.Count(program, written) != 1 {
 		t.Fatalf("the program should listen on %s", written)
 	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := free.Addr().String()
-	if err := free.Close(); err != nil {
-		t.Fatal(err)
-	}
+	address := testport.Address(t)
 	dir := t.TempDir()
 	source, binary := filepath.Join(dir, "main.go"), filepath.Join(dir, "embedded")
 	if err := os.WriteFile(source, []byte(strings.Replace(program, written, address, 1)), 0o600); err != nil {

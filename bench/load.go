@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gatewheel/gatewheel/bench/client"
+	"github.com/gatewheel/gatewheel/internal/testport"
 )
 
 // tally is what a load generator counted.
@@ -30,7 +31,13 @@ type target struct {
 	name    string
 	setup   *setup
 	process *process
+	port    *testport.Reservation
 	rate    float64 // requests a second, once known
+}
+
+func (t *target) stop() {
+	t.process.stop()
+	_ = t.port.Release()
 }
 
 func (t *target) url() string {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gatewheel/gatewheel/bench/client"
+	"github.com/gatewheel/gatewheel/internal/testport"
 )
 
 // runner carries what one run of the program was asked for.
@@ -55,11 +57,19 @@ func (r *runner) launch(c *benchCase, name string) (*target, error) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, err
 	}
-	port, err := freePort()
+	port, err := testport.Reserve()
 	if err != nil {
 		return nil, err
 	}
-	s := &setup{dir: dir, shared: r.dir, port: port, protocol: c.protocol,
+	t, err := r.launchOn(port, dir, c, name)
+	if err != nil {
+		return nil, errors.Join(err, port.Release())
+	}
+	return t, nil
+}
+
+func (r *runner) launchOn(port *testport.Reservation, dir string, c *benchCase, name string) (*target, error) {
+	s := &setup{dir: dir, shared: r.dir, port: port.Port(), protocol: c.protocol,
 		gatewheel: r.gatewheel, before: r.before, flags: r.flags, self: r.self, file: c.file}
 	argv, err := serverNamed(name).command(s)
 	if err != nil {
@@ -79,7 +89,7 @@ func (r *runner) launch(c *benchCase, name string) (*target, error) {
 		p.stop()
 		return nil, fmt.Errorf("its answer is wrong: %w", err)
 	}
-	return &target{name: name, setup: s, process: p}, nil
+	return &target{name: name, setup: s, process: p, port: port}, nil
 }
 
 func hold(s *setup, connections int) client.Hold {
@@ -97,7 +107,7 @@ func (r *runner) time(c *benchCase, outcomes []outcome) {
 			outcomes[i].LeftOut = err.Error()
 			continue
 		}
-		defer t.process.stop()
+		defer t.stop()
 		targets[i] = t
 		if r.warmup > 0 {
 			if _, err := c.load(r, t, r.warmup); err != nil {
@@ -166,7 +176,7 @@ func (r *runner) held1(c *benchCase, name string) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer t.process.stop()
+	defer t.stop()
 	time.Sleep(r.settle)
 	before, err := t.process.resident()
 	if err != nil {

@@ -156,11 +156,3 @@ func (p *process) resident() (int64, error) {
 	}
 	return sum, nil
 }
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
-}

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gatewheel/gatewheel/internal/testport"
 	"github.com/gatewheel/gatewheel/reactor/internal/engine/enginetest"
 )
 
@@ -172,12 +173,7 @@ func TestDialFails(t *testing.T) {
 	d := newDials(t, s.loops[0])
 	deaf := deafListener(t)
 
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = ln.Close()
-	d.dial(t.Context(), "tcp", ln.Addr().String())
+	d.dial(t.Context(), "tcp", testport.Address(t))
 	d.wantFailure(unix.ECONNREFUSED)
 
 	d.dial(t.Context(), "udp", s.addr)

@@ -20,6 +20,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gatewheel/gatewheel/internal/testport"
 )
 
 // webProxy is a proxy of docs/proxies.md, run with the block that stands there.
@@ -88,55 +90,40 @@ func documentedBlock(t *testing.T, language string) string {
 	return string(found[1])
 }
 
-// start runs the proxy in front of two servers and returns its address. Another process may take
-// the free port before the proxy does: then the next port is tried.
+// start runs the proxy in front of two servers and returns its address.
 func (p *webProxy) start(t *testing.T, one, two string) (front string) {
 	t.Helper()
 	block := strings.NewReplacer("127.0.0.1:8080", one, "127.0.0.1:8081", two).Replace(documentedBlock(t, p.block))
-	for range 5 {
-		front = freeAddress(t)
-		dir := t.TempDir()
-		file := filepath.Join(dir, "config")
-		if err := os.WriteFile(file, []byte(p.config(block, front, dir)), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		cmd := exec.Command(toolPath(t, p.program), p.args(file)...)
-		var log synced
-		cmd.Stdout, cmd.Stderr = &log, &log
-		cmd.Env = append(os.Environ(), "HOME="+dir)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		ended := make(chan struct{})
-		go func() {
-			_ = cmd.Wait()
-			close(ended)
-		}()
-		t.Cleanup(func() {
-			_ = cmd.Process.Kill()
-			<-ended
-			if t.Failed() {
-				t.Logf("the log of %s:\n%s", p.name, log.String())
-			}
-		})
-		if answers(front, ended) {
-			return front
-		}
-	}
-	t.Fatalf("%s does not start", p.name)
-	return ""
-}
-
-// freeAddress returns an address of the loopback that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	front = testport.Address(t)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "config")
+	if err := os.WriteFile(file, []byte(p.config(block, front, dir)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	cmd := exec.Command(toolPath(t, p.program), p.args(file)...)
+	var log synced
+	cmd.Stdout, cmd.Stderr = &log, &log
+	cmd.Env = append(os.Environ(), "HOME="+dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(ended)
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-ended
+		if t.Failed() {
+			t.Logf("the log of %s:\n%s", p.name, log.String())
+		}
+	})
+	if !answers(front, ended) {
+		t.Fatalf("%s does not start", p.name)
+	}
+	return front
 }
 
 // answers waits until a server at the address answers requests with 200, and reports whether it
