@@ -12,8 +12,8 @@
 // The transport is an HTTP/1.1 connection after its 101 response, or an HTTP/2
 // stream opened by extended CONNECT (RFC 8441). The opening handshake is a set of
 // functions on header fields: [ParseUpgrade], [ParseConnect], [ChooseProtocol],
-// [DeflatePolicy.Answer] and [AnswerFields] for servers, [OfferFields] and
-// [CheckAnswer] for clients.
+// [DeflatePolicy.Answer] and [AnswerFields] for servers; [NewKey],
+// [DeflatePolicy.Offer], [OfferFields] and [CheckAnswer] for clients.
 //
 // # Rules for the caller
 //
@@ -34,6 +34,13 @@
 // A Shared is the state that the connections of one goroutine share; it and its
 // connections must not be used concurrently. Only [Prepared] may be shared
 // between goroutines. The package starts no goroutine and never blocks.
+//
+// # Roles
+//
+// Both roles have the same table of states. A client masks each frame with a key of its
+// own, made of random bytes of its loop, and refuses masked frames; a server refuses
+// unmasked ones. After both Close frames a client waits for the server to end the
+// transport (see [Conn.Done]).
 //
 // # Bounds
 //

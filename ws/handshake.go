@@ -19,9 +19,6 @@ type HandshakeError struct {
 
 func (e *HandshakeError) Error() string { return "ws: " + e.Reason }
 
-// refuse returns a client's refusal of a response.
-func refuse(reason string) error { return &HandshakeError{Reason: reason} }
-
 func badRequest(reason string) error { return &HandshakeError{Status: 400, Reason: reason} }
 
 // Hello is the request of a client's opening handshake.
@@ -181,28 +178,6 @@ func AnswerFields(hello *Hello, protocol, extensions string) []Field {
 	return appendChoices(fields, protocol, extensions)
 }
 
-// NewKey returns the value of Sec-WebSocket-Key for 16 random bytes.
-func NewKey(random [16]byte) string {
-	return base64.StdEncoding.EncodeToString(random[:])
-}
-
-// OfferFields returns the fields of a client's opening handshake, for HTTP/2 if Key is
-// empty.
-func OfferFields(hello *Hello) []Field {
-	fields := make([]Field, 0, 7)
-	if hello.Key != "" {
-		fields = append(fields,
-			Field{Name: "Upgrade", Value: "websocket"},
-			Field{Name: "Connection", Value: "Upgrade"},
-			Field{Name: "Sec-WebSocket-Key", Value: hello.Key})
-	}
-	fields = append(fields, versionField)
-	if hello.Origin != "" {
-		fields = append(fields, Field{Name: "Origin", Value: hello.Origin})
-	}
-	return appendChoices(fields, strings.Join(hello.Protocols, ", "), strings.Join(hello.Extensions, ", "))
-}
-
 func appendChoices(fields []Field, protocols, extensions string) []Field {
 	if protocols != "" {
 		fields = append(fields, Field{Name: "Sec-WebSocket-Protocol", Value: protocols})
@@ -211,39 +186,4 @@ func appendChoices(fields []Field, protocols, extensions string) []Field {
 		fields = append(fields, Field{Name: "Sec-WebSocket-Extensions", Value: extensions})
 	}
 	return fields
-}
-
-// CheckAnswer checks the response to a client's opening handshake. It returns the
-// subprotocol and the compression that the server chose; policy made the offer in
-// hello.Extensions. An error is a *HandshakeError. RFC 6455 section 4.1, RFC 8441
-// section 5.
-func CheckAnswer(hello *Hello, policy *DeflatePolicy, status int, fields []Field) (protocol string, ext Deflate, err error) {
-	if hello.Key == "" {
-		if status < 200 || status > 299 {
-			return "", Deflate{}, refuse("server refused")
-		}
-	} else if err := checkUpgraded(hello.Key, status, fields); err != nil {
-		return "", Deflate{}, err
-	}
-	if chosen := values(fields, "Sec-WebSocket-Protocol"); len(chosen) > 0 {
-		protocol = octets.Trim(chosen[0])
-		if len(chosen) > 1 || !slices.Contains(hello.Protocols, protocol) {
-			return "", Deflate{}, refuse("subprotocol that was not offered")
-		}
-	}
-	ext, err = policy.Check(values(fields, "Sec-WebSocket-Extensions"))
-	return protocol, ext, err
-}
-
-func checkUpgraded(key string, status int, fields []Field) error {
-	switch {
-	case status != 101:
-		return refuse("server refused")
-	case !upgrades(fields):
-		return refuse("response does not upgrade to WebSocket")
-	}
-	if got, ok := single(fields, "Sec-WebSocket-Accept"); !ok || got != accept(key) {
-		return refuse("wrong Sec-WebSocket-Accept")
-	}
-	return nil
 }

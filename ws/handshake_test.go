@@ -2,7 +2,6 @@ package ws
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -111,61 +110,6 @@ func TestConnect(t *testing.T) {
 		if !errors.As(err, &refusal) || refusal.Status != tc.status {
 			t.Errorf("%s, %q: %v", tc.protocol, tc.fields, err)
 		}
-	}
-}
-
-// A client's handshake is what a server takes, and its answer what the client
-// takes.
-func TestHandshakeBothWays(t *testing.T) {
-	var policy DeflatePolicy
-	for _, key := range []string{NewKey([16]byte{1, 2, 3}), ""} {
-		hello := &Hello{Key: key, Origin: "https://a", Protocols: []string{"x", "y"}, Extensions: []string{policy.Offer()}}
-		var got Hello
-		var err error
-		status := 101
-		if key != "" {
-			got, err = ParseUpgrade("GET", 1, OfferFields(hello))
-		} else {
-			status = 200
-			got, err = ParseConnect("websocket", OfferFields(hello))
-		}
-		if err != nil || fmt.Sprint(got) != fmt.Sprint(*hello) {
-			t.Fatalf("%+v %v", got, err)
-		}
-		ext, response := policy.Answer(got.Extensions)
-		chosen := ChooseProtocol(got.Protocols, []string{"y", "z"})
-		protocol, atClient, err := CheckAnswer(hello, &policy, status, AnswerFields(&got, chosen, response))
-		if err != nil || protocol != "y" || atClient != ext || !ext.On {
-			t.Errorf("%q %+v %v", protocol, atClient, err)
-		}
-	}
-}
-
-func TestAnswerRefusals(t *testing.T) {
-	hello := &Hello{Key: "dGhlIHNhbXBsZSBub25jZQ==", Protocols: []string{"chat"}}
-	policy := &DeflatePolicy{Off: true}
-	answer := "Upgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\n"
-	if _, _, err := CheckAnswer(hello, policy, 101, fieldsOf(answer)); err != nil {
-		t.Fatal(err)
-	}
-	for why, fields := range map[string]string{
-		"no upgrade":                   strings.Replace(answer, "Upgrade: websocket", "X: y", 1),
-		"no connection":                strings.Replace(answer, "Connection", "X", 1),
-		"wrong accept":                 strings.Replace(answer, "s3pP", "S3pP", 1),
-		"no accept":                    strings.Replace(answer, "Sec-WebSocket-Accept", "X", 1),
-		"subprotocol not offered":      answer + "Sec-WebSocket-Protocol: Chat",
-		"two subprotocols":             answer + "Sec-WebSocket-Protocol: chat\nSec-WebSocket-Protocol: chat",
-		"extension that is not wanted": answer + "Sec-WebSocket-Extensions: permessage-deflate",
-	} {
-		if _, _, err := CheckAnswer(hello, policy, 101, fieldsOf(fields)); err == nil {
-			t.Errorf("%s: accepted", why)
-		}
-	}
-	if _, _, err := CheckAnswer(hello, policy, 200, fieldsOf(answer)); err == nil {
-		t.Error("status 200 over HTTP/1.1: accepted")
-	}
-	if _, _, err := CheckAnswer(&Hello{}, policy, 403, nil); err == nil {
-		t.Error("status 403 over HTTP/2: accepted")
 	}
 }
 

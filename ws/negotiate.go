@@ -227,6 +227,9 @@ func (policy *DeflatePolicy) Check(answer []string) (Deflate, error) {
 		return Deflate{}, refuse("malformed permessage-deflate parameters")
 	case got.clientWindow && got.clientBits == 0:
 		return Deflate{}, refuse("client_max_window_bits without a value")
+	case got.clientBits > clientBits:
+		// RFC 7692 section 7.1.2.2: the value is that of the offer or smaller.
+		return Deflate{}, refuse("client_max_window_bits is larger than in the offer")
 	case !policy.ServerContext && !got.serverNoContext:
 		return Deflate{}, refuse("server keeps its context although the offer excludes it")
 	case serverBits < maxWindowBits && (got.serverBits == 0 || got.serverBits > serverBits):
@@ -243,7 +246,7 @@ func (policy *DeflatePolicy) Check(answer []string) (Deflate, error) {
 		ext.ServerWindowBits = got.serverBits
 	}
 	if got.clientBits != 0 {
-		ext.ClientWindowBits = min(clientBits, got.clientBits)
+		ext.ClientWindowBits = got.clientBits
 	}
 	return ext, nil
 }

@@ -97,8 +97,11 @@ func TestDeflateChecks(t *testing.T) {
 		{small, "permessage-deflate; server_max_window_bits=10; client_max_window_bits=11",
 			map[string]Deflate{
 				"permessage-deflate; server_max_window_bits=10":                           {true, false, false, 10, 11},
-				"permessage-deflate; server_max_window_bits=9; client_max_window_bits=15": {true, false, false, 9, 11},
-			}, []string{"permessage-deflate", "permessage-deflate; server_max_window_bits=11"}},
+				"permessage-deflate; server_max_window_bits=9; client_max_window_bits=11": {true, false, false, 9, 11},
+				"permessage-deflate; server_max_window_bits=9; client_max_window_bits=8":  {true, false, false, 9, 8},
+			}, []string{"permessage-deflate", "permessage-deflate; server_max_window_bits=11",
+				"permessage-deflate; server_max_window_bits=10; client_max_window_bits=12",
+				"permessage-deflate; server_max_window_bits=10; client_max_window_bits=15"}},
 		{DeflatePolicy{Off: true}, "", map[string]Deflate{"": {}}, []string{"permessage-deflate"}},
 	} {
 		if got := tc.policy.Offer(); got != tc.offer {

@@ -1,7 +1,6 @@
 package ws
 
 import (
-	"math/rand/v2"
 	"time"
 
 	"github.com/gatewheel/gatewheel/internal/linked"
@@ -10,10 +9,10 @@ import (
 // Shared is the state that the connections of one goroutine, the loop, share: the
 // time, buffers and idle decoders. The zero value is ready.
 type Shared struct {
-	// Mask returns masking keys for the client role. They must be unpredictable for
-	// those who choose the payloads (RFC 6455 section 10.3). Nil stands for the
-	// runtime's ChaCha8 generator.
-	Mask func() uint32
+	// Random fills p with random bytes for the masking keys and handshakes of clients.
+	// They must be unpredictable for those who choose the payloads (RFC 6455 section
+	// 10.3). Nil stands for crypto/rand.
+	Random func(p []byte)
 
 	base time.Time     // the first Tick
 	now  time.Duration // since base
@@ -24,6 +23,7 @@ type Shared struct {
 	unfinished linked.List[inflation, *inflation] // oldest first
 	spares     [len(spareSizes)]spares
 	work       int // see TakeWork
+	entropy    entropy
 }
 
 // Tick sets the time. Call it before the first Conn.Init and whenever events or
@@ -51,13 +51,6 @@ func (sh *Shared) TakeWork() int {
 	n := sh.work >> 10
 	sh.work -= n << 10
 	return n
-}
-
-func (sh *Shared) key() uint32 {
-	if sh.Mask != nil {
-		return sh.Mask()
-	}
-	return rand.Uint32()
 }
 
 // spareSizes are the capacities in bytes of the buffers that connections take for
