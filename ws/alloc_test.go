@@ -58,6 +58,47 @@ func TestClientSendAllocatesNothing(t *testing.T) {
 	}
 }
 
+// Echoes of a client, in the three sizes of the queue's buffers.
+func TestClientEchoAllocatesNothing(t *testing.T) {
+	for name, in := range map[string][]byte{
+		"text": wire(text("a message of thirty-two bytes...")), "binary": wire(binaryOf(60 << 10)), "ping": wire(ping("are you there?")),
+		"compressed": wire(packed(Text, newPeer(false, false).compress(jsonish(8000)), 1<<20)...),
+	} {
+		var c Conn
+		c.Init(new(Shared), Client, noContext, nil)
+		in = reverseMasking(in)
+		out := make([]byte, 0, 100<<10)
+		var ev Event
+		if n := testing.AllocsPerRun(100, func() { echo(t, &c, in, out, &ev) }); n >= 1 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}
+
+// An opening handshake of a client: the key, the offer and the fields, their values, and
+// the check of the answer.
+func TestClientHandshakeLeavesLittle(t *testing.T) {
+	sh := new(Shared)
+	var policy DeflatePolicy
+	hello := &Hello{Key: NewKey(sh), Protocols: []string{"chat"}, Extensions: []string{policy.Offer()}}
+	answer := AnswerFields(hello, "chat", "permessage-deflate; server_no_context_takeover")
+	if n := testing.AllocsPerRun(100, func() {
+		hello := Hello{Key: NewKey(sh), Protocols: hello.Protocols, Extensions: hello.Extensions}
+		if _, err := OfferFields(&hello); err != nil {
+			t.Fatal(err)
+		}
+	}); n > 3 {
+		t.Errorf("request: %v allocations, want 3", n)
+	}
+	if n := testing.AllocsPerRun(100, func() {
+		if _, _, err := CheckAnswer(hello, &policy, 101, answer); err != nil {
+			t.Fatal(err)
+		}
+	}); n > 3 {
+		t.Errorf("response: %v allocations, want 3", n)
+	}
+}
+
 func TestDeadlineAllocatesNothing(t *testing.T) {
 	var c Conn
 	sh := new(Shared)

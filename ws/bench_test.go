@@ -44,6 +44,26 @@ func BenchmarkEcho(b *testing.B) {
 	}
 }
 
+// Messages of a client, masked.
+func BenchmarkClientSend(b *testing.B) {
+	for _, size := range []int{32, 1 << 10, 64 << 10} {
+		b.Run(strconv.Itoa(size), func(b *testing.B) {
+			var c Conn
+			c.Init(new(Shared), Client, Deflate{}, nil)
+			m := make([]byte, size)
+			out := make([]byte, 0, 80<<10)
+			b.ReportAllocs()
+			b.SetBytes(int64(size))
+			for b.Loop() {
+				if err := c.Send(Binary, m); err != nil {
+					b.Fatal(err)
+				}
+				out = c.Transmit(out[:0], 1<<30)
+			}
+		})
+	}
+}
+
 func BenchmarkMask(b *testing.B) {
 	for _, size := range []int{16, 128, 16 << 10} {
 		p := make([]byte, size)

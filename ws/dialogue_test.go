@@ -9,12 +9,13 @@ import (
 	"time"
 )
 
-// A dialogue is what a peer sends and what it wants to see, with a server that
-// echoes messages in between. Each runs whole, byte by byte, and with something
-// behind it.
+// A dialogue is what a peer sends and what it wants to see from a machine that echoes
+// messages. Each runs with a server and with a client: whole, byte by byte, and with
+// something behind it.
 type dialogue struct {
 	name string
-	in   []byte
+	role Role   // of the machine; run tries both
+	in   []byte // as a client sends it; a client receives it with the masking reversed
 	// events are separated by blanks: text:Hello binary:4 (a length) ping:x pong:x
 	// close:1000:bye error:1002.
 	events string
@@ -27,25 +28,35 @@ type dialogue struct {
 
 func (d dialogue) run(t *testing.T) {
 	t.Helper()
-	t.Run(d.name, func(t *testing.T) {
-		for _, size := range []int{len(d.in) + 1, 1, 7} {
-			p := d.play(d.in, size)
-			p.want(t, d.events, d.out)
-		}
-		p := d.play(append(bytes.Clone(d.in), ping("more").bytes()...), len(d.in)+100)
-		if p.conn.state.over() {
-			p.want(t, d.events, d.out)
-		} else {
-			p.want(t, d.events+" ping:more", d.out+" pong:more")
-		}
-	})
+	for _, d.role = range []Role{Server, Client} {
+		t.Run(fmt.Sprintf("%s/%s", roleNames[d.role], d.name), d.check)
+	}
 }
 
-// play feeds the dialogue to a server in chunks of a size.
+var roleNames = [...]string{Server: "server", Client: "client"}
+
+func (d dialogue) check(t *testing.T) {
+	for _, size := range []int{len(d.in) + 1, 1, 7} {
+		p := d.play(d.in, size)
+		p.want(t, d.events, d.out)
+	}
+	p := d.play(append(bytes.Clone(d.in), ping("more").bytes()...), len(d.in)+100)
+	if p.conn.state.over() {
+		p.want(t, d.events, d.out)
+	} else {
+		p.want(t, d.events+" ping:more", d.out+" pong:more")
+	}
+}
+
+// play feeds the dialogue to a machine in chunks of a size.
 func (d dialogue) play(in []byte, size int) *player {
-	p := newPlayer(Server, d.ext, d.set)
+	p := newPlayer(d.role, d.ext, d.set)
 	p.echo = true
-	for in := bytes.Clone(in); len(in) > 0; {
+	in = bytes.Clone(in)
+	if d.role == Client {
+		in = reverseMasking(in)
+	}
+	for len(in) > 0 {
 		n := min(size, len(in))
 		p.receive(in[:n])
 		in = in[n:]
@@ -71,6 +82,14 @@ func newPlayer(role Role, ext Deflate, set *Settings) *player {
 	sh.Tick(time.Unix(1000, 0))
 	p.conn.Init(sh, role, ext, set)
 	return p
+}
+
+// hear receives what a client sends, or a server if the player is a client.
+func (p *player) hear(in []byte) {
+	if p.conn.role == Client {
+		in = reverseMasking(in)
+	}
+	p.receive(in)
 }
 
 // receive presents what was kept along with more.

@@ -7,16 +7,23 @@ import (
 	"time"
 )
 
-// FuzzSplit: however the input is cut, the same happens.
+// FuzzSplit: however the input is cut, the same happens in either role.
 func FuzzSplit(f *testing.F) {
-	f.Add(wire(text("Hello"), first("a"), ping("p"), last("b"), closeOf(1000, "bye")), uint8(3), false)
-	f.Add(wire(packed(Text, []byte("\xf2\x48\xcd\xc9\xc9\x07\x00"), 3)...), uint8(1), true)
-	f.Add(wire(text("\xe2\x82\xac"), binaryOf(200)), uint8(7), false)
-	f.Add([]byte("\x81\xfe\x00\x05"), uint8(2), false)
+	f.Add(wire(text("Hello"), first("a"), ping("p"), last("b"), closeOf(1000, "bye")), uint8(3), false, false)
+	f.Add(wire(packed(Text, []byte("\xf2\x48\xcd\xc9\xc9\x07\x00"), 3)...), uint8(1), true, false)
+	f.Add(wire(text("\xe2\x82\xac"), binaryOf(200)), uint8(7), false, false)
+	f.Add([]byte("\x81\xfe\x00\x05"), uint8(2), false, false)
 	// A header that breaks two rules breaks the same one first in each cut.
-	f.Add([]byte("\x80\xff\xff\xff\xff0000\xb6000"), uint8(0), true)
-	f.Fuzz(func(t *testing.T, in []byte, size uint8, deflate bool) {
+	f.Add([]byte("\x80\xff\xff\xff\xff0000\xb6000"), uint8(0), true, false)
+	f.Add([]byte("A\x8370%0\xec\x00C"), uint8(0), true, false)
+	f.Add([]byte("\x81\x05Hello\x89\x00\x88\x02\x03\xe8"), uint8(1), false, true)
+	f.Add([]byte("\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00"), uint8(1), true, true)
+	f.Add([]byte("\x81\x85\x37\xfa\x21\x3d\x7f\x9f"), uint8(0), false, true)
+	f.Fuzz(func(t *testing.T, in []byte, size uint8, deflate, client bool) {
 		d := dialogue{set: &Settings{Message: 1 << 16}}
+		if client {
+			d.role, in = Client, reverseMasking(in) // the dialogue reverses it again
+		}
 		if deflate {
 			d.ext = bothContexts
 		}
@@ -24,10 +31,11 @@ func FuzzSplit(f *testing.F) {
 		if a, b := strings.Join(whole.events, " "), strings.Join(cut.events, " "); a != b {
 			t.Errorf("events differ\nwhole %s\n  cut %s", a, b)
 		}
-		if len(whole.sent) < maxQueuedPongs && !bytes.Equal(whole.sent, cut.sent) {
-			t.Errorf("output differs\nwhole %x\n  cut %x", whole.sent, cut.sent)
+		// A compressed text may break two rules, of which each cut finds another first: the
+		// reasons of Close frames are not compared.
+		if a, b := whole.frames(t), cut.frames(t); len(whole.sent) < maxQueuedPongs && a != b {
+			t.Errorf("output differs\nwhole %s\n  cut %s", a, b)
 		}
-		parseFrames(t, whole.sent)
 	})
 }
 
@@ -126,6 +134,32 @@ func FuzzExtensions(f *testing.F) {
 			t.Errorf("%q answers %q", response, offer)
 		}
 		_, _ = keep.Check([]string{offer})
+	})
+}
+
+// FuzzAnswer: a client takes no answer that does not fit its offer.
+func FuzzAnswer(f *testing.F) {
+	f.Add(uint16(101), "websocket", "Upgrade", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "chat", "permessage-deflate; server_no_context_takeover; client_max_window_bits=9", true)
+	f.Add(uint16(200), "", "", "", "", "permessage-deflate", false)
+	f.Fuzz(func(t *testing.T, status uint16, upgrade, connection, accepted, protocol, extensions string, http1 bool) {
+		policy := &DeflatePolicy{ClientContext: true, ServerWindowBits: 12, ClientWindowBits: 11}
+		hello := &Hello{Protocols: []string{"chat"}, Extensions: []string{policy.Offer()}}
+		if http1 {
+			hello.Key = "dGhlIHNhbXBsZSBub25jZQ=="
+		}
+		answer := []Field{{"Upgrade", upgrade}, {"Connection", connection}, {"Sec-WebSocket-Accept", accepted},
+			{"Sec-WebSocket-Protocol", protocol}, {"Sec-WebSocket-Extensions", extensions}}
+		chosen, ext, err := CheckAnswer(hello, policy, int(status), answer)
+		switch {
+		case err != nil:
+			return
+		case chosen != "chat", http1 != (status == 101):
+			t.Errorf("status %d, subprotocol %q", status, chosen)
+		case http1 && !strings.Contains(accepted, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="):
+			t.Errorf("accept %q", accepted)
+		case ext.On && (!ext.ServerNoContext || ext.ServerWindowBits > 12 || ext.ClientWindowBits > 11):
+			t.Errorf("%q agrees on %+v", extensions, ext)
+		}
 	})
 }
 

@@ -8,19 +8,19 @@ import (
 	"testing"
 )
 
-// states are ways to reach each state of a server.
+// states are ways to reach each state.
 var states = map[state]func(*player){
 	open:   func(*player) {},
-	within: func(p *player) { p.receive(wire(first("a"))) },
+	within: func(p *player) { p.hear(wire(first("a"))) },
 	closing: func(p *player) {
 		_ = p.conn.Close(CloseNormal, "")
 	},
 	closingWithin: func(p *player) {
-		p.receive(wire(first("a")))
+		p.hear(wire(first("a")))
 		_ = p.conn.Close(CloseNormal, "")
 	},
-	closed: func(p *player) { p.receive(wire(closeOf(1000, ""))) },
-	failed: func(p *player) { p.receive([]byte("\xff\xff")) },
+	closed: func(p *player) { p.hear(wire(closeOf(1000, ""))) },
+	failed: func(p *player) { p.hear([]byte("\xff\xff")) },
 }
 
 var inputs = map[input][]byte{
@@ -29,11 +29,17 @@ var inputs = map[input][]byte{
 	violate: []byte("\x83\x80"),
 }
 
-// Every state meets every input, and what happens is what the table says.
+// Every state of either role meets every input, and the table describes the result.
 func TestStatesAndInputs(t *testing.T) {
+	for role, name := range roleNames {
+		t.Run(name, func(t *testing.T) { checkInputs(t, Role(role)) })
+	}
+}
+
+func checkInputs(t *testing.T, role Role) {
 	for from, reach := range states {
 		for what := range numInputs {
-			p := newPlayer(Server, Deflate{}, nil)
+			p := newPlayer(role, Deflate{}, nil)
 			reach(p)
 			p.receive(nil)
 			if p.conn.state != from {
@@ -48,7 +54,7 @@ func TestStatesAndInputs(t *testing.T) {
 				}
 				want = p.conn.state
 			} else {
-				p.receive(inputs[what])
+				p.hear(inputs[what])
 			}
 			switch {
 			case from.over():
@@ -101,8 +107,14 @@ func checkReaction(t *testing.T, p *player, from state, what input) {
 	}
 }
 
-// Each command in each state: after a Close nothing is queued any more.
+// Each command in each state of either role: after a Close nothing is queued any more.
 func TestStatesAndCommands(t *testing.T) {
+	for role, name := range roleNames {
+		t.Run(name, func(t *testing.T) { checkCommands(t, Role(role)) })
+	}
+}
+
+func checkCommands(t *testing.T, role Role) {
 	prepared, err := Prepare(Text, []byte("p"))
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +130,7 @@ func TestStatesAndCommands(t *testing.T) {
 	}
 	for from, reach := range states {
 		for name, command := range commands {
-			p := newPlayer(Server, Deflate{}, nil)
+			p := newPlayer(role, Deflate{}, nil)
 			reach(p)
 			p.receive(nil)
 			var want error
@@ -239,17 +251,50 @@ func TestDone(t *testing.T) {
 	}
 }
 
+// A client that has failed the connection ends the transport itself, and one whose server
+// does not end the transport in time does so too. RFC 6455 sections 7.1.1 and 7.1.7.
+func TestClientEndsTransport(t *testing.T) {
+	p := newPlayer(Client, Deflate{}, nil)
+	p.hear([]byte("\x83\x80"))
+	if p.want(t, "error:1002", "close:1002"); !p.conn.Done() {
+		t.Error("not done after a failure")
+	}
+	p = newPlayer(Client, Deflate{}, nil)
+	p.hear(wire(closeOf(1000, "")))
+	if p.conn.Done() {
+		t.Error("done before the server has ended the transport")
+	}
+	if err := p.conn.Expire(p.conn.Deadline()); err == nil || !p.conn.Done() {
+		t.Errorf("not done although the server is silent: %v", err)
+	}
+}
+
+// Bytes behind the peer's Close frame are ignored by either role.
+func TestInputBehindClose(t *testing.T) {
+	for role, name := range roleNames {
+		p := newPlayer(Role(role), Deflate{}, nil)
+		p.hear(wire(closeOf(1000, "")))
+		p.receive([]byte("\x83\xff\xff"))
+		p.want(t, "close:1000", "close:1000")
+		if p.err != nil || len(p.kept) > 0 {
+			t.Errorf("%s: %v, %d bytes kept", name, p.err, len(p.kept))
+		}
+	}
+}
+
 // A transport that ends without a Close frame is an abnormal closure, which
 // cannot be answered.
 func TestEOFWithoutClose(t *testing.T) {
-	for _, from := range []state{open, within, closing, closingWithin} {
-		p := newPlayer(Server, Deflate{}, nil)
-		states[from](p)
-		p.receive(nil)
-		err := p.conn.EOF()
-		var failure *Error
-		if !errors.As(err, &failure) || failure.Code != CloseAbnormal || p.conn.Queued() > 0 || !p.conn.Done() {
-			t.Errorf("state %d: %v", from, err)
+	for role, name := range roleNames {
+		for _, from := range []state{open, within, closing, closingWithin} {
+			p := newPlayer(Role(role), Deflate{}, nil)
+			states[from](p)
+			p.receive(nil)
+			err := p.conn.EOF()
+			var failure *Error
+			if !errors.As(err, &failure) || failure.Code != CloseAbnormal || p.conn.Queued() > 0 || !p.conn.Done() {
+				t.Errorf("%s: state %d: %v", name, from, err)
+			}
 		}
 	}
 }

@@ -13,6 +13,7 @@ type frameOf struct {
 	fin, rsv1, rsv2, rsv3 bool
 	op                    Opcode
 	masked                bool
+	key                   [4]byte // of a masked frame that was parsed
 	payload               []byte
 }
 
@@ -85,6 +86,7 @@ func parseFrames(t testing.TB, b []byte) []frameOf {
 		}
 		f.payload = append([]byte{}, b[:n]...)
 		if f.masked {
+			f.key = [4]byte(key)
 			for i := range f.payload {
 				f.payload[i] ^= key[i%4]
 			}
@@ -93,4 +95,44 @@ func parseFrames(t testing.TB, b []byte) []frameOf {
 		b = b[n:]
 	}
 	return frames
+}
+
+// reverseMasking returns frames as the other role sends them: those that were masked
+// without masking, and the others with it. The last frame may be incomplete, and a frame
+// may break any rule.
+func reverseMasking(in []byte) (out []byte) {
+	for len(in) >= 2 {
+		size, length := 2, uint64(in[1]&0x7F)
+		switch length {
+		case 126:
+			size = 4
+		case 127:
+			size = 10
+		}
+		masked := in[1]&0x80 != 0
+		out = append(out, in[0], in[1]^0x80)
+		if len(in) < size {
+			return append(out, in[2:]...)
+		}
+		out = append(out, in[2:size]...)
+		switch size {
+		case 4:
+			length = uint64(binary.BigEndian.Uint16(in[2:]))
+		case 10:
+			length = binary.BigEndian.Uint64(in[2:])
+		}
+		in = in[size:]
+		key := testKey[:]
+		if masked {
+			key, in = in[:min(4, len(in))], in[min(4, len(in)):]
+		} else {
+			out = append(out, key...)
+		}
+		n := int(min(length, uint64(len(in))))
+		for i, x := range in[:n] {
+			out = append(out, x^key[i%4])
+		}
+		in = in[n:]
+	}
+	return append(out, in...)
 }
