@@ -37,9 +37,11 @@ type exchange struct {
 
 var _ shell = (*exchange)(nil)
 
-// session is a connection as its exchanges see it: h1Session or h2Session. On the loop, owned.
+// session is a client's connection as its exchanges see it: h1Session or h2Session. On the loop, owned.
 type session interface {
 	transport
+	// unlink removes x from the open exchanges. It does nothing if x is not among them.
+	unlink(x *exchange)
 	// respond passes the head and the content to the machine. On an error nothing was queued.
 	respond(x *exchange, status int, fields app.Fields, c content) error
 	// inform passes an interim response to the machine.
@@ -48,6 +50,14 @@ type session interface {
 	upgrade(x *exchange, fields app.Fields) (*socket, error)
 	// agedOut reports whether the connection drains because of its age. Any goroutine.
 	agedOut() bool
+}
+
+// server returns the session of the exchange.
+func (x *exchange) server() session {
+	if s, ok := x.session.(*h1Session); ok {
+		return s
+	}
+	return x.session.(*h2Session)
 }
 
 // content is the content of a response in the form that both machines accept: bytes, or a source of length bytes.
@@ -152,7 +162,7 @@ func (x *exchange) respond(r *app.Response) error {
 		// RFC 9110 section 15.3.6: a 205 has no content.
 		c = content{}
 	}
-	if err := x.session.respond(x, status, r.Fields, c); err != nil {
+	if err := x.server().respond(x, status, r.Fields, c); err != nil {
 		return err
 	}
 	x.headTaken(status)
@@ -260,7 +270,7 @@ func (x *exchange) finish() {
 	if !x.over() {
 		return
 	}
-	x.unlink(x)
+	x.server().unlink(x)
 	x.loop.finished(x)
 	spi.Cancel(&x.Request, nil)
 }
@@ -285,7 +295,7 @@ func (x *exchangePool) Submit(work func()) error {
 }
 
 // Draining implements spi.Drainer.
-func (x *exchange) Draining() bool { return x.loop.server.Draining() || x.session.agedOut() }
+func (x *exchange) Draining() bool { return x.loop.server.Draining() || x.server().agedOut() }
 
 // Trailers implements spi.Exchange.
 func (x *exchange) Trailers() app.Fields { return x.stream.Trailers() }
@@ -299,5 +309,5 @@ func (x *exchange) Inform(status int, fields app.Fields) error {
 	if x.gone {
 		return app.ErrPeerGone
 	}
-	return x.session.inform(x, status, fields)
+	return x.server().inform(x, status, fields)
 }

@@ -15,7 +15,7 @@ import (
 // h1Session connects the machine of one HTTP/1 connection with its exchanges. All methods run on the connection's
 // loop. It holds no buffer: input that waits for the application stays with the reactor, and the socket is not read.
 type h1Session struct {
-	connection
+	served
 	machine h1.Conn
 	reading *exchange // whose content is arriving, or nil
 	next    *h1Socket // the WebSocket that the connection switches to, or nil
@@ -29,7 +29,7 @@ type h1Session struct {
 var _ reactor.Session = (*h1Session)(nil)
 
 func newH1Session(p connection) *h1Session {
-	s := &h1Session{connection: p}
+	s := &h1Session{served: served{connection: p}}
 	s.session = s
 	s.machine.Init(p.loop.h1)
 	return s

@@ -17,7 +17,7 @@ import (
 // h2Session is the session of an HTTP/2 connection: its machine, and an exchange for each stream. A stream's
 // value in the machine is its exchange or its h2Socket.
 type h2Session struct {
-	connection
+	served
 	machine  h2.Conn
 	streams  int // open streams, as counted in the loop's load
 	sending  progress
@@ -35,7 +35,7 @@ var _ reactor.Session = (*h2Session)(nil)
 // newH2Session starts HTTP/2 on a loop whose load counts the connection already.
 func newH2Session(p connection) *h2Session {
 	p.loop.tick()
-	s := &h2Session{connection: p}
+	s := &h2Session{served: served{connection: p}}
 	s.session = s
 	s.machine.Init(p.loop.h2, rand.Float64())
 	if !p.info.Local.IsValid() {
@@ -387,7 +387,7 @@ func (s *h2Session) drain() {
 // notifyDrain tells open requests and WebSockets that the connection is draining, so that those without an end of
 // their own can end.
 func (s *h2Session) notifyDrain() {
-	s.connection.notifyDrain()
+	s.served.notifyDrain()
 	for _, k := range s.sockets() {
 		k.goAway()
 		k.watch()

@@ -37,7 +37,7 @@ func (x *exchange) upgrade(r *app.Response, u *websocket.Upgrade) error {
 	if len(r.Fields) > 0 {
 		fields = append(r.Fields.Clone(len(fields)), fields...)
 	}
-	s, err := x.session.upgrade(x, fields)
+	s, err := x.server().upgrade(x, fields)
 	if err != nil {
 		return err
 	}

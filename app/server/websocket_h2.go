@@ -232,7 +232,7 @@ func (s *h2Session) sockets() (all []*h2Socket) {
 
 // peerGone cuts every exchange of the connection and ends its WebSockets.
 func (s *h2Session) peerGone() {
-	s.connection.peerGone()
+	s.served.peerGone()
 	for _, k := range s.sockets() {
 		k.reset()
 	}

@@ -1,0 +1,66 @@
+//go:build linux
+
+package server
+
+import (
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/spi"
+)
+
+// served is the connection of a client, with its open exchanges. It belongs to the loop.
+type served struct {
+	connection
+	live *exchange // the open exchanges, newest first
+}
+
+// open returns a new exchange for a request whose head has arrived, and adds it to live. id is the machine's name
+// for its stream.
+func (c *served) open(id uint64) *exchange {
+	x := &exchange{stream: stream{connection: &c.connection, id: id}}
+	x.next = c.live
+	if x.next != nil {
+		x.next.previous = x
+	}
+	c.live = x
+	return x
+}
+
+// unlink removes x from live. It does nothing if x is not in it.
+func (c *served) unlink(x *exchange) {
+	switch {
+	case x.previous != nil:
+		x.previous.next = x.next
+	case c.live == x:
+		c.live = x.next
+	default:
+		return
+	}
+	if x.next != nil {
+		x.next.previous = x.previous
+	}
+	x.previous, x.next = nil, nil
+}
+
+// peerGone cuts every open exchange with app.ErrPeerGone.
+func (c *served) peerGone() {
+	for c.live != nil {
+		x := c.live
+		c.unlink(x)
+		x.cut(app.ErrPeerGone)
+	}
+}
+
+// halfClose ends the context of every open request with app.ErrHalfClosed, after the peer has closed its sending side.
+// Responses are still sent.
+func (c *served) halfClose() {
+	for x := c.live; x != nil; x = x.next {
+		spi.Cancel(&x.Request, app.ErrHalfClosed)
+	}
+}
+
+// notifyDrain tells open requests that the connection is draining, so that event streams can end.
+func (c *served) notifyDrain() {
+	for x := c.live; x != nil; x = x.next {
+		spi.Drain(&x.Request)
+	}
+}
