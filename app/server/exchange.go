@@ -216,6 +216,9 @@ func (x *exchange) endResponse() {
 // call implements shell.
 func (x *exchange) call(task func()) { x.loop.run(x, task) }
 
+// callLater implements shell.
+func (x *exchange) callLater(task func()) { x.loop.post(x, task) }
+
 // inputEnded implements shell.
 func (x *exchange) inputEnded() { x.finish() }
 

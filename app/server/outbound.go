@@ -67,7 +67,7 @@ func (s *stream) Finish(trailers app.Fields, err error) {
 	}
 }
 
-// wakeWriter calls the callback of the pending write, in a task: the producer must not write while the machine is
+// wakeWriter has the callback of the pending write called later: the producer must not write while the machine is
 // pulling.
 func (s *stream) wakeWriter() {
 	o := s.out
@@ -76,7 +76,7 @@ func (s *stream) wakeWriter() {
 	}
 	ready := o.ready
 	o.ready = nil
-	s.loop.r.Post(func() { o.shell.call(ready) })
+	o.shell.callLater(ready)
 }
 
 // producedSource is a stream with a producer, as the machine reads it.

@@ -36,20 +36,34 @@ type queue struct {
 
 func (q *queue) len() int { return q.size }
 
+// write appends a copy of p.
 func (q *queue) write(c *chunks, p []byte) {
-	q.size += len(p)
 	for len(p) > 0 {
-		last := len(q.parts) - 1
-		if last < 0 || len(q.parts[last]) == cap(q.parts[last]) {
-			q.parts = append(q.parts, c.get())
-			last++
-		}
-		part := q.parts[last]
-		n := copy(part[len(part):cap(part)], p)
-		q.parts[last] = part[:len(part)+n]
+		n := copy(q.space(c), p)
+		q.grow(n)
 		p = p[n:]
 	}
 }
+
+// space returns memory for the next bytes, at least one. What is written into it counts after grow.
+func (q *queue) space(c *chunks) []byte {
+	last := len(q.parts) - 1
+	if last < 0 || len(q.parts[last]) == cap(q.parts[last]) {
+		q.parts = append(q.parts, c.get())
+		last++
+	}
+	part := q.parts[last]
+	return part[len(part):cap(part)]
+}
+
+// grow appends the first n bytes of space.
+func (q *queue) grow(n int) {
+	last := len(q.parts) - 1
+	q.parts[last] = q.parts[last][:len(q.parts[last])+n]
+	q.size += n
+}
+
+// read moves the first bytes into p, as many as there are, and returns their number.
 
 func (q *queue) read(c *chunks, p []byte) (n int) {
 	for n < len(p) && q.size > 0 {
@@ -59,22 +73,35 @@ func (q *queue) read(c *chunks, p []byte) (n int) {
 		q.size -= m
 		q.off += m
 		if m == len(part) {
-			c.put(q.parts[0])
-			q.parts[0] = nil
-			q.parts = q.parts[1:]
-			q.off = 0
+			q.drop(c)
 		}
 	}
 	if q.size == 0 {
-		q.parts = nil
+		q.release(c)
 	}
 	return n
 }
 
-// release empties the queue and returns its chunks.
+// drop returns the first chunk.
+func (q *queue) drop(c *chunks) {
+	c.put(q.parts[0])
+	last := copy(q.parts, q.parts[1:])
+	q.parts[last] = nil
+	q.parts = q.parts[:last]
+	q.off = 0
+}
+
+// release empties the queue and returns its chunks. A short list of them is kept for the next bytes.
 func (q *queue) release(c *chunks) {
 	for _, part := range q.parts {
 		c.put(part)
 	}
-	*q = queue{}
+	clear(q.parts)
+	*q = queue{parts: q.parts[:0]}
+	if cap(q.parts) > partsKept {
+		q.parts = nil
+	}
 }
+
+// partsKept is the capacity up to which an empty queue keeps its list of chunks: that of a full outbound.
+const partsKept = streamHigh/chunkSize + 1

@@ -37,6 +37,8 @@ type shell interface {
 	fmt.Stringer
 	// call runs a callback of the application while the loop is lent.
 	call(task func())
+	// callLater is call in a task of the loop.
+	callLater(task func())
 	// inputEnded is called after the end of incoming content; in.err is the reason, io.EOF if it is complete.
 	inputEnded()
 	// outputEnded is called after the end of outgoing content; err is nil if it is complete.
