@@ -42,7 +42,7 @@ func (x *exchange) upgrade(r *app.Response, u *websocket.Upgrade) error {
 		return err
 	}
 	x.outcome = Upgraded
-	s.begin(x, t, ext)
+	s.begin(x.loop, x.conn, x.Protocol, ws.Server, t, ext)
 	s.user.Bind((*wire)(s), u, protocol)
 	s.opened(&x.Request)
 	x.endResponse()

@@ -84,15 +84,15 @@ func (m *marks) forget(sent uint64) {
 	}
 }
 
-// begin initializes the socket, whose carrier is set.
-func (s *socket) begin(x *exchange, t *endpointOptions, ext ws.Deflate) {
-	s.loop, s.conn = x.loop, x.conn
-	s.machine.Init(&x.loop.ws, ws.Server, ext, &t.settings)
+// begin initializes the socket, whose carrier is set, on the connection c of the protocol.
+func (s *socket) begin(l *loop, c *reactor.Conn, protocol string, role ws.Role, t *endpointOptions, ext ws.Deflate) {
+	s.loop, s.conn = l, c
+	s.machine.Init(&l.ws, role, ext, &t.settings)
 	if t.queueMessages > 0 {
 		s.marks = &marks{}
 	}
 	s.carrier.memory().allow(t.largest())
-	s.loop.count.sockets[protocolIndex(x.Protocol)].Add(1)
+	s.loop.count.sockets[protocolIndex(protocol)].Add(1)
 	s.loop.count.openSockets.Add(1)
 }
 
