@@ -18,7 +18,8 @@ type Dialer interface {
 	Dial(d *Dial, o ConnOwner)
 	// Run calls task as user code of the request or the loop that the app.Loop stands
 	// for. On a loop that was taken from code of that request, task is called after that
-	// code has ended.
+	// code has ended. If the loop is taken from task, Run does not return: the goroutine
+	// ends. Callers leave what they keep for the loop complete before they call it.
 	Run(task func())
 }
 
@@ -38,7 +39,9 @@ type Dial struct {
 }
 
 // ConnOwner hears about a connection that it has dialled. Its methods are called on the
-// loop, owned. They may call methods of the Upstream.
+// loop, owned, in a task of the turn in which the connection has changed: never inside a
+// method of Dialer, Upstream or Call, nor while the connection handles input. So they may
+// call any method, and Run.
 type ConnOwner interface {
 	// Opened is called once requests may be started. Over HTTP/2 this is before the
 	// peer's SETTINGS have come.
@@ -75,7 +78,9 @@ type Upstream interface {
 	// Start sends a request. On an error, which is a *client.Error, nothing was sent
 	// and no method of the events is called.
 	Start(r *Outgoing, e CallEvents) (Call, error)
-	// Close refuses further calls and closes the connection when it has none.
+	// Close refuses further calls and closes the connection when it has none. A server
+	// that drains closes connections without calls itself, and others after their last
+	// call.
 	Close()
 }
 
@@ -87,16 +92,36 @@ type Outgoing struct {
 	Target    string // path and query, or "*"; over HTTP/1 it is sent as the request's target
 	Protocol  string // "websocket" for an Upgrade or an extended CONNECT, else empty
 	// Fields are sent in order. Connection-specific fields, Host, Content-Length and
-	// Transfer-Encoding are left out: the connection makes its own.
+	// Transfer-Encoding are left out: the connection makes its own. TE with the value
+	// "trailers" is sent.
 	Fields app.Fields
-	// Content is nil, app.Bytes or *app.Pull. Close of a Pull is called once, also when
-	// Start fails.
+	// Content is nil, app.Bytes, *app.Pull or a Source. A Pull or Source is closed once,
+	// in a task, also when Start fails.
 	Content app.Content
+	// Loop is the loop of the request on whose behalf the functions of a Pull are called;
+	// nil: the loop itself.
+	Loop app.Loop
 	// Expect waits for a 100 (Continue), or for Call.Proceed, before content is sent.
 	Expect bool
 	// Sensitive names fields that must never be indexed (RFC 7541 section 6.2.3), besides
 	// Authorization, Proxy-Authorization, Cookie and Set-Cookie with short values.
 	Sensitive func(name string) bool
+}
+
+// Source is content whose methods run no user code, and do not block. They are called on
+// the loop, owned, while the connection handles output: they must not call methods of an
+// Upstream or a Call, but for ReadBody of another call.
+type Source interface {
+	app.Content
+	// Read is that of an io.Reader. After (0, nil), Wait is called.
+	Read(p []byte) (int, error)
+	// Wait arranges one call of ready, on the loop, when Read has more or fails. It may
+	// be called inside Wait.
+	Wait(ready func())
+	// Trailers returns the trailer fields, after io.EOF.
+	Trailers() app.Fields
+	// Close is called once, when no more content is read.
+	Close() error
 }
 
 // Incoming is the head of a response. Fields are borrowed until the method that got them
@@ -115,8 +140,10 @@ type Incoming struct {
 // Call is a request to another server and its response. Its methods are called on the
 // loop, owned. It is valid until Release.
 type Call interface {
-	// ReadBody copies available content of the response into p, as Exchange.ReadBody
-	// does. The error is io.EOF or a *client.Error.
+	// ReadBody copies available content of the response into p. After (0, nil), ready is
+	// called once, as a method of CallEvents is, when another call would return
+	// something. The error is io.EOF or a *client.Error. Content that is not read stops
+	// the peer.
 	ReadBody(p []byte, ready func()) (n int, err error)
 	// Trailers returns the trailer fields, after io.EOF.
 	Trailers() app.Fields
@@ -133,8 +160,9 @@ type Call interface {
 	ReceivedAny() bool
 }
 
-// CallEvents hears about a call. Its methods are called on the loop, owned, in this
-// order: Interim any number of times, Head at most once, Ended exactly once.
+// CallEvents hears about a call. Its methods are called on the loop, owned, as those of a
+// ConnOwner are, and in this order: Interim any number of times, Head at most once, Ended
+// exactly once. None is called after Release.
 type CallEvents interface {
 	// Interim passes a 1xx response other than 101.
 	Interim(status int, fields app.Fields)
