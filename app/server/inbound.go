@@ -84,6 +84,11 @@ func (s *stream) ReadBody(p []byte, ready func()) (int, error) {
 		return 0, app.ErrPeerGone
 	}
 	defer s.leave()
+	return s.read(p, ready)
+}
+
+// read is ReadBody, owned, of a stream with incoming content.
+func (s *stream) read(p []byte, ready func()) (int, error) {
 	b := s.in
 	n := b.kept.read(&s.loop.chunks, p)
 	if m := copy(p[n:], b.lent); m > 0 {

@@ -69,7 +69,7 @@ func (s *pullSource) Read(p []byte) (int, error) {
 	n, err := x.loop.pull(s.pull, p)
 	x.loop.r.Reclaim()
 	x.sent += int64(n)
-	switch err = s.check(n, len(p), err); err {
+	switch err = checkRead(&s.left, n, len(p), s.pull.Wait != nil, err); err {
 	case nil:
 		if n == 0 && len(p) > 0 {
 			s.wait()
@@ -82,20 +82,21 @@ func (s *pullSource) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// check returns the error of a read, given its results: it compares them with Size, and requires progress.
-func (s *pullSource) check(n, asked int, err error) error {
-	if s.left >= 0 {
-		s.left -= int64(n)
+// checkRead returns the error of a read of content, given its results. It compares them with the rest of the content's
+// length, which it updates; -1 is unknown. Content that cannot wait must make progress.
+func checkRead(left *int64, n, asked int, waits bool, err error) error {
+	if *left >= 0 {
+		*left -= int64(n)
 		switch {
-		case s.left < 0:
+		case *left < 0:
 			return app.ErrTooLong
-		case s.left > 0 && err == io.EOF:
+		case *left > 0 && err == io.EOF:
 			return io.ErrUnexpectedEOF
-		case s.left == 0 && err == nil && n == 0:
+		case *left == 0 && err == nil && n == 0:
 			return io.EOF
 		}
 	}
-	if err == nil && n == 0 && asked > 0 && s.pull.Wait == nil {
+	if err == nil && n == 0 && asked > 0 && !waits {
 		return io.ErrNoProgress
 	}
 	return err
