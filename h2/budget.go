@@ -3,7 +3,7 @@ package h2
 // spend charges one unit to a budget, and ends the connection when the budget is used up (RFC 9113
 // section 10.5). Completed work and time refill budgets. refill runs only when a budget is used up,
 // so up to twice the burst may pass at once.
-func (c *Conn) spend(b Budget) *ConnError {
+func (c *machine) spend(b Budget) *ConnError {
 	if c.spent[b]++; c.spent[b] <= allowances[b].burst {
 		return nil
 	}
@@ -15,12 +15,12 @@ func (c *Conn) spend(b Budget) *ConnError {
 
 // earnUpdates refills WindowBudget for a DATA frame with n bytes of content: by one update for each
 // of the two windows, and one for every leastProgress bytes.
-func (c *Conn) earnUpdates(n int) {
+func (c *machine) earnUpdates(n int) {
 	c.spent[WindowBudget] -= min(c.spent[WindowBudget], uint16(2+n/leastProgress))
 }
 
 // refill adds to all budgets what was earned since the last call.
-func (c *Conn) refill() {
+func (c *machine) refill() {
 	work, seconds := c.work-c.lastWork, c.sh.second-c.lastSecond
 	c.lastWork, c.lastSecond = c.work, c.sh.second
 	for b := range c.spent {
@@ -33,9 +33,9 @@ func (c *Conn) refill() {
 }
 
 // endForFlood ends the connection because budget b is used up.
-func (c *Conn) endForFlood(b Budget) *ConnError {
+func (c *machine) endForFlood(b Budget) *ConnError {
 	if c.err == nil {
-		c.sh.Stats.Calmed[b]++
+		c.stats().Calmed[b]++
 	}
 	return c.fail(CodeEnhanceYourCalm, budgetNames[b]+" budget is used up")
 }

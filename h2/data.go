@@ -1,7 +1,7 @@
 package h2
 
 // dataFrame reads the start of a DATA frame (RFC 9113 section 6.1); dataStep delivers its content.
-func (c *Conn) dataFrame(h frameHeader, b []byte, ev *Event) (int, *ConnError) {
+func (c *machine) dataFrame(h frameHeader, b []byte, ev *Event) (int, *ConnError) {
 	used, content := frameHeaderLen, h.length
 	c.padded = 0
 	if h.has(flagPadded) {
@@ -50,7 +50,7 @@ func (c *Conn) dataFrame(h frameHeader, b []byte, ev *Event) (int, *ConnError) {
 }
 
 // strayData discards DATA for a stream that is not open. The connection's window is credited at once.
-func (c *Conn) strayData(h frameHeader) *ConnError {
+func (c *machine) strayData(h frameHeader) *ConnError {
 	if c.absent(h.stream) == idle {
 		return c.fail(CodeProtocolError, "DATA on an idle stream")
 	}
@@ -70,7 +70,7 @@ func (c *Conn) strayData(h frameHeader) *ConnError {
 }
 
 // dataAllowed reports whether a DATA frame fits its stream. If it does not, the stream is reset.
-func (c *Conn) dataAllowed(st *stream, h frameHeader, content uint32) (*ConnError, bool) {
+func (c *machine) dataAllowed(st *stream, h frameHeader, content uint32) (*ConnError, bool) {
 	if !st.state.allows(recvData) {
 		return c.afterEnd(st), false
 	}
@@ -81,14 +81,14 @@ func (c *Conn) dataAllowed(st *stream, h frameHeader, content uint32) (*ConnErro
 		// RFC 9113 section 8.1.1: the DATA frames must add up to content-length.
 		st.expected -= int64(content)
 		if st.expected < 0 || st.expected > 0 && h.has(flagEndStream) {
-			return c.malformedContent(st, 400, "content differs from its content-length", CodeProtocolError), false
+			return c.role.malformedContent(st, 400, "content differs from its content-length", CodeProtocolError), false
 		}
 	}
 	return nil, true
 }
 
 // dataStep delivers the part of a DATA frame's content that has arrived.
-func (c *Conn) dataStep(b []byte, ev *Event) int {
+func (c *machine) dataStep(b []byte, ev *Event) int {
 	st := c.streams.find(c.data)
 	if st == nil {
 		// The application has reset the stream in the middle of the frame.

@@ -22,12 +22,12 @@ const (
 	timers
 )
 
-func (c *Conn) setTimer(timer int, d time.Duration) { c.timers[timer] = moment.After(c.sh.now, d) }
+func (c *machine) setTimer(timer int, d time.Duration) { c.timers[timer] = moment.After(c.sh.now, d) }
 
-func (c *Conn) clearTimer(timer int) { c.timers[timer] = 0 }
+func (c *machine) clearTimer(timer int) { c.timers[timer] = 0 }
 
 // Deadline returns the time at which to call Expire, or the zero time for never.
-func (c *Conn) Deadline() time.Time {
+func (c *machine) Deadline() time.Time {
 	first := instant(0)
 	for _, due := range c.timers {
 		if due != 0 && (first == 0 || due < first) {
@@ -42,7 +42,7 @@ func (c *Conn) Deadline() time.Time {
 
 // Expire acts on everything that is due at now, the time of the last Tick. An error ends the
 // connection as one of Next does.
-func (c *Conn) Expire(now time.Time) error {
+func (c *machine) Expire(now time.Time) error {
 	if c.err != nil {
 		return c.err
 	}
@@ -52,14 +52,14 @@ func (c *Conn) Expire(now time.Time) error {
 			continue
 		}
 		c.timers[timer] = 0
-		if err := c.expire(timer, at); err != nil {
+		if err := c.expireTimer(timer, at); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *Conn) expire(timer int, at instant) *ConnError {
+func (c *machine) expireTimer(timer int, at instant) *ConnError {
 	switch timer {
 	case settingsTimer:
 		// RFC 9113 section 6.5.3
@@ -70,18 +70,14 @@ func (c *Conn) expire(timer int, at instant) *ConnError {
 		c.resetStalled(at)
 	case keepAliveTimer:
 		return c.keepAlive(at)
-	case earlyTimer:
-		c.cutOffLate(at)
-	case drainTimer:
-		c.finishDrain()
-	case ageTimer:
-		return c.age()
+	default:
+		return c.role.expire(timer, at)
 	}
 	return nil
 }
 
 // keepAlive sends a PING after silence, and ends the connection if silence follows.
-func (c *Conn) keepAlive(at instant) *ConnError {
+func (c *machine) keepAlive(at instant) *ConnError {
 	cfg := &c.sh.cfg
 	silent := at - c.lastInput
 	switch {
@@ -99,14 +95,14 @@ func (c *Conn) keepAlive(at instant) *ConnError {
 }
 
 // stall records that a window of the peer's blocks st, until leastProgress bytes have left.
-func (c *Conn) stall(st *stream) {
+func (c *machine) stall(st *stream) {
 	if st.since == 0 {
 		st.since = c.sh.now
 		c.watchStalls()
 	}
 }
 
-func (c *Conn) stallConnection() {
+func (c *machine) stallConnection() {
 	if c.stalledAt == 0 {
 		c.stalledAt = c.sh.now
 		c.watchStalls()
@@ -116,7 +112,7 @@ func (c *Conn) stallConnection() {
 // trickle records n bytes sent in a frame that a window kept below leastProgress. They count as
 // progress only once they add up to leastProgress, so windows that open byte by byte cannot hold a
 // response for ever.
-func (c *Conn) trickle(st *stream, n int) {
+func (c *machine) trickle(st *stream, n int) {
 	c.stall(st)
 	if st.trickled += int32(n); st.trickled >= leastProgress {
 		st.since, st.trickled = c.sh.now, 0
@@ -126,7 +122,7 @@ func (c *Conn) trickle(st *stream, n int) {
 	}
 }
 
-func (c *Conn) watchStalls() {
+func (c *machine) watchStalls() {
 	if c.timers[stallTimer] == 0 {
 		c.setTimer(stallTimer, c.sh.cfg.StallTimeout)
 	}
@@ -134,12 +130,12 @@ func (c *Conn) watchStalls() {
 
 // resetStalled resets the streams that have been blocked for StallTimeout, and sets the timer for the
 // next one.
-func (c *Conn) resetStalled(at instant) {
+func (c *machine) resetStalled(at instant) {
 	timeout := c.sh.cfg.StallTimeout
 	var late []*stream
 	next := instant(0)
 	for st := range c.streams.all {
-		if st.list == &c.early {
+		if st.flags&early != 0 {
 			continue
 		}
 		since := st.since
@@ -156,7 +152,7 @@ func (c *Conn) resetStalled(at instant) {
 		}
 	}
 	for _, st := range late {
-		c.sh.Stats.Stalled++
+		c.stats().Stalled++
 		c.notice(notice{kind: Reset, code: CodeEnhanceYourCalm, stream: st.id, value: st.value, reason: "windows stayed closed"})
 		c.queueReset(st, CodeEnhanceYourCalm)
 	}

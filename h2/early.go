@@ -8,6 +8,7 @@ package h2
 // awaitEnd gives the request of st earlyGrace to end.
 func (c *Conn) awaitEnd(st *stream) {
 	st.since = c.sh.now
+	st.flags |= early
 	c.early.push(st)
 	if c.timers[earlyTimer] == 0 {
 		c.setTimer(earlyTimer, earlyGrace)

@@ -207,13 +207,13 @@ func (c *Conn) appendStatus(dst []byte, status int) []byte {
 }
 
 // beginBlock leaves room for the frame header of a block that endBlock completes.
-func (c *Conn) beginBlock(dst []byte) (_ []byte, start int) {
+func (c *machine) beginBlock(dst []byte) (_ []byte, start int) {
 	return append(dst, 0, 0, 0, 0, 0, 0, 0, 0, 0), len(dst)
 }
 
 // endBlock completes the HEADERS frame that begins at start, with CONTINUATION frames if the peer's
 // frames are too small. flags may have END_STREAM.
-func (c *Conn) endBlock(dst []byte, start int, id StreamID, flags uint8) []byte {
+func (c *machine) endBlock(dst []byte, start int, id StreamID, flags uint8) []byte {
 	size := len(dst) - start - frameHeaderLen
 	if size <= int(c.peerMaxFrame) {
 		putFrameHeader(dst[start:], frameHeader{uint32(size), frameHeaders, flags | flagEndHeaders, id})

@@ -21,7 +21,7 @@ func (c *Conn) EOF() {
 	}
 	for _, st := range c.streamsWhere(func(st *stream) bool { return st.state.allows(recvEnd) }) {
 		switch {
-		case st.list == &c.early:
+		case st.flags&early != 0:
 			c.cutOff(st)
 		case st.flags&tunnel != 0:
 			c.notice(notice{kind: Data, stream: st.id, value: st.value})
@@ -37,7 +37,7 @@ func (c *Conn) EOF() {
 }
 
 // streamsWhere returns the streams that match, which the caller may then close.
-func (c *Conn) streamsWhere(match func(*stream) bool) (list []*stream) {
+func (c *machine) streamsWhere(match func(*stream) bool) (list []*stream) {
 	for st := range c.streams.all {
 		if match(st) {
 			list = append(list, st)
@@ -47,13 +47,13 @@ func (c *Conn) streamsWhere(match func(*stream) bool) (list []*stream) {
 }
 
 // giveUp resets a stream that cannot be completed. A Reset event follows.
-func (c *Conn) giveUp(st *stream, code ErrCode) {
+func (c *machine) giveUp(st *stream, code ErrCode) {
 	c.notice(notice{kind: Reset, code: code, stream: st.id, value: st.value})
 	c.queueReset(st, code)
 }
 
 // giveUpBlocked resets the streams whose content waits for a window, after EOF.
-func (c *Conn) giveUpBlocked() {
+func (c *machine) giveUpBlocked() {
 	if c.life != ended || c.streams.count == 0 {
 		return
 	}
@@ -64,6 +64,6 @@ func (c *Conn) giveUpBlocked() {
 	}
 }
 
-func (c *Conn) blocked(st *stream) bool {
+func (c *machine) blocked(st *stream) bool {
 	return st.flags&(answered|dry) == answered && st.state.allows(sendData) && min(st.sendWindow, c.sendWindow) <= 0
 }

@@ -8,7 +8,7 @@ import "encoding/binary"
 
 // received charges the payload of a DATA frame, including padding, to the connection's window (RFC
 // 9113 section 6.9.1).
-func (c *Conn) received(length uint32) *ConnError {
+func (c *machine) received(length uint32) *ConnError {
 	if int64(length) > int64(c.recvWindow) {
 		return c.fail(CodeFlowControlError, "DATA exceeds the connection window")
 	}
@@ -17,7 +17,7 @@ func (c *Conn) received(length uint32) *ConnError {
 }
 
 // creditConnection opens the connection's window once half of it can be opened.
-func (c *Conn) creditConnection() {
+func (c *machine) creditConnection() {
 	cfg := &c.sh.cfg
 	target := min(int64(cfg.ConnectionWindow), int64(cfg.ConnectionBuffer)-c.unconsumed)
 	grow := target - int64(c.recvWindow)
@@ -30,9 +30,9 @@ func (c *Conn) creditConnection() {
 
 // creditStream adds n bytes to the credit of st, and opens its window once that is half a window. A
 // request that has ended, or whose response is complete, gets none.
-func (c *Conn) creditStream(st *stream, n int32) {
+func (c *machine) creditStream(st *stream, n int32) {
 	st.credit += n
-	if st.credit < (c.recvInitial+1)/2 || !st.state.allows(sendWindow) || st.list == &c.early {
+	if st.credit < (c.recvInitial+1)/2 || !st.state.allows(sendWindow) || st.flags&early != 0 {
 		return
 	}
 	st.recvWindow += st.credit
@@ -42,7 +42,7 @@ func (c *Conn) creditStream(st *stream, n int32) {
 
 // Consumed records that the application has taken n bytes of content from Data events of stream id,
 // and opens windows. It does nothing if the stream is gone: its content was credited then.
-func (c *Conn) Consumed(id StreamID, n int) {
+func (c *machine) Consumed(id StreamID, n int) {
 	st := c.streams.find(id)
 	if st == nil || c.err != nil {
 		return
@@ -55,7 +55,7 @@ func (c *Conn) Consumed(id StreamID, n int) {
 }
 
 // windowUpdate handles WINDOW_UPDATE: it opens a window that we send by.
-func (c *Conn) windowUpdate(h frameHeader, payload []byte) *ConnError {
+func (c *machine) windowUpdate(h frameHeader, payload []byte) *ConnError {
 	if err := c.spend(WindowBudget); err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (c *Conn) windowUpdate(h frameHeader, payload []byte) *ConnError {
 
 // setPeerInitialWindow changes the windows of all streams by the difference to the old value (RFC
 // 9113 section 6.9.2). They may become negative, but must not overflow.
-func (c *Conn) setPeerInitialWindow(size int32) *ConnError {
+func (c *machine) setPeerInitialWindow(size int32) *ConnError {
 	delta := int64(size) - int64(c.sendInitial)
 	c.sendInitial = size
 	if delta == 0 {

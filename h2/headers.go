@@ -20,7 +20,7 @@ type block struct {
 }
 
 // headers handles HEADERS (RFC 9113 section 6.2).
-func (c *Conn) headers(h frameHeader, fragment []byte, ev *Event) *ConnError {
+func (c *machine) headers(h frameHeader, fragment []byte, ev *Event) *ConnError {
 	if h.stream&1 == 0 {
 		// RFC 9113 section 5.1.1: clients use odd identifiers.
 		return c.fail(CodeProtocolError, "HEADERS on a stream that no client can open")
@@ -39,20 +39,20 @@ func (c *Conn) headers(h frameHeader, fragment []byte, ev *Event) *ConnError {
 		own = parseDependency(fragment) == h.stream
 		fragment = fragment[priorityLen:]
 	}
-	p, err := c.headersPurpose(h)
+	p, err := c.role.purpose(h)
 	if err != nil {
 		return err
 	}
 	if own && p != discard {
 		// RFC 7540 section 5.3.1: a stream cannot depend on itself.
 		p = discard
-		if err := c.malformed(h.stream, "stream depends on itself", false); err != nil {
+		if err := c.role.malformed(h.stream, "stream depends on itself", false); err != nil {
 			return err
 		}
 	}
 	if h.has(flagEndHeaders) {
 		c.clearTimer(blockTimer)
-		return c.fieldSection(h.stream, h.has(flagEndStream), p, fragment, ev)
+		return c.role.section(h.stream, h.has(flagEndStream), p, fragment, ev)
 	}
 	c.block = c.sh.takeBlock()
 	c.block.stream, c.block.end, c.block.purpose = h.stream, h.has(flagEndStream), p
@@ -61,71 +61,14 @@ func (c *Conn) headers(h frameHeader, fragment []byte, ev *Event) *ConnError {
 }
 
 // timeBlock starts the timer of a header block, at the first part of its HEADERS frame.
-func (c *Conn) timeBlock() {
+func (c *machine) timeBlock() {
 	if c.timers[blockTimer] == 0 && c.life != ended {
 		c.setTimer(blockTimer, c.sh.cfg.BlockTimeout)
 	}
 }
 
-// headersPurpose returns the purpose of a HEADERS frame: request, trailers or to be discarded. An error
-// ends the connection.
-func (c *Conn) headersPurpose(h frameHeader) (purpose, *ConnError) {
-	id := h.stream
-	if id > c.history.last {
-		return c.acceptStream(id)
-	}
-	if st := c.streams.find(id); st != nil {
-		switch {
-		case !st.state.allows(recvHeaders):
-			return discard, c.afterEnd(st)
-		case st.flags&tunnel != 0:
-			// RFC 9113 section 8.5: a tunnel has no trailers.
-			return discard, c.streamError(st, CodeProtocolError, "HEADERS in a tunnel")
-		case !h.has(flagEndStream):
-			// RFC 9113 section 8.1: a second field section ends the request.
-			return discard, c.malformedContent(st, 400, "trailers do not end the request", CodeProtocolError)
-		}
-		return trailers, nil
-	}
-	known, opened, reset := c.history.recall(id)
-	switch {
-	case reset:
-		// RFC 9113 section 5.4.2: the frame was in flight when we reset the stream.
-		return discard, c.spend(StrayBudget)
-	case !known:
-		if err := c.spend(StrayBudget); err != nil {
-			return discard, err
-		}
-		return discard, c.refuse(id, CodeStreamClosed)
-	case opened:
-		return discard, c.fail(CodeStreamClosed, "HEADERS on a closed stream")
-	default:
-		// RFC 9113 section 5.1.1: identifiers increase.
-		return discard, c.fail(CodeProtocolError, "stream identifier below the last one")
-	}
-}
-
-// acceptStream opens the idle stream id, or refuses it.
-func (c *Conn) acceptStream(id StreamID) (purpose, *ConnError) {
-	c.history.open(id)
-	switch {
-	case c.life == drained, uint32(c.streams.count) >= c.sh.cfg.MaxConcurrentStreams:
-		// The peer may not have seen our GOAWAY (RFC 9113 section 6.8) or our SETTINGS (section
-		// 5.1.2) yet.
-		if c.life != drained {
-			c.sh.Stats.Refused++
-			c.notice(notice{kind: Refused, code: CodeRefusedStream, stream: id, reason: "more streams than SETTINGS_MAX_CONCURRENT_STREAMS"})
-		}
-		if err := c.spend(RefusedBudget); err != nil {
-			return discard, err
-		}
-		return discard, c.refuse(id, CodeRefusedStream)
-	}
-	return request, nil
-}
-
 // continuation handles CONTINUATION (RFC 9113 section 6.10).
-func (c *Conn) continuation(h frameHeader, fragment []byte, ev *Event) *ConnError {
+func (c *machine) continuation(h frameHeader, fragment []byte, ev *Event) *ConnError {
 	b := c.block
 	if b == nil {
 		return c.fail(CodeProtocolError, "CONTINUATION without HEADERS")
@@ -135,13 +78,13 @@ func (c *Conn) continuation(h frameHeader, fragment []byte, ev *Event) *ConnErro
 	}
 	c.block = nil
 	c.clearTimer(blockTimer)
-	err := c.fieldSection(b.stream, b.end, b.purpose, b.fragments, ev)
+	err := c.role.section(b.stream, b.end, b.purpose, b.fragments, ev)
 	c.sh.giveBlock(b)
 	return err
 }
 
 // gather keeps a fragment of an incomplete block.
-func (c *Conn) gather(fragment []byte) *ConnError {
+func (c *machine) gather(fragment []byte) *ConnError {
 	b := c.block
 	if len(fragment) == 0 {
 		if err := c.spend(EmptyBudget); err != nil {
@@ -156,40 +99,9 @@ func (c *Conn) gather(fragment []byte) *ConnError {
 	return nil
 }
 
-// fieldSection decodes a complete header block and acts on it.
-func (c *Conn) fieldSection(id StreamID, end bool, p purpose, fragments []byte, ev *Event) *ConnError {
-	if m := c.memo(); p == request && m.serial == c.serial && m.end == end && string(m.block) == string(fragments) {
-		ev.Head = m.head
-		return c.request(id, end, m.signal, ev)
-	}
-	s := &c.sh.section
-	s.begin(c.sh.cfg.MaxHeaderListSize)
-	s.trailers, s.noHost = p == trailers, c.flags&noHost != 0
-	if err := c.decode(fragments, p != discard); err != nil {
-		return err
-	}
-	switch {
-	case p == discard:
-		return nil
-	case s.tooLarge:
-		return c.tooLarge(id, end, p, s.head.Method == "HEAD")
-	}
-	s.joinCookies()
-	if p == trailers {
-		return c.trailers(id, s, ev)
-	}
-	if why := s.request(end, c.sh.cfg.EnableConnectProtocol); why != "" {
-		// RFC 9113 section 8.1.1: a malformed request is a stream error.
-		return c.malformed(id, why, s.head.Method == "HEAD")
-	}
-	c.remember(fragments, end, s)
-	ev.Head = s.head
-	return c.request(id, end, s.signal, ev)
-}
-
 // decode decodes a complete header block into sh.section, or for its effect on the table alone if the
 // fields are not wanted.
-func (c *Conn) decode(fragments []byte, wanted bool) *ConnError {
+func (c *machine) decode(fragments []byte, wanted bool) *ConnError {
 	sh := c.sh
 	if c.decoder == nil {
 		c.decoder = newDecoder()
@@ -212,60 +124,17 @@ func (c *Conn) decode(fragments []byte, wanted bool) *ConnError {
 	return nil
 }
 
-// request opens the stream of ev.Head.
-func (c *Conn) request(id StreamID, end, signal bool, ev *Event) *ConnError {
-	st := c.openStream(id)
-	h := &ev.Head
-	switch h.Method {
-	case "HEAD":
-		st.flags |= headRequest
-	case "CONNECT":
-		st.flags |= tunnel
-	}
-	if c.aheadID == id {
-		h.Urgency, h.Incremental, signal = c.ahead.urgency, c.ahead.incremental, true
-		c.aheadID = 0
-	}
-	if signal {
-		st.urgency, st.incremental = h.Urgency, h.Incremental
-	}
-	st.expected = h.ContentLength
-	c.sh.Stats.Streams++
-	ev.Kind, ev.Stream, ev.Value, ev.End = Request, id, nil, end
-	if end {
-		st.state = st.state.after(recvEnd)
-	}
-	return nil
-}
-
-// trailers ends a request with its trailer section.
-func (c *Conn) trailers(id StreamID, s *section, ev *Event) *ConnError {
+// trailers ends a message with its trailer section.
+func (c *machine) trailers(id StreamID, s *section, ev *Event) *ConnError {
 	st := c.streams.find(id)
 	if st.expected > 0 {
 		s.malformed("content differs from its content-length")
 	}
 	if s.bad != "" {
-		return c.malformedContent(st, 400, s.bad, CodeProtocolError)
+		return c.role.malformedContent(st, 400, s.bad, CodeProtocolError)
 	}
 	ev.Kind, ev.Stream, ev.Value, ev.End = Trailers, id, st.value, true
 	ev.Trailers = s.head.Fields
 	c.ended(st)
 	return nil
-}
-
-// tooLarge answers a field section above the limits with 431 (RFC 6585 section 5).
-func (c *Conn) tooLarge(id StreamID, end bool, p purpose, head bool) *ConnError {
-	const reason = "field lines exceed the limit"
-	c.sh.Stats.TooLarge++
-	if err := c.spend(OversizeBudget); err != nil {
-		return err
-	}
-	if p == trailers {
-		return c.malformedContent(c.streams.find(id), 431, reason, CodeProtocolError)
-	}
-	c.notice(notice{kind: Refused, code: CodeNoError, stream: id, status: 431, reason: reason})
-	if err := c.answer(c.appendRefusal(c.output(), id, 431, reason, c.sendInitial, head)); err != nil || end {
-		return err
-	}
-	return c.refuse(id, CodeNoError)
 }

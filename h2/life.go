@@ -45,7 +45,7 @@ var lifeTable = [lives][lifeEvents]life{
 }
 
 // advance applies e. It reports whether the life of the connection has changed.
-func (c *Conn) advance(e lifeEvent) bool {
+func (c *machine) advance(e lifeEvent) bool {
 	next := lifeTable[c.life][e]
 	if next == stay {
 		return false

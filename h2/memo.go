@@ -15,7 +15,7 @@ type requestMemo struct {
 	end    bool
 }
 
-func (c *Conn) memo() *requestMemo { return &c.sh.memos[c.serial%memos] }
+func (c *machine) memo() *requestMemo { return &c.sh.memos[c.serial%memos] }
 
 // memos is how many a loop keeps: for as many busy connections, 20 KB.
 const memos = 64
@@ -44,7 +44,7 @@ func (c *Conn) remember(fragments []byte, end bool, s *section) {
 
 // forget clears the connection's memo when it closes: the request may have credentials, which must
 // not outlive the connection. Its HPACK table holds them for as long.
-func (c *Conn) forget() {
+func (c *machine) forget() {
 	m := c.memo()
 	if m.serial != c.serial && m.serial != 0 { // 0: out of date, of this connection or another one
 		return

@@ -14,7 +14,7 @@ const (
 )
 
 // ping answers PING, or handles the acknowledgement of one of ours (RFC 9113 section 6.7).
-func (c *Conn) ping(h frameHeader, payload []byte) *ConnError {
+func (c *machine) ping(h frameHeader, payload []byte) *ConnError {
 	if h.stream != 0 {
 		return c.fail(CodeProtocolError, "PING on a stream")
 	}
@@ -26,8 +26,7 @@ func (c *Conn) ping(h frameHeader, payload []byte) *ConnError {
 		return c.answer(appendPing(c.output(), flagAck, opaque))
 	}
 	switch {
-	case opaque == pingDrain && c.life == draining:
-		c.finishDrain()
+	case c.role.pong(opaque):
 	case opaque == pingKeepAlive && c.flags&pinged != 0:
 		c.flags &^= pinged
 		c.timers[keepAliveTimer] = moment.After(c.sh.now, c.sh.cfg.KeepAlive)

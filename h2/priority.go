@@ -105,7 +105,7 @@ func (c *Conn) priorityUpdate(h frameHeader, payload []byte) *ConnError {
 }
 
 // dependency checks PRIORITY, which is obsolete and has no effect (RFC 9113 section 5.3.2).
-func (c *Conn) dependency(h frameHeader, payload []byte) *ConnError {
+func (c *machine) dependency(h frameHeader, payload []byte) *ConnError {
 	if h.stream == 0 {
 		return c.fail(CodeProtocolError, "PRIORITY on stream 0")
 	}

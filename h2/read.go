@@ -9,7 +9,7 @@ const Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 // Noticed reports true.
 //
 // The error is a *ConnError and is sticky; all input is consumed then. A stream error is a Reset event.
-func (c *Conn) Next(in []byte, ev *Event) (n int, err error) {
+func (c *machine) Next(in []byte, ev *Event) (n int, err error) {
 	poisonLent(ev)
 	if len(c.notices) > 0 {
 		c.takeNotice(ev)
@@ -41,7 +41,7 @@ func (c *Conn) Next(in []byte, ev *Event) (n int, err error) {
 
 // step consumes one frame, or a part of one whose payload is handled in parts. It consumes nothing if
 // it needs more input.
-func (c *Conn) step(b []byte, ev *Event) (int, *ConnError) {
+func (c *machine) step(b []byte, ev *Event) (int, *ConnError) {
 	switch c.input {
 	case inData, inLastData:
 		return c.dataStep(b, ev), nil
@@ -84,11 +84,11 @@ func (c *Conn) step(b []byte, ev *Event) (int, *ConnError) {
 		}
 		return 0, nil
 	}
-	return frameHeaderLen + int(h.length), c.frame(h, b[:h.length:h.length], ev)
+	return frameHeaderLen + int(h.length), c.completeFrame(h, b[:h.length:h.length], ev)
 }
 
 // skip has the next n bytes discarded.
-func (c *Conn) skip(n uint32) {
+func (c *machine) skip(n uint32) {
 	c.input, c.rest = awaitFrame, n
 	if n > 0 {
 		c.input = inSkip
@@ -96,7 +96,7 @@ func (c *Conn) skip(n uint32) {
 }
 
 // skipStep discards bytes that are to be skipped.
-func (c *Conn) skipStep(b []byte) int {
+func (c *machine) skipStep(b []byte) int {
 	n := min(len(b), int(c.rest))
 	if c.rest -= uint32(n); c.rest == 0 {
 		c.input = awaitFrame
@@ -105,7 +105,7 @@ func (c *Conn) skipStep(b []byte) int {
 }
 
 // admit checks a frame header.
-func (c *Conn) admit(h frameHeader) *ConnError {
+func (c *machine) admit(h frameHeader) *ConnError {
 	if c.block != nil && (h.typ != frameContinuation || h.stream != c.block.stream) {
 		// RFC 9113 section 6.10: nothing may come between the frames of a header block.
 		return c.fail(CodeProtocolError, "header block is not complete")
@@ -122,8 +122,8 @@ func (c *Conn) admit(h frameHeader) *ConnError {
 	return nil
 }
 
-// frame handles a complete frame.
-func (c *Conn) frame(h frameHeader, payload []byte, ev *Event) *ConnError {
+// completeFrame handles a frame that is read whole.
+func (c *machine) completeFrame(h frameHeader, payload []byte, ev *Event) *ConnError {
 	switch h.typ {
 	case frameHeaders:
 		return c.headers(h, payload, ev)
@@ -137,21 +137,16 @@ func (c *Conn) frame(h frameHeader, payload []byte, ev *Event) *ConnError {
 		return c.settings(h, payload)
 	case framePing:
 		return c.ping(h, payload)
-	case frameGoaway:
-		return c.goaway(h, payload, ev)
 	case frameWindowUpdate:
 		return c.windowUpdate(h, payload)
-	case framePriorityUpdate:
-		return c.priorityUpdate(h, payload)
 	default:
-		// RFC 9113 section 8.4: a client cannot push.
-		return c.fail(CodeProtocolError, "PUSH_PROMISE from a client")
+		return c.role.frame(h, payload, ev)
 	}
 }
 
 // absent returns the state of a stream that is not open. RFC 9113 section 5.1.1: a new stream closes the
 // idle ones below it.
-func (c *Conn) absent(id StreamID) streamState {
+func (c *machine) absent(id StreamID) streamState {
 	if id&1 == 0 || id > c.history.last {
 		return idle
 	}

@@ -72,13 +72,13 @@ func (c *Conn) queueHead(st *stream, r *Response) (length int64, ends, ok bool) 
 }
 
 // direct reports whether n bytes of content may be encoded immediately.
-func (c *Conn) direct(st *stream, n int) bool {
+func (c *machine) direct(st *stream, n int) bool {
 	return n <= directContent && c.queue == nil && len(c.out)-c.pulled < directOutput &&
 		n <= int(st.sendWindow) && n <= int(c.sendWindow)
 }
 
 // queueContent encodes the content of a response that direct has allowed.
-func (c *Conn) queueContent(st *stream, content []byte) {
+func (c *machine) queueContent(st *stream, content []byte) {
 	c.out = appendFrameHeader(c.out, frameHeader{uint32(len(content)), frameData, flagEndStream, st.id})
 	c.out = append(c.out, content...)
 	c.sendWindow -= int32(len(content))
@@ -233,7 +233,7 @@ func appendFields(out []byte, fields []Field) (_ []byte, ok bool) {
 }
 
 // Resume announces that the Source of stream id has more. It does nothing if the stream is gone.
-func (c *Conn) Resume(id StreamID) {
+func (c *machine) Resume(id StreamID) {
 	if st := c.streams.find(id); st != nil && c.err == nil {
 		st.flags &^= dry
 		if c.schedule(st); st.list == nil && st.source != nil && st.state.allows(sendData) {
@@ -244,7 +244,7 @@ func (c *Conn) Resume(id StreamID) {
 }
 
 // Reset resets stream id with code. No event follows. It does nothing if the stream is gone.
-func (c *Conn) Reset(id StreamID, code ErrCode) {
+func (c *machine) Reset(id StreamID, code ErrCode) {
 	if st := c.streams.find(id); st != nil && c.err == nil {
 		c.queueReset(st, code)
 	}

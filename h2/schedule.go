@@ -91,7 +91,7 @@ func (s *schedule) level() uint8 {
 }
 
 // schedule queues st, if it has content to send and is in no queue.
-func (c *Conn) schedule(st *stream) {
+func (c *machine) schedule(st *stream) {
 	if st.list != nil || !st.readyToSend() {
 		return
 	}
@@ -102,7 +102,7 @@ func (c *Conn) schedule(st *stream) {
 }
 
 // unschedule removes st from the list that it is in, if any.
-func (c *Conn) unschedule(st *stream) {
+func (c *machine) unschedule(st *stream) {
 	switch {
 	case st.list == nil:
 	case !c.waits(st):
@@ -117,7 +117,7 @@ func (c *Conn) unschedule(st *stream) {
 }
 
 // prioritize changes the priority of st.
-func (c *Conn) prioritize(st *stream, p priority) {
+func (c *machine) prioritize(st *stream, p priority) {
 	waits := c.waits(st)
 	if waits {
 		c.queue.remove(st)

@@ -77,7 +77,7 @@ func serverHello(cfg *Config) []byte {
 }
 
 // settings handles SETTINGS: it applies them in order and acknowledges them.
-func (c *Conn) settings(h frameHeader, payload []byte) *ConnError {
+func (c *machine) settings(h frameHeader, payload []byte) *ConnError {
 	if h.stream != 0 {
 		return c.fail(CodeProtocolError, "SETTINGS on a stream")
 	}
@@ -107,6 +107,10 @@ func (c *Conn) settings(h frameHeader, payload []byte) *ConnError {
 			if s.value == 1 {
 				c.flags |= peerNoPriorities
 			}
+		default:
+			if err := c.role.setting(s, first); err != nil {
+				return err
+			}
 		}
 	}
 	if window >= 0 {
@@ -117,12 +121,13 @@ func (c *Conn) settings(h frameHeader, payload []byte) *ConnError {
 		}
 	}
 	c.input = awaitFrame
+	c.role.settingsApplied()
 	return c.answer(appendSettingsAck(c.output()))
 }
 
 // settingsAcknowledged applies our initial window: until now the peer may have used the protocol's
 // default.
-func (c *Conn) settingsAcknowledged() *ConnError {
+func (c *machine) settingsAcknowledged() *ConnError {
 	if c.flags&ackedSettings != 0 {
 		// RFC 9113 section 6.5 does not forbid another one.
 		return c.spend(SettingsBudget)

@@ -9,7 +9,8 @@ import (
 // Shared is the state that the connections of one loop share: configuration, time, free storage and
 // counters. It belongs to the loop's goroutine.
 type Shared struct {
-	Stats Stats
+	Stats       Stats // of Conns
+	ClientStats Stats // of Clients
 
 	cfg    Config
 	hello  []byte

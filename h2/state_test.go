@@ -239,7 +239,7 @@ func TestLife(t *testing.T) {
 		{failed, [lifeEvents]life{failed, failed, failed, failed}},
 	} {
 		for e, want := range tt.want {
-			c := Conn{life: tt.in}
+			c := machine{life: tt.in}
 			if moved := c.advance(lifeEvent(e)); c.life != want || moved != (want != tt.in) {
 				t.Errorf("event %d leads from %d to %d, want %d", e, tt.in, c.life, want)
 			}

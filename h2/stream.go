@@ -36,11 +36,12 @@ const (
 	tunnel                              // CONNECT: the content belongs to a tunnel
 	answered                            // the final response was queued
 	dry                                 // its Source had nothing at the last Read
+	early                               // in Conn.early
 )
 
 // waits reports whether st is in a queue of the schedule.
-func (c *Conn) waits(st *stream) bool {
-	return st.list != nil && st.list != &c.early && st.list != &c.ends
+func (c *machine) waits(st *stream) bool {
+	return st.list != nil && st.flags&early == 0 && st.list != &c.ends
 }
 
 // readyToSend reports whether there is content, and the stream's window is open.
@@ -76,7 +77,7 @@ func (l *streamList) remove(st *stream) {
 }
 
 // openStream opens the stream of a request.
-func (c *Conn) openStream(id StreamID) *stream {
+func (c *machine) openStream(id StreamID) *stream {
 	st := c.sh.takeStream()
 	st.id = id
 	st.state = idle.after(recvHeaders)
@@ -89,7 +90,7 @@ func (c *Conn) openStream(id StreamID) *stream {
 }
 
 // closeStream removes st and returns its storage.
-func (c *Conn) closeStream(st *stream) {
+func (c *machine) closeStream(st *stream) {
 	c.unschedule(st)
 	c.dropContent(st)
 	c.streams.remove(st, c.sh)
@@ -101,7 +102,7 @@ func (c *Conn) closeStream(st *stream) {
 }
 
 // ended handles the peer's END_STREAM.
-func (c *Conn) ended(st *stream) {
+func (c *machine) ended(st *stream) {
 	st.state = st.state.after(recvEnd)
 	if st.state == closed {
 		c.closeStream(st)
@@ -109,49 +110,48 @@ func (c *Conn) ended(st *stream) {
 }
 
 // finished follows our END_STREAM.
-func (c *Conn) finished(st *stream) {
+func (c *machine) finished(st *stream) {
 	st.state = st.state.after(sendEnd)
 	c.dropContent(st)
 	c.work++
-	c.sh.Stats.Completed++
+	c.stats().Completed++
 	if st.state == closed {
 		c.closeStream(st)
 		return
 	}
 	c.unschedule(st)
-	if st.flags&tunnel == 0 {
-		c.awaitEnd(st)
-	}
+	c.role.outputEnded(st)
 }
 
 // queueReset resets st. Late frames for it will be ignored.
-func (c *Conn) queueReset(st *stream, code ErrCode) {
+func (c *machine) queueReset(st *stream, code ErrCode) {
 	id := st.id
 	c.history.markReset(id)
 	c.closeStream(st)
 	c.out = appendReset(c.output(), id, code)
+	c.role.resetQueued()
 }
 
 // resetProvoked resets st because of the peer.
-func (c *Conn) resetProvoked(st *stream, code ErrCode) *ConnError {
+func (c *machine) resetProvoked(st *stream, code ErrCode) *ConnError {
 	c.queueReset(st, code)
 	return c.answer(c.out)
 }
 
 // refuse resets a stream that is not open.
-func (c *Conn) refuse(id StreamID, code ErrCode) *ConnError {
+func (c *machine) refuse(id StreamID, code ErrCode) *ConnError {
 	c.history.markReset(id)
 	return c.answer(appendReset(c.output(), id, code))
 }
 
 // streamError resets st for a mistake of the peer. A Reset event follows.
-func (c *Conn) streamError(st *stream, code ErrCode, reason string) *ConnError {
+func (c *machine) streamError(st *stream, code ErrCode, reason string) *ConnError {
 	return c.resetForMistake(st, notice{kind: Reset, code: code, stream: st.id, value: st.value, reason: reason})
 }
 
 // resetForMistake is streamError with the event n.
-func (c *Conn) resetForMistake(st *stream, n notice) *ConnError {
-	c.sh.Stats.Malformed++
+func (c *machine) resetForMistake(st *stream, n notice) *ConnError {
+	c.stats().Malformed++
 	c.notice(n)
 	if err := c.spend(ProvokedBudget); err != nil {
 		return err
@@ -161,12 +161,12 @@ func (c *Conn) resetForMistake(st *stream, n notice) *ConnError {
 
 // afterEnd handles a frame after the peer's END_STREAM: a stream error of type STREAM_CLOSED (RFC 9113
 // section 5.1).
-func (c *Conn) afterEnd(st *stream) *ConnError {
+func (c *machine) afterEnd(st *stream) *ConnError {
 	return c.streamError(st, CodeStreamClosed, "frame behind the end of the request")
 }
 
 // resetByPeer handles RST_STREAM (RFC 9113 section 6.4).
-func (c *Conn) resetByPeer(h frameHeader, payload []byte, ev *Event) *ConnError {
+func (c *machine) resetByPeer(h frameHeader, payload []byte, ev *Event) *ConnError {
 	st := c.streams.find(h.stream)
 	if st == nil {
 		if !c.absent(h.stream).allows(recvReset) {
@@ -174,10 +174,10 @@ func (c *Conn) resetByPeer(h frameHeader, payload []byte, ev *Event) *ConnError 
 		}
 		return c.spend(StrayBudget)
 	}
-	if err := c.spend(ResetBudget); err != nil {
+	if err := c.role.reset(st, ev); err != nil {
 		return err
 	}
-	c.sh.Stats.PeerResets++
+	c.stats().PeerResets++
 	ev.Kind, ev.Code, ev.Stream, ev.Value, ev.End = Reset, parseCode(payload), st.id, st.value, false
 	ev.Status, ev.Withdrawn, ev.Reason = 0, 0, ""
 	c.closeStream(st)

@@ -3,14 +3,14 @@ package h2
 import "io"
 
 // output returns the queue of encoded frames, to be appended to.
-func (c *Conn) output() []byte {
+func (c *machine) output() []byte {
 	if c.out == nil {
 		c.out = c.sh.takeBuffer()
 	}
 	return c.out
 }
 
-func (c *Conn) releaseOutput() {
+func (c *machine) releaseOutput() {
 	if c.out != nil {
 		c.outAt += uint64(len(c.out))
 		c.sh.giveBuffer(c.out)
@@ -26,23 +26,23 @@ func (c *Conn) Congested() bool {
 }
 
 // dropContent drops the content of st that is not encoded.
-func (c *Conn) dropContent(st *stream) {
+func (c *machine) dropContent(st *stream) {
 	c.unsent -= int64(len(st.bytes))
 	st.bytes, st.source = nil, nil
 }
 
 // answer stores out, to which an answer to the peer was appended. A peer that causes answers and reads
 // nothing is cut off (CVE-2019-9517).
-func (c *Conn) answer(out []byte) *ConnError {
+func (c *machine) answer(out []byte) *ConnError {
 	c.out = out
 	return c.provoked()
 }
 
 // provoked counts an encoded answer. A peer that keeps to MaxConcurrentStreams has read the answers to
 // all but that many of its requests.
-func (c *Conn) provoked() *ConnError {
+func (c *machine) provoked() *ConnError {
 	c.answers++
-	streams := int(c.sh.cfg.MaxConcurrentStreams)
+	streams := int32(c.sh.cfg.MaxConcurrentStreams)
 	if c.err == nil && (c.answers > max(maxAnswers, streams) || c.answers > streams && len(c.out)-c.pulled > maxOutput) {
 		return c.endForFlood(QueueBudget)
 	}
@@ -50,7 +50,7 @@ func (c *Conn) provoked() *ConnError {
 }
 
 // Wanting reports whether Transmit may have something to send.
-func (c *Conn) Wanting() bool {
+func (c *machine) Wanting() bool {
 	return c.out != nil || c.err == nil &&
 		(c.queue != nil && c.sendWindow > 0 || c.ends.head != nil || c.life == ended && c.streams.count > 0)
 }
@@ -58,7 +58,7 @@ func (c *Conn) Wanting() bool {
 // Transmit appends output to dst, at most room bytes and a trailer section or a frame of
 // 1 KiB, and returns it. It calls Read of Sources, which may call commands, but not Next, Transmit or
 // Expire.
-func (c *Conn) Transmit(dst []byte, room int) []byte {
+func (c *machine) Transmit(dst []byte, room int) []byte {
 	limit := len(dst) + room
 	c.endBlocked()
 	for range maxPulls {
@@ -83,7 +83,7 @@ func (c *Conn) Transmit(dst []byte, room int) []byte {
 }
 
 // transmitOutput moves encoded frames to dst.
-func (c *Conn) transmitOutput(dst []byte, limit int) []byte {
+func (c *machine) transmitOutput(dst []byte, limit int) []byte {
 	if c.out == nil || len(dst) >= limit {
 		return dst
 	}
@@ -94,7 +94,7 @@ func (c *Conn) transmitOutput(dst []byte, limit int) []byte {
 	case n == waiting:
 		c.releaseOutput()
 	default:
-		c.answers -= c.answers * n / waiting
+		c.answers -= int32(int(c.answers) * n / waiting)
 		if c.pulled >= len(c.out)/2 {
 			c.outAt += uint64(c.pulled)
 			c.out = c.out[:copy(c.out, c.out[c.pulled:])]
@@ -105,7 +105,7 @@ func (c *Conn) transmitOutput(dst []byte, limit int) []byte {
 }
 
 // transmitContent appends one DATA frame of at most room bytes of content, of the stream that is next.
-func (c *Conn) transmitContent(dst []byte, room int) []byte {
+func (c *machine) transmitContent(dst []byte, room int) []byte {
 	st := c.queue.pick()
 	window := int(min(st.sendWindow, c.sendWindow))
 	size := min(room, window, frameContent, int(c.peerMaxFrame))
@@ -132,7 +132,7 @@ func (c *Conn) transmitContent(dst []byte, room int) []byte {
 
 // sent charges n bytes of content to the windows, and lets other streams have their turn. cut: a window
 // kept the frame small.
-func (c *Conn) sent(st *stream, n int, cut bool) {
+func (c *machine) sent(st *stream, n int, cut bool) {
 	st.sendWindow -= int32(n)
 	c.sendWindow -= int32(n)
 	c.earnUpdates(n)
@@ -152,7 +152,7 @@ func (c *Conn) sent(st *stream, n int, cut bool) {
 }
 
 // transmitSource appends one DATA frame, with content read from the Source of st.
-func (c *Conn) transmitSource(dst []byte, st *stream, size int, cut bool) []byte {
+func (c *machine) transmitSource(dst []byte, st *stream, size int, cut bool) []byte {
 	start := len(dst)
 	dst = extend(dst, frameHeaderLen+size)
 	id, p := st.id, dst[start+frameHeaderLen:]
@@ -214,13 +214,13 @@ func wrongLength(left, n int64, err error) bool { return n > left || n < left &&
 
 // brokenSource resets a stream whose content failed, or differs from its content-length: the peer must
 // not take it for complete (RFC 9113 section 8.1.1).
-func (c *Conn) brokenSource(dst []byte, st *stream) []byte {
+func (c *machine) brokenSource(dst []byte, st *stream) []byte {
 	c.giveUp(st, CodeInternalError)
 	return dst
 }
 
 // endSource ends a response, whose last n bytes of content are in dst behind start.
-func (c *Conn) endSource(dst []byte, start int, st *stream, n int) []byte {
+func (c *machine) endSource(dst []byte, start int, st *stream, n int) []byte {
 	dst, ok := c.appendEnd(dst, start, st, n)
 	if !ok {
 		return c.brokenSource(dst[:start], st)
@@ -233,7 +233,7 @@ func (c *Conn) endSource(dst []byte, start int, st *stream, n int) []byte {
 
 // appendEnd completes the DATA frame of the last n bytes, and appends the trailers. ok is false if these
 // are invalid.
-func (c *Conn) appendEnd(dst []byte, start int, st *stream, n int) (_ []byte, ok bool) {
+func (c *machine) appendEnd(dst []byte, start int, st *stream, n int) (_ []byte, ok bool) {
 	var fields []Field
 	if src, ok := st.source.(TrailerSource); ok {
 		fields = src.Trailers()
@@ -260,7 +260,7 @@ func (c *Conn) appendEnd(dst []byte, start int, st *stream, n int) (_ []byte, ok
 
 // sourceOver reports whether the Source of st has ended, for a stream without a window or without
 // content due. gone: the stream was reset meanwhile.
-func (c *Conn) sourceOver(st *stream) (over, gone bool) {
+func (c *machine) sourceOver(st *stream) (over, gone bool) {
 	if st.flags&tunnel != 0 {
 		return false, false
 	}
@@ -282,7 +282,7 @@ func (c *Conn) sourceOver(st *stream) (over, gone bool) {
 
 // endBlocked ends responses without more content that a closed window blocks: an empty frame with
 // END_STREAM and trailers need no window (RFC 9113 section 6.9.1).
-func (c *Conn) endBlocked() {
+func (c *machine) endBlocked() {
 	for range c.streams.count { // a Source may resume while it is asked
 		st := c.ends.head
 		if st == nil {
@@ -298,7 +298,7 @@ func (c *Conn) endBlocked() {
 }
 
 // endIfOver ends st if its Source has ended. gone: it did, or the stream was reset.
-func (c *Conn) endIfOver(st *stream) (gone bool) {
+func (c *machine) endIfOver(st *stream) (gone bool) {
 	over, gone := c.sourceOver(st)
 	if !over {
 		return gone
