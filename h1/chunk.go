@@ -36,30 +36,30 @@ const (
 	invalid
 )
 
-// nextChunkLine reads the line before a chunk. Extensions are checked and skipped,
-// within bounds.
-func (c *Conn) nextChunkLine(in []byte, ev *Event) (n int, more bool, err *Error) {
-	if c.chunk.at == atSize && c.chunk.digits == 0 {
-		if n = c.gatherChunks(in); n > 0 {
-			return n, c.emit(c.sh.gathered, ev), nil
+// chunkLine reads the line before a chunk. Extensions are checked and skipped,
+// within bounds. Small chunks are gathered instead: then data has their content.
+func (m *incoming) chunkLine(sh *Shared, in []byte) (n int, data []byte, err *Error) {
+	if m.chunk.at == atSize && m.chunk.digits == 0 {
+		if n = m.gatherChunks(sh, in); n > 0 {
+			return n, sh.gathered, nil
 		}
 	}
 	for n < len(in) {
 		b := in[n]
 		n++
-		whole, err := c.chunkByte(b)
+		whole, err := m.chunkByte(b)
 		if err != nil {
-			return n, false, err
+			return n, nil, err
 		}
 		if whole {
-			return n, true, c.beginChunk()
+			return n, nil, m.beginChunk(sh)
 		}
 	}
-	return n, false, nil
+	return n, nil, nil
 }
 
-func (c *Conn) chunkByte(b byte) (whole bool, err *Error) {
-	l := &c.chunk
+func (m *incoming) chunkByte(b byte) (whole bool, err *Error) {
+	l := &m.chunk
 	switch {
 	case l.at == atLF:
 		if b != '\n' {
@@ -67,7 +67,7 @@ func (c *Conn) chunkByte(b byte) (whole bool, err *Error) {
 		}
 		return true, nil
 	case l.at == atSize && octets.Is(b, octets.Hex):
-		return false, c.sizeDigit(b)
+		return false, m.sizeDigit(b)
 	case l.at == atSize && l.digits == 0:
 		return false, lineError(b, errChunkSize)
 	}
@@ -149,37 +149,37 @@ func (w within) after(b byte) within {
 	return afterQuoted
 }
 
-func (c *Conn) sizeDigit(b byte) *Error {
-	c.chunk.digits++
-	if c.chunk.digits > maxSizeDigits || c.left > math.MaxInt64>>4 {
+func (m *incoming) sizeDigit(b byte) *Error {
+	m.chunk.digits++
+	if m.chunk.digits > maxSizeDigits || m.left > math.MaxInt64>>4 {
 		return errChunkHuge
 	}
-	c.left = c.left<<4 | int64(octets.HexValue(b))
+	m.left = m.left<<4 | int64(octets.HexValue(b))
 	return nil
 }
 
-// beginChunk acts on a whole line; c.left holds its size.
-func (c *Conn) beginChunk() *Error {
-	c.chunk = chunkLine{used: true, extensions: c.chunk.extensions}
-	if c.left == 0 {
-		c.scanner = fieldLines()
-		c.read(lastChunk)
-		return nil
+// beginChunk acts on a whole line; m.left holds its size.
+func (m *incoming) beginChunk(sh *Shared) *Error {
+	m.chunk = chunkLine{used: true, extensions: m.chunk.extensions}
+	if m.left == 0 {
+		limit := m.scanner.limit
+		m.scanner = fieldLines()
+		m.scanner.limit = limit
+		return m.step(lastChunk)
 	}
-	if c.left > c.contentRoom() {
+	if m.left > m.contentRoom(sh) {
 		return errLengthHuge
 	}
-	c.total += c.left
-	c.read(chunkBegun)
-	return nil
+	m.total += m.left
+	return m.step(chunkBegun)
 }
 
 // contentRoom returns how many bytes of chunked content may still be announced.
-func (c *Conn) contentRoom() int64 {
-	if limit := c.sh.limits.Content; limit > 0 {
-		return limit - c.total
+func (m *incoming) contentRoom(sh *Shared) int64 {
+	if limit := sh.limits.Content; limit > 0 && m.role == server {
+		return limit - m.total
 	}
-	return math.MaxInt64 - c.total
+	return math.MaxInt64 - m.total
 }
 
 // gatherChunks joins the content of small chunks at the start of in in
@@ -187,8 +187,8 @@ func (c *Conn) contentRoom() int64 {
 // than two. Each piece of content costs the application as much as a large one.
 // Chunks that are incomplete, large, or anything but a size without extensions
 // are left to chunkByte, and so are all errors.
-func (c *Conn) gatherChunks(in []byte) (n int) {
-	gathered, room := c.sh.gathered[:0], c.contentRoom()
+func (m *incoming) gatherChunks(sh *Shared, in []byte) (n int) {
+	gathered, room := sh.gathered[:0], m.contentRoom(sh)
 	for chunks := 0; ; chunks++ {
 		content, size := smallChunk(in[n:])
 		if size == 0 || len(gathered)+len(content) > maxGathered || int64(len(content)) > room {
@@ -204,9 +204,9 @@ func (c *Conn) gatherChunks(in []byte) (n int) {
 		room -= int64(len(content))
 		n += size
 	}
-	c.sh.gathered = gathered
-	c.total += int64(len(gathered))
-	c.chunk.used = true
+	sh.gathered = gathered
+	m.total += int64(len(gathered))
+	m.chunk.used = true
 	return n
 }
 
@@ -226,25 +226,24 @@ func smallChunk(in []byte) (content []byte, size int) {
 	return in[begin:end], end + len("\r\n")
 }
 
-// nextChunkEnd reads the CRLF after a chunk's data. more reports that input is
-// missing; an error, that the data is longer than the chunk size.
-func (c *Conn) nextChunkEnd(in []byte) (n int, more bool, err *Error) {
+// chunkEnd reads the CRLF after a chunk's data. An error means that the data is longer
+// than the chunk size.
+func (m *incoming) chunkEnd(in []byte) (n int, err *Error) {
 	for n < len(in) {
 		b := in[n]
 		n++
-		if c.chunk.at != atLF {
+		if m.chunk.at != atLF {
 			if b != '\r' {
-				return n, false, lineError(b, errChunkEnd)
+				return n, lineError(b, errChunkEnd)
 			}
-			c.chunk.at = atLF
+			m.chunk.at = atLF
 			continue
 		}
 		if b != '\n' {
-			return n, false, errBareCR
+			return n, errBareCR
 		}
-		c.chunk.at = atSize
-		c.read(chunkEnded)
-		return n, true, nil
+		m.chunk.at = atSize
+		return n, m.step(chunkEnded)
 	}
-	return n, false, nil
+	return n, nil
 }

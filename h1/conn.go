@@ -10,15 +10,11 @@ type Conn struct {
 	last     *exchange // the newest one
 	cut      *error    // why an answer was cut; nil: none was
 	requests uint64    // how many have come: the newest one's id
-	left     int64     // bytes of the content, or of the chunk, to come
-	total    int64     // bytes of chunked content announced so far
 	dropped  int64     // bytes of content discarded
-	scanner  scanner
-	chunk    chunkLine
+	incoming
 	unsent   uint32 // KiB of whole answers that have not been pulled to their end
 	pending  uint16 // length of the list of exchanges
 	blank    uint8  // empty lines before the request line
-	reading  reading
 	writing  writing
 	ending   bool // no request is read after the newest one
 	draining bool // no request is read after the one that is being read
@@ -43,7 +39,7 @@ const (
 
 // Init starts a connection of a loop.
 func (c *Conn) Init(sh *Shared) {
-	*c = Conn{sh: sh, reading: inHead, writing: open}
+	*c = Conn{sh: sh, incoming: incoming{reading: inHead}, writing: open}
 }
 
 // Next consumes n bytes of the peer's input and fills one event. in holds all bytes
@@ -82,14 +78,8 @@ func (c *Conn) advance(in []byte, ev *Event) (n int, more bool, err *Error) {
 	switch c.reading {
 	case inHead:
 		return c.nextHead(in, ev)
-	case inLength:
-		return c.nextData(in, ev, lengthRead)
-	case inChunk:
-		return c.nextData(in, ev, chunkRead)
-	case inChunkLine:
-		return c.nextChunkLine(in, ev)
-	case inChunkEnd:
-		return c.nextChunkEnd(in)
+	case inLength, inChunkLine, inChunk, inChunkEnd:
+		return c.nextContent(in, ev)
 	case inTrailers:
 		return c.nextTrailers(in, ev)
 	case atEnd:
@@ -131,9 +121,8 @@ func (c *Conn) nextHead(in []byte, ev *Event) (n int, more bool, err *Error) {
 	if size == 0 || err != nil {
 		return n, false, err
 	}
-	c.begin(&ev.Head)
-	ev.Kind, ev.ID = Request, c.requests
-	return n + size, false, nil
+	ev.Kind, ev.ID = Request, c.requests+1
+	return n + size, false, c.begin(&ev.Head)
 }
 
 // readHead reads one head and returns its size, 0 if it is incomplete.
@@ -178,7 +167,7 @@ func (c *Conn) skipBlank(in []byte) (n int, err *Error) {
 }
 
 // begin adds an exchange for a request whose head has been read.
-func (c *Conn) begin(h *Head) {
+func (c *Conn) begin(h *Head) *Error {
 	ex := c.push()
 	ex.minor = h.Minor
 	ex.head = h.Method == "HEAD"
@@ -189,18 +178,16 @@ func (c *Conn) begin(h *Head) {
 	c.scanner, c.blank = scanner{}, 0
 	c.leaving = !h.KeepAlive
 	c.ending = c.ending || c.draining || c.leaving
+	c.dropped = 0
 	switch {
 	case h.ContentLength > 0:
-		c.left, c.dropped = h.ContentLength, 0
-		c.read(headLength)
+		return c.beginLength(h.ContentLength)
 	case h.ContentLength < 0:
-		c.left, c.dropped, c.total, c.chunk = 0, 0, 0, chunkLine{}
-		c.read(headChunked)
+		return c.beginChunks()
 	case ex.turn:
-		c.read(headTurn)
-	default:
-		c.read(headPlain)
+		return c.step(headTurn)
 	}
+	return c.step(headPlain)
 }
 
 // refuse ends reading and queues an answer with the reason. in holds the input that

@@ -64,3 +64,6 @@ var (
 	errTrailer        = bad("a field that is not allowed in trailers")
 	errIncomplete     = bad("the request ends before it is complete")
 )
+
+// errState: a step that the table of states does not have.
+var errState = &Error{500, "the connection is in an illegal state"}

@@ -13,7 +13,9 @@ type scanner struct {
 	pos   uint32 // first byte not examined yet
 	mark  uint32 // where the word that holds pos began
 	start uint32 // where the field lines begin
+	limit uint32 // bytes of field lines; 0: Limits.FieldSize
 	count uint16 // field lines so far
+	from  place  // where the scan began
 	at    place
 }
 
@@ -41,7 +43,7 @@ type words struct {
 type line struct{ name, colon, end uint32 }
 
 // fieldLines makes a scanner for field lines alone.
-func fieldLines() scanner { return scanner{at: inName} }
+func fieldLines() scanner { return scanner{from: inName, at: inName} }
 
 // scan examines in, which holds the bytes of earlier calls too. It returns the
 // length of the whole head, its empty line included, or 0 if that is incomplete.
@@ -53,10 +55,7 @@ func (s *scanner) scan(sh *Shared, in []byte) (int, *Error) {
 	if len(in) <= int(from) {
 		return 0, nil
 	}
-	again := scanner{}
-	if s.at >= inName && s.start == 0 {
-		again = fieldLines()
-	}
+	again := scanner{limit: s.limit, from: s.from, at: s.from}
 	n, err := s.pass(sh, in)
 	sh.work -= uint64(from)
 	if n > 0 {
@@ -163,7 +162,7 @@ func hasForm(target []byte) bool {
 
 // fields: RFC 9112 section 5, up to and with the empty line.
 func (s *scanner) fields(sh *Shared, in []byte) (int, *Error) {
-	bound := int(s.start) + sh.limits.FieldSize
+	bound := s.bound(sh)
 	var incomplete *Error
 	if len(in) > bound {
 		in = in[:bound]
@@ -204,6 +203,14 @@ func (s *scanner) fields(sh *Shared, in []byte) (int, *Error) {
 		i += 2
 		mark, at = i, inName
 	}
+}
+
+// bound returns the position that field lines must not exceed.
+func (s *scanner) bound(sh *Shared) int {
+	if s.limit > 0 {
+		return int(s.start) + int(s.limit)
+	}
+	return int(s.start) + sh.limits.FieldSize
 }
 
 // rest saves the position at which a scan needs more bytes. err is not nil if no more

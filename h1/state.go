@@ -77,7 +77,15 @@ const (
 	readInputs
 )
 
-var readTable = [readings][readInputs]reading{
+// role is the role of a connection: it selects the table of its reading states.
+type role uint8
+
+const (
+	server role = iota
+	roles
+)
+
+var readTables = [roles][readings][readInputs]reading{server: {
 	inHead:      {headPlain: inHead, headTurn: atTurn, headLength: inLength, headChunked: inChunkLine, stopped: shut},
 	inLength:    {lengthRead: atEnd, stopped: shut},
 	inChunkLine: {chunkBegun: inChunk, lastChunk: inTrailers, stopped: shut},
@@ -87,16 +95,17 @@ var readTable = [readings][readInputs]reading{
 	atEnd:       {endEmitted: inHead, endEmittedTurn: atTurn, stopped: shut},
 	atTurn:      {turnDeclined: inHead, turnTaken: switched, stopped: shut},
 	shut:        {stopped: shut},
-}
+}}
 
-// step moves r along the table and reports whether it may.
-func (r *reading) step(in readInput) bool {
-	next := readTable[*r][in]
+// step moves the reading state along the table of the role. An illegal pair is a fault of
+// this package.
+func (m *incoming) step(in readInput) *Error {
+	next := readTables[m.role][m.reading][in]
 	if next == 0 {
-		return false
+		return errState
 	}
-	*r = next
-	return true
+	m.reading = next
+	return nil
 }
 
 // content reports whether content of a request is still to come.
@@ -177,7 +186,7 @@ func (w *writing) step(in writeInput) bool {
 // read moves the reading side. An illegal pair is a fault of this package: the
 // connection ends, so that no later input is misread.
 func (c *Conn) read(in readInput) {
-	if !c.reading.step(in) {
+	if c.step(in) != nil {
 		c.reading = shut
 		c.cutShort(errIllegal)
 	}

@@ -1,0 +1,105 @@
+package h1
+
+import "github.com/gatewheel/gatewheel/internal/octets"
+
+// incoming is the message that a role reads.
+type incoming struct {
+	left    int64 // bytes of the content, or of the chunk, to come
+	total   int64 // bytes of chunked content announced so far
+	scanner scanner
+	chunk   chunkLine
+	reading reading
+	role    role
+}
+
+// beginLength begins content of n bytes.
+func (m *incoming) beginLength(n int64) *Error {
+	m.left = n
+	return m.step(headLength)
+}
+
+// beginChunks begins chunked content.
+func (m *incoming) beginChunks() *Error {
+	m.left, m.total, m.chunk = 0, 0, chunkLine{}
+	return m.step(headChunked)
+}
+
+// next makes one step in the content, up to its trailers. It consumes n bytes of in and
+// returns a piece of content, or nil. more means that another step may be possible.
+func (m *incoming) next(sh *Shared, in []byte) (n int, data []byte, more bool, err *Error) {
+	if len(in) == 0 {
+		return 0, nil, false, nil
+	}
+	before := m.reading
+	switch before {
+	case inLength:
+		n, data, err = m.counted(in, lengthRead)
+	case inChunk:
+		n, data, err = m.counted(in, chunkRead)
+	case inChunkLine:
+		n, data, err = m.chunkLine(sh, in)
+	case inChunkEnd:
+		n, err = m.chunkEnd(in)
+	}
+	return n, data, m.reading != before, err
+}
+
+// counted takes a piece of content of a known length. whole is the input of the reading
+// state after the last piece.
+func (m *incoming) counted(in []byte, whole readInput) (n int, data []byte, err *Error) {
+	n = len(in)
+	if int64(n) > m.left {
+		n = int(m.left)
+	}
+	m.left -= int64(n)
+	if m.left == 0 {
+		err = m.step(whole)
+	}
+	return n, in[:n:n], err
+}
+
+// trailers reads the trailer section (RFC 9112 section 7.1.2) into fields. n is its
+// length, 0 if it is incomplete.
+func (m *incoming) trailers(sh *Shared, in []byte, fields []Field) (n int, read []Field, err *Error) {
+	n, err = m.scanner.scan(sh, in)
+	if n == 0 || err != nil {
+		return 0, fields, err
+	}
+	fields = fields[:0]
+	block := ""
+	if len(sh.words.lines) > 0 {
+		block = string(in[:n])
+	}
+	for _, l := range sh.words.lines {
+		f := Field{block[l.name:l.colon], octets.Trim(block[l.colon+1 : l.end])}
+		if !inTrailer(f.Name) {
+			return 0, fields, errTrailer
+		}
+		fields = append(fields, f)
+	}
+	m.scanner = scanner{}
+	return n, fields, m.step(trailersRead)
+}
+
+// inTrailer reports whether a field is allowed in trailers. RFC 9110 section 6.5.1
+// lets a recipient drop others. Those about framing, routing and the connection are
+// refused, since they are meant for a reader that merges trailers into the head.
+func inTrailer(name string) bool {
+	switch len(name) {
+	case len("te"):
+		return !octets.EqualFold(name, "te")
+	case len("host"):
+		return !octets.EqualFold(name, "host")
+	case len("expect"):
+		return !octets.EqualFold(name, "expect")
+	case len("trailer"):
+		return !octets.EqualFold(name, "trailer") && !octets.EqualFold(name, "upgrade")
+	case len("connection"):
+		return !octets.EqualFold(name, "connection") && !octets.EqualFold(name, "keep-alive")
+	case len("content-length"):
+		return !octets.EqualFold(name, "content-length")
+	case len("transfer-encoding"):
+		return !octets.EqualFold(name, "transfer-encoding")
+	}
+	return true
+}
