@@ -4,22 +4,19 @@ package h1
 // exchanges of a connection form a list in the order of requests; free ones are in a
 // list of Shared.
 type exchange struct {
-	next   *exchange
-	value  any
-	heads  []byte // heads to be pulled: informational ones, then the final one without its last lines
-	bytes  []byte // content to be pulled
-	source Source
+	next     *exchange
+	value    any
+	heads    []byte // heads to be pulled: informational ones, then the final one without its last lines
+	outgoing        // the content of the response
 	facts
 }
 
 // facts are the fields of an exchange without pointers.
 type facts struct {
 	id      uint64
-	left    int64  // bytes that source is still to give, if framing is sized
 	interim int32  // bytes of informational heads at the start of heads
 	weight  uint32 // bytes of the response in Conn.unsent
 	state   answering
-	framing framing
 
 	minor     uint8 // of the request's version
 	head      bool  // HEAD
@@ -39,19 +36,7 @@ type facts struct {
 	out      bool // the final head has been pulled
 	switches bool // the answer is 101, or 2xx to CONNECT
 	offers   bool // the answer has an Upgrade field
-	ready    bool // source may have content
 }
-
-// framing is how an answer shows the end of its content (RFC 9112 section 6.3).
-type framing uint8
-
-const (
-	empty     framing = iota // there is none
-	whole                    // all of exchange.bytes
-	sized                    // Content-Length and a source
-	chunked                  // chunks from a source
-	untilShut                // a source, until the connection closes
-)
 
 // push adds an exchange for a new request.
 func (c *Conn) push() *exchange {
@@ -153,8 +138,8 @@ func (sh *Shared) give(ex *exchange) {
 	if cap(heads) > maxKeptHead {
 		heads = nil
 	}
-	ex.next, ex.value, ex.heads, ex.bytes, ex.source = nil, nil, heads, nil, nil
-	ex.facts = facts{}
+	ex.next, ex.value, ex.heads, ex.facts = nil, nil, heads, facts{}
+	ex.drop()
 	if sh.kept < maxFree {
 		ex.next = sh.free
 		sh.free = ex

@@ -54,7 +54,7 @@ func (c *Conn) maySwitch(ex *exchange) bool {
 
 // answer queues a final answer.
 func (c *Conn) answer(ex *exchange, r *Response) error {
-	before, queued := ex.facts, len(ex.heads)
+	before, content, queued := ex.facts, ex.outgoing, len(ex.heads)
 	if ex.expecting && r.Source != nil && r.Status/100 == 2 {
 		c.Continue(ex.id)
 	}
@@ -62,7 +62,7 @@ func (c *Conn) answer(ex *exchange, r *Response) error {
 	ex.setFraming(r)
 	seen, err := ex.appendHead(c.sh, r)
 	if err != nil {
-		ex.facts, ex.heads, ex.bytes, ex.source = before, ex.heads[:queued], nil, nil
+		ex.facts, ex.outgoing, ex.heads = before, content, ex.heads[:queued]
 		return err
 	}
 	ex.state.step(responded)
