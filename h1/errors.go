@@ -20,6 +20,32 @@ func (e *Error) Error() string {
 	return "h1: " + strconv.Itoa(e.Status) + ": " + e.Reason
 }
 
+// ResponseError is a mistake of a server, for which a Client ends the connection.
+type ResponseError struct {
+	Fault  Fault
+	Reason string // one sentence
+}
+
+func (e *ResponseError) Error() string { return "h1: " + e.Reason }
+
+// Fault is the kind of a ResponseError.
+type Fault uint8
+
+const (
+	// Malformed: the bytes are no response, or two readers could understand it in two
+	// ways.
+	Malformed Fault = iota
+	// HeadTooLarge: the head, or an interim one, exceeds its limit of bytes or fields.
+	HeadTooLarge
+	// TrailersTooLarge: the trailers do.
+	TrailersTooLarge
+	// CutOff: the connection ended before the response did.
+	CutOff
+	// Unsolicited: bytes came that belong to no request. A response before them is
+	// complete, and a request of which nothing was sent was not seen by the server.
+	Unsolicited
+)
+
 // Errors of the application. A command that returns one has queued nothing and left
 // the request as it was, so that another answer can be given.
 var (
@@ -30,10 +56,24 @@ var (
 	// ErrGone: the request has been answered, or is not answered any more
 	// because the connection ends before it. There is nothing left to do.
 	ErrGone = errors.New("h1: no such request waits for an answer")
-	// ErrLength: a Source gave more or fewer bytes than Response.Length.
+	// ErrLength: a Source gave more or fewer bytes than the stated length.
 	ErrLength = errors.New("h1: content does not have the stated length")
 	// ErrAborted: Abort was called.
-	ErrAborted = errors.New("h1: response aborted")
+	ErrAborted = errors.New("h1: aborted")
+
+	// ErrBusy: the request before is in progress.
+	ErrBusy = errors.New("h1: another request is in progress")
+	// ErrClosed: the connection takes no more requests.
+	ErrClosed = errors.New("h1: the connection takes no more requests")
+	// ErrMethod: not a token, or longer than 64 bytes.
+	ErrMethod = errors.New("h1: invalid method")
+	// ErrTarget: the request target has none of the forms that its method allows, or
+	// bytes that would end it for some reader.
+	ErrTarget = errors.New("h1: invalid request target")
+	// ErrAuthority: no valid authority, or another one than that of the target.
+	ErrAuthority = errors.New("h1: invalid authority")
+	// ErrContent: the method allows no content.
+	ErrContent = errors.New("h1: the method allows no content")
 
 	errIllegal = errors.New("h1: illegal state")
 	errRead    = errors.New("h1: a Source gave an impossible count")

@@ -1,6 +1,6 @@
 package h1
 
-// Kind is the kind of an Event.
+// Kind is the kind of an Event or a ClientEvent.
 type Kind uint8
 
 const (
@@ -27,6 +27,13 @@ const (
 	// Switched: the answer 101, or 2xx to CONNECT, has been pulled. Nothing
 	// was consumed: the bytes belong to another protocol.
 	Switched
+
+	// Interim: an interim response (1xx but 101) is in ClientEvent.Head.
+	Interim
+	// Final: the head of the final response, or a 101, is in ClientEvent.Head. Data and
+	// End follow if, and only if, Head.ContentLength is not zero. Switched follows a 101
+	// and a 2xx to CONNECT.
+	Final
 )
 
 // Event is filled by Next. The caller owns it and may use it for any number of

@@ -7,7 +7,8 @@ type exchange struct {
 	next     *exchange
 	value    any
 	heads    []byte // heads to be pulled: informational ones, then the final one without its last lines
-	outgoing        // the content of the response
+	outgoing        // the content of the response, or of a client's request
+	protocol string // what a client's request asks for by Upgrade
 	facts
 }
 
@@ -138,7 +139,7 @@ func (sh *Shared) give(ex *exchange) {
 	if cap(heads) > maxKeptHead {
 		heads = nil
 	}
-	ex.next, ex.value, ex.heads, ex.facts = nil, nil, heads, facts{}
+	ex.next, ex.value, ex.heads, ex.protocol, ex.facts = nil, nil, heads, "", facts{}
 	ex.drop()
 	if sh.kept < maxFree {
 		ex.next = sh.free

@@ -37,6 +37,9 @@ const (
 	// maxMethod: the longest registered method has 17 bytes. RFC 9110 section
 	// 9.1 leaves a longer one than any known to 501.
 	maxMethod = 64
+	// maxInterims bounds the interim responses to one request: a server that sends
+	// hints sends a few, one without end keeps a request from being answered.
+	maxInterims = 32
 	// maxBlank: RFC 9112 section 2.2 wants at least one empty line before a
 	// request line to be ignored; old clients sent one after a POST.
 	maxBlank = 4

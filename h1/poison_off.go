@@ -5,3 +5,5 @@ package h1
 func poisonEvent(*Event) {}
 
 func poisonBytes([]byte) {}
+
+func poisonClientEvent(*ClientEvent) {}

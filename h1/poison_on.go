@@ -7,8 +7,12 @@ package h1
 
 const poisoned = "h1: this slice was borrowed"
 
-func poisonEvent(ev *Event) {
-	for _, fields := range [][]Field{ev.Head.Fields, ev.Trailers} {
+func poisonEvent(ev *Event) { poisonFields(ev.Head.Fields, ev.Trailers) }
+
+func poisonClientEvent(ev *ClientEvent) { poisonFields(ev.Head.Fields, ev.Trailers) }
+
+func poisonFields(lists ...[]Field) {
+	for _, fields := range lists {
 		fields = fields[:cap(fields)]
 		for i := range fields {
 			fields[i] = Field{poisoned, poisoned}

@@ -67,3 +67,13 @@ var (
 
 // errState: a step that the table of states does not have.
 var errState = &Error{500, "the connection is in an illegal state"}
+
+// Mistakes of a server. A client maps them to a ResponseError.
+var (
+	errStatusLine  = bad("the status line must be: HTTP/1.x, one space, three digits, optionally a space and text")
+	errStatus      = bad("the status code is below 100")
+	errInterims    = bad("too many interim responses")
+	errSwitch      = bad("a 101 that nobody has asked for, or for another protocol")
+	errUnsolicited = bad("bytes that belong to no request")
+	errCutOff      = bad("the connection ended before the response")
+)

@@ -26,7 +26,9 @@ const (
 	inMethod place = iota
 	inTarget
 	inVersion
-	inName // at the start of a line or in a field name
+	inStatus // in a status line up to its last digit
+	inReason // in what follows that
+	inName   // at the start of a line or in a field name
 	inValue
 )
 
@@ -35,12 +37,16 @@ const (
 // several calls is scanned again once it is complete.
 type words struct {
 	method, target uint32 // where they end
+	reason         uint32 // where the status line ends
 	minor          byte   // a digit
 	lines          []line
 }
 
 // line is a field line: name from name to colon, value from there to end.
 type line struct{ name, colon, end uint32 }
+
+// response makes a scanner for the head of a response.
+func response(limit uint32) scanner { return scanner{limit: limit, from: inStatus, at: inStatus} }
 
 // fieldLines makes a scanner for field lines alone.
 func fieldLines() scanner { return scanner{from: inName, at: inName} }
@@ -69,8 +75,11 @@ func (s *scanner) pass(sh *Shared, in []byte) (n int, err *Error) {
 		sh.words.lines = sh.words.lines[:0]
 	}
 	whole := true
-	if s.at < inName {
+	switch {
+	case s.at < inStatus:
 		whole, err = s.requestLine(sh, in)
+	case s.at < inName:
+		whole, err = s.statusLine(sh, in)
 	}
 	if whole {
 		n, err = s.fields(sh, in)
@@ -160,6 +169,45 @@ func hasForm(target []byte) bool {
 	return target[0] == '/' || target[0] == '*' || bytes.IndexByte(target, ':') > 0
 }
 
+// statusLine: RFC 9112 section 4. Many servers omit the space before an empty reason.
+func (s *scanner) statusLine(sh *Shared, in []byte) (whole bool, err *Error) {
+	const form = "HTTP/1.0 000"
+	i := int(s.pos)
+	if s.at == inStatus {
+		for i < len(in) && i < len(form) && (in[i] == form[i] || form[i] == '0' && octets.Is(in[i], octets.Digit)) {
+			i++
+		}
+		s.pos = uint32(i)
+		if i == len(in) {
+			return false, nil
+		}
+		if i < len(form) || in[i] != ' ' && in[i] != '\r' {
+			return false, lineError(in[i], errStatusLine)
+		}
+		s.at = inReason
+	}
+	var incomplete *Error
+	if bound := s.bound(sh); len(in) > bound {
+		in = in[:bound]
+		incomplete = errFieldSize
+	}
+	i = octets.TextEnd(in, i)
+	if i == len(in) || in[i] == '\r' && i+1 == len(in) {
+		return false, s.rest(i, 0, inReason, incomplete)
+	}
+	if in[i] != '\r' {
+		return false, lineError(in[i], errStatusLine)
+	}
+	if in[i+1] != '\n' {
+		return false, errBareCR
+	}
+	w := &sh.words
+	w.minor, w.reason = in[len("HTTP/1.")], uint32(i)
+	s.pos = uint32(i) + 2
+	s.mark, s.start, s.at = s.pos, s.pos, inName
+	return true, nil
+}
+
 // fields: RFC 9112 section 5, up to and with the empty line.
 func (s *scanner) fields(sh *Shared, in []byte) (int, *Error) {
 	bound := s.bound(sh)
@@ -205,12 +253,17 @@ func (s *scanner) fields(sh *Shared, in []byte) (int, *Error) {
 	}
 }
 
-// bound returns the position that field lines must not exceed.
+// bound returns the position that field lines must not exceed. The status line of a
+// response counts with them.
 func (s *scanner) bound(sh *Shared) int {
+	size, begin := sh.limits.FieldSize, int(s.start)
 	if s.limit > 0 {
-		return int(s.start) + int(s.limit)
+		size = int(s.limit)
 	}
-	return int(s.start) + sh.limits.FieldSize
+	if s.from == inStatus {
+		begin = 0
+	}
+	return begin + size
 }
 
 // rest saves the position at which a scan needs more bytes. err is not nil if no more

@@ -42,8 +42,10 @@ package h1
 type reading uint8
 
 const (
-	_ reading = iota // illegal
+	_     reading = iota // illegal
+	quiet                // no response is due (client)
 	inHead
+	inUntilEOF  // in content that ends with the connection (client)
 	inLength    // in content of a known length
 	inChunkLine // in the line before a chunk
 	inChunk
@@ -74,6 +76,10 @@ const (
 	turnDeclined
 	turnTaken
 	stopped
+	requested
+	interimRead
+	headUntilEOF
+	eofRead
 	readInputs
 )
 
@@ -82,6 +88,7 @@ type role uint8
 
 const (
 	server role = iota
+	client
 	roles
 )
 
@@ -94,6 +101,17 @@ var readTables = [roles][readings][readInputs]reading{server: {
 	inTrailers:  {trailersRead: atEnd, stopped: shut},
 	atEnd:       {endEmitted: inHead, endEmittedTurn: atTurn, stopped: shut},
 	atTurn:      {turnDeclined: inHead, turnTaken: switched, stopped: shut},
+	shut:        {stopped: shut},
+}, client: {
+	quiet:       {requested: inHead, stopped: shut},
+	inHead:      {interimRead: inHead, headPlain: quiet, headTurn: switched, headLength: inLength, headChunked: inChunkLine, headUntilEOF: inUntilEOF, stopped: shut},
+	inUntilEOF:  {eofRead: atEnd, stopped: shut},
+	inLength:    {lengthRead: atEnd, stopped: shut},
+	inChunkLine: {chunkBegun: inChunk, lastChunk: inTrailers, stopped: shut},
+	inChunk:     {chunkRead: inChunkEnd, stopped: shut},
+	inChunkEnd:  {chunkEnded: inChunkLine, stopped: shut},
+	inTrailers:  {trailersRead: atEnd, stopped: shut},
+	atEnd:       {endEmitted: quiet, stopped: shut},
 	shut:        {stopped: shut},
 }}
 
@@ -108,8 +126,8 @@ func (m *incoming) step(in readInput) *Error {
 	return nil
 }
 
-// content reports whether content of a request is still to come.
-func (r reading) content() bool { return r >= inLength && r <= inTrailers }
+// content reports whether content is still to come.
+func (r reading) content() bool { return r >= inUntilEOF && r <= inTrailers }
 
 type answering uint8
 
@@ -180,6 +198,51 @@ func (w *writing) step(in writeInput) bool {
 		return false
 	}
 	*w = next
+	return true
+}
+
+// asking is the state of a client's request.
+type asking uint8
+
+const (
+	_         asking = iota // illegal
+	unasked                 // there is no request
+	queued                  // the head waits to be pulled
+	holding                 // the head is out, content waits for a 100 (Continue)
+	uploading               // the head is out, content follows
+	asked                   // the request is complete
+	quit                    // no more of the request is sent, nor another one
+	askings
+)
+
+type askInput uint8
+
+const (
+	queuedRequest askInput = iota
+	askPulled
+	askPulledHeld
+	permitted
+	uploaded
+	quitted
+	exchanged
+	askInputs
+)
+
+var askTable = [askings][askInputs]asking{
+	unasked:   {queuedRequest: queued, quitted: quit},
+	queued:    {askPulled: uploading, askPulledHeld: holding, quitted: quit},
+	holding:   {permitted: uploading, quitted: quit},
+	uploading: {uploaded: asked, quitted: quit},
+	asked:     {exchanged: unasked, quitted: quit},
+	quit:      {quitted: quit},
+}
+
+func (a *asking) step(in askInput) bool {
+	next := askTable[*a][in]
+	if next == 0 {
+		return false
+	}
+	*a = next
 	return true
 }
 

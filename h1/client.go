@@ -1,0 +1,314 @@
+package h1
+
+import "github.com/gatewheel/gatewheel/internal/octets"
+
+// Client is one connection to a server. It is small and holds no buffer, like Conn. It has
+// one request at a time: RFC 9112 section 9.3.2 lets a client pipeline, and few servers do
+// well with it.
+type Client struct {
+	sh  *Shared
+	ex  *exchange // the request in progress, until it and its response are complete; nil: none
+	cut *error    // why the request was broken off; nil: it was not
+	incoming
+	maxHead  uint32 // of the bytes of a head, and of trailers; 0: Limits.FieldSize
+	interims uint8  // interim responses to the request
+	asking   asking
+	last     bool // no request follows the one in progress, or the one before
+	sent     bool // a byte of the newest request has been pulled
+	received bool // a byte has come after the newest request
+}
+
+// Init starts a connection of a loop. The Shared may be that of connections to clients:
+// Limits.Fields and FieldSize apply to heads and trailers, the other limits do not.
+func (c *Client) Init(sh *Shared) {
+	*c = Client{sh: sh, incoming: incoming{reading: quiet, role: client}, asking: unasked}
+}
+
+// LimitHead bounds the bytes of a head, and of trailers, in place of Limits.FieldSize.
+func (c *Client) LimitHead(bytes int) { c.maxHead = uint32(min(max(bytes, 0), 1<<30)) }
+
+// Next consumes n bytes of the server's input and fills one event. in holds all bytes that
+// were not consumed before, and those that have arrived since. Call Next until the event is
+// NeedMore, Closed or Switched, also when no input is left: an End needs none. An error is
+// a *ResponseError. It is returned once; the event is Closed from then on.
+func (c *Client) Next(in []byte, ev *ClientEvent) (n int, err error) {
+	poisonClientEvent(ev)
+	poisonBytes(c.sh.gathered)
+	ev.Kind, ev.Data = NeedMore, nil
+	for more := true; more; {
+		var fault *Error
+		var consumed int
+		consumed, more, fault = c.advance(in[n:], ev)
+		n += consumed
+		if fault != nil {
+			ev.Kind = Closed
+			return len(in), c.fail(fault)
+		}
+	}
+	return n, nil
+}
+
+// advance makes one step of the reading side. more means that the step filled no event and
+// that another one may be possible.
+func (c *Client) advance(in []byte, ev *ClientEvent) (n int, more bool, err *Error) {
+	switch c.reading {
+	case quiet:
+		if len(in) > 0 {
+			return 0, false, errUnsolicited
+		}
+		return 0, false, nil
+	case inHead:
+		n, err = c.nextHead(in, ev)
+		return n, false, err
+	case inLength, inChunkLine, inChunk, inChunkEnd:
+		var data []byte
+		n, data, more, err = c.next(c.sh, in)
+		if data != nil {
+			ev.Kind, ev.Data = Data, data
+			more = false
+		}
+		return n, more, err
+	case inUntilEOF:
+		if len(in) > 0 {
+			ev.Kind, ev.Data = Data, in[:len(in):len(in)]
+		}
+		return len(in), false, nil
+	case inTrailers:
+		n, ev.Trailers, err = c.trailers(c.sh, in, ev.Trailers)
+		return n, n > 0, err
+	case atEnd:
+		if !c.chunk.used {
+			ev.Trailers = ev.Trailers[:0]
+		}
+		c.chunk.used = false
+		ev.Kind = End
+		err = c.step(endEmitted)
+		c.responded()
+		return 0, false, err
+	case switched:
+		ev.Kind = Switched
+		return 0, false, nil
+	}
+	ev.Kind = Closed
+	return len(in), false, nil
+}
+
+// nextHead reads a head.
+func (c *Client) nextHead(in []byte, ev *ClientEvent) (n int, err *Error) {
+	if len(in) == 0 {
+		return 0, nil
+	}
+	if c.asking == queued {
+		// Nothing of the request is out: this answers something else.
+		return 0, errUnsolicited
+	}
+	c.received = true
+	h := &ev.Head
+	if c.scanner.from != inStatus {
+		c.scanner = response(c.maxHead)
+	}
+	n, err = c.scanner.scan(c.sh, in)
+	if n == 0 || err != nil {
+		return 0, err
+	}
+	c.scanner = scanner{limit: c.maxHead}
+	if err = h.parse(c.sh, string(in[:n]), c.ex); err != nil {
+		return 0, err
+	}
+	switch {
+	case h.Status == 101:
+		err = c.accept101(ev)
+	case h.Status < 200:
+		err = c.interim(ev)
+	default:
+		err = c.final(ev)
+	}
+	return n, err
+}
+
+// interim: RFC 9110 section 15.2.
+func (c *Client) interim(ev *ClientEvent) *Error {
+	if c.interims++; c.interims > maxInterims {
+		return errInterims
+	}
+	c.last = c.last || !ev.Head.KeepAlive
+	if ev.Head.Status == 100 {
+		c.Proceed()
+	}
+	ev.Kind = Interim
+	return c.step(interimRead)
+}
+
+// accept101: RFC 9110 section 7.8. A 101 is for the protocol that was asked for, and comes
+// after the end of the request.
+func (c *Client) accept101(ev *ClientEvent) *Error {
+	if c.ex.protocol == "" || c.asking != asked || !octets.EqualFold(ev.Head.Upgrade, c.ex.protocol) {
+		return errSwitch
+	}
+	return c.turn(ev)
+}
+
+// turn passes the connection to another protocol.
+func (c *Client) turn(ev *ClientEvent) *Error {
+	ev.Kind = Final
+	c.last = true
+	c.drop()
+	return c.step(headTurn)
+}
+
+// final begins the final response.
+func (c *Client) final(ev *ClientEvent) *Error {
+	h := &ev.Head
+	if c.ex.connect && h.Status/100 == 2 {
+		return c.turn(ev)
+	}
+	ev.Kind = Final
+	c.last = c.last || !h.KeepAlive
+	if c.asking == holding {
+		// RFC 9110 section 10.1.1: the server does not want the content, and may or may
+		// not expect it: the connection is not used again.
+		c.StopSending()
+	}
+	switch h.framing {
+	case sized:
+		return c.beginLength(h.ContentLength)
+	case chunked:
+		return c.beginChunks()
+	case untilShut:
+		return c.step(headUntilEOF)
+	}
+	err := c.step(headPlain)
+	c.responded()
+	return err
+}
+
+// responded handles the end of the response. RFC 9112 section 9.3: a server that has
+// responded before the end of the request may take its rest for another one, so the
+// connection is not used again.
+func (c *Client) responded() {
+	c.last = c.last || c.asking != asked
+	c.finish()
+}
+
+// finish ends the exchange if both directions are complete.
+func (c *Client) finish() {
+	if c.ex == nil || c.reading != quiet {
+		return
+	}
+	switch c.asking {
+	case asked:
+		c.drop()
+		c.ask(exchanged)
+	case quit:
+		c.drop()
+	}
+}
+
+// drop returns the exchange to Shared.
+func (c *Client) drop() {
+	if ex := c.ex; ex != nil {
+		c.ex = nil
+		c.sh.give(ex)
+	}
+}
+
+// fail ends the connection for a mistake of the server.
+func (c *Client) fail(e *Error) error {
+	fault := Malformed
+	switch {
+	case e == errUnsolicited:
+		fault = Unsolicited
+	case e == errCutOff:
+		fault = CutOff
+	case e.Status == 431 && c.reading == inTrailers:
+		fault = TrailersTooLarge
+	case e.Status == 431:
+		fault = HeadTooLarge
+	}
+	c.Release()
+	return &ResponseError{fault, e.Reason}
+}
+
+// EOF handles the FIN of the server. Call it when Next has returned NeedMore for all bytes
+// before. Content without a length is complete then: call Next for its End. The error is a
+// *ResponseError if a response is incomplete. A transport that can tell a truncated stream
+// (TLS without close_notify, RFC 9112 section 9.8) must not call EOF in content without a
+// length, but Abort.
+func (c *Client) EOF() error {
+	switch c.reading {
+	case switched, shut:
+		return nil
+	case quiet:
+		c.Release()
+		return nil
+	case inUntilEOF:
+		if err := c.step(eofRead); err != nil {
+			return c.fail(err)
+		}
+		return nil
+	case atEnd:
+		c.last = true
+		return nil
+	}
+	return c.fail(errCutOff)
+}
+
+// Idle reports whether a request may be queued: none is in progress, and the connection may
+// be used again.
+func (c *Client) Idle() bool { return c.ex == nil && c.reading == quiet && !c.last }
+
+// Done reports whether the connection is to be closed: it has failed, or no request is in
+// progress and none may follow.
+func (c *Client) Done() bool {
+	return c.reading == shut || c.ex == nil && c.last && c.reading != switched
+}
+
+// Received reports whether any byte has come in response to the newest request.
+func (c *Client) Received() bool { return c.received }
+
+// Sent reports whether any byte of the newest request has been pulled.
+func (c *Client) Sent() bool { return c.sent }
+
+// Drain refuses further requests. The one in progress goes on.
+func (c *Client) Drain() { c.last = true }
+
+// Err returns why a request was broken off, or nil: the error of its Source, ErrLength,
+// ErrField for trailers, or ErrAborted. The connection is to be closed then, so that the
+// server sees that the request is incomplete.
+func (c *Client) Err() error {
+	if c.cut == nil {
+		return nil
+	}
+	return *c.cut
+}
+
+// Abort breaks off the request in progress. The connection is to be closed.
+func (c *Client) Abort() {
+	if c.ex != nil {
+		c.cutShort(ErrAborted)
+	}
+}
+
+// cutShort ends the connection within a request.
+func (c *Client) cutShort(err error) {
+	if c.cut == nil {
+		c.cut = &err
+	}
+	c.Release()
+}
+
+// Release ends the connection and returns its storage to Shared. Call it when the
+// connection is closed.
+func (c *Client) Release() {
+	c.last = true
+	c.drop()
+	c.asking.step(quitted)
+	c.reading = shut
+}
+
+// ask moves the state of the request. An illegal pair is a fault of this package.
+func (c *Client) ask(in askInput) {
+	if !c.asking.step(in) {
+		c.cutShort(errIllegal)
+	}
+}
