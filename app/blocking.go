@@ -87,7 +87,7 @@ func (w *ResponseWriter) Trailer(name, value string) { w.trailers.Add(name, valu
 // Inform sends an interim response, see Request.Inform.
 func (w *ResponseWriter) Inform(status int, fields Fields) error {
 	var e loopCall
-	e.init(w.r, func(func()) (int, bool, error) { return 0, false, w.r.Inform(status, fields) })
+	e.init(w.r, w.r.Loop(), func(func()) (int, bool, error) { return 0, false, w.r.Inform(status, fields) })
 	_, err := e.do()
 	return err
 }
@@ -165,7 +165,7 @@ func (w *ResponseWriter) SetDeadline(t time.Time) {
 }
 
 func (w *ResponseWriter) prepare() {
-	w.call.init(w.r, w.try)
+	w.call.init(w.r, w.r.Loop(), w.try)
 	w.end, _ = Promised[Done](w.r)
 }
 

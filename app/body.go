@@ -5,24 +5,68 @@ import (
 	"sync/atomic"
 )
 
-// Body is the content of a request. It is read into the reader's memory, so that large
-// uploads leave no garbage, and a body that is not read stops the peer. Methods are for
-// the request's loop; other goroutines use Reader.
+// Body is the content of a request, or of another server's response. It is read into the
+// reader's memory, so that large content leaves no garbage, and a body that is not read
+// stops the peer. Methods are for the loop; other goroutines use Reader.
 type Body struct {
-	r     *Request
+	from  bodySource
 	left  int64 // bytes that the limit still allows; -1: no limit
-	err   error // the reason of the end; io.EOF if it is complete
 	began atomic.Pointer[bodyReads]
 }
+
+// bodySource is the message to which a body belongs: a request, or a response of package
+// client. See InitBody of internalAPI.
+type bodySource = interface {
+	fence
+	// Loop returns the loop on which the body is read. Any goroutine.
+	Loop() Loop
+	// Asking returns the request whose goroutines may read the body, or nil. Any
+	// goroutine.
+	Asking() *Request
+	// Length returns the declared length, or -1.
+	Length() int64
+	// ReadBody and Trailers are those of spi.Exchange.
+	ReadBody(p []byte, ready func()) (n int, err error)
+	Trailers() Fields
+	// TooLong returns the failure of a body that is longer than limit.
+	TooLong(limit int64) error
+	// Close is called when a Pull of the body is closed. The rest will not be read.
+	Close()
+}
+
+// requestBody is a Request as the source of its body.
+type requestBody Request
+
+func (s *requestBody) Enter() bool      { return (*Request)(s).enter() }
+func (s *requestBody) Leave()           { (*Request)(s).leave() }
+func (s *requestBody) Loop() Loop       { return s.exchange.Loop() }
+func (s *requestBody) Asking() *Request { return (*Request)(s) }
+func (s *requestBody) Length() int64    { return s.ContentLength }
+func (s *requestBody) Trailers() Fields { return s.exchange.Trailers() }
+func (s *requestBody) Close()           {}
+
+func (s *requestBody) TooLong(limit int64) error {
+	return Statusf(413, "the request's content is larger than %d bytes", limit)
+}
+
+func (s *requestBody) ReadBody(p []byte, ready func()) (int, error) {
+	n, err := s.exchange.ReadBody(p, ready)
+	(*Request)(s).waited(&s.body.reads().wait, n, n == 0 && err == nil)
+	return n, err
+}
+
+// init prepares a zero body.
+func (b *Body) init(from bodySource) { b.from, b.left = from, -1 }
 
 // bodyReads is the state of reading a body. Most bodies are never read.
 type bodyReads struct {
 	taken   bool   // content has been asked for
+	err     error  // the reason of the end; io.EOF if the body is complete
 	p       []byte // of the pending Read
 	pending *cell[int]
 	wake    func()
 	reader  *BodyReader
-	wait    contentWait
+	wait    contentWait // of a request's body
 }
 
 // reads returns the state of reading. A goroutine may call it, for its Reader, while the
@@ -37,52 +81,55 @@ func (b *Body) reads() *bodyReads {
 
 // Read reads available content into p, and waits for at least one byte if there is
 // none. p must not be used until the future is ready. It fails with io.EOF at the end,
-// with a *StatusError (413) beyond the limit, with ErrPeerGone when the peer has left,
-// and with ErrBusy while another Read is pending.
+// and with ErrBusy while another Read is pending. The body of a request fails with a
+// *StatusError (413) beyond the limit, and with ErrPeerGone when the peer has left; that
+// of a response with a *client.Error.
 func (b *Body) Read(p []byte) Future[int] {
-	if !b.r.enter() {
+	if !b.from.Enter() {
 		return Failed[int](ErrPeerGone)
 	}
-	defer b.r.leave()
-	reads := b.reads()
-	if reads.pending != nil {
+	defer b.from.Leave()
+	reads := b.began.Load()
+	if reads != nil && reads.pending != nil {
 		return Failed[int](ErrBusy)
 	}
-	n, err := b.take(p, reads.wake)
+	n, err := b.take(p, nil)
 	if n > 0 || err != nil || len(p) == 0 {
 		return Future[int]{value: n, err: err}
 	}
-	reads.p, reads.pending = p, &cell[int]{loop: b.r.Loop()}
+	reads = b.reads()
+	reads.p, reads.pending = p, &cell[int]{loop: b.from.Loop()}
 	return reads.pending.future()
 }
 
-// take reads without waiting. After (0, nil), ready is called when there is content.
+// take reads without waiting. After (0, nil), ready is called when there is content; a nil
+// ready stands for resume.
 func (b *Body) take(p []byte, ready func()) (int, error) {
-	if b.err != nil {
-		return 0, b.err
-	}
-	if b.r.ContentLength == 0 {
-		b.err = io.EOF
-		return 0, b.err
+	length := b.from.Length()
+	if length == 0 {
+		return 0, io.EOF
 	}
 	reads := b.reads()
-	if b.left >= 0 && b.r.ContentLength > b.left && !reads.taken {
-		return 0, b.fail(tooLarge(b.left))
-	}
-	if len(p) == 0 {
+	switch {
+	case reads.err != nil:
+		return 0, reads.err
+	case b.left >= 0 && length > b.left && !reads.taken:
+		return 0, b.fail(b.from.TooLong(b.left))
+	case len(p) == 0:
 		return 0, nil
+	case ready == nil:
+		ready = reads.wake
 	}
 	reads.taken = true
-	n, err := b.r.exchange.ReadBody(p, ready)
-	b.r.waited(&reads.wait, n, n == 0 && err == nil)
+	n, err := b.from.ReadBody(p, ready)
 	if b.left >= 0 && n > 0 {
 		if int64(n) > b.left {
-			return 0, b.fail(tooLarge(b.left))
+			return 0, b.fail(b.from.TooLong(b.left))
 		}
 		b.left -= int64(n)
 	}
 	if err != nil {
-		b.err = err
+		reads.err = err
 		if n > 0 {
 			err = nil
 		}
@@ -91,12 +138,8 @@ func (b *Body) take(p []byte, ready func()) (int, error) {
 }
 
 func (b *Body) fail(err error) error {
-	b.err = err
+	b.reads().err = err
 	return err
-}
-
-func tooLarge(limit int64) error {
-	return Statusf(413, "the request's content is larger than %d bytes", limit)
 }
 
 // resume is the callback of the exchange. It runs as a task of the loop, so that
@@ -113,10 +156,10 @@ func (b *Body) resume() {
 
 // resumed reads for the pending Read. waiting is nil if that has to wait longer.
 func (b *Body) resumed() (waiting *cell[int], n int, err error) {
-	if !b.r.enter() {
+	if !b.from.Enter() {
 		return nil, 0, nil
 	}
-	defer b.r.leave()
+	defer b.from.Leave()
 	reads := b.reads()
 	if reads.pending == nil {
 		return nil, 0, nil
@@ -130,24 +173,22 @@ func (b *Body) resumed() (waiting *cell[int], n int, err error) {
 	return waiting, n, err
 }
 
-// Limit limits the content that may still be read to n bytes. Beyond, Read fails with a
-// *StatusError (413); if the declared length is larger, the first Read does. A limit can
-// only be lowered.
+// Limit limits the content that may still be read to n bytes. Beyond, Read fails; if the
+// declared length is larger, the first Read does. A limit can only be lowered.
 func (b *Body) Limit(n int64) {
-	if !b.r.enter() {
+	if !b.from.Enter() {
 		return
 	}
-	defer b.r.leave()
+	defer b.from.Leave()
 	if b.left < 0 || n < b.left {
 		b.left = n
 	}
 }
 
-// ReadAll reads the rest of the body. Its failures are those of Read; beyond limit
-// bytes, a *StatusError (413).
+// ReadAll reads the rest of the body. It fails as Read does, and beyond limit bytes.
 func (b *Body) ReadAll(limit int64) Future[[]byte] {
 	b.Limit(limit)
-	size := b.r.ContentLength
+	size := b.from.Length()
 	if size < 0 || size > firstGrant {
 		size = firstGrant
 	}
@@ -241,7 +282,7 @@ func (e *each) took(n int, err error) Future[bool] {
 	if f.Ready() {
 		return goOn(f.Result())
 	}
-	return After(on(e.body.r.Loop(), f), goOn)
+	return After(on(e.body.from.Loop(), f), goOn)
 }
 
 func goOn(_ Done, err error) Future[bool] { return Future[bool]{value: err == nil, err: err} }

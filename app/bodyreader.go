@@ -20,14 +20,14 @@ func (b *Body) Reader() *BodyReader {
 	reads := b.reads()
 	if reads.reader == nil {
 		reads.reader = &BodyReader{body: b}
-		reads.reader.call.init(b.r, reads.reader.try)
+		reads.reader.call.init(b.from.Asking(), b.from.Loop(), reads.reader.try)
 	}
 	return reads.reader
 }
 
 // Read implements io.Reader. It blocks until there is content; at the end of the body
-// it returns io.EOF. Its other errors are those of Body.Read, the cause of the request's
-// end, and os.ErrDeadlineExceeded.
+// it returns io.EOF. Its other errors are those of Body.Read, the cause of the end of the
+// request that the goroutine serves, and os.ErrDeadlineExceeded.
 func (r *BodyReader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -42,12 +42,12 @@ func (r *BodyReader) try(ready func()) (int, bool, error) {
 	}
 	n, err := r.body.take(r.p, ready)
 	if err == io.EOF {
-		r.trailers = r.body.r.Trailers()
+		r.trailers = r.body.from.Trailers()
 	}
 	return n, n == 0 && err == nil, err
 }
 
-// Trailers returns the trailer fields of the request, after Read has returned io.EOF.
+// Trailers returns the trailer fields, after Read has returned io.EOF.
 func (r *BodyReader) Trailers() Fields { return r.trailers }
 
 // SetDeadline sets the deadline of later reads. A Read that waits at t fails with

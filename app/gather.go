@@ -184,15 +184,26 @@ func (g *gathering[T]) note(i int, v T, err error, q *queue) {
 
 // drop discards a result. A response is closed, since it may hold resources.
 func drop[T any](v T) {
-	if resp, ok := any(v).(*Response); ok {
+	switch resp := any(v).(type) {
+	case *Response:
+		resp.Close()
+	case clientResponse:
 		resp.Close()
 	}
+}
+
+// clientResponse is a *client.Response. Its methods accept nil.
+type clientResponse interface {
+	Response() *Response
+	Close()
 }
 
 // abandon forgets a waiter, unless the result is a response, which it has to drop.
 func abandon[T any](from *cell[T], n *node) {
 	var v T
-	if _, dropped := any(v).(*Response); !dropped {
+	switch any(v).(type) {
+	case *Response, clientResponse:
+	default:
 		from.forget(n)
 	}
 }

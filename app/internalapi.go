@@ -61,11 +61,31 @@ func (internalAPI) AwaitDrain(r *Request, e *ending.Entry, listener ending.Drain
 	r.awaitDrain(e, listener)
 }
 
-// InitPromise prepares a zero promise for use on that loop.
-func (internalAPI) InitPromise(p *Promise[Done], loop Loop) { p.loop = loop }
+// InitBody prepares a zero body of a message that is no Request.
+func (internalAPI) InitBody(b *Body, from bodySource) { b.init(from) }
+
+// anyPromise is a *Promise of any type.
+type anyPromise interface {
+	setLoop(loop Loop)
+	settleAny(v any, err error)
+}
+
+// InitPromise prepares a zero promise, which is a *Promise, for use on that loop.
+func (internalAPI) InitPromise(p any, loop Loop) { p.(anyPromise).setLoop(loop) }
 
 // SettleHere settles p in a task of its loop. Continuations run before it returns.
 func (internalAPI) SettleHere(p *Promise[Done], err error) { p.settleHere(Done{}, err) }
+
+// SettleWith is SettleHere for a *Promise of any type. v has the type of its value, or is
+// nil.
+func (internalAPI) SettleWith(p any, v any, err error) { p.(anyPromise).settleAny(v, err) }
+
+func (p *Promise[T]) setLoop(loop Loop) { p.loop = loop }
+
+func (p *Promise[T]) settleAny(v any, err error) {
+	value, _ := v.(T)
+	p.settleHere(value, err)
+}
 
 // Watch calls notify on the goroutine that settles p, which must not run user code.
 // It reports false if p is settled. Any goroutine.

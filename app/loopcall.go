@@ -7,8 +7,9 @@ import (
 )
 
 // loopCall is a call of a goroutine to the loop of its request, for which it waits. A
-// goroutine makes one call at a time, and waits no longer than the request lasts. The one
-// that takes the call out of the state posted owns it:
+// goroutine makes one call at a time, and waits no longer than the request lasts; without
+// a request, as long as the call takes. The one that takes the call out of the state posted
+// owns it:
 //
 //	idle ─do→ posted ─run→ running ─→ posted   (has to wait; ready calls run again)
 //	                       running ─→ idle     (done)
@@ -16,7 +17,8 @@ import (
 //	          posted ─giveUp, expire→ idle     (a later run finds nothing to do)
 //	          running, again ─giveUp→ left ─→ idle (given up at the end of the attempt)
 type loopCall struct {
-	r        *Request
+	r        *Request // or nil
+	loop     Loop
 	state    atomic.Uint32
 	try      func(ready func()) (n int, wait bool, err error) // on the loop
 	attempt  func()                                           // run, as a value
@@ -35,21 +37,24 @@ const (
 	callLeft
 )
 
-func (c *loopCall) init(r *Request, try func(ready func()) (int, bool, error)) {
-	c.r, c.try, c.done = r, try, make(chan struct{}, 1)
+func (c *loopCall) init(r *Request, loop Loop, try func(ready func()) (int, bool, error)) {
+	c.r, c.loop, c.try, c.done = r, loop, try, make(chan struct{}, 1)
 	c.attempt = c.run
 }
 
 // do makes the call and waits. Any goroutine but the loop's.
 func (c *loopCall) do() (int, error) {
-	gone := c.r.lifetime().gone
+	var gone chan struct{}
+	if c.r != nil {
+		gone = c.r.lifetime().gone
+	}
 	select {
 	case <-gone:
 		return 0, c.r.cause()
 	default:
 	}
 	c.state.Store(callPosted)
-	c.r.Loop().Post(c.attempt)
+	c.loop.Post(c.attempt)
 	c.r.park()
 	select {
 	case <-c.done:
@@ -131,7 +136,7 @@ func (c *loopCall) arm() {
 	if at == nil || at.IsZero() || c.timer != nil {
 		return
 	}
-	c.timer = c.r.Loop().After(at.Sub(c.r.Loop().Now()), c.expire)
+	c.timer = c.loop.After(at.Sub(c.loop.Now()), c.expire)
 }
 
 // disarm stops the timer. Only the owner of the call may use it.
@@ -157,13 +162,20 @@ func (r *Request) spawn(f func()) {
 	go f()
 }
 
+// park and unpark do nothing for a nil request.
 func (r *Request) park() {
+	if r == nil {
+		return
+	}
 	if s, ok := r.exchange.(spawner); ok {
 		s.Park()
 	}
 }
 
 func (r *Request) unpark() {
+	if r == nil {
+		return
+	}
 	if s, ok := r.exchange.(spawner); ok {
 		s.Unpark()
 	}

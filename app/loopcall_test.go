@@ -50,7 +50,7 @@ func TestErrandIsGivenUpWhenItsAttemptEnds(t *testing.T) {
 			r.lifetime()
 			trying, goOn := make(chan struct{}, 1), make(chan struct{})
 			var e loopCall
-			e.init(&r, func(ready func()) (int, bool, error) {
+			e.init(&r, r.Loop(), func(ready func()) (int, bool, error) {
 				trying <- struct{}{}
 				<-goOn
 				if c.end == nil {

@@ -81,7 +81,7 @@ func (r *Request) bind(x exchange, conn *ConnInfo) {
 	if r.Arrived.IsZero() {
 		r.Arrived = x.Loop().Now()
 	}
-	r.body.r, r.body.left = r, -1
+	r.body.init((*requestBody)(r))
 	r.Body = &r.body
 }
 

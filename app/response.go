@@ -49,6 +49,10 @@ type Pull struct {
 	// Spans, if not nil, gives parts of the content as spans of a file, which the server
 	// may take in place of calls of Read. Code that replaces Read sets Spans to nil.
 	Spans Spans
+	// Trailers, if not nil, returns the trailer fields (RFC 9110 section 6.5). It is called
+	// at most once, on the loop, after Read has returned io.EOF. Code that wraps a Pull
+	// keeps it.
+	Trailers func() Fields
 	// OnClose, if not nil, is called once on the loop when the response has ended,
 	// whether anything was read or not.
 	OnClose func()

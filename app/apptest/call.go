@@ -241,6 +241,9 @@ func (c *Call) pump() {
 		if err == nil {
 			continue
 		}
+		if err == io.EOF && c.pull.Trailers != nil {
+			c.Trailer = c.pull.Trailers()
+		}
 		c.pull = nil
 		if err == io.EOF {
 			c.finish()

@@ -283,6 +283,15 @@ func TestStreamsAndPullsKeepTheirContent(t *testing.T) {
 
 // The peer does not stop content that shrinks to nothing; the loop must still get its
 // turns.
+func TestPullsKeepTheirTrailers(t *testing.T) {
+	resp := app.Pulled(200, "text/plain", -1, strings.NewReader(words).Read)
+	resp.Content.(*app.Pull).Trailers = func() app.Fields { return app.Fields{{Name: "Sum", Value: "1"}} }
+	call := host(answering(resp)).Do(apptest.Get("/", "Accept-Encoding", "gzip"))
+	if !call.Complete || call.Header.Get("Content-Encoding") != "gzip" || call.Trailer.Get("Sum") != "1" {
+		t.Errorf("got fields %v and trailers %v", call.Header, call.Trailer)
+	}
+}
+
 func TestEndlessContentYields(t *testing.T) {
 	blank := make([]byte, 1<<20)
 	for name, size := range map[string]int{"pulled": 0, "single bytes": 1, "small writes": 1000, "large writes": 16 << 10, "writes for the pool, which is full": 1 << 20} {

@@ -39,6 +39,11 @@ func (c *compressor) pulled(r *app.Request, from *app.Pull, coding coding) *app.
 					from.Wait(func() { more.Resolve(true) })
 					return f
 				}
+				if err == io.EOF && from.Trailers != nil {
+					for _, f := range from.Trailers() {
+						w.Trailer(f.Name, f.Value)
+					}
+				}
 				return app.Map(p.encode(buf[:n]), func(app.Done) (bool, error) { return err == nil, nil })
 			}))
 		},

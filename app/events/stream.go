@@ -42,7 +42,7 @@ var core = internalapi.App.(interface {
 	AwaitDrain(r *app.Request, e *ending.Entry, who ending.DrainListener)
 	Detach(r *app.Request, e *ending.Entry) bool
 	Cancel(r *app.Request, cause error)
-	InitPromise(p *app.Promise[app.Done], loop app.Loop)
+	InitPromise(p any, loop app.Loop)
 })
 
 type promise = app.Promise[app.Done]
