@@ -60,6 +60,7 @@ var arrows = []arrow{
 	{packages: "app/websocket", own: []string{"app", "app/internal/...", "internal/..."}},
 	{packages: "app/events", own: []string{"app", "app/internal/...", "internal/..."}},
 	{packages: "app/middleware", own: []string{"app", "app/internal/...", "internal/..."}},
+	{packages: "app/gateway", own: []string{"app", "app/client", "app/spi", "app/forwarded", "app/router", "app/websocket", "app/internal/...", "internal/..."}},
 	{packages: "app/apptest", own: []string{"app", "app/client", "app/spi", "app/websocket"}},
 	{packages: "app/compress", own: []string{"app", "app/middleware", "internal/..."}, others: []string{"github.com/klauspost/compress/..."}},
 	{packages: "app/target", own: []string{"app", "app/client", "app/compress", "app/events", "app/files", "app/middleware", "app/router", "app/spi", "app/websocket", "internal/..."}},

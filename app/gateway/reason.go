@@ -1,0 +1,122 @@
+package gateway
+
+// Reason is why an exchange has ended. The set is closed: the log, the counters and
+// Proxy-Status use its labels.
+type Reason uint8
+
+const (
+	// OK means that the backend's response was passed on whole.
+	OK Reason = iota
+	// ClientGone means that the client left, or reset the stream.
+	ClientGone
+	// ClientTimeout means that the client's content did not arrive in time.
+	ClientTimeout
+	// ClientMalformed means that the request cannot be forwarded as it came.
+	ClientMalformed
+	// BodyLimit means that the content of the request is too large.
+	BodyLimit
+	// RateLimit means that the client sends too many requests.
+	RateLimit
+	// Auth means that the request is not authorized.
+	Auth
+	// NoRoute means that no backend is responsible for the request.
+	NoRoute
+	// NoPeer means that the backend has no peer that may be asked.
+	NoPeer
+	// Overflow means that the backend has as many requests as it may have.
+	Overflow
+	// ConnectFail means that no connection to a peer could be opened.
+	ConnectFail
+	// ConnectTimeout means that connecting to a peer took too long.
+	ConnectTimeout
+	// TLSFail means that the TLS handshake with a peer failed.
+	TLSFail
+	// UpstreamReset means that the peer has reset the stream or the connection.
+	UpstreamReset
+	// UpstreamEOF means that the peer ended the connection before the response was
+	// complete.
+	UpstreamEOF
+	// UpstreamMalformed means that the peer's response breaks the protocol.
+	UpstreamMalformed
+	// HeadTimeout means that the head of the response did not arrive in time.
+	HeadTimeout
+	// IdleTimeout means that an open stream or tunnel was silent for too long.
+	IdleTimeout
+	// Drained means that the server stopped before the exchange had ended.
+	Drained
+	// Stalled means that code of the application blocked the loop of the exchange.
+	Stalled
+	// Loop means that the request has passed this gateway before.
+	Loop
+
+	reasons
+)
+
+// Status codes of gRPC (google.golang.org/grpc/codes).
+const (
+	grpcUnknown           = 2
+	grpcResourceExhausted = 8
+	grpcUnimplemented     = 12
+	grpcInternal          = 13
+	grpcUnavailable       = 14
+	grpcUnauthenticated   = 16
+	grpcCancelled         = 1
+	grpcStatusName        = "grpc-status"
+	grpcMessageName       = "grpc-message"
+	contentTypeName       = "Content-Type"
+	grpcContentType       = "application/grpc"
+	plainContentType      = "text/plain; charset=utf-8"
+	proxyStatusName       = "Proxy-Status"
+	retryAfterName        = "Retry-After"
+	retryAfterUnavailable = "1"
+)
+
+// reasonTable has, for each Reason, its label, the status of the response that the
+// gateway makes, the text of its content, the status code of gRPC, and the error type of
+// Proxy-Status (RFC 9209 section 2.3). A Reason without a status is never answered.
+var reasonTable = [reasons]struct {
+	label  string
+	status int
+	text   string
+	grpc   int
+	proxy  string
+}{
+	OK:                {"ok", 0, "", 0, ""},
+	ClientGone:        {"client-gone", 0, "", grpcCancelled, ""},
+	ClientTimeout:     {"client-timeout", 408, "the request did not arrive in time", grpcCancelled, "http_request_error"},
+	ClientMalformed:   {"client-malformed", 400, "the request cannot be forwarded", grpcInternal, "http_request_error"},
+	BodyLimit:         {"body-limit", 413, "the request's content is too large", grpcResourceExhausted, "http_request_error"},
+	RateLimit:         {"rate-limit", 429, "too many requests", grpcUnavailable, "http_request_denied"},
+	Auth:              {"auth", 401, "not authorized", grpcUnauthenticated, "http_request_denied"},
+	NoRoute:           {"no-route", 404, "there is nothing here", grpcUnimplemented, "destination_not_found"},
+	NoPeer:            {"no-peer", 503, "no server is available", grpcUnavailable, "destination_unavailable"},
+	Overflow:          {"overflow", 503, "the server has too many requests", grpcUnavailable, "connection_limit_reached"},
+	ConnectFail:       {"connect-fail", 502, "the server cannot be reached", grpcUnavailable, "connection_refused"},
+	ConnectTimeout:    {"connect-timeout", 504, "the server cannot be reached in time", grpcUnavailable, "connection_timeout"},
+	TLSFail:           {"tls-fail", 502, "no secure connection to the server", grpcUnavailable, "tls_protocol_error"},
+	UpstreamReset:     {"upstream-reset", 502, "the server has broken off", grpcUnavailable, "connection_terminated"},
+	UpstreamEOF:       {"upstream-eof", 502, "the server has broken off", grpcUnavailable, "http_response_incomplete"},
+	UpstreamMalformed: {"upstream-malformed", 502, "the server's response is malformed", grpcUnavailable, "http_protocol_error"},
+	HeadTimeout:       {"head-timeout", 504, "the server did not answer in time", grpcUnavailable, "http_response_timeout"},
+	IdleTimeout:       {"idle-timeout", 504, "the server was silent for too long", grpcUnavailable, "connection_read_timeout"},
+	Drained:           {"drained", 503, "the gateway is stopping", grpcUnavailable, "proxy_internal_error"},
+	Stalled:           {"stalled", 503, "the gateway did not answer in time", grpcUnavailable, "proxy_internal_error"},
+	Loop:              {"loop", 508, "the request has passed this gateway before", grpcInternal, "proxy_loop_detected"},
+}
+
+// String returns the label of r.
+func (r Reason) String() string {
+	if r < reasons {
+		return reasonTable[r].label
+	}
+	return "unknown"
+}
+
+// Reasons returns every Reason, in order.
+func Reasons() []Reason {
+	all := make([]Reason, reasons)
+	for i := range all {
+		all[i] = Reason(i)
+	}
+	return all
+}
