@@ -28,9 +28,8 @@ type arrivals struct {
 type arrival struct {
 	conn *Conn // the existing connection; nil: none yet
 
-	fresh    int // without conn, the descriptor; -1 while it is dialled
+	fresh    int // without conn, the descriptor
 	listener *listener
-	dialling *dialling // of a dialled connection, else nil
 
 	counted *Reactor // whose number of arriving sockets includes this one; nil: none
 }
@@ -86,7 +85,7 @@ func (in *arrivals) enqueue(l *Loop, arrivals []*arrival) (first bool) {
 	in.mu.Unlock()
 	if closed {
 		for _, a := range arrivals {
-			a.drop(l, ErrStopped)
+			a.drop()
 		}
 	}
 	return first
@@ -113,17 +112,14 @@ func (in *arrivals) close(l *Loop) {
 	in.queue = nil
 	in.mu.Unlock()
 	for _, a := range queue {
-		a.drop(l, ErrStopped)
+		a.drop()
 	}
 }
 
-// drop closes a socket without a Conn and fails its Dial with err. A socket with a Conn is closed with its Loop.
-func (a *arrival) drop(l *Loop, err error) {
-	if a.conn == nil && a.fresh >= 0 {
+// drop closes a socket without a Conn. A socket with a Conn is closed with its Loop.
+func (a *arrival) drop() {
+	if a.conn == nil {
 		_ = unix.Close(a.fresh)
-	}
-	if a.dialling != nil {
-		a.dialling.failed(l, err)
 	}
 	a.countOff()
 }
@@ -140,7 +136,7 @@ func (a *arrival) rejected(l *Loop, err error) {
 		l.guarded(a.conn, func(c *Conn) { c.close(err) })
 		return
 	}
-	a.drop(l, err)
+	a.drop()
 }
 
 // scarce reports whether err is a shortage of descriptors or memory, which may pass.
@@ -155,9 +151,6 @@ func (l *Loop) adopt(a *arrival, s engine.Socket, fd int) *Conn {
 		c := l.newConn(s, fd, a.listener)
 		a.countOff()
 		_ = unix.Close(a.fresh)
-		if a.dialling != nil {
-			c.ensureRare().dialling = a.dialling
-		}
 		l.start(c)
 		return c
 	}
@@ -167,6 +160,10 @@ func (l *Loop) adopt(a *arrival, s engine.Socket, fd int) *Conn {
 	c.socket, c.fd = s, int32(fd)
 	c.polling = pollReading
 	c.extendDeadline(int64(l.Age()))
+	if d := c.dialling(); d != nil && d.stage == DialConnect {
+		l.guarded(c, func(c *Conn) { c.startDialled(d) })
+		return c
+	}
 	l.stats.movedIn.Add(1)
 	if c.inTransit() {
 		l.guarded(c, (*Conn).arrived)

@@ -132,10 +132,7 @@ func (c *Conn) close(err error) {
 		s.Closed(err)
 	}
 	if d := c.takeDialling(); d != nil {
-		if err == nil {
-			err = ErrClosed
-		}
-		d.fail(err)
+		d.failed(l, err)
 	}
 }
 
@@ -284,5 +281,9 @@ func (c *Conn) stayHalfClosed() {
 // peerReset closes the connection after its writability has reported a reset.
 func (c *Conn) peerReset() {
 	c.watching = watchIdle
+	if c.polling == pollConnecting {
+		c.connectReported()
+		return
+	}
 	c.close(ErrHungUp)
 }

@@ -162,7 +162,7 @@ func (c *Conn) expire(now int64) {
 	case c.deadline > now:
 		c.loop.Load().timers.schedule(c)
 		return
-	case c.polling == pollMoving, c.input == inputNextTurn, now-c.deadline > int64(lateness) && c.polling != pollPaused && c.Waiting():
+	case c.eventsComeFirst(now - c.deadline):
 		c.extendDeadline(now)
 		return
 	}
@@ -170,12 +170,29 @@ func (c *Conn) expire(now int64) {
 	switch {
 	case c.phase == phaseDiscarding:
 		c.close(c.cause())
+	case c.dialling() != nil:
+		c.close(errDialTimeout)
 	case c.session == nil:
 		c.close(c.loop.Load().handshakeOverdue())
 	default:
 		c.session.Timeout()
 		c.Touch()
 	}
+}
+
+// eventsComeFirst reports whether a deadline that has passed by late nanoseconds is to be extended, since input or the
+// end of a connect may have come in time.
+func (c *Conn) eventsComeFirst(late int64) bool {
+	stalled := late > int64(lateness)
+	switch {
+	case c.input == inputNextTurn:
+		return true
+	case c.polling == pollConnecting:
+		return stalled
+	case c.polling == pollMoving:
+		return stalled || c.dialling() == nil
+	}
+	return stalled && c.polling != pollPaused && c.Waiting()
 }
 
 // lateness is the delay of a deadline beyond which its loop counts as stalled, or the process as stopped. The deadline

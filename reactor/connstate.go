@@ -10,6 +10,7 @@ package reactor
 //	          └──────Linger──→ lingering ──output sent─→ discarding ─FIN or time
 //
 //	polling  reading ⇄ paused      by the holds, at the end of a turn
+//	         connecting → moving → reading           a dialled connection
 //	         reading, paused → moving → reading      to another Loop or engine
 //	         any → halfClosed      after the peer's FIN: writing only
 
@@ -79,6 +80,7 @@ const (
 	pollReading    polling = iota // the engine reports input
 	pollPaused                    // the engine does not read, because of holds
 	pollMoving                    // no engine: on the way to one, with a descriptor of its own
+	pollConnecting                // no engine: a dialled socket that is not connected yet, or none
 	pollHalfClosed                // no engine: the peer's FIN was received
 )
 

@@ -29,13 +29,18 @@ func newDials(t *testing.T, l *Loop) *dials {
 }
 
 func (d *dials) dial(ctx context.Context, network, addr string) {
-	d.loop.Dial(ctx, network, addr,
-		func(c *Conn) Session {
-			a := &asking{conn: c, answers: d.answers}
-			d.opened <- a
-			return a
-		},
-		func(err error) { d.failed <- err })
+	d.dialAs(ctx, DialConfig{Network: network, Address: addr})
+}
+
+// dialAs dials with a config that lacks Open and Fail.
+func (d *dials) dialAs(ctx context.Context, config DialConfig) {
+	config.Open = func(c *Conn) Session {
+		a := &asking{conn: c, answers: d.answers}
+		d.opened <- a
+		return a
+	}
+	config.Fail = func(err error) { d.failed <- err }
+	d.loop.Dial(ctx, config)
 }
 
 // wantFailure wants the only word of a dial to be err.
@@ -203,15 +208,15 @@ func TestDialledConnectionEndsEarly(t *testing.T) {
 		c, _, _ := homeless(t, l)
 		c.session = nil
 		var told []error
-		c.ensureRare().dialling = &dialling{
-			open: func(*Conn) Session { t.Error("opened"); return nil },
-			fail: func(err error) { told = append(told, err) },
-		}
+		c.ensureRare().dialling = &dialling{config: DialConfig{
+			Open: func(*Conn) Session { t.Error("opened"); return nil },
+			Fail: func(err error) { told = append(told, err) },
+		}}
 		c.close(cause)
 		if cause == nil {
 			cause = ErrClosed
 		}
-		if len(told) != 1 || told[0] != cause {
+		if len(told) != 1 || !errors.Is(told[0], cause) {
 			t.Errorf("told %v, want %v", told, cause)
 		}
 	}

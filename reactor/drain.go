@@ -38,6 +38,8 @@ func (c *Conn) drain(visit func(*Conn)) {
 		c.extendLinger(l)
 	case c.session != nil:
 		visit(c)
+	case c.dialling() != nil:
+		// A request that is under way may need it.
 	case c.filter == nil || c.deadline == 0:
 		// It is about to open its session, or to close.
 	case !c.filter.begun() && l.Age() >= c.handshakeBegan()+DrainGrace && !c.Waiting():

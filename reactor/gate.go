@@ -169,16 +169,6 @@ func (g *gate) pause() {
 	})
 }
 
-// dialDescriptors is the maximum number of descriptors of a dial until it is connected.
-const dialDescriptors = 3
-
-// mayDial reports whether there are descriptors for another dial. Half of the reserve is not for dials: replacing an
-// engine needs it, for example.
-func (r *Reactor) mayDial() bool {
-	held := r.present() + (dialDescriptors-1)*r.connecting.Load()
-	return held+dialDescriptors <= r.gate.room.Load()+r.gate.reserve.Load()/2
-}
-
 // burstRoom returns the number of connections that one Loop may accept in a row, besides the next one: its share of the
 // free connections, and of a quarter of the reserve, since each takes a second descriptor for a short time.
 func (r *Reactor) burstRoom() int {

@@ -48,6 +48,9 @@ func (c *Conn) feed(raw []byte) {
 		case err == io.EOF, err == ErrTruncated:
 			c.streamEnded(err)
 			return
+		case err != nil && c.dialling() != nil:
+			c.dialling().filterFailed(c, err)
+			return
 		case err != nil:
 			// Input that still comes must not destroy the filter's last output, such as an alert.
 			c.finish(lingerAsked, err)
@@ -86,7 +89,8 @@ func (c *Conn) open() {
 	}
 	c.deadline = 0
 	if d := c.takeDialling(); d != nil {
-		c.session = d.open(c)
+		c.loop.Load().reactor.dials.opened.Add(1)
+		c.session = d.config.Open(c)
 	} else {
 		c.session = c.loop.Load().reactor.sessionFor(c)
 	}

@@ -18,7 +18,7 @@ type departure struct {
 	later   []func(*Conn) // tasks from after depart
 }
 
-var errNotMovable = errors.New("reactor: the connection is closing, half-closed or moving already")
+var errNotMovable = errors.New("reactor: the connection is closing, half-closed, dialled and not open, or moving already")
 
 // MoveTo moves the connection to another Loop, and calls done there with nil. If it cannot move, done is called on the
 // present Loop with the error, and the connection stays. Between MoveTo and done the session gets no input, and neither
@@ -29,7 +29,7 @@ func (c *Conn) MoveTo(to *Loop, done func(error)) {
 	switch {
 	case c.Closed():
 		done(ErrClosed)
-	case c.phase != phaseOpen, c.socket == nil, c.departing():
+	case c.phase != phaseOpen, c.socket == nil, c.departing(), c.dialling() != nil:
 		done(errNotMovable)
 	case to == c.loop.Load():
 		done(nil)

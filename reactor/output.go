@@ -169,6 +169,10 @@ func (c *Conn) queue(l *Loop, rest []byte) {
 // writeBacklog is called when the kernel takes output again.
 func (c *Conn) writeBacklog() {
 	c.watching = watchIdle
+	if c.polling == pollConnecting {
+		c.connectReported()
+		return
+	}
 	l := c.loop.Load()
 	b := c.backlog
 	if b == nil {

@@ -32,13 +32,14 @@ type Reactor struct {
 	makeEngine func(engine.Config, engine.Handler) engine.Engine
 
 	halfClosed halfClosed
+	dials      dialCounters
+	lookups    lookups
 	tls        *tlsService
 	proxyLines loglimit.Limit
 
 	drainBy      atomic.Int64 // see Loop.DrainBy
 	open         atomic.Int64
 	arriving     atomic.Int64 // sockets without a Conn, on their way to a Loop
-	connecting   atomic.Int64 // of those that arrive, dialled and not connected yet
 	refused      atomic.Int64
 	proxyRefused atomic.Int64  // connections without an acceptable PROXY header
 	refusedOpen  atomic.Int64  // open connections that Config.Refuse answers; they do not count for MaxConnections

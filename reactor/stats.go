@@ -66,7 +66,8 @@ type Stats struct {
 	Refused      int64 // given to Config.Refuse
 	ProxyRefused int64 // closed for lack of an acceptable PROXY header
 	Withheld     int64 // times that listening sockets were left alone because of a limit
-	Limit        int   // connections that the descriptor limit, its reserve and MaxConnections allow
+	Dials        DialStats
+	Limit        int // connections that the descriptor limit, its reserve and MaxConnections allow
 	Loops        []LoopStats
 }
 
@@ -99,6 +100,7 @@ func (r *Reactor) Stats() Stats {
 		Refused:      r.refused.Load(),
 		ProxyRefused: r.proxyRefused.Load(),
 		Withheld:     r.gate.withheld.Load(),
+		Dials:        r.dials.stats(),
 		Limit:        int(r.gate.limit.Load()),
 	}
 	for _, l := range r.loops {

@@ -44,6 +44,7 @@ func (r *Reactor) stop(ctx context.Context) (err error) {
 	stopping.Wait()
 	// Handshakes that remain run callbacks of the application.
 	r.tls.pool.wait(time.After(stopPatience / 4))
+	r.tls.dialled.pool.wait(time.After(stopPatience / 4))
 	r.release()
 	return err
 }

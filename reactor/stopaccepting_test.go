@@ -4,6 +4,7 @@ package reactor
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"testing"
@@ -77,7 +78,7 @@ func TestStopAcceptingEndsWhileClientsConnect(t *testing.T) {
 	clients.Wait()
 }
 
-// Dials leave half of the reserve alone, and fail at once beyond.
+// Dials leave half of the reserve alone, and those whose peers do not answer half of the rest. Beyond, they fail at once.
 func TestDialsLeaveDescriptors(t *testing.T) {
 	s := serve(t, Config{Loops: 1}, nil)
 	d := newDials(t, s.loops[0])
@@ -85,17 +86,17 @@ func TestDialsLeaveDescriptors(t *testing.T) {
 	s.gate.reserve.Store(8)
 	ctx, cancel := context.WithCancel(t.Context())
 	deaf := deafListener(t)
-	for range 4 {
+	for range 6 {
 		d.dial(ctx, "tcp", deaf)
 	}
-	// Two take three descriptors each, and there are eight.
+	// Of eight descriptors, four are for dials.
 	for range 2 {
-		if err := await(t, d.failed); err != errDialDescriptors {
+		if err := await(t, d.failed); !errors.Is(err, errDialDescriptors) || err.(*DialError).Stage != DialDescriptors {
 			t.Errorf("failed with %v", err)
 		}
 	}
 	cancel()
-	for range 2 {
+	for range 4 {
 		await(t, d.failed)
 	}
 	d.wantSilence()

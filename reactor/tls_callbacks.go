@@ -71,7 +71,7 @@ func hasCallbacks(c *tls.Config) bool {
 		}
 	}
 	return c.GetConfigForClient != nil || c.GetCertificate != nil || c.GetEncryptedClientHelloKeys != nil ||
-		c.VerifyPeerCertificate != nil || c.VerifyConnection != nil ||
+		c.GetClientCertificate != nil || c.EncryptedClientHelloRejectionVerify != nil || c.VerifyPeerCertificate != nil || c.VerifyConnection != nil ||
 		c.WrapSession != nil || c.UnwrapSession != nil || c.KeyLogWriter != nil
 }
 
@@ -93,6 +93,19 @@ func (s *slotlessConfigs) wrap(config *tls.Config) *tls.Config {
 	if get := own.GetEncryptedClientHelloKeys; get != nil {
 		own.GetEncryptedClientHelloKeys = func(hello *tls.ClientHelloInfo) ([]tls.EncryptedClientHelloKey, error) {
 			return withHello(s.pool, hello, get)
+		}
+	}
+	if get := own.GetClientCertificate; get != nil {
+		own.GetClientCertificate = func(request *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			defer s.pool.callback()()
+			chosen, err := get(request)
+			return s.pool.slotlessKey(chosen), err
+		}
+	}
+	if verify := own.EncryptedClientHelloRejectionVerify; verify != nil {
+		own.EncryptedClientHelloRejectionVerify = func(state tls.ConnectionState) error {
+			defer s.pool.callback()()
+			return verify(state)
 		}
 	}
 	if verify := own.VerifyPeerCertificate; verify != nil {

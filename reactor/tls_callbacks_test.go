@@ -129,7 +129,7 @@ func TestTLSCallbacksHoldNoSlot(t *testing.T) {
 
 // Handshakes behind callbacks get their slots in order, and no more of them compute than there are slots.
 func TestTLSCallbackReturnsToASlot(t *testing.T) {
-	pool := newHandshakePool()
+	pool := newHandshakeSlots().newPool(maxStartedHandshakes)
 	pool.slots = 1
 	pool.running, pool.started = 1, 3
 	over := pool.callback() // of the first

@@ -27,10 +27,14 @@ const (
 	TLSFailureVersion                             // no version in common
 	TLSFailureCipher                              // no cipher suite in common
 	TLSFailureProtocol                            // no ALPN protocol in common
-	TLSFailureClientCertificate                   // missing where one is required, or not valid
+	TLSFailureClientCertificate                   // missing where one is required, or not valid; dialled: ours
 	TLSFailureRefused                             // the peer sent an alert, for example since it does not trust the certificate
 	TLSFailureRecord                              // after the handshake: a record that does not verify or is out of place
 	TLSFailureTruncated                           // after the handshake: the peer left without close_notify
+	TLSFailureAuthority                           // dialled: the peer's certificate is signed by an authority that is not trusted
+	TLSFailureName                                // dialled: the peer's certificate is for other names, or it does not serve the name
+	TLSFailureExpired                             // dialled: a certificate of the peer has expired, or is not valid yet
+	TLSFailureCertificate                         // dialled: a certificate of the peer is not acceptable for another reason
 	tlsFailures
 )
 
@@ -48,6 +52,10 @@ var tlsFailureNames = [tlsFailures]string{
 	TLSFailureRefused:           "refused",
 	TLSFailureRecord:            "record",
 	TLSFailureTruncated:         "truncated",
+	TLSFailureAuthority:         "authority",
+	TLSFailureName:              "name",
+	TLSFailureExpired:           "expired",
+	TLSFailureCertificate:       "certificate",
 }
 
 // String returns a short name, the label of f in metrics.
@@ -148,15 +156,21 @@ func (t *tlsCounters) failed(kind TLSFailure, err error, peer net.Addr, now time
 	t.logger.Log(level, "TLS connection failed", fields...)
 }
 
-// TLSStats has counters since the start.
+// TLSStats has counters of accepted and of dialled TLS connections.
 type TLSStats struct {
+	TLSCounts // accepted
+	Dialled   TLSCounts
+}
+
+// TLSCounts has counters since the start.
+type TLSCounts struct {
 	Handshakes uint64              // completed
 	Resumed    uint64              // of these, resumptions of an earlier session
 	Failures   [tlsFailures]uint64 // by TLSFailure
 }
 
-func (t *tlsCounters) stats() TLSStats {
-	s := TLSStats{Handshakes: t.handshakes.Load(), Resumed: t.resumed.Load()}
+func (t *tlsCounters) counts() TLSCounts {
+	s := TLSCounts{Handshakes: t.handshakes.Load(), Resumed: t.resumed.Load()}
 	for i := range t.failures {
 		s.Failures[i] = t.failures[i].Load()
 	}

@@ -4,6 +4,7 @@ package reactor
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -17,21 +18,33 @@ import (
 
 // tlsService is shared by all TLS connections of a Reactor.
 type tlsService struct {
+	tlsRole         // of accepted connections
+	dialled tlsRole // their failures are told to DialConfig.Fail and not logged
+}
+
+// tlsRole is shared by all accepted connections, or by all dialled ones.
+type tlsRole struct {
 	tlsCounters
 	pool    *handshakePool
 	configs slotlessConfigs
 }
 
+func (r *tlsRole) init(logger *zap.Logger, pool *handshakePool) {
+	r.logger, r.pool = logger, pool
+	r.configs = slotlessConfigs{pool: pool, made: map[weak.Pointer[tls.Config]]weak.Pointer[tls.Config]{}}
+}
+
 func newTLSService(logger *zap.Logger) *tlsService {
-	pool := newHandshakePool()
-	return &tlsService{
-		tlsCounters: tlsCounters{logger: logger}, pool: pool,
-		configs: slotlessConfigs{pool: pool, made: map[weak.Pointer[tls.Config]]weak.Pointer[tls.Config]{}},
-	}
+	s, slots := &tlsService{}, newHandshakeSlots()
+	s.init(logger, slots.newPool(maxStartedHandshakes))
+	s.dialled.init(zap.NewNop(), slots.newPool(maxDialledHandshakes))
+	return s
 }
 
 // TLSStats returns the counters of TLS connections. It may be called on any goroutine.
-func (r *Reactor) TLSStats() TLSStats { return r.tls.stats() }
+func (r *Reactor) TLSStats() TLSStats {
+	return TLSStats{TLSCounts: r.tls.counts(), Dialled: r.tls.dialled.counts()}
+}
 
 // plaintextSize has room for the plaintext of one read of the default size, and of a record that the read before
 // has begun.
@@ -57,22 +70,23 @@ const (
 	tlsFailed
 )
 
-// tlsFilter is TLS on a Conn, in the role of a server.
+// tlsFilter is TLS on a Conn: in the role of a server on an accepted connection, of a client on a dialled one.
 type tlsFilter struct {
 	tlsMachine
 	conn     *Conn
-	service  *tlsService
+	service  *tlsRole
 	config   *tls.Config
 	first    []byte // input before the handshake
 	answer   string // for a peer that does not speak TLS
 	phase    tlsPhase
+	dialled  bool
 	held     bool   // reading is paused until the handshake has taken its input
 	rest     []byte // records for another turn
 	finished bool   // the peer's FIN has come, behind input that is not decrypted yet
 }
 
 func newTLSFilter(c *Conn, config *tls.Config) filter {
-	return &tlsFilter{conn: c, service: c.Loop().reactor.tls, config: config}
+	return &tlsFilter{conn: c, service: &c.Loop().reactor.tls.tlsRole, config: config}
 }
 
 func (f *tlsFilter) receive(raw []byte, deliver func([]byte)) error {
@@ -222,9 +236,14 @@ const unitsPerRecord = 1
 
 func (f *tlsFilter) unfinished() bool { return len(f.rest) > 0 }
 
-// fail counts and logs the error that ends the connection, and returns it.
+// fail counts and logs the error that ends the connection, and returns it: in plain words on a dialled one.
 func (f *tlsFilter) fail(sort func(error) TLSFailure, err error) error {
 	f.phase = tlsFailed
+	if f.dialled {
+		explained := explainDialled(err)
+		f.service.failures[explained.reason].Add(1)
+		return explained
+	}
 	f.service.failed(sort(err), err, f.conn.RemoteAddr(), f.conn.Loop().Now())
 	return err
 }
@@ -282,8 +301,10 @@ func (f *tlsFilter) closed(err error) {
 	f.phase = tlsFailed
 	var reason error
 	switch {
-	case err == nil || err == ErrStopped:
+	case err == nil || err == ErrStopped || errors.Is(err, context.Canceled):
 		reason = net.ErrClosed
+	case f.dialled:
+		reason = dialledReason(err)
 	case err == ErrHandshakeTimeout:
 		reason = errHandshakeTimeout
 	default:
@@ -301,9 +322,13 @@ func (f *tlsFilter) closed(err error) {
 // cancelHandshake ends the handshake. It is counted when its goroutine has ended: by the peer's alert, if one has
 // come.
 func (f *tlsFilter) cancelHandshake(reason error) {
-	service, h := f.service, f.transport.handshake
+	service, dialled, h := f.service, f.dialled, f.transport.handshake
 	h.cancel(reason, func(err error) {
-		if err != nil && reason != net.ErrClosed {
+		switch {
+		case err == nil || reason == net.ErrClosed:
+		case dialled:
+			service.failures[explainDialled(err).reason].Add(1)
+		default:
 			service.failed(classify(err), err, h.remote, time.Now())
 		}
 	})

@@ -14,6 +14,9 @@ const (
 	// about 40 KB with its stack. Peers 200 ms away reach it at 20,000 handshakes a second, more than the
 	// processors can compute.
 	maxStartedHandshakes = 4096
+	// maxDialledHandshakes is the same bound for dialled connections, which have a share of their own: a peer of one
+	// kind that does not answer keeps none of the other kind waiting.
+	maxDialledHandshakes = 1024
 	// maxQueuedHandshakes bounds the handshakes that wait to begin. Each costs its ClientHello. Connections
 	// beyond are closed at once, since their turn would come after their timeout.
 	maxQueuedHandshakes = 65536
@@ -33,13 +36,21 @@ const (
 	handshakeEnded
 )
 
-// A handshakePool lets a few handshakes compute at a time, so that many new connections leave processor time to the loops.
-// A handshake holds a slot while it computes, and none while it waits for its peer or runs a callback. Safe for
-// concurrent use.
-type handshakePool struct {
+// handshakeSlots let a few handshakes compute at a time, so that many new connections leave processor time to the
+// loops. Pools take turns at the slots. Safe for concurrent use.
+type handshakeSlots struct {
 	mu      sync.Mutex
 	slots   int
 	running int
+	pools   []*handshakePool
+	turn    int // index of the pool that is next
+}
+
+// A handshakePool has the handshakes of accepted connections, or those of dialled ones. A handshake holds a slot while
+// it computes, and none while it waits for its peer or runs a callback. Safe for concurrent use.
+type handshakePool struct {
+	*handshakeSlots
+	limit   int           // of started, without those in callbacks
 	started int           // handshakes with a goroutine: running, parked, ready or in callbacks
 	idle    chan struct{} // sent to when started becomes zero
 
@@ -49,9 +60,16 @@ type handshakePool struct {
 	fresh, ready, parked linked.List[handshake, *handshake]
 }
 
-// newHandshakePool returns a pool with one slot fewer than there are processors, and at least one.
-func newHandshakePool() *handshakePool {
-	return &handshakePool{slots: max(1, runtime.GOMAXPROCS(0)-1), idle: make(chan struct{}, 1)}
+// newHandshakeSlots returns one slot fewer than there are processors, and at least one.
+func newHandshakeSlots() *handshakeSlots {
+	return &handshakeSlots{slots: max(1, runtime.GOMAXPROCS(0)-1)}
+}
+
+// newPool adds a pool with at most limit started handshakes. Not after the first handshake.
+func (s *handshakeSlots) newPool(limit int) *handshakePool {
+	p := &handshakePool{handshakeSlots: s, limit: limit, idle: make(chan struct{}, 1)}
+	s.pools = append(s.pools, p)
+	return p
 }
 
 // begin queues h, which has input. It reports false if the queue is full.
@@ -61,7 +79,7 @@ func (p *handshakePool) begin(h *handshake) bool {
 	if p.fresh.Len() >= maxQueuedHandshakes {
 		return false
 	}
-	if p.started-p.inCallbacks >= maxStartedHandshakes {
+	if p.started-p.inCallbacks >= p.limit {
 		p.displace()
 	}
 	h.state = handshakeQueued
@@ -80,30 +98,41 @@ func (p *handshakePool) displace() {
 	p.wake(h)
 }
 
-// schedule assigns free slots, to started handshakes first, since each one that ends frees memory.
-func (p *handshakePool) schedule() {
-	for p.running < p.slots {
-		switch {
-		case len(p.returning) > 0:
-			close(p.returning[0])
-			p.returning = p.returning[1:]
-			p.running++
-			p.inCallbacks--
-		case p.ready.Len() > 0:
-			h := p.ready.Pop()
-			h.state = handshakeRunning
-			p.running++
-			h.wakeUp <- struct{}{}
-		case p.fresh.Len() > 0 && p.started-p.inCallbacks < maxStartedHandshakes && p.inCallbacks < maxHandshakesInCallbacks:
-			h := p.fresh.Pop()
-			h.state = handshakeRunning
-			p.running++
-			p.started++
-			go h.run()
-		default:
-			return
+// schedule assigns free slots, to the pools in turn.
+func (s *handshakeSlots) schedule() {
+	for idle := 0; s.running < s.slots && idle < len(s.pools); {
+		p := s.pools[s.turn]
+		s.turn = (s.turn + 1) % len(s.pools)
+		if p.assign() {
+			s.running++
+			idle = 0
+		} else {
+			idle++
 		}
 	}
+}
+
+// assign gives a slot to a handshake that waits for one, if there is any: to started ones first, since each one that ends
+// frees memory.
+func (p *handshakePool) assign() bool {
+	switch {
+	case len(p.returning) > 0:
+		close(p.returning[0])
+		p.returning = p.returning[1:]
+		p.inCallbacks--
+	case p.ready.Len() > 0:
+		h := p.ready.Pop()
+		h.state = handshakeRunning
+		h.wakeUp <- struct{}{}
+	case p.fresh.Len() > 0 && p.started-p.inCallbacks < p.limit && p.inCallbacks < maxHandshakesInCallbacks:
+		h := p.fresh.Pop()
+		h.state = handshakeRunning
+		p.started++
+		go h.run()
+	default:
+		return false
+	}
+	return true
 }
 
 // park returns the slot of h and waits for resume or cancel, unless one of them has come already.

@@ -46,7 +46,7 @@ func clientHello(t testing.TB, client *tls.Config) []byte {
 func TestHandshakeWaitsWithoutASlot(t *testing.T) {
 	leakChecked(t)
 	config, hello := serverConfig(t), clientHello(t, &tls.Config{InsecureSkipVerify: true})
-	pool := newHandshakePool()
+	pool := newHandshakeSlots().newPool(maxStartedHandshakes)
 	pool.slots = 1
 	var parked []*handshake
 	for range 10 {
@@ -71,7 +71,7 @@ func TestHandshakeWaitsWithoutASlot(t *testing.T) {
 
 func TestHandshakeCancelledInTheQueue(t *testing.T) {
 	config, hello := serverConfig(t), clientHello(t, &tls.Config{InsecureSkipVerify: true})
-	pool := newHandshakePool()
+	pool := newHandshakeSlots().newPool(maxStartedHandshakes)
 	pool.slots = 0
 	first, _ := silentHandshake(pool, config, hello)
 	second, told := silentHandshake(pool, config, hello)
@@ -96,7 +96,7 @@ func TestHandshakeCancelledInTheQueue(t *testing.T) {
 }
 
 func TestHandshakeQueueIsBounded(t *testing.T) {
-	pool := newHandshakePool()
+	pool := newHandshakeSlots().newPool(maxStartedHandshakes)
 	pool.slots = 0
 	for range maxQueuedHandshakes {
 		if !pool.begin(&handshake{}) {
@@ -110,7 +110,7 @@ func TestHandshakeQueueIsBounded(t *testing.T) {
 
 func TestHandshakeDisplacesTheOneSilentLongest(t *testing.T) {
 	config, hello := serverConfig(t), clientHello(t, &tls.Config{InsecureSkipVerify: true})
-	pool := newHandshakePool()
+	pool := newHandshakeSlots().newPool(maxStartedHandshakes)
 	oldest, told := silentHandshake(pool, config, hello)
 	pool.begin(oldest)
 	<-told
@@ -143,7 +143,7 @@ func TestHandshakeDisplacesTheOneSilentLongest(t *testing.T) {
 
 func TestHandshakePanicIsAnError(t *testing.T) {
 	config := &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { panic("oops") }}
-	pool := newHandshakePool()
+	pool := newHandshakeSlots().newPool(maxStartedHandshakes)
 	h, told := silentHandshake(pool, config, clientHello(t, &tls.Config{InsecureSkipVerify: true}))
 	pool.begin(h)
 	<-told
@@ -234,7 +234,7 @@ func TestFailuresAreLoggedAtMostSoOften(t *testing.T) {
 	if got := lines.All()[2].ContextMap()["unlogged"]; got != int64(999) {
 		t.Errorf("the last line speaks of %v that were not logged, want 999", got)
 	}
-	if got := counters.stats().Failures[TLSFailureNotTLS]; got != 1001 {
+	if got := counters.counts().Failures[TLSFailureNotTLS]; got != 1001 {
 		t.Errorf("%d counted, want 1001", got)
 	}
 }

@@ -154,7 +154,7 @@ func TestTLSRecordsBeyondTheBudget(t *testing.T) {
 	d := newDriven(t)
 	s, socket := d.open(0)
 	var secrets strings.Builder
-	f := &tlsFilter{conn: s.conn, service: d.reactor.tls, phase: tlsOpen}
+	f := &tlsFilter{conn: s.conn, service: &d.reactor.tls.tlsRole, phase: tlsOpen}
 	memoryHandshake(t, &f.tlsMachine, serverConfig(t), &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13, KeyLogWriter: &secrets})
 	s.conn.filter = f
 	u := newKeyUpdater(t, secrets.String())

@@ -127,6 +127,7 @@ type tlsTransport struct {
 	in        []byte // input; borrowed while a Read of tls.Conn runs
 	out       []byte // output of crypto/tls
 	handshake *handshake
+	peer      net.Addr // for RemoteAddr; nil for most connections
 
 	header  [recordHeader]byte
 	have    uint8 // bytes in header
@@ -189,10 +190,11 @@ func (t *tlsTransport) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// LocalAddr and RemoteAddr are never called: callbacks of a *tls.Config see a helloConn.
+// LocalAddr is never called: callbacks of a *tls.Config see a helloConn.
+func (t *tlsTransport) LocalAddr() net.Addr { return nil }
 
-func (t *tlsTransport) LocalAddr() net.Addr  { return nil }
-func (t *tlsTransport) RemoteAddr() net.Addr { return nil }
+// RemoteAddr is called on a client whose configuration has no ServerName.
+func (t *tlsTransport) RemoteAddr() net.Addr { return t.peer }
 
 func (t *tlsTransport) Close() error                     { return nil }
 func (t *tlsTransport) SetDeadline(time.Time) error      { return nil }

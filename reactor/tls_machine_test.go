@@ -161,7 +161,7 @@ func serverConfig(t testing.TB) *tls.Config {
 func pipeClient(t *testing.T, server, client *tls.Config, chop func([]byte) [][]byte) (*tls.Conn, *memoryServer) {
 	t.Helper()
 	near, far := net.Pipe()
-	pool := newHandshakePool()
+	pool := newHandshakeSlots().newPool(maxStartedHandshakes)
 	s := serveMemory(t, pool, server, far, chop)
 	t.Cleanup(func() {
 		near.Close()

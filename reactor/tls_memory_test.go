@@ -93,7 +93,7 @@ func (p *memoryPipe) SetWriteDeadline(time.Time) error { return nil }
 // but slices.
 func memoryHandshake(t testing.TB, machine *tlsMachine, server, client *tls.Config) *tls.Conn {
 	t.Helper()
-	pool := newHandshakePool()
+	pool := newHandshakeSlots().newPool(maxStartedHandshakes)
 	defer pool.wait(nil)
 	return memoryHandshakeIn(t, pool, machine, server, client)
 }
