@@ -178,6 +178,7 @@ func (s *h2Socket) cut() {
 	s.streamEnded()
 	s.session.machine.Reset(s.id, h2.CodeCancel)
 	s.conn.Touch()
+	s.peerGone(app.ErrPeerGone)
 }
 
 // memory implements carrier.

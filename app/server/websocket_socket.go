@@ -56,7 +56,7 @@ type carrier interface {
 	release()
 	// watch is called when the deadline may be earlier than before.
 	watch()
-	// cut ends the transport without further output.
+	// cut ends the transport without further output, and the socket.
 	cut()
 	// memory returns the limit for incomplete messages. Any goroutine.
 	memory() *memory
