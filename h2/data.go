@@ -72,7 +72,7 @@ func (c *machine) strayData(h frameHeader) *ConnError {
 // dataAllowed reports whether a DATA frame fits its stream. If it does not, the stream is reset.
 func (c *machine) dataAllowed(st *stream, h frameHeader, content uint32) (*ConnError, bool) {
 	if !st.state.allows(recvData) {
-		return c.afterEnd(st), false
+		return c.outOfState(st), false
 	}
 	if int64(h.length) > int64(st.recvWindow) {
 		return c.streamError(st, CodeFlowControlError, "DATA exceeds the stream's window"), false

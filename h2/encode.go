@@ -25,6 +25,8 @@ const (
 	huffman     = 0x80
 	incremental = 0x40 // a literal that is added to the table
 	emptyTable  = 0x20 // dynamic table size update to 0
+
+	neverIndexed = 0x10 // a literal that no hop may add to a table (section 6.2.3)
 )
 
 // statusIndex returns the index of a status in the static table, or 0.

@@ -24,7 +24,7 @@ func (c *Conn) EOF() {
 		case st.flags&early != 0:
 			c.cutOff(st)
 		case st.flags&tunnel != 0:
-			c.notice(notice{kind: Data, stream: st.id, value: st.value})
+			c.notice(notice{kind: Data, end: true, stream: st.id, value: st.value})
 			c.ended(st)
 		default:
 			// RFC 9113 section 8.1: without END_STREAM the request is malformed.

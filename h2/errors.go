@@ -57,4 +57,16 @@ var (
 	ErrField = errors.New("h2: invalid field")
 	// ErrStatus: the call cannot send that status code.
 	ErrStatus = errors.New("h2: invalid status code")
+
+	// ErrDraining: the connection takes no more requests: it has failed, one side has sent GOAWAY, or
+	// its stream identifiers are used up.
+	ErrDraining = errors.New("h2: connection takes no more requests")
+	// ErrCapacity: as many streams are open as the server allows.
+	ErrCapacity = errors.New("h2: too many open streams")
+	// ErrTarget: the method, scheme, authority or path of a request is invalid.
+	ErrTarget = errors.New("h2: invalid method, scheme, authority or path")
+	// ErrTooLarge: the fields exceed the server's SETTINGS_MAX_HEADER_LIST_SIZE.
+	ErrTooLarge = errors.New("h2: fields exceed the server's limit")
+	// ErrConnectProtocol: the server has not sent SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441).
+	ErrConnectProtocol = errors.New("h2: server accepts no extended CONNECT")
 )

@@ -23,6 +23,7 @@ const (
 	authorityField
 	pathField
 	protocolField
+	statusField
 	unknownPseudo
 
 	// badValue is added to a class whose value is invalid.
@@ -54,6 +55,8 @@ func classify(name string) fieldClass {
 		return pathField
 	case ":protocol":
 		return protocolField
+	case ":status":
+		return statusField
 	}
 	switch {
 	case name == "":
@@ -74,6 +77,8 @@ func (c fieldClass) with(value string) fieldClass {
 		return c
 	case methodField, protocolField:
 		valid = octets.IsToken(value)
+	case statusField:
+		valid = len(value) == 3 && octets.Decimal(value) >= 100
 	case schemeField:
 		valid = value != "" && octets.IsLetter(value[0]) && octets.All(value, octets.Scheme)
 	case authorityField:

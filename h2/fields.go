@@ -12,11 +12,14 @@ type section struct {
 	host     string
 	cookies  []string // values of cookie fields after the first
 	cookie   int      // index of the first cookie field in head.Fields, plus one
-	trailers bool     // RFC 9113 section 8.1: no pseudo-fields
-	noHost   bool     // the request need not name a host
-	regular  bool     // there was a regular field
-	hosted   bool     // there was a host field, perhaps empty
-	signal   bool     // there was a valid priority field
+	never    NeverIndexed
+	status   int
+	trailers bool // RFC 9113 section 8.1: no pseudo-fields
+	response bool // RFC 9113 section 8.3.2: :status alone
+	noHost   bool // the request need not name a host
+	regular  bool // there was a regular field
+	hosted   bool // there was a host field, perhaps empty
+	signal   bool // there was a valid priority field
 	tooLarge bool
 	pseudo   uint8  // the pseudo-fields so far, as bits
 	bad      string // why the section is malformed
@@ -32,6 +35,7 @@ const (
 	pseudoAuthority
 	pseudoPath
 	pseudoProtocol
+	pseudoStatus
 )
 
 // begin resets s for a field section of at most limit bytes. It keeps the memory of slices.
@@ -57,6 +61,10 @@ func (s *section) field(name, value string, class fieldClass) (more bool) {
 		return true
 	}
 	s.regular = true
+	if s.response && (kind == hostField || kind == cookieField || kind == priorityField) {
+		// They have a meaning in requests only.
+		kind, valid = plainField, octets.IsValue(value)
+	}
 	if kind == hostField && s.noHost && isSocket(value) {
 		value, valid = "", true
 	}
@@ -90,6 +98,7 @@ var invalidValue = [...]string{
 	authorityField:  "invalid :authority",
 	pathField:       "invalid :path",
 	protocolField:   "invalid :protocol",
+	statusField:     "invalid :status",
 }
 
 // pseudoField adds a pseudo-field (RFC 9113 sections 8.3 and 8.3.1).
@@ -102,8 +111,14 @@ func (s *section) pseudoField(value string, kind fieldClass, valid bool) {
 		s.malformed("pseudo-field behind a regular field")
 		return
 	}
+	if s.response != (kind == statusField) {
+		s.malformed("unknown pseudo-field")
+		return
+	}
 	var bit uint8
 	switch kind {
+	case statusField:
+		bit, s.status = pseudoStatus, int(octets.Decimal(value))
 	case methodField:
 		bit, s.head.Method = pseudoMethod, value
 	case schemeField:

@@ -134,7 +134,7 @@ func (c *machine) trailers(id StreamID, s *section, ev *Event) *ConnError {
 		return c.role.malformedContent(st, 400, s.bad, CodeProtocolError)
 	}
 	ev.Kind, ev.Stream, ev.Value, ev.End = Trailers, id, st.value, true
-	ev.Trailers = s.head.Fields
+	ev.Trailers, ev.NeverIndexed = s.head.Fields, s.never
 	c.ended(st)
 	return nil
 }

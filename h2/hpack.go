@@ -67,7 +67,7 @@ func (d *decoder) decode(block []byte, s *section, scratch *[]byte) (ok bool) {
 
 // literal decodes a literal field line (RFC 7541 section 6.2), and adds it to the table if its representation requires that.
 func (d *decoder) literal(block []byte, s **section, scratch *[]byte) (rest []byte, ok bool) {
-	prefix, add := byte(literalMask), false
+	prefix, add, never := byte(literalMask), false, block[0]&0xf0 == neverIndexed
 	if block[0]&incremental != 0 {
 		prefix, add = 0x3f, true
 	}
@@ -106,6 +106,8 @@ func (d *decoder) literal(block []byte, s **section, scratch *[]byte) (rest []by
 		e.class = e.named.with(e.value)
 		if !(*s).field(e.name, e.value, e.class) {
 			*s = nil
+		} else if never {
+			(*s).markNever(e.class)
 		}
 	}
 	if add {

@@ -183,13 +183,15 @@ func (c *machine) lastPeerStream() StreamID {
 
 // notice is an event that Next returns without input.
 type notice struct {
-	kind      Kind
-	code      ErrCode
-	stream    StreamID
-	status    int
-	withdrawn int
-	reason    string
-	value     any
+	kind        Kind
+	end         bool
+	unprocessed bool
+	code        ErrCode
+	stream      StreamID
+	status      int
+	withdrawn   int
+	reason      string
+	value       any
 }
 
 func (c *machine) notice(n notice) {
@@ -205,9 +207,8 @@ func (c *machine) Noticed() bool { return len(c.notices) > 0 }
 // takeNotice moves the oldest notice into ev.
 func (c *machine) takeNotice(ev *Event) {
 	n := c.notices[0]
-	// A Data notice is the end of a tunnel.
-	ev.Kind, ev.Code, ev.Stream, ev.Value, ev.Data, ev.End = n.kind, n.code, n.stream, n.value, nil, n.kind == Data
-	ev.Status, ev.Withdrawn, ev.Reason = n.status, n.withdrawn, n.reason
+	ev.Kind, ev.Code, ev.Stream, ev.Value, ev.Data, ev.End = n.kind, n.code, n.stream, n.value, nil, n.end
+	ev.Status, ev.Withdrawn, ev.Reason, ev.Unprocessed = n.status, n.withdrawn, n.reason, n.unprocessed
 	if copy(c.notices, c.notices[1:]); len(c.notices) == 1 {
 		c.sh.giveNotices(c.notices)
 		c.notices = nil

@@ -16,4 +16,8 @@ func poisonLent(ev *Event) {
 		ev.Trailers[i] = Field{"poisoned", "poisoned"}
 	}
 	ev.Trailers = nil
+	for i := range ev.Response.Fields {
+		ev.Response.Fields[i] = Field{"poisoned", "poisoned"}
+	}
+	ev.Response.Fields = nil
 }

@@ -10,7 +10,7 @@ func (c *Conn) purpose(h frameHeader) (purpose, *ConnError) {
 	if st := c.streams.find(id); st != nil {
 		switch {
 		case !st.state.allows(recvHeaders):
-			return discard, c.afterEnd(st)
+			return discard, c.outOfState(st)
 		case st.flags&tunnel != 0:
 			// RFC 9113 section 8.5: a tunnel has no trailers.
 			return discard, c.streamError(st, CodeProtocolError, "HEADERS in a tunnel")
@@ -60,7 +60,7 @@ func (c *Conn) acceptStream(id StreamID) (purpose, *ConnError) {
 // section implements role.
 func (c *Conn) section(id StreamID, end bool, p purpose, fragments []byte, ev *Event) *ConnError {
 	if m := c.memo(); p == request && m.serial == c.serial && m.end == end && string(m.block) == string(fragments) {
-		ev.Head = m.head
+		ev.Head, ev.NeverIndexed = m.head, 0
 		return c.request(id, end, m.signal, ev)
 	}
 	s := &c.sh.section
@@ -84,7 +84,7 @@ func (c *Conn) section(id StreamID, end bool, p purpose, fragments []byte, ev *E
 		return c.malformed(id, why, s.head.Method == "HEAD")
 	}
 	c.remember(fragments, end, s)
-	ev.Head = s.head
+	ev.Head, ev.NeverIndexed = s.head, s.never
 	return c.request(id, end, s.signal, ev)
 }
 

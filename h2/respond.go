@@ -30,6 +30,7 @@ func (c *Conn) Respond(id StreamID, r *Response) error {
 		_ = c.provoked()
 	case r.Source == nil && c.direct(st, len(r.Bytes)):
 		c.queueContent(st, r.Bytes)
+		_ = c.provoked()
 	default:
 		st.source, st.left = r.Source, length
 		if r.Source == nil {
@@ -84,7 +85,6 @@ func (c *machine) queueContent(st *stream, content []byte) {
 	c.sendWindow -= int32(len(content))
 	c.earnUpdates(len(content))
 	c.finished(st)
-	_ = c.provoked()
 }
 
 // appendHead encodes the status and the fields of a response except content-length, whose value it

@@ -9,8 +9,14 @@ import (
 // TestTransitions spells the RFC's picture out again, edge by edge.
 func TestTransitions(t *testing.T) {
 	want := map[string]streamState{
-		"idle recvHeaders": open, "idle sendHeaders": open,
-		"open recvHeaders": open, "open recvData": open, "open recvWindow": open,
+		"idle recvHeaders": open, "idle sendHeaders": awaiting,
+		"open, awaiting recvHeaders": open, "open, awaiting recvReset": closed, "open, awaiting recvWindow": awaiting,
+		"open, awaiting sendHeaders": awaiting, "open, awaiting sendData": awaiting, "open, awaiting sendEnd": awaitingLocal,
+		"open, awaiting sendReset": closed, "open, awaiting sendWindow": awaiting,
+		"half-closed (local), awaiting recvHeaders": halfClosedLocal, "half-closed (local), awaiting recvReset": closed,
+		"half-closed (local), awaiting recvWindow": awaitingLocal, "half-closed (local), awaiting sendReset": closed,
+		"half-closed (local), awaiting sendWindow": awaitingLocal,
+		"open recvHeaders":                         open, "open recvData": open, "open recvWindow": open,
 		"open sendHeaders": open, "open sendData": open, "open sendWindow": open,
 		"open recvEnd": halfClosedRemote, "open sendEnd": halfClosedLocal,
 		"open recvReset": closed, "open sendReset": closed,

@@ -159,10 +159,14 @@ func (c *machine) resetForMistake(st *stream, n notice) *ConnError {
 	return c.resetProvoked(st, n.code)
 }
 
-// afterEnd handles a frame after the peer's END_STREAM: a stream error of type STREAM_CLOSED (RFC 9113
-// section 5.1).
-func (c *machine) afterEnd(st *stream) *ConnError {
-	return c.streamError(st, CodeStreamClosed, "frame behind the end of the request")
+// outOfState handles HEADERS or DATA that the state of st does not allow: after the peer's END_STREAM a
+// stream error of type STREAM_CLOSED (RFC 9113 section 5.1).
+func (c *machine) outOfState(st *stream) *ConnError {
+	if st.awaitsResponse() {
+		// RFC 9113 section 8.1: a message starts with its header section.
+		return c.streamError(st, CodeProtocolError, "DATA before the response")
+	}
+	return c.streamError(st, CodeStreamClosed, "frame behind END_STREAM")
 }
 
 // resetByPeer handles RST_STREAM (RFC 9113 section 6.4).
@@ -174,12 +178,13 @@ func (c *machine) resetByPeer(h frameHeader, payload []byte, ev *Event) *ConnErr
 		}
 		return c.spend(StrayBudget)
 	}
+	ev.Code, ev.Stream, ev.Value, ev.End = parseCode(payload), st.id, st.value, false
+	ev.Status, ev.Withdrawn, ev.Reason = 0, 0, ""
 	if err := c.role.reset(st, ev); err != nil {
 		return err
 	}
 	c.stats().PeerResets++
-	ev.Kind, ev.Code, ev.Stream, ev.Value, ev.End = Reset, parseCode(payload), st.id, st.value, false
-	ev.Status, ev.Withdrawn, ev.Reason = 0, 0, ""
+	ev.Kind = Reset
 	c.closeStream(st)
 	return nil
 }
