@@ -151,10 +151,14 @@ func (c *machine) resetStalled(at instant) {
 			next = due
 		}
 	}
+	code := CodeEnhanceYourCalm
+	if c.flags&asClient != 0 {
+		code = CodeCancel
+	}
 	for _, st := range late {
 		c.stats().Stalled++
-		c.notice(notice{kind: Reset, code: CodeEnhanceYourCalm, stream: st.id, value: st.value, reason: "windows stayed closed"})
-		c.queueReset(st, CodeEnhanceYourCalm)
+		c.notice(notice{kind: Reset, code: code, stream: st.id, value: st.value, reason: "windows stayed closed"})
+		c.queueReset(st, code)
 	}
 	c.timers[stallTimer] = next
 }

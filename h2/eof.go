@@ -65,5 +65,5 @@ func (c *machine) giveUpBlocked() {
 }
 
 func (c *machine) blocked(st *stream) bool {
-	return st.flags&(answered|dry) == answered && st.state.allows(sendData) && min(st.sendWindow, c.sendWindow) <= 0
+	return st.flags&(answered|dry|held) == answered && st.state.allows(sendData) && min(st.sendWindow, c.sendWindow) <= 0
 }

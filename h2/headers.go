@@ -7,6 +7,7 @@ type purpose uint8
 const (
 	discard purpose = iota
 	request
+	response
 	trailers
 )
 

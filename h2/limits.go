@@ -90,6 +90,33 @@ const maxOutput = 1 << 20
 // as stalled, and the least that justifies a WINDOW_UPDATE.
 const leastProgress = 256
 
+// firstStreams is how many requests a client sends before it knows the server's limit. RFC 9113 section
+// 6.5.2 recommends that servers allow 100.
+const firstStreams = 100
+
+// unlimitedStreams is the limit of open requests to a server that states none.
+const unlimitedStreams = 1000
+
+// maxInterims is the limit of interim responses to a request. Servers send one or two, and those that report
+// progress (102) one a second or so.
+const maxInterims = 100
+
+// encoderTable is the most bytes of the dynamic table by which a client encodes requests, and maxEntries
+// its most entries: what the requests to one server have in common, and no more work to search than a cache
+// line or two.
+const (
+	encoderTable = 4096
+	maxEntries   = 32
+)
+
+// insertEvery is how many requests earn one new entry of a full encoder's table, so that values which
+// repeat, and too many of them, cost no allocation a request.
+const insertEvery = 8
+
+// shortSecret is the length in bytes below which a cookie could be guessed by how well it compresses (RFC 7541
+// section 7.1.3), as in other implementations.
+const shortSecret = 20
+
 // earlyGrace is how long a request may go on after its response. It is longer than a round trip.
 const earlyGrace = time.Second
 

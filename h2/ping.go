@@ -11,6 +11,8 @@ const (
 	pingDrain     = 0x67775f647261696e
 	pingKeepAlive = 0x67775f616c697665
 	pingEOF       = 0x67775f5f66696e3f
+	pingReset     = 0x67775f7265736574
+	pingCaller    = 0x67775f5f70696e67
 )
 
 // ping answers PING, or handles the acknowledgement of one of ours (RFC 9113 section 6.7).

@@ -90,7 +90,7 @@ func (c *Conn) section(id StreamID, end bool, p purpose, fragments []byte, ev *E
 
 // request opens the stream of ev.Head.
 func (c *Conn) request(id StreamID, end, signal bool, ev *Event) *ConnError {
-	st := c.openStream(id)
+	st := c.openStream(id, recvHeaders)
 	h := &ev.Head
 	switch h.Method {
 	case "HEAD":

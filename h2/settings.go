@@ -76,6 +76,26 @@ func serverHello(cfg *Config) []byte {
 	return hello
 }
 
+// clientHello returns the client's preface, with SETTINGS and a WINDOW_UPDATE as the server's.
+func clientHello(cfg *Config, maxHead uint32) []byte {
+	list := []setting{
+		{settingEnablePush, 0},
+		{settingMaxHeaderListSize, maxHead},
+		{settingNoRFC7540Priorities, 1},
+	}
+	if cfg.InitialWindowSize != protocolWindow {
+		list = append(list, setting{settingInitialWindowSize, cfg.InitialWindowSize})
+	}
+	if cfg.MaxFrameSize != protocolFrameSize {
+		list = append(list, setting{settingMaxFrameSize, cfg.MaxFrameSize})
+	}
+	hello := appendSettings([]byte(Preface), list...)
+	if grow := cfg.ConnectionWindow - protocolWindow; grow > 0 {
+		hello = appendWindowUpdate(hello, 0, grow)
+	}
+	return hello
+}
+
 // settings handles SETTINGS: it applies them in order and acknowledges them.
 func (c *machine) settings(h frameHeader, payload []byte) *ConnError {
 	if h.stream != 0 {

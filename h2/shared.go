@@ -14,6 +14,10 @@ type Shared struct {
 
 	cfg    Config
 	hello  []byte
+	client struct { // the preface that a client has sent last
+		hello   []byte
+		maxHead uint32
+	}
 	base   time.Time
 	now    instant
 	second uint32 // since base
@@ -43,6 +47,14 @@ func NewShared(cfg Config) (*Shared, error) {
 		return nil, err
 	}
 	return &Shared{cfg: cfg, hello: serverHello(&cfg)}, nil
+}
+
+// clientHello returns a client's preface.
+func (sh *Shared) clientHello(maxHead uint32) []byte {
+	if sh.client.hello == nil || sh.client.maxHead != maxHead {
+		sh.client.hello, sh.client.maxHead = clientHello(&sh.cfg, maxHead), maxHead
+	}
+	return sh.client.hello
 }
 
 // Tick sets the time. Call it at the start of every turn. The date field of responses is encoded at

@@ -17,15 +17,16 @@ type stream struct {
 	credit     int32 // consumed, and not yet announced to the peer
 	unconsumed int32 // received, and not yet consumed
 
-	expected int64 // bytes missing from the request's content-length; -1: unknown
-	left     int64 // bytes of Source missing from the response's length; -1: unknown
+	expected int64 // bytes missing from the content-length of the peer's message; -1: unknown
+	left     int64 // bytes of Source missing from its length; -1: unknown
 	bytes    []byte
 	source   Source
 	trickled int32   // bytes sent since then in frames that a window kept small
-	since    instant // since when a window blocks the response, or its end awaits the request's; 0: neither
-	headAt   uint64  // bytes of the connection's output before the response's HEADERS
+	since    instant // since when a window blocks our content, or a complete response awaits the end of its request; 0: neither
+	headAt   uint64  // bytes of the connection's output before our HEADERS
 	headLen  uint32  // bytes of them
 	status   uint16  // of the response
+	interims uint8   // interim responses that were received
 	value    any
 }
 
@@ -34,9 +35,10 @@ type streamFlags uint16
 const (
 	headRequest streamFlags = 1 << iota // HEAD: the response has no content
 	tunnel                              // CONNECT: the content belongs to a tunnel
-	answered                            // the final response was queued
+	answered                            // the head of our message was queued
 	dry                                 // its Source had nothing at the last Read
 	early                               // in Conn.early
+	held                                // the content waits for 100 (Continue) or Proceed
 )
 
 // waits reports whether st is in a queue of the schedule.
@@ -46,7 +48,7 @@ func (c *machine) waits(st *stream) bool {
 
 // readyToSend reports whether there is content, and the stream's window is open.
 func (st *stream) readyToSend() bool {
-	return st.flags&(answered|dry) == answered && st.state.allows(sendData) && st.sendWindow > 0
+	return st.flags&(answered|dry|held) == answered && st.state.allows(sendData) && st.sendWindow > 0
 }
 
 // streamList is a queue of streams. A stream is in one at most.
@@ -76,11 +78,11 @@ func (l *streamList) remove(st *stream) {
 	st.list, st.prev, st.next = nil, nil, nil
 }
 
-// openStream opens the stream of a request.
-func (c *machine) openStream(id StreamID) *stream {
+// openStream opens a stream by HEADERS, received or sent.
+func (c *machine) openStream(id StreamID, by input) *stream {
 	st := c.sh.takeStream()
 	st.id = id
-	st.state = idle.after(recvHeaders)
+	st.state = idle.after(by)
 	st.urgency, st.incremental = defaultUrgency, true
 	st.sendWindow = c.sendInitial
 	st.recvWindow = c.recvInitial

@@ -1,0 +1,174 @@
+package h2
+
+import (
+	"hash/maphash"
+	"strings"
+
+	"github.com/gatewheel/gatewheel/internal/octets"
+)
+
+// encoder encodes field lines with a small dynamic table (RFC 7541) for what the requests of a connection have in
+// common: lines that it has seen before, and no credentials.
+type encoder struct {
+	entries []encoded // the oldest first
+	size    uint32    // RFC 7541 section 4.1
+	limit   uint32    // of size
+	least   uint32    // the smallest limit since the last block
+	resized bool      // the next block tells the new limit
+	credit  uint8     // entries that may replace others
+	blocks  uint8     // since credit was earned last
+	seen    [64]uint32
+}
+
+// encoded is an entry of the table.
+type encoded struct {
+	hash        uint32
+	name, value string
+}
+
+// indexing is how a field line is encoded.
+type indexing uint8
+
+const (
+	never  indexing = iota // no hop may index it
+	often                  // it is indexed when it is seen for the second time
+	seldom                 // for the third time
+)
+
+// newEncoder returns an encoder for a peer whose table has size bytes.
+func newEncoder(size uint32) *encoder {
+	e := &encoder{limit: tableSize, least: tableSize, credit: maxEntries}
+	e.resize(size)
+	return e
+}
+
+// resize changes the limit of the table to what the peer and we allow (RFC 7541 section 4.2).
+func (e *encoder) resize(size uint32) {
+	size = min(size, encoderTable)
+	if size == e.limit {
+		return
+	}
+	e.limit, e.resized = size, true
+	e.least = min(e.least, size)
+	e.makeRoom(0)
+}
+
+// begin starts a block, with the size updates that are due (RFC 7541 section 4.2).
+func (e *encoder) begin(dst []byte) []byte {
+	if e.blocks++; e.blocks >= insertEvery {
+		e.blocks = 0
+		e.credit = min(e.credit+1, maxEntries)
+	}
+	if e.resized {
+		if e.least < e.limit {
+			dst = appendVarInt(dst, emptyTable, 0x1f, int(e.least))
+		}
+		dst = appendVarInt(dst, emptyTable, 0x1f, int(e.limit))
+		e.resized, e.least = false, e.limit
+	}
+	return dst
+}
+
+// field appends a field line whose name has that index in the static table, or 0. The name may have upper case.
+func (e *encoder) field(dst []byte, index int, name, value string, how indexing) []byte {
+	if how == never {
+		return appendLiteral(dst, neverIndexed, literalMask, index, name, value)
+	}
+	hash := lineHash(name, value)
+	for i := len(e.entries) - 1; i >= 0; i-- {
+		if known := &e.entries[i]; known.hash == hash && known.value == value && octets.EqualFold(known.name, name) {
+			return appendVarInt(dst, indexed, 0x7f, len(staticTable)+len(e.entries)-i)
+		}
+	}
+	if !e.repeats(hash, how) || !e.insert(hash, name, value) {
+		return appendLiteral(dst, 0, literalMask, index, name, value)
+	}
+	return appendLiteral(dst, incremental, 0x3f, index, name, value)
+}
+
+// repeats records a line. It reports whether it was seen often enough to be indexed.
+func (e *encoder) repeats(hash uint32, how indexing) bool {
+	const count = 3 // the lowest bits of an element
+	slot := &e.seen[hash>>26]
+	if (*slot^hash)&^count != 0 {
+		*slot = hash &^ count
+	}
+	if *slot&count < count {
+		*slot++
+	}
+	return *slot&count > uint32(how)
+}
+
+// insert adds a line to the table, unless it does not fit, has credentials, or would evict more than is earned.
+func (e *encoder) insert(hash uint32, name, value string) bool {
+	size := uint32(len(name)+len(value)) + entryOverhead
+	if size > e.limit/4 || hasCredentials(name, value) {
+		return false
+	}
+	if e.size+size > e.limit || len(e.entries) == maxEntries {
+		if e.credit == 0 {
+			return false
+		}
+		e.credit--
+	}
+	if len(e.entries) == maxEntries {
+		e.evict(1)
+	}
+	e.makeRoom(size)
+	// The caller's strings may be parts of a whole message.
+	e.entries = append(e.entries, encoded{hash, octets.LowerString(strings.Clone(name)), strings.Clone(value)})
+	e.size += size
+	return true
+}
+
+// hasCredentials reports whether a line is likely to carry credentials, perhaps in the query of :path.
+func hasCredentials(name, value string) bool {
+	if name[0] == ':' {
+		_, query, _ := strings.Cut(value, "?")
+		return octets.HasSecretParameter(query)
+	}
+	return octets.IsSecret(name)
+}
+
+// makeRoom evicts the oldest entries until size bytes fit (RFC 7541 section 4.4).
+func (e *encoder) makeRoom(size uint32) {
+	n := 0
+	for left := e.size; n < len(e.entries) && left+size > e.limit; n++ {
+		left -= e.entries[n].cost()
+	}
+	e.evict(n)
+}
+
+func (e *encoded) cost() uint32 { return uint32(len(e.name)+len(e.value)) + entryOverhead }
+
+// evict removes the n oldest entries.
+func (e *encoder) evict(n int) {
+	for i := range n {
+		e.size -= e.entries[i].cost()
+	}
+	kept := copy(e.entries, e.entries[n:])
+	clear(e.entries[kept:])
+	e.entries = e.entries[:kept]
+}
+
+var hashSeed = maphash.MakeSeed()
+
+// lineHash returns a hash of a field line. Upper case in the name makes no difference.
+func lineHash(name, value string) uint32 {
+	h := maphash.String(hashSeed, value)
+	n := uint32(len(name))<<16 ^ uint32(name[0]|0x20)<<8 ^ uint32(name[len(name)-1]|0x20)
+	return uint32(h>>32) ^ n*0x9e3779b1
+}
+
+// appendLiteral appends a literal (RFC 7541 section 6.2) of the kind that first and mask say, with its name in
+// lower case (RFC 9113 section 8.2.1).
+func appendLiteral(dst []byte, first, mask byte, index int, name, value string) []byte {
+	if index > 0 {
+		return appendString(appendVarInt(dst, first, mask, index), value)
+	}
+	dst = appendVarInt(append(dst, first), 0, stringMask, len(name))
+	for i := range len(name) {
+		dst = append(dst, octets.ToLower(name[i]))
+	}
+	return appendString(dst, value)
+}
