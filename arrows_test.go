@@ -48,6 +48,7 @@ var arrows = []arrow{
 	{packages: "ws", not: sansIO, own: []string{"internal/..."}, others: []string{"github.com/klauspost/compress/flate"}},
 	{packages: "app", own: []string{"app/forwarded", "app/internal/...", "internal/..."}},
 	{packages: "app/forwarded", own: []string{"app/internal/...", "internal/..."}},
+	{packages: "app/internal/deadline", own: []string{"app"}},
 	{packages: "app/internal/...", own: []string{"internal/..."}},
 	{packages: "app/spi", own: []string{"app", "app/websocket", "app/internal/..."}},
 	{packages: "app/client", own: []string{"app", "app/spi", "app/websocket", "app/internal/...", "internal/..."}},
