@@ -16,7 +16,7 @@ type ClientRequest struct {
 	Fields    []Field // copied by Request
 	Bytes     []byte  // the whole content, if Source is nil. Borrowed until it has been pulled: must not change
 	Source    Source
-	Length    int64  // of Source, in bytes; -1: unknown, sent in chunks
+	Length    int64  // of Source, in bytes: the last one leaves when Source has told its end; -1: unknown, sent in chunks
 	Upgrade   string // the protocol to switch to, or empty
 	Expect    bool   // content waits for a 100 (Continue) or Proceed
 	Trailers  bool   // trailers are welcome in the response (TE: trailers)
@@ -108,7 +108,8 @@ func (ex *exchange) frameRequest(r *ClientRequest) error {
 	case r.Source == nil:
 		ex.framing, ex.bytes = whole, r.Bytes
 	case r.Length > 0:
-		ex.framing, ex.source, ex.left = sized, r.Source, r.Length
+		// A server must not take content that is longer than its length for complete.
+		ex.framing, ex.source, ex.left, ex.exact = sized, r.Source, r.Length, true
 	default:
 		ex.framing, ex.source = chunked, r.Source
 	}

@@ -81,3 +81,27 @@ func TestResponses(t *testing.T) {
 		})
 	}
 }
+
+// clientInvariants checks what holds in every state.
+func clientInvariants(t *testing.T, name string, d *clientDialogue) {
+	t.Helper()
+	c := &d.c
+	if c.Idle() && (c.Done() || c.ex != nil || c.asking != unasked || c.Wanting()) {
+		t.Errorf("%s: idle, but done %v, exchange %v, request %d", name, c.Done(), c.ex != nil, c.asking)
+	}
+	if c.Done() && (c.ex != nil || c.Wanting()) {
+		t.Errorf("%s: done, but an exchange is left", name)
+	}
+	if c.ex == nil && c.reading != quiet && c.reading != shut && c.reading != switched {
+		t.Errorf("%s: reading %d without a request", name, c.reading)
+	}
+	if (c.asking == unasked || c.asking == asked && c.reading == quiet) && c.ex != nil {
+		t.Errorf("%s: an exchange without a request", name)
+	}
+	if c.Err() == errIllegal {
+		t.Errorf("%s: an illegal step", name)
+	}
+	if len(d.said()) == 0 && c.Wanting() {
+		t.Errorf("%s: wanting, but nothing comes", name)
+	}
+}

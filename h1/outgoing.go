@@ -51,6 +51,9 @@ type outgoing struct {
 	uses    uint32 // changes when the message ends, also from inside a call of source
 	framing framing
 	ready   bool // source may have content
+	exact   bool // the last byte of sized content waits for the end of source
+	waits   bool // it does now, in final
+	final   byte
 }
 
 // framing is how a message shows the end of its content (RFC 9112 section 6.3).
@@ -101,7 +104,7 @@ func (o *outgoing) pull(dst []byte, begin, bound int) ([]byte, outcome, error) {
 		if len(dst) >= bound {
 			return dst, full, nil
 		}
-		if file != nil && o.framing == sized && o.left > 0 {
+		if file != nil && o.framing == sized && o.fileRoom() > 0 {
 			if end, err := o.sendFile(file, len(dst) > begin); end != over {
 				return dst, end, err
 			}
@@ -122,12 +125,12 @@ func (o *outgoing) pull(dst []byte, begin, bound int) ([]byte, outcome, error) {
 // sendFile has a source send content itself. over means that the source is to be read
 // now, full that Transmit is to return.
 func (o *outgoing) sendFile(file FileSource, behind bool) (outcome, error) {
-	use := o.uses
-	n, wait := file.Send(o.left, behind)
+	use, room := o.uses, o.fileRoom()
+	n, wait := file.Send(room, behind)
 	if o.uses != use {
 		return gone, nil
 	}
-	if n < 0 || n > o.left {
+	if n < 0 || n > room {
 		return broken, errRead
 	}
 	o.left -= n
@@ -135,6 +138,14 @@ func (o *outgoing) sendFile(file FileSource, behind bool) (outcome, error) {
 		return full, nil
 	}
 	return over, nil
+}
+
+// fileRoom returns how many bytes a source may send itself.
+func (o *outgoing) fileRoom() int64 {
+	if o.exact {
+		return o.left - 1
+	}
+	return o.left
 }
 
 // fill reads a source until it is dry or over, or dst has bound bytes, or
@@ -157,28 +168,43 @@ func (o *outgoing) fill(dst []byte, bound int) ([]byte, outcome, error) {
 		if n < 0 || n > offer {
 			return dst, broken, errRead
 		}
-		surplus := false
 		if o.framing == sized {
-			surplus = int64(n) > o.left
-			n = int(min(int64(n), o.left))
+			if int64(n) > o.left {
+				if o.exact {
+					return dst, broken, ErrLength
+				}
+				return dst[:len(dst)+int(o.left)], broken, ErrLength
+			}
 			o.left -= int64(n)
 		}
 		dst = dst[:len(dst)+n]
 		switch {
-		case surplus, err == io.EOF && o.framing == sized && o.left > 0:
-			return dst, broken, ErrLength
 		case err == io.EOF:
-			return dst, over, nil
+			return o.end(dst)
 		case err != nil:
 			return dst, broken, err
-		case n == 0 && o.framing == sized && o.left == 0:
+		case n == 0 && o.framing == sized && o.left == 0 && !o.exact:
 			return dst, over, nil
 		case n == 0:
 			return dst, dry, nil
+		case o.exact && o.left == 0:
+			o.final, o.waits = dst[len(dst)-1], true
+			dst = dst[:len(dst)-1]
 		}
 		o.ready = true
 	}
 	return dst, full, nil
+}
+
+// end handles the end of a source.
+func (o *outgoing) end(dst []byte) ([]byte, outcome, error) {
+	if o.framing == sized && o.left > 0 {
+		return dst, broken, ErrLength
+	}
+	if o.waits {
+		dst = append(dst, o.final)
+	}
+	return dst, over, nil
 }
 
 // pullChunk puts the ready content of a source into one chunk: its header's place is kept
