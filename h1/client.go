@@ -242,9 +242,8 @@ func (c *Client) EOF() error {
 		c.Release()
 		return nil
 	case inUntilEOF:
-		if err := c.step(eofRead); err != nil {
-			return c.fail(err)
-		}
+		c.StopSending()
+		c.read(eofRead)
 		return nil
 	case atEnd:
 		c.last = true
@@ -302,13 +301,22 @@ func (c *Client) cutShort(err error) {
 func (c *Client) Release() {
 	c.last = true
 	c.drop()
-	c.asking.step(quitted)
-	c.reading = shut
+	c.ask(quitted)
+	c.read(stopped)
 }
 
 // ask moves the state of the request. An illegal pair is a fault of this package.
 func (c *Client) ask(in askInput) {
 	if !c.asking.step(in) {
+		c.asking = quit
+		c.cutShort(errIllegal)
+	}
+}
+
+// read moves the reading side. An illegal pair is a fault of this package.
+func (c *Client) read(in readInput) {
+	if c.step(in) != nil {
+		c.reading = shut
 		c.cutShort(errIllegal)
 	}
 }

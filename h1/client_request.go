@@ -47,13 +47,6 @@ func (c *Client) Request(r *ClientRequest) error {
 	return nil
 }
 
-// read moves the reading side. An illegal pair is a fault of this package.
-func (c *Client) read(in readInput) {
-	if c.step(in) != nil {
-		c.cutShort(errIllegal)
-	}
-}
-
 func (ex *exchange) setRequest(r *ClientRequest) error {
 	if !octets.IsToken(r.Method) || len(r.Method) > maxMethod {
 		return ErrMethod

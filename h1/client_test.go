@@ -105,3 +105,251 @@ func clientInvariants(t *testing.T, name string, d *clientDialogue) {
 		t.Errorf("%s: wanting, but nothing comes", name)
 	}
 }
+
+func TestReuse(t *testing.T) {
+	d := newClientDialogue(t, Limits{}).stands(true, false)
+	for range 3 {
+		d.asks(getA).stands(false, false).hear(okLine+"Content-Length: 2\r\n\r\nok").stands(true, false)
+		d.tells(`final 200 "OK" 1.1 length=2 keeps Content-Length:"2"`, "data ok", "end")
+	}
+	// The server's FIN on an idle connection.
+	d.eof().tells().stands(false, true)
+	if err := d.c.Request(getA); err != ErrClosed {
+		t.Errorf("a request after FIN: %v", err)
+	}
+}
+
+func TestClosing(t *testing.T) {
+	last := *getA
+	last.Close = true
+	newClientDialogue(t, Limits{}).asks(&last).hear(okEmpty).stands(false, true)
+
+	d := newClientDialogue(t, Limits{}).asks(getA)
+	d.c.Drain()
+	d.stands(false, false).hear(okEmpty).stands(false, true)
+	d = newClientDialogue(t, Limits{})
+	d.c.Drain()
+	d.stands(false, true)
+
+	d = newClientDialogue(t, Limits{}).asks(getA)
+	d.c.Abort()
+	if d.c.Err() != ErrAborted {
+		t.Error(d.c.Err())
+	}
+	d.stands(false, true).hear(okEmpty).tells()
+
+	// Between two requests there is nothing to break off.
+	d = newClientDialogue(t, Limits{}).asks(getA).hear(okEmpty)
+	d.c.Abort()
+	d.stands(true, false)
+}
+
+func TestEOFOfAClient(t *testing.T) {
+	cutOff := "h1: " + errCutOff.Reason
+	for _, test := range []struct {
+		name, in string
+		want     []string // nil: the response is complete
+		received bool
+	}{
+		{"before any byte", "", []string{cutOff}, false},
+		{"in the status line", "HTTP/1.1 20", []string{cutOff}, true},
+		{"in the head", okLine + "A: b\r\n", []string{cutOff}, true},
+		{"after an interim response", "HTTP/1.1 103 x\r\n\r\n", []string{`interim 103 "x" 1.1 length=0 keeps`, cutOff}, true},
+		{"before content", okLine + "Content-Length: 5\r\n\r\n", []string{`final 200 "OK" 1.1 length=5 keeps Content-Length:"5"`, cutOff}, true},
+		{"in content", okLine + "Content-Length: 5\r\n\r\nhell", []string{`final 200 "OK" 1.1 length=5 keeps Content-Length:"5"`, "data hell", cutOff}, true},
+		{"before chunks", okChunks, []string{`final 200 "OK" 1.1 length=-1 keeps Transfer-Encoding:"chunked"`, cutOff}, true},
+		{"in a chunk", okChunks + "5\r\nhell", []string{`final 200 "OK" 1.1 length=-1 keeps Transfer-Encoding:"chunked"`, "data hell", cutOff}, true},
+		{"before the last chunk", okChunks + "1\r\nx\r\n", []string{`final 200 "OK" 1.1 length=-1 keeps Transfer-Encoding:"chunked"`, "data x", cutOff}, true},
+		{"before trailers", okChunks + "0\r\n", []string{`final 200 "OK" 1.1 length=-1 keeps Transfer-Encoding:"chunked"`, cutOff}, true},
+		{"in trailers", okChunks + "0\r\nA: b\r\n", []string{`final 200 "OK" 1.1 length=-1 keeps Transfer-Encoding:"chunked"`, cutOff}, true},
+	} {
+		for _, pieces := range [][]string{{test.in}, bytesOf(test.in)} {
+			d := newClientDialogue(t, Limits{}).asks(getA)
+			for _, piece := range pieces {
+				d.hear(piece)
+			}
+			d.eof().tells(test.want...).stands(false, true)
+			if kind, ok := fault(d.err); !ok || kind != CutOff {
+				t.Errorf("%s: %v", test.name, d.err)
+			}
+			if d.c.Received() != test.received || !d.c.Sent() {
+				t.Errorf("%s: received %v, sent %v", test.name, d.c.Received(), d.c.Sent())
+			}
+		}
+	}
+	// A connection in use: what came before does not count.
+	d := newClientDialogue(t, Limits{}).asks(getA).hear(okEmpty).asks(getA).eof()
+	if d.c.Received() || d.err == nil {
+		t.Error("a byte of the response before counts")
+	}
+	// Nothing was sent.
+	d = newClientDialogue(t, Limits{})
+	if err := d.c.Request(getA); err != nil {
+		t.Fatal(err)
+	}
+	if d.eof(); d.c.Sent() || d.err == nil {
+		t.Error(d.c.Sent(), d.err)
+	}
+}
+
+func upload(pieces ...string) *ClientRequest {
+	return &ClientRequest{Method: "PUT", Target: "/", Authority: "a", Source: &feed{pieces: pieces}, Length: -1}
+}
+
+func TestExpectationOfAClient(t *testing.T) {
+	const hundred = "HTTP/1.1 100 Continue\r\n\r\n"
+	ask := func(t *testing.T) *clientDialogue {
+		d := newClientDialogue(t, Limits{})
+		r := upload("hello")
+		r.Expect = true
+		if err := d.c.Request(r); err != nil {
+			t.Fatal(err)
+		}
+		d.says("PUT / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\nExpect: 100-continue\n\n")
+		if d.c.Wanting() {
+			t.Error("content does not wait")
+		}
+		return d
+	}
+	const content = "5\nhello\n0\n\n"
+	t.Run("continue", func(t *testing.T) {
+		ask(t).hear(hundred).tells(`interim 100 "Continue" 1.1 length=0 keeps`).says(content).hear(hundred+okEmpty).stands(true, false)
+	})
+	t.Run("another interim response is no leave", func(t *testing.T) {
+		ask(t).hear(hints).says("").hear(hundred).says(content)
+	})
+	t.Run("proceed", func(t *testing.T) {
+		d := ask(t)
+		d.c.Proceed()
+		d.says(content)
+		d.c.Proceed()
+		d.says("").hear(hundred+okEmpty).stands(true, false)
+	})
+	t.Run("proceed before the head is out", func(t *testing.T) {
+		d := newClientDialogue(t, Limits{})
+		r := upload("hello")
+		r.Expect = true
+		if err := d.c.Request(r); err != nil {
+			t.Fatal(err)
+		}
+		d.c.Proceed()
+		d.says("PUT / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\nExpect: 100-continue\n\n" + content)
+	})
+	// A server may or may not wait for the content: the next request on such a connection
+	// would be taken for it (CVE-2024-24791).
+	for _, status := range []string{"417 x", "200 OK", "403 x"} {
+		t.Run("a final response in its place: "+status, func(t *testing.T) {
+			d := ask(t).hear("HTTP/1.1 "+status+"\r\nContent-Length: 2\r\n\r\no").says("").stands(false, false)
+			d.c.Proceed()
+			d.says("").hear("k").stands(false, true)
+			if d.c.Err() != nil {
+				t.Error(d.c.Err())
+			}
+		})
+	}
+	t.Run("a final response after the leave", func(t *testing.T) {
+		ask(t).hear(hundred+okEmpty).stands(false, false).says(content).stands(false, true)
+	})
+}
+
+// A response that is complete before the request: it is delivered whole, and the connection
+// is not used again.
+func TestEarlyResponse(t *testing.T) {
+	const early = "HTTP/1.1 413 x\r\nContent-Length: 2\r\n\r\nno"
+	told := []string{`final 413 "x" 1.1 length=2 keeps Content-Length:"2"`, "data no", "end"}
+	t.Run("sending goes on", func(t *testing.T) {
+		d := newClientDialogue(t, Limits{}).asks(upload("a", "", "b")).hear(early).tells(told...).stands(false, false)
+		d.c.Resume()
+		d.says("1\nb\n0\n\n").stands(false, true)
+	})
+	t.Run("sending stops", func(t *testing.T) {
+		d := newClientDialogue(t, Limits{}).asks(upload("a", "", "b")).hear(early)
+		d.c.StopSending()
+		d.stands(false, true).says("")
+	})
+	t.Run("sending stops before the response's end", func(t *testing.T) {
+		d := newClientDialogue(t, Limits{}).asks(upload("a", "", "b")).hear(early[:len(early)-1])
+		d.c.StopSending()
+		d.stands(false, false).says("").hear("o").tells(told...).stands(false, true)
+	})
+	t.Run("the connection ends", func(t *testing.T) {
+		newClientDialogue(t, Limits{}).asks(upload("a", "", "b")).hear(early).eof().tells(told...).stands(false, true)
+	})
+	t.Run("bytes behind it", func(t *testing.T) {
+		newClientDialogue(t, Limits{}).asks(upload("a", "", "b")).hear(early+"x").stands(false, true)
+	})
+	t.Run("both ways at once is ordinary", func(t *testing.T) {
+		d := newClientDialogue(t, Limits{}).asks(upload("a", "", "b")).hear(okChunks + "1\r\na\r\n")
+		d.c.Resume()
+		d.says("1\nb\n0\n\n").stands(false, false).hear("1\r\nb\r\n0\r\n\r\n").stands(true, false)
+	})
+	t.Run("a complete request cannot be stopped", func(t *testing.T) {
+		d := newClientDialogue(t, Limits{}).asks(postA)
+		d.c.StopSending()
+		d.hear(okEmpty).stands(true, false)
+	})
+}
+
+func TestSwitchOfAClient(t *testing.T) {
+	const frames = "\x00\x01not HTTP"
+	for _, test := range []struct {
+		name    string
+		request *ClientRequest
+		in      string
+		want    []string
+	}{
+		{"upgrade", upgradeA, "HTTP/1.1 101 x\r\nUpgrade: TEA\r\nConnection: Upgrade\r\n\r\n",
+			[]string{`final 101 "x" 1.1 length=0 keeps upgrade=TEA Upgrade:"TEA" Connection:"Upgrade"`, "switched"}},
+		{"upgrade after interim responses", upgradeA, hints + "HTTP/1.1 101\r\nUpgrade: tea\r\nConnection: upgrade\r\n\r\n",
+			[]string{`interim 103 "Early Hints" 1.1 length=0 keeps`, `final 101 "" 1.1 length=0 keeps upgrade=tea Upgrade:"tea" Connection:"upgrade"`, "switched"}},
+		{"CONNECT", connectA, "HTTP/1.1 200 x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+			[]string{`final 200 "x" 1.1 length=0 Transfer-Encoding:"chunked"`, "switched"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for _, pieces := range [][]string{{test.in + frames}, append(bytesOf(test.in), frames), bytesOf(test.in + frames)} {
+				d := newClientDialogue(t, Limits{}).asks(test.request)
+				for _, piece := range pieces {
+					d.hear(piece)
+				}
+				d.tells(test.want...).stands(false, false)
+				if string(d.kept) != frames || d.c.Wanting() || d.c.ex != nil {
+					t.Errorf("kept %q, wanting %v", d.kept, d.c.Wanting())
+				}
+				if err := d.c.EOF(); err != nil {
+					t.Error(err)
+				}
+				clientInvariants(t, test.name, d)
+			}
+		})
+	}
+	// Declined: HTTP goes on.
+	newClientDialogue(t, Limits{}).asks(upgradeA).hear(okEmpty).stands(true, false)
+	newClientDialogue(t, Limits{}).asks(connectA).hear("HTTP/1.1 403 x\r\nContent-Length: 1\r\n\r\nx").stands(true, false)
+	// A 101 before the end of the request.
+	r := upload("a", "", "b")
+	r.Upgrade = "tea"
+	d := newClientDialogue(t, Limits{}).asks(r).hear("HTTP/1.1 101 x\r\nUpgrade: tea\r\nConnection: upgrade\r\n\r\n")
+	if kind, ok := fault(d.err); !ok || kind != Malformed {
+		t.Error(d.err)
+	}
+}
+
+// All text of a head lies in one block: nothing of it changes when the caller's buffers are
+// used again.
+func TestResponseKeepsItsText(t *testing.T) {
+	d := newClientDialogue(t, Limits{}).asks(getA)
+	in := []byte("HTTP/1.1 200 Fine\r\nA: b\r\nContent-Length: 0\r\n\r\n")
+	if _, err := d.c.Next(in, &d.ev); err != nil {
+		t.Fatal(err)
+	}
+	kept := d.ev.Head
+	kept.Fields = append([]Field(nil), kept.Fields...)
+	want := describeResponse(&kept)
+	for i := range in {
+		in[i] = '#'
+	}
+	d.asks(getA).hear("HTTP/1.1 200 Good\r\nC: d\r\nContent-Length: 0\r\n\r\n")
+	if got := describeResponse(&kept); got != want {
+		t.Errorf("the head became %s, was %s", got, want)
+	}
+}

@@ -112,6 +112,7 @@ var readTables = [roles][readings][readInputs]reading{server: {
 	inChunkEnd:  {chunkEnded: inChunkLine, stopped: shut},
 	inTrailers:  {trailersRead: atEnd, stopped: shut},
 	atEnd:       {endEmitted: quiet, stopped: shut},
+	switched:    {stopped: shut},
 	shut:        {stopped: shut},
 }}
 
