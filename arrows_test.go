@@ -49,7 +49,7 @@ var arrows = []arrow{
 	{packages: "app", own: []string{"app/forwarded", "app/internal/...", "internal/..."}},
 	{packages: "app/forwarded", own: []string{"app/internal/...", "internal/..."}},
 	{packages: "app/internal/deadline", own: []string{"app"}},
-	{packages: "app/internal/...", own: []string{"internal/..."}},
+	{packages: "app/internal/...", own: []string{"app/internal/...", "internal/..."}},
 	{packages: "app/spi", own: []string{"app", "app/websocket", "app/internal/..."}},
 	{packages: "app/client", own: []string{"app", "app/spi", "app/websocket", "app/internal/...", "internal/..."}},
 	{packages: "app/server", own: []string{"app", "app/...", "reactor", "reactor/certs", "h1", "h2", "ws", "internal/..."},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/internal/internalapi"
+	"github.com/gatewheel/gatewheel/app/internal/pattern"
 	"github.com/gatewheel/gatewheel/app/internal/uri"
 	"github.com/gatewheel/gatewheel/internal/octets"
 )
@@ -39,142 +40,25 @@ type Router struct {
 	// NotFound answers requests that match no pattern. The default is 404.
 	NotFound app.Handler
 
-	anyHost host
-	hosts   map[string]*host
-	routes  []*route
-}
-
-// host has the patterns of one host, or of all.
-type host struct {
-	trees []tree
-	exact map[string][]*route // without wildcards, by path
-}
-
-// tree has the patterns of one method. Since conflicts are refused, the narrower method
-// has the narrower path, and no search over several methods is needed.
-type tree struct {
-	method string
-	root   branch
+	routes pattern.Set[*route]
 }
 
 type route struct {
-	*pattern
 	handler app.Handler
 	match   internalapi.Route // as requests see it
 }
 
-// branch is a node of a tree.
-type branch struct {
-	literals []edge             // searched in order if there are at most fewEdges
-	many     map[string]*branch // all literals, if there are more
-	one      *branch
-	leaf     *route // the path ends here
-	end      *route // {$}
-	rest     *route
-}
-
-type edge struct {
-	segment string
-	to      *branch
-}
-
-const fewEdges = 8
-
-// literal returns the branch of a literal segment, or nil.
-func (b *branch) literal(segment string) *branch {
-	if b.many != nil {
-		return b.many[segment]
-	}
-	for i := range b.literals {
-		if b.literals[i].segment == segment {
-			return b.literals[i].to
-		}
-	}
-	return nil
-}
-
-// grow is like literal, and adds the branch if there is none.
-func (b *branch) grow(segment string) *branch {
-	if next := b.literal(segment); next != nil {
-		return next
-	}
-	next := &branch{}
-	b.literals = append(b.literals, edge{segment, next})
-	if len(b.literals) > fewEdges {
-		b.many = make(map[string]*branch, len(b.literals))
-		for _, e := range b.literals {
-			b.many[e.segment] = e.to
-		}
-	}
-	return next
-}
-
 // Handle registers a handler. It panics if the pattern is invalid or conflicts with
 // another one.
-func (m *Router) Handle(pattern string, h app.Handler) {
-	p, err := parsePattern(pattern)
+func (m *Router) Handle(text string, h app.Handler) {
+	p, err := pattern.Parse(text, pattern.ServeMux)
 	if err != nil {
-		panic(fmt.Sprintf("router: pattern %q: %v", pattern, err))
+		panic(fmt.Sprintf("router: pattern %q: %v", text, err))
 	}
-	for _, other := range m.routes {
-		if p.conflicts(other.pattern) {
-			panic(fmt.Sprintf("router: patterns %q and %q match the same request, and neither is more specific", pattern, other.text))
-		}
+	added := &route{handler: h, match: internalapi.Route{Pattern: text, Names: p.Names, Rest: p.Rest()}}
+	if other := m.routes.Add(p, added); other != nil {
+		panic(fmt.Sprintf("router: patterns %q and %q match the same request, and neither is more specific", text, other.Text))
 	}
-	added := &route{pattern: p, handler: h, match: internalapi.Route{
-		Pattern: p.text, Names: p.names, Rest: p.segments[len(p.segments)-1].kind == restSegment,
-	}}
-	m.routes = append(m.routes, added)
-	m.host(p.host).add(added)
-}
-
-func (m *Router) host(name string) *host {
-	if name == "" {
-		return &m.anyHost
-	}
-	if m.hosts[name] == nil {
-		if m.hosts == nil {
-			m.hosts = make(map[string]*host)
-		}
-		m.hosts[name] = &host{}
-	}
-	return m.hosts[name]
-}
-
-func (h *host) add(r *route) {
-	if len(r.names) == 0 && !strings.Contains(r.path, "%") {
-		if h.exact == nil {
-			h.exact = make(map[string][]*route)
-		}
-		h.exact[r.path] = append(h.exact[r.path], r)
-	}
-	root := h.root(r.method)
-	if root == nil {
-		h.trees = append(h.trees, tree{method: r.method})
-		root = h.root(r.method)
-	}
-	root.add(r)
-}
-
-func (b *branch) add(r *route) {
-	for _, s := range r.segments {
-		switch s.kind {
-		case restSegment:
-			b.rest = r
-			return
-		case endSegment:
-			b.end = r
-			return
-		case oneSegment:
-			if b.one == nil {
-				b.one = &branch{}
-			}
-			b = b.one
-		case literalSegment:
-			b = b.grow(s.literal)
-		}
-	}
-	b.leaf = r
 }
 
 // Serve answers r with the handler of the best pattern. It is an app.Handler.
@@ -183,35 +67,15 @@ func (m *Router) Serve(r *app.Request) app.Future[*app.Response] {
 	if path == "" {
 		path = "/"
 	}
-	if found := m.exact(r, path); found != nil {
-		core.SetRoute(r, &found.match, nil)
-		return found.handler(r)
+	if found := m.routes.Exact(r.Method, path); found != nil {
+		core.SetRoute(r, &found.Value.match, nil)
+		return found.Value.handler(r)
 	}
 	return m.search(r, path)
 }
 
 func redirectPath(r *app.Request, path string) app.Future[*app.Response] {
 	return app.Ready(app.Redirect(307, uri.Location(path, r.RawQuery)))
-}
-
-func (m *Router) exact(r *app.Request, path string) *route {
-	if m.hosts != nil {
-		return nil
-	}
-	return m.anyHost.lookup(r.Method, path)
-}
-
-// lookup finds a route without wildcards for a path without percent-encoding.
-func (h *host) lookup(method, path string) (best *route) {
-	for _, r := range h.exact[path] {
-		switch {
-		case r.method == method:
-			return r
-		case r.method == "GET" && method == "HEAD", r.method == "" && best == nil:
-			best = r
-		}
-	}
-	return best
 }
 
 func (m *Router) search(r *app.Request, path string) app.Future[*app.Response] {
@@ -221,35 +85,35 @@ func (m *Router) search(r *app.Request, path string) app.Future[*app.Response] {
 		if path[0] != '/' {
 			return pathless(r)
 		}
-		clean = cleanPath(path)
+		clean = pattern.Clean(path)
 	}
 	name := ""
-	if m.hosts != nil {
+	if m.routes.HasHosts() {
 		name = octets.Host(r.Authority)
 	}
-	found, captures := m.find(name, r.Method, clean, space[:0])
-	if (found == nil || found.openEnded(captures)) && !strings.HasSuffix(clean, "/") {
-		inHost := found != nil && found.host != ""
-		if m.hosts[name].endsInSlash(r.Method, clean) || !inHost && m.anyHost.endsInSlash(r.Method, clean) {
+	found, captures := m.routes.Find(name, r.Method, clean, space[:0])
+	if (found == nil || openEnded(found.Pattern, captures)) && !strings.HasSuffix(clean, "/") {
+		inHost := found != nil && found.Host != ""
+		if m.routes.EndsInSlash(name, r.Method, clean, !inHost) {
 			if !r.IsWebSocket() {
 				return redirectPath(r, clean+"/")
 			}
-			found, captures = m.find(name, r.Method, clean+"/", space[:0])
+			found, captures = m.routes.Find(name, r.Method, clean+"/", space[:0])
 		}
 	}
 	if clean != path && !r.IsWebSocket() {
 		return redirectPath(r, clean)
 	}
 	if found != nil {
-		core.SetRoute(r, &found.match, slices.Clone(captures))
-		return found.handler(r)
+		core.SetRoute(r, &found.Value.match, decoded(captures))
+		return found.Value.handler(r)
 	}
 	if r.Method == "CONNECT" {
 		// RFC 9110 section 9.3.6, and section 4 of RFC 8441 for protocols other than WebSocket: there
 		// is no tunnel.
 		return app.Ready(app.Error(501, ""))
 	}
-	if allow := m.allowed(name, path); len(allow) > 0 {
+	if allow := m.routes.Allowed(name, path); len(allow) > 0 {
 		return app.Ready(otherMethod(r, allow))
 	}
 	if m.NotFound != nil {
@@ -278,103 +142,15 @@ func pathless(r *app.Request) app.Future[*app.Response] {
 
 // openEnded reports whether a wildcard of many segments has matched something. Then the
 // same path with a final slash may match better.
-func (r *route) openEnded(captures []string) bool {
-	return r.segments[len(r.segments)-1].kind == restSegment && captures[len(captures)-1] != ""
+func openEnded(p *pattern.Pattern, captures []string) bool {
+	return p.Rest() && captures[len(captures)-1] != ""
 }
 
-func (m *Router) find(name, method, path string, captures []string) (*route, []string) {
-	if h := m.hosts[name]; h != nil {
-		if found, captures := h.find(method, path, captures); found != nil {
-			return found, captures
-		}
+// decoded returns a copy of captures without percent-encoding.
+func decoded(captures []string) []string {
+	values := slices.Clone(captures)
+	for i := range values {
+		values[i] = uri.Unescape(values[i])
 	}
-	return m.anyHost.find(method, path, captures)
-}
-
-func (h *host) find(method, path string, captures []string) (*route, []string) {
-	if found, captures := h.root(method).find(path, captures); found != nil {
-		return found, captures
-	}
-	if method == "HEAD" {
-		if found, captures := h.root("GET").find(path, captures); found != nil {
-			return found, captures
-		}
-	}
-	return h.root("").find(path, captures)
-}
-
-// root returns the tree of that method, or nil.
-func (h *host) root(method string) *branch {
-	for i := range h.trees {
-		if h.trees[i].method == method {
-			return &h.trees[i].root
-		}
-	}
-	return nil
-}
-
-// endsInSlash reports whether path with a final slash would match a pattern exactly. Any
-// other match is less specific, since conflicts are refused.
-func (h *host) endsInSlash(method, path string) bool {
-	return h != nil && (h.root(method).endsInSlash(path) ||
-		method == "HEAD" && h.root("GET").endsInSlash(path) || h.root("").endsInSlash(path))
-}
-
-func (b *branch) endsInSlash(path string) bool {
-	switch {
-	case b == nil:
-		return false
-	case path == "":
-		return b.end != nil || b.rest != nil
-	}
-	text, rest, _ := nextSegment(path)
-	return b.literal(uri.Unescape(text)).endsInSlash(rest) || b.one.endsInSlash(rest)
-}
-
-// find matches path, which starts with a slash or is empty. Literals precede wildcards, and
-// one segment precedes many.
-func (b *branch) find(path string, captures []string) (*route, []string) {
-	if b == nil {
-		return nil, nil
-	}
-	if path == "" {
-		return b.leaf, captures
-	}
-	if path == "/" && b.end != nil {
-		return b.end, captures
-	}
-	text, rest, _ := nextSegment(path)
-	if text != "" {
-		text = uri.Unescape(text)
-		if found, captures := b.literal(text).find(rest, captures); found != nil {
-			return found, captures
-		}
-		if found, captures := b.one.find(rest, append(captures, text)); found != nil {
-			return found, captures
-		}
-	}
-	if b.rest != nil {
-		return b.rest, append(captures, uri.Unescape(path[1:]))
-	}
-	return nil, nil
-}
-
-// allowed returns the methods with which the path matches.
-func (m *Router) allowed(name, path string) []string {
-	var methods []string
-	for _, h := range []*host{m.hosts[name], &m.anyHost} {
-		if h == nil {
-			continue
-		}
-		for i := range h.trees {
-			if found, _ := h.trees[i].root.find(path, nil); found != nil {
-				methods = append(methods, h.trees[i].method)
-				if h.trees[i].method == "GET" {
-					methods = append(methods, "HEAD")
-				}
-			}
-		}
-	}
-	slices.Sort(methods)
-	return slices.Compact(methods)
+	return values
 }

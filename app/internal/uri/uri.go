@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+
+	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
 // Location returns path and query as the value of a Location field (RFC 9110 section
@@ -35,4 +37,22 @@ func Unescape(raw string) string {
 		return path
 	}
 	return raw
+}
+
+// AppendUnescaped appends the decoded text of raw to dst. ok is false, and dst is as it
+// was, if the encoding is invalid.
+func AppendUnescaped(dst []byte, raw string) (text []byte, ok bool) {
+	start := len(dst)
+	for i := 0; i < len(raw); i++ {
+		c := raw[i]
+		if c == '%' {
+			if i+2 >= len(raw) || !octets.Is(raw[i+1], octets.Hex) || !octets.Is(raw[i+2], octets.Hex) {
+				return dst[:start], false
+			}
+			c = octets.HexValue(raw[i+1])<<4 | octets.HexValue(raw[i+2])
+			i += 2
+		}
+		dst = append(dst, c)
+	}
+	return dst, true
 }

@@ -1,4 +1,6 @@
-package router
+// Package pattern parses and finds route patterns: those of net/http.ServeMux, and hosts
+// that begin with *. where a router asks for them.
+package pattern
 
 import (
 	"errors"
@@ -11,14 +13,21 @@ import (
 	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
-// pattern is a parsed route pattern: [METHOD ][HOST]/[PATH].
-type pattern struct {
-	text     string
-	method   string // "": any
-	host     string // in normal form; "": any
-	path     string // as written, without {$}
+// Pattern is a parsed route pattern: [METHOD ][HOST]/[PATH]. It does not change.
+type Pattern struct {
+	// Text is the pattern as written.
+	Text string
+	// Method is the method; "" is any.
+	Method string
+	// Host is the host in normal form; "" is any. That of a wildcard begins with a dot.
+	Host string
+	// Path is the path as written, without a final {$}.
+	Path string
+	// Names are the names of the wildcards that have a value, in order. The wildcard of a
+	// final slash has an empty name.
+	Names []string
+
 	segments []segment
-	names    []string // of the wildcards with a value, in order
 }
 
 type segment struct {
@@ -35,28 +44,43 @@ const (
 	restSegment                // {name...}, or a trailing slash
 )
 
-// parsePattern parses a pattern in the syntax of net/http.ServeMux.
-func parsePattern(text string) (*pattern, error) {
-	p := &pattern{text: text}
+// Syntax selects what Parse accepts.
+type Syntax uint8
+
+const (
+	// ServeMux is the syntax of net/http.ServeMux. Patterns that match unclean paths alone
+	// are refused.
+	ServeMux Syntax = iota
+	// Gateway accepts empty segments, and hosts that begin with *. for any number of
+	// labels.
+	Gateway
+)
+
+// maxHost limits the length of a host (RFC 1035 section 2.3.4).
+const maxHost = 253
+
+// Parse parses a pattern.
+func Parse(text string, syntax Syntax) (*Pattern, error) {
+	p := &Pattern{Text: text}
 	rest := text
 	if i := strings.IndexAny(text, " \t"); i >= 0 {
-		p.method, rest = text[:i], strings.TrimLeft(text[i:], " \t")
-		if !octets.IsToken(p.method) {
-			return nil, fmt.Errorf("invalid method %q", p.method)
+		p.Method, rest = text[:i], strings.TrimLeft(text[i:], " \t")
+		if !octets.IsToken(p.Method) {
+			return nil, fmt.Errorf("invalid method %q", p.Method)
 		}
 	}
 	slash := strings.IndexByte(rest, '/')
 	if slash < 0 {
 		return nil, errors.New("the path, which starts with a slash, is missing")
 	}
-	if err := p.setHost(rest[:slash]); err != nil {
+	if err := p.setHost(rest[:slash], syntax); err != nil {
 		return nil, err
 	}
 	rest = rest[slash:]
-	if p.method != "CONNECT" && rest != cleanPath(rest) {
-		return nil, errors.New("it never matches: paths with . or .. or // are redirected to the clean one")
+	if err := checkPath(p.Method, rest, syntax); err != nil {
+		return nil, err
 	}
-	p.path = strings.TrimSuffix(rest, "{$}")
+	p.Path = strings.TrimSuffix(rest, "{$}")
 	for last := false; !last; {
 		var text string
 		text, rest, last = nextSegment(rest)
@@ -67,18 +91,54 @@ func parsePattern(text string) (*pattern, error) {
 	return p, nil
 }
 
+func checkPath(method, path string, syntax Syntax) error {
+	switch {
+	case syntax == Gateway && strings.ContainsAny(path, "?# \t\\"):
+		return errors.New("the path of a pattern has no query, no blank and no backslash")
+	case syntax == Gateway && hasDotSegment(path):
+		return errors.New("it never matches: paths with the segments . or .. are refused")
+	case syntax == ServeMux && method != "CONNECT" && path != Clean(path):
+		return errors.New("it never matches: paths with . or .. or // are redirected to the clean one")
+	}
+	return nil
+}
+
+func hasDotSegment(path string) bool {
+	for s := range strings.SplitSeq(path, "/") {
+		if s = uri.Unescape(s); s == "." || s == ".." {
+			return true
+		}
+	}
+	return false
+}
+
 // setHost sets the host to its normal form, in which it is compared.
-func (p *pattern) setHost(host string) error {
+func (p *Pattern) setHost(host string, syntax Syntax) error {
 	if strings.Contains(host, "{") {
 		return errors.New("wildcards are not allowed in the host")
+	}
+	dot := ""
+	if syntax == Gateway {
+		if rest, ok := strings.CutPrefix(host, "*."); ok {
+			host, dot = rest, "."
+		}
+		switch {
+		case strings.Contains(host, "*"):
+			return errors.New("in a host * is only allowed at the start, followed by a dot")
+		case dot != "" && host == "":
+			return errors.New("a host is missing after the wildcard")
+		case len(host) > maxHost:
+			return fmt.Errorf("the host has more than %d characters", maxHost)
+		}
 	}
 	name, port, ok := octets.SplitAuthority(host)
 	if port != "" || ok && strings.HasSuffix(host, ":") {
 		return errors.New("a port is not allowed: a host matches on all ports")
 	}
-	if p.host = octets.Host(name); p.host == "" && host != "" {
+	if p.Host = octets.Host(name); p.Host == "" && host != "" {
 		return fmt.Errorf("%q is not a host; international names are written in their xn-- form", host)
 	}
+	p.Host = dot + p.Host
 	return nil
 }
 
@@ -91,11 +151,11 @@ func nextSegment(path string) (text, rest string, last bool) {
 	return text, "", true
 }
 
-func (p *pattern) add(text string, last bool) error {
+func (p *Pattern) add(text string, last bool) error {
 	switch {
 	case text == "" && last:
 		p.segments = append(p.segments, segment{kind: restSegment})
-		p.names = append(p.names, "")
+		p.Names = append(p.Names, "")
 		return nil
 	case !strings.Contains(text, "{"):
 		p.segments = append(p.segments, segment{literal: uri.Unescape(text)})
@@ -121,13 +181,13 @@ func (p *pattern) add(text string, last bool) error {
 	if !isIdentifier(name) {
 		return fmt.Errorf("the wildcard name %q is not an identifier", name)
 	}
-	for _, other := range p.names {
+	for _, other := range p.Names {
 		if other == name {
 			return fmt.Errorf("the wildcard name %q is used twice", name)
 		}
 	}
 	p.segments = append(p.segments, segment{kind: kind})
-	p.names = append(p.names, name)
+	p.Names = append(p.Names, name)
 	return nil
 }
 
@@ -140,9 +200,12 @@ func isIdentifier(name string) bool {
 	return name != ""
 }
 
-// cleanPath removes dot segments (RFC 3986 section 5.2.4) and doubled slashes, and keeps a
+// Rest reports whether the last wildcard matches any number of segments.
+func (p *Pattern) Rest() bool { return p.segments[len(p.segments)-1].kind == restSegment }
+
+// Clean removes dot segments (RFC 3986 section 5.2.4) and doubled slashes, and keeps a
 // final slash.
-func cleanPath(p string) string {
+func Clean(p string) string {
 	if isClean(p) {
 		return p
 	}
@@ -173,82 +236,4 @@ func isClean(p string) bool {
 		}
 	}
 	return true
-}
-
-// relation is the relation of the sets of requests that two patterns match.
-type relation uint8
-
-const (
-	same relation = iota
-	narrower
-	wider
-	disjoint
-	crossing // some requests match both, some only the first, some only the second
-)
-
-// and returns the relation of patterns with two independent parts.
-func (a relation) and(b relation) relation {
-	switch {
-	case a == disjoint || b == disjoint:
-		return disjoint
-	case a == b || b == same:
-		return a
-	case a == same:
-		return b
-	}
-	return crossing
-}
-
-// conflicts reports whether a request can match both patterns without precedence of one.
-// A pattern with a host precedes one without; otherwise the one that matches fewer requests
-// does.
-func (p *pattern) conflicts(q *pattern) bool {
-	if p.host != q.host {
-		return false
-	}
-	r := relateMethods(p.method, q.method).and(relatePaths(p.segments, q.segments))
-	return r == same || r == crossing
-}
-
-func relateMethods(a, b string) relation {
-	switch {
-	case a == b:
-		return same
-	case a == "" || a == "GET" && b == "HEAD": // GET serves HEAD
-		return wider
-	case b == "" || b == "GET" && a == "HEAD":
-		return narrower
-	}
-	return disjoint
-}
-
-func relatePaths(a, b []segment) relation {
-	r := same
-	for i := 0; ; i++ {
-		switch {
-		case i == len(a) && i == len(b):
-			return r
-		case i == len(a) || i == len(b):
-			return disjoint
-		case a[i].kind == restSegment && b[i].kind == restSegment:
-			return r
-		case a[i].kind == restSegment:
-			return r.and(wider)
-		case b[i].kind == restSegment:
-			return r.and(narrower)
-		}
-		r = r.and(relateSegments(a[i], b[i]))
-	}
-}
-
-func relateSegments(a, b segment) relation {
-	switch {
-	case a == b:
-		return same
-	case a.kind == oneSegment && b.kind == literalSegment:
-		return wider
-	case a.kind == literalSegment && b.kind == oneSegment:
-		return narrower
-	}
-	return disjoint
 }
