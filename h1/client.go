@@ -104,17 +104,11 @@ func (c *Client) nextHead(in []byte, ev *ClientEvent) (n int, err *Error) {
 	}
 	c.received = true
 	h := &ev.Head
-	if c.scanner.from != inStatus {
-		c.scanner = response(c.maxHead)
-	}
-	n, err = c.scanner.scan(c.sh, in)
+	n, err = c.readHead(in, h)
 	if n == 0 || err != nil {
 		return 0, err
 	}
 	c.scanner = scanner{limit: c.maxHead}
-	if err = h.parse(c.sh, string(in[:n]), c.ex); err != nil {
-		return 0, err
-	}
 	switch {
 	case h.Status == 101:
 		err = c.accept101(ev)
@@ -124,6 +118,32 @@ func (c *Client) nextHead(in []byte, ev *ClientEvent) (n int, err *Error) {
 		err = c.final(ev)
 	}
 	return n, err
+}
+
+// readHead reads one head and returns its size, 0 if it is incomplete.
+func (c *Client) readHead(in []byte, h *ResponseHead) (size int, err *Error) {
+	var memo *headMemo[ResponseHead]
+	if c.scanner.from != inStatus {
+		c.scanner = response(c.maxHead)
+		if memo = c.sh.responseMemo(in, c.ex); memo != nil {
+			if size = memo.size(in); size > 0 && size <= c.scanner.bound(c.sh) {
+				h.recall(&memo.head)
+				return size, nil
+			}
+		}
+	}
+	size, err = c.scanner.scan(c.sh, in)
+	if size == 0 || err != nil {
+		return 0, err
+	}
+	text := string(in[:size])
+	if err := h.parse(c.sh, text, c.ex); err != nil {
+		return 0, err
+	}
+	if memo != nil {
+		c.sh.keepResponse(memo, text, h)
+	}
+	return size, nil
 }
 
 // interim: RFC 9110 section 15.2.

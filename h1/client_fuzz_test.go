@@ -56,11 +56,17 @@ func FuzzClient(f *testing.F) {
 			split = append(split, rest[:n])
 			rest = rest[n:]
 		}
-		var traces [3][]string
-		var outs [3]string
-		for i, pieces := range [][]string{whole, split, bytesOf(string(in))} {
-			request := clientRequests()[int(kind)%len(clientRequests())]
-			trace, out, d := hearAll(t, NewShared(limits), request, pieces)
+		request := func() *ClientRequest { return clientRequests()[int(kind)%len(clientRequests())] }
+		var traces [4][]string
+		var outs [4]string
+		for i, pieces := range [][]string{whole, split, bytesOf(string(in)), whole} {
+			sh := NewShared(limits)
+			if i == 3 {
+				for range memoEvery {
+					hearAll(t, sh, request(), whole)
+				}
+			}
+			trace, out, d := hearAll(t, sh, request(), pieces)
 			if len(d.kept) > limits.FieldSize && d.c.reading != switched {
 				t.Fatalf("%d bytes wait", len(d.kept))
 			}
@@ -198,8 +204,10 @@ func FuzzRequest(f *testing.F) {
 			return
 		}
 		out := d.said()
-		d.c.Resume()
-		out += d.said()
+		for range 2 {
+			d.c.Resume()
+			out += d.said()
+		}
 		server := newDialogue(t, Limits{FieldSize: 1 << 20, Target: 1 << 20})
 		server.app = silent
 		if server.hear(out); server.err != nil || server.c.requests != 1 || len(server.kept) > 0 && !server.c.last.turn {

@@ -127,10 +127,11 @@ func (c *Conn) nextHead(in []byte, ev *Event) (n int, more bool, err *Error) {
 
 // readHead reads one head and returns its size, 0 if it is incomplete.
 func (c *Conn) readHead(in []byte, h *Head) (size int, err *Error) {
-	var memo *headMemo
+	var memo *headMemo[Head]
 	if c.scanner.pos == 0 {
 		if memo = c.sh.memo(in); memo != nil {
-			if size = memo.recall(in, h); size > 0 {
+			if size = memo.size(in); size > 0 {
+				h.recall(&memo.head)
 				return size, nil
 			}
 		}
@@ -147,7 +148,7 @@ func (c *Conn) readHead(in []byte, h *Head) (size int, err *Error) {
 		return 0, err
 	}
 	if memo != nil {
-		memo.keep(c.sh, text, h)
+		c.sh.keep(memo, text, h)
 	}
 	return size, nil
 }

@@ -130,6 +130,49 @@ func TestRememberedHeadsAreBounded(t *testing.T) {
 	}
 }
 
+// A response's head that is remembered means what it meant, with the request that it answers.
+func TestRememberedResponses(t *testing.T) {
+	sh := NewShared(Limits{})
+	for range 2 * memoEvery {
+		for _, test := range responses {
+			for _, request := range []*ClientRequest{getA, headA, connectA} {
+				want, _, fresh := hearAll(t, NewShared(Limits{}), request, []string{test.in})
+				got, _, d := hearAll(t, sh, request, []string{test.in})
+				if !slices.Equal(got, want) || d.c.Idle() != fresh.c.Idle() {
+					t.Fatalf("%s, %s: got\n%s\nwant\n%s", test.name, request.Method, strings.Join(got, "\n"), strings.Join(want, "\n"))
+				}
+			}
+		}
+	}
+	// A limit applies to a head that is remembered too.
+	long := okLine + "A: " + strings.Repeat("x", 200) + "\r\nContent-Length: 0\r\n\r\n"
+	for range memoEvery {
+		hearAll(t, sh, getA, []string{long})
+	}
+	d := newClientDialogueOn(t, sh)
+	d.c.LimitHead(100)
+	d.asks(getA).hear(long)
+	if kind, ok := fault(d.err); !ok || kind != HeadTooLarge {
+		t.Error(d.err)
+	}
+}
+
+// A response with credentials is not remembered.
+func TestSecretResponsesAreNotRemembered(t *testing.T) {
+	const secret = "b3BlbjpzZXNhbWU"
+	sh := NewShared(Limits{})
+	for range 2 * memoEvery {
+		hearAll(t, sh, getA, []string{okLine + "Set-Cookie: a=" + secret + "\r\nContent-Length: 0\r\n\r\n"})
+	}
+	for _, list := range sh.responses {
+		for i := range list {
+			if list[i].text != "" {
+				t.Errorf("%q is remembered", list[i].text)
+			}
+		}
+	}
+}
+
 // An answer's head is encoded afresh when anything in it has changed.
 func TestRememberedAnswers(t *testing.T) {
 	sh := NewShared(Limits{})

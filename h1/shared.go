@@ -19,9 +19,10 @@ type Shared struct {
 
 	gathered []byte // content of small chunks, borrowed by an Event
 
-	memos   [memos]headMemo
-	unknown uint32 // heads that no memo knew
-	answer  memo.Answer
+	memos     [memos]headMemo[Head]
+	responses *[2][memos]headMemo[ResponseHead] // to HEAD in the second list; nil before there is one
+	unknown   uint32                            // heads that no memo knew
+	answer    memo.Answer
 }
 
 // NewShared returns a Shared with these limits. Until Tick is called for the
