@@ -167,8 +167,9 @@ func (c *Client) EOF() {
 
 // drop ends st without RST_STREAM. A Reset event follows.
 func (c *Client) drop(st *stream, code ErrCode, reason string, unprocessed bool) {
-	c.notice(notice{kind: Reset, code: code, stream: st.id, value: st.value, reason: reason,
-		end: !st.awaitsResponse() && !st.state.allows(recvEnd), unprocessed: unprocessed})
+	n := c.resetNotice(st, code, reason)
+	n.unprocessed = unprocessed
+	c.notice(n)
 	c.history.markReset(st.id)
 	c.closeStream(st)
 }
@@ -180,6 +181,7 @@ func (c *Client) Reset(id StreamID, code ErrCode) {
 	if code == CodeNoError {
 		code = CodeCancel
 	}
+	c.spent[StrayBudget] -= min(c.spent[StrayBudget], strayAfterReset)
 	c.machine.Reset(id, code)
 }
 

@@ -36,6 +36,7 @@ func TestClientResponses(t *testing.T) {
 			dataFrame(3, 0, "he"), s.headers(5, flagEndStream, ":status", "404", "x", "y"), dataFrame(3, flagEndStream, "llo"))
 		s.wantsEvents("Interim 3 103 link=x", "Final 3 200 content-length=5", "Data 3 he", "Final 5 404 x=y end", "Data 3 llo end")
 		s.requests(s.get())
+		s.wants("HEADERS 7" + getHead + " end")
 		s.writes(s.ok(7), dataFrame(7, 0, "a"), s.headers(7, flagEndStream, "checksum", "1"))
 		s.wantsEvents("Final 7 200", "Data 7 a", "Trailers 7 [{checksum 1}]")
 		if s.c.Streams() != 0 {

@@ -64,6 +64,7 @@ func serverOf(t testing.TB, cfg Config, settings ...setting) *server {
 	t.Helper()
 	s := newServer(t, cfg)
 	s.requests(s.get())
+	s.pull()
 	s.writes(settingsFrame(settings...), frame(frameSettings, flagAck, 0, ""), s.headers(1, flagEndStream, ":status", "200"))
 	s.wantsEvents("Changed", "Final 1 200 end")
 	s.pull()

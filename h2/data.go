@@ -54,14 +54,14 @@ func (c *machine) strayData(h frameHeader) *ConnError {
 	if c.absent(h.stream) == idle {
 		return c.fail(CodeProtocolError, "DATA on an idle stream")
 	}
-	_, _, reset := c.history.recall(h.stream)
+	known, _, reset := c.history.recall(h.stream)
 	if !reset || h.length < leastProgress {
 		if err := c.spend(StrayBudget); err != nil {
 			return err
 		}
 	}
 	c.creditConnection()
-	if reset {
+	if reset || !known && c.flags&asClient != 0 {
 		// RFC 9113 section 5.4.2: the frame was in flight when we reset the stream. The stream's
 		// window bounds how much follows an upload that was answered early.
 		return nil

@@ -157,7 +157,7 @@ func (c *machine) resetStalled(at instant) {
 	}
 	for _, st := range late {
 		c.stats().Stalled++
-		c.notice(notice{kind: Reset, code: code, stream: st.id, value: st.value, reason: "windows stayed closed"})
+		c.notice(c.resetNotice(st, code, "windows stayed closed"))
 		c.queueReset(st, code)
 	}
 	c.timers[stallTimer] = next

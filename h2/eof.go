@@ -48,7 +48,7 @@ func (c *machine) streamsWhere(match func(*stream) bool) (list []*stream) {
 
 // giveUp resets a stream that cannot be completed. A Reset event follows.
 func (c *machine) giveUp(st *stream, code ErrCode) {
-	c.notice(notice{kind: Reset, code: code, stream: st.id, value: st.value})
+	c.notice(c.resetNotice(st, code, ""))
 	c.queueReset(st, code)
 }
 

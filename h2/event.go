@@ -130,6 +130,12 @@ type Source interface {
 	Read(p []byte) (int, error)
 }
 
+// SensitiveSource is a TrailerSource some of whose trailers must never be indexed (RFC 7541 section 6.2.3).
+type SensitiveSource interface {
+	TrailerSource
+	Sensitive(name string) bool
+}
+
 // TrailerSource is a Source with trailers. Trailers is called once, after io.EOF.
 type TrailerSource interface {
 	Source

@@ -101,6 +101,10 @@ const unlimitedStreams = 1000
 // progress (102) one a second or so.
 const maxInterims = 100
 
+// strayAfterReset is how many frames of a response in flight a client's reset earns for StrayBudget: HEADERS, trailers
+// and a window of DATA.
+const strayAfterReset = 8
+
 // encoderTable is the most bytes of the dynamic table by which a client encodes requests, and maxEntries
 // its most entries: what the requests to one server have in common, and no more work to search than a cache
 // line or two.

@@ -139,7 +139,7 @@ func (c *machine) Close() {
 	c.releaseOutput()
 	c.forget()
 	c.notices = nil
-	*c = machine{sh: c.sh, role: c.role, life: failed, err: errClosed}
+	*c = machine{sh: c.sh, role: c.role, flags: c.flags & asClient, life: failed, err: errClosed}
 }
 
 var errClosed = &ConnError{CodeNoError, "connection is closed"}
@@ -199,6 +199,12 @@ func (c *machine) notice(n notice) {
 		c.notices = c.sh.takeNotices()
 	}
 	c.notices = append(c.notices, n)
+}
+
+// resetNotice returns the event of a stream that is reset. Clients learn whether the response was complete.
+func (c *machine) resetNotice(st *stream, code ErrCode, reason string) notice {
+	return notice{kind: Reset, code: code, stream: st.id, value: st.value, reason: reason,
+		end: c.flags&asClient != 0 && st.inputEnded()}
 }
 
 // Noticed reports whether Next has an event that needs no input.

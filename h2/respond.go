@@ -91,25 +91,25 @@ func (c *machine) queueContent(st *stream, content []byte) {
 // returns, -1 for none.
 func (c *Conn) appendHead(out []byte, r *Response) (_ []byte, given int64, ok bool) {
 	m := &c.sh.lastHead
-	if c.flags&tableSizeSent != 0 {
+	if c.flags&tableSizeSent != 0 && r.Sensitive == nil {
 		if known := m.Match(r.Status, r.Fields, c.sh.wall); known != nil {
 			return append(out, known...), m.given, true
 		}
 	}
 	sized := c.flags&tableSizeSent != 0
 	start := len(out)
-	out, given, ok = c.appendHeadFields(c.appendStatus(out, r.Status), r.Fields)
-	if ok && sized && m.Keep(r.Status, r.Fields, c.sh.wall, out[start:]) {
+	out, given, ok = c.appendHeadFields(c.appendStatus(out, r.Status), r)
+	if ok && sized && r.Sensitive == nil && m.Keep(r.Status, r.Fields, c.sh.wall, out[start:]) {
 		m.given = given
 	}
 	return out, given, ok
 }
 
-func (c *Conn) appendHeadFields(out []byte, fields []Field) (_ []byte, given int64, ok bool) {
+func (c *Conn) appendHeadFields(out []byte, r *Response) (_ []byte, given int64, ok bool) {
 	given = -1
 	dated := false
-	for i := range fields {
-		f := &fields[i]
+	for i := range r.Fields {
+		f := &r.Fields[i]
 		switch len(f.Name) {
 		case len("date"):
 			dated = dated || octets.EqualFold(f.Name, "date")
@@ -127,8 +127,12 @@ func (c *Conn) appendHeadFields(out []byte, fields []Field) (_ []byte, given int
 				continue
 			}
 		}
+		start := len(out)
 		if out, ok = appendField(out, f); !ok {
 			return out, 0, false
+		}
+		if r.Sensitive != nil && r.Sensitive(f.Name) {
+			out[start] |= neverIndexed
 		}
 	}
 	if !dated {
@@ -207,7 +211,7 @@ func (c *Conn) Inform(id StreamID, status int, fields []Field) error {
 	}
 	out, start := c.beginBlock(c.output())
 	tableSize := c.flags & tableSizeSent
-	out, ok := appendFields(c.appendStatus(out, status), fields)
+	out, ok := appendFields(c.appendStatus(out, status), fields, nil)
 	if !ok {
 		c.flags = c.flags&^tableSizeSent | tableSize
 		c.out = out[:start]
@@ -219,14 +223,18 @@ func (c *Conn) Inform(id StreamID, status int, fields []Field) error {
 
 // appendFields encodes the fields of an interim response or of trailers, without connection-specific
 // fields and content-length.
-func appendFields(out []byte, fields []Field) (_ []byte, ok bool) {
+func appendFields(out []byte, fields []Field, sensitive func(string) bool) (_ []byte, ok bool) {
 	for i := range fields {
 		f := &fields[i]
 		if connectionSpecific(f.Name) || octets.EqualFold(f.Name, "content-length") {
 			continue
 		}
+		start := len(out)
 		if out, ok = appendField(out, f); !ok {
 			return out, false
+		}
+		if sensitive != nil && sensitive(f.Name) {
+			out[start] |= neverIndexed
 		}
 	}
 	return out, true

@@ -11,6 +11,9 @@ func (c *Client) purpose(h frameHeader) (purpose, *ConnError) {
 	}
 	if st := c.streams.find(id); st != nil {
 		switch {
+		case c.unpulled(st):
+			// The server cannot know of it.
+			return discard, c.fail(CodeProtocolError, "HEADERS on an idle stream")
 		case st.awaitsResponse():
 			return response, nil
 		case !st.state.allows(recvHeaders):
@@ -185,7 +188,7 @@ func (c *Client) goaway(h frameHeader, payload []byte, ev *Event) *ConnError {
 
 // reset completes the event of a stream that the server has reset.
 func (c *Client) reset(st *stream, ev *Event) *ConnError {
-	ev.End = !st.awaitsResponse() && !st.state.allows(recvEnd)
+	ev.End = st.inputEnded()
 	// RFC 9113 section 8.7: REFUSED_STREAM says that the request was not processed.
 	ev.Unprocessed = ev.Code == CodeRefusedStream && st.awaitsResponse()
 	ev.Reason = "reset by the server"

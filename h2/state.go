@@ -178,6 +178,9 @@ func (s streamState) allows(i input) bool { return transitions[s][i] != illegal 
 // awaitsResponse reports whether st is a client's stream whose final response has not begun.
 func (st *stream) awaitsResponse() bool { return st.state >= awaiting }
 
+// inputEnded reports whether the peer's message is complete.
+func (st *stream) inputEnded() bool { return !st.awaitsResponse() && !st.state.allows(recvEnd) }
+
 var stateNames = [states]string{"illegal", "idle", "open", "half-closed (remote)", "half-closed (local)", "closed",
 	"open, awaiting", "half-closed (local), awaiting"}
 

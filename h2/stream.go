@@ -148,7 +148,7 @@ func (c *machine) refuse(id StreamID, code ErrCode) *ConnError {
 
 // streamError resets st for a mistake of the peer. A Reset event follows.
 func (c *machine) streamError(st *stream, code ErrCode, reason string) *ConnError {
-	return c.resetForMistake(st, notice{kind: Reset, code: code, stream: st.id, value: st.value, reason: reason})
+	return c.resetForMistake(st, c.resetNotice(st, code, reason))
 }
 
 // resetForMistake is streamError with the event n.

@@ -250,7 +250,11 @@ func (c *machine) appendEnd(dst []byte, start int, st *stream, n int) (_ []byte,
 	if len(fields) > 0 {
 		block := len(dst)
 		dst, _ = c.beginBlock(dst)
-		if dst, ok = appendFields(dst, fields); !ok {
+		var sensitive func(string) bool
+		if s, ok := st.source.(SensitiveSource); ok {
+			sensitive = s.Sensitive
+		}
+		if dst, ok = appendFields(dst, fields, sensitive); !ok {
 			return dst, false
 		}
 		dst = c.endBlock(dst, block, st.id, flagEndStream)
