@@ -15,19 +15,20 @@ import (
 // server is the other end of a client machine under test, as peer is of a server machine. It writes frames and
 // compares events and frames with those wanted.
 type server struct {
-	t      testing.TB
-	sh     *Shared
-	c      *Client
-	now    time.Time
-	how    delivery
-	kept   []byte
-	owed   []byte
-	events []string
-	err    error
-	wire   bytes.Buffer
-	framer *http2.Framer
-	block  bytes.Buffer
-	enc    *hpack.Encoder
+	t       testing.TB
+	sh      *Shared
+	c       *Client
+	now     time.Time
+	how     delivery
+	kept    []byte
+	owed    []byte
+	events  []string
+	reasons bool // events of kind Reset have their reason
+	err     error
+	wire    bytes.Buffer
+	framer  *http2.Framer
+	block   bytes.Buffer
+	enc     *hpack.Encoder
 }
 
 // clientDialogue runs script with each delivery, after the prefaces of both sides: stream 1 was used for them.
@@ -172,6 +173,9 @@ func (s *server) note(ev *Event) {
 		text = fmt.Sprintf("Reset %d %v%s", ev.Stream, ev.Code, end)
 		if ev.Unprocessed {
 			text += " unprocessed"
+		}
+		if s.reasons {
+			text += ": " + ev.Reason
 		}
 	case Goaway:
 		text = fmt.Sprintf("Goaway %d %v", ev.Last, ev.Code)

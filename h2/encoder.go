@@ -13,8 +13,8 @@ type encoder struct {
 	entries []encoded // the oldest first
 	size    uint32    // RFC 7541 section 4.1
 	limit   uint32    // of size
-	least   uint32    // the smallest limit since the last block
-	resized bool      // the next block tells the new limit
+	allowed uint32    // the largest limit by the peer's SETTINGS and ours
+	shrunk  bool      // the next block tells the limit
 	credit  uint8     // entries that may replace others
 	blocks  uint8     // since credit was earned last
 	seen    [64]uint32
@@ -37,36 +37,36 @@ const (
 
 // newEncoder returns an encoder for a peer whose table has size bytes.
 func newEncoder(size uint32) *encoder {
-	e := &encoder{limit: tableSize, least: tableSize, credit: maxEntries}
+	e := &encoder{limit: tableSize, credit: maxEntries}
 	e.resize(size)
 	return e
 }
 
-// resize changes the limit of the table to what the peer and we allow (RFC 7541 section 4.2).
+// resize follows the peer's SETTINGS_HEADER_TABLE_SIZE (RFC 7541 section 4.2). The table shrinks at once, which the
+// next block tells; it grows with a later one, since x/net's decoder does not take two updates in a block.
 func (e *encoder) resize(size uint32) {
-	size = min(size, encoderTable)
-	if size == e.limit {
-		return
+	e.allowed = min(size, encoderTable)
+	if e.allowed < e.limit {
+		e.limit, e.shrunk = e.allowed, true
+		e.makeRoom(0)
 	}
-	e.limit, e.resized = size, true
-	e.least = min(e.least, size)
-	e.makeRoom(0)
 }
 
-// begin starts a block, with the size updates that are due (RFC 7541 section 4.2).
+// begin starts a block, with the size update that is due.
 func (e *encoder) begin(dst []byte) []byte {
 	if e.blocks++; e.blocks >= insertEvery {
 		e.blocks = 0
 		e.credit = min(e.credit+1, maxEntries)
 	}
-	if e.resized {
-		if e.least < e.limit {
-			dst = appendVarInt(dst, emptyTable, 0x1f, int(e.least))
-		}
-		dst = appendVarInt(dst, emptyTable, 0x1f, int(e.limit))
-		e.resized, e.least = false, e.limit
+	switch {
+	case e.shrunk:
+		e.shrunk = false
+	case e.limit < e.allowed:
+		e.limit = e.allowed
+	default:
+		return dst
 	}
-	return dst
+	return appendVarInt(dst, emptyTable, 0x1f, int(e.limit))
 }
 
 // field appends a field line whose name has that index in the static table, or 0. The name may have upper case.
