@@ -10,18 +10,18 @@ type Client struct {
 	ex  *exchange // the request in progress, until it and its response are complete; nil: none
 	cut *error    // why the request was broken off; nil: it was not
 	incoming
-	maxHead  uint32 // of the bytes of a head, and of trailers; 0: Limits.FieldSize
-	interims uint8  // interim responses to the request
-	asking   asking
-	last     bool // no request follows the one in progress, or the one before
-	sent     bool // a byte of the newest request has been pulled
-	received bool // a byte has come after the newest request
+	maxHead    uint32 // of the bytes of a head, and of trailers; 0: Limits.FieldSize
+	interims   uint8  // interim responses to the request
+	requesting requesting
+	last       bool // no request follows the one in progress, or the one before
+	sent       bool // a byte of the newest request has been pulled
+	received   bool // a byte has come after the newest request
 }
 
 // Init starts a connection of a loop. The Shared may be that of connections to clients:
 // Limits.Fields and FieldSize apply to heads and trailers, the other limits do not.
 func (c *Client) Init(sh *Shared) {
-	*c = Client{sh: sh, incoming: incoming{reading: quiet, role: client}, asking: unasked}
+	*c = Client{sh: sh, incoming: incoming{reading: noResponse, role: client}, requesting: noRequest}
 }
 
 // LimitHead bounds the bytes of a head, and of trailers, in place of Limits.FieldSize.
@@ -52,7 +52,7 @@ func (c *Client) Next(in []byte, ev *ClientEvent) (n int, err error) {
 // that another one may be possible.
 func (c *Client) advance(in []byte, ev *ClientEvent) (n int, more bool, err *Error) {
 	switch c.reading {
-	case quiet:
+	case noResponse:
 		if len(in) > 0 {
 			return 0, false, errUnsolicited
 		}
@@ -98,7 +98,7 @@ func (c *Client) nextHead(in []byte, ev *ClientEvent) (n int, err *Error) {
 	if len(in) == 0 {
 		return 0, nil
 	}
-	if c.asking == queued {
+	if c.requesting == headQueued {
 		// Nothing of the request is out: this answers something else.
 		return 0, errUnsolicited
 	}
@@ -162,14 +162,14 @@ func (c *Client) interim(ev *ClientEvent) *Error {
 // accept101: RFC 9110 section 7.8. A 101 is for the protocol that was asked for, and comes
 // after the end of the request.
 func (c *Client) accept101(ev *ClientEvent) *Error {
-	if c.ex.protocol == "" || c.asking != asked || !octets.EqualFold(ev.Head.Upgrade, c.ex.protocol) {
+	if c.ex.protocol == "" || c.requesting != requestSent || !octets.EqualFold(ev.Head.Upgrade, c.ex.protocol) {
 		return errSwitch
 	}
-	return c.turn(ev)
+	return c.switchProtocol(ev)
 }
 
-// turn passes the connection to another protocol.
-func (c *Client) turn(ev *ClientEvent) *Error {
+// switchProtocol passes the connection to another protocol.
+func (c *Client) switchProtocol(ev *ClientEvent) *Error {
 	ev.Kind = Final
 	c.last = true
 	c.drop()
@@ -180,11 +180,11 @@ func (c *Client) turn(ev *ClientEvent) *Error {
 func (c *Client) final(ev *ClientEvent) *Error {
 	h := &ev.Head
 	if c.ex.connect && h.Status/100 == 2 {
-		return c.turn(ev)
+		return c.switchProtocol(ev)
 	}
 	ev.Kind = Final
 	c.last = c.last || !h.KeepAlive
-	if c.asking == holding {
+	if c.requesting == contentHeld {
 		// RFC 9110 section 10.1.1: the server does not want the content, and may or may
 		// not expect it: the connection is not used again.
 		c.StopSending()
@@ -206,20 +206,20 @@ func (c *Client) final(ev *ClientEvent) *Error {
 // responded before the end of the request may take its rest for another one, so the
 // connection is not used again.
 func (c *Client) responded() {
-	c.last = c.last || c.asking != asked
+	c.last = c.last || c.requesting != requestSent
 	c.finish()
 }
 
 // finish ends the exchange if both directions are complete.
 func (c *Client) finish() {
-	if c.ex == nil || c.reading != quiet {
+	if c.ex == nil || c.reading != noResponse {
 		return
 	}
-	switch c.asking {
-	case asked:
+	switch c.requesting {
+	case requestSent:
 		c.drop()
-		c.ask(exchanged)
-	case quit:
+		c.request(exchangeOver)
+	case requestStopped:
 		c.drop()
 	}
 }
@@ -258,7 +258,7 @@ func (c *Client) EOF() error {
 	switch c.reading {
 	case switched, shut:
 		return nil
-	case quiet:
+	case noResponse:
 		c.Release()
 		return nil
 	case inUntilEOF:
@@ -274,7 +274,7 @@ func (c *Client) EOF() error {
 
 // Idle reports whether a request may be queued: none is in progress, and the connection may
 // be used again.
-func (c *Client) Idle() bool { return c.ex == nil && c.reading == quiet && !c.last }
+func (c *Client) Idle() bool { return c.ex == nil && c.reading == noResponse && !c.last }
 
 // Done reports whether the connection is to be closed: it has failed, or no request is in
 // progress and none may follow.
@@ -321,14 +321,14 @@ func (c *Client) cutShort(err error) {
 func (c *Client) Release() {
 	c.last = true
 	c.drop()
-	c.ask(quitted)
+	c.request(requestGivenUp)
 	c.read(stopped)
 }
 
-// ask moves the state of the request. An illegal pair is a fault of this package.
-func (c *Client) ask(in askInput) {
-	if !c.asking.step(in) {
-		c.asking = quit
+// request moves the state of the request. An illegal pair is a fault of this package.
+func (c *Client) request(in requestInput) {
+	if !c.requesting.step(in) {
+		c.requesting = requestStopped
 		c.cutShort(errIllegal)
 	}
 }

@@ -148,8 +148,8 @@ func (d *clientDialogue) tells(want ...string) *clientDialogue {
 	return d
 }
 
-// stands checks what the caller may do with the connection.
-func (d *clientDialogue) stands(idle, done bool) *clientDialogue {
+// checks checks what the caller may do with the connection.
+func (d *clientDialogue) checks(idle, done bool) *clientDialogue {
 	d.t.Helper()
 	if d.c.Idle() != idle || d.c.Done() != done {
 		d.t.Errorf("idle %v, done %v, want %v, %v", d.c.Idle(), d.c.Done(), idle, done)

@@ -200,7 +200,7 @@ func FuzzRequest(f *testing.F) {
 		}
 		d := newClientDialogue(t, Limits{})
 		if err := d.c.Request(r); err != nil {
-			d.says("").stands(true, false)
+			d.says("").checks(true, false)
 			return
 		}
 		out := d.said()

@@ -162,7 +162,7 @@ func refusesResponse(t *testing.T, request *ClientRequest, in string, want *Erro
 		if last := d.trace[len(d.trace)-1]; last != e.Error() {
 			t.Errorf("%s (%d): told after the error: %s", name, i, last)
 		}
-		d.stands(false, true)
+		d.checks(false, true)
 		if d.hear(okEmpty); d.ev.Kind != Closed {
 			t.Errorf("%s (%d): afterwards %v", name, i, d.ev.Kind)
 		}
@@ -197,17 +197,17 @@ func TestResponsesAreReadAsRequests(t *testing.T) {
 // Bytes before a request, and after one of which nothing is out, answer something else.
 func TestBytesBeforeTheRequest(t *testing.T) {
 	for _, in := range []string{"\r\n", okEmpty, "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n", "x"} {
-		d := newClientDialogue(t, Limits{}).hear(in).tells("h1: "+errUnsolicited.Reason).stands(false, true)
+		d := newClientDialogue(t, Limits{}).hear(in).tells("h1: "+errUnsolicited.Reason).checks(false, true)
 		if kind, ok := fault(d.err); !ok || kind != Unsolicited || d.c.Received() {
 			t.Errorf("%q: %v", in, d.err)
 		}
 		// On a connection in use.
-		d = newClientDialogue(t, Limits{}).asks(getA).hear(okEmpty).stands(true, false)
+		d = newClientDialogue(t, Limits{}).asks(getA).hear(okEmpty).checks(true, false)
 		d.trace = nil
 		if err := d.c.Request(postA); err != nil {
 			t.Fatal(err)
 		}
-		d.hear(in).tells("h1: "+errUnsolicited.Reason).stands(false, true).says("")
+		d.hear(in).tells("h1: "+errUnsolicited.Reason).checks(false, true).says("")
 		if d.c.Sent() || d.c.Received() {
 			t.Errorf("%q: sent %v, received %v", in, d.c.Sent(), d.c.Received())
 		}
@@ -256,7 +256,7 @@ func TestLinearWorkOfAClient(t *testing.T) {
 		for _, piece := range bytesOf(in) {
 			d.hear(piece)
 		}
-		d.stands(true, false)
+		d.checks(true, false)
 		if most := uint64(3 * len(in)); d.sh.work > most {
 			t.Errorf("%d bytes were examined for a head of %d", d.sh.work, len(in))
 		}

@@ -42,7 +42,7 @@ func (c *Client) Request(r *ClientRequest) error {
 	c.last = r.Close
 	c.sent, c.received, c.interims = false, false, 0
 	c.scanner = scanner{}
-	c.ask(queuedRequest)
+	c.request(requestQueued)
 	c.read(requested)
 	return nil
 }
@@ -199,23 +199,23 @@ func (c *Client) Transmit(dst []byte, room int) []byte {
 		return dst
 	}
 	begin, bound := len(dst), len(dst)+room
-	if c.asking == queued {
+	if c.requesting == headQueued {
 		dst = append(dst, ex.heads...)
 		ex.heads = ex.heads[:0]
 		c.sent = true
 		if ex.expecting {
-			c.ask(askPulledHeld)
+			c.request(requestHeadPulledHeld)
 		} else {
-			c.ask(askPulled)
+			c.request(requestHeadPulled)
 		}
 	}
-	if c.asking != uploading {
+	if c.requesting != contentSending {
 		return dst
 	}
 	dst, end, err := ex.pull(dst, begin, bound)
 	switch end {
 	case over:
-		c.ask(uploaded)
+		c.request(requestPulled)
 		c.finish()
 	case broken:
 		c.cutShort(err)
@@ -225,7 +225,7 @@ func (c *Client) Transmit(dst []byte, room int) []byte {
 
 // Wanting reports whether Transmit would give something.
 func (c *Client) Wanting() bool {
-	return c.ex != nil && (c.asking == queued || c.asking == uploading && c.ex.ready)
+	return c.ex != nil && (c.requesting == headQueued || c.requesting == contentSending && c.ex.ready)
 }
 
 // Resume announces that the Source of the request has more content, or has ended.
@@ -238,9 +238,9 @@ func (c *Client) Resume() {
 // Proceed sends content that waits for a 100 (Continue).
 func (c *Client) Proceed() {
 	switch {
-	case c.asking == holding:
-		c.ask(permitted)
-	case c.asking == queued:
+	case c.requesting == contentHeld:
+		c.request(contentAllowed)
+	case c.requesting == headQueued:
 		c.ex.expecting = false
 	}
 }
@@ -248,11 +248,11 @@ func (c *Client) Proceed() {
 // StopSending leaves the rest of the content away, after a final response that came before
 // its end (RFC 9112 section 9.5). The connection is not used again.
 func (c *Client) StopSending() {
-	if c.asking != uploading && c.asking != holding {
+	if c.requesting != contentSending && c.requesting != contentHeld {
 		return
 	}
 	c.last = true
-	c.ask(quitted)
+	c.request(requestGivenUp)
 	c.ex.outgoing.drop()
 	c.finish()
 }

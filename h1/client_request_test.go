@@ -53,7 +53,7 @@ func TestRequests(t *testing.T) {
 			if err := d.c.Request(&test.request); err != nil {
 				t.Fatal(err)
 			}
-			d.stands(false, false)
+			d.checks(false, false)
 			if !d.c.Wanting() || d.c.Sent() {
 				t.Errorf("wanting %v, sent %v", d.c.Wanting(), d.c.Sent())
 			}
@@ -118,7 +118,7 @@ func TestInvalidRequests(t *testing.T) {
 			if err := d.c.Request(request(change)); !errors.Is(err, want) {
 				t.Errorf("%q: %v, want %v", name, err, want)
 			}
-			d.says("").stands(true, false).asks(getA).hear(okEmpty).stands(true, false)
+			d.says("").checks(true, false).asks(getA).hear(okEmpty).checks(true, false)
 		}
 	}
 }
@@ -155,7 +155,7 @@ func TestBrokenRequestSources(t *testing.T) {
 		if out != want || !errors.Is(d.c.Err(), test.err) {
 			t.Errorf("%s: %q, %v", test.name, out, d.c.Err())
 		}
-		d.stands(false, true).hear(okEmpty).tells()
+		d.checks(false, true).hear(okEmpty).tells()
 		server := newDialogue(t, Limits{})
 		server.app = silent
 		server.hear(out)
@@ -183,7 +183,7 @@ func TestLastByteWaits(t *testing.T) {
 		if want := "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"; out != want {
 			t.Errorf("%q", out)
 		}
-		d.hear(okEmpty).stands(true, false)
+		d.hear(okEmpty).checks(true, false)
 	}
 }
 
@@ -264,7 +264,7 @@ func TestRoomOfAClient(t *testing.T) {
 			if server.hear(string(out)); got != long {
 				t.Errorf("room %d: content of %d bytes", room, len(got))
 			}
-			d.hear(okEmpty).stands(true, false)
+			d.hear(okEmpty).checks(true, false)
 		}
 	}
 }

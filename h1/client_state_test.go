@@ -10,9 +10,9 @@ import (
 func TestClientReadTable(t *testing.T) {
 	legal := map[[2]int]reading{}
 	may := func(from reading, in readInput, to reading) { legal[[2]int{int(from), int(in)}] = to }
-	may(quiet, requested, inHead)
+	may(noResponse, requested, inHead)
 	may(inHead, interimRead, inHead)
-	may(inHead, headPlain, quiet)
+	may(inHead, headPlain, noResponse)
 	may(inHead, headTurn, switched)
 	may(inHead, headLength, inLength)
 	may(inHead, headChunked, inChunkLine)
@@ -24,8 +24,8 @@ func TestClientReadTable(t *testing.T) {
 	may(inChunk, chunkRead, inChunkEnd)
 	may(inChunkEnd, chunkEnded, inChunkLine)
 	may(inTrailers, trailersRead, atEnd)
-	may(atEnd, endEmitted, quiet)
-	for _, from := range []reading{quiet, inHead, inUntilEOF, inLength, inChunkLine, inChunk, inChunkEnd, inTrailers, atEnd, switched, shut} {
+	may(atEnd, endEmitted, noResponse)
+	for _, from := range []reading{noResponse, inHead, inUntilEOF, inLength, inChunkLine, inChunk, inChunkEnd, inTrailers, atEnd, switched, shut} {
 		may(from, stopped, shut)
 	}
 	for from := reading(0); from < readings; from++ {
@@ -43,22 +43,22 @@ func TestClientReadTable(t *testing.T) {
 }
 
 func TestAskTable(t *testing.T) {
-	legal := map[[2]int]asking{
-		{int(unasked), int(queuedRequest)}: queued,
-		{int(unasked), int(quitted)}:       quit,
-		{int(queued), int(askPulled)}:      uploading,
-		{int(queued), int(askPulledHeld)}:  holding,
-		{int(queued), int(quitted)}:        quit,
-		{int(holding), int(permitted)}:     uploading,
-		{int(holding), int(quitted)}:       quit,
-		{int(uploading), int(uploaded)}:    asked,
-		{int(uploading), int(quitted)}:     quit,
-		{int(asked), int(exchanged)}:       unasked,
-		{int(asked), int(quitted)}:         quit,
-		{int(quit), int(quitted)}:          quit,
+	legal := map[[2]int]requesting{
+		{int(noRequest), int(requestQueued)}:          headQueued,
+		{int(noRequest), int(requestGivenUp)}:         requestStopped,
+		{int(headQueued), int(requestHeadPulled)}:     contentSending,
+		{int(headQueued), int(requestHeadPulledHeld)}: contentHeld,
+		{int(headQueued), int(requestGivenUp)}:        requestStopped,
+		{int(contentHeld), int(contentAllowed)}:       contentSending,
+		{int(contentHeld), int(requestGivenUp)}:       requestStopped,
+		{int(contentSending), int(requestPulled)}:     requestSent,
+		{int(contentSending), int(requestGivenUp)}:    requestStopped,
+		{int(requestSent), int(exchangeOver)}:         noRequest,
+		{int(requestSent), int(requestGivenUp)}:       requestStopped,
+		{int(requestStopped), int(requestGivenUp)}:    requestStopped,
 	}
-	for from := asking(0); from < askings; from++ {
-		for in := askInput(0); in < askInputs; in++ {
+	for from := requesting(0); from < requestStates; from++ {
+		for in := requestInput(0); in < requestInputs; in++ {
 			got := from
 			want, ok := legal[[2]int{int(from), int(in)}]
 			if !ok {
@@ -75,55 +75,55 @@ func TestAskTable(t *testing.T) {
 func TestIllegalStepOfAClient(t *testing.T) {
 	d := newClientDialogue(t, Limits{}).asks(getA)
 	d.c.read(chunkRead)
-	d.stands(false, true).hear(okEmpty)
+	d.checks(false, true).hear(okEmpty)
 	if d.ev.Kind != Closed || d.c.Err() != errIllegal {
 		t.Error(d.ev.Kind, d.c.Err())
 	}
 }
 
-// clientStands are ways into each state of reading and of the request.
-var clientStands = []struct {
+// clientSituations are ways into each state of reading and of the request.
+var clientSituations = []struct {
 	name string
 	do   func(d *clientDialogue)
 	read reading
-	ask  asking
+	ask  requesting
 }{
-	{"fresh", func(d *clientDialogue) {}, quiet, unasked},
-	{"between", func(d *clientDialogue) { d.asks(getA).hear(okEmpty) }, quiet, unasked},
-	{"queued", func(d *clientDialogue) { _ = d.c.Request(postA) }, inHead, queued},
-	{"asked", func(d *clientDialogue) { d.asks(getA) }, inHead, asked},
-	{"asked HEAD", func(d *clientDialogue) { d.asks(headA) }, inHead, asked},
-	{"asked to upgrade", func(d *clientDialogue) { d.asks(upgradeA) }, inHead, asked},
-	{"asked to connect", func(d *clientDialogue) { d.asks(connectA) }, inHead, asked},
-	{"in a head", func(d *clientDialogue) { d.asks(getA).hear("HTTP/1.1 20") }, inHead, asked},
-	{"in fields", func(d *clientDialogue) { d.asks(getA).hear(okLine + "A: b") }, inHead, asked},
-	{"after hints", func(d *clientDialogue) { d.asks(getA).hear(hints) }, inHead, asked},
+	{"fresh", func(d *clientDialogue) {}, noResponse, noRequest},
+	{"between", func(d *clientDialogue) { d.asks(getA).hear(okEmpty) }, noResponse, noRequest},
+	{"queued", func(d *clientDialogue) { _ = d.c.Request(postA) }, inHead, headQueued},
+	{"asked", func(d *clientDialogue) { d.asks(getA) }, inHead, requestSent},
+	{"asked HEAD", func(d *clientDialogue) { d.asks(headA) }, inHead, requestSent},
+	{"asked to upgrade", func(d *clientDialogue) { d.asks(upgradeA) }, inHead, requestSent},
+	{"asked to connect", func(d *clientDialogue) { d.asks(connectA) }, inHead, requestSent},
+	{"in a head", func(d *clientDialogue) { d.asks(getA).hear("HTTP/1.1 20") }, inHead, requestSent},
+	{"in fields", func(d *clientDialogue) { d.asks(getA).hear(okLine + "A: b") }, inHead, requestSent},
+	{"after hints", func(d *clientDialogue) { d.asks(getA).hear(hints) }, inHead, requestSent},
 	{"holding", func(d *clientDialogue) {
 		r := upload("a", "", "b")
 		r.Expect = true
 		d.asks(r)
-	}, inHead, holding},
-	{"uploading", func(d *clientDialogue) { d.asks(upload("a", "", "b")) }, inHead, uploading},
-	{"uploading, and in content", func(d *clientDialogue) { d.asks(upload("a", "", "b")).hear(okChunks + "5\r\nab") }, inChunk, uploading},
-	{"uploading, answered", func(d *clientDialogue) { d.asks(upload("a", "", "b")).hear(okEmpty) }, quiet, uploading},
+	}, inHead, contentHeld},
+	{"uploading", func(d *clientDialogue) { d.asks(upload("a", "", "b")) }, inHead, contentSending},
+	{"uploading, and in content", func(d *clientDialogue) { d.asks(upload("a", "", "b")).hear(okChunks + "5\r\nab") }, inChunk, contentSending},
+	{"uploading, answered", func(d *clientDialogue) { d.asks(upload("a", "", "b")).hear(okEmpty) }, noResponse, contentSending},
 	{"stopped, in content", func(d *clientDialogue) {
 		d.asks(upload("a", "", "b")).hear(okLine + "Content-Length: 5\r\n\r\nab").c.StopSending()
-	}, inLength, quit},
-	{"stopped, in a head", func(d *clientDialogue) { d.asks(upload("a", "", "b")).c.StopSending() }, inHead, quit},
-	{"in content", func(d *clientDialogue) { d.asks(getA).hear(okLine + "Content-Length: 5\r\n\r\nab") }, inLength, asked},
-	{"in content until the end", func(d *clientDialogue) { d.asks(getA).hear(okLine + "\r\nab") }, inUntilEOF, asked},
-	{"in a chunk's line", func(d *clientDialogue) { d.asks(getA).hear(okChunks + "1") }, inChunkLine, asked},
-	{"in a chunk", func(d *clientDialogue) { d.asks(getA).hear(okChunks + "5\r\nab") }, inChunk, asked},
-	{"after a chunk", func(d *clientDialogue) { d.asks(getA).hear(okChunks + "2\r\nab\r") }, inChunkEnd, asked},
-	{"in trailers", func(d *clientDialogue) { d.asks(getA).hear(okChunks + "0\r\nA: b\r") }, inTrailers, asked},
+	}, inLength, requestStopped},
+	{"stopped, in a head", func(d *clientDialogue) { d.asks(upload("a", "", "b")).c.StopSending() }, inHead, requestStopped},
+	{"in content", func(d *clientDialogue) { d.asks(getA).hear(okLine + "Content-Length: 5\r\n\r\nab") }, inLength, requestSent},
+	{"in content until the end", func(d *clientDialogue) { d.asks(getA).hear(okLine + "\r\nab") }, inUntilEOF, requestSent},
+	{"in a chunk's line", func(d *clientDialogue) { d.asks(getA).hear(okChunks + "1") }, inChunkLine, requestSent},
+	{"in a chunk", func(d *clientDialogue) { d.asks(getA).hear(okChunks + "5\r\nab") }, inChunk, requestSent},
+	{"after a chunk", func(d *clientDialogue) { d.asks(getA).hear(okChunks + "2\r\nab\r") }, inChunkEnd, requestSent},
+	{"in trailers", func(d *clientDialogue) { d.asks(getA).hear(okChunks + "0\r\nA: b\r") }, inTrailers, requestSent},
 	{"at the end", func(d *clientDialogue) {
 		d.asks(getA)
 		in := okLine + "Content-Length: 1\r\n\r\nx"
 		n, _ := d.c.Next([]byte(in), &d.ev)
 		_, _ = d.c.Next([]byte(in[n:]), &d.ev)
-	}, atEnd, asked},
-	{"switched", func(d *clientDialogue) { d.asks(connectA).hear("HTTP/1.1 200\r\n\r\n") }, switched, asked},
-	{"closed", func(d *clientDialogue) { d.asks(getA).hear("x") }, shut, quit},
+	}, atEnd, requestSent},
+	{"switched", func(d *clientDialogue) { d.asks(connectA).hear("HTTP/1.1 200\r\n\r\n") }, switched, requestSent},
+	{"closed", func(d *clientDialogue) { d.asks(getA).hear("x") }, shut, requestStopped},
 }
 
 // clientInputs are what can happen to a connection.
@@ -157,13 +157,13 @@ var clientInputs = []struct {
 // Any two inputs from any stand leave a connection that is sound, and that ends with the
 // server's FIN.
 func TestEveryStandOfAClientMeetsEveryInput(t *testing.T) {
-	for _, stand := range clientStands {
+	for _, stand := range clientSituations {
 		for _, one := range clientInputs {
 			for _, two := range clientInputs {
 				d := newClientDialogue(t, Limits{})
 				stand.do(d)
-				if d.c.reading != stand.read || d.c.asking != stand.ask {
-					t.Fatalf("%s: reading %d, asking %d, want %d, %d", stand.name, d.c.reading, d.c.asking, stand.read, stand.ask)
+				if d.c.reading != stand.read || d.c.requesting != stand.ask {
+					t.Fatalf("%s: reading %d, asking %d, want %d, %d", stand.name, d.c.reading, d.c.requesting, stand.read, stand.ask)
 				}
 				name := fmt.Sprintf("%s, %s, %s", stand.name, one.name, two.name)
 				for _, input := range []func(*clientDialogue) error{one.do, two.do} {
@@ -174,7 +174,7 @@ func TestEveryStandOfAClientMeetsEveryInput(t *testing.T) {
 				}
 				d.hear("").eof()
 				if !d.c.Done() && d.c.reading != switched {
-					t.Errorf("%s: not done after FIN: reading %d, asking %d", name, d.c.reading, d.c.asking)
+					t.Errorf("%s: not done after FIN: reading %d, asking %d", name, d.c.reading, d.c.requesting)
 				}
 				if d.c.ex != nil {
 					t.Errorf("%s: an exchange is left", name)

@@ -63,7 +63,7 @@ func TestResponses(t *testing.T) {
 				if test.eof {
 					d.eof()
 				}
-				d.tells(test.want...).stands(test.keeps, !test.keeps)
+				d.tells(test.want...).checks(test.keeps, !test.keeps)
 			}
 			if test.eof {
 				return
@@ -73,7 +73,7 @@ func TestResponses(t *testing.T) {
 				for _, piece := range pieces {
 					d.hear(piece)
 				}
-				d.tells(append(test.want[:len(test.want):len(test.want)], "h1: "+errUnsolicited.Reason)...).stands(false, true)
+				d.tells(append(test.want[:len(test.want):len(test.want)], "h1: "+errUnsolicited.Reason)...).checks(false, true)
 				if kind, ok := fault(d.err); !ok || kind != Unsolicited {
 					t.Error(d.err)
 				}
@@ -86,16 +86,16 @@ func TestResponses(t *testing.T) {
 func clientInvariants(t *testing.T, name string, d *clientDialogue) {
 	t.Helper()
 	c := &d.c
-	if c.Idle() && (c.Done() || c.ex != nil || c.asking != unasked || c.Wanting()) {
-		t.Errorf("%s: idle, but done %v, exchange %v, request %d", name, c.Done(), c.ex != nil, c.asking)
+	if c.Idle() && (c.Done() || c.ex != nil || c.requesting != noRequest || c.Wanting()) {
+		t.Errorf("%s: idle, but done %v, exchange %v, request %d", name, c.Done(), c.ex != nil, c.requesting)
 	}
 	if c.Done() && (c.ex != nil || c.Wanting()) {
 		t.Errorf("%s: done, but an exchange is left", name)
 	}
-	if c.ex == nil && c.reading != quiet && c.reading != shut && c.reading != switched {
+	if c.ex == nil && c.reading != noResponse && c.reading != shut && c.reading != switched {
 		t.Errorf("%s: reading %d without a request", name, c.reading)
 	}
-	if (c.asking == unasked || c.asking == asked && c.reading == quiet) && c.ex != nil {
+	if (c.requesting == noRequest || c.requesting == requestSent && c.reading == noResponse) && c.ex != nil {
 		t.Errorf("%s: an exchange without a request", name)
 	}
 	if c.Err() == errIllegal {
@@ -107,13 +107,13 @@ func clientInvariants(t *testing.T, name string, d *clientDialogue) {
 }
 
 func TestReuse(t *testing.T) {
-	d := newClientDialogue(t, Limits{}).stands(true, false)
+	d := newClientDialogue(t, Limits{}).checks(true, false)
 	for range 3 {
-		d.asks(getA).stands(false, false).hear(okLine+"Content-Length: 2\r\n\r\nok").stands(true, false)
+		d.asks(getA).checks(false, false).hear(okLine+"Content-Length: 2\r\n\r\nok").checks(true, false)
 		d.tells(`final 200 "OK" 1.1 length=2 keeps Content-Length:"2"`, "data ok", "end")
 	}
 	// The server's FIN on an idle connection.
-	d.eof().tells().stands(false, true)
+	d.eof().tells().checks(false, true)
 	if err := d.c.Request(getA); err != ErrClosed {
 		t.Errorf("a request after FIN: %v", err)
 	}
@@ -122,26 +122,26 @@ func TestReuse(t *testing.T) {
 func TestClosing(t *testing.T) {
 	last := *getA
 	last.Close = true
-	newClientDialogue(t, Limits{}).asks(&last).hear(okEmpty).stands(false, true)
+	newClientDialogue(t, Limits{}).asks(&last).hear(okEmpty).checks(false, true)
 
 	d := newClientDialogue(t, Limits{}).asks(getA)
 	d.c.Drain()
-	d.stands(false, false).hear(okEmpty).stands(false, true)
+	d.checks(false, false).hear(okEmpty).checks(false, true)
 	d = newClientDialogue(t, Limits{})
 	d.c.Drain()
-	d.stands(false, true)
+	d.checks(false, true)
 
 	d = newClientDialogue(t, Limits{}).asks(getA)
 	d.c.Abort()
 	if d.c.Err() != ErrAborted {
 		t.Error(d.c.Err())
 	}
-	d.stands(false, true).hear(okEmpty).tells()
+	d.checks(false, true).hear(okEmpty).tells()
 
 	// Between two requests there is nothing to break off.
 	d = newClientDialogue(t, Limits{}).asks(getA).hear(okEmpty)
 	d.c.Abort()
-	d.stands(true, false)
+	d.checks(true, false)
 }
 
 func TestEOFOfAClient(t *testing.T) {
@@ -168,7 +168,7 @@ func TestEOFOfAClient(t *testing.T) {
 			for _, piece := range pieces {
 				d.hear(piece)
 			}
-			d.eof().tells(test.want...).stands(false, true)
+			d.eof().tells(test.want...).checks(false, true)
 			if kind, ok := fault(d.err); !ok || kind != CutOff {
 				t.Errorf("%s: %v", test.name, d.err)
 			}
@@ -213,7 +213,7 @@ func TestExpectationOfAClient(t *testing.T) {
 	}
 	const content = "5\nhello\n0\n\n"
 	t.Run("continue", func(t *testing.T) {
-		ask(t).hear(hundred).tells(`interim 100 "Continue" 1.1 length=0 keeps`).says(content).hear(hundred+okEmpty).stands(true, false)
+		ask(t).hear(hundred).tells(`interim 100 "Continue" 1.1 length=0 keeps`).says(content).hear(hundred+okEmpty).checks(true, false)
 	})
 	t.Run("another interim response is no leave", func(t *testing.T) {
 		ask(t).hear(hints).says("").hear(hundred).says(content)
@@ -223,7 +223,7 @@ func TestExpectationOfAClient(t *testing.T) {
 		d.c.Proceed()
 		d.says(content)
 		d.c.Proceed()
-		d.says("").hear(hundred+okEmpty).stands(true, false)
+		d.says("").hear(hundred+okEmpty).checks(true, false)
 	})
 	t.Run("proceed before the head is out", func(t *testing.T) {
 		d := newClientDialogue(t, Limits{})
@@ -239,16 +239,16 @@ func TestExpectationOfAClient(t *testing.T) {
 	// would be taken for it (CVE-2024-24791).
 	for _, status := range []string{"417 x", "200 OK", "403 x"} {
 		t.Run("a final response in its place: "+status, func(t *testing.T) {
-			d := ask(t).hear("HTTP/1.1 "+status+"\r\nContent-Length: 2\r\n\r\no").says("").stands(false, false)
+			d := ask(t).hear("HTTP/1.1 "+status+"\r\nContent-Length: 2\r\n\r\no").says("").checks(false, false)
 			d.c.Proceed()
-			d.says("").hear("k").stands(false, true)
+			d.says("").hear("k").checks(false, true)
 			if d.c.Err() != nil {
 				t.Error(d.c.Err())
 			}
 		})
 	}
 	t.Run("a final response after the leave", func(t *testing.T) {
-		ask(t).hear(hundred+okEmpty).stands(false, false).says(content).stands(false, true)
+		ask(t).hear(hundred+okEmpty).checks(false, false).says(content).checks(false, true)
 	})
 }
 
@@ -258,35 +258,35 @@ func TestEarlyResponse(t *testing.T) {
 	const early = "HTTP/1.1 413 x\r\nContent-Length: 2\r\n\r\nno"
 	told := []string{`final 413 "x" 1.1 length=2 keeps Content-Length:"2"`, "data no", "end"}
 	t.Run("sending goes on", func(t *testing.T) {
-		d := newClientDialogue(t, Limits{}).asks(upload("a", "", "b")).hear(early).tells(told...).stands(false, false)
+		d := newClientDialogue(t, Limits{}).asks(upload("a", "", "b")).hear(early).tells(told...).checks(false, false)
 		d.c.Resume()
-		d.says("1\nb\n0\n\n").stands(false, true)
+		d.says("1\nb\n0\n\n").checks(false, true)
 	})
 	t.Run("sending stops", func(t *testing.T) {
 		d := newClientDialogue(t, Limits{}).asks(upload("a", "", "b")).hear(early)
 		d.c.StopSending()
-		d.stands(false, true).says("")
+		d.checks(false, true).says("")
 	})
 	t.Run("sending stops before the response's end", func(t *testing.T) {
 		d := newClientDialogue(t, Limits{}).asks(upload("a", "", "b")).hear(early[:len(early)-1])
 		d.c.StopSending()
-		d.stands(false, false).says("").hear("o").tells(told...).stands(false, true)
+		d.checks(false, false).says("").hear("o").tells(told...).checks(false, true)
 	})
 	t.Run("the connection ends", func(t *testing.T) {
-		newClientDialogue(t, Limits{}).asks(upload("a", "", "b")).hear(early).eof().tells(told...).stands(false, true)
+		newClientDialogue(t, Limits{}).asks(upload("a", "", "b")).hear(early).eof().tells(told...).checks(false, true)
 	})
 	t.Run("bytes behind it", func(t *testing.T) {
-		newClientDialogue(t, Limits{}).asks(upload("a", "", "b")).hear(early+"x").stands(false, true)
+		newClientDialogue(t, Limits{}).asks(upload("a", "", "b")).hear(early+"x").checks(false, true)
 	})
 	t.Run("both ways at once is ordinary", func(t *testing.T) {
 		d := newClientDialogue(t, Limits{}).asks(upload("a", "", "b")).hear(okChunks + "1\r\na\r\n")
 		d.c.Resume()
-		d.says("1\nb\n0\n\n").stands(false, false).hear("1\r\nb\r\n0\r\n\r\n").stands(true, false)
+		d.says("1\nb\n0\n\n").checks(false, false).hear("1\r\nb\r\n0\r\n\r\n").checks(true, false)
 	})
 	t.Run("a complete request cannot be stopped", func(t *testing.T) {
 		d := newClientDialogue(t, Limits{}).asks(postA)
 		d.c.StopSending()
-		d.hear(okEmpty).stands(true, false)
+		d.hear(okEmpty).checks(true, false)
 	})
 }
 
@@ -311,7 +311,7 @@ func TestSwitchOfAClient(t *testing.T) {
 				for _, piece := range pieces {
 					d.hear(piece)
 				}
-				d.tells(test.want...).stands(false, false)
+				d.tells(test.want...).checks(false, false)
 				if string(d.kept) != frames || d.c.Wanting() || d.c.ex != nil {
 					t.Errorf("kept %q, wanting %v", d.kept, d.c.Wanting())
 				}
@@ -323,8 +323,8 @@ func TestSwitchOfAClient(t *testing.T) {
 		})
 	}
 	// Declined: HTTP goes on.
-	newClientDialogue(t, Limits{}).asks(upgradeA).hear(okEmpty).stands(true, false)
-	newClientDialogue(t, Limits{}).asks(connectA).hear("HTTP/1.1 403 x\r\nContent-Length: 1\r\n\r\nx").stands(true, false)
+	newClientDialogue(t, Limits{}).asks(upgradeA).hear(okEmpty).checks(true, false)
+	newClientDialogue(t, Limits{}).asks(connectA).hear("HTTP/1.1 403 x\r\nContent-Length: 1\r\n\r\nx").checks(true, false)
 	// A 101 before the end of the request.
 	r := upload("a", "", "b")
 	r.Upgrade = "tea"

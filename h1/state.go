@@ -42,8 +42,8 @@ package h1
 type reading uint8
 
 const (
-	_     reading = iota // illegal
-	quiet                // no response is due (client)
+	_          reading = iota // illegal
+	noResponse                // no response is due (client)
 	inHead
 	inUntilEOF  // in content that ends with the connection (client)
 	inLength    // in content of a known length
@@ -103,15 +103,15 @@ var readTables = [roles][readings][readInputs]reading{server: {
 	atTurn:      {turnDeclined: inHead, turnTaken: switched, stopped: shut},
 	shut:        {stopped: shut},
 }, client: {
-	quiet:       {requested: inHead, stopped: shut},
-	inHead:      {interimRead: inHead, headPlain: quiet, headTurn: switched, headLength: inLength, headChunked: inChunkLine, headUntilEOF: inUntilEOF, stopped: shut},
+	noResponse:  {requested: inHead, stopped: shut},
+	inHead:      {interimRead: inHead, headPlain: noResponse, headTurn: switched, headLength: inLength, headChunked: inChunkLine, headUntilEOF: inUntilEOF, stopped: shut},
 	inUntilEOF:  {eofRead: atEnd, stopped: shut},
 	inLength:    {lengthRead: atEnd, stopped: shut},
 	inChunkLine: {chunkBegun: inChunk, lastChunk: inTrailers, stopped: shut},
 	inChunk:     {chunkRead: inChunkEnd, stopped: shut},
 	inChunkEnd:  {chunkEnded: inChunkLine, stopped: shut},
 	inTrailers:  {trailersRead: atEnd, stopped: shut},
-	atEnd:       {endEmitted: quiet, stopped: shut},
+	atEnd:       {endEmitted: noResponse, stopped: shut},
 	switched:    {stopped: shut},
 	shut:        {stopped: shut},
 }}
@@ -202,44 +202,44 @@ func (w *writing) step(in writeInput) bool {
 	return true
 }
 
-// asking is the state of a client's request.
-type asking uint8
+// requesting is the state of a client's request.
+type requesting uint8
 
 const (
-	_         asking = iota // illegal
-	unasked                 // there is no request
-	queued                  // the head waits to be pulled
-	holding                 // the head is out, content waits for a 100 (Continue)
-	uploading               // the head is out, content follows
-	asked                   // the request is complete
-	quit                    // no more of the request is sent, nor another one
-	askings
+	_              requesting = iota // illegal
+	noRequest                        // there is no request
+	headQueued                       // the head waits to be pulled
+	contentHeld                      // the head is out, content waits for a 100 (Continue)
+	contentSending                   // the head is out, content follows
+	requestSent                      // the request is complete
+	requestStopped                   // no more of the request is sent, nor another one
+	requestStates
 )
 
-type askInput uint8
+type requestInput uint8
 
 const (
-	queuedRequest askInput = iota
-	askPulled
-	askPulledHeld
-	permitted
-	uploaded
-	quitted
-	exchanged
-	askInputs
+	requestQueued requestInput = iota
+	requestHeadPulled
+	requestHeadPulledHeld
+	contentAllowed
+	requestPulled
+	requestGivenUp
+	exchangeOver
+	requestInputs
 )
 
-var askTable = [askings][askInputs]asking{
-	unasked:   {queuedRequest: queued, quitted: quit},
-	queued:    {askPulled: uploading, askPulledHeld: holding, quitted: quit},
-	holding:   {permitted: uploading, quitted: quit},
-	uploading: {uploaded: asked, quitted: quit},
-	asked:     {exchanged: unasked, quitted: quit},
-	quit:      {quitted: quit},
+var requestTable = [requestStates][requestInputs]requesting{
+	noRequest:      {requestQueued: headQueued, requestGivenUp: requestStopped},
+	headQueued:     {requestHeadPulled: contentSending, requestHeadPulledHeld: contentHeld, requestGivenUp: requestStopped},
+	contentHeld:    {contentAllowed: contentSending, requestGivenUp: requestStopped},
+	contentSending: {requestPulled: requestSent, requestGivenUp: requestStopped},
+	requestSent:    {exchangeOver: noRequest, requestGivenUp: requestStopped},
+	requestStopped: {requestGivenUp: requestStopped},
 }
 
-func (a *asking) step(in askInput) bool {
-	next := askTable[*a][in]
+func (a *requesting) step(in requestInput) bool {
+	next := requestTable[*a][in]
 	if next == 0 {
 		return false
 	}

@@ -100,8 +100,8 @@ func TestIllegalStep(t *testing.T) {
 	}
 }
 
-// stands are ways into each reading state, with request 1 unanswered.
-var stands = []struct {
+// situations are ways into each reading state, with request 1 unanswered.
+var situations = []struct {
 	name string
 	in   string
 	want reading
@@ -160,7 +160,7 @@ var inputs = []struct {
 // Any two inputs from any stand leave a connection that is sound and ends, if
 // it is to end, without hanging.
 func TestEveryStandMeetsEveryInput(t *testing.T) {
-	for _, stand := range stands {
+	for _, stand := range situations {
 		for _, one := range inputs {
 			for _, two := range inputs {
 				d := newDialogue(t, Limits{})
