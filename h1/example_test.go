@@ -57,3 +57,43 @@ func Example() {
 	//
 	// answer 2
 }
+
+// A request and its response.
+func ExampleClient() {
+	var c h1.Client
+	c.Init(h1.NewShared(h1.Limits{}))
+	err := c.Request(&h1.ClientRequest{Method: "GET", Target: "/a", Authority: "example.org", Fields: []h1.Field{{Name: "Accept", Value: "*/*"}}})
+	if err != nil {
+		fmt.Println(err)
+	}
+	fmt.Print(strings.ReplaceAll(string(c.Transmit(nil, 64<<10)), "\r\n", "\n"))
+
+	input := []byte("HTTP/1.1 103 Early Hints\r\n\r\n" +
+		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+	var ev h1.ClientEvent
+	for more := true; more; {
+		n, err := c.Next(input, &ev)
+		if err != nil {
+			fmt.Println(err) // the connection is to be closed
+		}
+		input = input[n:]
+		switch ev.Kind {
+		case h1.Interim, h1.Final:
+			fmt.Println(ev.Head.Status, ev.Head.Reason)
+		case h1.Data:
+			fmt.Printf("content %q\n", ev.Data)
+		case h1.NeedMore, h1.Closed, h1.Switched:
+			more = false
+		}
+	}
+	fmt.Println("idle:", c.Idle())
+	// Output:
+	// GET /a HTTP/1.1
+	// Host: example.org
+	// Accept: */*
+	//
+	// 103 Early Hints
+	// 200 OK
+	// content "hello"
+	// idle: true
+}

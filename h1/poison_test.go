@@ -27,3 +27,18 @@ func TestPoison(t *testing.T) {
 		t.Errorf("a buffer that was given back holds %q", heads[0])
 	}
 }
+
+func TestPoisonOfAClient(t *testing.T) {
+	d := newClientDialogue(t, Limits{}).asks(getA)
+	in := []byte("HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 0\r\n\r\n")
+	if _, err := d.c.Next(in, &d.ev); err != nil {
+		t.Fatal(err)
+	}
+	fields, value := d.ev.Head.Fields, d.ev.Head.Fields[0].Value
+	if _, err := d.c.Next(nil, &d.ev); err != nil {
+		t.Fatal(err)
+	}
+	if fields[0].Value != poisoned || value != "b" {
+		t.Errorf("kept %q, %q", fields[0].Value, value)
+	}
+}

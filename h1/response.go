@@ -53,7 +53,7 @@ func (c *Conn) maySwitch(ex *exchange) bool {
 
 // answer queues a final answer.
 func (c *Conn) answer(ex *exchange, r *Response) error {
-	before, content, queued := ex.facts, ex.outgoing, len(ex.heads)
+	before, queued := ex.facts, len(ex.heads)
 	if ex.expecting && r.Source != nil && r.Status/100 == 2 {
 		c.Continue(ex.id)
 	}
@@ -61,7 +61,8 @@ func (c *Conn) answer(ex *exchange, r *Response) error {
 	ex.setFraming(r)
 	seen, err := ex.appendHead(c.sh, r)
 	if err != nil {
-		ex.facts, ex.outgoing, ex.heads = before, content, ex.heads[:queued]
+		ex.facts, ex.heads = before, ex.heads[:queued]
+		ex.drop()
 		return err
 	}
 	ex.state.step(responded)

@@ -1,11 +1,12 @@
 package h1
 
-// The states of a connection. A transition that is not in a table is illegal.
+// The states of a connection. A transition that is not in a table is illegal. Each role has a
+// table of its own for what it reads; the states of content are the same in both.
 //
-// Reading, one for a connection (RFC 9112 sections 2 to 7). A head leads to
+// Reading of a server, one for a connection (RFC 9112 sections 2 to 7). A head leads to
 // its content, the end of the content to the next head; one that may switch
 // protocols (RFC 9110 sections 7.8 and 9.3.6) leads to a turn, where its answer
-// decides whose the following bytes are:
+// decides which protocol the following bytes belong to:
 //
 //	           ┌──────────────────────── headPlain ──┐
 //	           ▼                                     │
@@ -38,6 +39,40 @@ package h1
 //
 // Writing, one for a connection: open until the last answer has been pulled
 // (finished), an answer is torn (cut), or another protocol takes over (left).
+//
+// Reading of a client, one for a connection (RFC 9112 section 6.3). A request leads to the
+// head of its response, past interim ones; the end of the response leads back to the state
+// in which every byte is an error:
+//
+//	    ┌──────────────── headPlain ──────────┐   ┌──┐ interimRead
+//	    ▼                                     │   │  ▼
+//	noResponse ──────── requested ───────────► inHead ── headTurn ─► switched
+//	    ▲                                      │ │ │
+//	    │                       ┌─ headLength ─┘ │ └─ headUntilEOF ─┐
+//	    │                       ▼                │                  ▼
+//	    │                    inLength       headChunked        inUntilEOF
+//	    │                       │                │                  │
+//	    │                   lengthRead           │               eofRead
+//	    │                       ▼                │                  │
+//	    └──── endEmitted ──── atEnd ◄────────────┼──────────────────┘
+//	                            ▲                ▼
+//	                       trailersRead   as in a server: inChunkLine,
+//	                            └──────── inChunk, inChunkEnd, inTrailers
+//
+//	stopped leads from every state to shut.
+//
+// A client's request, one at a time. The next one is possible when this one is sent and its
+// response has been read (exchangeOver):
+//
+//	              requestQueued            requestHeadPulled
+//	   noRequest ───────────────► headQueued ──────────────► contentSending
+//	       ▲                          │                         ▲      │
+//	       │         requestHeadPulledHeld                      │ requestPulled
+//	       │                          ▼                         │      ▼
+//	       │                     contentHeld ── contentAllowed ─┘  requestSent
+//	       └──────────────────────── exchangeOver ─────────────────────┘
+//
+//	requestGivenUp leads from every state to requestStopped.
 
 type reading uint8
 
