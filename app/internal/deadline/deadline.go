@@ -90,29 +90,28 @@ func (q *Queue) arm() {
 	q.timer = q.loop.After(q.wake.Sub(q.loop.Now()), q.fire)
 }
 
-// expire is a task of the loop.
+// expire is a task of the loop. The goroutine may end inside Expired, if user code there
+// loses the loop; so the next timer is set before.
 func (q *Queue) expire() {
-	if q.guard != nil {
-		if !q.guard.Enter() {
-			q.loop.Post(q.fire) // for the goroutine that has the loop now
-			return
-		}
-		defer q.guard.Leave()
+	if q.guard != nil && !q.guard.Enter() {
+		q.loop.Post(q.fire) // for the goroutine that has the loop now
+		return
 	}
 	q.timer = nil
-	defer func() {
+	for now := q.loop.Now(); len(q.entries) > 0 && !q.entries[0].at.After(now); {
+		e := q.entries[0]
+		owner := e.owner
+		q.Clear(e)
 		if len(q.entries) > 0 && q.timer == nil {
 			q.arm()
 		}
-	}()
-	for now := q.loop.Now(); len(q.entries) > 0; {
-		e := q.entries[0]
-		if e.at.After(now) {
-			return
-		}
-		owner := e.owner
-		q.Clear(e)
 		owner.Expired(e)
+	}
+	if len(q.entries) > 0 && q.timer == nil {
+		q.arm()
+	}
+	if q.guard != nil {
+		q.guard.Leave()
 	}
 }
 
