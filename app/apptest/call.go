@@ -108,6 +108,14 @@ type Call struct {
 	bodyReady func()
 	writeRdy  func()
 	socket    *Socket
+	peer      *backendCall // of a request that a Backend answers
+}
+
+// changed tells a Backend about progress.
+func (c *Call) changed() {
+	if c.peer != nil {
+		c.peer.schedule()
+	}
 }
 
 // Do starts a request and calls Settle.
@@ -191,6 +199,7 @@ func (c *Call) answer(resp *app.Response, err error) {
 		return
 	}
 	c.Response, c.Status, c.Header, c.Length = resp, resp.Status, resp.Fields, resp.Length()
+	c.changed()
 	if c.head || resp.Status == 204 || resp.Status == 304 {
 		resp.Close()
 		c.finish()
@@ -200,7 +209,11 @@ func (c *Call) answer(resp *app.Response, err error) {
 	case nil:
 		c.finish()
 	case app.Bytes:
-		c.Content = append(c.Content, content...)
+		if c.peer != nil {
+			c.buffered = append(c.buffered, content...)
+		} else {
+			c.Content = append(c.Content, content...)
+		}
 		c.finish()
 	case *app.Pull:
 		c.pull = content
@@ -216,6 +229,7 @@ func (c *Call) answer(resp *app.Response, err error) {
 
 func (c *Call) finish() {
 	c.Complete = true
+	c.changed()
 	delete(c.host.live, c)
 	spi.Cancel(&c.req, nil)
 }
@@ -258,6 +272,7 @@ func (c *Call) accept(p []byte) {
 	if c.slow {
 		c.room -= len(p)
 		c.buffered = append(c.buffered, p...)
+		c.changed()
 		return
 	}
 	c.Content = append(c.Content, p...)
@@ -265,6 +280,7 @@ func (c *Call) accept(p []byte) {
 
 func (c *Call) abort(err error) {
 	c.Aborted, c.Err = true, err
+	c.changed()
 	delete(c.host.live, c)
 	spi.Cancel(&c.req, err)
 }

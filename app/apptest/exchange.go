@@ -47,11 +47,13 @@ func (x *exchange) ReadBody(p []byte, ready func()) (int, error) {
 	case len(x.body) > 0:
 		n := copy(p, x.body)
 		x.body = x.body[n:]
+		(*Call)(x).wanted()
 		return n, nil
 	case x.bodyEnded:
 		return 0, io.EOF
 	}
 	x.bodyReady = ready
+	(*Call)(x).wanted()
 	return 0, nil
 }
 
@@ -62,6 +64,7 @@ func (x *exchange) Trailers() app.Fields { return x.trailers }
 func (x *exchange) Inform(status int, fields app.Fields) error {
 	x.onLoop()
 	x.Interims = append(x.Interims, Interim{status, fields})
+	(*Call)(x).changed()
 	return x.failure
 }
 
@@ -135,14 +138,20 @@ func (c *Call) Unread() int { return len(c.body) }
 // Take makes a slow peer take up to n accepted bytes, which makes room for as many. It
 // returns them.
 func (c *Call) Take(n int) []byte {
+	taken := c.take(n)
+	c.Content = append(c.Content, taken...)
+	c.host.Settle()
+	return taken
+}
+
+// take is Take without Settle.
+func (c *Call) take(n int) []byte {
 	n = min(n, len(c.buffered))
 	taken := c.buffered[:n:n]
 	c.buffered = c.buffered[n:]
 	c.room += n
-	c.Content = append(c.Content, taken...)
 	c.post(&c.writeRdy)
 	c.loop.Post(c.pump)
-	c.host.Settle()
 	return taken
 }
 
@@ -157,17 +166,31 @@ func (c *Call) HalfClose() {
 
 // Leave makes the peer leave.
 func (c *Call) Leave() {
-	c.loop.Post(func() {
-		c.failure = app.ErrPeerGone
-		delete(c.host.live, c)
-		spi.Cancel(&c.req, app.ErrPeerGone)
-		if c.pull != nil {
-			c.pull = nil
-			c.Response.Close()
-		}
-	})
+	c.loop.Post(c.leave)
 	c.host.SettleLoops()
 	c.post(&c.bodyReady)
 	c.post(&c.writeRdy)
 	c.host.Settle()
+}
+
+// leave is a task of the loop.
+func (c *Call) leave() {
+	if c.failure != nil || c.Complete {
+		return
+	}
+	c.failure = app.ErrPeerGone
+	delete(c.host.live, c)
+	spi.Cancel(&c.req, app.ErrPeerGone)
+	if c.pull != nil {
+		c.pull = nil
+		c.Response.Close()
+	}
+}
+
+// wanted tells a Backend that the handler reads content.
+func (c *Call) wanted() {
+	if c.peer != nil {
+		c.peer.reads = true
+		c.peer.schedule()
+	}
 }

@@ -34,6 +34,7 @@ type Host struct {
 	panics  []any
 
 	live     map[*Call]struct{} // calls that have not ended
+	backends map[string]*Backend
 	draining atomic.Bool
 }
 
@@ -47,6 +48,7 @@ func NewLoops(h app.Handler, loops int) *Host {
 		handler:   h,
 		PoolQueue: -1,
 		live:      map[*Call]struct{}{},
+		backends:  map[string]*Backend{},
 		now:       time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC),
 	}
 	host.changed.L = &host.mu

@@ -1,0 +1,53 @@
+package client
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// slots limits the HTTP/1 connections that all loops have to an origin. A pool that gets
+// none waits here for the next that another pool gives up.
+type slots struct {
+	most    int64
+	taken   atomic.Int64
+	waiting atomic.Int64
+	mu      sync.Mutex
+	queue   []*pool
+}
+
+// take reports whether there was a free slot.
+func (s *slots) take() bool {
+	if s.taken.Add(1) <= s.most {
+		return true
+	}
+	s.taken.Add(-1)
+	return false
+}
+
+// give frees a slot, and tells the pool that has waited longest.
+func (s *slots) give() {
+	s.taken.Add(-1)
+	if s.waiting.Load() == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.queue) > 0 {
+		next := s.queue[0]
+		s.queue = slices.Delete(s.queue, 0, 1)
+		s.waiting.Add(-1)
+		next.loop.post(next.slotFree)
+	}
+}
+
+// await has p told when a slot is free.
+func (s *slots) await(p *pool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue = append(s.queue, p)
+	s.waiting.Add(1)
+}
+
+// wanted reports whether a pool waits, so that idle connections are better closed.
+func (s *slots) wanted() bool { return s.waiting.Load() > 0 }
