@@ -78,17 +78,8 @@ func (c *Conn) failed() bool {
 
 // outputSent continues closing after the kernel has taken all output: close_notify, then close or lingering.
 func (c *Conn) outputSent(l *Loop) {
-	if c.filter != nil && !c.ensureRare().closeNotified {
-		c.rare.closeNotified = true
-		if notify := c.filter.appendCloseNotify(l.wire[:0]); len(notify) > 0 {
-			if !c.write(l, notify) {
-				return
-			}
-			if c.backlog != nil {
-				c.arm(l)
-				return
-			}
-		}
+	if !c.notifyClose(l) {
+		return
 	}
 	if c.phase.after(outputOut) == phaseClosed || c.socket == nil && c.polling != pollMoving {
 		c.close(c.cause())
@@ -104,6 +95,47 @@ func (c *Conn) outputSent(l *Loop) {
 	r.lingerFrom = int64(l.Age())
 	r.lingerBy = moment.After(r.lingerFrom, l.reactor.config.LingerTime)
 	c.extendLinger(l)
+}
+
+// notifyClose sends close_notify, once. It reports false if that waits for the kernel, or an error has closed the
+// connection.
+func (c *Conn) notifyClose(l *Loop) bool {
+	if c.filter == nil || c.ensureRare().closeNotified {
+		return true
+	}
+	c.rare.closeNotified = true
+	notify := c.filter.appendCloseNotify(l.wire[:0])
+	if len(notify) == 0 {
+		return true
+	}
+	if !c.write(l, notify) {
+		return false
+	}
+	if c.backlog != nil {
+		c.arm(l)
+		return false
+	}
+	return true
+}
+
+// CloseWrite ends the output: once the kernel has taken all of it, writing is shut down, after close_notify over TLS.
+// The session gets input as before, and must not transmit anything more. A reset is noticed by reading only.
+func (c *Conn) CloseWrite() {
+	c.ensureRare().shutsWrite = true
+	c.Touch()
+}
+
+// shutWrite does what CloseWrite has asked for.
+func (c *Conn) shutWrite(l *Loop) {
+	if !c.notifyClose(l) {
+		return
+	}
+	c.rare.shutsWrite = false
+	// After the peer's FIN the set would report a hang-up, before the last input was read.
+	l.writable.forget(c)
+	if err := unix.Shutdown(int(c.fd), unix.SHUT_WR); err != nil {
+		c.close(c.cause())
+	}
 }
 
 // close closes the connection and calls Session.Closed with err. Every connection ends here, once.
@@ -215,6 +247,7 @@ func (c *Conn) tellEOF(ending error) {
 		return
 	}
 	r.ending = nil
+	r.truncated = ending == ErrTruncated
 	keep := c.phase != phaseOpen || c.session.EOF()
 	if c.Closed() {
 		return

@@ -48,6 +48,8 @@ type rareState struct {
 	remote, local net.Addr // from a PROXY header, or kept since no engine knows them
 	cause         error    // error for Session.Closed, after the output was sent
 	closeNotified bool     // the filter's close_notify is queued or sent
+	shutsWrite    bool     // writing is shut down once the output was sent
+	truncated     bool     // the peer has left without close_notify
 	refused       bool     // exceeds Config.MaxConnections
 	lingerFrom    int64    // Loop.Age at the start of phaseDiscarding, in nanoseconds
 	lingerBy      int64    // Loop.Age at its end at the latest, in nanoseconds
@@ -241,6 +243,21 @@ func (c *Conn) Waiting() bool {
 	n, _, err := unix.Recvfrom(int(c.fd), one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
 	return err == nil && n > 0
 }
+
+// Quiet reports whether nothing has come from the peer that was not read: no byte, no FIN and no reset. It costs a system
+// call.
+func (c *Conn) Quiet() bool {
+	if c.Closed() || c.polling == pollHalfClosed || c.input == inputNextTurn {
+		return false
+	}
+	var one [1]byte
+	_, _, err := unix.Recvfrom(int(c.fd), one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	return err == unix.EAGAIN
+}
+
+// Truncated reports whether the peer has left a TLS connection without close_notify (RFC 9112 section 9.8). From
+// Session.EOF on.
+func (c *Conn) Truncated() bool { return c.rare != nil && c.rare.truncated }
 
 // Listener returns the configuration of the listener that accepted the connection; nil if it was dialled.
 func (c *Conn) Listener() *ListenerConfig {

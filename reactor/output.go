@@ -82,6 +82,8 @@ func (c *Conn) transmit() {
 		l.deferConn(c)
 	case c.phase != phaseOpen:
 		c.outputSent(l)
+	case c.rare != nil && c.rare.shutsWrite:
+		c.shutWrite(l)
 	}
 }
 
