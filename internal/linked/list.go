@@ -8,6 +8,9 @@ type Links[T any] struct{ previous, next *T }
 // Linked returns l. It is how a List gets at the links of its elements.
 func (l *Links[T]) Linked() *Links[T] { return l }
 
+// Next returns the element behind, in the order of Push; nil for the last.
+func (l *Links[T]) Next() *T { return l.next }
+
 // element is a pointer to a struct that embeds Links.
 type element[T any] interface {
 	*T
