@@ -15,7 +15,7 @@ import (
 )
 
 // exchange is a request and its response over HTTP/1 or HTTP/2: the stream of their content, and the heads around it.
-// It implements spi.Exchange for the application and shell for its stream. It belongs to the loop. The application
+// It implements spi.Exchange for the application, receiver and producer for its stream. It belongs to the loop. The application
 // sees the embedded Request. An exchange is not reused.
 type exchange struct {
 	app.Request
@@ -35,7 +35,10 @@ type exchange struct {
 	subject   reactor.Subject // for the watchdog
 }
 
-var _ shell = (*exchange)(nil)
+var (
+	_ receiver = (*exchange)(nil)
+	_ producer = (*exchange)(nil)
+)
 
 // session is a client's connection as its exchanges see it: h1Session or h2Session. On the loop, owned.
 type session interface {
@@ -151,9 +154,13 @@ func (x *exchange) respond(r *app.Response) error {
 	case app.Bytes:
 		c.bytes = kind
 	case *app.Pull:
-		c.source, c.length = &pullSource{x: x, pull: kind, left: kind.Size}, kind.Size
+		source := &pullSource{x: x, pull: kind, left: kind.Size}
+		c.source, c.length = source, kind.Size
+		if kind.Trailers != nil {
+			c.source = &trailedSource{source}
+		}
 	case *app.Stream:
-		x.out = &outbound{shell: x}
+		x.out = &outbound{owner: x}
 		c.source, c.length = (*producedSource)(&x.stream), kind.Size
 	default:
 		return fmt.Errorf("content of the unknown kind %T", kind)
@@ -213,16 +220,16 @@ func (x *exchange) endResponse() {
 	x.finish()
 }
 
-// call implements shell.
-func (x *exchange) call(task func()) { x.loop.run(x, task) }
+// call implements receiver.
+func (x *exchange) call(ready func()) { x.loop.run(x, ready) }
 
-// callLater implements shell.
-func (x *exchange) callLater(task func()) { x.loop.post(x, task) }
+// callLater implements producer.
+func (x *exchange) callLater(ready func()) { x.loop.post(x, ready) }
 
-// inputEnded implements shell.
+// inputEnded implements receiver.
 func (x *exchange) inputEnded() { x.finish() }
 
-// outputEnded implements shell.
+// outputEnded implements producer.
 func (x *exchange) outputEnded(err error) {
 	if err != nil {
 		x.outcome = Aborted

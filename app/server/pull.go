@@ -19,7 +19,10 @@ type pullSource struct {
 	failed  error // a panic of Spans, for the next Read
 }
 
-var _ h1.FileSource = (*pullSource)(nil)
+var (
+	_ h1.FileSource    = (*pullSource)(nil)
+	_ h1.TrailerSource = (*trailedSource)(nil)
+)
 
 // spanMost is how much of a file is sent in a turn, before other connections have theirs.
 const spanMost = 128 << 10
@@ -80,6 +83,15 @@ func (s *pullSource) Read(p []byte) (int, error) {
 		x.outputEnded(err)
 	}
 	return n, err
+}
+
+// trailedSource is a pullSource with trailers.
+type trailedSource struct{ *pullSource }
+
+// Trailers implements the machines' TrailerSource. After a panic, which is reported, there are no trailers.
+func (s *trailedSource) Trailers() (trailers []app.Field) {
+	s.x.loop.runFor(s.x.conn, s.x, func() { trailers = s.pull.Trailers() })
+	return trailers
 }
 
 // checkRead returns the error of a read of content, given its results. It compares them with the rest of the content's

@@ -3,6 +3,9 @@
 package server_test
 
 import (
+	"io"
+	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/gatewheel/gatewheel/app"
@@ -25,4 +28,24 @@ func TestPullBeyondTheWindow(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A pull may have trailers.
+func TestPullTrailers(t *testing.T) {
+	s := serve(t, func(*app.Request) app.Future[*app.Response] {
+		content := strings.NewReader("content")
+		pull := &app.Pull{Size: -1, Read: content.Read, Trailers: func() app.Fields { return app.Fields{{Name: "Checksum", Value: "7"}} }}
+		return app.Ready(&app.Response{Status: 200, Content: pull})
+	})
+	s.overBoth(func(t *testing.T, c *http.Client) {
+		response, err := c.Get(s.url("/"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		content, err := io.ReadAll(response.Body)
+		if err != nil || string(content) != "content" || response.Trailer.Get("Checksum") != "7" {
+			t.Errorf("got %q, %v, trailers %v", content, err, response.Trailer)
+		}
+	})
 }
