@@ -21,6 +21,7 @@ type counts struct {
 	sockets     [len(protocolNames)]atomic.Uint64
 	openSockets atomic.Int64
 	http2       h2counts
+	upstream    upstreamCounts
 }
 
 var protocolNames = [...]string{app.HTTP10, app.HTTP11, app.HTTP2}
@@ -76,6 +77,8 @@ type Counts struct {
 	OpenSockets uint64
 	// HTTP2 has the counters of HTTP/2.
 	HTTP2 HTTP2Counts
+	// Upstream has the counters of connections to other servers.
+	Upstream UpstreamCounts
 	// Accepted is the number of connections that were accepted; Open the number of open ones.
 	Accepted, Open uint64
 	// LogDropped is the number of log lines that were lost because the log was blocked or failed.
@@ -132,4 +135,5 @@ func (total *Counts) add(c *counts) {
 	total.PeerGone += c.ended[PeerGone].Load()
 	total.OpenSockets += uint64(c.openSockets.Load())
 	total.HTTP2.add(&c.http2)
+	total.Upstream.add(&c.upstream)
 }

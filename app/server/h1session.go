@@ -137,7 +137,7 @@ func (s *h1Session) accept(ev *h1.Event) {
 	x.setFields(head.Fields)
 	s.lastActive = s.loop.turnInstant()
 	if head.ContentLength != 0 {
-		x.in = &inbound{shell: x}
+		x.in = &inbound{owner: x}
 		s.reading = x
 	}
 	x.admit()

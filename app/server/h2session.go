@@ -210,7 +210,7 @@ func (s *h2Session) accept(ev *h2.Event) {
 	x.ContentLength = head.ContentLength
 	x.setFields(head.Fields)
 	if !ev.End {
-		x.in = &inbound{shell: x, expects: strings.EqualFold(x.Fields.Get("expect"), "100-continue")}
+		x.in = &inbound{owner: x, expects: strings.EqualFold(x.Fields.Get("expect"), "100-continue")}
 	}
 	if strings.EqualFold(head.Protocol, "websocket") {
 		x.asGET()

@@ -8,9 +8,9 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 )
 
-// inbound is the request content of a stream that arrived and is not yet read. It belongs to the loop.
+// inbound is content of a stream that arrived and is not yet read: of a request, or of another server's response. It belongs to the loop.
 type inbound struct {
-	shell    shell
+	owner    receiver
 	ready    func()  // callback of the pending read; nil: there is none
 	taken    int64   // bytes that have arrived
 	lent     []byte  // borrowed from the loop's buffer while deliver runs
@@ -64,14 +64,14 @@ func (s *stream) endInput(err error) {
 	}
 	s.in.err = err
 	s.wakeReader()
-	s.in.shell.inputEnded()
+	s.in.owner.inputEnded()
 }
 
 // wakeReader calls the callback of the pending read.
 func (s *stream) wakeReader() {
 	if ready := s.in.ready; ready != nil {
 		s.in.ready = nil
-		s.in.shell.call(ready)
+		s.in.owner.call(ready)
 	}
 }
 

@@ -18,22 +18,27 @@ import (
 // loop is the state of the server for a reactor.Loop: what its machines share, scratch memory and counters. It belongs
 // to the loop.
 type loop struct {
-	r         *reactor.Loop
-	server    *Server
-	h1        *h1.Shared
-	h2        *h2.Shared
-	h1Event   *h1.Event
-	h2Event   *h2.Event
-	ws        ws.Shared
-	wsEvent   *ws.Event
-	messages  memory    // of incomplete WebSocket messages
-	gathered  []*stream // streams whose readers are still to be woken
-	ticked    time.Time // the time that the machines know
-	published int64     // Unix second in which counts of HTTP/2 were published last
-	chunks    chunks
-	count     counts
-	load      load
-	state     any // of Hooks.LoopStart
+	r             *reactor.Loop
+	server        *Server
+	h1            *h1.Shared
+	h2            *h2.Shared
+	h1Event       *h1.Event
+	h1ClientEvent *h1.ClientEvent
+	h2Request     h2.ClientRequest // scratch memory of Start
+	h1Request     h1.ClientRequest // scratch memory of Start
+	h2Event       *h2.Event
+	ws            ws.Shared
+	wsEvent       *ws.Event
+	messages      memory    // of incomplete WebSocket messages
+	gathered      []*stream // streams whose readers are still to be woken
+	ticked        time.Time // the time that the machines know
+	published     int64     // Unix second in which counts of HTTP/2 were published last
+	chunks        chunks
+	calls         []*call // for reuse
+	events        events
+	count         counts
+	load          load
+	state         any // of Hooks.LoopStart
 }
 
 // loopOf has the loop of a reactor.Loop.
@@ -101,7 +106,9 @@ func (l *loop) renew() {
 	l.h1.Renew()
 	l.ws.Renew()
 	l.h1Event, l.h2Event, l.wsEvent = new(h1.Event), new(h2.Event), new(ws.Event)
+	l.h1ClientEvent = new(h1.ClientEvent)
 	l.gathered = nil
+	l.renewEvents()
 }
 
 // instant is a time, in nanoseconds of reactor.Loop.Age; 0 is never. It has a third of the size of a time.Time, and

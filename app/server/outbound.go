@@ -18,7 +18,7 @@ const (
 // outbound is the response content of a stream that its producer wrote and the machine has not taken. It belongs to
 // the loop.
 type outbound struct {
-	shell    shell
+	owner    producer
 	kept     queue
 	ready    func() // callback of the pending write; nil: there is none
 	done     bool   // the producer has finished
@@ -76,7 +76,7 @@ func (s *stream) wakeWriter() {
 	}
 	ready := o.ready
 	o.ready = nil
-	o.shell.callLater(ready)
+	o.owner.callLater(ready)
 }
 
 // producedSource is a stream with a producer, as the machine reads it.
@@ -94,7 +94,7 @@ func (p *producedSource) Read(buf []byte) (int, error) {
 	if !o.done || o.kept.len() > 0 {
 		return n, nil
 	}
-	o.shell.outputEnded(o.err)
+	o.owner.outputEnded(o.err)
 	if o.err != nil {
 		return n, o.err
 	}

@@ -2,13 +2,9 @@
 
 package server
 
-import (
-	"fmt"
-)
-
 // stream carries the content of one request and its response between the application and the machine of a
-// connection. Backpressure works in both directions: content that the application does not read is not credited to
-// the peer, and a producer is suspended while the peer does not read. The shell around it handles the heads. It
+// connection, to a client or to another server. Backpressure works in both directions: content that the application does not read is not credited to
+// the peer, and a producer is suspended while the peer does not read. What surrounds it handles the heads. It
 // belongs to the loop.
 type stream struct {
 	*connection
@@ -32,15 +28,18 @@ type transport interface {
 	consumed(s *stream, n int)
 }
 
-// shell is what surrounds a stream: the exchange. On the loop, owned.
-type shell interface {
-	fmt.Stringer
-	// call runs a callback of the application while the loop is lent.
-	call(task func())
-	// callLater is call in a task of the loop.
-	callLater(task func())
+// receiver is what surrounds a stream whose incoming content it takes: an exchange or a call. On the loop, owned.
+type receiver interface {
+	// call calls the callback of a read: an exchange does while the loop is lent, a call in a task.
+	call(ready func())
 	// inputEnded is called after the end of incoming content; in.err is the reason, io.EOF if it is complete.
 	inputEnded()
+}
+
+// producer is what surrounds a stream for which the application writes content: an exchange. On the loop, owned.
+type producer interface {
+	// callLater calls the callback of a write in a task of the loop, while the loop is lent.
+	callLater(ready func())
 	// outputEnded is called after the end of outgoing content; err is nil if it is complete.
 	outputEnded(err error)
 }
