@@ -218,7 +218,7 @@ func (c *Client) finish() {
 	switch c.requesting {
 	case requestSent:
 		c.drop()
-		c.request(exchangeOver)
+		c.moveRequest(exchangeOver)
 	case requestStopped:
 		c.drop()
 	}
@@ -321,12 +321,12 @@ func (c *Client) cutShort(err error) {
 func (c *Client) Release() {
 	c.last = true
 	c.drop()
-	c.request(requestGivenUp)
+	c.moveRequest(requestGivenUp)
 	c.read(stopped)
 }
 
-// request moves the state of the request. An illegal pair is a fault of this package.
-func (c *Client) request(in requestInput) {
+// moveRequest moves the state of the request. An illegal pair is a fault of this package.
+func (c *Client) moveRequest(in requestInput) {
 	if !c.requesting.step(in) {
 		c.requesting = requestStopped
 		c.cutShort(errIllegal)

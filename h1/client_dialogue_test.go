@@ -2,12 +2,11 @@ package h1
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 )
 
-// An exchange of words plays a caller and a server around one client: hear gives bytes of
+// A clientDialogue plays a caller and a server around one client: hear gives bytes of
 // the server to the machine, said returns what it wrote.
 type clientDialogue struct {
 	t     testing.TB
@@ -17,7 +16,6 @@ type clientDialogue struct {
 	kept  []byte
 	trace []string
 	err   error
-	heads []ResponseHead
 }
 
 func newClientDialogue(t testing.TB, l Limits) *clientDialogue {
@@ -103,7 +101,7 @@ func describeResponse(h *ResponseHead) string {
 	return strings.TrimSpace(s + " " + fieldWords(h.Fields))
 }
 
-// ends presents the end of the connection.
+// eof presents the end of the connection.
 func (d *clientDialogue) eof() *clientDialogue {
 	d.t.Helper()
 	if err := d.c.EOF(); err != nil {
@@ -114,41 +112,23 @@ func (d *clientDialogue) eof() *clientDialogue {
 }
 
 // said pulls all that the machine has to say.
-func (d *clientDialogue) said() string {
-	var out []byte
-	for {
-		next := d.c.Transmit(out, 1<<16)
-		if len(next) == len(out) {
-			return string(next)
-		}
-		out = next
-	}
-}
+func (d *clientDialogue) said() string { return pullAll(d.c.Transmit) }
 
-// says checks the next output. Lines may be written with LF alone; then all ends of lines,
-// those of content too, are taken for CR LF.
+// says checks the next output, as dialogue.says does.
 func (d *clientDialogue) says(want string) *clientDialogue {
 	d.t.Helper()
-	if !strings.Contains(want, "\r\n") {
-		want = strings.ReplaceAll(want, "\n", "\r\n")
-	}
-	if got := d.said(); got != want {
-		d.t.Errorf("the machine says\n%q, want\n%q", got, want)
-	}
+	checkOutput(d.t, d.said(), want)
 	return d
 }
 
 // tells checks the events since the last call.
 func (d *clientDialogue) tells(want ...string) *clientDialogue {
 	d.t.Helper()
-	if !slices.Equal(d.trace, want) {
-		d.t.Errorf("the machine tells\n%s\nwant\n%s", strings.Join(d.trace, "\n"), strings.Join(want, "\n"))
-	}
-	d.trace = nil
+	checkTrace(d.t, &d.trace, want)
 	return d
 }
 
-// checks checks what the caller may do with the connection.
+// checks compares what the caller may do with the connection.
 func (d *clientDialogue) checks(idle, done bool) *clientDialogue {
 	d.t.Helper()
 	if d.c.Idle() != idle || d.c.Done() != done {

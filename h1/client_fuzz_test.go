@@ -48,14 +48,7 @@ func FuzzClient(f *testing.F) {
 	f.Add([]byte(hints+"HTTP/1.1 100 x\r\n\r\n"+okChunks+"1\r\na\r\n2;x=y\r\nbc\r\n0\r\nT: u\r\n\r\n"), uint64(1), uint8(6))
 	limits := Limits{Fields: 6, FieldSize: 200}
 	f.Fuzz(func(t *testing.T, in []byte, cuts uint64, kind uint8) {
-		whole := []string{string(in)}
-		var split []string
-		for rest := string(in); rest != ""; {
-			n := min(1+int(cuts&7)*int(cuts>>3&3), len(rest))
-			cuts = cuts>>5 | cuts<<59
-			split = append(split, rest[:n])
-			rest = rest[n:]
-		}
+		whole, split := []string{string(in)}, splitAt(string(in), cuts)
 		request := func() *ClientRequest { return clientRequests()[int(kind)%len(clientRequests())] }
 		var traces [4][]string
 		var outs [4]string

@@ -22,11 +22,7 @@ func (h *ResponseHead) parse(sh *Shared, block string, ex *exchange) *Error {
 		h.Minor = 1
 	}
 	var m meaning
-	for _, l := range w.lines {
-		f := Field{block[l.name:l.colon], octets.Trim(block[l.colon+1 : l.end])}
-		h.Fields = append(h.Fields, f)
-		m.add(f)
-	}
+	h.Fields = m.read(w, block, h.Fields)
 	h.KeepAlive = m.keep && !m.close
 	if h.Minor > 0 {
 		h.KeepAlive = !m.close

@@ -42,7 +42,7 @@ func (c *Client) Request(r *ClientRequest) error {
 	c.last = r.Close
 	c.sent, c.received, c.interims = false, false, 0
 	c.scanner = scanner{}
-	c.request(requestQueued)
+	c.moveRequest(requestQueued)
 	c.read(requested)
 	return nil
 }
@@ -204,9 +204,9 @@ func (c *Client) Transmit(dst []byte, room int) []byte {
 		ex.heads = ex.heads[:0]
 		c.sent = true
 		if ex.expecting {
-			c.request(requestHeadPulledHeld)
+			c.moveRequest(requestHeadPulledHeld)
 		} else {
-			c.request(requestHeadPulled)
+			c.moveRequest(requestHeadPulled)
 		}
 	}
 	if c.requesting != contentSending {
@@ -215,7 +215,7 @@ func (c *Client) Transmit(dst []byte, room int) []byte {
 	dst, end, err := ex.pull(dst, begin, bound)
 	switch end {
 	case over:
-		c.request(requestPulled)
+		c.moveRequest(requestPulled)
 		c.finish()
 	case broken:
 		c.cutShort(err)
@@ -239,7 +239,7 @@ func (c *Client) Resume() {
 func (c *Client) Proceed() {
 	switch {
 	case c.requesting == contentHeld:
-		c.request(contentAllowed)
+		c.moveRequest(contentAllowed)
 	case c.requesting == headQueued:
 		c.ex.expecting = false
 	}
@@ -252,7 +252,7 @@ func (c *Client) StopSending() {
 		return
 	}
 	c.last = true
-	c.request(requestGivenUp)
+	c.moveRequest(requestGivenUp)
 	c.ex.outgoing.drop()
 	c.finish()
 }

@@ -123,10 +123,12 @@ func fieldWords(fields []Field) string {
 }
 
 // said pulls all that the machine has to say.
-func (d *dialogue) said() string {
+func (d *dialogue) said() string { return pullAll(d.c.Transmit) }
+
+func pullAll(transmit func(dst []byte, room int) []byte) string {
 	var out []byte
 	for {
-		next := d.c.Transmit(out, 1<<16)
+		next := transmit(out, 1<<16)
 		if len(next) == len(out) {
 			return string(next)
 		}
@@ -138,23 +140,33 @@ func (d *dialogue) said() string {
 // ends of lines, those of content too, are taken for CR LF.
 func (d *dialogue) says(want string) *dialogue {
 	d.t.Helper()
+	checkOutput(d.t, d.said(), want)
+	return d
+}
+
+func checkOutput(t testing.TB, got, want string) {
+	t.Helper()
 	if !strings.Contains(want, "\r\n") {
 		want = strings.ReplaceAll(want, "\n", "\r\n")
 	}
-	if got := d.said(); got != want {
-		d.t.Errorf("the machine says\n%q, want\n%q", got, want)
+	if got != want {
+		t.Errorf("the machine says\n%q, want\n%q", got, want)
 	}
-	return d
 }
 
 // tells checks the events since the last call.
 func (d *dialogue) tells(want ...string) *dialogue {
 	d.t.Helper()
-	if !slices.Equal(d.trace, want) {
-		d.t.Errorf("the machine tells\n%s\nwant\n%s", strings.Join(d.trace, "\n"), strings.Join(want, "\n"))
-	}
-	d.trace = nil
+	checkTrace(d.t, &d.trace, want)
 	return d
+}
+
+func checkTrace(t testing.TB, trace *[]string, want []string) {
+	t.Helper()
+	if !slices.Equal(*trace, want) {
+		t.Errorf("the machine tells\n%s\nwant\n%s", strings.Join(*trace, "\n"), strings.Join(want, "\n"))
+	}
+	*trace = nil
 }
 
 // ends checks Done.
@@ -202,6 +214,17 @@ func playOn(t testing.TB, sh *Shared, app func(*dialogue), pieces ...string) (tr
 		}
 	}
 	return d.trace, out + d.said(), d
+}
+
+// splitAt splits in into pieces of sizes that cuts chooses.
+func splitAt(in string, cuts uint64) (pieces []string) {
+	for in != "" {
+		n := min(1+int(cuts&7)*int(cuts>>3&3), len(in))
+		cuts = cuts>>5 | cuts<<59
+		pieces = append(pieces, in[:n])
+		in = in[n:]
+	}
+	return pieces
 }
 
 func bytesOf(s string) []string { return strings.Split(s, "") }

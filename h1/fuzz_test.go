@@ -38,14 +38,7 @@ func FuzzSplit(f *testing.F) {
 	f.Add([]byte(expects+"hello"+up+conn+get), uint64(1))
 	limits := Limits{Target: 100, Fields: 6, FieldSize: 200, Pipelined: 3, Content: 50, Discard: 20}
 	f.Fuzz(func(t *testing.T, in []byte, cuts uint64) {
-		whole := []string{string(in)}
-		var split []string
-		for rest := string(in); rest != ""; {
-			n := min(1+int(cuts&7)*int(cuts>>3&3), len(rest))
-			cuts = cuts>>5 | cuts<<59
-			split = append(split, rest[:n])
-			rest = rest[n:]
-		}
+		whole, split := []string{string(in)}, splitAt(string(in), cuts)
 		for _, app := range []func(*dialogue){nil, silent} {
 			var traces [4][]string
 			var outs [4]string

@@ -17,11 +17,7 @@ func (h *Head) parse(sh *Shared, block string) *Error {
 		h.Minor = 1
 	}
 	var m meaning
-	for _, l := range w.lines {
-		f := Field{block[l.name:l.colon], octets.Trim(block[l.colon+1 : l.end])}
-		h.Fields = append(h.Fields, f)
-		m.add(f)
-	}
+	h.Fields = m.read(w, block, h.Fields)
 	if err := h.setTarget(); err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ func (m *incoming) trailers(sh *Shared, in []byte, fields []Field) (n int, read 
 		block = string(in[:n])
 	}
 	for _, l := range sh.words.lines {
-		f := Field{block[l.name:l.colon], octets.Trim(block[l.colon+1 : l.end])}
+		f := l.field(block)
 		if !inTrailer(f.Name) {
 			return 0, fields, errTrailer
 		}

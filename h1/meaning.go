@@ -24,6 +24,17 @@ type meaning struct {
 	expects, expectFail  bool
 }
 
+// read appends the field lines that the scanner has found, of which block is a copy, to
+// fields, and adds up their meaning.
+func (m *meaning) read(w *words, block string, fields []Field) []Field {
+	for _, l := range w.lines {
+		f := l.field(block)
+		fields = append(fields, f)
+		m.add(f)
+	}
+	return fields
+}
+
 func (m *meaning) add(f Field) {
 	switch len(f.Name) {
 	case len("host"):

@@ -45,6 +45,11 @@ type words struct {
 // line is a field line: name from name to colon, value from there to end.
 type line struct{ name, colon, end uint32 }
 
+// field returns the field of a line. block is a copy of the head.
+func (l line) field(block string) Field {
+	return Field{block[l.name:l.colon], octets.Trim(block[l.colon+1 : l.end])}
+}
+
 // response makes a scanner for the head of a response.
 func response(limit uint32) scanner { return scanner{limit: limit, from: inStatus, at: inStatus} }
 
