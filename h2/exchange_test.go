@@ -18,7 +18,7 @@ type feed struct {
 func (f *feed) Read(p []byte) (int, error) {
 	n := copy(p, f.ready)
 	f.ready = f.ready[n:]
-	if n == 0 {
+	if f.ready == "" && n == 0 {
 		return 0, f.err
 	}
 	return n, nil

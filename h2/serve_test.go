@@ -111,7 +111,7 @@ type echoStream struct {
 // Read returns received content.
 func (e *echoStream) Read(p []byte) (int, error) {
 	n, _ := e.body.Read(p)
-	if n == 0 && e.end {
+	if n == 0 && e.end && e.body.Len() == 0 {
 		return 0, io.EOF
 	}
 	return n, nil
