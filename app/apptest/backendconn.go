@@ -170,3 +170,12 @@ func (c *BackendConn) Goaway(n int) {
 
 // UnderWay returns the number of requests under way.
 func (c *BackendConn) UnderWay() int { return len(c.calls) }
+
+// End returns a task that makes the backend close or reset the connection.
+func (c *BackendConn) End(reset bool) func() {
+	kind := client.UpstreamEOF
+	if reset {
+		kind = client.UpstreamReset
+	}
+	return func() { c.end(&client.Error{Kind: kind, Sent: true, Err: errClosedByPeer}) }
+}

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"errors"
 	"strconv"
 
 	"github.com/gatewheel/gatewheel/app"
@@ -120,10 +121,15 @@ func (e *Error) Timeout() bool {
 
 // Response returns the response for the failure as app.ErrorResponse does: 504 for a
 // timeout; 503 if the request was not sent because there was no server or no connection, or was
-// cancelled; 500 if it cannot be sent; else 502. The reason is left out.
+// cancelled; 500 if it cannot be sent; else 502. The reason is left out, except that a
+// *app.StatusError with which the content of the request has failed is the response.
 func (e *Error) Response() *app.Response {
-	if e.Kind == Overflow {
+	var own *app.StatusError
+	switch {
+	case e.Kind == Overflow:
 		return app.Error(503, "too busy, try again").With("Retry-After", "1")
+	case (e.Kind == BodyLimit || e.Kind == ClientMalformed) && errors.As(e.Err, &own):
+		return own.Response()
 	}
 	return app.Error(e.Kind.status(), "")
 }

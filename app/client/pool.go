@@ -205,6 +205,10 @@ func (p *pool) changed(c *conn) {
 }
 
 func (p *pool) makeIdle(c *conn) {
+	if p.hungry && p.waiting.Len() == 0 {
+		p.hungry = false
+		p.origin.slots.withdraw(p)
+	}
 	if p.waiting.Len() == 0 && (p.origin.closed.Load() || p.origin.slots.wanted()) {
 		c.retire()
 		return
@@ -320,6 +324,9 @@ func (p *pool) closeIdle() {
 // slotFree is a task of the loop: a slot of the origin may be free.
 func (p *pool) slotFree() {
 	p.hungry = false
+	if p.waiting.Len() == 0 {
+		p.origin.slots.tellNext()
+	}
 	p.grow()
 }
 

@@ -18,8 +18,13 @@ func (c *Call) mayRepeat(err *Error) bool {
 	silent := c.up == nil || !c.up.ReceivedAny()
 	switch err.Kind {
 	case Drained:
-		// The peer takes requests on another connection; they are no load in excess.
-		return err.Safe && c.repeat(false)
+		switch {
+		case !err.Safe:
+			return false
+		case !c.origin.closed.Load():
+			// The peer takes requests on another connection; they are no load in excess.
+			return c.repeat(false)
+		}
 	case UpstreamReset, UpstreamEOF:
 		again := isIdempotent(c.out.Method) && silent && c.out.Protocol == ""
 		switch {

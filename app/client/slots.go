@@ -25,9 +25,14 @@ func (s *slots) take() bool {
 	return false
 }
 
-// give frees a slot, and tells the pool that has waited longest.
+// give frees a slot.
 func (s *slots) give() {
 	s.taken.Add(-1)
+	s.tellNext()
+}
+
+// tellNext tells the pool that has waited longest that a slot is free.
+func (s *slots) tellNext() {
 	if s.waiting.Load() == 0 {
 		return
 	}
@@ -47,6 +52,16 @@ func (s *slots) await(p *pool) {
 	defer s.mu.Unlock()
 	s.queue = append(s.queue, p)
 	s.waiting.Add(1)
+}
+
+// withdraw undoes await.
+func (s *slots) withdraw(p *pool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.Index(s.queue, p); i >= 0 {
+		s.queue = slices.Delete(s.queue, i, i+1)
+		s.waiting.Add(-1)
+	}
 }
 
 // wanted reports whether a pool waits, so that idle connections are better closed.
