@@ -434,7 +434,7 @@ func TestErrorTexts(t *testing.T) {
 	}
 }
 
-// fileSource sends some of its content itself, as sends tells: so many bytes, or -1 for a
+// fileSource sends some of its content itself, by the list sends: so many bytes, or -1 for a
 // peer that takes nothing now. The rest is read.
 type fileSource struct {
 	content string

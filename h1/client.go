@@ -93,13 +93,13 @@ func (c *Client) advance(in []byte, ev *ClientEvent) (n int, more bool, err *Err
 	return len(in), false, nil
 }
 
-// nextHead reads a head.
+// nextHead reads the head of a response.
 func (c *Client) nextHead(in []byte, ev *ClientEvent) (n int, err *Error) {
 	if len(in) == 0 {
 		return 0, nil
 	}
 	if c.requesting == headQueued {
-		// Nothing of the request is out: this answers something else.
+		// Nothing of the request has left: these bytes respond to something else.
 		return 0, errUnsolicited
 	}
 	c.received = true
@@ -146,7 +146,7 @@ func (c *Client) readHead(in []byte, h *ResponseHead) (size int, err *Error) {
 	return size, nil
 }
 
-// interim: RFC 9110 section 15.2.
+// interim handles a 1xx other than 101 (RFC 9110 section 15.2).
 func (c *Client) interim(ev *ClientEvent) *Error {
 	if c.interims++; c.interims > maxInterims {
 		return errInterims
@@ -159,8 +159,8 @@ func (c *Client) interim(ev *ClientEvent) *Error {
 	return c.step(interimRead)
 }
 
-// accept101: RFC 9110 section 7.8. A 101 is for the protocol that was asked for, and comes
-// after the end of the request.
+// accept101 handles a 101. RFC 9110 section 7.8: it names the protocol that was asked for,
+// and comes after the end of the request.
 func (c *Client) accept101(ev *ClientEvent) *Error {
 	if c.ex.protocol == "" || c.requesting != requestSent || !octets.EqualFold(ev.Head.Upgrade, c.ex.protocol) {
 		return errSwitch
@@ -251,7 +251,7 @@ func (c *Client) fail(e *Error) error {
 
 // EOF handles the FIN of the server. Call it when Next has returned NeedMore for all bytes
 // before. Content without a length is complete then: call Next for its End. The error is a
-// *ResponseError if a response is incomplete. A transport that can tell a truncated stream
+// *ResponseError if a response is incomplete. A transport that can detect a truncated stream
 // (TLS without close_notify, RFC 9112 section 9.8) must not call EOF in content without a
 // length, but Abort.
 func (c *Client) EOF() error {

@@ -33,8 +33,8 @@ func (h *ResponseHead) parse(sh *Shared, block string, ex *exchange) *Error {
 	return h.setFraming(&m, ex)
 }
 
-// setFraming: RFC 9112 section 6.3. What is wrong with the fields about the length is
-// refused also where they mean nothing.
+// setFraming sets how the content ends (RFC 9112 section 6.3). Invalid Content-Length and
+// Transfer-Encoding fields are refused also where they have no effect.
 func (h *ResponseHead) setFraming(m *meaning, ex *exchange) *Error {
 	switch {
 	case m.lengths > 1:
@@ -42,7 +42,7 @@ func (h *ResponseHead) setFraming(m *meaning, ex *exchange) *Error {
 	case m.lengthErr != nil:
 		return m.lengthErr
 	case m.codings > 0 && h.Minor == 0:
-		// RFC 9112 section 6.1: somebody on the way did not understand it.
+		// RFC 9112 section 6.1: a recipient on the way did not understand it.
 		return errCodingOld
 	case m.codings > 0:
 		if err := m.coding(); err != nil {
@@ -59,7 +59,7 @@ func (h *ResponseHead) setFraming(m *meaning, ex *exchange) *Error {
 		return errSwitch
 	case h.Status < 200, h.Status == 204, ex.connect && h.Status/100 == 2:
 		// RFC 9112 section 6.1: they have neither field. A server that sends one may
-		// mean it.
+		// send content, too.
 		if m.codings > 0 || m.length > 0 {
 			h.KeepAlive = false
 		}

@@ -16,7 +16,7 @@ type ClientRequest struct {
 	Fields    []Field // copied by Request
 	Bytes     []byte  // the whole content, if Source is nil. Borrowed until it has been pulled: must not change
 	Source    Source
-	Length    int64  // of Source, in bytes: the last one leaves when Source has told its end; -1: unknown, sent in chunks
+	Length    int64  // of Source, in bytes: the last one is sent when Source has returned io.EOF; -1: unknown, sent in chunks
 	Upgrade   string // the protocol to switch to, or empty
 	Expect    bool   // content waits for a 100 (Continue) or Proceed
 	Trailers  bool   // trailers are welcome in the response (TE: trailers)
@@ -68,8 +68,8 @@ func (ex *exchange) setRequest(r *ClientRequest) error {
 	return nil
 }
 
-// checkTarget checks target and authority where they are written, whoever has checked them
-// before.
+// checkTarget checks target and authority where they are written. Checks made before, by
+// another protocol's rules, do not count.
 func checkTarget(r *ClientRequest) error {
 	if r.Target == "" || !octets.All(r.Target, octets.Target) {
 		return ErrTarget
@@ -84,14 +84,15 @@ func checkTarget(r *ClientRequest) error {
 	if err := h.setTarget(); err != nil {
 		return ErrTarget
 	}
-	// RFC 9112 section 3.2.2: Host is identical to the authority of the target.
+	// RFC 9112 section 3.2: Host is identical to the authority of the target.
 	if h.Form != AsteriskForm && h.Authority != r.Authority {
 		return ErrAuthority
 	}
 	return nil
 }
 
-// frameRequest: RFC 9112 section 6.3, RFC 9110 sections 9.3.6 and 9.3.8.
+// frameRequest sets how the content ends (RFC 9112 section 6.3), and refuses content of
+// methods that have none (RFC 9110 sections 9.3.6 and 9.3.8).
 func (ex *exchange) frameRequest(r *ClientRequest) error {
 	switch {
 	case r.Source == nil && len(r.Bytes) == 0, r.Source != nil && r.Length == 0:
@@ -245,8 +246,9 @@ func (c *Client) Proceed() {
 	}
 }
 
-// StopSending leaves the rest of the content away, after a final response that came before
-// its end (RFC 9112 section 9.5). The connection is not used again.
+// StopSending sends no more content, after a final response that came before its end (RFC
+// 9112 section 9.5). The connection is not used again. It does nothing if the head has not
+// been pulled, or if the request is complete.
 func (c *Client) StopSending() {
 	if c.requesting != contentSending && c.requesting != contentHeld {
 		return

@@ -9,7 +9,7 @@ var (
 	headA = &ClientRequest{Method: "HEAD", Target: "/", Authority: "a"}
 )
 
-// responses are those that are accepted, and what is told of them. Each runs whole, byte by
+// responses are those that are accepted, and the events for them. Each runs whole, byte by
 // byte, and with trailing bytes.
 var responses = []struct {
 	name    string

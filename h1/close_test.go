@@ -67,7 +67,7 @@ func TestClosingAnswer(t *testing.T) {
 	}
 	d.answers(1, okay).says(ok+okLast).ends(true, true)
 
-	// The content of its own request is still told.
+	// The content of its own request is still an event.
 	d = newDialogue(t, Limits{})
 	d.app = silent
 	d.hear(postChunks).answers(1, &Response{Status: 200, Source: pieces("a", "", "b"), Length: -1, Close: true}).said()
@@ -237,7 +237,7 @@ func TestContinue(t *testing.T) {
 		d.hear(expects).answers(1, &Response{Status: 403, Source: pieces("no"), Length: 2})
 		d.says("HTTP/1.1 403 Forbidden\nContent-Length: 2\nConnection: close\n\nno").ends(true, true)
 	})
-	// The peer may send the content or another request: nobody can know.
+	// The peer may send the content or another request.
 	t.Run("answered without content: closes", func(t *testing.T) {
 		d := newDialogue(t, Limits{})
 		d.app = silent
@@ -292,7 +292,7 @@ func TestDiscard(t *testing.T) {
 }
 
 func TestAbort(t *testing.T) {
-	// Earlier answers leave first, later ones never.
+	// Earlier responses leave first, later ones never.
 	d := newDialogue(t, Limits{})
 	d.app = silent
 	d.hear(get+get+get).answers(3, okay).answers(2, okay)

@@ -6,13 +6,13 @@ import "bytes"
 // does not consume stay with the caller.
 type Conn struct {
 	sh       *Shared
-	first    *exchange // the oldest request whose answer is not out
+	first    *exchange // the oldest request whose response is not out
 	last     *exchange // the newest one
-	cut      *error    // why an answer was cut; nil: none was
+	cut      *error    // why a response was cut; nil: none was
 	requests uint64    // how many have come: the newest one's id
 	dropped  int64     // bytes of content discarded
 	incoming
-	unsent   uint32 // KiB of whole answers that have not been pulled to their end
+	unsent   uint32 // KiB of whole responses that have not been pulled to their end
 	pending  uint16 // length of the list of exchanges
 	blank    uint8  // empty lines before the request line
 	writing  writing
@@ -22,7 +22,7 @@ type Conn struct {
 	spilled  bool // bytes arrived after reading ended
 	blocked  bool // the last event was Blocked
 	eof      bool // the peer has sent FIN
-	resets   bool // the peer would take the cut answer for a complete one
+	resets   bool // the peer would take the cut response for a complete one
 }
 
 // Phase is the kind of input that a connection waits for. The caller chooses a timeout
@@ -191,13 +191,13 @@ func (c *Conn) begin(h *Head) *Error {
 	return c.step(headPlain)
 }
 
-// refuse ends reading and queues an answer with the reason. in holds the input that
+// refuse ends reading and queues a response with the reason. in holds the input that
 // was not understood.
 func (c *Conn) refuse(e *Error, in []byte) {
 	inContent := c.reading != inHead
 	c.stop()
 	if e == errForeign {
-		// RFC 9113 section 3.4: a peer that sent neither preface nor request gets no answer.
+		// RFC 9113 section 3.4: a peer that sent neither preface nor request gets no response.
 		c.spilled = true
 		c.writing.step(lastPulled)
 		return
@@ -211,7 +211,7 @@ func (c *Conn) refuse(e *Error, in []byte) {
 	c.spilled = true
 	switch {
 	case ex == nil:
-		// The answer to this request has left.
+		// The response to this request has left.
 		c.writing.step(lastPulled)
 	case ex.state == unanswered:
 		c.answerRefusal(ex, e)
@@ -222,7 +222,7 @@ func (c *Conn) refuse(e *Error, in []byte) {
 }
 
 // Refused reports whether the request has been refused for its content, so that
-// its answer is the machine's. withdrawn is the status of an answer that was
+// its response is the machine's. withdrawn is the status of a response that was
 // queued before and has been replaced; 0: none was.
 func (c *Conn) Refused(id uint64) (withdrawn int, refused bool) {
 	ex := c.find(id)
@@ -233,7 +233,7 @@ func (c *Conn) Refused(id uint64) (withdrawn int, refused bool) {
 }
 
 // Refuse answers an incomplete request with an error, such as 408 after a timeout,
-// and ends reading. It replaces an answer whose final head has not been pulled. It
+// and ends reading. It replaces a response whose final head has not been pulled. It
 // does nothing if no request is being read.
 func (c *Conn) Refuse(e *Error) {
 	if c.reading == inHead && !c.ending || c.reading.content() {
@@ -242,7 +242,7 @@ func (c *Conn) Refuse(e *Error) {
 }
 
 // Drain lets the connection end after the requests that have arrived, including one
-// that has arrived in part. The last answer has Connection: close if its head has
+// that has arrived in part. The last response has Connection: close if its head has
 // not left.
 func (c *Conn) Drain() {
 	c.draining = true
@@ -288,7 +288,7 @@ func (c *Conn) inputOver() *Error {
 	return nil
 }
 
-// endIfIdle ends the writing side if no answer is left to send.
+// endIfIdle ends the writing side if no response is left to send.
 func (c *Conn) endIfIdle() {
 	if c.first == nil && c.ending && c.reading != switched {
 		c.spilled = c.spilled || c.reading.content()
@@ -299,8 +299,8 @@ func (c *Conn) endIfIdle() {
 
 // Done reports whether all output has been pulled and the connection is to be
 // closed. If linger is true the peer may still be sending: shut down writing and
-// discard input for a while, so that no reset destroys the last answer (RFC 9112
-// section 9.6). See Resets for answers that were cut.
+// discard input for a while, so that no reset destroys the last response (RFC 9112
+// section 9.6). See Resets for responses that were cut.
 func (c *Conn) Done() (done, linger bool) {
 	switch c.writing {
 	case cut:
@@ -320,9 +320,9 @@ func (c *Conn) Err() error {
 	return *c.cut
 }
 
-// Resets reports whether the connection must be reset, since an answer was cut that
+// Resets reports whether the connection must be reset, since a response was cut that
 // the peer would take for complete at the end of the connection (RFC 9112 section 8).
-// The framing of other answers shows that they are incomplete.
+// The framing of other responses shows that they are incomplete.
 func (c *Conn) Resets() bool { return c.resets }
 
 // Phase returns the kind of input that the connection waits for.
@@ -340,7 +340,7 @@ func (c *Conn) Phase() Phase {
 	return Over
 }
 
-// Pending returns the number of requests whose answers have not been pulled to their
+// Pending returns the number of requests whose responses have not been pulled to their
 // end, including one that was refused by the machine.
 func (c *Conn) Pending() int { return int(c.pending) }
 

@@ -31,7 +31,7 @@ func newDialogueOn(t testing.TB, sh *Shared) *dialogue {
 	return d
 }
 
-// silent is an application that answers nothing by itself.
+// silent is an application that gives no response by itself.
 func silent(*dialogue) {}
 
 func answerOK(d *dialogue) {
@@ -186,7 +186,7 @@ func (d *dialogue) answers(id uint64, r *Response) *dialogue {
 	return d
 }
 
-// resumes announces that the Source of an answer has more.
+// resumes announces that the Source of a response has more.
 func (d *dialogue) resumes(id uint64) *dialogue {
 	d.c.Resume(id)
 	return d
@@ -234,7 +234,7 @@ type feed struct {
 	pieces   []string
 	trailers []Field
 	err      error // after the last piece; nil: io.EOF
-	early    bool  // tell the end along with the last piece
+	early    bool  // return the end along with the last piece
 }
 
 func (f *feed) Read(p []byte) (int, error) {

@@ -1,6 +1,6 @@
 // Package h1 implements HTTP/1.0 and HTTP/1.1 (RFC 9112, RFC 9110) for both ends of a
 // connection, without input and output. A server (Conn) turns the bytes that a client has
-// sent into events, and an application's answers into bytes that the caller writes; a client
+// sent into events, and an application's responses into bytes that the caller writes; a client
 // (Client) does so with requests and a server's responses. Neither blocks, logs, starts a
 // goroutine or reads a clock.
 //
@@ -34,7 +34,7 @@
 //
 // Call Next until its event is NeedMore, Blocked, Closed or Switched. Bytes that it
 // does not consume stay with the caller, who presents them again with what has
-// arrived since. Requests to a server may be answered in any order; answers leave in the
+// arrived since. Requests to a server may be answered in any order; responses leave in the
 // order of the requests.
 //
 // # Rules
@@ -43,7 +43,7 @@
 //   - Slices in an event are borrowed until the next call of Next for any connection of the
 //     Shared. Strings are never reused. The build tag poison overwrites what was borrowed.
 //   - A request that two readers could understand in two ways is refused, and
-//     nothing after it is interpreted. The answer, with one sentence, is the
+//     nothing after it is interpreted. The response, with one sentence, is the
 //     machine's; it takes the place of one that is queued and has not begun to
 //     leave.
 //   - A response that two readers could understand in two ways ends the connection, and so
@@ -64,7 +64,7 @@
 // role: scan.go (the words of a head), meaning.go (of the fields), incoming.go and chunk.go
 // (content that is read), outgoing.go (content that is sent), fieldline.go, exchange.go,
 // memo.go, limits.go, date.go. Parts of the server: conn.go (the connection and what it
-// reads), content.go, head.go and target.go (requests), response.go and transmit.go (answers),
+// reads), content.go, head.go and target.go (requests), response.go and transmit.go (responses),
 // refusals.go. Parts of the client: client.go (the connection and what it reads),
 // client_head.go (responses), client_request.go (requests), client_event.go.
 package h1

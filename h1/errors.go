@@ -6,11 +6,11 @@ import (
 )
 
 // Error is a mistake of the peer for which the machine refuses a request and ends the
-// connection. The answer is queued after those of earlier requests when the error is
+// connection. The response is queued after those of earlier requests when the error is
 // returned.
 type Error struct {
-	Status int    // of the answer; 0: no answer, since the peer does not speak HTTP
-	Reason string // one sentence, also the answer's content
+	Status int    // of the response; 0: no response, since the peer does not speak HTTP
+	Reason string // one sentence, also the response's content
 }
 
 func (e *Error) Error() string {
@@ -39,7 +39,8 @@ const (
 	HeadTooLarge
 	// TrailersTooLarge: the trailers do.
 	TrailersTooLarge
-	// CutOff: the connection ended before the response did.
+	// CutOff: the connection ended before the response. Client.Received reports whether
+	// any of it came.
 	CutOff
 	// Unsolicited: bytes came that belong to no request. A response before them is
 	// complete, and a request of which nothing was sent was not seen by the server.
@@ -47,7 +48,7 @@ const (
 )
 
 // Errors of the application. A command that returns one has queued nothing and left
-// the request as it was, so that another answer can be given.
+// the request as it was, so that another response can be given.
 var (
 	// ErrField: a field cannot be written; the error itself is a *FieldError.
 	ErrField = errors.New("h1: invalid field")

@@ -16,15 +16,15 @@ const (
 	// End: the request's content is complete; Event.Trailers holds the trailer
 	// fields of chunked content.
 	End
-	// Blocked: as many requests as Limits.Pipelined wait for their answers, or
-	// one that may switch protocols does, or answers of Limits.Unsent bytes have
+	// Blocked: as many requests as Limits.Pipelined wait for their responses, or
+	// one that may switch protocols does, or responses of Limits.Unsent bytes have
 	// not been pulled. Nothing was consumed. Call again
-	// when Transmit has sent an answer.
+	// when Transmit has sent a response.
 	Blocked
 	// Closed: no further input is interpreted. All bytes were consumed, as all
 	// further ones will be.
 	Closed
-	// Switched: the answer 101, or 2xx to CONNECT, has been pulled. Nothing
+	// Switched: the response 101, or 2xx to CONNECT, has been pulled. Nothing
 	// was consumed: the bytes belong to another protocol.
 	Switched
 
@@ -41,7 +41,7 @@ const (
 // strings in them stay valid.
 type Event struct {
 	Kind     Kind
-	ID       uint64 // of the request that Request, Data and End speak of; the first of a connection is 1
+	ID       uint64 // of the request to which Request, Data and End belong; the first of a connection is 1
 	Head     Head
 	Data     []byte
 	Trailers []Field

@@ -22,7 +22,7 @@ func Example() {
 	for more := true; more; {
 		n, err := c.Next(input, &ev)
 		if err != nil {
-			fmt.Println(err) // the answer is queued
+			fmt.Println(err) // the response is queued
 		}
 		input = input[n:]
 		switch ev.Kind {

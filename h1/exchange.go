@@ -1,6 +1,6 @@
 package h1
 
-// exchange is a request and its answer, until the answer has been pulled. The
+// exchange is a request and its response, until the response has been pulled. The
 // exchanges of a connection form a list in the order of requests; free ones are in a
 // list of Shared.
 type exchange struct {
@@ -29,14 +29,14 @@ type facts struct {
 	held      bool // the final head waits, since an informational one has just left
 	refused   bool // the response is the machine's own, to a malformed request
 
-	status    uint16 // of the answer
+	status    uint16 // of the response
 	withdrawn uint16 // of the one that a refusal has replaced
 
-	close    bool // the connection ends after this answer
+	close    bool // the connection ends after this response
 	last     bool // the head, which has been pulled, has Connection: close
 	out      bool // the final head has been pulled
-	switches bool // the answer is 101, or 2xx to CONNECT
-	offers   bool // the answer has an Upgrade field
+	switches bool // the response is 101, or 2xx to CONNECT
+	offers   bool // the response has an Upgrade field
 }
 
 // push adds an exchange for a new request.
@@ -96,7 +96,7 @@ func (c *Conn) pop() {
 	c.sh.give(ex)
 }
 
-// Answered returns the id up to which all answers have been pulled whole or
+// Answered returns the id up to which all responses have been pulled whole or
 // dropped: the Source of such a request is not read any more.
 func (c *Conn) Answered() uint64 {
 	if c.first != nil {
@@ -105,7 +105,7 @@ func (c *Conn) Answered() uint64 {
 	return c.requests
 }
 
-// SetValue attaches a value to a request until its answer has been pulled to its end.
+// SetValue attaches a value to a request until its response has been pulled to its end.
 func (c *Conn) SetValue(id uint64, v any) {
 	if ex := c.find(id); ex != nil {
 		ex.value = v

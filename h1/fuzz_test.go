@@ -199,7 +199,7 @@ func compareWithNetHTTP(t *testing.T, in string) bool {
 	if r.ContentLength != h.ContentLength {
 		t.Errorf("length %d, net/http: %d", h.ContentLength, r.ContentLength)
 	}
-	// net/http undoes percent-encoding in the host of an absolute target, h1 leaves it to whoever uses the name.
+	// net/http undoes percent-encoding in the host of an absolute target, h1 leaves it to the user of the name.
 	if r.Host != h.Authority && !strings.Contains(h.Authority, "%") {
 		t.Errorf("authority %q, net/http: %q", h.Authority, r.Host)
 	}

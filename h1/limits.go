@@ -6,10 +6,10 @@ type Limits struct {
 	Target    int   // bytes of a request target: DefaultTarget. More is 414
 	Fields    int   // field lines of a head, and of trailers: DefaultFields. More is 431
 	FieldSize int   // bytes of all field lines together: DefaultFieldSize. More is 431
-	Pipelined int   // requests that wait for their answers: DefaultPipelined. More are not read
-	Unsent    int   // bytes of answers given whole that have not been pulled: DefaultUnsent. No request is read above it
+	Pipelined int   // requests that wait for their responses: DefaultPipelined. More are not read
+	Unsent    int   // bytes of responses given whole that have not been pulled: DefaultUnsent. No request is read above it
 	Content   int64 // bytes of one request's content: no limit. More is 413
-	Discard   int64 // bytes of content that are discarded after an answer to keep the connection: DefaultDiscard
+	Discard   int64 // bytes of content that are discarded after a response to keep the connection: DefaultDiscard
 }
 
 const (
@@ -25,7 +25,7 @@ const (
 	// DefaultPipelined is above what load generators keep in flight by habit
 	// (16) while a connection's waiting requests stay within some 100 KB.
 	DefaultPipelined = 64
-	// DefaultUnsent keeps a peer that sends requests and reads no answers from
+	// DefaultUnsent keeps a peer that sends requests and reads no responses from
 	// filling memory.
 	DefaultUnsent = 8 << 20
 	// DefaultDiscard: reading a quarter of a megabyte costs less than a new

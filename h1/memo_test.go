@@ -76,7 +76,7 @@ func TestRememberedFieldsAreCopied(t *testing.T) {
 	}
 }
 
-// Credentials do not outlive their request: a loop remembers no head that has some, nor an answer.
+// Credentials do not outlive their request: a loop remembers no head that has some, nor a response.
 func TestSecretsAreNotRemembered(t *testing.T) {
 	const secret = "b3BlbjpzZXNhbWU"
 	for _, line := range []string{"Authorization: Basic ", "proxy-authorization: Basic ", "Cookie: id=", "X-Api-Key: ", "X-Auth-Token: ",
@@ -173,7 +173,7 @@ func TestSecretResponsesAreNotRemembered(t *testing.T) {
 	}
 }
 
-// An answer's head is encoded afresh when anything in it has changed.
+// A response's head is encoded afresh when anything in it has changed.
 func TestRememberedAnswers(t *testing.T) {
 	sh := NewShared(Limits{})
 	now := time.Unix(1700000000, 0)

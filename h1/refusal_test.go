@@ -15,7 +15,7 @@ const (
 	postChunks = postHost + "Transfer-Encoding: chunked\r\n\r\n"
 )
 
-// Requests that are refused, each with its answer.
+// Requests that are refused, each with its response.
 var refused = []struct {
 	in   string
 	want *Error
@@ -207,7 +207,7 @@ func answerTo(e *Error) string {
 		octets.AppendStatusLine(nil, e.Status), len(e.Reason)+1, e.Reason)
 }
 
-// Nothing after a refused request is interpreted, its answer says why, and
+// Nothing after a refused request is interpreted, its response says why, and
 // the peer gets time to read it, however the bytes arrive.
 func TestRefusals(t *testing.T) {
 	for _, test := range refused {
@@ -232,7 +232,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// The answer to a refused request waits its turn.
+// The response to a refused request waits its turn.
 func TestRefusalLeavesInOrder(t *testing.T) {
 	d := newDialogue(t, Limits{})
 	d.app = silent
@@ -247,7 +247,7 @@ func TestRefusalLeavesInOrder(t *testing.T) {
 	d.ends(true, true)
 }
 
-// A malformed chunk takes the place of an answer of which no byte is out, and
+// A malformed chunk takes the place of a response of which no byte is out, and
 // cuts short what has begun.
 func TestRefusalInContent(t *testing.T) {
 	d := newDialogue(t, Limits{})
@@ -287,7 +287,7 @@ func TestRefusalInContent(t *testing.T) {
 		invariants(t, name, d)
 	}
 
-	// The answer is out already.
+	// The response is out already.
 	d = newDialogue(t, Limits{})
 	d.app = silent
 	d.hear(postChunks).answers(1, &Response{Status: 202})
@@ -305,7 +305,7 @@ func TestRefusedHead(t *testing.T) {
 	}
 }
 
-// A peer whose first line is no request at all gets no answer, since it would not understand one: RFC 9113
+// A peer whose first line is no request at all gets no response, since it would not understand one: RFC 9113
 // section 3.4 has an endless variety of wrong prefaces. One that makes a mistake in a request, or names HTTP, gets its
 // 400.
 func TestForeignProtocol(t *testing.T) {

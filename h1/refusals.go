@@ -73,7 +73,7 @@ var (
 	errStatusLine  = bad("the status line must be: HTTP/1.x, one space, three digits, optionally a space and text")
 	errStatus      = bad("the status code is below 100")
 	errInterims    = bad("too many interim responses")
-	errSwitch      = bad("a 101 that nobody has asked for, or for another protocol")
+	errSwitch      = bad("a 101 without a request for it, or for another protocol")
 	errUnsolicited = bad("bytes that belong to no request")
 	errCutOff      = bad("the connection ended before the response")
 )

@@ -8,7 +8,7 @@ import (
 
 const next = "GET /next HTTP/1.1\r\nHost: n\r\n\r\n"
 
-// Requests that are accepted, and what is told of them. Each runs whole, byte
+// Requests that are accepted, and the events for them. Each runs whole, byte
 // by byte, and with another request after it, which is read if, and only if,
 // the connection goes on.
 var accepted = []struct {

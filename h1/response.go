@@ -10,7 +10,7 @@ import (
 // Response is a final response. The machine owns framing and connection
 // fields: Content-Length, Transfer-Encoding and Connection in Fields are not
 // copied, except that "close" in Connection is honoured and that the
-// Content-Length of an answer to HEAD, or of a 304, is kept. A Date is added
+// Content-Length of a response to HEAD, or of a 304, is kept. A Date is added
 // if there is none. Content that the request or the status rules out is
 // neither sent nor read.
 type Response struct {
@@ -22,7 +22,7 @@ type Response struct {
 	Close  bool  // close the connection after this response
 }
 
-// Respond answers a request. Requests may be answered in any order; answers
+// Respond answers a request. Requests may be answered in any order; responses
 // leave in the order of the requests. Only Bytes and Source are kept, the rest
 // is copied. 101 needs a request with Head.Upgrade whose content has been read,
 // and Fields must name the protocol in Upgrade; the Connection field is added.
@@ -51,7 +51,7 @@ func (c *Conn) maySwitch(ex *exchange) bool {
 	return ex == c.last && !c.reading.content() && c.reading != shut
 }
 
-// answer queues a final answer.
+// answer queues a final response.
 func (c *Conn) answer(ex *exchange, r *Response) error {
 	before, queued := ex.facts, len(ex.heads)
 	if ex.expecting && r.Source != nil && r.Status/100 == 2 {
@@ -84,13 +84,13 @@ func (c *Conn) answer(ex *exchange, r *Response) error {
 	return nil
 }
 
-// leavesContent reports whether an answer makes it unsafe or too expensive to read
+// leavesContent reports whether a response makes it unsafe or too expensive to read
 // the request's content to its end.
 func (c *Conn) leavesContent(ex *exchange) bool {
 	if ex != c.last || !c.reading.content() {
 		return false
 	}
-	// RFC 9110 section 10.1.1: the peer may take the answer as leave to send
+	// RFC 9110 section 10.1.1: the peer may take the response as permission to send
 	// another request in place of the content.
 	if ex.expecting {
 		return true
@@ -110,7 +110,7 @@ func (c *Conn) closeAfter(ex *exchange) {
 	}
 }
 
-// answerRefusal queues the answer to a request that was refused, in place of one
+// answerRefusal queues the response to a request that was refused, in place of one
 // that was queued before.
 func (c *Conn) answerRefusal(ex *exchange, e *Error) {
 	c.unsent -= ex.weight
@@ -296,7 +296,7 @@ func (ex *exchange) queueInterim(heads []byte) {
 }
 
 // Continue queues 100 (Continue) if the request expects it, and if no content,
-// no earlier 100 and no final answer came first. Else it does nothing.
+// no earlier 100 and no final response came first. Else it does nothing.
 func (c *Conn) Continue(id uint64) {
 	ex := c.find(id)
 	if ex == nil || ex.state != unanswered || !ex.expecting {

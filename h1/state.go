@@ -5,7 +5,7 @@ package h1
 //
 // Reading of a server, one for a connection (RFC 9112 sections 2 to 7). A head leads to
 // its content, the end of the content to the next head; one that may switch
-// protocols (RFC 9110 sections 7.8 and 9.3.6) leads to a turn, where its answer
+// protocols (RFC 9110 sections 7.8 and 9.3.6) leads to a turn, where its response
 // decides which protocol the following bytes belong to:
 //
 //	           ┌──────────────────────── headPlain ──┐
@@ -37,8 +37,8 @@ package h1
 //	    │   ◄──── revoked ──────── │                   │
 //	    └────────── tore ──────────┴────── tore ───────┴──► torn
 //
-// Writing, one for a connection: open until the last answer has been pulled
-// (finished), an answer is torn (cut), or another protocol takes over (left).
+// Writing, one for a connection: open until the last response has been pulled
+// (finished), a response is torn (cut), or another protocol takes over (left).
 //
 // Reading of a client, one for a connection (RFC 9112 section 6.3). A request leads to the
 // head of its response, past interim ones; the end of the response leads back to the state
@@ -173,7 +173,7 @@ const (
 	answered                    // the final head waits to be pulled
 	sending                     // the head is out, content follows
 	complete
-	torn // the answer cannot be completed
+	torn // the response cannot be completed
 	answerings
 )
 
@@ -208,9 +208,9 @@ type writing uint8
 
 const (
 	_        writing = iota // illegal
-	open                    // answers leave
-	finished                // the last answer is out, the connection is to be closed
-	cut                     // an answer was torn, the connection is to be closed at once
+	open                    // responses leave
+	finished                // the last response is out, the connection is to be closed
+	cut                     // a response was torn, the connection is to be closed at once
 	left                    // another protocol writes
 	writings
 )

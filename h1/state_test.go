@@ -246,7 +246,7 @@ func finish(t *testing.T, name string, d *dialogue) {
 	}
 }
 
-// Requests wait while as many bytes of answers do: a peer that reads nothing does not fill memory.
+// Requests wait while as many bytes of responses do: a peer that reads nothing does not fill memory.
 func TestUnsentAnswersBlock(t *testing.T) {
 	d := newDialogue(t, Limits{Unsent: 8 << 10})
 	content := strings.Repeat("x", 5000)

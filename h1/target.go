@@ -52,7 +52,7 @@ func (h *Head) setPath(t string) {
 }
 
 // setAbsolute: RFC 9112 section 3.2.2. Every scheme that names an authority
-// passes; which of them it serves is the application's matter.
+// passes; which of them are served is left to the application.
 func (h *Head) setAbsolute(t string) *Error {
 	i := strings.IndexByte(t, ':')
 	if i <= 0 || !octets.IsLetter(t[0]) || !octets.All(t[:i], octets.Scheme) || !strings.HasPrefix(t[i:], "://") {

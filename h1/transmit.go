@@ -106,7 +106,7 @@ func appendConnection(dst []byte, ex *exchange) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// complete ends an answer that has been pulled whole.
+// complete ends a response that has been pulled whole.
 func (c *Conn) complete(ex *exchange) {
 	switch {
 	case ex.switches:
@@ -130,7 +130,7 @@ func (c *Conn) complete(ex *exchange) {
 	}
 }
 
-// cutShort ends the connection within an answer.
+// cutShort ends the connection within a response.
 func (c *Conn) cutShort(err error) {
 	if c.cut == nil {
 		c.cut = &err
