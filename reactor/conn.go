@@ -47,6 +47,7 @@ type rareState struct {
 	unread        []byte   // input that a replaced filter has left to its successor
 	remote, local net.Addr // from a PROXY header, or kept since no engine knows them
 	cause         error    // error for Session.Closed, after the output was sent
+	peeked        error    // error that PeekInput has taken from the socket
 	closeNotified bool     // the filter's close_notify is queued or sent
 	shutsWrite    bool     // writing is shut down once the output was sent
 	truncated     bool     // the peer has left without close_notify
@@ -236,12 +237,41 @@ func (c *Conn) Kept() int { return len(c.kept) }
 
 // Waiting reports whether there is input that was not read, or that Yield has postponed. It costs a system call.
 func (c *Conn) Waiting() bool {
+	waiting, _ := c.PeekInput()
+	return waiting
+}
+
+// PeekInput looks at the socket without reading. waiting reports that there is input that was not read, or that Yield has
+// postponed; ended, that the peer has closed or reset the connection and there is no input before that. Over TLS, input may
+// be records without content, such as session tickets. An idle HTTP/1 connection is not to be used again if either is true
+// (RFC 9112 section 9.3.1). It costs a system call.
+func (c *Conn) PeekInput() (waiting, ended bool) {
+	if c.Closed() || c.polling == pollHalfClosed {
+		return false, true
+	}
 	if c.input == inputNextTurn {
-		return true
+		return true, false
 	}
 	var one [1]byte
 	n, _, err := unix.Recvfrom(int(c.fd), one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-	return err == nil && n > 0
+	switch {
+	case n > 0:
+		return true, false
+	case err == unix.EAGAIN, err == unix.EINTR:
+		return false, false
+	case err != nil:
+		c.ensureRare().peeked = err
+	}
+	return false, true
+}
+
+// ended returns the error with which the engine has reported the end of c's socket, or the error that PeekInput has taken
+// from the socket: the kernel reports it once, and a FIN from then on.
+func (c *Conn) ended(err error) error {
+	if c.rare != nil && c.rare.peeked != nil {
+		return c.rare.peeked
+	}
+	return err
 }
 
 // Quiet reports whether nothing has come from the peer that was not read: no byte, no FIN and no reset. It costs a system

@@ -88,6 +88,8 @@ func (e *loopEngine) Closed(owner any, err error) {
 		err = ErrHungUp
 	case engine.ErrEnded:
 		err = ErrStopped
+	default:
+		err = c.ended(err)
 	}
 	l := e.loop
 	l.begin()

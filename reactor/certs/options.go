@@ -41,8 +41,6 @@ func (o *Options) check() error {
 	switch {
 	case len(o.Pairs) == 0 && !o.SelfSigned:
 		return ErrNoCertificate
-	case o.MinVersion != 0 && (o.MinVersion < tls.VersionTLS12 || o.MinVersion > tls.VersionTLS13):
-		return fmt.Errorf("TLS version %s cannot be the oldest one served: only 1.2 and 1.3 can", tls.VersionName(o.MinVersion))
 	case o.ClientAuth != tls.NoClientCert && o.ClientAuth != tls.VerifyClientCertIfGiven && o.ClientAuth != tls.RequireAndVerifyClientCert:
 		return fmt.Errorf("client authentication %v would accept certificates that nobody verified", o.ClientAuth)
 	case o.ClientAuth != tls.NoClientCert && len(o.ClientCAs) == 0:
@@ -50,7 +48,23 @@ func (o *Options) check() error {
 	case o.ClientAuth == tls.NoClientCert && len(o.ClientCAs) > 0:
 		return errors.New("authorities for client certificates are of no use without client authentication")
 	}
+	return checkMinVersion(o.MinVersion)
+}
+
+// checkMinVersion checks a MinVersion of Options or ClientOptions.
+func checkMinVersion(version uint16) error {
+	if version != 0 && (version < tls.VersionTLS12 || version > tls.VersionTLS13) {
+		return fmt.Errorf("TLS version %s cannot be the oldest one: only 1.2 and 1.3 can", tls.VersionName(version))
+	}
 	return nil
+}
+
+// minVersion returns the version that a MinVersion stands for.
+func minVersion(version uint16) uint16 {
+	if version == 0 {
+		return tls.VersionTLS12
+	}
+	return version
 }
 
 // ParseVersion parses 1.2 or 1.3, the versions that are served.

@@ -1,15 +1,8 @@
 package certs
 
 import (
-	"bytes"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
-	"fmt"
-	"os"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,7 +24,7 @@ type Store struct {
 	tickets ticketKeys
 	pairs   []*loadedPair
 	signed  *tls.Certificate
-	clients clientAuthorities
+	clients authorities
 
 	watch fileWatch
 }
@@ -41,18 +34,6 @@ type snapshot struct {
 	index nameIndex
 	// config is shared by all connections: one for each would cost kilobytes for as long as it lives.
 	config *tls.Config
-}
-
-// loadedPair is a pair of files and the last good certificate in them.
-type loadedPair struct {
-	files   Pair
-	content []byte // both files, to see whether anything changed
-	good    *tls.Certificate
-}
-
-type clientAuthorities struct {
-	content []byte
-	good    *x509.CertPool
 }
 
 // Open loads the files of options and watches them until Close. It fails if any of them cannot be used.
@@ -83,10 +64,30 @@ func Open(options Options) (*Store, error) {
 	if err := s.Reload(); err != nil {
 		return nil, err
 	}
-	if err := s.startWatching(); err != nil {
+	s.watch = fileWatch{files: s.files(), reload: s.Reload, every: ticketRotation, periodic: s.renew, logger: s.logger}
+	if err := s.watch.start(); err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// Close stops watching. Connections and Config stay usable.
+func (s *Store) Close() error { return s.watch.close() }
+
+func (s *Store) files() []string {
+	files := append([]string(nil), s.options.ClientCAs...)
+	for _, pair := range s.options.Pairs {
+		files = append(files, pair.Certificate, pair.Key)
+	}
+	return files
+}
+
+// renew does what is due every ticketRotation.
+func (s *Store) renew(now time.Time) {
+	s.lookAtExpiry(now)
+	if err := s.RotateTicketKeys(); err != nil {
+		s.logger.Error("session ticket keys not rotated", zap.Error(err))
+	}
 }
 
 // Config returns the configuration for a TLS server, reactor.ListenerConfig.TLS for example. It is always the same one
@@ -96,20 +97,13 @@ func (s *Store) Config() *tls.Config { return s.config }
 // baseConfig makes the config that looks up everything that a reload can change.
 func (s *Store) baseConfig() *tls.Config {
 	return &tls.Config{
-		MinVersion:         s.minVersion(),
+		MinVersion:         minVersion(s.options.MinVersion),
 		NextProtos:         s.options.Protocols,
 		GetConfigForClient: s.configFor,
 		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			return s.current.Load().index.choose(hello), nil
 		},
 	}
-}
-
-func (s *Store) minVersion() uint16 {
-	if s.options.MinVersion == 0 {
-		return tls.VersionTLS12
-	}
-	return s.options.MinVersion
 }
 
 func (s *Store) configFor(*tls.ClientHelloInfo) (*tls.Config, error) {
@@ -140,7 +134,7 @@ func (s *Store) Reload() error {
 			loaded = append(loaded, pair)
 		}
 	}
-	fresh, err := s.clients.load(s.options.ClientCAs)
+	fresh, err := s.clients.load("client authorities", s.options.ClientCAs)
 	if err != nil {
 		keepOut("client authorities kept out", err)
 	}
@@ -151,40 +145,15 @@ func (s *Store) Reload() error {
 		s.publish()
 	}
 	for _, pair := range loaded {
-		s.announce(pair)
+		pair.announce(s.logger)
 	}
 	return errors.Join(failures...)
-}
-
-func (s *Store) announce(pair *loadedPair) {
-	leaf := pair.good.Leaf
-	s.logger.Info("certificate loaded", zap.String("file", pair.files.Certificate),
-		zap.Strings("names", leafNames(leaf)), zap.Time("expires", leaf.NotAfter))
-	s.warnOfExpiry(pair.good, time.Now())
-}
-
-// expirySoon is how long before its end a certificate is reported, or a sixth of its life where that is less:
-// renewals that work come earlier.
-const expirySoon = 7 * 24 * time.Hour
-
-func (s *Store) warnOfExpiry(certificate *tls.Certificate, now time.Time) {
-	leaf, says := certificate.Leaf, "certificate expires soon"
-	switch left := leaf.NotAfter.Sub(now); {
-	case now.Before(leaf.NotBefore):
-		s.logger.Warn("certificate is not valid yet", zap.Strings("names", leafNames(leaf)), zap.Time("begins", leaf.NotBefore))
-		return
-	case left > min(expirySoon, leaf.NotAfter.Sub(leaf.NotBefore)/6):
-		return
-	case left < 0:
-		says = "certificate has expired"
-	}
-	s.logger.Warn(says, zap.Strings("names", leafNames(leaf)), zap.Time("expires", leaf.NotAfter))
 }
 
 // lookAtExpiry logs each certificate that has expired or soon will, for servers that run for months.
 func (s *Store) lookAtExpiry(now time.Time) {
 	for _, certificate := range s.current.Load().index.all {
-		s.warnOfExpiry(certificate, now)
+		warnOfExpiry(s.logger, certificate, now)
 	}
 }
 
@@ -199,7 +168,7 @@ func (s *Store) publish() {
 	}
 	state := &snapshot{index: newNameIndex(all)}
 	state.config = &tls.Config{
-		MinVersion:     s.minVersion(),
+		MinVersion:     minVersion(s.options.MinVersion),
 		NextProtos:     s.options.Protocols,
 		ClientAuth:     s.options.ClientAuth,
 		ClientCAs:      s.clients.good,
@@ -207,60 +176,4 @@ func (s *Store) publish() {
 	}
 	state.config.SetSessionTicketKeys(s.tickets)
 	s.current.Store(state)
-}
-
-// load reads the pair and reports whether it differs from the one in use.
-func (p *loadedPair) load() (fresh bool, err error) {
-	certificate, err := os.ReadFile(p.files.Certificate)
-	if err != nil {
-		return false, err
-	}
-	key, err := os.ReadFile(p.files.Key)
-	if err != nil {
-		return false, err
-	}
-	content := slices.Concat(certificate, key)
-	if p.good != nil && bytes.Equal(content, p.content) {
-		return false, nil
-	}
-	pair, err := tls.X509KeyPair(certificate, key)
-	if err != nil && encrypted(key) {
-		err = errors.New("the key is encrypted, and there is nobody to ask for its passphrase")
-	}
-	if err != nil {
-		return false, fmt.Errorf("certificate %s with key %s: %w", p.files.Certificate, p.files.Key, err)
-	}
-	p.content, p.good = content, &pair
-	return true, nil
-}
-
-// encrypted reports whether a PEM file has a key with a passphrase, in the form of PKCS #8 or of RFC 1421.
-func encrypted(file []byte) bool {
-	for block, rest := pem.Decode(file); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED") {
-			return true
-		}
-	}
-	return false
-}
-
-// load reads the authorities and reports whether they differ from those in use.
-func (c *clientAuthorities) load(files []string) (fresh bool, err error) {
-	var content []byte
-	pool := x509.NewCertPool()
-	for _, file := range files {
-		pem, err := os.ReadFile(file)
-		if err != nil {
-			return false, err
-		}
-		if !pool.AppendCertsFromPEM(pem) {
-			return false, fmt.Errorf("client authorities %s: no certificate in it", file)
-		}
-		content = append(content, pem...)
-	}
-	if len(files) == 0 || bytes.Equal(content, c.content) {
-		return false, nil
-	}
-	c.content, c.good = content, pool
-	return true, nil
 }

@@ -17,8 +17,14 @@ import (
 // after the other.
 const settleTime = 200 * time.Millisecond
 
-// fileWatch is the goroutine that reloads when files change and rotates ticket keys.
+// fileWatch calls reload when one of its files may have changed, and periodic at intervals, on a goroutine of its own.
 type fileWatch struct {
+	files    []string
+	reload   func() error // logs its errors
+	every    time.Duration
+	periodic func(now time.Time)
+	logger   *zap.Logger
+
 	watcher  *fsnotify.Watcher
 	decisive map[string]bool // paths whose change matters; their directories have other files too
 	settle   time.Duration
@@ -27,35 +33,43 @@ type fileWatch struct {
 	once     sync.Once
 }
 
-// startWatching watches directories, since a renewal replaces a file, or a symbolic link to it, and a watch on the old
-// file would report nothing more.
-func (s *Store) startWatching() error {
+// start watches directories, since a renewal replaces a file, or a symbolic link to it, and a watch on the old file would
+// report nothing more.
+func (w *fileWatch) start() error {
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
 		return fmt.Errorf("watching certificate files: %w", err)
 	}
-	s.watch.watcher = watcher
-	s.watch.settle = settleTime
-	s.watch.done = make(chan struct{})
-	if err := s.watchDirectories(); err != nil {
+	w.watcher = watcher
+	w.settle = settleTime
+	w.done = make(chan struct{})
+	if err := w.watchDirectories(); err != nil {
 		watcher.Close()
 		return err
 	}
-	s.watch.ended.Go(s.follow)
+	w.ended.Go(w.follow)
 	return nil
 }
 
+// close ends the watching. It waits for a call of reload in progress.
+func (w *fileWatch) close() error {
+	w.once.Do(func() { close(w.done) })
+	err := w.watcher.Close()
+	w.ended.Wait()
+	return err
+}
+
 // watchDirectories watches the directories on the path of each file, links followed. Adding one twice has no effect.
-func (s *Store) watchDirectories() error {
-	s.watch.decisive = make(map[string]bool)
+func (w *fileWatch) watchDirectories() error {
+	w.decisive = make(map[string]bool)
 	var failures []error
-	for _, file := range s.files() {
+	for _, file := range w.files {
 		names, directories := decisiveFor(file)
 		for _, name := range names {
-			s.watch.decisive[name] = true
+			w.decisive[name] = true
 		}
 		for _, directory := range directories {
-			if err := s.watch.add(directory); err != nil {
+			if err := w.add(directory); err != nil {
 				failures = append(failures, fmt.Errorf("watching %s: %w", directory, err))
 			}
 		}
@@ -110,62 +124,43 @@ func decisiveFor(file string) (names, directories []string) {
 	return names, append(directories, filepath.Dir(at))
 }
 
-func (s *Store) files() []string {
-	files := append([]string(nil), s.options.ClientCAs...)
-	for _, pair := range s.options.Pairs {
-		files = append(files, pair.Certificate, pair.Key)
-	}
-	return files
-}
-
-func (s *Store) follow() {
-	rotation := time.NewTicker(ticketRotation)
-	defer rotation.Stop()
+func (w *fileWatch) follow() {
+	interval := time.NewTicker(w.every)
+	defer interval.Stop()
 	// The first look finds changes since the first load.
-	quiet := time.NewTimer(s.watch.settle)
+	quiet := time.NewTimer(w.settle)
 	defer quiet.Stop()
 	for {
 		select {
-		case <-s.watch.done:
+		case <-w.done:
 			return
-		case now := <-rotation.C:
-			s.lookAtExpiry(now)
-			if err := s.RotateTicketKeys(); err != nil {
-				s.logger.Error("session ticket keys not rotated", zap.Error(err))
-			}
-		case event, more := <-s.watch.watcher.Events:
+		case now := <-interval.C:
+			w.periodic(now)
+		case event, more := <-w.watcher.Events:
 			if !more {
 				return
 			}
 			// Reading a file must not count as a change to it.
-			if event.Op != fsnotify.Chmod && s.watch.decisive[event.Name] {
-				quiet.Reset(s.watch.settle)
+			if event.Op != fsnotify.Chmod && w.decisive[event.Name] {
+				quiet.Reset(w.settle)
 			}
-		case err, more := <-s.watch.watcher.Errors:
+		case err, more := <-w.watcher.Errors:
 			if !more {
 				return
 			}
 			// Events were lost, so the files are read.
-			s.logger.Warn("watching certificate files", zap.Error(err))
-			quiet.Reset(s.watch.settle)
+			w.logger.Warn("watching certificate files", zap.Error(err))
+			quiet.Reset(w.settle)
 		case <-quiet.C:
-			s.changed()
+			w.changed()
 		}
 	}
 }
 
-// changed reloads after a change. It renews the watch first, so that no later change is missed. Reload logs its errors.
-func (s *Store) changed() {
-	if err := s.watchDirectories(); err != nil {
-		s.logger.Warn("watching certificate files", zap.Error(err))
+// changed reloads after a change. It renews the watch first, so that no later change is missed.
+func (w *fileWatch) changed() {
+	if err := w.watchDirectories(); err != nil {
+		w.logger.Warn("watching certificate files", zap.Error(err))
 	}
-	_ = s.Reload()
-}
-
-// Close stops watching. Connections and Config stay usable.
-func (s *Store) Close() error {
-	s.watch.once.Do(func() { close(s.watch.done) })
-	err := s.watch.watcher.Close()
-	s.watch.ended.Wait()
-	return err
+	_ = w.reload()
 }
