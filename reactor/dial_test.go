@@ -34,13 +34,18 @@ func (d *dials) dial(ctx context.Context, network, addr string) {
 
 // dialAs dials with a config that lacks Open and Fail.
 func (d *dials) dialAs(ctx context.Context, config DialConfig) {
+	d.prepare(&config)
+	d.loop.Dial(ctx, config)
+}
+
+// prepare sets Open and Fail.
+func (d *dials) prepare(config *DialConfig) {
 	config.Open = func(c *Conn) Session {
 		a := &asking{conn: c, answers: d.answers}
 		d.opened <- a
 		return a
 	}
 	config.Fail = func(err error) { d.failed <- err }
-	d.loop.Dial(ctx, config)
 }
 
 // wantFailure wants the only word of a dial to be err.
@@ -83,9 +88,15 @@ func (a *asking) EOF() bool    { return false }
 func (a *asking) Timeout()     {}
 func (a *asking) Closed(error) {}
 
-// deafListener gives the address of a socket whose queue is full: to dial there takes until it is
-// given up.
+// deafListener returns the address of a socket whose queue is full: to dial there takes until it is given up.
 func deafListener(t *testing.T) string {
+	t.Helper()
+	_, address := fullListener(t)
+	return address
+}
+
+// fullListener returns a listening socket whose queue is full, and its address.
+func fullListener(t *testing.T) (listening int, address string) {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -108,11 +119,11 @@ func deafListener(t *testing.T) string {
 		_ = unix.Connect(filler, addr)
 		// On loopback it is connected at once, or not at all.
 		if n, _ := unix.Poll([]unix.PollFd{{Fd: int32(filler), Events: unix.POLLOUT}}, 100); n == 0 {
-			return toAddr(addr).String()
+			return fd, toAddr(addr).String()
 		}
 	}
 	t.Fatal("the queue does not get full")
-	return ""
+	return -1, ""
 }
 
 func TestDial(t *testing.T) {
