@@ -96,17 +96,7 @@ func TestDialledConnectionsOutliveAStall(t *testing.T) {
 	d.dial(t.Context(), "tcp", deaf)
 	// The second has sent its ClientHello.
 	greeted, answer := make(chan struct{}, 1), make(chan struct{})
-	shaking := peer(t, func(c net.Conn) {
-		first := make([]byte, 1)
-		if _, err := io.ReadFull(c, first); err != nil {
-			return
-		}
-		greeted <- struct{}{}
-		<-answer
-		secure := tls.Server(&prefixed{c, first}, ca.serverConfig())
-		_, _ = io.Copy(secure, secure)
-	})
-	d.dialAs(t.Context(), DialConfig{Address: shaking, TLS: ca.clientConfig()})
+	d.dialAs(t.Context(), DialConfig{Address: shyPeer(t, ca, greeted, answer), TLS: ca.clientConfig()})
 	await(t, greeted)
 	// The third waits for an answer.
 	request, respond := make(chan struct{}, 1), make(chan struct{})
@@ -173,6 +163,22 @@ func TestDialConnectedWhileItsLoopIsBusy(t *testing.T) {
 	}
 	await(t, d.opened)
 	d.wantSilence()
+}
+
+// shyPeer is a TLS server that tells greeted when a ClientHello begins, and answers that after answer was closed. Then it
+// answers with what it gets.
+func shyPeer(t *testing.T, ca *authority, greeted chan<- struct{}, answer <-chan struct{}) (address string) {
+	t.Helper()
+	return peer(t, func(c net.Conn) {
+		first := make([]byte, 1)
+		if _, err := io.ReadFull(c, first); err != nil {
+			return
+		}
+		greeted <- struct{}{}
+		<-answer
+		secure := tls.Server(&prefixed{c, first}, ca.serverConfig())
+		_, _ = io.Copy(secure, secure)
+	})
 }
 
 // prefixed is a connection whose first bytes were read before.
