@@ -5,12 +5,9 @@ package reactor
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/gatewheel/gatewheel/internal/moment"
 )
@@ -209,6 +206,3 @@ func (r *Reactor) mayDial() bool {
 	held := r.present() + lookupDescriptors*r.lookups.running.Load()
 	return held <= free && r.dials.underWay.Load() <= max(free/2, 1)
 }
-
-// scarceSocket reports whether err is a lack of descriptors or memory for a socket.
-func scarceSocket(err error) bool { return scarce(err) && !errors.Is(err, unix.ENOSPC) }

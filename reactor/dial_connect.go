@@ -45,7 +45,7 @@ func (c *Conn) connect(d *dialling) {
 	d.stage = DialConnect
 	for len(d.targets) > 0 {
 		if err := c.openSocket(&d.targets[0]); err != nil {
-			if scarceSocket(err) {
+			if scarce(err) {
 				d.stage = DialDescriptors
 				c.close(err)
 				return
@@ -186,5 +186,6 @@ func (c *Conn) toItself(t *target) bool {
 	if err != nil {
 		return false
 	}
-	return toAddrPort(toAddr(local)).Port() == t.ip.Port()
+	own := toAddrPort(toAddr(local))
+	return own == t.ip || own.Port() == t.ip.Port() && t.ip.Addr().IsUnspecified()
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -182,4 +183,31 @@ func TestDialUnixWaitsForTheQueue(t *testing.T) {
 	}
 	defer unix.Close(accepted)
 	await(t, second.opened)
+}
+
+// A dial to a local port at which nobody listens may get that very port as its own, and TCP connects it to itself.
+func TestSocketConnectedToItself(t *testing.T) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	own, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Connect(fd, own); err != nil {
+		t.Fatal(err)
+	}
+	c := &Conn{fd: int32(fd)}
+	address := toAddrPort(toAddr(own))
+	for ip, want := range map[string]bool{"127.0.0.1": true, "0.0.0.0": true, "127.0.0.2": false, "192.0.2.1": false} {
+		to := targetTo(netip.MustParseAddr(ip), address.Port(), 0)
+		if have := c.toItself(&to); have != want {
+			t.Errorf("a dial to %s: %v", ip, have)
+		}
+	}
 }

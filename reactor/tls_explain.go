@@ -1,3 +1,5 @@
+//go:build linux
+
 package reactor
 
 import (
@@ -62,7 +64,7 @@ func describeOther(err error) (TLSFailure, string) {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return TLSFailureTimeout, "the peer did not complete the handshake in time"
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, ErrHungUp):
 		return TLSFailureLeft, "the peer reset the connection during the handshake"
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return TLSFailureLeft, "the peer closed the connection during the handshake"
