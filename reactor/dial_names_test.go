@@ -61,41 +61,54 @@ func TestDialAddresses(t *testing.T) {
 	}
 }
 
-// tryAll has a dial try these addresses.
-func (d *dials) tryAll(config DialConfig, addresses ...string) {
-	config.Network = "tcp"
+// tryAll begins a dial to a name with these addresses.
+func (d *dials) tryAll(timeout time.Duration, addresses ...string) (c *Conn, k *dialling) {
+	config := DialConfig{Network: "tcp", Address: "name:80", Timeout: timeout}
 	d.prepare(&config)
-	k := &dialling{config: config, ctx: context.Background()}
+	k = &dialling{config: config, ctx: context.Background()}
 	for _, a := range addresses {
 		tcp := addrOf(a).(*net.TCPAddr).AddrPort()
 		k.targets = append(k.targets, targetTo(tcp.Addr(), tcp.Port(), 0))
 	}
 	on(d.t, d.loop, func() {
-		c := d.loop.newConn(nil, -1, nil)
+		c = d.loop.newConn(nil, -1, nil)
 		c.polling = pollConnecting
 		c.ensureRare().dialling = k
 		d.loop.reactor.dials.underWay.Add(1)
 		c.limitDial(k)
 		c.connect(k)
 	})
+	return c, k
 }
 
 // The addresses of a name are tried one after the other, each for its share of the time.
 func TestDialTriesAllAddresses(t *testing.T) {
 	s := serve(t, Config{Loops: 1}, nil)
-	d := newDials(t, s.loops[0])
+	l := s.loops[0]
+	d := newDials(t, l)
 	deaf := deafListener(t)
-	d.tryAll(DialConfig{Address: "name:80"}, "127.0.0.1:1", s.addr)
+	const refused = "127.0.0.1:1"
+	d.tryAll(time.Hour, refused, s.addr)
 	await(t, d.opened)
 	await(t, d.answers)
-	d.tryAll(DialConfig{Address: "name:80", Timeout: 200 * time.Millisecond}, deaf, "127.0.0.1:1", s.addr)
+
+	c, k := d.tryAll(time.Hour, deaf, refused, s.addr)
+	on(t, l, func() {
+		if share := c.attemptTime(4); share > 15*time.Minute || share < 14*time.Minute {
+			t.Errorf("one of four addresses gets %v of an hour", share)
+		}
+		c.attemptOverdue(k)
+	})
 	await(t, d.opened)
 	await(t, d.answers)
-	d.tryAll(DialConfig{Address: "name:80", Timeout: 200 * time.Millisecond}, deaf, "127.0.0.1:1")
+
+	c, k = d.tryAll(0, deaf, refused)
+	on(t, l, func() { c.attemptOverdue(k) })
 	if err := await(t, d.failed).(*DialError); !errors.Is(err, unix.ECONNREFUSED) || err.Error() != "cannot connect to name:80: 127.0.0.1:1: connection refused" {
 		t.Errorf("failed with %v", err)
 	}
-	d.tryAll(DialConfig{Address: "name:80", Timeout: 100 * time.Millisecond}, "127.0.0.1:1", deaf)
+
+	d.tryAll(100*time.Millisecond, refused, deaf)
 	if err := await(t, d.failed).(*DialError); !err.Timeout() || err.Stage != DialConnect {
 		t.Errorf("failed with %v at %v", err, err.Stage)
 	}
