@@ -1,6 +1,9 @@
 package app
 
-import "sync/atomic"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // cell holds the result of a pending future. It needs no lock: the first goroutine to
 // settle it writes the result, publishes it by swapping the list of waiters for the
@@ -62,10 +65,17 @@ func (c *cell[T]) post(newest *node) {
 
 // settleHere settles the cell in a task of its loop. Waiters run before it returns.
 func (c *cell[T]) settleHere(v T, err error) {
-	q := queue{loop: c.loop}
-	c.settle(v, err, &q)
-	q.run()
+	q := queues.Get().(*queue)
+	q.loop = c.loop
+	c.settle(v, err, q)
+	if q.drain() {
+		*q = queue{}
+		queues.Put(q)
+	}
 }
+
+// queues has the queues of settleHere for reuse.
+var queues = sync.Pool{New: func() any { return new(queue) }}
 
 func (c *cell[T]) isSettled() bool { return c.waiters.Load() == &settled }
 
@@ -176,7 +186,10 @@ func (q *queue) append(newest *node) {
 
 // run wakes the waiters in order. If the loop is taken from the calling goroutine
 // meanwhile, or the goroutine ends, the remaining waiters are posted again.
-func (q *queue) run() {
+func (q *queue) run() { q.drain() }
+
+// drain is run. It reports whether all waiters were woken, so that nobody uses q any more.
+func (q *queue) drain() (all bool) {
 	defer func() {
 		if q.first != nil {
 			q.loop.Post(q.run)
@@ -187,9 +200,10 @@ func (q *queue) run() {
 		q.first, n.next = n.next, nil
 		n.wake.woken(q)
 		if q.first != nil && lost(q.loop) {
-			return
+			return false
 		}
 	}
+	return true
 }
 
 // lost reports whether the loop was taken from the calling goroutine.

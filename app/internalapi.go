@@ -22,6 +22,11 @@ func (internalAPI) Run(h Handler, r *Request, limit time.Duration) Future[*Respo
 	return run(h, r, limit)
 }
 
+// RunFor implements spi.RunFor.
+func (internalAPI) RunFor(h Handler, r *Request, limit time.Duration, a answerer) (f Future[*Response], pending bool) {
+	return runFor(h, r, limit, a)
+}
+
 // Cancel implements spi.Cancel.
 func (internalAPI) Cancel(r *Request, cause error) { r.cancel(cause) }
 

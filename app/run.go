@@ -9,19 +9,40 @@ import (
 
 // run implements spi.Run.
 func run(h Handler, r *Request, limit time.Duration) Future[*Response] {
+	f, w := start(h, r, limit, nil)
+	if w == nil {
+		return f
+	}
+	return w.future()
+}
+
+// answerer is spi.Answerer.
+type answerer = interface {
+	Answered(resp *Response, err error)
+}
+
+// runFor implements spi.RunFor.
+func runFor(h Handler, r *Request, limit time.Duration, a answerer) (f Future[*Response], pending bool) {
+	f, w := start(h, r, limit, a)
+	return f, w != nil
+}
+
+// start calls h. If its future is pending, start returns the wait for it, which tells a if
+// that is not nil; else the future, which is checked.
+func start(h Handler, r *Request, limit time.Duration, a answerer) (Future[*Response], *headWait) {
 	r.limit = max(limit, 0)
 	f := guarded(r, h)
 	if f.Ready() {
-		return checked(f.Result())
+		return checked(f.Result()), nil
 	}
-	w := &headWait{}
+	w := &headWait{answerer: a}
 	w.r, w.loop, w.from, w.node.wake = r, r.Loop(), f.cell, w
 	if !w.subscribe() {
-		return checked(f.Result())
+		return checked(f.Result()), nil
 	}
 	r.head = w
 	w.arm()
-	return w.future()
+	return f, w
 }
 
 func checked(resp *Response, err error) Future[*Response] {
@@ -48,8 +69,9 @@ func invalidStatus(resp *Response) (f Future[*Response]) {
 // of the request does not end it, since no peer is left to be answered.
 type headWait struct {
 	wait[*Response]
-	r     *Request
-	waits bool // the timer was set while the handler waited for content
+	r        *Request
+	answerer answerer // nil: the cell has the result
+	waits    bool     // the timer was set while the handler waited for content
 }
 
 func (w *headWait) woken(q *queue) {
@@ -63,9 +85,21 @@ func (w *headWait) woken(q *queue) {
 func (w *headWait) arrive(q *queue) {
 	w.bound.stop()
 	f := checked(w.from.value, w.from.err)
-	if !w.settle(f.value, f.err, q) {
+	if !w.answer(f.value, f.err, q) {
 		f.value.Close()
 	}
+}
+
+// answer sets the result. It reports false if there is one already.
+func (w *headWait) answer(resp *Response, err error, q *queue) bool {
+	if w.answerer == nil {
+		return w.settle(resp, err, q)
+	}
+	if !w.settle(nil, nil, nil) {
+		return false
+	}
+	w.answerer.Answered(resp, err)
+	return true
 }
 
 func (w *headWait) arm() {
@@ -96,7 +130,7 @@ func (w *headWait) cut(cause error, q *queue) {
 		return
 	}
 	w.r.cancel(cause)
-	w.settle(nil, cause, q)
+	w.answer(nil, cause, q)
 }
 
 // SetTimeout sets the deadline to d after the request's arrival, in place of the

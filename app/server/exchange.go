@@ -79,17 +79,19 @@ func (x *exchange) String() string {
 func (x *exchange) serve() {
 	x.loop.r.Charge(unitsPerCall)
 	x.loop.r.Lend(x.conn, &x.subject)
-	f := spi.Run(x.loop.server.config.Handler, &x.Request, x.loop.server.config.RequestTimeout)
+	f, pending := spi.RunFor(x.loop.server.config.Handler, &x.Request, x.loop.server.config.RequestTimeout, (*answerer)(x))
 	x.loop.r.Reclaim()
-	if f.Ready() {
+	if !pending {
 		x.answer(f.Result())
-		return
 	}
-	f.Done(x.resolved)
 }
 
-// resolved is called when the handler's future is ready, and answers. On the loop, from user code.
-func (x *exchange) resolved(r *app.Response, err error) {
+// answerer is an exchange whose handler's future was pending.
+type answerer exchange
+
+// Answered implements spi.Answerer.
+func (a *answerer) Answered(r *app.Response, err error) {
+	x := (*exchange)(a)
 	if !x.enter() {
 		return
 	}

@@ -18,6 +18,7 @@ import (
 var core = internalapi.App.(interface {
 	Bind(r *app.Request, x Exchange, conn *app.ConnInfo)
 	Run(h app.Handler, r *app.Request, limit time.Duration) app.Future[*app.Response]
+	RunFor(h app.Handler, r *app.Request, limit time.Duration, a Answerer) (f app.Future[*app.Response], pending bool)
 	Cancel(r *app.Request, cause error)
 	Drain(r *app.Request)
 	ServeStream(s *app.Stream, r *app.Request)
@@ -34,6 +35,19 @@ func Bind(r *app.Request, x Exchange, conn *app.ConnInfo) { core.Bind(r, x, conn
 // closed. 0 is no limit; app.Request.SetTimeout overrides it. On r's loop, as user code.
 func Run(h app.Handler, r *app.Request, limit time.Duration) app.Future[*app.Response] {
 	return core.Run(h, r, limit)
+}
+
+// Answerer hears about the response of a handler, see RunFor. It is an alias of an unnamed
+// interface, so that package app can have the same one.
+type Answerer = interface {
+	// Answered is called once, on the request's loop, as user code.
+	Answered(resp *app.Response, err error)
+}
+
+// RunFor is Run without a future for a response that is pending: it reports that, and
+// a.Answered is called with the response later. A pending response costs one allocation.
+func RunFor(h app.Handler, r *app.Request, limit time.Duration, a Answerer) (f app.Future[*app.Response], pending bool) {
+	return core.RunFor(h, r, limit, a)
 }
 
 // Cancel ends the context of r with that cause; nil is app.ErrRequestDone. Servers call it
