@@ -25,6 +25,7 @@ type exchange struct {
 	previous, next *exchange
 
 	response  *app.Response // while its content is being sent
+	source    *sourceReader // of a spi.Source in response
 	inline    [2]app.Field  // the request's field lines, if there are at most two
 	headAfter time.Duration // from the request's arrival to the head of the response
 	status    uint16        // of the response; 0: none was sent
@@ -51,16 +52,22 @@ type session interface {
 	inform(x *exchange, status int, fields app.Fields) error
 	// upgrade accepts a WebSocket and returns it. On an error nothing was queued.
 	upgrade(x *exchange, fields app.Fields) (*socket, error)
+	// tunnel accepts a WebSocket whose bytes go through x. On an error nothing was queued.
+	tunnel(x *exchange, fields app.Fields) error
 	// agedOut reports whether the connection drains because of its age. Any goroutine.
 	agedOut() bool
 }
 
 // server returns the session of the exchange.
 func (x *exchange) server() session {
-	if s, ok := x.session.(*h1Session); ok {
+	switch s := x.session.(type) {
+	case *h1Session:
 		return s
+	case *h2Session:
+		return s
+	default:
+		return s.(*h1Tunnel)
 	}
-	return x.session.(*h2Session)
 }
 
 // content is the content of a response in the form that both machines accept: bytes, or a source of length bytes.
@@ -144,6 +151,9 @@ func (x *exchange) respond(r *app.Response) error {
 	if u, ok := r.Content.(*websocket.Upgrade); ok {
 		return x.upgrade(r, u)
 	}
+	if t, ok := r.Content.(spi.Tunnel); ok {
+		return x.openTunnel(r, t)
+	}
 	if r.Status < 300 && (x.extended || x.Method == "CONNECT") {
 		// RFC 9110 section 9.3.6: a 2xx would open the tunnel.
 		x.discard(r)
@@ -164,6 +174,9 @@ func (x *exchange) respond(r *app.Response) error {
 	case *app.Stream:
 		x.out = &outbound{owner: x}
 		c.source, c.length = (*producedSource)(&x.stream), kind.Size
+	case spi.Source:
+		x.source = x.loop.sourceReader(x, kind)
+		c.source, c.length = x.source, x.source.left
 	default:
 		return fmt.Errorf("content of the unknown kind %T", kind)
 	}
@@ -172,6 +185,7 @@ func (x *exchange) respond(r *app.Response) error {
 		c = content{}
 	}
 	if err := x.server().respond(x, status, r.Fields, c); err != nil {
+		x.freeSource()
 		return err
 	}
 	x.headTaken(status)
@@ -217,9 +231,18 @@ func (x *exchange) endResponse() {
 		return
 	}
 	x.ended = true
+	x.freeSource()
 	x.discard(x.response)
 	x.response = nil
 	x.finish()
+}
+
+// freeSource ends the use of x.source.
+func (x *exchange) freeSource() {
+	if x.source != nil {
+		x.source.free()
+		x.source = nil
+	}
 }
 
 // call implements receiver.
@@ -240,12 +263,19 @@ func (x *exchange) outputEnded(err error) {
 	x.endResponse()
 }
 
-// discard closes a response, in a task: its Close is user code, which must not run while a machine is pulling.
+// discard closes a response, in a task if its Close is user code, which must not run while a machine is pulling.
 func (x *exchange) discard(r *app.Response) {
 	if r == nil {
 		return
 	}
-	if _, ok := r.Content.(io.Closer); ok {
+	switch content := r.Content.(type) {
+	case spi.Source:
+		_ = content.Close()
+	case *app.Pull:
+		if content.OnClose != nil {
+			x.loop.r.Post(func() { x.loop.run(x, r.Close) })
+		}
+	case io.Closer:
 		x.loop.r.Post(func() { x.loop.run(x, r.Close) })
 	}
 }

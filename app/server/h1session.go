@@ -17,8 +17,8 @@ import (
 type h1Session struct {
 	served
 	machine h1.Conn
-	reading *exchange // whose content is arriving, or nil
-	next    *h1Socket // the WebSocket that the connection switches to, or nil
+	reading *exchange  // whose content is arriving, or nil
+	next    *successor // what the connection switches to, or nil
 	sending progress
 	input   h1Input
 	ending  h1Drain
@@ -286,7 +286,7 @@ func (s *h1Session) Closed(err error) {
 	}
 	s.peerGone()
 	if s.next != nil {
-		s.next.peerGone(app.ErrPeerGone) // before the connection has switched
+		s.next.peerGone() // before the connection has switched
 	}
 	s.machine.Release()
 }

@@ -34,7 +34,8 @@ type loop struct {
 	ticked        time.Time // the time that the machines know
 	published     int64     // Unix second in which counts of HTTP/2 were published last
 	chunks        chunks
-	calls         []*call // for reuse
+	calls         []*call         // for reuse
+	sources       []*sourceReader // for reuse
 	events        events
 	count         counts
 	load          load

@@ -30,9 +30,42 @@ func (s *h1Session) upgrade(x *exchange, fields app.Fields) (*socket, error) {
 	s.conn.Touch()
 	x.loop.count.response(x.Protocol, 101)
 	x.headTaken(101)
-	s.next = &h1Socket{}
-	s.next.carrier = s.next
-	return &s.next.socket, nil
+	k := &h1Socket{}
+	k.carrier = k
+	s.next = &successor{socket: k}
+	return &k.socket, nil
+}
+
+// successor is the session that takes over an HTTP/1.1 connection after a 101 response: socket or tunnel.
+type successor struct {
+	socket *h1Socket
+	tunnel *h1Tunnel
+}
+
+// session returns the session. fin reports whether the peer has sent its last byte.
+func (n *successor) session(fin bool) reactor.Session {
+	if n.tunnel != nil {
+		n.tunnel.fin = fin
+		return n.tunnel
+	}
+	n.socket.fin = fin
+	return n.socket
+}
+
+// peerGone tells the session that the connection is gone.
+func (n *successor) peerGone() {
+	if n.tunnel != nil {
+		n.tunnel.peerGone()
+	} else {
+		n.socket.peerGone(app.ErrPeerGone)
+	}
+}
+
+// goAway tells a WebSocket that the server drains. A tunnel has until the end of that.
+func (n *successor) goAway() {
+	if n.socket != nil {
+		n.socket.goAway()
+	}
 }
 
 // switchToWebSocket replaces the connection's session once the 101 response was sent.
@@ -44,8 +77,7 @@ func (s *h1Session) switchToWebSocket() bool {
 	if _, err := s.machine.Next(nil, ev); err != nil || ev.Kind != h1.Switched {
 		return false
 	}
-	s.next.fin = s.input.last()
-	s.conn.SetSession(s.next)
+	s.conn.SetSession(s.next.session(s.input.last()))
 	s.conn.Resume()
 	s.machine.Release()
 	return true

@@ -1,0 +1,97 @@
+//go:build linux
+
+package server
+
+import (
+	"io"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/spi"
+	"github.com/gatewheel/gatewheel/h1"
+	"github.com/gatewheel/gatewheel/h2"
+)
+
+// sourceReader is content of a response that runs no user code, as the machine reads it. The loop uses it again. It
+// belongs to the loop.
+type sourceReader struct {
+	x        *exchange // nil: it is not in use
+	source   spi.Source
+	left     int64 // bytes of its length; -1: unknown
+	trailers app.Fields
+	waiting  bool   // for more content
+	ready    func() // resume
+}
+
+var (
+	_ h1.TrailerSource = (*sourceReader)(nil)
+	_ h2.TrailerSource = (*sourceReader)(nil)
+)
+
+// sourcesKept is the number of sourceReaders that a loop keeps for reuse.
+const sourcesKept = 256
+
+// sourceReader returns a reader of content for x.
+func (l *loop) sourceReader(x *exchange, content spi.Source) *sourceReader {
+	var s *sourceReader
+	if last := len(l.sources) - 1; last >= 0 {
+		s = l.sources[last]
+		l.sources[last] = nil
+		l.sources = l.sources[:last]
+	} else {
+		s = &sourceReader{}
+		s.ready = s.resume
+	}
+	s.x, s.source, s.left, s.trailers = x, content, content.Length(), nil
+	return s
+}
+
+// free keeps s for reuse once its exchange has ended. One that waits is left to the garbage collector: its content may
+// still call resume.
+func (s *sourceReader) free() {
+	l, waits := s.x.loop, s.waiting
+	s.x, s.source, s.waiting = nil, nil, false
+	if !waits && len(l.sources) < sourcesKept {
+		l.sources = append(l.sources, s)
+	}
+}
+
+// Read implements the machines' Source.
+func (s *sourceReader) Read(p []byte) (int, error) {
+	x := s.x
+	if x == nil || s.waiting {
+		return 0, nil
+	}
+	for {
+		n, err := s.source.Read(p)
+		x.sent += int64(n)
+		switch err = checkRead(&s.left, n, len(p), true, err); {
+		case err == io.EOF:
+			s.trailers = s.source.Trailers() // the end frees s
+			x.outputEnded(nil)
+		case err != nil:
+			x.outputEnded(err)
+		case n == 0 && len(p) > 0:
+			s.waiting = true
+			s.source.Wait(s.ready)
+			if !s.waiting {
+				continue // it has more already
+			}
+		}
+		return n, err
+	}
+}
+
+// Trailers implements the machines' TrailerSource.
+func (s *sourceReader) Trailers() []app.Field { return s.trailers }
+
+// resume makes the machine read again. It is called by the content, on the loop.
+func (s *sourceReader) resume() {
+	x := s.x
+	if x == nil || !x.loop.r.Enter(nil) {
+		return
+	}
+	defer x.loop.r.Leave()
+	if s.waiting = false; !x.gone && !x.ended {
+		x.session.resume(&x.stream)
+	}
+}
