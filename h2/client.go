@@ -7,7 +7,7 @@ import "math"
 type Client struct {
 	machine
 	encoder   *encoder // nil until the first request
-	maxHead   uint32   // of a response's fields, announced to the server
+	headLimit uint32   // bytes of a response's fields, announced to the server
 	next      StreamID // of the next request
 	limit     uint32   // of open requests
 	peerHead  uint32   // the server's SETTINGS_MAX_HEADER_LIST_SIZE
@@ -35,9 +35,9 @@ const (
 // Init makes c ready. The client's preface and SETTINGS leave with the first request or PING. maxHead limits
 // the bytes of a response's fields, as RFC 9113 section 6.5.2 counts them; 0 means Config.MaxHeaderListSize.
 func (c *Client) Init(sh *Shared, maxHead uint32) {
-	*c = Client{maxHead: maxHead, next: 1, limit: firstStreams, peerHead: math.MaxUint32, tableSize: tableSize}
+	*c = Client{headLimit: maxHead, next: 1, limit: firstStreams, peerHead: math.MaxUint32, tableSize: tableSize}
 	if maxHead == 0 {
-		c.maxHead = sh.cfg.MaxHeaderListSize
+		c.headLimit = sh.cfg.MaxHeaderListSize
 	}
 	c.begin(sh, c)
 	c.flags |= asClient
@@ -52,7 +52,7 @@ func (c *Client) start() {
 	}
 	c.facts |= started
 	answers := c.out // the server may have sent first
-	out := append(c.sh.takeBuffer(), c.sh.clientHello(c.maxHead)...)
+	out := append(c.sh.takeBuffer(), c.sh.clientHello(c.headLimit)...)
 	if answers != nil {
 		out = append(out, answers...)
 		c.sh.giveBuffer(answers)
@@ -96,8 +96,25 @@ func (c *Client) Unprocessed(id StreamID) bool {
 }
 
 func (c *Client) unpulled(st *stream) bool {
-	return c.facts&started == 0 || c.out != nil && st.headAt >= c.outAt+uint64(c.pulled)
+	return st.flags&withdrawn != 0 || c.life != failed && st.headAt >= c.outAt+uint64(c.pulled)
 }
+
+// failing withdraws the requests of which nothing was pulled: they may be sent again elsewhere, so the server must
+// not get them in front of GOAWAY.
+func (c *Client) failing() {
+	end := uint64(len(c.out))
+	for st := range c.streams.all {
+		if st.headAt >= c.outAt+uint64(c.pulled) {
+			st.flags |= withdrawn
+			end = min(end, st.headAt-c.outAt)
+		}
+	}
+	if c.out != nil {
+		c.out = c.out[:end]
+	}
+}
+
+func (c *Client) maxHead() uint32 { return c.headLimit }
 
 // Ping asks the server for a sign of life. A Pong event follows the acknowledgement. It does nothing while an
 // earlier PING is on its way.

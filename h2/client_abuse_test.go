@@ -120,6 +120,22 @@ func TestMaxHead(t *testing.T) {
 	}
 	s.writes(settingsFrame(), s.headers(1, flagEndStream, ":status", "200", "x", strings.Repeat("y", 2000)))
 	s.wantsEvents("Changed", "Reset 1 PROTOCOL_ERROR")
+
+	// One that is larger than that of the loop holds for blocks in many frames, too.
+	s = newServer(t, Config{MaxHeaderListSize: minHeaderListSize})
+	s.c.Init(s.sh, 200<<10)
+	s.requests(s.get())
+	s.pull()
+	block := s.encode(":status", "200", "x", strings.Repeat("~", 150<<10))
+	s.writes(settingsFrame(), frame(frameHeaders, flagEndStream, 1, block[:16000]))
+	for block = block[16000:]; len(block) > 16000; block = block[16000:] {
+		s.writes(frame(frameContinuation, 0, 1, block[:16000]))
+	}
+	s.events = nil
+	s.writes(frame(frameContinuation, flagEndHeaders, 1, block))
+	if len(s.events) != 1 || !strings.HasPrefix(s.events[0], "Final 1 200") {
+		t.Error(len(s.events), s.err)
+	}
 }
 
 // Requests that are cancelled while their responses are in flight cost no connection, however many they are.

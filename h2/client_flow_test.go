@@ -207,6 +207,24 @@ func TestClientEOF(t *testing.T) {
 	})
 }
 
+// A request of which nothing was pulled is withdrawn when the connection fails: it may be sent again elsewhere.
+func TestFailureWithdrawsRequests(t *testing.T) {
+	clientDialogue(t, Config{}, func(s *server) {
+		s.requests(s.get())
+		s.pull()
+		s.requests(s.post("content"))
+		s.requests(s.get())
+		s.writes(frame(frameData, 0, 99, "x"))
+		s.pull()
+		if f := s.read(); len(f) != 2 || f[0] != "HEADERS 3"+getHead+" end" || f[1] != "GOAWAY 0 PROTOCOL_ERROR" {
+			t.Errorf("%v", f)
+		}
+		if s.c.Unprocessed(3) || !s.c.Unprocessed(5) && s.c.streams.find(5) != nil || !s.c.Unprocessed(7) {
+			t.Error("which requests were sent is unknown")
+		}
+	})
+}
+
 func TestPong(t *testing.T) {
 	clientDialogue(t, Config{}, func(s *server) {
 		s.c.Ping()

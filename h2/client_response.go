@@ -37,7 +37,7 @@ func (c *Client) purpose(h frameHeader) (purpose, *ConnError) {
 // section implements role.
 func (c *Client) section(id StreamID, end bool, p purpose, fragments []byte, ev *Event) *ConnError {
 	s := &c.sh.section
-	s.begin(c.maxHead)
+	s.begin(c.headLimit)
 	s.trailers, s.response = p == trailers, p == response
 	if err := c.decode(fragments, p != discard); err != nil {
 		return err
@@ -188,6 +188,9 @@ func (c *Client) goaway(h frameHeader, payload []byte, ev *Event) *ConnError {
 
 // reset completes the event of a stream that the server has reset.
 func (c *Client) reset(st *stream, ev *Event) *ConnError {
+	if c.unpulled(st) {
+		return c.fail(CodeProtocolError, "RST_STREAM on an idle stream")
+	}
 	ev.End = st.inputEnded()
 	// RFC 9113 section 8.7: REFUSED_STREAM says that the request was not processed.
 	ev.Unprocessed = ev.Code == CodeRefusedStream && st.awaitsResponse()

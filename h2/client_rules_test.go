@@ -94,7 +94,7 @@ func TestFramesInClientStates(t *testing.T) {
 		{"DATA end", func(s *server) string { return dataFrame(3, flagEndStream, "x") },
 			[]string{broken, proto, proto, proto, "Data", "Data", gone, gone, none, gone, none, none}},
 		{"RST_STREAM", func(s *server) string { return resetFrame(3) },
-			[]string{broken, "Reset", "Reset", "Reset", "Reset", "Reset", "Reset", none, none, none, none, none}},
+			[]string{broken, broken, "Reset", "Reset", "Reset", "Reset", "Reset", none, none, none, none, none}},
 		{"WINDOW_UPDATE", func(s *server) string { return windowFrame(3, 1) },
 			[]string{broken, none, none, none, none, none, none, none, none, none, none, none}},
 		{"PRIORITY", func(s *server) string { return frame(framePriority, 0, 3, "\x00\x00\x00\x01\x10") }, everywhere(none)},

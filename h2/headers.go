@@ -93,7 +93,7 @@ func (c *machine) gather(fragment []byte) *ConnError {
 		}
 	}
 	b.frames++
-	if b.frames > maxBlockFrames || len(b.fragments)+len(fragment) > c.sh.maxBlock() {
+	if b.frames > maxBlockFrames || len(b.fragments)+len(fragment) > maxBlock(c.role.maxHead()) {
 		return c.endForFlood(BlockBudget)
 	}
 	b.fragments = append(b.fragments, fragment...)

@@ -70,6 +70,10 @@ type role interface {
 	outputEnded(st *stream)
 	// resetQueued follows each RST_STREAM of ours.
 	resetQueued()
+	// failing precedes the GOAWAY of a connection error.
+	failing()
+	// maxHead returns the limit of a field section in bytes.
+	maxHead() uint32
 	// expire acts on a timer that only one role has.
 	expire(timer int, at instant) *ConnError
 }
@@ -165,6 +169,7 @@ func (c *machine) SetValue(id StreamID, v any) {
 func (c *machine) fail(code ErrCode, reason string) *ConnError {
 	if c.advance(failure) {
 		c.err = &ConnError{code, reason}
+		c.role.failing()
 		c.out = appendGoaway(c.output(), c.lastPeerStream(), code, reason)
 		c.stats().ConnErrors++
 		c.timers = [timers]instant{}

@@ -23,6 +23,10 @@ func (c *Conn) settingsApplied() {}
 
 func (c *Conn) resetQueued() {}
 
+func (c *Conn) failing() {}
+
+func (c *Conn) maxHead() uint32 { return c.sh.cfg.MaxHeaderListSize }
+
 func (c *Conn) pong(opaque uint64) (known bool) {
 	if opaque != pingDrain || c.life != draining {
 		return false

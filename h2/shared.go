@@ -81,6 +81,6 @@ func (sh *Shared) jitter(place float64) time.Duration {
 	return time.Duration((place - 0.5) * float64(sh.cfg.MaxAgeJitter))
 }
 
-// maxBlock is the limit in bytes of an encoded header block. It leaves room for sections above their
-// limit, which are decoded and answered with 431.
-func (sh *Shared) maxBlock() int { return 2 * int(max(sh.cfg.MaxHeaderListSize, protocolFrameSize)) }
+// maxBlock returns the limit in bytes of an encoded header block. It leaves room for sections above their
+// limit, which are decoded and refused.
+func maxBlock(maxHead uint32) int { return 2 * int(max(maxHead, protocolFrameSize)) }
