@@ -58,6 +58,7 @@ func (m *incoming) chunkLine(sh *Shared, in []byte) (n int, data []byte, err *Er
 	return n, nil, nil
 }
 
+// chunkByte reads a byte of the line before a chunk, and reports whether it was the last.
 func (m *incoming) chunkByte(b byte) (whole bool, err *Error) {
 	l := &m.chunk
 	switch {
@@ -149,6 +150,7 @@ func (w within) after(b byte) within {
 	return afterQuoted
 }
 
+// sizeDigit reads a digit of a chunk size.
 func (m *incoming) sizeDigit(b byte) *Error {
 	m.chunk.digits++
 	if m.chunk.digits > maxSizeDigits || m.left > math.MaxInt64>>4 {

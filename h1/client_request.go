@@ -47,6 +47,7 @@ func (c *Client) Request(r *ClientRequest) error {
 	return nil
 }
 
+// setRequest checks a request and encodes its head.
 func (ex *exchange) setRequest(r *ClientRequest) error {
 	if !octets.IsToken(r.Method) || len(r.Method) > maxMethod {
 		return ErrMethod

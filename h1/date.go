@@ -13,6 +13,7 @@ type dateLine struct {
 	line   []byte
 }
 
+// set encodes the line for a time.
 func (d *dateLine) set(now time.Time) {
 	second := now.Unix()
 	if second == d.second && d.line != nil {

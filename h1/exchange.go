@@ -77,6 +77,7 @@ func (c *Conn) dropAfter(ex *exchange) {
 	c.last = ex
 }
 
+// dropAll removes all exchanges.
 func (c *Conn) dropAll() {
 	if c.first != nil {
 		c.dropAfter(c.first)

@@ -27,6 +27,7 @@ func appendLine(dst []byte, name, value string) ([]byte, error) {
 	return dst[:len(dst)+size], nil
 }
 
+// appendLength appends a Content-Length line.
 func appendLength(dst []byte, n int64) []byte {
 	dst = append(dst, "Content-Length: "...)
 	dst = strconv.AppendInt(dst, n, 10)

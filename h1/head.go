@@ -30,6 +30,7 @@ func (h *Head) parse(sh *Shared, block string) *Error {
 	return h.setConnection(&m)
 }
 
+// setAuthority checks the Host field and sets Authority.
 func (h *Head) setAuthority(m *meaning) *Error {
 	// RFC 9112 section 3.2: exactly one valid Host in HTTP/1.1; a second or an
 	// invalid one is wrong in any version.
@@ -48,7 +49,7 @@ func (h *Head) setAuthority(m *meaning) *Error {
 	return nil
 }
 
-// setFraming: RFC 9112 section 6.3.
+// setFraming sets ContentLength (RFC 9112 section 6.3).
 func (h *Head) setFraming(sh *Shared, m *meaning) *Error {
 	switch {
 	case m.codings > 0 && h.Minor == 0:
@@ -77,6 +78,7 @@ func (h *Head) setFraming(sh *Shared, m *meaning) *Error {
 	return nil
 }
 
+// setConnection sets KeepAlive, ExpectContinue and Upgrade.
 func (h *Head) setConnection(m *meaning) *Error {
 	if h.Minor == 0 {
 		// RFC 9112 section 9.3: in HTTP/1.0 one has to ask for persistence.

@@ -70,6 +70,7 @@ const (
 // Both are counted in 16 bits.
 const mostFields, mostPipelined = 1<<16 - 1, 1<<16 - 2
 
+// setDefaults replaces zero fields.
 func (l *Limits) setDefaults() {
 	if l.Target <= 0 {
 		l.Target = DefaultTarget

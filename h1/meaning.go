@@ -35,6 +35,7 @@ func (m *meaning) read(w *words, block string, fields []Field) []Field {
 	return fields
 }
 
+// add adds a field to the meaning of its head.
 func (m *meaning) add(f Field) {
 	switch len(f.Name) {
 	case len("host"):
@@ -69,7 +70,7 @@ func (m *meaning) add(f Field) {
 	}
 }
 
-// connection: RFC 9110 section 7.6.1.
+// connection adds the options of a Connection field (RFC 9110 section 7.6.1).
 func (m *meaning) connection(list string) {
 	for list != "" {
 		var option string
@@ -85,8 +86,8 @@ func (m *meaning) connection(list string) {
 	}
 }
 
-// contentLength: RFC 9112 section 6.3 lets a recipient take a list of equal
-// numbers for one. It is refused, since its sender is confused about the length.
+// contentLength adds a Content-Length field. RFC 9112 section 6.3 lets a recipient take a
+// list of equal numbers for one; it is refused, since its sender is confused about the length.
 func (m *meaning) contentLength(value string) {
 	m.lengths++
 	n, err := decimal(value)
@@ -108,7 +109,8 @@ func decimal(s string) (int64, *Error) {
 	}
 }
 
-// transferEncoding: RFC 9112 section 6.1. Several lines are one list.
+// transferEncoding adds the codings of a Transfer-Encoding field (RFC 9112 section 6.1).
+// Several lines are one list.
 func (m *meaning) transferEncoding(list string) {
 	m.codings++
 	for more := true; more; {
@@ -131,7 +133,7 @@ func (m *meaning) transferEncoding(list string) {
 	}
 }
 
-// validCoding: a token, with or without parameters. Chunked has none.
+// validCoding reports whether s is a token, with or without parameters. Chunked has none.
 func validCoding(s string) bool {
 	end := 0
 	for end < len(s) && octets.Is(s[end], octets.Token) {

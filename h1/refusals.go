@@ -4,6 +4,7 @@ package h1
 // reader see another request than the next reader, so nothing after such a request is
 // interpreted.
 
+// bad returns an Error with status 400.
 func bad(reason string) *Error { return &Error{Status: 400, Reason: reason} }
 
 // Of lines.
@@ -65,7 +66,7 @@ var (
 	errIncomplete     = bad("the request ends before it is complete")
 )
 
-// errState: a step that the table of states does not have.
+// errState is a step that the table of states does not have.
 var errState = &Error{500, "the connection is in an illegal state"}
 
 // Mistakes of a server. A client maps them to a ResponseError.

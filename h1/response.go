@@ -127,7 +127,8 @@ func (c *Conn) answerRefusal(ex *exchange, e *Error) {
 	}
 }
 
-// setFraming: RFC 9112 section 6.3, RFC 9110 section 6.4.1.
+// setFraming sets how the end of the content is shown (RFC 9112 section 6.3, RFC 9110
+// section 6.4.1).
 func (ex *exchange) setFraming(r *Response) {
 	switch {
 	case ex.head || ex.switches || r.Status == 204 || r.Status == 205 || r.Status == 304:

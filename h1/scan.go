@@ -75,6 +75,7 @@ func (s *scanner) scan(sh *Shared, in []byte) (int, *Error) {
 	return n, err
 }
 
+// pass scans on where the last one stopped.
 func (s *scanner) pass(sh *Shared, in []byte) (n int, err *Error) {
 	if s.pos == 0 {
 		sh.words.lines = sh.words.lines[:0]
@@ -93,8 +94,8 @@ func (s *scanner) pass(sh *Shared, in []byte) (n int, err *Error) {
 	return n, err
 }
 
-// requestLine: RFC 9112 section 3, with single spaces and without any other
-// whitespace.
+// requestLine scans a request line (RFC 9112 section 3) with single spaces and without any
+// other whitespace.
 func (s *scanner) requestLine(sh *Shared, in []byte) (whole bool, err *Error) {
 	w := &sh.words
 	i := int(s.pos)
@@ -140,7 +141,8 @@ func (s *scanner) requestLine(sh *Shared, in []byte) (whole bool, err *Error) {
 	return s.version(w, in)
 }
 
-// version: RFC 9112 section 2.3. Names are case-sensitive, one digit each.
+// version scans the HTTP version and the end of the line (RFC 9112 section 2.3). The name
+// is case-sensitive, and both numbers have one digit.
 func (s *scanner) version(w *words, in []byte) (whole bool, err *Error) {
 	const form = "HTTP/0.0\r\n"
 	v := in[s.mark:]
@@ -174,7 +176,8 @@ func hasForm(target []byte) bool {
 	return target[0] == '/' || target[0] == '*' || bytes.IndexByte(target, ':') > 0
 }
 
-// statusLine: RFC 9112 section 4. Many servers omit the space before an empty reason.
+// statusLine scans a status line (RFC 9112 section 4). The space before an empty reason may
+// be missing, since many servers omit it.
 func (s *scanner) statusLine(sh *Shared, in []byte) (whole bool, err *Error) {
 	const form = "HTTP/1.0 000"
 	i := int(s.pos)
@@ -213,7 +216,7 @@ func (s *scanner) statusLine(sh *Shared, in []byte) (whole bool, err *Error) {
 	return true, nil
 }
 
-// fields: RFC 9112 section 5, up to and with the empty line.
+// fields scans the field lines (RFC 9112 section 5) and the empty line after them.
 func (s *scanner) fields(sh *Shared, in []byte) (int, *Error) {
 	bound := s.bound(sh)
 	var incomplete *Error
@@ -314,6 +317,7 @@ func lineError(b byte, other *Error) *Error {
 	return other
 }
 
+// nameError returns why a field name cannot be followed by b.
 func nameError(b byte) *Error {
 	if b == ' ' || b == '\t' {
 		// RFC 9112 section 5.1: no whitespace between name and colon.

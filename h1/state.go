@@ -195,6 +195,7 @@ var answerTable = [answerings][answerInputs]answering{
 	sending:    {contentPulled: complete, tore: torn},
 }
 
+// step moves a along the table, and reports whether it may.
 func (a *answering) step(in answerInput) bool {
 	next := answerTable[*a][in]
 	if next == 0 {
@@ -228,6 +229,7 @@ var writeTable = [writings][writeInputs]writing{
 	open: {lastPulled: finished, answerTorn: cut, turnPulled: left},
 }
 
+// step moves w along the table, and reports whether it may.
 func (w *writing) step(in writeInput) bool {
 	next := writeTable[*w][in]
 	if next == 0 {
@@ -273,6 +275,7 @@ var requestTable = [requestStates][requestInputs]requesting{
 	requestStopped: {requestGivenUp: requestStopped},
 }
 
+// step moves a along the table, and reports whether it may.
 func (a *requesting) step(in requestInput) bool {
 	next := requestTable[*a][in]
 	if next == 0 {

@@ -43,6 +43,7 @@ func (h *Head) setTarget() *Error {
 	return h.setAbsolute(t)
 }
 
+// setPath splits path and query.
 func (h *Head) setPath(t string) {
 	if i := strings.IndexByte(t, '?'); i >= 0 {
 		h.Path, h.Query = t[:i], t[i+1:]
@@ -51,8 +52,8 @@ func (h *Head) setPath(t string) {
 	h.Path = t
 }
 
-// setAbsolute: RFC 9112 section 3.2.2. Every scheme that names an authority
-// passes; which of them are served is left to the application.
+// setAbsolute reads a target in absolute-form (RFC 9112 section 3.2.2). Every scheme that
+// names an authority passes; which of them are served is left to the application.
 func (h *Head) setAbsolute(t string) *Error {
 	i := strings.IndexByte(t, ':')
 	if i <= 0 || !octets.IsLetter(t[0]) || !octets.All(t[:i], octets.Scheme) || !strings.HasPrefix(t[i:], "://") {
