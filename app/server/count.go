@@ -17,11 +17,13 @@ type counts struct {
 	failed    atomic.Uint64
 	panics    atomic.Uint64
 	ended     [outcomes]atomic.Uint64 // those that are not Complete
-	// sockets counts WebSockets when they open.
-	sockets     [len(protocolNames)]atomic.Uint64
-	openSockets atomic.Int64
-	http2       h2counts
-	upstream    upstreamCounts
+	// sockets counts WebSockets from clients when they open, clientSockets those to other servers.
+	sockets           [len(protocolNames)]atomic.Uint64
+	clientSockets     [len(protocolNames)]atomic.Uint64
+	openSockets       atomic.Int64
+	openClientSockets atomic.Int64
+	http2             h2counts
+	upstream          upstreamCounts
 }
 
 var protocolNames = [...]string{app.HTTP10, app.HTTP11, app.HTTP2}
@@ -41,6 +43,26 @@ func protocolIndex(name string) int {
 		return http2
 	}
 	return http11
+}
+
+// socketOpened counts a WebSocket, to another server if client is set.
+func (c *counts) socketOpened(protocol string, client bool) {
+	if client {
+		c.clientSockets[protocolIndex(protocol)].Add(1)
+		c.openClientSockets.Add(1)
+		return
+	}
+	c.sockets[protocolIndex(protocol)].Add(1)
+	c.openSockets.Add(1)
+}
+
+// socketClosed counts the end of a WebSocket.
+func (c *counts) socketClosed(client bool) {
+	if client {
+		c.openClientSockets.Add(-1)
+		return
+	}
+	c.openSockets.Add(-1)
 }
 
 // response counts a response whose head the machine has taken.
@@ -71,10 +93,10 @@ type Counts struct {
 	Aborted uint64
 	// PeerGone is the number of requests whose peer left, or reset the stream, before they had ended.
 	PeerGone uint64
-	// Sockets is the number of WebSockets that were opened, by protocol; OpenSockets the number of open
-	// ones.
-	Sockets     map[string]uint64
-	OpenSockets uint64
+	// Sockets is the number of WebSockets that clients have opened, by protocol; OpenSockets the number of open
+	// ones. ClientSockets and OpenClientSockets count those that were opened to other servers.
+	Sockets, ClientSockets         map[string]uint64
+	OpenSockets, OpenClientSockets uint64
 	// HTTP2 has the counters of HTTP/2.
 	HTTP2 HTTP2Counts
 	// Upstream has the counters of connections to other servers.
@@ -89,7 +111,7 @@ type Counts struct {
 
 // Counts returns the counters. Any goroutine.
 func (s *Server) Counts() Counts {
-	total := Counts{Responses: map[string]map[int]uint64{}, Sockets: map[string]uint64{}}
+	total := Counts{Responses: map[string]map[int]uint64{}, Sockets: map[string]uint64{}, ClientSockets: map[string]uint64{}}
 	for _, l := range s.loops {
 		total.add(&l.count)
 	}
@@ -117,6 +139,7 @@ func (s *Server) TLSStats() reactor.TLSStats { return s.reactor.TLSStats() }
 func (total *Counts) add(c *counts) {
 	for i, name := range protocolNames {
 		total.Sockets[name] += c.sockets[i].Load()
+		total.ClientSockets[name] += c.clientSockets[i].Load()
 		for status := range c.responses[i] {
 			n := c.responses[i][status].Load()
 			if n == 0 {
@@ -134,6 +157,7 @@ func (total *Counts) add(c *counts) {
 	total.Aborted += c.ended[Aborted].Load()
 	total.PeerGone += c.ended[PeerGone].Load()
 	total.OpenSockets += uint64(c.openSockets.Load())
+	total.OpenClientSockets += uint64(c.openClientSockets.Load())
 	total.HTTP2.add(&c.http2)
 	total.Upstream.add(&c.upstream)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/h1"
 	"github.com/gatewheel/gatewheel/h2"
+	"github.com/gatewheel/gatewheel/internal/linked"
 	"github.com/gatewheel/gatewheel/reactor"
 	"github.com/gatewheel/gatewheel/ws"
 )
@@ -29,7 +30,9 @@ type loop struct {
 	h2Event       *h2.Event
 	ws            ws.Shared
 	wsEvent       *ws.Event
-	messages      memory    // of incomplete WebSocket messages
+	messages      memory // of incomplete WebSocket messages
+	// clientSockets are the open WebSockets to other servers that have not been told to close because of a drain.
+	clientSockets linked.List[clientSocket, *clientSocket]
 	gathered      []*stream // streams whose readers are still to be woken
 	ticked        time.Time // the time that the machines know
 	published     int64     // Unix second in which counts of HTTP/2 were published last

@@ -159,6 +159,9 @@ func (s *Server) shutdown(ctx context.Context) error {
 			d.drain()
 		}
 	})
+	for _, l := range s.loops {
+		l.r.Post(l.drainClientSockets)
+	}
 	return s.close(ctx)
 }
 

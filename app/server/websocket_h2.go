@@ -5,11 +5,9 @@ package server
 import (
 	"errors"
 	"io"
-	"time"
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/h2"
-	"github.com/gatewheel/gatewheel/reactor"
 )
 
 // h2Socket is a WebSocket on an HTTP/2 stream that was opened by extended CONNECT (RFC 8441). It is the stream's
@@ -20,12 +18,10 @@ type h2Socket struct {
 	kept    []byte // input that waits, or an incomplete frame header
 	id      h2.StreamID
 
-	timer   *reactor.Timer
-	timerAt time.Time // of the timer
+	timer socketTimer
 
 	announced bool // the machine knows that there is output
 	postponed bool // a task is posted that announces output beyond the turn's budget
-	over      bool // the stream is gone
 }
 
 // upgrade implements session.
@@ -142,7 +138,7 @@ func (s *h2Socket) postpone() {
 	}
 	s.postponed = true
 	s.loop.r.Post(func() {
-		if s.postponed = false; !s.over && !s.conn.Closed() {
+		if s.postponed = false; !s.timer.over && !s.conn.Closed() {
 			s.announce()
 		}
 	})
@@ -184,38 +180,19 @@ func (s *h2Socket) cut() {
 // memory implements carrier.
 func (s *h2Socket) memory() *memory { return s.session.messages }
 
-// watch implements carrier: it keeps a timer that fires no later than something is due. It is not moved when that
-// becomes later.
+// watch implements carrier.
 func (s *h2Socket) watch() {
-	d := s.deadline()
-	switch {
-	case d.IsZero() || s.over:
-		return
-	case s.timer != nil && !d.Before(s.timerAt):
-		return
-	}
-	s.stopTimer()
-	s.timerAt = d
-	s.timer = s.loop.r.AfterFunc(max(d.Sub(s.loop.r.Now()), 0), s.timeout)
-}
-
-// stopTimer stops the timer.
-func (s *h2Socket) stopTimer() {
-	if s.timer != nil {
-		s.timer.Stop()
-		s.timer = nil
+	if d := s.deadline(); s.timer.late(d) {
+		s.timer.set(s.loop, d, s.timeout)
 	}
 }
 
 // streamEnded stops the timer for ever: the stream is gone from the machine, or about to be.
-func (s *h2Socket) streamEnded() {
-	s.over = true
-	s.stopTimer()
-}
+func (s *h2Socket) streamEnded() { s.timer.end() }
 
 // timeout is called by the timer.
 func (s *h2Socket) timeout() {
-	s.timer = nil
+	s.timer.fired()
 	s.loop.tick()
 	s.expire(s.loop.r.Now())
 	s.watch()

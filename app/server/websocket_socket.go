@@ -13,8 +13,8 @@ import (
 	"github.com/gatewheel/gatewheel/ws"
 )
 
-// socket is a WebSocket: its machine and the application's side of it. It is embedded by h1Socket and h2Socket,
-// which carry its bytes. It belongs to the loop. An idle one holds no other memory.
+// socket is a WebSocket: its machine and the application's side of it. It is embedded by h1Socket and h2Socket, which
+// carry its bytes from and to clients, and by clientSocket, for which the peer is the server. It belongs to the loop. An idle one holds no other memory.
 type socket struct {
 	user    spi.Socket
 	machine ws.Conn
@@ -26,6 +26,7 @@ type socket struct {
 	low int32 // bytes in the queue at which QueueDrained is to be called, plus 1; 0 if it is not
 
 	intake intake
+	client bool // the peer is the server
 	fin    bool // the peer sends nothing more
 	ended  bool // Ended was called
 	idle   bool // closed by the idle timeout, and counted
@@ -48,7 +49,7 @@ const (
 	yielded               // input, or what the machine still has of it, waits for the next turn
 )
 
-// carrier is the transport of a socket: h1Socket or h2Socket. Its methods are called on the loop, owned.
+// carrier is the transport of a socket: h1Socket, h2Socket or clientSocket. Its methods are called on the loop, owned.
 type carrier interface {
 	// announce is called when there is output, or the transport should end.
 	announce()
@@ -92,13 +93,15 @@ func (s *socket) begin(l *loop, c *reactor.Conn, protocol string, role ws.Role, 
 		s.marks = &marks{}
 	}
 	s.carrier.memory().allow(t.largest())
-	s.loop.count.sockets[protocolIndex(protocol)].Add(1)
-	s.loop.count.openSockets.Add(1)
+	s.loop.count.socketOpened(protocol, s.client)
 }
 
 // String names the socket for the watchdog's report.
 func (s *socket) String() string {
 	info := s.loop.describe(s.conn)
+	if s.client {
+		return "WebSocket to " + info.PeerString()
+	}
 	return "WebSocket from " + info.PeerString()
 }
 
@@ -231,7 +234,7 @@ func (s *socket) end(c websocket.Closed) {
 	if s.intake == held {
 		s.intake = flowing
 	}
-	s.loop.count.openSockets.Add(-1)
+	s.loop.count.socketClosed(s.client)
 	s.loop.r.Lend(s.conn, &socketSubject)
 	err := s.user.Ended(c)
 	s.loop.r.Reclaim()
@@ -317,7 +320,7 @@ func (s *socket) expire(now time.Time) {
 		s.loop.refused(WebSocketTimeout, s.conn, errSocketIdle)
 	}
 	if err != nil && closing {
-		// RFC 6455 section 7.1.7: the server does not wait longer for the peer's end.
+		// RFC 6455 section 7.1.7: neither role waits longer for the peer's end.
 		s.carrier.cut()
 		return
 	}
