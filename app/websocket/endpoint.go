@@ -1,5 +1,6 @@
 // Package websocket answers with WebSockets (RFC 6455), over HTTP/1.1 and HTTP/2: by
-// callbacks on the loop, or in a goroutine for each socket.
+// callbacks on the loop, or in a goroutine for each socket. The same endpoints serve
+// WebSockets to other servers (client.Client.WebSocket).
 package websocket
 
 import (
@@ -74,7 +75,8 @@ func (*Upgrade) Length() int64 { return -1 }
 // Set either the callbacks or Serve. Callbacks run on the socket's loop, one at a time, and
 // must not block. A panic closes the socket with 1011 and is logged.
 type Endpoint struct {
-	// Open is called first. It may keep the request, which is released otherwise.
+	// Open is called first. It may keep the request, which is released otherwise. For a
+	// WebSocket to another server, r is the request that asked for it, or nil.
 	Open func(s *Socket, r *app.Request)
 	// Message is called for each message. The next one is read when the future is
 	// ready; so `return s.Send(...)` stops a peer that sends faster than it reads. An
@@ -98,11 +100,13 @@ type Endpoint struct {
 	Serve func(ctx context.Context, c *Conn) error
 
 	// Protocols are the supported subprotocols (RFC 6455 section 1.9). The first one of
-	// the client's list that is among them is chosen.
+	// the client's list that is among them is chosen. Another server is offered them, in
+	// this order.
 	Protocols []string
 	// Origins are the origins whose pages may connect, in addition to the host's own:
 	// "https://example.org", "https://*.example.org" for its subdomains, "*" for all.
-	// Clients that are no browsers send no Origin and are always allowed.
+	// Clients that are no browsers send no Origin and are always allowed. It has no effect
+	// on WebSockets to other servers.
 	Origins []string
 	// Compression has the options of permessage-deflate (RFC 7692).
 	Compression Compression
@@ -139,14 +143,14 @@ type Endpoint struct {
 	made atomic.Pointer[any] // by the server
 }
 
-// Compression has the options of permessage-deflate. The zero value accepts it without
-// context takeover, so that it costs an idle socket no memory.
+// Compression has the options of permessage-deflate. The zero value accepts and offers it
+// without context takeover, so that it costs an idle socket no memory.
 type Compression struct {
-	// Off declines it.
+	// Off declines it, and does not offer it.
 	Off bool
 	// ServerContext and ClientContext let messages of the server, or of the client, refer
 	// to earlier ones. Small similar messages shrink a lot more; a socket holds up to 8 KiB
-	// for the first, and a window of up to 32 KiB for the second.
+	// for its own messages, and a window of up to 32 KiB for those of the peer.
 	ServerContext, ClientContext bool
 	// ServerWindowBits and ClientWindowBits bound the windows, from 9 to 15; 0 means 15.
 	ServerWindowBits, ClientWindowBits uint8
@@ -154,7 +158,7 @@ type Compression struct {
 	// 0 means 100, negative no limit. A larger one closes with 1009.
 	MaxRatio int
 	// MinSize is the size in bytes from which messages are compressed; 0 means 128,
-	// negative never: then only the client compresses.
+	// negative never: then only the peer compresses.
 	MinSize int
 }
 

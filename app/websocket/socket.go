@@ -49,7 +49,8 @@ func (s *Socket) more() *socketExtra {
 	return s.extra
 }
 
-// State returns the state that was passed to AcceptWith. Any goroutine.
+// State returns the state that was passed to AcceptWith, or with the request that opened
+// the socket. Any goroutine.
 func (s *Socket) State() any { return s.state }
 
 // Protocol returns the chosen subprotocol, "" if there is none. Any goroutine.

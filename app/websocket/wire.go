@@ -72,10 +72,10 @@ var ErrClose = errors.New("websocket: a close code or reason that cannot be sent
 // Closed is the way in which a socket ended.
 type Closed struct {
 	// Code is that of the peer's Close frame, CloseNoStatus if it had none. Without a
-	// frame it is the code with which the server failed the connection, or CloseAbnormal
+	// frame it is the code with which this side failed the connection, or CloseAbnormal
 	// if the connection was lost.
 	Code int
-	// Reason is the peer's reason, or that for which the server failed the connection.
+	// Reason is the peer's reason, or that for which this side failed the connection.
 	Reason string
 	// Err is nil if the peer sent a Close frame.
 	Err error
