@@ -41,12 +41,18 @@ func TestNodeWS(t *testing.T) {
 	}
 }
 
-func TestPythonWebsockets(t *testing.T) {
-	// Debian's own interpreter, since only that one finds Debian's modules.
+// needPython finds Debian's own interpreter, since only that one finds Debian's modules.
+func needPython(t *testing.T) string {
+	t.Helper()
 	const python = "/usr/bin/python3"
 	if exec.Command(python, "-c", "import websockets").Run() != nil {
 		t.Fatal("the Python module websockets is missing: install Debian's package python3-websockets")
 	}
+	return python
+}
+
+func TestPythonWebsockets(t *testing.T) {
+	python := needPython(t)
 	for _, mode := range []string{"plain", "packed"} {
 		t.Run(mode, func(t *testing.T) {
 			eachAddress(t, func(t *testing.T, s *site, url string) {
