@@ -23,7 +23,7 @@ type clientSocket struct {
 
 	offer *spi.SocketOffer // until Open
 	hello ws.Hello         // until Open
-	call  spi.Call         // from Open on
+	call  spi.SocketCall   // from Open on
 	timer socketTimer
 
 	// arrived and task are the methods inputArrived and pump.
@@ -71,7 +71,7 @@ func (s *clientSocket) Offer(protocol string) (app.Fields, error) {
 func (s *clientSocket) options() *endpointOptions { return endpointOptionsOf(s.offer.Upgrade.Endpoint) }
 
 // Open implements spi.ClientSocket.
-func (s *clientSocket) Open(in *spi.Incoming, call spi.Call) (*websocket.Socket, error) {
+func (s *clientSocket) Open(in *spi.Incoming, call spi.SocketCall) (*websocket.Socket, error) {
 	t := s.options()
 	protocol, ext, err := ws.CheckAnswer(&s.hello, &t.deflate, in.Status, in.Fields)
 	if err == nil && !call.Tunnel() {
@@ -84,7 +84,7 @@ func (s *clientSocket) Open(in *spi.Incoming, call spi.Call) (*websocket.Socket,
 	s.offer, s.hello = nil, ws.Hello{}
 	s.call = call
 	s.loop.tick()
-	s.begin(s.loop, call.(onConn).reactorConn(), in.Protocol, ws.Client, t, ext)
+	s.begin(s.loop, s.conn, in.Protocol, ws.Client, t, ext)
 	s.loop.clientSockets.Push(s)
 	s.listed = true
 	s.user.Bind((*wire)(&s.socket), o.Upgrade, protocol)
@@ -94,8 +94,8 @@ func (s *clientSocket) Open(in *spi.Incoming, call spi.Call) (*websocket.Socket,
 	return &s.user.Socket, nil
 }
 
-// onConn is a Call on a connection of the reactor.
-type onConn interface{ reactorConn() *reactor.Conn }
+// start records the connection of the call whose content the socket is.
+func (s *clientSocket) start(c *reactor.Conn) { s.conn = c }
 
 var errNoTunnel = errors.New("the response opens no tunnel")
 

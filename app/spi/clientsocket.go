@@ -36,9 +36,16 @@ type ClientSocket interface {
 	// the call from now on and releases it, and Endpoint.Open has been called; messages
 	// follow in later tasks. The error is a *client.Error; then the caller releases the
 	// call.
-	Open(in *Incoming, call Call) (*websocket.Socket, error)
+	Open(in *Incoming, call SocketCall) (*websocket.Socket, error)
 	// CallEnded passes CallEvents.Ended after Open.
 	CallEnded(err error)
 	// GoAway closes the socket with 1001.
 	GoAway()
+}
+
+// SocketCall is the part of a Call that a ClientSocket uses.
+type SocketCall interface {
+	ReadBody(p []byte, ready func()) (n int, err error)
+	Tunnel() bool
+	Release()
 }
