@@ -41,6 +41,9 @@ func (k *requestContent) begin(r *spi.Outgoing) error {
 		return nil
 	case spi.Source:
 		k.source = content
+		if socket, ok := content.(*clientSocket); ok {
+			socket.start(k.call.conn)
+		}
 	case *app.Pull:
 		k.pull = content
 		if x, ok := r.Loop.(*exchangeLoop); ok {

@@ -43,6 +43,7 @@ type clientSocket struct {
 
 var (
 	_ spi.SocketDialer = (*loop)(nil)
+	_ spi.SocketDialer = (*exchangeLoop)(nil)
 	_ spi.ClientSocket = (*clientSocket)(nil)
 	_ carrier          = (*clientSocket)(nil)
 )
@@ -53,6 +54,11 @@ func (l *loop) ClientSocket(o *spi.SocketOffer) spi.ClientSocket {
 	s.loop, s.carrier, s.client = l, s, true
 	s.arrived, s.task = s.inputArrived, s.pump
 	return s
+}
+
+// ClientSocket implements spi.SocketDialer.
+func (e *exchangeLoop) ClientSocket(o *spi.SocketOffer) spi.ClientSocket {
+	return e.loop.ClientSocket(o)
 }
 
 // Offer implements spi.ClientSocket.

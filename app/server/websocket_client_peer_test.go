@@ -3,83 +3,53 @@
 package server_test
 
 import (
-	"bufio"
 	"crypto/sha1"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
+	"os"
 	"strings"
-	"testing"
 	"time"
 )
 
-// socketListener is a server by hand, over HTTP/1.1, to which a WebSocket is opened.
-type socketListener struct {
-	net.Listener
-	t *testing.T
-}
-
-func listenForSockets(t *testing.T) *socketListener {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	return &socketListener{l, t}
-}
-
-func (l *socketListener) url() string { return "ws://" + l.Addr().String() + "/socket?x=1" }
-
 // asked accepts a connection and reads the opening handshake.
-func (l *socketListener) asked() (*serverSide, *http.Request) {
-	l.t.Helper()
-	c, err := l.Accept()
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	l.t.Cleanup(func() { c.Close() })
-	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
-		l.t.Fatal(err)
-	}
-	s := &serverSide{Conn: c, t: l.t, r: bufio.NewReader(c)}
+func (b *backend) asked() (*serverSide, *http.Request) {
+	b.t.Helper()
+	s := &serverSide{b.accept()}
 	request, err := http.ReadRequest(s.r)
 	if err != nil {
-		l.t.Fatal(err)
+		b.t.Fatal(err)
 	}
 	return s, request
 }
 
-// accept accepts a WebSocket. fields are lines of the response in addition to those that are needed; behind follows the
-// head in the same segment.
-func (l *socketListener) accept(fields string, behind ...frame) *serverSide {
-	l.t.Helper()
-	s, request := l.asked()
+// acceptOf returns the Sec-WebSocket-Accept for a request (RFC 6455 section 4.2.2).
+func acceptOf(request *http.Request) string {
 	sum := sha1.Sum([]byte(request.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// accept accepts a WebSocket. fields are lines of the response in addition to those that are needed; frames follow the
+// head in the same segment.
+func (s *serverSide) accept(request *http.Request, fields string, frames ...frame) {
+	s.t.Helper()
 	head := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-		"Sec-WebSocket-Accept: " + base64.StdEncoding.EncodeToString(sum[:]) + "\r\n" + fields + "\r\n"
-	for _, f := range behind {
+		"Sec-WebSocket-Accept: " + acceptOf(request) + "\r\n" + fields + "\r\n"
+	for _, f := range frames {
 		head += string(f.unmasked())
 	}
 	s.write(head)
-	return s
 }
 
 // serverSide is the server's end of a WebSocket.
-type serverSide struct {
-	net.Conn
-	t *testing.T
-	r *bufio.Reader
-}
+type serverSide struct{ *line }
 
 func (s *serverSide) write(text string) {
 	s.t.Helper()
-	if _, err := io.WriteString(s.Conn, text); err != nil {
-		s.t.Fatal(err)
-	}
+	s.line.say(text)
 }
 
 // unmasked is the frame as a server sends it.
@@ -159,5 +129,19 @@ func (s *serverSide) over() {
 	rest, err := io.ReadAll(s.r)
 	if err != nil && !strings.Contains(err.Error(), "reset") || len(rest) > 0 {
 		s.t.Fatalf("heard %q and %v, want the end", rest, err)
+	}
+}
+
+// silent wants the client to have said nothing more, and to keep the connection, for a moment.
+func (s *serverSide) silent() {
+	s.t.Helper()
+	if err := s.SetReadDeadline(time.Now().Add(20 * time.Millisecond)); err != nil {
+		s.t.Fatal(err)
+	}
+	if b, err := s.r.ReadByte(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		s.t.Fatalf("heard %x, %v", b, err)
+	}
+	if err := s.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		s.t.Fatal(err)
 	}
 }
