@@ -140,6 +140,75 @@ func TestClientSocketOnTheWire(t *testing.T) {
 	eventually(t, "no socket is open", func() bool { return a.Counts().OpenClientSockets == 0 })
 }
 
+// Our client and our server, over both protocols, with and without compression.
+func TestClientSocketToOurServer(t *testing.T) {
+	for name, compression := range map[string]websocket.Compression{
+		"plain": {Off: true}, "no context": {MinSize: 1},
+		"context": {MinSize: 1, ServerContext: true, ClientContext: true, ServerWindowBits: 10, ClientWindowBits: 9},
+	} {
+		eachTransport(t, func(t *testing.T, protocol string) {
+			t.Run(name, func(t *testing.T) { checkEchoes(t, protocol, compression) })
+		})
+	}
+}
+
+func checkEchoes(t *testing.T, protocol string, compression websocket.Compression) {
+	server, serverEnds := ended(echoes())
+	server.Compression, server.Protocols = compression, []string{"echo"}
+	s := serve(t, at(server))
+	got := make(chan websocket.Message, 100)
+	pongs := make(chan string, 1)
+	e, ends := ended(&websocket.Endpoint{
+		Compression: compression,
+		Message: func(_ *websocket.Socket, m websocket.Message) app.Future[app.Done] {
+			got <- m
+			return app.Ready(app.Done{})
+		},
+		Pong: func(_ *websocket.Socket, payload []byte) { pongs <- string(payload) },
+	})
+	a := queries(t)
+	d := a.connect(&spi.Dial{Address: s.addr, Protocol: protocol})
+	// The answer to a PING comes behind the server's SETTINGS.
+	ponged := make(chan error, 1)
+	d.on(func() { d.up.Ping(func(err error) { ponged <- err }) })
+	if err := next(t, ponged); err != nil {
+		t.Fatal(err)
+	}
+	q := d.socket(e, "other", "echo")
+	k := q.open()
+	if k.Protocol() != "echo" {
+		t.Errorf("subprotocol %q", k.Protocol())
+	}
+	sizes := []int{0, 1, 125, 126, 65535, 65536, 300 << 10}
+	for _, size := range sizes {
+		m := strings.Repeat("message ", size/8+1)[:size]
+		q.on(func() {
+			k.Send(websocket.Text, []byte(m))
+			k.Send(websocket.Binary, []byte(m))
+		})
+		for _, kind := range []websocket.Kind{websocket.Text, websocket.Binary} {
+			if echo := next(t, got); echo.Kind != kind || echo.Text() != m {
+				t.Fatalf("the echo of %d bytes differs", size)
+			}
+		}
+	}
+	q.on(func() { k.Ping([]byte("ping")) })
+	if p := next(t, pongs); p != "ping" {
+		t.Errorf("pong %q", p)
+	}
+	q.on(func() { k.Close(4000, "done") })
+	if c := next(t, serverEnds); c.Code != 4000 || c.Reason != "done" || c.Err != nil {
+		t.Errorf("the server's end: %+v", c)
+	}
+	if c := next(t, ends); c.Code != 4000 || c.Err != nil {
+		t.Errorf("the client's end: %+v", c)
+	}
+	d.close()
+	if a.Counts().ClientSockets[protocol] != 1 || s.Counts().Sockets[protocol] != 1 {
+		t.Errorf("counted %v and %v", a.Counts().ClientSockets, s.Counts().Sockets)
+	}
+}
+
 // Every server whose answer is wrong is refused, and hears nothing of a WebSocket. Its connection ends, unless the
 // answer was a complete response.
 func TestClientSocketRefusesAnswers(t *testing.T) {
