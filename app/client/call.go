@@ -135,6 +135,10 @@ func (c *Call) start() *Error {
 		out.Content = c.upload.attempt(c.conn.http2)
 	}
 	if out.Protocol != "" {
+		if c.conn.http2 && !c.conn.acceptsTunnels() {
+			*out = spi.Outgoing{}
+			return &Error{Kind: UpstreamMalformed, Safe: true, Err: ErrNoTunnels}
+		}
 		if p, ok := c.events.(Preparer); ok {
 			p.Prepare(c.conn.up.Protocol(), out)
 		}

@@ -21,7 +21,8 @@ type Origin struct {
 	closed atomic.Bool
 	pools  atomic.Pointer[[]*pool] // by loop.id; nil entries are not made yet
 	slots  slots                   // for HTTP/1 connections
-	mu     sync.Mutex              // for making pools
+	mu     sync.Mutex              // for making pools and http1
+	http1  *Origin                 // of HTTP1; nil: not made yet
 }
 
 // Origin returns the origin of a URL: SCHEME://HOST[:PORT], where http is HTTP/1.1, h2c
@@ -148,6 +149,9 @@ func (o *Origin) Close() {
 		if p != nil {
 			p.loop.post(p.drain)
 		}
+	}
+	if o.http1 != nil {
+		o.http1.Close()
 	}
 }
 

@@ -126,7 +126,12 @@ func (p *pool) chooseHTTP2(c *Call, now time.Time) (chosen *conn) {
 		case now.Sub(conn.heard) >= quietTime:
 			conn.probe()
 			continue
-		case conn.capacity() <= 0 || c.out.Protocol != "" && !conn.tunnels():
+		case conn.capacity() <= 0:
+			continue
+		case c.out.Protocol != "" && !conn.knowsTunnels():
+			// The answer to a PING comes behind the server's SETTINGS, and the PING
+			// behind our preface, for which the server may be waiting.
+			conn.probe()
 			continue
 		}
 		chosen = conn
@@ -140,10 +145,16 @@ func (p *pool) chooseHTTP2(c *Call, now time.Time) (chosen *conn) {
 	return chosen
 }
 
-// tunnels reports whether the peer has said what it thinks of tunnels.
-func (c *conn) tunnels() bool {
+// knowsTunnels reports whether the peer has said if it accepts tunnels.
+func (c *conn) knowsTunnels() bool {
 	_, known := c.up.Tunnels()
 	return known
+}
+
+// acceptsTunnels reports whether the peer accepts tunnels.
+func (c *conn) acceptsTunnels() bool {
+	accepts, _ := c.up.Tunnels()
+	return accepts
 }
 
 // usable returns the number of HTTP/2 connections that take calls, now or later.

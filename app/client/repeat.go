@@ -8,6 +8,7 @@ import "errors"
 //	failure                                          | any method | idempotent
 //	never sent, refused stream, beyond GOAWAY's last | yes        | yes
 //	a reused connection ends before any byte         | no         | yes
+//	no tunnels over HTTP/2, nothing sent             | yes        | yes
 //	no connection                                    | retries    | retries
 //	a new connection ends before any byte            | no         | retries
 //	anything after a byte of a response              | no         | no
@@ -26,7 +27,7 @@ func (c *Call) mayRepeat(err *Error) bool {
 			return c.repeat(false)
 		}
 	case UpstreamReset, UpstreamEOF:
-		again := isIdempotent(c.out.Method) && silent && c.out.Protocol == ""
+		again := isIdempotent(c.out.Method) && silent // nothing of a tunnel is sent before its response
 		switch {
 		case !err.Safe && !again:
 			return false
@@ -35,6 +36,9 @@ func (c *Call) mayRepeat(err *Error) bool {
 		case err.Safe || c.reused:
 			return c.repeat(true)
 		}
+	case UpstreamMalformed:
+		// ErrNoTunnels: the Events may know another origin.
+		return err.Safe && c.repeat(false)
 	case ConnectFail, ConnectTimeout, TLSFail, NoPeer, Overflow:
 		if !err.Safe {
 			return false

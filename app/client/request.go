@@ -141,14 +141,18 @@ func (p *Pending) start(c *Client) {
 		p.refuse(&Error{Kind: ClientGone, Safe: true})
 		return
 	}
-	timeout := c.options.Timeout
-	if req.Timeout != 0 {
-		timeout = max(req.Timeout, 0)
-	}
-	if timeout > 0 {
+	if timeout := c.timeout(req.Timeout); timeout > 0 {
 		l.deadlines.Set(&p.entry, l.now().Add(timeout), p)
 	}
 	c.Start(&p.call, p.dialer, &p.out, req.Retries, (*pendingEvents)(p))
+}
+
+// timeout returns the time for a request whose Timeout is d; 0 is no limit.
+func (c *Client) timeout(d time.Duration) time.Duration {
+	if d == 0 {
+		return c.options.Timeout
+	}
+	return max(d, 0)
 }
 
 // refuse fails a request that was not started.

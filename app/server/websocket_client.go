@@ -63,7 +63,7 @@ func (e *exchangeLoop) ClientSocket(o *spi.SocketOffer) spi.ClientSocket {
 
 // Offer implements spi.ClientSocket.
 func (s *clientSocket) Offer(protocol string) (app.Fields, error) {
-	s.hello = ws.Hello{Origin: s.offer.Origin, Protocols: s.offer.Protocols}
+	s.hello = ws.Hello{Protocols: s.offer.Protocols}
 	if extensions := s.options().deflate.Offer(); extensions != "" {
 		s.hello.Extensions = []string{extensions}
 	}

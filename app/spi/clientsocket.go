@@ -18,8 +18,6 @@ type SocketOffer struct {
 	Upgrade *websocket.Upgrade
 	// Protocols are the subprotocols that are offered, in order of preference.
 	Protocols []string
-	// Origin is that of the page on whose behalf the socket is opened, or empty.
-	Origin string
 	// Asking is passed to Endpoint.Open; it may be nil.
 	Asking *app.Request
 }
