@@ -101,6 +101,9 @@ func (c *Conn) Init(sh *Shared, role Role, ext Deflate, set *Settings) {
 	c.context = newContext(role, ext)
 }
 
+// Role returns the role of Init.
+func (c *Conn) Role() Role { return c.role }
+
 // Open reports whether messages can be sent: no Close frame was sent, and the
 // connection is not over.
 func (c *Conn) Open() bool { return c.state.mayClose() }

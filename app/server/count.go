@@ -8,6 +8,7 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/internal/logqueue"
 	"github.com/gatewheel/gatewheel/reactor"
+	"github.com/gatewheel/gatewheel/ws"
 )
 
 // counts has the counters of a loop. Only the loop writes them; any goroutine may read them.
@@ -45,9 +46,9 @@ func protocolIndex(name string) int {
 	return http11
 }
 
-// socketOpened counts a WebSocket, to another server if client is set.
-func (c *counts) socketOpened(protocol string, client bool) {
-	if client {
+// socketOpened counts a WebSocket in that role.
+func (c *counts) socketOpened(protocol string, role ws.Role) {
+	if role == ws.Client {
 		c.clientSockets[protocolIndex(protocol)].Add(1)
 		c.openClientSockets.Add(1)
 		return
@@ -56,9 +57,9 @@ func (c *counts) socketOpened(protocol string, client bool) {
 	c.openSockets.Add(1)
 }
 
-// socketClosed counts the end of a WebSocket.
-func (c *counts) socketClosed(client bool) {
-	if client {
+// socketClosed counts the end of a WebSocket in that role.
+func (c *counts) socketClosed(role ws.Role) {
+	if role == ws.Client {
 		c.openClientSockets.Add(-1)
 		return
 	}

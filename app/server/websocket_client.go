@@ -51,7 +51,7 @@ var (
 // ClientSocket implements spi.SocketDialer.
 func (l *loop) ClientSocket(o *spi.SocketOffer) spi.ClientSocket {
 	s := &clientSocket{offer: o}
-	s.loop, s.carrier, s.client = l, s, true
+	s.loop, s.carrier = l, s
 	s.arrived, s.task = s.inputArrived, s.pump
 	return s
 }

@@ -26,7 +26,6 @@ type socket struct {
 	low int32 // bytes in the queue at which QueueDrained is to be called, plus 1; 0 if it is not
 
 	intake intake
-	client bool // the peer is the server
 	fin    bool // the peer sends nothing more
 	ended  bool // Ended was called
 	idle   bool // closed by the idle timeout, and counted
@@ -93,13 +92,13 @@ func (s *socket) begin(l *loop, c *reactor.Conn, protocol string, role ws.Role, 
 		s.marks = &marks{}
 	}
 	s.carrier.memory().allow(t.largest())
-	s.loop.count.socketOpened(protocol, s.client)
+	s.loop.count.socketOpened(protocol, role)
 }
 
 // String names the socket for the watchdog's report.
 func (s *socket) String() string {
 	info := s.loop.describe(s.conn)
-	if s.client {
+	if s.machine.Role() == ws.Client {
 		return "WebSocket to " + info.PeerString()
 	}
 	return "WebSocket from " + info.PeerString()
@@ -234,7 +233,7 @@ func (s *socket) end(c websocket.Closed) {
 	if s.intake == held {
 		s.intake = flowing
 	}
-	s.loop.count.socketClosed(s.client)
+	s.loop.count.socketClosed(s.machine.Role())
 	s.loop.r.Lend(s.conn, &socketSubject)
 	err := s.user.Ended(c)
 	s.loop.r.Reclaim()
