@@ -60,6 +60,7 @@ type Event struct {
 	Kind        Kind
 	End         bool         // Request, Final, Data: the message ends here. Reset: see there
 	Unprocessed bool         // Reset in the client role
+	ByPeer      bool         // Reset: by the peer's RST_STREAM
 	Code        ErrCode      // Reset, Refused, Goaway
 	Stream      StreamID     // all but Goaway, Changed and Pong
 	Last        StreamID     // Goaway in the client role: the last stream that the server may process

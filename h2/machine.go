@@ -219,7 +219,7 @@ func (c *machine) Noticed() bool { return len(c.notices) > 0 }
 func (c *machine) takeNotice(ev *Event) {
 	n := c.notices[0]
 	ev.Kind, ev.Code, ev.Stream, ev.Value, ev.Data, ev.End = n.kind, n.code, n.stream, n.value, nil, n.end
-	ev.Status, ev.Withdrawn, ev.Reason, ev.Unprocessed = n.status, n.withdrawn, n.reason, n.unprocessed
+	ev.Status, ev.Withdrawn, ev.Reason, ev.Unprocessed, ev.ByPeer = n.status, n.withdrawn, n.reason, n.unprocessed, false
 	if copy(c.notices, c.notices[1:]); len(c.notices) == 1 {
 		c.sh.giveNotices(c.notices)
 		c.notices = nil

@@ -182,7 +182,7 @@ func (c *machine) resetByPeer(h frameHeader, payload []byte, ev *Event) *ConnErr
 		return c.spend(StrayBudget)
 	}
 	ev.Code, ev.Stream, ev.Value, ev.End = parseCode(payload), st.id, st.value, false
-	ev.Status, ev.Withdrawn, ev.Reason = 0, 0, ""
+	ev.Status, ev.Withdrawn, ev.Reason, ev.ByPeer = 0, 0, "", true
 	if err := c.role.reset(st, ev); err != nil {
 		return err
 	}
