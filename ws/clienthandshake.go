@@ -54,7 +54,7 @@ func CheckAnswer(hello *Hello, policy *DeflatePolicy, status int, fields []Field
 		if status < 200 || status > 299 {
 			return "", Deflate{}, refuse("server declined the WebSocket")
 		}
-	} else if err := checkUpgraded(hello.Key, status, fields); err != nil {
+	} else if err := CheckUpgrade(hello.Key, status, fields); err != nil {
 		return "", Deflate{}, err
 	}
 	if chosen := values(fields, "Sec-WebSocket-Protocol"); len(chosen) > 0 {
@@ -67,8 +67,10 @@ func CheckAnswer(hello *Hello, policy *DeflatePolicy, status int, fields []Field
 	return protocol, ext, err
 }
 
-// checkUpgraded checks the parts of a response that HTTP/2 does not have.
-func checkUpgraded(key string, status int, fields []Field) error {
+// CheckUpgrade checks the response of an HTTP/1.1 server to a handshake with that key: status, Upgrade, Connection and
+// Sec-WebSocket-Accept. Gateways, which leave the rest to the two ends, use it alone. An error is a *HandshakeError.
+// RFC 6455 section 4.1.
+func CheckUpgrade(key string, status int, fields []Field) error {
 	upgrade, _ := single(fields, "Upgrade")
 	switch {
 	case status != 101:
