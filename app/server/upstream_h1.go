@@ -12,6 +12,7 @@ import (
 	"github.com/gatewheel/gatewheel/h1"
 	"github.com/gatewheel/gatewheel/internal/octets"
 	"github.com/gatewheel/gatewheel/reactor"
+	"github.com/gatewheel/gatewheel/ws"
 )
 
 // h1Upstream is an HTTP/1.1 connection to another server, with one call at a time. It holds no buffer: content that the
@@ -20,6 +21,7 @@ type h1Upstream struct {
 	upstream
 	machine  h1.Client
 	call     *call   // in progress; nil: none
+	key      string  // of the WebSocket handshake that was made for call, or empty
 	headFrom instant // arrival of the first byte of a head that is incomplete; 0: none
 	full     bool    // nothing is taken from the server until content was read
 	tunnel   bool    // the connection belongs to the tunnel of call
@@ -86,8 +88,9 @@ func (s *h1Upstream) Start(r *spi.Outgoing, owner spi.CallEvents) (spi.Call, err
 		return nil, s.unable()
 	}
 	m := &s.loop.h1Request
+	fields, key := s.loop.handshakeFields(r)
 	*m = h1.ClientRequest{
-		Method: r.Method, Target: r.Target, Authority: r.Authority, Fields: r.Fields, Upgrade: r.Protocol,
+		Method: r.Method, Target: r.Target, Authority: r.Authority, Fields: fields, Upgrade: r.Protocol,
 		Expect: r.Expect, Trailers: wantsTrailers(r.Fields),
 	}
 	if bytes, ok := r.Content.(app.Bytes); ok {
@@ -101,7 +104,7 @@ func (s *h1Upstream) Start(r *spi.Outgoing, owner spi.CallEvents) (spi.Call, err
 		c.refuse()
 		return nil, &client.Error{Kind: client.ClientMalformed, Safe: true, Err: err}
 	}
-	s.call, s.headFrom = c, 0
+	s.call, s.headFrom, s.key = c, 0, key
 	s.begun()
 	s.conn.Touch()
 	return c, nil
@@ -157,6 +160,7 @@ func (s *h1Upstream) step(in []byte) (n int, more bool) {
 	case h1.Final:
 		s.headFrom = 0
 		s.begin(&ev.Head)
+		return n, !s.closed
 	case h1.Data:
 		s.call.deliver(ev.Data)
 	case h1.End:
@@ -176,11 +180,19 @@ func (s *h1Upstream) step(in []byte) (n int, more bool) {
 // begin passes on the head of a final response. One without content is complete with it.
 func (s *h1Upstream) begin(head *h1.ResponseHead) {
 	c := s.call
-	c.tunnel = head.Status == 101
+	if c.tunnel = head.Status == 101; c.tunnel && s.key != "" {
+		if err := ws.CheckUpgrade(s.key, head.Status, head.Fields); err != nil {
+			s.breakDown(client.UpstreamMalformed, err)
+			return
+		}
+	}
 	c.begin(spi.Incoming{
 		Status: head.Status, Fields: head.Fields, ContentLength: head.ContentLength, Stated: head.Stated,
 		Protocol: app.HTTP11, Sensitive: neverSensitive,
 	})
+	if s.key != "" {
+		c.head.Fields = withoutAccept(c.head.Fields)
+	}
 	if head.ContentLength == 0 && !c.tunnel {
 		c.endInput(io.EOF)
 	}

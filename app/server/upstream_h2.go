@@ -241,17 +241,14 @@ func sensitiveFields(fields []app.Field, marks h2.NeverIndexed) func(name string
 
 // reset ends a call whose stream was reset before both sides were complete.
 func (s *h2Upstream) reset(c *call, ev *h2.Event) {
-	kind, reason := client.UpstreamReset, ev.Reason
+	kind, reason := client.UpstreamMalformed, ev.Reason
 	switch {
+	case ev.ByPeer:
+		kind, reason = client.UpstreamReset, "the stream was reset with "+ev.Code.String()
 	case ev.Unprocessed && s.goaway && ev.Stream > s.last:
 		kind = client.Drained
 	case s.fin:
 		kind = client.UpstreamEOF
-	case reason != "" && !ev.Unprocessed:
-		kind = client.UpstreamMalformed
-	}
-	if reason == "" {
-		reason = "the stream was reset with " + ev.Code.String()
 	}
 	c.fail(kind, ev.Unprocessed, errors.New(reason))
 	c.failure.Busy = s.busy || ev.Code == h2.CodeEnhanceYourCalm
@@ -289,6 +286,9 @@ func (s *h2Upstream) EOF() (keep bool) {
 	s.fin = true
 	s.machine.EOF()
 	s.feed(nil)
+	if !s.closing {
+		s.failCalls(client.UpstreamEOF, errLeftIdle)
+	}
 	return false
 }
 
