@@ -92,6 +92,16 @@ func (p *Promise[T]) settleAny(v any, err error) {
 	p.settleHere(value, err)
 }
 
+// TakeBody reads content of r into p. After (0, nil), ready is called when there is more.
+// On the loop.
+func (internalAPI) TakeBody(r *Request, p []byte, ready func()) (int, error) {
+	if !r.enter() {
+		return 0, ErrPeerGone
+	}
+	defer r.leave()
+	return r.Body.take(p, ready)
+}
+
 // Watch calls notify on the goroutine that settles p, which must not run user code.
 // It reports false if p is settled. Any goroutine.
 func (internalAPI) Watch(p *Promise[Done], notify func()) bool {

@@ -1,5 +1,12 @@
 package gateway
 
+import (
+	"errors"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/client"
+)
+
 // Reason is why an exchange has ended. The set is closed: the log, the counters and
 // Proxy-Status use its labels.
 type Reason uint8
@@ -119,4 +126,38 @@ func Reasons() []Reason {
 		all[i] = Reason(i)
 	}
 	return all
+}
+
+// kindReasons has the Reason of each kind of a failure.
+var kindReasons = [...]Reason{
+	client.ConnectFail:       ConnectFail,
+	client.ConnectTimeout:    ConnectTimeout,
+	client.TLSFail:           TLSFail,
+	client.UpstreamReset:     UpstreamReset,
+	client.UpstreamEOF:       UpstreamEOF,
+	client.UpstreamMalformed: UpstreamMalformed,
+	client.HeadTimeout:       HeadTimeout,
+	client.IdleTimeout:       IdleTimeout,
+	client.NoPeer:            NoPeer,
+	client.Overflow:          Overflow,
+	client.BodyLimit:         UpstreamMalformed, // of the response
+	client.ClientGone:        ClientGone,
+	client.ClientMalformed:   ClientMalformed,
+	client.Drained:           Drained,
+}
+
+// reasonOf returns the Reason of a failure. One of the request's content is the client's.
+func reasonOf(err *client.Error) Reason {
+	if own, ok := errors.AsType[*app.StatusError](err); ok && err.Kind == client.ClientMalformed {
+		switch own.Status {
+		case 413:
+			return BodyLimit
+		case 408:
+			return ClientTimeout
+		}
+	}
+	if int(err.Kind) < len(kindReasons) {
+		return kindReasons[err.Kind]
+	}
+	return UpstreamReset
 }

@@ -1,0 +1,218 @@
+package gateway
+
+import (
+	"io"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/spi"
+)
+
+// answer is what applications see of an exchange: the response and its content. It is not
+// used again.
+type answer struct {
+	promise  app.Promise[*app.Response]
+	response app.Response
+	x        *exchange // nil: the exchange has ended
+	length   int64     // of the content; -1: unknown
+	trailers app.Fields
+	fields   [12]app.Field // memory of response.Fields
+}
+
+// content is the content of a response.
+type content answer
+
+var _ spi.Source = (*content)(nil)
+
+// Length implements app.Content.
+func (c *content) Length() int64 { return c.length }
+
+// Read implements spi.Source.
+func (c *content) Read(p []byte) (n int, err error) { return (*answer)(c).read(p) }
+
+// Wait implements spi.Source.
+func (c *content) Wait(ready func()) { (*answer)(c).wait(ready) }
+
+// Trailers implements spi.Source.
+func (c *content) Trailers() app.Fields { return c.trailers }
+
+// Close implements spi.Source.
+func (c *content) Close() error {
+	(*answer)(c).close()
+	return nil
+}
+
+// Pull returns the content in a form that middleware can wrap.
+func (c *content) Pull() *app.Pull {
+	return &app.Pull{Size: c.length, Read: c.Read, Wait: c.Wait, Trailers: c.Trailers, OnClose: (*answer)(c).close}
+}
+
+// tunnel is the content of a response that opens a tunnel.
+type tunnel answer
+
+var _ spi.Tunnel = (*tunnel)(nil)
+
+// Length implements app.Content.
+func (t *tunnel) Length() int64 { return -1 }
+
+// Read implements spi.Source.
+func (t *tunnel) Read(p []byte) (int, error) { return (*answer)(t).read(p) }
+
+// Wait implements spi.Source.
+func (t *tunnel) Wait(ready func()) { (*answer)(t).wait(ready) }
+
+// Trailers implements spi.Source: a tunnel has none.
+func (t *tunnel) Trailers() app.Fields { return nil }
+
+// Close implements spi.Source.
+func (t *tunnel) Close() error {
+	(*answer)(t).close()
+	return nil
+}
+
+// Opened implements spi.Tunnel.
+func (t *tunnel) Opened(in spi.TunnelInput) {
+	if x := t.x; x != nil {
+		x.upload.open(in)
+	}
+}
+
+// read reads content. On the loop.
+func (a *answer) read(p []byte) (int, error) {
+	x := a.x
+	if x == nil || !x.dialer.Enter() {
+		return 0, app.ErrPeerGone
+	}
+	defer x.dialer.Leave()
+	n, err := x.read(p)
+	switch {
+	case err == io.EOF:
+		a.trailers = x.trailers()
+		x.endReading()
+	case err != nil:
+		x.endReading()
+	}
+	return n, err
+}
+
+// wait has ready called when there is content.
+func (a *answer) wait(ready func()) {
+	x := a.x
+	if x == nil || !x.dialer.Enter() {
+		return
+	}
+	defer x.dialer.Leave()
+	if x.more {
+		ready()
+		return
+	}
+	x.ready = ready
+}
+
+// close is called when no more content is read. A response that was dropped ends the call;
+// the other direction of a tunnel goes on.
+func (a *answer) close() {
+	x := a.x
+	if x == nil || !x.dialer.Enter() {
+		return
+	}
+	defer x.dialer.Leave()
+	if x.readOver {
+		return
+	}
+	if !x.tunnel || x.upload.input == nil {
+		x.release()
+	}
+	x.endReading()
+}
+
+// trailers returns the trailer fields of the response, as they are passed on.
+func (x *exchange) trailers() app.Fields {
+	fields := x.call.Trailers()
+	if len(fields) == 0 {
+		return nil
+	}
+	return forwardedTrailers(fields, nil).Clone(0)
+}
+
+// upload is the content of the request, as the call reads it: that of the client's
+// request, or the client's bytes in a tunnel.
+type upload struct {
+	x     *exchange
+	input spi.TunnelInput // nil: the tunnel is not open
+	woken func()          // wake, as a value
+	ready func()          // of the call, which waits
+	more  bool            // the call was not told yet of content
+}
+
+var _ spi.Source = (*upload)(nil)
+
+func (u *upload) init(x *exchange) { u.x, u.woken = x, u.wake }
+
+func (u *upload) reset() { u.input, u.ready, u.more = nil, nil, false }
+
+// open lets the client's bytes in a tunnel flow.
+func (u *upload) open(in spi.TunnelInput) {
+	u.input = in
+	u.wake()
+}
+
+// Length implements app.Content.
+func (u *upload) Length() int64 {
+	if u.x.head.websocket {
+		return -1
+	}
+	return u.x.r.ContentLength
+}
+
+// Read implements spi.Source.
+func (u *upload) Read(p []byte) (n int, err error) {
+	x := u.x
+	u.more = false
+	switch {
+	case x.r == nil:
+		return 0, app.ErrPeerGone
+	case !x.head.websocket:
+		n, err = core.TakeBody(x.r, p, u.woken)
+	case u.input != nil:
+		n, err = u.input.ReadBody(p, u.woken)
+	}
+	if n > 0 {
+		x.moved = true
+	}
+	return n, err
+}
+
+// Wait implements spi.Source.
+func (u *upload) Wait(ready func()) {
+	if u.more {
+		ready()
+		return
+	}
+	u.ready = ready
+}
+
+// wake tells the call that there is content, or its end. It is called on the loop, as user
+// code or owned.
+func (u *upload) wake() {
+	dialer := u.x.dialer
+	if dialer == nil || !dialer.Enter() {
+		return
+	}
+	defer dialer.Leave()
+	u.more = true
+	if ready := u.ready; ready != nil {
+		u.ready = nil
+		ready()
+	}
+}
+
+// Trailers implements spi.Source.
+func (u *upload) Trailers() app.Fields {
+	if u.x.r == nil || u.x.head.websocket {
+		return nil
+	}
+	return forwardedTrailers(u.x.r.Trailers(), nil)
+}
+
+// Close implements spi.Source. The rest of the request is the server's matter.
+func (u *upload) Close() error { return nil }

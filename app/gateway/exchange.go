@@ -1,0 +1,379 @@
+package gateway
+
+import (
+	"errors"
+	"time"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/client"
+	"github.com/gatewheel/gatewheel/app/internal/deadline"
+	"github.com/gatewheel/gatewheel/app/internal/ending"
+	"github.com/gatewheel/gatewheel/app/internal/internalapi"
+	"github.com/gatewheel/gatewheel/app/spi"
+)
+
+// core has functions of package app that applications cannot see.
+var core = internalapi.App.(interface {
+	Attach(r *app.Request, e *ending.Entry, who ending.Listener) bool
+	Detach(r *app.Request, e *ending.Entry) bool
+	InitPromise(p any, loop app.Loop)
+	SettleWith(p any, v any, err error)
+	TakeBody(r *app.Request, p []byte, ready func()) (int, error)
+})
+
+// exchange is a request of a client and what a backend answers. It joins both sides: it is
+// told of the call to the backend (client.Events), and reads the content of each side for
+// the other. It belongs to the loop, which uses it again. What applications see of it is
+// answer.
+type exchange struct {
+	g      *Gateway
+	l      *loopState
+	r      *app.Request
+	dialer spi.Dialer
+	head   requestHead
+	out    spi.Outgoing
+	call   client.Call
+	upload upload
+	answer *answer
+	peer   *peer // of the current try
+
+	end      ending.Entry // of the request
+	headBy   deadline.Entry
+	idleBy   deadline.Entry
+	idle     time.Duration // of idleBy; 0: no limit
+	absolute bool          // headBy does not move with the content of the request
+
+	resolving func() // resolve, as a value
+	woken     func() // wake, as a value
+	ready     func() // of the reader of the response that waits
+	more      bool   // the reader was not told yet of content
+
+	key      string // of a WebSocket's handshake over HTTP/1.1
+	reason   Reason
+	failure  error
+	starting bool // within begin
+	released bool // call is not in use
+	answered bool // the response, or the gateway's, was passed to the application
+	callOver bool // the call has ended
+	readOver bool // the content of the response was read, or will not be
+	moved    bool // content has moved since the last look
+	tunnel   bool
+}
+
+func newExchange(g *Gateway, l *loopState) *exchange {
+	x := &exchange{g: g, l: l, released: true}
+	x.resolving, x.woken = x.resolve, x.wake
+	x.upload.init(x)
+	return x
+}
+
+// reset prepares x for another request.
+func (x *exchange) reset() {
+	x.head.reset()
+	x.r, x.dialer, x.answer, x.peer, x.ready, x.failure = nil, nil, nil, nil, nil, nil
+	x.out = spi.Outgoing{}
+	x.upload.reset()
+	x.key, x.reason, x.idle = "", OK, 0
+	x.absolute, x.more, x.answered, x.callOver, x.readOver, x.moved, x.tunnel = false, false, false, false, false, false, false
+}
+
+// begin sends the request.
+func (x *exchange) begin(r *app.Request, dialer spi.Dialer) app.Future[*app.Response] {
+	x.r, x.dialer = r, dialer
+	a := &answer{x: x}
+	x.answer = a
+	core.InitPromise(&a.promise, r.Loop())
+	// The gateway has its own deadline, after which the status is 504.
+	r.SetTimeout(0)
+	if !core.Attach(r, &x.end, (*requestEnd)(x)) {
+		x.finish()
+		return app.Failed[*app.Response](app.ErrPeerGone)
+	}
+	x.out = spi.Outgoing{
+		Method:    x.head.method,
+		Authority: x.head.authority,
+		Target:    x.head.target,
+		Fields:    x.head.fields,
+		Expect:    x.head.expect,
+		Loop:      r.Loop(),
+	}
+	if x.head.websocket {
+		x.out.Protocol = "websocket"
+	}
+	if x.head.websocket || r.ContentLength != 0 {
+		x.out.Content = &x.upload
+	}
+	x.setHeadDeadline()
+	x.starting, x.released = true, false
+	x.g.backend.client.Start(&x.call, dialer, &x.out, x.g.retries, x)
+	x.starting = false
+	if x.answered {
+		resp := &a.response
+		x.finishIfOver()
+		return app.Ready(resp)
+	}
+	return a.promise.Future()
+}
+
+// setHeadDeadline sets the time until which the head of the response must have arrived.
+func (x *exchange) setHeadDeadline() {
+	limit := x.g.timeout
+	if t := x.head.timeout; t > 0 && (limit == 0 || t < limit) {
+		limit, x.absolute = t, true
+	}
+	if limit > 0 {
+		x.l.deadlines.Set(&x.headBy, x.r.Arrived.Add(limit), x)
+	}
+}
+
+// Expired implements deadline.Expirer.
+func (x *exchange) Expired(e *deadline.Entry) {
+	switch e {
+	case &x.headBy:
+		if x.moved && !x.absolute {
+			x.moved = false
+			x.l.deadlines.Set(e, x.l.home.Now().Add(x.g.timeout), x)
+			return
+		}
+		x.fail(HeadTimeout, nil)
+	case &x.idleBy:
+		if x.moved {
+			x.moved = false
+			x.l.deadlines.Set(e, x.l.home.Now().Add(x.idle), x)
+			return
+		}
+		x.fail(IdleTimeout, nil)
+	}
+}
+
+// Origin implements client.Events.
+func (x *exchange) Origin(try int, failed *client.Error) *client.Origin {
+	if x.peer != nil {
+		x.peer.leave(failed, x.l.home.Now())
+	}
+	next := x.g.backend.choose(x.peer, x.l.home.Now())
+	if next == nil {
+		x.peer = nil
+		return nil
+	}
+	x.peer = next
+	next.enter()
+	return next.origin
+}
+
+// Interim implements client.Events. A 100 that the client has asked for is sent when its
+// content is read.
+func (x *exchange) Interim(status int, fields app.Fields) {
+	if x.answered || status == 100 && x.out.Expect {
+		return
+	}
+	_ = x.r.Inform(status, appendEndToEnd(nil, fields))
+}
+
+// Head implements client.Events.
+func (x *exchange) Head(in *spi.Incoming) {
+	a := x.answer
+	if x.head.websocket && !x.mayPass(in) {
+		x.fail(UpstreamMalformed, nil)
+		return
+	}
+	a.response.Status = in.Status
+	a.response.Fields = appendResponseFields(a.fields[:0], in, &x.g.policy)
+	x.idle = x.g.idle
+	switch {
+	case x.call.Tunnel():
+		x.tunnel, x.idle = true, x.g.tunnelIdle
+		x.l.tunnels.Add(1)
+		a.response.Status = 200
+		a.response.Content = (*tunnel)(a)
+	case in.ContentLength == 0:
+		x.readOver = true
+	default:
+		a.length = in.ContentLength
+		a.response.Content = (*content)(a)
+	}
+	x.l.deadlines.Clear(&x.headBy)
+	if x.moved = false; x.idle > 0 && !x.readOver {
+		x.l.deadlines.Set(&x.idleBy, x.l.home.Now().Add(x.idle), x)
+	}
+	x.pass()
+}
+
+// mayPass reports whether a response to the handshake of a WebSocket may be passed on: one
+// that accepts it, or, since a 2xx over HTTP/2 would accept it, a refusal.
+func (x *exchange) mayPass(in *spi.Incoming) bool {
+	if x.call.Tunnel() {
+		return x.accepts(in.Fields)
+	}
+	return in.Status >= 300 || x.r.Protocol != app.HTTP2
+}
+
+// pass passes the response to the application. Nothing of x may be used afterwards: the
+// exchange may have ended.
+func (x *exchange) pass() {
+	x.answered = true
+	if !x.starting {
+		x.dialer.Run(x.resolving)
+	}
+}
+
+// resolve is user code.
+func (x *exchange) resolve() {
+	a := x.answer
+	core.SettleWith(&a.promise, &a.response, nil)
+}
+
+// Ended implements client.Events.
+func (x *exchange) Ended(err *client.Error) {
+	x.callOver = true
+	if err != nil {
+		x.failed(reasonOf(err), err)
+		return
+	}
+	x.wake()
+	x.finishIfOver()
+}
+
+// fail ends an exchange that cannot be completed.
+func (x *exchange) fail(reason Reason, err error) {
+	x.release()
+	x.failed(reason, err)
+}
+
+// release ends the use of the call, which is cancelled if it is in progress.
+func (x *exchange) release() {
+	x.callOver = true
+	if !x.released {
+		x.released = true
+		x.call.Release()
+	}
+}
+
+// failed answers for a backend that gives no response, or aborts the response that has
+// begun.
+func (x *exchange) failed(reason Reason, err error) {
+	if x.reason == OK {
+		x.reason, x.failure = reason, err
+	}
+	if x.answered {
+		x.wake() // the next read fails
+		x.finishIfOver()
+		return
+	}
+	x.readOver = true
+	a := x.answer
+	a.response = *x.errorResponse(reason, err)
+	x.l.deadlines.Clear(&x.headBy)
+	if x.pass(); a.x != nil {
+		x.finishIfOver()
+	}
+}
+
+// errorResponse returns the response to a request whose backend gives none.
+func (x *exchange) errorResponse(reason Reason, err error) *app.Response {
+	f := &refusals[reason]
+	var own *app.StatusError
+	if errors.As(err, &own) {
+		// The content of the request is at fault.
+		f = &refusal{reason, own.Status, own.Error(), nil}
+	} else if f.status == 0 {
+		f = &refusals[ClientMalformed] // nobody reads it
+	}
+	return x.g.policy.errorResponse(f, x.head.grpc)
+}
+
+// wake tells the reader of the response that there is content, or an end.
+func (x *exchange) wake() {
+	x.more = true
+	if ready := x.ready; ready != nil {
+		x.ready = nil
+		ready()
+	}
+}
+
+// read reads content of the response.
+func (x *exchange) read(p []byte) (int, error) {
+	if x.released {
+		return 0, x.brokenOff()
+	}
+	x.more = false
+	n, err := x.call.ReadBody(p, x.woken)
+	if n > 0 {
+		x.moved = true
+	}
+	return n, err
+}
+
+// brokenOff returns the failure of a response that the gateway has broken off.
+func (x *exchange) brokenOff() error {
+	if x.failure != nil {
+		return x.failure
+	}
+	return &client.Error{Kind: client.IdleTimeout, Sent: true}
+}
+
+// endReading records that no more content of the response is read. Nothing of x may be used
+// afterwards.
+func (x *exchange) endReading() {
+	x.readOver = true
+	x.finishIfOver()
+}
+
+// finishIfOver ends the exchange when both sides are done with it. Nothing of x may be used
+// afterwards.
+func (x *exchange) finishIfOver() {
+	if x.callOver && x.readOver && x.answered && !x.starting {
+		x.finish()
+	}
+}
+
+// finish ends the exchange.
+func (x *exchange) finish() {
+	r, l := x.r, x.l
+	core.Detach(r, &x.end)
+	l.deadlines.Clear(&x.headBy)
+	l.deadlines.Clear(&x.idleBy)
+	if x.peer != nil {
+		x.peer.leave(asClientError(x.failure), l.home.Now())
+	}
+	if x.tunnel {
+		l.tunnels.Add(-1)
+	}
+	x.release()
+	l.count(x.reason)
+	x.answer.x = nil
+	reason, failure, ended := x.reason, x.failure, x.g.ended
+	l.give(x)
+	if ended != nil {
+		ended(r, reason, failure)
+	}
+}
+
+// requestEnd is an exchange that is told of the end of its request.
+type requestEnd exchange
+
+// Ended implements ending.Listener. A request that has ended before its response was read
+// ends the call.
+func (e *requestEnd) Ended(cause error) {
+	x := (*exchange)(e)
+	if !x.dialer.Enter() {
+		return
+	}
+	defer x.dialer.Leave()
+	if cause == app.ErrRequestDone && x.answered && x.readOver {
+		x.finishIfOver() // else the call ends by itself
+		return
+	}
+	if x.reason == OK {
+		x.reason = ClientGone
+	}
+	x.release()
+	x.answered, x.readOver = true, true
+	x.finishIfOver()
+}
+
+// asClientError returns err as a failure of the call, or nil.
+func asClientError(err error) *client.Error {
+	failure, _ := err.(*client.Error)
+	return failure
+}

@@ -1,0 +1,209 @@
+package gateway
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/client"
+	"github.com/gatewheel/gatewheel/app/internal/deadline"
+	"github.com/gatewheel/gatewheel/app/spi"
+)
+
+// Options are what a gateway does with requests. The zero value is ready for use.
+type Options struct {
+	// Via is the pseudonym of the gateway in Via (RFC 9110 section 7.6.3), a token. A
+	// request whose Via names it has passed the gateway before and is answered with 508,
+	// so gateways that follow each other have different ones. The default is "gatewheel-"
+	// and a random number.
+	Via string
+	// Forwarded adds Forwarded (RFC 7239) besides X-Forwarded-For, -Proto and -Host.
+	Forwarded bool
+	// ProxyStatus adds Proxy-Status (RFC 9209) to responses.
+	ProxyStatus bool
+	// RawPaths forwards paths that servers may understand differently, see PathFaults;
+	// else the answer is 400.
+	RawPaths bool
+	// Timeout is the time from the arrival of a request, or from the last content that was
+	// sent of it, to the head of the response, all tries included; then the answer is 504.
+	// grpc-timeout shortens it. 0 means 60 s, a negative value no limit.
+	Timeout time.Duration
+	// Idle ends an exchange whose response has begun and in which nothing was sent or
+	// received for that time. 0 means 60 s, a negative value no limit.
+	Idle time.Duration
+	// TunnelIdle is Idle for WebSockets. 0 means 1 h.
+	TunnelIdle time.Duration
+	// Retries is the number of further tries of a request, besides those that are made
+	// because the first connection has not taken it. 0 means 1, a negative value none.
+	Retries int
+	// Ended, if not nil, is called when an exchange has ended, for logs. err may be nil.
+	// It is called on the loop, as part of the gateway: it must not block.
+	Ended func(r *app.Request, reason Reason, err error)
+}
+
+const (
+	defaultTimeout    = 60 * time.Second
+	defaultIdle       = 60 * time.Second
+	defaultTunnelIdle = time.Hour
+)
+
+// orDefault returns d, byDefault for 0, and 0, which is no limit, for a negative d.
+func orDefault(d, byDefault time.Duration) time.Duration {
+	switch {
+	case d == 0:
+		return byDefault
+	case d < 0:
+		return 0
+	}
+	return d
+}
+
+// Gateway forwards requests to the peers of a backend. Any goroutine may use it.
+type Gateway struct {
+	policy     policy
+	backend    *Backend
+	timeout    time.Duration // 0: no limit
+	idle       time.Duration
+	tunnelIdle time.Duration
+	retries    int
+	ended      func(r *app.Request, reason Reason, err error)
+	loops      loops
+}
+
+// To returns a handler that forwards requests to the backend.
+func To(b *Backend, o Options) app.Handler { return New(b, o).Serve }
+
+// New returns a gateway to the backend.
+func New(b *Backend, o Options) *Gateway {
+	via := o.Via
+	if via == "" {
+		via = "gatewheel-" + strconv.FormatUint(rand.Uint64(), 36)
+	}
+	g := &Gateway{
+		policy:     policy{pseudonym: via, via: newViaLines(via), forwarded: o.Forwarded, proxyStatus: o.ProxyStatus, rawPaths: o.RawPaths},
+		backend:    b,
+		timeout:    orDefault(o.Timeout, defaultTimeout),
+		idle:       orDefault(o.Idle, defaultIdle),
+		tunnelIdle: orDefault(o.TunnelIdle, defaultTunnelIdle),
+		retries:    o.Retries,
+		ended:      o.Ended,
+	}
+	switch {
+	case o.Retries == 0:
+		g.retries = 1
+	case o.Retries < 0:
+		g.retries = 0
+	}
+	return g
+}
+
+// Serve forwards a request. It is an app.Handler.
+func (g *Gateway) Serve(r *app.Request) app.Future[*app.Response] {
+	dialer, ok := r.Loop().(spi.Dialer)
+	if !ok {
+		return app.Ready(g.policy.errorResponse(&refusals[NoPeer], false))
+	}
+	if !dialer.Enter() {
+		return app.Failed[*app.Response](app.ErrPeerGone)
+	}
+	defer dialer.Leave()
+	l := g.loops.of(dialer.Home())
+	x := l.take(g)
+	if refused := x.head.make(r, &g.policy, &l.addresses); refused != nil {
+		resp := g.policy.errorResponse(refused, isGRPC(r.Fields.Get(contentTypeName)))
+		l.count(refused.reason)
+		if g.ended != nil {
+			g.ended(r, refused.reason, nil)
+		}
+		l.give(x)
+		return app.Ready(resp)
+	}
+	return x.begin(r, dialer)
+}
+
+// loops has the state of a gateway on each loop, by the loop's index.
+type loops struct{ states [64]atomic.Pointer[loopState] }
+
+// loopState is the state of a gateway on a loop. It belongs to the loop, but for counts.
+type loopState struct {
+	home      app.Loop
+	next      *loopState // with the same place in loops
+	deadlines deadline.Queue
+	free      []*exchange
+	addresses addresses
+	counts    [reasons]atomic.Uint64
+	tunnels   atomic.Int64
+}
+
+// of returns the state on a loop, which calls it.
+func (ls *loops) of(home app.Loop) *loopState {
+	place := &ls.states[home.Index()%len(ls.states)]
+	first := place.Load()
+	for l := first; l != nil; l = l.next {
+		if l.home == home {
+			return l
+		}
+	}
+	l := &loopState{home: home}
+	l.deadlines.Init(home)
+	for l.next = first; !place.CompareAndSwap(l.next, l); {
+		l.next = place.Load()
+	}
+	return l
+}
+
+func (ls *loops) each(visit func(l *loopState)) {
+	for i := range ls.states {
+		for l := ls.states[i].Load(); l != nil; l = l.next {
+			visit(l)
+		}
+	}
+}
+
+// exchangesKept is the number of exchanges that a loop keeps for reuse.
+const exchangesKept = 256
+
+// take returns an exchange that is not in use.
+func (l *loopState) take(g *Gateway) *exchange {
+	if last := len(l.free) - 1; last >= 0 {
+		x := l.free[last]
+		l.free[last] = nil
+		l.free = l.free[:last]
+		return x
+	}
+	return newExchange(g, l)
+}
+
+// give keeps x for reuse.
+func (l *loopState) give(x *exchange) {
+	x.reset()
+	if len(l.free) < exchangesKept {
+		l.free = append(l.free, x)
+	}
+}
+
+func (l *loopState) count(reason Reason) { l.counts[reason].Add(1) }
+
+// Counts are the counters of a gateway since its start.
+type Counts struct {
+	// Exchanges has the number of exchanges that have ended, by Reason.
+	Exchanges [reasons]uint64
+	// Tunnels is the number of open WebSockets.
+	Tunnels int64
+	// Backend has the counters of connections to the backend.
+	Backend client.Stats
+}
+
+// Counts returns the counters. Any goroutine.
+func (g *Gateway) Counts() (c Counts) {
+	g.loops.each(func(l *loopState) {
+		for i := range l.counts {
+			c.Exchanges[i] += l.counts[i].Load()
+		}
+		c.Tunnels += l.tunnels.Load()
+	})
+	c.Backend = g.backend.Stats()
+	return c
+}
