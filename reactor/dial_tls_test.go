@@ -104,7 +104,7 @@ func (d *dials) dialTLS(address string, config *tls.Config) (a *asking, state tl
 // dialFailure dials, and returns the error.
 func (d *dials) dialFailure(config DialConfig) *DialError {
 	d.t.Helper()
-	d.dialAs(context.Background(), config)
+	d.dialAs(d.t.Context(), config)
 	err := await(d.t, d.failed)
 	d.wantSilence()
 	return err.(*DialError)
@@ -262,27 +262,60 @@ func TestDialTLSRefusedAfterwards(t *testing.T) {
 	}
 }
 
+// lateContext is a context whose deadline passes when late is closed.
+type lateContext struct {
+	context.Context
+	late chan struct{}
+}
+
+func (c *lateContext) Done() <-chan struct{} { return c.late }
+
+func (c *lateContext) Err() error {
+	select {
+	case <-c.late:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
 // A peer that accepts and is silent: the dial ends at its deadline, at the end of its context, or after HandshakeTimeout.
 func TestDialTLSTimeout(t *testing.T) {
 	ca := newAuthority(t)
-	address := peer(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
-	s := serve(t, Config{Loops: 1, HandshakeTimeout: 50 * time.Millisecond}, nil)
-	d := newDials(t, s.loops[0])
-	for name, dial := range map[string]func(DialConfig){
-		"Timeout": func(c DialConfig) { c.Timeout = 20 * time.Millisecond; d.dialAs(t.Context(), c) },
-		"context": func(c DialConfig) {
-			over, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
-			t.Cleanup(cancel)
-			d.dialAs(over, c)
-		},
-		"HandshakeTimeout": func(c DialConfig) { d.dialAs(t.Context(), c) },
+	greeted := make(chan struct{}, 1)
+	address := shyPeer(t, ca, greeted, nil)
+	s := serve(t, Config{Loops: 1, HandshakeTimeout: 2 * time.Hour}, nil)
+	l := s.loops[0]
+	d := newDials(t, l)
+	// expire has the deadline come, which must be about so far away.
+	expire := func(in time.Duration) {
+		on(t, l, func() {
+			c := l.conns[0]
+			if left := time.Duration(c.deadline) - l.Age(); left > in || left < in-time.Minute {
+				t.Errorf("%v are left, want %v", left, in)
+			}
+			c.expire(c.deadline)
+		})
+	}
+	late := &lateContext{t.Context(), make(chan struct{})}
+	for name, c := range map[string]struct {
+		ctx     context.Context
+		timeout time.Duration
+		end     func()
+	}{
+		"Timeout":               {t.Context(), time.Hour, func() { expire(time.Hour) }},
+		"HandshakeTimeout":      {t.Context(), 0, func() { expire(2 * time.Hour) }},
+		"both":                  {t.Context(), 3 * time.Hour, func() { expire(2 * time.Hour) }},
+		"deadline of a context": {late, 0, func() { close(late.late) }},
 	} {
-		dial(DialConfig{Address: address, TLS: ca.clientConfig()})
+		d.dialAs(c.ctx, DialConfig{Address: address, TLS: ca.clientConfig(), Timeout: c.timeout})
+		await(t, greeted)
+		c.end()
 		err := await(t, d.failed).(*DialError)
 		if !err.Timeout() || !errors.Is(err, context.DeadlineExceeded) || err.Stage != DialHandshake || err.Reason != TLSFailureTimeout {
 			t.Errorf("%s: %v at %v", name, err, err.Stage)
 		}
+		eventually(t, "nobody is present", func() bool { return s.present() == 0 })
 	}
-	eventually(t, "nobody is present", func() bool { return s.present() == 0 })
-	eventually(t, "they are counted", func() bool { return s.TLSStats().Dialled.Failures[TLSFailureTimeout] == 3 })
+	eventually(t, "they are counted", func() bool { return s.TLSStats().Dialled.Failures[TLSFailureTimeout] == 4 })
 }
