@@ -44,10 +44,10 @@ func TestDrainLeavesDials(t *testing.T) {
 
 	greeted, answer := make(chan struct{}, 1), make(chan struct{})
 	d := newDials(t, l)
-	d.dialAs(t.Context(), DialConfig{Address: shyPeer(t, ca, greeted, answer), TLS: ca.clientConfig()})
+	d.dialAs(t.Context(), DialConfig{Address: delayedTLSPeer(t, ca, greeted, answer), TLS: ca.clientConfig()})
 	await(t, greeted)
-	deaf, wake := sleepingListener(t)
-	d.dial(t.Context(), "tcp", deaf)
+	unanswered, wake := delayedListener(t)
+	d.dial(t.Context(), "tcp", unanswered)
 
 	visited := make(chan *Conn, 10)
 	s.StopAccepting(t.Context())
@@ -73,7 +73,7 @@ func TestDialledConnectionMoves(t *testing.T) {
 	s := serve(t, Config{Loops: 2}, nil)
 	d := newDials(t, s.loops[0])
 	greeted, answer := make(chan struct{}, 1), make(chan struct{})
-	d.dialAs(t.Context(), DialConfig{Address: shyPeer(t, ca, greeted, answer), TLS: ca.clientConfig()})
+	d.dialAs(t.Context(), DialConfig{Address: delayedTLSPeer(t, ca, greeted, answer), TLS: ca.clientConfig()})
 	await(t, greeted)
 	on(t, s.loops[0], func() {
 		s.loops[0].conns[0].MoveTo(s.loops[1], func(err error) {

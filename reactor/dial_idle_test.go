@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// waiter is a session that does nothing, and passes on what it is told.
+// waiter is a session that sends nothing, and passes on its input and its end.
 type waiter struct {
 	conn   *Conn
 	keep   bool
@@ -49,7 +49,7 @@ func accepting(t testing.TB) (address string, accepted chan *net.TCPConn) {
 	}), accepted
 }
 
-// An idle connection hears at once that its peer has closed it, and before that sees it by PeekInput.
+// The session of an idle connection is told at once that its peer has closed it. PeekInput reports it before.
 func TestIdleDialledConnection(t *testing.T) {
 	s := serve(t, Config{Loops: 1}, nil)
 	address, accepted := accepting(t)

@@ -86,13 +86,13 @@ func TestDialTriesAllAddresses(t *testing.T) {
 	s := serve(t, Config{Loops: 1}, nil)
 	l := s.loops[0]
 	d := newDials(t, l)
-	deaf := deafListener(t)
+	unanswered := unansweredAddress(t)
 	const refused = "127.0.0.1:1"
 	d.tryAll(time.Hour, refused, s.addr)
 	await(t, d.opened)
 	await(t, d.answers)
 
-	c, k := d.tryAll(time.Hour, deaf, refused, s.addr)
+	c, k := d.tryAll(time.Hour, unanswered, refused, s.addr)
 	on(t, l, func() {
 		if share := c.attemptTime(4); share > 15*time.Minute || share < 14*time.Minute {
 			t.Errorf("one of four addresses gets %v of an hour", share)
@@ -102,13 +102,13 @@ func TestDialTriesAllAddresses(t *testing.T) {
 	await(t, d.opened)
 	await(t, d.answers)
 
-	c, k = d.tryAll(0, deaf, refused)
+	c, k = d.tryAll(0, unanswered, refused)
 	on(t, l, func() { c.attemptOverdue(k) })
 	if err := await(t, d.failed).(*DialError); !errors.Is(err, unix.ECONNREFUSED) || err.Error() != "cannot connect to name:80: 127.0.0.1:1: connection refused" {
 		t.Errorf("failed with %v", err)
 	}
 
-	d.tryAll(100*time.Millisecond, refused, deaf)
+	d.tryAll(100*time.Millisecond, refused, unanswered)
 	if err := await(t, d.failed).(*DialError); !err.Timeout() || err.Stage != DialConnect {
 		t.Errorf("failed with %v at %v", err, err.Stage)
 	}
@@ -120,13 +120,13 @@ func TestWaitingDialsTakeNoGoroutines(t *testing.T) {
 	s := serve(t, Config{Loops: 1}, nil)
 	d := newDials(t, s.loops[0])
 	d.failed = make(chan error, 1000)
-	deaf := deafListener(t)
+	unanswered := unansweredAddress(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	before := runtime.NumGoroutine()
 	for range 500 {
-		d.dial(ctx, "tcp", deaf)
-		d.dialAs(t.Context(), DialConfig{Address: deaf, Timeout: time.Hour})
+		d.dial(ctx, "tcp", unanswered)
+		d.dialAs(t.Context(), DialConfig{Address: unanswered, Timeout: time.Hour})
 	}
 	eventually(t, "they have begun", func() bool { return s.Stats().Dials.Started == 1000 })
 	on(t, s.loops[0], func() {})

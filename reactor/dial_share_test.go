@@ -63,6 +63,30 @@ func TestHandshakesOfOneKindLeaveTheOthersAlone(t *testing.T) {
 	})
 }
 
+// A callback of a dialled handshake that waits, for a key service for example, holds no slot.
+func TestDialledCallbackHoldsNoSlot(t *testing.T) {
+	ca := newAuthority(t)
+	s := secured(t)
+	s.limited(maxStartedHandshakes, maxDialledHandshakes)
+	server := ca.serverConfig()
+	server.ClientAuth, server.ClientCAs = tls.RequireAndVerifyClientCert, ca.Pool()
+	entered, leave := make(chan struct{}, 1), make(chan struct{})
+	certificate := ca.IssueClient(t, "gateway")
+	client := ca.clientConfig()
+	client.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		entered <- struct{}{}
+		<-leave
+		return &certificate, nil
+	}
+	d := newDials(t, s.loops[0])
+	d.dialAs(t.Context(), DialConfig{Address: tlsPeer(t, server), TLS: client})
+	await(t, entered)
+	mustAsk(t, dialTLS(t, addrOf(s.addr), &tls.Config{InsecureSkipVerify: true}), "TLS 1.3")
+	close(leave)
+	await(t, d.opened)
+	await(t, d.answers)
+}
+
 // The pools take turns at the slots, however many handshakes one of them has.
 func TestHandshakePoolsTakeTurns(t *testing.T) {
 	slots := newHandshakeSlots()

@@ -22,7 +22,7 @@ import (
 // needs, and those of clients.
 func TestDialsToABlackHole(t *testing.T) {
 	const all, free = 10_000, 600
-	deaf := deafListener(t)
+	unanswered := unansweredAddress(t)
 	config := brisk()
 	config.DescriptorReserve = 100
 	release := make(chan struct{})
@@ -38,7 +38,7 @@ func TestDialsToABlackHole(t *testing.T) {
 	for _, d := range []*dials{a, b} {
 		d.failed = make(chan error, all)
 		for range all / 2 {
-			d.dial(ctx, "tcp", deaf)
+			d.dial(ctx, "tcp", unanswered)
 		}
 	}
 	eventually(t, "all have begun", func() bool { return s.Stats().Dials.Started == all })
@@ -92,11 +92,11 @@ func TestDialledConnectionsOutliveAStall(t *testing.T) {
 	d := newDials(t, l)
 
 	// The first has no answer to its SYN yet.
-	deaf, wake := sleepingListener(t)
-	d.dial(t.Context(), "tcp", deaf)
+	unanswered, wake := delayedListener(t)
+	d.dial(t.Context(), "tcp", unanswered)
 	// The second has sent its ClientHello.
 	greeted, answer := make(chan struct{}, 1), make(chan struct{})
-	d.dialAs(t.Context(), DialConfig{Address: shyPeer(t, ca, greeted, answer), TLS: ca.clientConfig()})
+	d.dialAs(t.Context(), DialConfig{Address: delayedTLSPeer(t, ca, greeted, answer), TLS: ca.clientConfig()})
 	await(t, greeted)
 	// The third waits for an answer.
 	request, respond := make(chan struct{}, 1), make(chan struct{})
@@ -144,7 +144,7 @@ func TestDialConnectedWhileItsLoopIsBusy(t *testing.T) {
 	s := serve(t, Config{Loops: 1}, nil)
 	l := s.loops[0]
 	d := newDials(t, l)
-	address, wake := sleepingListener(t)
+	address, wake := delayedListener(t)
 	d.dialAs(t.Context(), DialConfig{Address: address, Timeout: time.Hour})
 	var c *Conn
 	entered, leave := make(chan struct{}), make(chan struct{})
@@ -169,9 +169,9 @@ func TestDialConnectedWhileItsLoopIsBusy(t *testing.T) {
 	d.wantSilence()
 }
 
-// shyPeer is a TLS server that tells greeted when a ClientHello begins, and answers that after answer was closed. Then it
+// delayedTLSPeer is a TLS server that tells greeted when a ClientHello begins, and answers that after answer was closed. Then it
 // answers with what it gets.
-func shyPeer(t *testing.T, ca *authority, greeted chan<- struct{}, answer <-chan struct{}) (address string) {
+func delayedTLSPeer(t *testing.T, ca *authority, greeted chan<- struct{}, answer <-chan struct{}) (address string) {
 	t.Helper()
 	return peer(t, func(c net.Conn) {
 		first := make([]byte, 1)
@@ -204,8 +204,8 @@ func (c *prefixed) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-// sleepingListener is a deafListener that begins to accept, and to answer with what it gets, once wake is called.
-func sleepingListener(t *testing.T) (address string, wake func()) {
+// delayedListener is a unansweredAddress that begins to accept, and to answer with what it gets, once wake is called.
+func delayedListener(t *testing.T) (address string, wake func()) {
 	t.Helper()
 	fd, address := fullListener(t)
 	return address, func() {

@@ -15,7 +15,7 @@ import (
 	"github.com/gatewheel/gatewheel/reactor/internal/engine/enginetest"
 )
 
-// dials are Dial calls for tests, with everything that they were told.
+// dials makes calls of Dial, and has their results.
 type dials struct {
 	t       *testing.T
 	loop    *Loop
@@ -48,7 +48,7 @@ func (d *dials) prepare(config *DialConfig) {
 	config.Fail = func(err error) { d.failed <- err }
 }
 
-// wantFailure wants the only word of a dial to be err.
+// wantFailure wants one dial to have failed with err, and no other result.
 func (d *dials) wantFailure(want error) {
 	d.t.Helper()
 	if err := await(d.t, d.failed); !errors.Is(err, want) {
@@ -64,7 +64,7 @@ func (d *dials) wantSilence() {
 	}
 }
 
-// asking sends one line and tells the answer.
+// asking is a session that sends one line and passes on the answer.
 type asking struct {
 	conn    *Conn
 	asked   bool
@@ -88,8 +88,8 @@ func (a *asking) EOF() bool    { return false }
 func (a *asking) Timeout()     {}
 func (a *asking) Closed(error) {}
 
-// deafListener returns the address of a socket whose queue is full: to dial there takes until it is given up.
-func deafListener(t *testing.T) string {
+// unansweredAddress returns the address of a socket whose queue is full: to dial there takes until it is given up.
+func unansweredAddress(t *testing.T) string {
 	t.Helper()
 	_, address := fullListener(t)
 	return address
@@ -187,7 +187,7 @@ func TestDialUnix(t *testing.T) {
 func TestDialFails(t *testing.T) {
 	s := serve(t, Config{Loops: 1}, nil)
 	d := newDials(t, s.loops[0])
-	deaf := deafListener(t)
+	unanswered := unansweredAddress(t)
 
 	d.dial(t.Context(), "tcp", testport.Address(t))
 	d.wantFailure(unix.ECONNREFUSED)
@@ -202,7 +202,7 @@ func TestDialFails(t *testing.T) {
 
 	eventually(t, "nobody is present", func() bool { return s.present() == 0 })
 	ctx, cancel := context.WithCancel(t.Context())
-	d.dial(ctx, "tcp", deaf)
+	d.dial(ctx, "tcp", unanswered)
 	if n := s.present(); n != 1 {
 		t.Errorf("%d are present while one is dialled", n)
 	}
@@ -211,7 +211,7 @@ func TestDialFails(t *testing.T) {
 	eventually(t, "nobody is present", func() bool { return s.present() == 0 })
 }
 
-// A connection that ends before its session was asked for is a dial that has failed.
+// A connection that ends before its session is open is a dial that has failed.
 func TestDialledConnectionEndsEarly(t *testing.T) {
 	l := bare(t)
 	t.Cleanup(func() { stopWithoutEngine(l) })
@@ -233,18 +233,18 @@ func TestDialledConnectionEndsEarly(t *testing.T) {
 	}
 }
 
-// A dial that is under way when the loops end ends with them, and leaves nothing behind.
+// A dial that is under way when the loops end ends with them, and leaves no descriptor open.
 func TestStopWhileDialling(t *testing.T) {
-	deaf := deafListener(t)
+	unanswered := unansweredAddress(t)
 	before := openDescriptors()
 	s := serve(t, Config{Loops: 2}, nil)
 	d := newDials(t, s.loops[0])
 	for range 10 {
-		d.dial(context.Background(), "tcp", deaf)
+		d.dial(context.Background(), "tcp", unanswered)
 	}
 	s.stop()
 	eventually(t, "descriptors given back", func() bool { return openDescriptors() <= before })
-	d.dial(context.Background(), "tcp", deaf)
+	d.dial(context.Background(), "tcp", unanswered)
 	eventually(t, "nobody is present", func() bool { return s.present() == 0 })
 	if len(d.opened) > 0 {
 		t.Error("opened")
@@ -271,7 +271,7 @@ func TestDialledConnectionOutlivesItsEngine(t *testing.T) {
 	d.wantSilence()
 }
 
-// Without descriptors for all, some dials fail and the others are opened; each is told once.
+// Without descriptors for all, some dials fail and the others open.
 func TestDialsBeyondTheDescriptors(t *testing.T) {
 	const n = 40
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

@@ -283,7 +283,7 @@ func (c *lateContext) Err() error {
 func TestDialTLSTimeout(t *testing.T) {
 	ca := newAuthority(t)
 	greeted := make(chan struct{}, 1)
-	address := shyPeer(t, ca, greeted, nil)
+	address := delayedTLSPeer(t, ca, greeted, nil)
 	s := serve(t, Config{Loops: 1, HandshakeTimeout: 2 * time.Hour}, nil)
 	l := s.loops[0]
 	d := newDials(t, l)

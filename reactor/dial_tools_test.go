@@ -19,8 +19,7 @@ import (
 	"github.com/gatewheel/gatewheel/reactor/certs/certstest"
 )
 
-// getter is a session that asks for / over HTTP/1.1, again for as long as the peer closes nothing, and passes on the first
-// line of each answer.
+// getter is a session that makes one request over HTTP/1.1, and passes on the first line of each response.
 type getter struct {
 	conn   *Conn
 	asks   bool

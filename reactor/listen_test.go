@@ -71,7 +71,7 @@ func TestListenTwiceOnOneSocket(t *testing.T) {
 	}
 }
 
-// A start does not wait for whoever holds a lock on the directory, such as a clean-up that takes hours.
+// A start does not wait for a process that holds a lock on the directory, which may take hours.
 func TestUnixSocketInLockedDirectory(t *testing.T) {
 	dir := t.TempDir()
 	unlock, err := lockDirectory(dir)

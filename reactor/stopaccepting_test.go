@@ -85,9 +85,9 @@ func TestDialsLeaveDescriptors(t *testing.T) {
 	s.gate.room.Store(4)
 	s.gate.reserve.Store(8)
 	ctx, cancel := context.WithCancel(t.Context())
-	deaf := deafListener(t)
+	unanswered := unansweredAddress(t)
 	for range 6 {
-		d.dial(ctx, "tcp", deaf)
+		d.dial(ctx, "tcp", unanswered)
 	}
 	// Of eight descriptors, four are for dials.
 	for range 2 {

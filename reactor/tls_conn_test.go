@@ -253,7 +253,7 @@ func TestTLSHalfClosed(t *testing.T) {
 	}
 }
 
-func TestTLSServerSaysGoodbye(t *testing.T) {
+func TestTLSServerSendsCloseNotify(t *testing.T) {
 	_, addr := served(t, Config{}, ListenerConfig{TLS: serverConfig(t), Open: openTeller})
 	for request, want := range map[string]string{"Connection: close": "peer=", "Close now": ""} {
 		c, seen := dialRecorded(t, addr)

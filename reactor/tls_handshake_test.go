@@ -239,7 +239,7 @@ func TestFailuresAreLoggedAtMostSoOften(t *testing.T) {
 	}
 }
 
-func TestGreetings(t *testing.T) {
+func TestDetectProtocol(t *testing.T) {
 	for text, want := range map[string]clientProtocol{
 		"":                             clientUnknown,
 		"\x16":                         clientTLS,

@@ -66,7 +66,7 @@ func TestOpenSSLKeyUpdate(t *testing.T) {
 	}
 }
 
-func TestOpenSSLSaysGoodbye(t *testing.T) {
+func TestOpenSSLCloseNotify(t *testing.T) {
 	r, addr := served(t, Config{}, ListenerConfig{TLS: serverConfig(t), Open: openTeller})
 	d := openssl(t, addr)
 	d.say("GET / HTTP/1.1\r\n\r\n")
