@@ -6,30 +6,30 @@ import "math"
 // methods belong to the loop of its Shared.
 type Client struct {
 	machine
-	encoder   *encoder // nil until the first request
-	headLimit uint32   // bytes of a response's fields, announced to the server
-	next      StreamID // of the next request
-	limit     uint32   // of open requests
-	peerHead  uint32   // the server's SETTINGS_MAX_HEADER_LIST_SIZE
-	tableSize uint32   // the server's SETTINGS_HEADER_TABLE_SIZE
-	goawayAt  StreamID // the last stream of the server's GOAWAY
-	resets    uint32   // streams reset since the last PING for resets
-	unsure    uint32   // streams reset before that PING, which is not acknowledged
-	facts     clientFacts
+	encoder     *encoder // nil until the first request
+	headLimit   uint32   // bytes of a response's fields, announced to the server
+	next        StreamID // of the next request
+	limit       uint32   // of open requests
+	peerHead    uint32   // the server's SETTINGS_MAX_HEADER_LIST_SIZE
+	tableSize   uint32   // the server's SETTINGS_HEADER_TABLE_SIZE
+	goawayAt    StreamID // the last stream of the server's GOAWAY
+	resets      uint32   // streams reset since the last PING for resets
+	unconfirmed uint32   // streams reset before that PING, which is not acknowledged
+	known       clientFlags
 }
 
-// clientFacts are what a client knows about its connection.
-type clientFacts uint8
+// clientFlags are what a client knows about its connection.
+type clientFlags uint8
 
 const (
-	started         clientFacts = 1 << iota // there was something to send
+	started         clientFlags = 1 << iota // there was something to send
 	settingsKnown                           // the server's SETTINGS have come
 	limitStated                             // they had SETTINGS_MAX_CONCURRENT_STREAMS
 	connectAccepted                         // and SETTINGS_ENABLE_CONNECT_PROTOCOL
 	goawayReceived
-	pinging     // a PING of Ping is not acknowledged
-	quiet       // no response since the last PING for resets was acknowledged
-	idsConsumed // the last stream identifier was used
+	pinging      // a PING of Ping is not acknowledged
+	resetsPinged // no response since the last PING for resets was acknowledged
+	idsConsumed  // the last stream identifier was used
 )
 
 // Init makes c ready. The client's preface and SETTINGS leave with the first request or PING. maxHead limits
@@ -47,10 +47,10 @@ func (c *Client) Init(sh *Shared, maxHead uint32) {
 
 // start queues the preface before the first output.
 func (c *Client) start() {
-	if c.facts&started != 0 {
+	if c.known&started != 0 {
 		return
 	}
-	c.facts |= started
+	c.known |= started
 	answers := c.out // the server may have sent first
 	out := append(c.sh.takeBuffer(), c.sh.clientHello(c.headLimit)...)
 	if answers != nil {
@@ -75,17 +75,17 @@ func (c *Client) Capacity() int {
 	if c.Draining() {
 		return 0
 	}
-	return max(0, int(c.limit)-c.streams.count-int(c.resets)-int(c.unsure))
+	return max(0, int(c.limit)-c.streams.count-int(c.resets)-int(c.unconfirmed))
 }
 
 // Draining reports whether no further request is possible: Drain was called, the server has sent GOAWAY or its
 // last byte, there was an error, or the stream identifiers are used up.
-func (c *Client) Draining() bool { return c.life != serving || c.facts&idsConsumed != 0 }
+func (c *Client) Draining() bool { return c.life != serving || c.known&idsConsumed != 0 }
 
 // ConnectProtocol reports whether the server accepts extended CONNECT (RFC 8441). known is false before
 // its SETTINGS have come.
 func (c *Client) ConnectProtocol() (accepts, known bool) {
-	return c.facts&connectAccepted != 0, c.facts&settingsKnown != 0
+	return c.known&connectAccepted != 0, c.known&settingsKnown != 0
 }
 
 // Unprocessed reports whether none of the request of an open stream was pulled by Transmit, so that the
@@ -96,7 +96,7 @@ func (c *Client) Unprocessed(id StreamID) bool {
 }
 
 func (c *Client) unpulled(st *stream) bool {
-	return st.flags&withdrawn != 0 || c.life != failed && st.headAt >= c.outAt+uint64(c.pulled)
+	return st.flags&neverSent != 0 || c.life != failed && st.headAt >= c.outAt+uint64(c.pulled)
 }
 
 // failing withdraws the requests of which nothing was pulled: they may be sent again elsewhere, so the server must
@@ -105,7 +105,7 @@ func (c *Client) failing() {
 	end := uint64(len(c.out))
 	for st := range c.streams.all {
 		if st.headAt >= c.outAt+uint64(c.pulled) {
-			st.flags |= withdrawn
+			st.flags |= neverSent
 			end = min(end, st.headAt-c.outAt)
 		}
 	}
@@ -119,11 +119,11 @@ func (c *Client) maxHead() uint32 { return c.headLimit }
 // Ping asks the server for a sign of life. A Pong event follows the acknowledgement. It does nothing while an
 // earlier PING is on its way.
 func (c *Client) Ping() {
-	if c.err != nil || c.life == ended || c.facts&pinging != 0 {
+	if c.err != nil || c.life == ended || c.known&pinging != 0 {
 		return
 	}
 	c.start()
-	c.facts |= pinging
+	c.known |= pinging
 	c.out = appendPing(c.output(), 0, pingCaller)
 }
 
@@ -134,7 +134,7 @@ func (c *Client) Drain() { c.advance(drainBegins) }
 // Done reports whether the connection is to be closed: all output was pulled, and there was an error, the
 // server has sent its last byte, or no request is open and no further one is possible.
 func (c *Client) Done() bool {
-	if c.facts&started == 0 {
+	if c.known&started == 0 {
 		return c.life != serving
 	}
 	return c.out == nil && c.life > draining
@@ -142,24 +142,24 @@ func (c *Client) Done() bool {
 
 // Wanting reports whether Transmit may have something to send.
 func (c *Client) Wanting() bool {
-	return c.facts&started != 0 && (c.goodbyeDue() || c.machine.Wanting())
+	return c.known&started != 0 && (c.drainComplete() || c.machine.Wanting())
 }
 
 // Transmit appends output to dst, at most room bytes and a trailer section or a frame of 1 KiB, and returns it.
 // It calls Read of Sources, which may call commands, but not Next, Transmit or Expire.
 func (c *Client) Transmit(dst []byte, room int) []byte {
-	if c.facts&started == 0 {
+	if c.known&started == 0 {
 		return dst
 	}
-	if c.goodbyeDue() {
-		c.sayGoodbye()
+	if c.drainComplete() {
+		c.finishDrain()
 	}
 	return c.machine.Transmit(dst, room)
 }
 
-func (c *Client) goodbyeDue() bool { return c.life == draining && c.streams.count == 0 }
+func (c *Client) drainComplete() bool { return c.life == draining && c.streams.count == 0 }
 
-func (c *Client) sayGoodbye() {
+func (c *Client) finishDrain() {
 	c.advance(drainEnds)
 	c.timers = [timers]instant{}
 	c.out = appendGoaway(c.output(), c.lastPeerStream(), CodeNoError, "")

@@ -1,6 +1,7 @@
 package h2
 
 import (
+	"fmt"
 	"runtime"
 	"testing"
 	"unsafe"
@@ -159,5 +160,30 @@ func TestSizes(t *testing.T) {
 		if tt.size > tt.max {
 			t.Errorf("%s has %d bytes, at most %d", tt.name, tt.size, tt.max)
 		}
+	}
+}
+
+// Lines that repeat, but are too many for the table, cost an allocation now and then.
+func TestTooManyRepeatedLines(t *testing.T) {
+	x := newAsk(t)
+	agents := make([]string, 45)
+	for i := range agents {
+		agents[i] = fmt.Sprint("agent", i)
+	}
+	i := 0
+	ask := func() {
+		x.ask.Fields[0].Value = agents[i%len(agents)]
+		i++
+		x.round(t, 1)
+	}
+	for range 1000 {
+		ask()
+	}
+	if n := testing.AllocsPerRun(1, func() {
+		for range 1000 {
+			ask()
+		}
+	}); n > 2*1000/insertEvery {
+		t.Errorf("%v allocations in 1000 requests", n)
 	}
 }

@@ -33,7 +33,7 @@ func (c *Client) appendRequest(dst []byte, st *stream, r *ClientRequest, length 
 	case "POST":
 		dst = append(dst, indexed|indexMethodPost)
 	default:
-		dst = e.field(dst, indexMethod, ":method", r.Method, often)
+		dst = e.field(dst, indexMethod, ":method", r.Method, lineSightings)
 	}
 	switch r.Scheme {
 	case "":
@@ -42,28 +42,28 @@ func (c *Client) appendRequest(dst []byte, st *stream, r *ClientRequest, length 
 	case "https":
 		dst = append(dst, indexed|indexHTTPS)
 	default:
-		dst = e.field(dst, indexScheme, ":scheme", r.Scheme, often)
+		dst = e.field(dst, indexScheme, ":scheme", r.Scheme, lineSightings)
 	}
 	if r.Authority != "" {
-		dst = e.field(dst, indexAuthority, ":authority", r.Authority, often)
+		dst = e.field(dst, indexAuthority, ":authority", r.Authority, lineSightings)
 	}
 	switch {
 	case r.Path == "":
 	case r.Sensitive != nil && r.Sensitive(":path"):
-		dst = e.field(dst, indexPath, ":path", r.Path, never)
+		dst = e.field(dst, indexPath, ":path", r.Path, neverAdd)
 	case r.Path == "/":
 		dst = append(dst, indexed|indexPathRoot)
 	default:
-		dst = e.field(dst, indexPath, ":path", r.Path, seldom)
+		dst = e.field(dst, indexPath, ":path", r.Path, pathSightings)
 	}
 	if r.Protocol != "" {
-		dst = e.field(dst, 0, ":protocol", r.Protocol, often)
+		dst = e.field(dst, 0, ":protocol", r.Protocol, lineSightings)
 	}
 	for i := range r.Fields {
 		dst = c.appendRequestField(dst, st, &r.Fields[i], r.Sensitive)
 	}
 	if r.Expect {
-		dst = e.field(dst, indexExpect, "expect", "100-continue", often)
+		dst = e.field(dst, indexExpect, "expect", "100-continue", lineSightings)
 	}
 	if length > 0 && st.flags&tunnel == 0 || length == 0 && suggestsContent(r.Method) {
 		dst = appendContentLength(dst, length)
@@ -83,13 +83,13 @@ func (c *Client) appendRequestField(dst []byte, st *stream, f *Field, sensitive 
 		return dst
 	}
 	index := requestName(f.Name)
-	how := often
+	sightings := uint32(lineSightings)
 	switch {
 	case sensitive != nil && sensitive(f.Name),
 		index == indexAuth, index == indexProxyAuth, index == indexCookie && len(value) < shortSecret:
-		how = never
+		sightings = neverAdd
 	}
-	return c.encoder.field(dst, index, f.Name, value, how)
+	return c.encoder.field(dst, index, f.Name, value, sightings)
 }
 
 // leftOut reports whether a field is not sent: Client.Request makes it, or HTTP/2 has none. It notes a

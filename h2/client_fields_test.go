@@ -259,7 +259,7 @@ func TestEncoderIsUnderstood(t *testing.T) {
 		for range 1 + random.IntN(6) {
 			i := random.IntN(len(names))
 			value := fmt.Sprint(random.IntN(1 << random.IntN(12)))
-			how := indexing(random.IntN(3))
+			how := []uint32{neverAdd, lineSightings, pathSightings}[random.IntN(3)]
 			index := 0
 			if names[i] == ":path" {
 				index = indexPath
@@ -271,7 +271,7 @@ func TestEncoderIsUnderstood(t *testing.T) {
 			if block[before]&indexed != 0 {
 				hits++
 			}
-			want = append(want, hpack.HeaderField{Name: strings.ToLower(names[i]), Value: value, Sensitive: how == never})
+			want = append(want, hpack.HeaderField{Name: strings.ToLower(names[i]), Value: value, Sensitive: how == neverAdd})
 		}
 		got, err := dec.DecodeFull(block)
 		if err != nil {

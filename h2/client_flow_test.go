@@ -299,7 +299,7 @@ func TestClientTimers(t *testing.T) {
 	s.wantsEvents("Reset 3 CANCEL")
 	s.wants("RST_STREAM 3 CANCEL", "PING 67775f7265736574 false")
 	if !s.c.Deadline().IsZero() || s.c.Streams() != 1 {
-		t.Error("a quiet connection has a deadline")
+		t.Error("a resetsPinged connection has a deadline")
 	}
 }
 

@@ -44,7 +44,7 @@ func (c *Client) Request(r *ClientRequest) (StreamID, error) {
 		return 0, ErrDraining
 	case c.Capacity() == 0:
 		return 0, ErrCapacity
-	case r.Protocol != "" && c.facts&connectAccepted == 0:
+	case r.Protocol != "" && c.known&connectAccepted == 0:
 		return 0, ErrConnectProtocol
 	}
 	size, err := checkRequest(r)
@@ -68,7 +68,7 @@ func (c *Client) Request(r *ClientRequest) (StreamID, error) {
 func (c *Client) useID() {
 	if c.next += 2; c.next > maxStreamID {
 		// RFC 9113 section 5.1.1: identifiers cannot be used again.
-		c.facts |= idsConsumed
+		c.known |= idsConsumed
 	}
 }
 

@@ -42,8 +42,8 @@ func (c *Client) section(id StreamID, end bool, p purpose, fragments []byte, ev 
 	if err := c.decode(fragments, p != discard); err != nil {
 		return err
 	}
-	if c.facts&quiet != 0 {
-		c.facts &^= quiet
+	if c.known&resetsPinged != 0 {
+		c.known &^= resetsPinged
 		c.confirmResets()
 	}
 	if p == discard {
@@ -88,7 +88,7 @@ func (c *Client) response(st *stream, end bool, s *section, ev *Event) *ConnErro
 		st.state = st.state.after(recvHeaders)
 		st.expected = r.ContentLength
 		if asked {
-			c.openTunnel(st)
+			c.tunnelAnswered(st)
 		}
 	}
 	ev.Stream, ev.Value, ev.End = st.id, st.value, end
@@ -99,8 +99,8 @@ func (c *Client) response(st *stream, end bool, s *section, ev *Event) *ConnErro
 	return nil
 }
 
-// openTunnel lets the content of a tunnel be sent. If the server has refused the tunnel, the content ends.
-func (c *Client) openTunnel(st *stream) {
+// tunnelAnswered lets the content of a tunnel be sent. If the server has refused the tunnel, the content ends.
+func (c *Client) tunnelAnswered(st *stream) {
 	if st.flags&tunnel == 0 {
 		c.dropContent(st)
 	}
@@ -172,11 +172,11 @@ func (c *Client) goaway(h frameHeader, payload []byte, ev *Event) *ConnError {
 		return err
 	}
 	last, code := parseDependency(payload), parseCode(payload[4:])
-	if c.facts&goawayReceived != 0 && last > c.goawayAt {
+	if c.known&goawayReceived != 0 && last > c.goawayAt {
 		// RFC 9113 section 6.8: the last stream must not increase.
 		return c.fail(CodeProtocolError, "the last stream of GOAWAY increases")
 	}
-	c.facts |= goawayReceived
+	c.known |= goawayReceived
 	c.goawayAt = last
 	c.advance(drainBegins)
 	ev.Kind, ev.Code, ev.Last, ev.Value = Goaway, code, last, nil
@@ -211,7 +211,7 @@ func (c *Client) setting(s setting, _ bool) *ConnError {
 	switch s.id {
 	case settingMaxConcurrentStreams:
 		c.limit = min(s.value, maxWindow)
-		c.facts |= limitStated
+		c.known |= limitStated
 	case settingHeaderTableSize:
 		if c.tableSize = s.value; c.encoder != nil {
 			c.encoder.resize(s.value)
@@ -223,19 +223,19 @@ func (c *Client) setting(s setting, _ bool) *ConnError {
 			return c.fail(CodeProtocolError, "SETTINGS_ENABLE_PUSH from a server")
 		}
 	case settingEnableConnectProtocol:
-		if s.value == 0 && c.facts&connectAccepted != 0 {
+		if s.value == 0 && c.known&connectAccepted != 0 {
 			return c.fail(CodeProtocolError, "SETTINGS_ENABLE_CONNECT_PROTOCOL was withdrawn")
 		}
 		if s.value == 1 {
-			c.facts |= connectAccepted
+			c.known |= connectAccepted
 		}
 	}
 	return nil
 }
 
 func (c *Client) settingsApplied() {
-	c.facts |= settingsKnown
-	if c.facts&limitStated == 0 {
+	c.known |= settingsKnown
+	if c.known&limitStated == 0 {
 		c.limit = unlimitedStreams
 	}
 	c.notice(notice{kind: Changed})
@@ -252,22 +252,22 @@ func (c *Client) resetQueued() {
 // without receiving a response between them, so a second one waits for that, or until a quarter of the
 // streams are in doubt.
 func (c *Client) confirmResets() {
-	if c.resets == 0 || c.unsure > 0 || c.facts&quiet != 0 && c.resets < c.limit/4 {
+	if c.resets == 0 || c.unconfirmed > 0 || c.known&resetsPinged != 0 && c.resets < c.limit/4 {
 		return
 	}
-	c.unsure, c.resets = c.resets, 0
+	c.unconfirmed, c.resets = c.resets, 0
 	c.out = appendPing(c.output(), 0, pingReset)
 }
 
 func (c *Client) pong(opaque uint64) (known bool) {
 	switch {
-	case opaque == pingReset && c.unsure > 0:
-		c.unsure = 0
-		c.facts |= quiet
+	case opaque == pingReset && c.unconfirmed > 0:
+		c.unconfirmed = 0
+		c.known |= resetsPinged
 		c.confirmResets()
 		c.notice(notice{kind: Changed})
-	case opaque == pingCaller && c.facts&pinging != 0:
-		c.facts &^= pinging
+	case opaque == pingCaller && c.known&pinging != 0:
+		c.known &^= pinging
 		c.notice(notice{kind: Pong})
 	default:
 		return false

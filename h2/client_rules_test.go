@@ -230,6 +230,7 @@ func TestMalformedResponses(t *testing.T) {
 		{"interim that ends", []string{":status", "103"}, true, "interim response with END_STREAM"},
 		{"upper case", []string{":status", "200", "X", "y"}, true, "invalid field name"},
 		{"connection", []string{":status", "200", "connection", "close"}, true, "connection-specific field"},
+		{"te", []string{":status", "200", "te", "gzip"}, true, "te has another value than trailers"},
 		{"transfer-encoding", []string{":status", "200", "transfer-encoding", "chunked"}, false, "connection-specific field"},
 		{"line feed", []string{":status", "200", "x", "a\nb"}, true, "invalid field value"},
 		{"space at the end", []string{":status", "200", "x", "a "}, true, "invalid field value"},

@@ -10,14 +10,14 @@ import (
 // encoder encodes field lines with a small dynamic table (RFC 7541) for what the requests of a connection have in
 // common: lines that it has seen before, and no credentials.
 type encoder struct {
-	entries []encoded // the oldest first
-	size    uint32    // RFC 7541 section 4.1
-	limit   uint32    // of size
-	allowed uint32    // the largest limit by the peer's SETTINGS and ours
-	shrunk  bool      // the next block tells the limit
-	credit  uint8     // entries that may replace others
-	blocks  uint8     // since credit was earned last
-	seen    [64]uint32
+	entries []encoded     // the oldest first
+	size    uint32        // RFC 7541 section 4.1
+	limit   uint32        // of size
+	allowed uint32        // the largest limit by the peer's SETTINGS and ours
+	shrunk  bool          // the next block tells the limit
+	credit  uint8         // entries that may replace others
+	blocks  uint8         // since credit was earned last
+	seen    [16][4]uint32 // hashes of lines that are not in the table, and how often they occurred
 }
 
 // encoded is an entry of the table.
@@ -25,15 +25,6 @@ type encoded struct {
 	hash        uint32
 	name, value string
 }
-
-// indexing is how a field line is encoded.
-type indexing uint8
-
-const (
-	never  indexing = iota // no hop may index it
-	often                  // it is indexed when it is seen for the second time
-	seldom                 // for the third time
-)
 
 // newEncoder returns an encoder for a peer whose table has size bytes.
 func newEncoder(size uint32) *encoder {
@@ -70,8 +61,9 @@ func (e *encoder) begin(dst []byte) []byte {
 }
 
 // field appends a field line whose name has that index in the static table, or 0. The name may have upper case.
-func (e *encoder) field(dst []byte, index int, name, value string, how indexing) []byte {
-	if how == never {
+// The line is added to the table when it occurs for the sightings-th time; neverAdd sends it as never indexed.
+func (e *encoder) field(dst []byte, index int, name, value string, sightings uint32) []byte {
+	if sightings == neverAdd {
 		return appendLiteral(dst, neverIndexed, literalMask, index, name, value)
 	}
 	hash := lineHash(name, value)
@@ -80,23 +72,27 @@ func (e *encoder) field(dst []byte, index int, name, value string, how indexing)
 			return appendVarInt(dst, indexed, 0x7f, len(staticTable)+len(e.entries)-i)
 		}
 	}
-	if !e.repeats(hash, how) || !e.insert(hash, name, value) {
+	if !e.repeats(hash, sightings) || !e.insert(hash, name, value) {
 		return appendLiteral(dst, 0, literalMask, index, name, value)
 	}
 	return appendLiteral(dst, incremental, 0x3f, index, name, value)
 }
 
-// repeats records a line. It reports whether it was seen often enough to be indexed.
-func (e *encoder) repeats(hash uint32, how indexing) bool {
+// repeats records a line. It reports whether the line has occurred so many times.
+func (e *encoder) repeats(hash, sightings uint32) bool {
 	const count = 3 // the lowest bits of an element
-	slot := &e.seen[hash>>26]
-	if (*slot^hash)&^count != 0 {
-		*slot = hash &^ count
+	set := &e.seen[hash>>28]
+	for i := range set {
+		if (set[i]^hash)&^count == 0 {
+			if set[i]&count < count {
+				set[i]++
+			}
+			return set[i]&count >= sightings
+		}
 	}
-	if *slot&count < count {
-		*slot++
-	}
-	return *slot&count > uint32(how)
+	copy(set[1:], set[:])
+	set[0] = hash&^count | 1
+	return false
 }
 
 // insert adds a line to the table, unless it does not fit, has credentials, or would evict more than is earned.
@@ -115,8 +111,9 @@ func (e *encoder) insert(hash uint32, name, value string) bool {
 		e.evict(1)
 	}
 	e.makeRoom(size)
-	// The caller's strings may be parts of a whole message.
-	e.entries = append(e.entries, encoded{hash, octets.LowerString(strings.Clone(name)), strings.Clone(value)})
+	// A copy, since the caller's strings may be parts of a whole message.
+	line := octets.LowerString(name) + value
+	e.entries = append(e.entries, encoded{hash, line[:len(name)], line[len(name):]})
 	e.size += size
 	return true
 }

@@ -37,7 +37,7 @@ func TestPrefaces(t *testing.T) {
 	p.wants("SETTINGS ack")
 
 	p = newPeer(t, Config{InitialWindowSize: 1 << 20, MaxFrameSize: 32768, EnableConnectProtocol: true})
-	p.wants("SETTINGS 3=250 6=65536 9=1 4=1048576 5=32768 8=1", "WINDOW_UPDATE 0 983041")
+	p.wants("SETTINGS 3=250 6=65536 9=1 8=1 4=1048576 5=32768", "WINDOW_UPDATE 0 983041")
 }
 
 func TestPrefaceWrong(t *testing.T) {

@@ -277,7 +277,7 @@ func TestForeignServerGoodbye(t *testing.T) {
 	call := c.start(&ClientRequest{Method: "GET", Path: "/"})
 	c.until(call.over)
 	c.c.Ping()
-	c.until(func() bool { return c.c.facts&pinging == 0 })
+	c.until(func() bool { return c.c.known&pinging == 0 })
 	c.c.Drain()
 	c.until(c.c.Done)
 	if _, err := io.Copy(io.Discard, c.conn); err != nil {

@@ -97,20 +97,26 @@ const firstStreams = 100
 // unlimitedStreams is the limit of open requests to a server that states none.
 const unlimitedStreams = 1000
 
-// maxInterims is the limit of interim responses to a request. Servers send one or two, and those that report
-// progress (102) one a second or so.
-const maxInterims = 100
+// maxInterims is the limit of interim responses to a request, as in h1. Servers send one or two.
+const maxInterims = 32
 
 // strayAfterReset is how many frames of a response in flight a client's reset earns for StrayBudget: HEADERS, trailers
 // and a window of DATA.
 const strayAfterReset = 8
 
 // encoderTable is the most bytes of the dynamic table by which a client encodes requests, and maxEntries
-// its most entries: what the requests to one server have in common, and no more work to search than a cache
-// line or two.
+// its most entries: enough for what the requests to one server have in common, and quick to search.
 const (
 	encoderTable = 4096
 	maxEntries   = 32
+)
+
+// A field line is added to the table when it occurs for the second time, and a path for the third: most paths
+// change with each request. neverAdd stands for lines that no hop may index. The counts fit two bits.
+const (
+	neverAdd      = 0
+	lineSightings = 2
+	pathSightings = 3
 )
 
 // insertEvery is how many requests earn one new entry of a full encoder's table, so that values which

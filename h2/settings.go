@@ -52,48 +52,42 @@ func (s setting) check() ErrCode {
 	return CodeNoError
 }
 
-// serverHello returns the server's preface: SETTINGS, and a WINDOW_UPDATE for the connection, whose
-// window no setting covers (RFC 9113 section 6.9.2).
+// serverHello returns the server's preface (RFC 9113 section 3.4).
 func serverHello(cfg *Config) []byte {
 	list := []setting{
 		{settingMaxConcurrentStreams, cfg.MaxConcurrentStreams},
 		{settingMaxHeaderListSize, cfg.MaxHeaderListSize},
 		{settingNoRFC7540Priorities, 1},
 	}
-	if cfg.InitialWindowSize != protocolWindow {
-		list = append(list, setting{settingInitialWindowSize, cfg.InitialWindowSize})
-	}
-	if cfg.MaxFrameSize != protocolFrameSize {
-		list = append(list, setting{settingMaxFrameSize, cfg.MaxFrameSize})
-	}
 	if cfg.EnableConnectProtocol {
 		list = append(list, setting{settingEnableConnectProtocol, 1})
 	}
-	hello := appendSettings(nil, list...)
-	if grow := cfg.ConnectionWindow - protocolWindow; grow > 0 {
-		hello = appendWindowUpdate(hello, 0, grow)
-	}
-	return hello
+	return appendHello(nil, cfg, list)
 }
 
-// clientHello returns the client's preface, with SETTINGS and a WINDOW_UPDATE as the server's.
+// clientHello returns the client's preface. maxHead limits the fields of responses.
 func clientHello(cfg *Config, maxHead uint32) []byte {
-	list := []setting{
+	return appendHello([]byte(Preface), cfg, []setting{
 		{settingEnablePush, 0},
 		{settingMaxHeaderListSize, maxHead},
 		{settingNoRFC7540Priorities, 1},
-	}
+	})
+}
+
+// appendHello appends SETTINGS with list and what differs from the protocol's values, and a WINDOW_UPDATE for the
+// connection, whose window no setting covers (RFC 9113 section 6.9.2).
+func appendHello(dst []byte, cfg *Config, list []setting) []byte {
 	if cfg.InitialWindowSize != protocolWindow {
 		list = append(list, setting{settingInitialWindowSize, cfg.InitialWindowSize})
 	}
 	if cfg.MaxFrameSize != protocolFrameSize {
 		list = append(list, setting{settingMaxFrameSize, cfg.MaxFrameSize})
 	}
-	hello := appendSettings([]byte(Preface), list...)
+	dst = appendSettings(dst, list...)
 	if grow := cfg.ConnectionWindow - protocolWindow; grow > 0 {
-		hello = appendWindowUpdate(hello, 0, grow)
+		dst = appendWindowUpdate(dst, 0, grow)
 	}
-	return hello
+	return dst
 }
 
 // settings handles SETTINGS: it applies them in order and acknowledges them.

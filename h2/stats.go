@@ -1,12 +1,12 @@
 package h2
 
-// Stats has the counters of all connections of a loop. Only the loop reads and writes it.
+// Stats has the counters of all connections of a loop in one role. Only the loop reads and writes it.
 type Stats struct {
 	Connections uint64 // calls of Init
-	Streams     uint64 // requests that reached the application
-	Completed   uint64 // responses that were encoded to their end
-	Refused     uint64 // streams above MaxConcurrentStreams
-	TooLarge    uint64 // field sections above the limits, answered with 431
+	Streams     uint64 // requests that reached the application, or were sent by it
+	Completed   uint64 // messages of ours that were encoded to their end
+	Refused     uint64 // streams above MaxConcurrentStreams; not of clients
+	TooLarge    uint64 // field sections above the limits; servers answer with 431
 	Malformed   uint64 // stream errors of the peer
 	PeerResets  uint64 // streams that the peer reset before they were complete
 	Stalled     uint64 // streams reset because the peer's windows stayed closed

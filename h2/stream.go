@@ -39,7 +39,7 @@ const (
 	dry                                 // its Source had nothing at the last Read
 	early                               // in Conn.early
 	held                                // the content waits for 100 (Continue) or Proceed
-	withdrawn                           // the connection has failed before any of the request was pulled
+	neverSent                           // the connection has failed before any of the request was pulled
 )
 
 // waits reports whether st is in a queue of the schedule.
