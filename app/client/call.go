@@ -83,9 +83,7 @@ type Preparer interface {
 func (c *Client) Start(call *Call, d spi.Dialer, out *spi.Outgoing, retries int, e Events) {
 	call.client, call.dialer, call.out, call.events = c, d, out, e
 	call.extra = uint8(min(max(retries, 0), 255))
-	l := c.loopOf(d)
-	call.loop = l
-	l.budget.request(l.now())
+	call.loop = c.loopOf(d)
 	call.bulk = false
 	if content := out.Content; content != nil {
 		n := content.Length()
@@ -207,7 +205,6 @@ func (c *Call) heard() { c.conn.heard = c.loop.now() }
 // Ended implements spi.CallEvents.
 func (c *Call) Ended(err error) {
 	if err == nil {
-		c.heard()
 		c.leave()
 		c.end(nil)
 		return

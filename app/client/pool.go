@@ -39,12 +39,16 @@ func newPool(o *Origin, l *loop) *pool {
 
 // start starts a call, or lets it wait.
 func (p *pool) start(c *Call) *Error {
+	now := p.loop.now()
+	if c.tries == 1 {
+		p.loop.budget.request(now)
+	}
 	switch {
 	case p.origin.closed.Load():
 		return &Error{Kind: NoPeer, Safe: true, Err: errClosed}
 	case p.waiting.Len() > 0:
 	default:
-		if conn := p.choose(c); conn != nil {
+		if conn := p.choose(c, now); conn != nil {
 			return p.send(conn, c)
 		}
 		if err := p.dials.refusal(); err != nil {
@@ -79,9 +83,12 @@ func (p *pool) dequeue(c *Call) {
 // dispatch starts as many waiting calls as there are connections for, in order, and dials
 // for the others. It calls no Events.
 func (p *pool) dispatch() {
-	for p.waiting.Len() > 0 {
+	if p.waiting.Len() == 0 {
+		return
+	}
+	for now := p.loop.now(); p.waiting.Len() > 0; {
 		c := p.waiting.First().call
-		conn := p.choose(c)
+		conn := p.choose(c, now)
 		if conn == nil {
 			break
 		}
@@ -94,8 +101,7 @@ func (p *pool) dispatch() {
 }
 
 // choose returns a connection for a call, or nil.
-func (p *pool) choose(c *Call) *conn {
-	now := p.loop.now()
+func (p *pool) choose(c *Call, now time.Time) *conn {
 	if conn := p.chooseHTTP2(c, now); conn != nil {
 		return conn
 	}
