@@ -126,6 +126,7 @@ func (b *backendCall) reset(err *client.Error) {
 		b.conn.end(err)
 		return
 	}
+	b.any = true // RST_STREAM
 	b.end(err)
 }
 

@@ -43,13 +43,14 @@ func (p *pool) grow() {
 }
 
 // needsMore reports whether another connection would serve waiting calls, beyond those that
-// are being opened.
+// are being opened. After a failure, and until the protocol is known, there is one at a time.
 func (p *pool) needsMore() bool {
 	o := p.origin
-	switch o.protocol() {
-	case app.HTTP11:
+	switch protocol := o.protocol(); {
+	case p.dials.failures > 0:
+	case protocol == app.HTTP11:
 		return p.dialing < min(p.waiting.Len(), maxDialling)
-	case app.HTTP2:
+	case protocol == app.HTTP2:
 		return p.dialing == 0 && p.usable() < o.options.Connections && !p.isProbing()
 	}
 	return p.dialing == 0
@@ -161,9 +162,15 @@ func (d *dials) fail(err *Error) {
 	if d.failures == 0 {
 		d.since = now
 	}
-	d.failures++
 	d.last = err
-	d.next = now.Add(jitter(double(firstPause, d.failures-1, maxPause)))
+	if !now.Before(d.next) { // connections that were begun together fail together
+		d.failures++
+		pause := double(firstPause, d.failures-1, maxPause)
+		if d.isPatient(now) {
+			pause = min(pause, patientPause)
+		}
+		d.next = now.Add(jitter(pause))
+	}
 	p.grow() // sets the pause
 	if p.dialing == 0 && p.usable() == 0 && p.busy == 0 && !d.isPatient(now) {
 		p.failWaiting(err)

@@ -112,3 +112,31 @@ func TestFailedDialLeavesRequestsToOtherConnections(t *testing.T) {
 	first.Want(t, 200, "GET /")
 	second.Want(t, 200, "GET /")
 }
+
+// Connections that fail together count as one failure: the pauses stay short, and one dial at a time looks whether
+// the server is back.
+func TestConnectionsThatFailTogetherCountOnce(t *testing.T) {
+	f := newFront(t, "http", client.Options{}, apptest.Elapse(time.Millisecond, hello))
+	start := func() (calls []*apptest.Call) {
+		for range 32 {
+			calls = append(calls, f.Start(get("/")))
+		}
+		return calls
+	}
+	start()
+	f.Advance(time.Second)
+	for _, c := range f.wantConns(32) {
+		c.Hangup()
+	}
+	f.backend.Refuse = true
+	calls := start()
+	f.Advance(500 * time.Millisecond)
+	if n := f.backend.Dials - 64; n > 20 {
+		t.Errorf("%d dials of a server that refuses them", n)
+	}
+	f.backend.Refuse = false
+	f.Advance(200 * time.Millisecond)
+	for _, c := range calls {
+		c.Want(t, 200, "GET /")
+	}
+}

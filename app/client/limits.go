@@ -52,6 +52,7 @@ const (
 const (
 	firstPause     = 10 * time.Millisecond
 	maxPause       = 5 * time.Second
+	patientPause   = 100 * time.Millisecond // at most, while requests wait for a restart
 	firstCalmPause = 100 * time.Millisecond
 	maxCalmPause   = 10 * time.Second
 	calmMemory     = time.Minute

@@ -66,6 +66,7 @@ func TestWhatIsSentAgain(t *testing.T) {
 		{apptest.ResetBeforeHead, "http", "GET", reused, again},
 		{apptest.ResetBeforeHead, "http", "POST", reused, client.UpstreamReset},
 		{apptest.ResetBeforeHead, "h2c", "POST", reused, client.UpstreamReset},
+		{apptest.ResetBeforeHead, "h2c", "GET", reused, client.UpstreamReset}, // the connection goes on
 		{apptest.CutShort, "http", "GET", reused, client.UpstreamEOF},
 		{apptest.CutShort, "h2c", "GET", reused, client.UpstreamEOF},
 	} {

@@ -177,7 +177,9 @@ func (s *h2Upstream) handle(ev *h2.Event) {
 	if !ok || c.over {
 		return
 	}
-	c.received = true
+	if ev.Kind != h2.Reset || !s.fin { // the end of the connection is no byte of a response
+		c.received = true
+	}
 	switch ev.Kind {
 	case h2.Interim:
 		c.interim(ev.Response.Status, ev.Response.Fields)
