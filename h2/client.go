@@ -45,6 +45,14 @@ func (c *Client) Init(sh *Shared, maxHead uint32) {
 	sh.ClientStats.Connections++
 }
 
+// Greet queues the preface and SETTINGS, which otherwise leave with the first request: a server answers them
+// with its own, without which extended CONNECT is not allowed.
+func (c *Client) Greet() {
+	if c.err == nil && c.life != ended {
+		c.start()
+	}
+}
+
 // start queues the preface before the first output.
 func (c *Client) start() {
 	if c.known&started != 0 {
