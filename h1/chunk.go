@@ -38,10 +38,10 @@ const (
 
 // chunkLine reads the line before a chunk. Extensions are checked and skipped,
 // within bounds. Small chunks are gathered instead: then data has their content.
-func (m *incoming) chunkLine(sh *Shared, in []byte) (n int, data []byte, err *Error) {
+func (m *incoming) chunkLine(sh *Shared, in []byte, limit int64) (n int, data []byte, step readInput, err *Error) {
 	if m.chunk.at == atSize && m.chunk.digits == 0 {
-		if n = m.gatherChunks(sh, in); n > 0 {
-			return n, sh.gathered, nil
+		if n = m.gatherChunks(sh, in, limit); n > 0 {
+			return n, sh.gathered, noInput, nil
 		}
 	}
 	for n < len(in) {
@@ -49,13 +49,14 @@ func (m *incoming) chunkLine(sh *Shared, in []byte) (n int, data []byte, err *Er
 		n++
 		whole, err := m.chunkByte(b)
 		if err != nil {
-			return n, nil, err
+			return n, nil, noInput, err
 		}
 		if whole {
-			return n, nil, m.beginChunk(sh)
+			step, err = m.beginChunk(limit)
+			return n, nil, step, err
 		}
 	}
-	return n, nil, nil
+	return n, nil, noInput, nil
 }
 
 // chunkByte reads a byte of the line before a chunk, and reports whether it was the last.
@@ -161,24 +162,22 @@ func (m *incoming) sizeDigit(b byte) *Error {
 }
 
 // beginChunk acts on a whole line; m.left holds its size.
-func (m *incoming) beginChunk(sh *Shared) *Error {
+func (m *incoming) beginChunk(limit int64) (readInput, *Error) {
 	m.chunk = chunkLine{used: true, extensions: m.chunk.extensions}
 	if m.left == 0 {
-		limit := m.scanner.limit
 		m.scanner = fieldLines()
-		m.scanner.limit = limit
-		return m.step(lastChunk)
+		return lastChunk, nil
 	}
-	if m.left > m.contentRoom(sh) {
-		return errLengthHuge
+	if m.left > m.contentRoom(limit) {
+		return noInput, errLengthHuge
 	}
 	m.total += m.left
-	return m.step(chunkBegun)
+	return chunkBegun, nil
 }
 
 // contentRoom returns how many bytes of chunked content may still be announced.
-func (m *incoming) contentRoom(sh *Shared) int64 {
-	if limit := sh.limits.Content; limit > 0 && m.role == server {
+func (m *incoming) contentRoom(limit int64) int64 {
+	if limit > 0 {
 		return limit - m.total
 	}
 	return math.MaxInt64 - m.total
@@ -189,8 +188,8 @@ func (m *incoming) contentRoom(sh *Shared) int64 {
 // than two. Each piece of content costs the application as much as a large one.
 // Chunks that are incomplete, large, or anything but a size without extensions
 // are left to chunkByte, and so are all errors.
-func (m *incoming) gatherChunks(sh *Shared, in []byte) (n int) {
-	gathered, room := sh.gathered[:0], m.contentRoom(sh)
+func (m *incoming) gatherChunks(sh *Shared, in []byte, limit int64) (n int) {
+	gathered, room := sh.gathered[:0], m.contentRoom(limit)
 	for chunks := 0; ; chunks++ {
 		content, size := smallChunk(in[n:])
 		if size == 0 || len(gathered)+len(content) > maxGathered || int64(len(content)) > room {
@@ -230,22 +229,22 @@ func smallChunk(in []byte) (content []byte, size int) {
 
 // chunkEnd reads the CRLF after a chunk's data. An error means that the data is longer
 // than the chunk size.
-func (m *incoming) chunkEnd(in []byte) (n int, err *Error) {
+func (m *incoming) chunkEnd(in []byte) (n int, step readInput, err *Error) {
 	for n < len(in) {
 		b := in[n]
 		n++
 		if m.chunk.at != atLF {
 			if b != '\r' {
-				return n, lineError(b, errChunkEnd)
+				return n, noInput, lineError(b, errChunkEnd)
 			}
 			m.chunk.at = atLF
 			continue
 		}
 		if b != '\n' {
-			return n, errBareCR
+			return n, noInput, errBareCR
 		}
 		m.chunk.at = atSize
-		return n, m.step(chunkEnded)
+		return n, chunkEnded, nil
 	}
-	return n, nil
+	return n, noInput, nil
 }

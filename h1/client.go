@@ -12,6 +12,7 @@ type Client struct {
 	incoming
 	maxHead    uint32 // of the bytes of a head, and of trailers; 0: Limits.FieldSize
 	interims   uint8  // interim responses to the request
+	reading    reading
 	requesting requesting
 	last       bool // no request follows the one in progress, or the one before
 	sent       bool // a byte of the newest request has been pulled
@@ -21,11 +22,19 @@ type Client struct {
 // Init starts a connection of a loop. The Shared may be that of connections to clients:
 // Limits.Fields and FieldSize apply to heads and trailers, the other limits do not.
 func (c *Client) Init(sh *Shared) {
-	*c = Client{sh: sh, incoming: incoming{reading: noResponse, role: client}, requesting: noRequest}
+	*c = Client{sh: sh, reading: noResponse, requesting: noRequest}
 }
 
 // LimitHead bounds the bytes of a head, and of trailers, in place of Limits.FieldSize.
 func (c *Client) LimitHead(bytes int) { c.maxHead = uint32(min(max(bytes, 0), 1<<30)) }
+
+// headLimit returns how many bytes a head, and trailers, may have.
+func (c *Client) headLimit() int {
+	if c.maxHead > 0 {
+		return int(c.maxHead)
+	}
+	return c.sh.limits.FieldSize
+}
 
 // Next consumes n bytes of the server's input and fills one event. in holds all bytes that
 // were not consumed before, and those that have arrived since. Call Next until the event is
@@ -61,20 +70,17 @@ func (c *Client) advance(in []byte, ev *ClientEvent) (n int, more bool, err *Err
 		n, err = c.nextHead(in, ev)
 		return n, false, err
 	case inLength, inChunkLine, inChunk, inChunkEnd:
-		var data []byte
-		n, data, more, err = c.next(c.sh, in)
-		if data != nil {
-			ev.Kind, ev.Data = Data, data
-			more = false
-		}
-		return n, more, err
+		return c.nextContent(in, ev)
 	case inUntilEOF:
 		if len(in) > 0 {
 			ev.Kind, ev.Data = Data, in[:len(in):len(in)]
 		}
 		return len(in), false, nil
 	case inTrailers:
-		n, ev.Trailers, err = c.trailers(c.sh, in, ev.Trailers)
+		n, ev.Trailers, err = c.trailers(c.sh, in, ev.Trailers, c.headLimit())
+		if n > 0 {
+			c.read(trailersRead)
+		}
 		return n, n > 0, err
 	case atEnd:
 		if !c.chunk.used {
@@ -82,15 +88,31 @@ func (c *Client) advance(in []byte, ev *ClientEvent) (n int, more bool, err *Err
 		}
 		c.chunk.used = false
 		ev.Kind = End
-		err = c.step(endEmitted)
+		c.read(endEmitted)
 		c.responded()
-		return 0, false, err
+		return 0, false, nil
 	case switched:
 		ev.Kind = Switched
 		return 0, false, nil
 	}
 	ev.Kind = Closed
 	return len(in), false, nil
+}
+
+// nextContent reads on in the content of a response.
+func (c *Client) nextContent(in []byte, ev *ClientEvent) (n int, more bool, err *Error) {
+	n, data, step, err := c.next(c.sh, c.reading, in, 0)
+	if err != nil {
+		return n, false, err
+	}
+	if step != noInput {
+		c.read(step)
+	}
+	if data != nil {
+		ev.Kind, ev.Data = Data, data
+		return n, false, nil
+	}
+	return n, step != noInput, nil
 }
 
 // nextHead reads the head of a response.
@@ -108,14 +130,14 @@ func (c *Client) nextHead(in []byte, ev *ClientEvent) (n int, err *Error) {
 	if n == 0 || err != nil {
 		return 0, err
 	}
-	c.scanner = scanner{limit: c.maxHead}
+	c.scanner = scanner{}
 	switch {
 	case h.Status == 101:
 		err = c.accept101(ev)
 	case h.Status < 200:
 		err = c.interim(ev)
 	default:
-		err = c.final(ev)
+		c.final(ev)
 	}
 	return n, err
 }
@@ -124,15 +146,15 @@ func (c *Client) nextHead(in []byte, ev *ClientEvent) (n int, err *Error) {
 func (c *Client) readHead(in []byte, h *ResponseHead) (size int, err *Error) {
 	var memo *headMemo[ResponseHead]
 	if c.scanner.from != inStatus {
-		c.scanner = response(c.maxHead)
+		c.scanner = response()
 		if memo = c.sh.responseMemo(in, c.ex); memo != nil {
-			if size = memo.size(in); size > 0 && size <= c.scanner.bound(c.sh) {
+			if size = memo.size(in); size > 0 && size <= c.headLimit() {
 				h.recall(&memo.head)
 				return size, nil
 			}
 		}
 	}
-	size, err = c.scanner.scan(c.sh, in)
+	size, err = c.scanner.scanWithin(c.sh, in, c.headLimit())
 	if size == 0 || err != nil {
 		return 0, err
 	}
@@ -156,7 +178,8 @@ func (c *Client) interim(ev *ClientEvent) *Error {
 		c.Proceed()
 	}
 	ev.Kind = Interim
-	return c.step(interimRead)
+	c.read(interimRead)
+	return nil
 }
 
 // accept101 handles a 101. RFC 9110 section 7.8: it names the protocol that was asked for,
@@ -165,22 +188,24 @@ func (c *Client) accept101(ev *ClientEvent) *Error {
 	if c.ex.protocol == "" || c.requesting != requestSent || !octets.EqualFold(ev.Head.Upgrade, c.ex.protocol) {
 		return errSwitch
 	}
-	return c.switchProtocol(ev)
+	c.switchProtocol(ev)
+	return nil
 }
 
 // switchProtocol passes the connection to another protocol.
-func (c *Client) switchProtocol(ev *ClientEvent) *Error {
+func (c *Client) switchProtocol(ev *ClientEvent) {
 	ev.Kind = Final
 	c.last = true
 	c.drop()
-	return c.step(headTurn)
+	c.read(headTurn)
 }
 
 // final begins the final response.
-func (c *Client) final(ev *ClientEvent) *Error {
+func (c *Client) final(ev *ClientEvent) {
 	h := &ev.Head
 	if c.ex.connect && h.Status/100 == 2 {
-		return c.switchProtocol(ev)
+		c.switchProtocol(ev)
+		return
 	}
 	ev.Kind = Final
 	c.last = c.last || !h.KeepAlive
@@ -191,15 +216,17 @@ func (c *Client) final(ev *ClientEvent) *Error {
 	}
 	switch h.framing {
 	case sized:
-		return c.beginLength(h.ContentLength)
+		c.left = h.ContentLength
+		c.read(headLength)
 	case chunked:
-		return c.beginChunks()
+		c.beginChunks()
+		c.read(headChunked)
 	case untilShut:
-		return c.step(headUntilEOF)
+		c.read(headUntilEOF)
+	default:
+		c.read(headPlain)
+		c.responded()
 	}
-	err := c.step(headPlain)
-	c.responded()
-	return err
 }
 
 // responded handles the end of the response. RFC 9112 section 9.3: a server that has
@@ -335,7 +362,7 @@ func (c *Client) moveRequest(in requestInput) {
 
 // read moves the reading side. An illegal pair is a fault of this package.
 func (c *Client) read(in readInput) {
-	if c.step(in) != nil {
+	if !c.reading.step(&clientTable, in) {
 		c.reading = shut
 		c.cutShort(errIllegal)
 	}

@@ -30,13 +30,13 @@ func TestClientReadTable(t *testing.T) {
 	}
 	for from := reading(0); from < readings; from++ {
 		for in := readInput(0); in < readInputs; in++ {
-			got := incoming{reading: from, role: client}
+			got := from
 			want, ok := legal[[2]int{int(from), int(in)}]
 			if !ok {
 				want = from
 			}
-			if (got.step(in) == nil) != ok || got.reading != want {
-				t.Errorf("reading %d, input %d: %d, want %d", from, in, got.reading, want)
+			if got.step(&clientTable, in) != ok || got != want {
+				t.Errorf("reading %d, input %d: %d, want %d", from, in, got, want)
 			}
 		}
 	}

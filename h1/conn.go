@@ -15,6 +15,7 @@ type Conn struct {
 	unsent   uint32 // KiB of whole responses that have not been pulled to their end
 	pending  uint16 // length of the list of exchanges
 	blank    uint8  // empty lines before the request line
+	reading  reading
 	writing  writing
 	ending   bool // no request is read after the newest one
 	draining bool // no request is read after the one that is being read
@@ -39,7 +40,7 @@ const (
 
 // Init starts a connection of a loop.
 func (c *Conn) Init(sh *Shared) {
-	*c = Conn{sh: sh, incoming: incoming{reading: inHead}, writing: open}
+	*c = Conn{sh: sh, reading: inHead, writing: open}
 }
 
 // Next consumes n bytes of the peer's input and fills one event. in holds all bytes
@@ -121,8 +122,9 @@ func (c *Conn) nextHead(in []byte, ev *Event) (n int, more bool, err *Error) {
 	if size == 0 || err != nil {
 		return n, false, err
 	}
-	ev.Kind, ev.ID = Request, c.requests+1
-	return n + size, false, c.begin(&ev.Head)
+	c.begin(&ev.Head)
+	ev.Kind, ev.ID = Request, c.requests
+	return n + size, false, nil
 }
 
 // readHead reads one head and returns its size, 0 if it is incomplete.
@@ -168,7 +170,7 @@ func (c *Conn) skipBlank(in []byte) (n int, err *Error) {
 }
 
 // begin adds an exchange for a request whose head has been read.
-func (c *Conn) begin(h *Head) *Error {
+func (c *Conn) begin(h *Head) {
 	ex := c.push()
 	ex.minor = h.Minor
 	ex.head = h.Method == "HEAD"
@@ -182,13 +184,16 @@ func (c *Conn) begin(h *Head) *Error {
 	c.dropped = 0
 	switch {
 	case h.ContentLength > 0:
-		return c.beginLength(h.ContentLength)
+		c.left = h.ContentLength
+		c.read(headLength)
 	case h.ContentLength < 0:
-		return c.beginChunks()
+		c.beginChunks()
+		c.read(headChunked)
 	case ex.turn:
-		return c.step(headTurn)
+		c.read(headTurn)
+	default:
+		c.read(headPlain)
 	}
-	return c.step(headPlain)
 }
 
 // refuse ends reading and queues a response with the reason. in holds the input that

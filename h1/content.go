@@ -2,11 +2,18 @@ package h1
 
 // nextContent reads on in a request's content.
 func (c *Conn) nextContent(in []byte, ev *Event) (n int, more bool, err *Error) {
-	n, data, more, err := c.next(c.sh, in)
-	if data != nil && err == nil {
+	n, data, step, err := c.next(c.sh, c.reading, in, c.sh.limits.Content)
+	if err != nil {
+		return n, false, err
+	}
+	if step != noInput {
+		c.read(step)
+		more = true
+	}
+	if data != nil {
 		more = c.emit(data, ev)
 	}
-	return n, more, err
+	return n, more, nil
 }
 
 // emit fills ev with a piece of content, or discards the piece and returns true if
@@ -33,7 +40,10 @@ func (c *Conn) discard(n int64) {
 
 // nextTrailers reads the trailers of a request.
 func (c *Conn) nextTrailers(in []byte, ev *Event) (n int, more bool, err *Error) {
-	n, ev.Trailers, err = c.trailers(c.sh, in, ev.Trailers)
+	n, ev.Trailers, err = c.trailers(c.sh, in, ev.Trailers, c.sh.limits.FieldSize)
+	if n > 0 {
+		c.read(trailersRead)
+	}
 	return n, n > 0, err
 }
 

@@ -2,66 +2,55 @@ package h1
 
 import "github.com/gatewheel/gatewheel/internal/octets"
 
-// incoming is the message that a role reads.
+// incoming is the message that a role reads. The role keeps the state of reading.
 type incoming struct {
 	left    int64 // bytes of the content, or of the chunk, to come
 	total   int64 // bytes of chunked content announced so far
 	scanner scanner
 	chunk   chunkLine
-	reading reading
-	role    role
 }
 
-// beginLength begins content of n bytes.
-func (m *incoming) beginLength(n int64) *Error {
-	m.left = n
-	return m.step(headLength)
-}
+// beginChunks prepares for chunked content.
+func (m *incoming) beginChunks() { m.left, m.total, m.chunk = 0, 0, chunkLine{} }
 
-// beginChunks begins chunked content.
-func (m *incoming) beginChunks() *Error {
-	m.left, m.total, m.chunk = 0, 0, chunkLine{}
-	return m.step(headChunked)
-}
-
-// next makes one step in the content, up to its trailers. It consumes n bytes of in and
-// returns a piece of content, or nil. more means that another step may be possible.
-func (m *incoming) next(sh *Shared, in []byte) (n int, data []byte, more bool, err *Error) {
+// next makes one step in the content, at a state before its trailers. It consumes n bytes of
+// in and returns a piece of content, or nil, and the input for the state, or noInput. limit
+// bounds chunked content; 0: no limit.
+func (m *incoming) next(sh *Shared, at reading, in []byte, limit int64) (n int, data []byte, step readInput, err *Error) {
 	if len(in) == 0 {
-		return 0, nil, false, nil
+		return 0, nil, noInput, nil
 	}
-	before := m.reading
-	switch before {
+	switch at {
 	case inLength:
-		n, data, err = m.counted(in, lengthRead)
+		n, data, step = m.counted(in, lengthRead)
 	case inChunk:
-		n, data, err = m.counted(in, chunkRead)
+		n, data, step = m.counted(in, chunkRead)
 	case inChunkLine:
-		n, data, err = m.chunkLine(sh, in)
+		n, data, step, err = m.chunkLine(sh, in, limit)
 	case inChunkEnd:
-		n, err = m.chunkEnd(in)
+		n, step, err = m.chunkEnd(in)
 	}
-	return n, data, m.reading != before, err
+	return n, data, step, err
 }
 
 // counted takes a piece of content of a known length. whole is the input of the reading
 // state after the last piece.
-func (m *incoming) counted(in []byte, whole readInput) (n int, data []byte, err *Error) {
+func (m *incoming) counted(in []byte, whole readInput) (n int, data []byte, step readInput) {
 	n = len(in)
 	if int64(n) > m.left {
 		n = int(m.left)
 	}
 	m.left -= int64(n)
 	if m.left == 0 {
-		err = m.step(whole)
+		step = whole
 	}
-	return n, in[:n:n], err
+	return n, in[:n:n], step
 }
 
-// trailers reads the trailer section (RFC 9112 section 7.1.2) into fields. n is its
-// length, 0 if it is incomplete.
-func (m *incoming) trailers(sh *Shared, in []byte, fields []Field) (n int, read []Field, err *Error) {
-	n, err = m.scanner.scan(sh, in)
+// trailers reads the trailer section (RFC 9112 section 7.1.2), of at most limit bytes, into
+// fields. n is its length, 0 if it is incomplete.
+func (m *incoming) trailers(sh *Shared, in []byte, fields []Field, limit int) (n int, read []Field, err *Error) {
+	n, err = m.scanner.scanWithin(sh, in, limit)
 	if n == 0 || err != nil {
 		return 0, fields, err
 	}
@@ -78,7 +67,7 @@ func (m *incoming) trailers(sh *Shared, in []byte, fields []Field) (n int, read 
 		fields = append(fields, f)
 	}
 	m.scanner = scanner{}
-	return n, fields, m.step(trailersRead)
+	return n, fields, nil
 }
 
 // inTrailer reports whether a field is allowed in trailers. RFC 9110 section 6.5.1

@@ -66,9 +66,6 @@ var (
 	errIncomplete     = bad("the request ends before it is complete")
 )
 
-// errState is a step that the table of states does not have.
-var errState = &Error{500, "the connection is in an illegal state"}
-
 // Mistakes of a server. A client maps them to a ResponseError.
 var (
 	errStatusLine  = bad("the status line must be: HTTP/1.x, one space, three digits, optionally a space and text")

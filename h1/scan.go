@@ -13,7 +13,6 @@ type scanner struct {
 	pos   uint32 // first byte not examined yet
 	mark  uint32 // where the word that holds pos began
 	start uint32 // where the field lines begin
-	limit uint32 // bytes of field lines; 0: Limits.FieldSize
 	count uint16 // field lines so far
 	from  place  // where the scan began
 	at    place
@@ -51,32 +50,38 @@ func (l line) field(block string) Field {
 }
 
 // response makes a scanner for the head of a response.
-func response(limit uint32) scanner { return scanner{limit: limit, from: inStatus, at: inStatus} }
+func response() scanner { return scanner{from: inStatus, at: inStatus} }
 
 // fieldLines makes a scanner for field lines alone.
 func fieldLines() scanner { return scanner{from: inName, at: inName} }
 
 // scan examines in, which holds the bytes of earlier calls too. It returns the
-// length of the whole head, its empty line included, or 0 if that is incomplete.
+// length of the whole head, its empty line included, or 0 if that is incomplete. The field
+// lines have at most Limits.FieldSize bytes.
 func (s *scanner) scan(sh *Shared, in []byte) (int, *Error) {
+	return s.scanWithin(sh, in, sh.limits.FieldSize)
+}
+
+// scanWithin is scan with another limit of bytes.
+func (s *scanner) scanWithin(sh *Shared, in []byte, limit int) (int, *Error) {
 	from := s.pos
 	if from == 0 {
-		return s.pass(sh, in)
+		return s.pass(sh, in, limit)
 	}
 	if len(in) <= int(from) {
 		return 0, nil
 	}
-	again := scanner{limit: s.limit, from: s.from, at: s.from}
-	n, err := s.pass(sh, in)
+	again := scanner{from: s.from, at: s.from}
+	n, err := s.pass(sh, in, limit)
 	sh.work -= uint64(from)
 	if n > 0 {
-		n, err = again.pass(sh, in)
+		n, err = again.pass(sh, in, limit)
 	}
 	return n, err
 }
 
 // pass scans on where the last one stopped.
-func (s *scanner) pass(sh *Shared, in []byte) (n int, err *Error) {
+func (s *scanner) pass(sh *Shared, in []byte, limit int) (n int, err *Error) {
 	if s.pos == 0 {
 		sh.words.lines = sh.words.lines[:0]
 	}
@@ -85,10 +90,10 @@ func (s *scanner) pass(sh *Shared, in []byte) (n int, err *Error) {
 	case s.at < inStatus:
 		whole, err = s.requestLine(sh, in)
 	case s.at < inName:
-		whole, err = s.statusLine(sh, in)
+		whole, err = s.statusLine(sh, in, limit)
 	}
 	if whole {
-		n, err = s.fields(sh, in)
+		n, err = s.fields(sh, in, limit)
 	}
 	sh.work += uint64(s.pos)
 	return n, err
@@ -178,7 +183,7 @@ func hasForm(target []byte) bool {
 
 // statusLine scans a status line (RFC 9112 section 4). The space before an empty reason may
 // be missing, since many servers omit it.
-func (s *scanner) statusLine(sh *Shared, in []byte) (whole bool, err *Error) {
+func (s *scanner) statusLine(sh *Shared, in []byte, limit int) (whole bool, err *Error) {
 	const form = "HTTP/1.0 000"
 	i := int(s.pos)
 	if s.at == inStatus {
@@ -195,8 +200,8 @@ func (s *scanner) statusLine(sh *Shared, in []byte) (whole bool, err *Error) {
 		s.at = inReason
 	}
 	var incomplete *Error
-	if bound := s.bound(sh); len(in) > bound {
-		in = in[:bound]
+	if len(in) > limit {
+		in = in[:limit]
 		incomplete = errFieldSize
 	}
 	i = octets.TextEnd(in, i)
@@ -217,8 +222,8 @@ func (s *scanner) statusLine(sh *Shared, in []byte) (whole bool, err *Error) {
 }
 
 // fields scans the field lines (RFC 9112 section 5) and the empty line after them.
-func (s *scanner) fields(sh *Shared, in []byte) (int, *Error) {
-	bound := s.bound(sh)
+func (s *scanner) fields(sh *Shared, in []byte, limit int) (int, *Error) {
+	bound := s.bound(limit)
 	var incomplete *Error
 	if len(in) > bound {
 		in = in[:bound]
@@ -263,15 +268,11 @@ func (s *scanner) fields(sh *Shared, in []byte) (int, *Error) {
 
 // bound returns the position that field lines must not exceed. The status line of a
 // response counts with them.
-func (s *scanner) bound(sh *Shared) int {
-	size, begin := sh.limits.FieldSize, int(s.start)
-	if s.limit > 0 {
-		size = int(s.limit)
-	}
+func (s *scanner) bound(limit int) int {
 	if s.from == inStatus {
-		begin = 0
+		return limit
 	}
-	return begin + size
+	return int(s.start) + limit
 }
 
 // rest saves the position at which a scan needs more bytes. err is not nil if no more

@@ -96,7 +96,8 @@ const (
 type readInput uint8
 
 const (
-	headPlain readInput = iota
+	noInput readInput = iota
+	headPlain
 	headTurn
 	headLength
 	headChunked
@@ -118,16 +119,10 @@ const (
 	readInputs
 )
 
-// role is the role of a connection: it selects the table of its reading states.
-type role uint8
+// readingTable has the transitions of one role.
+type readingTable [readings][readInputs]reading
 
-const (
-	server role = iota
-	client
-	roles
-)
-
-var readTables = [roles][readings][readInputs]reading{server: {
+var serverTable = readingTable{
 	inHead:      {headPlain: inHead, headTurn: atTurn, headLength: inLength, headChunked: inChunkLine, stopped: shut},
 	inLength:    {lengthRead: atEnd, stopped: shut},
 	inChunkLine: {chunkBegun: inChunk, lastChunk: inTrailers, stopped: shut},
@@ -137,7 +132,9 @@ var readTables = [roles][readings][readInputs]reading{server: {
 	atEnd:       {endEmitted: inHead, endEmittedTurn: atTurn, stopped: shut},
 	atTurn:      {turnDeclined: inHead, turnTaken: switched, stopped: shut},
 	shut:        {stopped: shut},
-}, client: {
+}
+
+var clientTable = readingTable{
 	noResponse:  {requested: inHead, stopped: shut},
 	inHead:      {interimRead: inHead, headPlain: noResponse, headTurn: switched, headLength: inLength, headChunked: inChunkLine, headUntilEOF: inUntilEOF, stopped: shut},
 	inUntilEOF:  {eofRead: atEnd, stopped: shut},
@@ -149,17 +146,16 @@ var readTables = [roles][readings][readInputs]reading{server: {
 	atEnd:       {endEmitted: noResponse, stopped: shut},
 	switched:    {stopped: shut},
 	shut:        {stopped: shut},
-}}
+}
 
-// step moves the reading state along the table of the role. An illegal pair is a fault of
-// this package.
-func (m *incoming) step(in readInput) *Error {
-	next := readTables[m.role][m.reading][in]
+// step moves r along the table of its role, and reports whether it may.
+func (r *reading) step(table *readingTable, in readInput) bool {
+	next := table[*r][in]
 	if next == 0 {
-		return errState
+		return false
 	}
-	m.reading = next
-	return nil
+	*r = next
+	return true
 }
 
 // content reports whether content is still to come.
@@ -288,7 +284,7 @@ func (a *requesting) step(in requestInput) bool {
 // read moves the reading side. An illegal pair is a fault of this package: the
 // connection ends, so that no later input is misread.
 func (c *Conn) read(in readInput) {
-	if c.step(in) != nil {
+	if !c.reading.step(&serverTable, in) {
 		c.reading = shut
 		c.cutShort(errIllegal)
 	}
