@@ -79,6 +79,7 @@ func (a *querier) eventuallyOn(what string, condition func() bool) {
 // dialled is a connection of an querier to another server, and its owner. Fields belong to the loop.
 type dialled struct {
 	*querier
+	address string
 	up      spi.Upstream
 	changes int
 	failure error
@@ -105,7 +106,7 @@ func (d *dialled) Closed(err error) {
 // begin starts a dial.
 func (a *querier) begin(d *spi.Dial) *dialled {
 	a.t.Helper()
-	c := &dialled{querier: a, open: make(chan struct{}), ended: make(chan struct{})}
+	c := &dialled{querier: a, address: d.Address, open: make(chan struct{}), ended: make(chan struct{})}
 	if d.Network == "" {
 		d.Network = "tcp"
 	}
