@@ -20,6 +20,7 @@ import (
 type backend2 struct {
 	*line
 	framer *http2.Framer
+	output heldWriter
 	block  bytes.Buffer
 	encode *hpack.Encoder
 }
@@ -29,12 +30,43 @@ func scripted2(t *testing.T, settings ...http2.Setting) (*dialled, *backend2) {
 	t.Helper()
 	b := scripted(t)
 	d := queries(t).connect(&spi.Dial{Address: b.address(), Protocol: app.HTTP2})
+	return d, b.accept2(settings...)
+}
+
+// accept2 waits for the next connection and sends SETTINGS.
+func (b *backend) accept2(settings ...http2.Setting) *backend2 {
+	b.t.Helper()
 	p := &backend2{line: b.accept()}
-	p.framer = http2.NewFramer(p.Conn, p.r)
+	p.framer = http2.NewFramer(&p.output, p.r)
 	p.framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	p.encode = hpack.NewEncoder(&p.block)
+	p.output.to = p.Conn
 	p.must(p.framer.WriteSettings(settings...))
-	return d, p
+	return p
+}
+
+// heldWriter writes at once, or collects what is written while it is held.
+type heldWriter struct {
+	to   io.Writer
+	held bool
+	kept bytes.Buffer
+}
+
+func (w *heldWriter) Write(b []byte) (int, error) {
+	if w.held {
+		return w.kept.Write(b)
+	}
+	return w.to.Write(b)
+}
+
+// holds has frames wait for releases, which sends them in one write.
+func (p *backend2) holds() { p.output.held = true }
+
+func (p *backend2) releases() {
+	p.t.Helper()
+	p.output.held = false
+	_, err := p.output.kept.WriteTo(p.Conn)
+	p.must(err)
 }
 
 func (p *backend2) must(err error) {

@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
-	"sync"
 	"testing"
 	"time"
 
@@ -154,13 +153,11 @@ type asked struct {
 	content  bytes.Buffer
 	readErr  error
 	err      error
-	unread   bool // content is not read as it comes
-	release  bool // after the end
-	started  chan struct{}
+	headHook func() // called by Head, unless nil
+	unread   bool   // content is not read as it comes
 	headCame chan struct{}
 	endCame  chan struct{} // Ended
 	read     chan struct{} // the content has ended
-	once     sync.Once
 }
 
 func (q *asked) Interim(status int, _ app.Fields) { q.interims = append(q.interims, status) }
@@ -169,6 +166,9 @@ func (q *asked) Head(in *spi.Incoming) {
 	q.head = *in
 	q.head.Fields = in.Fields.Clone(0)
 	close(q.headCame)
+	if q.headHook != nil {
+		q.headHook()
+	}
 	if !q.unread {
 		q.readOn()
 	}
