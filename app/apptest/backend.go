@@ -21,6 +21,8 @@ type Backend struct {
 	Protocol string
 	// Streams limits the requests under way on an HTTP/2 connection. 0 is 100.
 	Streams int
+	// NoTunnels makes HTTP/2 connections take no WebSockets.
+	NoTunnels bool
 	// Mute lets PINGs of HTTP/2 connections unanswered.
 	Mute bool
 	// Fault, if not nil, returns what happens to the nth request, from 1.

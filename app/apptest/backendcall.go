@@ -42,6 +42,10 @@ func newBackendCall(c *BackendConn, out *spi.Outgoing, e spi.CallEvents, fault F
 	case nil:
 	case app.Bytes:
 		req.Body = string(content)
+	case *clientSocket:
+		content.backend = b
+		req.Fields.Add("Connection", "Upgrade")
+		req.Fields.Add("Upgrade", out.Protocol)
 	case spi.Source:
 		b.upload = &uploadSource{Source: content}
 	case *app.Pull:
@@ -186,6 +190,9 @@ func (b *backendCall) incoming() *spi.Incoming {
 	if c.head || c.Status == 204 || c.Status == 304 {
 		in.ContentLength, in.Stated = 0, c.Length
 	}
+	if b.Tunnel() && b.conn.protocol == app.HTTP11 {
+		in.Status = 101
+	}
 	in.Sensitive = func(name string) bool { return strings.EqualFold(name, "Set-Cookie") }
 	return in
 }
@@ -282,7 +289,7 @@ func (b *backendCall) Release() {
 }
 
 // Tunnel implements spi.Call.
-func (b *backendCall) Tunnel() bool { return false }
+func (b *backendCall) Tunnel() bool { return b.handled.socket != nil }
 
 // ReceivedAny implements spi.Call.
 func (b *backendCall) ReceivedAny() bool { return b.any }

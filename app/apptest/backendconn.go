@@ -56,7 +56,7 @@ func (c *BackendConn) Capacity() int {
 func (c *BackendConn) Draining() bool { return c.closed || c.draining }
 
 // Tunnels implements spi.Upstream.
-func (c *BackendConn) Tunnels() (accepts, known bool) { return false, true }
+func (c *BackendConn) Tunnels() (accepts, known bool) { return !c.backend.NoTunnels, true }
 
 // Stale implements spi.Upstream.
 func (c *BackendConn) Stale() bool { return c.closed || c.HalfClosed }

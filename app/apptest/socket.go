@@ -11,7 +11,8 @@ import (
 
 // Socket is the peer's side of a WebSocket that a handler has accepted. Its fields may be
 // read between calls of its methods and of its host's. The opening handshake always
-// succeeds.
+// succeeds. The peer is the test, or, if the handler is that of a Backend, the application
+// that has opened the socket by a client.Client; then the fields tell what it has got.
 type Socket struct {
 	// Heard has the messages that the peer has taken.
 	Heard []websocket.Message
@@ -36,6 +37,8 @@ type Socket struct {
 	queue    []frame
 	open     *websocket.Message // the part of an unfinished message that was taken
 	low      int                // AwaitDrain's mark, -1: none
+	peer     *Socket            // the other side, if that is an application too
+	release  func()             // ends the call of a client's side
 }
 
 // frame is a frame in the queue.
@@ -152,6 +155,7 @@ func (s *Socket) take(n int) {
 		s.open.Data = append(s.open.Data, f.data...)
 		if f.final {
 			s.Heard = append(s.Heard, *s.open)
+			s.pass(*s.open)
 			s.open = nil
 		}
 	}
@@ -178,6 +182,10 @@ func (s *Socket) end(c websocket.Closed) {
 	s.Ended = true
 	if err := s.app.Ended(c); err != nil {
 		s.Err = err
+	}
+	s.endPeer()
+	if s.release != nil {
+		s.release()
 	}
 	s.call.finish()
 }
@@ -245,7 +253,7 @@ func (w *wire) add(f frame, limited bool) (int, error) {
 	}
 	f.data = append([]byte(nil), f.data...)
 	s.queue = append(s.queue, f)
-	if !s.call.slow {
+	if !s.call.slow || s.peer != nil {
 		s.take(1)
 	}
 	return s.bytes(), nil
@@ -257,6 +265,14 @@ func (w *wire) Ping(payload []byte) error {
 		return websocket.ErrClosed
 	}
 	w.Pings = append(w.Pings, string(payload))
+	if w.peer != nil {
+		pong := append([]byte(nil), payload...)
+		w.call.loop.Post(func() {
+			if s := (*Socket)(w); !s.Ended {
+				s.failed(s.app.Ponged(pong))
+			}
+		})
+	}
 	return nil
 }
 
