@@ -9,6 +9,7 @@ import (
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/apptest"
+	"github.com/gatewheel/gatewheel/app/client"
 	"github.com/gatewheel/gatewheel/app/websocket"
 )
 
@@ -190,4 +191,89 @@ func Example_socketRoom() {
 	// hello hello
 	// row 1
 	// row 2
+}
+
+var others = client.New(client.Options{})
+
+// questions is the client's side of a WebSocket on which one question is asked.
+var questions = &websocket.Endpoint{
+	Protocols: []string{"questions.v1"},
+	Message: func(s *websocket.Socket, m websocket.Message) app.Future[app.Done] {
+		s.State().(*app.Promise[*app.Response]).Resolve(app.Text(200, m.Text()))
+		return app.Ready(app.Done{})
+	},
+	Close: func(s *websocket.Socket, c websocket.Closed) {
+		s.State().(*app.Promise[*app.Response]).Fail(c) // unless it is resolved
+	},
+}
+
+func ask(r *app.Request) app.Future[*app.Response] {
+	answer, response := app.Promised[*app.Response](r)
+	opened := others.WebSocket(r, &client.SocketRequest{
+		URL:              "h2c://127.0.0.1:9000/questions",
+		Endpoint:         questions,
+		State:            answer,
+		UntilRequestEnds: true,
+	})
+	return app.Then(opened, func(s *websocket.Socket) app.Future[*app.Response] {
+		s.SendText(r.QueryValue("q"))
+		return response
+	})
+}
+
+func Example_socketToAnotherServer() {
+	host := apptest.New(ask)
+	host.Answer("127.0.0.1:9000", echoHandler)
+	call := host.Do(apptest.Get("/?q=who"))
+	fmt.Println(call.Status, string(call.Content))
+	// Output: 200 who
+}
+
+var prices = websocket.NewRoom(websocket.RoomOptions{})
+
+// feed is a WebSocket whose messages the members of the room get. Its state opens the next one.
+var feed = &websocket.Endpoint{
+	KeepAlive: 10 * time.Second,
+	Message: func(s *websocket.Socket, m websocket.Message) app.Future[app.Done] {
+		_ = prices.Broadcast(m.Kind, m.Data)
+		return app.Ready(app.Done{})
+	},
+	Close: func(s *websocket.Socket, c websocket.Closed) { s.State().(func())() },
+}
+
+// subscribe keeps a WebSocket to the feed open on a loop.
+func subscribe(loop app.Loop) {
+	again := func() { loop.After(time.Second, func() { subscribe(loop) }) }
+	opened := others.WebSocketOn(loop, &client.SocketRequest{
+		URL:      "wss://feed.example.org/prices",
+		Endpoint: feed,
+		State:    again,
+	})
+	opened.Done(func(_ *websocket.Socket, err error) {
+		if err != nil {
+			again()
+		}
+	})
+}
+
+func Example_socketOfALoop() {
+	host := apptest.New(func(*app.Request) app.Future[*app.Response] {
+		return app.Ready(websocket.Accept(&websocket.Endpoint{Open: func(s *websocket.Socket, _ *app.Request) { prices.Join(s) }}))
+	})
+	backend := host.Answer("feed.example.org:443", func(*app.Request) app.Future[*app.Response] {
+		return app.Ready(websocket.Accept(&websocket.Endpoint{}))
+	})
+	member := host.Do(apptest.Get("/")).Socket()
+	host.Loop(0).Post(func() { subscribe(host.Loop(0)) })
+	host.Settle()
+	for n := range 2 {
+		// The feed is opened again after its server has left.
+		server := backend.Calls[n].Socket()
+		host.Loop(0).Post(func() { server.App().SendText("1.0" + fmt.Sprint(n)) })
+		host.Settle()
+		host.Loop(0).Post(func() { server.App().Close(websocket.CloseGoingAway, "") })
+		host.Advance(time.Second)
+	}
+	fmt.Println(member.Heard[0].Text(), member.Heard[1].Text())
+	// Output: 1.00 1.01
 }
