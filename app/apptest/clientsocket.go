@@ -22,7 +22,9 @@ type clientSocket struct {
 var _ spi.SocketDialer = (*Loop)(nil)
 
 // ClientSocket implements spi.SocketDialer.
-func (l *Loop) ClientSocket(o *spi.SocketOffer) spi.ClientSocket { return &clientSocket{loop: l, offer: o} }
+func (l *Loop) ClientSocket(o *spi.SocketOffer) spi.ClientSocket {
+	return &clientSocket{loop: l, offer: o}
+}
 
 // Offer implements spi.ClientSocket.
 func (s *clientSocket) Offer(string) (fields app.Fields, err error) {

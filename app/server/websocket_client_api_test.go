@@ -125,7 +125,7 @@ func TestClientSocketSchemes(t *testing.T) {
 func upgrading(w http.ResponseWriter, r *http.Request) {
 	c, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		http.Error(w, "HTTP/1.1 only", 505)
+		http.Error(w, "HTTP/1.1 only", http.StatusHTTPVersionNotSupported)
 		return
 	}
 	defer c.Close()

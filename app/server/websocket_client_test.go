@@ -85,16 +85,6 @@ func dialSocket(t *testing.T, e *websocket.Endpoint, protocols ...string) (*quer
 	return a, l, a.connect(&spi.Dial{Address: l.address(), Protocol: app.HTTP11}).socket(e, protocols...)
 }
 
-// say sends messages from the application.
-func (q *socketAsked) say(messages ...string) {
-	q.t.Helper()
-	q.on(func() {
-		for _, m := range messages {
-			q.app.SendText(m)
-		}
-	})
-}
-
 // A client's handshake, its frames and its close, over HTTP/1.1 as they cross the wire.
 func TestClientSocketOnTheWire(t *testing.T) {
 	e, ends := ended(echoes())
