@@ -219,7 +219,7 @@ func (c *Client) Proceed(id StreamID) {
 
 func (c *Client) release(st *stream) {
 	st.flags &^= held
-	if st.sendWindow <= 0 {
+	if st.sendWindow <= 0 && st.state.allows(sendData) {
 		c.stall(st)
 	}
 	c.schedule(st)

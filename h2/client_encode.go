@@ -62,7 +62,7 @@ func (c *Client) appendRequest(dst []byte, st *stream, r *ClientRequest, length 
 	for i := range r.Fields {
 		dst = c.appendRequestField(dst, st, &r.Fields[i], r.Sensitive)
 	}
-	if r.Expect {
+	if st.flags&held != 0 && r.Expect {
 		dst = e.field(dst, indexExpect, "expect", "100-continue", lineSightings)
 	}
 	if length > 0 && st.flags&tunnel == 0 || length == 0 && suggestsContent(r.Method) {

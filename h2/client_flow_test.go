@@ -303,6 +303,34 @@ func TestClientTimers(t *testing.T) {
 	}
 }
 
+// A request that is sent is not stalled, even if its last byte has used up the window: its response may take long.
+func TestSentRequestsAreNotStalled(t *testing.T) {
+	clientDialogue(t, Config{}, func(s *server) {
+		s.writes(settingsFrame(setting{settingInitialWindowSize, 7}))
+		s.requests(s.post("content"))
+		r := s.post("")
+		r.Source, r.Length = &feed{ready: "content", err: io.EOF}, 7
+		s.requests(r)
+		s.pull()
+		held := s.post("")
+		held.Source, held.Length, held.Expect = &feed{err: io.EOF}, -1, true
+		id := s.requests(held)
+		s.writes(settingsFrame(setting{settingInitialWindowSize, 0}))
+		s.c.Resume(id)
+		s.pull()
+		s.c.Proceed(id)
+		for range 3 {
+			if err := s.passes(61 * time.Second); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.wantsEvents("Changed", "Changed")
+		if s.c.Streams() != 3 {
+			t.Errorf("%d streams", s.c.Streams())
+		}
+	})
+}
+
 // Content that misses its length never looks complete.
 func TestClientContentMissesItsLength(t *testing.T) {
 	for _, src := range []feed{{ready: "abc", err: io.EOF}, {ready: "abcdef", err: io.EOF}, {ready: "ab", err: io.ErrUnexpectedEOF}} {
@@ -337,6 +365,15 @@ func TestExpect(t *testing.T) {
 		s.c.Reset(7, CodeNoError)
 		s.wants("RST_STREAM 7 CANCEL", "PING 67775f7265736574 false")
 	})
+}
+
+// A request without content expects nothing (RFC 9110 section 10.1.1).
+func TestExpectWithoutContent(t *testing.T) {
+	s := serverOf(t, Config{})
+	r := s.get()
+	r.Expect = true
+	s.requests(r)
+	s.wants("HEADERS 3" + getHead + " end")
 }
 
 func TestClientTunnel(t *testing.T) {

@@ -91,18 +91,18 @@ func (c *Client) queueRequest(st *stream, r *ClientRequest) {
 	length := r.contentLength()
 	_, trailers := r.Source.(TrailerSource)
 	ends := length == 0 && !trailers && st.flags&tunnel == 0
+	flags := uint8(0)
+	switch {
+	case ends:
+		flags = flagEndStream
+	case r.Expect || st.flags&tunnel != 0:
+		st.flags |= held
+	}
 	out, start := c.beginBlock(c.output())
 	out = c.appendRequest(out, st, r, length)
-	flags := uint8(0)
-	if ends {
-		flags = flagEndStream
-	}
 	c.out = c.endBlock(out, start, st.id, flags)
 	st.headAt = c.outAt + uint64(start)
 	st.flags |= answered
-	if (r.Expect || st.flags&tunnel != 0) && !ends {
-		st.flags |= held
-	}
 	switch {
 	case ends:
 		c.finished(st)

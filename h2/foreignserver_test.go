@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/net/http2"
 )
 
 // testClient runs a client machine over a socket. Its methods belong to the test's goroutine.
@@ -21,7 +19,6 @@ type testClient struct {
 	c     Client
 	in    []byte
 	calls map[StreamID]*testCall
-	err   error
 }
 
 // testCall is a request and its response so far.
@@ -36,20 +33,19 @@ type testCall struct {
 	code     ErrCode
 }
 
-// startForeignServer serves h with x/net's server.
-func startForeignServer(t *testing.T, server *http2.Server, h http.HandlerFunc) *testClient {
+// startForeignServer serves h with net/http's server.
+func startForeignServer(t *testing.T, cfg http.HTTP2Config, h http.HandlerFunc) *testClient {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	server := &http.Server{Handler: h, HTTP2: &cfg, Protocols: new(http.Protocols)}
+	server.Protocols.SetUnencryptedHTTP2(true)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		conn, err := l.Accept()
-		if err == nil {
-			server.ServeConn(conn, &http2.ServeConnOpts{Handler: h, BaseConfig: &http.Server{ErrorLog: nil}})
-		}
+		server.Serve(l)
 	}()
 	conn, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
@@ -57,7 +53,7 @@ func startForeignServer(t *testing.T, server *http2.Server, h http.HandlerFunc) 
 	}
 	t.Cleanup(func() {
 		conn.Close()
-		l.Close()
+		server.Close()
 		<-done
 	})
 	c := &testClient{t: t, conn: conn, calls: map[StreamID]*testCall{}}
@@ -164,7 +160,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 
 // Content of many sizes flows both ways at the same time.
 func TestForeignServerEchoes(t *testing.T) {
-	c := startForeignServer(t, &http2.Server{}, echo)
+	c := startForeignServer(t, http.HTTP2Config{}, echo)
 	for round := range 3 {
 		var calls []*testCall
 		var contents [][]byte
@@ -204,7 +200,7 @@ func TestForeignServerEchoes(t *testing.T) {
 
 // The server's limits are kept to, and cancelled requests do not look like an attack.
 func TestForeignServerCancellations(t *testing.T) {
-	c := startForeignServer(t, &http2.Server{MaxConcurrentStreams: 5}, func(w http.ResponseWriter, r *http.Request) {
+	c := startForeignServer(t, http.HTTP2Config{MaxConcurrentStreams: 5}, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/wait" {
 			<-r.Context().Done()
 			return
@@ -233,7 +229,7 @@ func TestForeignServerCancellations(t *testing.T) {
 }
 
 func TestForeignServerExpect(t *testing.T) {
-	c := startForeignServer(t, &http2.Server{}, func(w http.ResponseWriter, r *http.Request) {
+	c := startForeignServer(t, http.HTTP2Config{}, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/no" {
 			w.WriteHeader(417)
 			return
@@ -260,7 +256,7 @@ func TestForeignServerExpect(t *testing.T) {
 // A server's table size is obeyed, and what repeats is indexed.
 func TestForeignServerTableSizes(t *testing.T) {
 	for _, size := range []uint32{1, 100, 4096, 65536} {
-		c := startForeignServer(t, &http2.Server{MaxDecoderHeaderTableSize: size}, echo)
+		c := startForeignServer(t, http.HTTP2Config{MaxDecoderHeaderTableSize: int(size)}, echo)
 		for i := range 50 {
 			call := c.start(&ClientRequest{Method: "GET", Path: fmt.Sprint("/", i%3), Fields: []Field{{"user-agent", "gatewheel"}, {"x-count", fmt.Sprint(i)}}})
 			c.until(call.over)
@@ -273,7 +269,7 @@ func TestForeignServerTableSizes(t *testing.T) {
 
 // A PING is answered, and the goodbye ends the server's connection.
 func TestForeignServerGoodbye(t *testing.T) {
-	c := startForeignServer(t, &http2.Server{}, echo)
+	c := startForeignServer(t, http.HTTP2Config{}, echo)
 	call := c.start(&ClientRequest{Method: "GET", Path: "/"})
 	c.until(call.over)
 	c.c.Ping()

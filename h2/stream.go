@@ -123,6 +123,7 @@ func (c *machine) finished(st *stream) {
 		return
 	}
 	c.unschedule(st)
+	st.since, st.trickled = 0, 0
 	c.role.outputEnded(st)
 }
 
