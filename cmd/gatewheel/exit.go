@@ -28,6 +28,9 @@ const (
 // exitPatience bounds each wait at the end of the process for output that nobody reads.
 const exitPatience = 500 * time.Millisecond
 
+// errReported ends the program with exitFailure after it has said why.
+var errReported = errors.New("reported")
+
 // usageError is the caller's mistake: a flag or a variable.
 type usageError struct{ error }
 
@@ -59,6 +62,9 @@ func within(limit time.Duration, f func()) {
 func exit(stderr io.Writer, format string, err error) int {
 	if err == nil {
 		return exitClean
+	}
+	if errors.Is(err, errReported) {
+		return exitFailure
 	}
 	sentence := strings.ReplaceAll(err.Error(), "\n", "; ")
 	within(exitPatience, func() {

@@ -16,6 +16,8 @@ import (
 
 type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Serve the built-in application until told to stop."`
+	Check   checkCommand   `cmd:"" help:"Check the file of a gateway, and run its tests."`
+	Explain explainCommand `cmd:"" help:"Print what a gateway does with a request; nothing is sent."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 
 	PrintVersion kong.VersionFlag `name:"version" help:"Print the version and exit."`

@@ -3,6 +3,9 @@ package file
 import (
 	"encoding/json"
 	"reflect"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/gatewheel/gatewheel/app/gateway/config"
 )
@@ -10,8 +13,8 @@ import (
 // Schema returns the JSON Schema (draft 2020-12) of the file, for editors.
 func Schema() []byte {
 	s := &schema{definitions: map[string]any{}}
-	root := s.of(reflect.TypeFor[config.Config]())
-	root = s.definitions["Config"].(map[string]any)
+	s.of(reflect.TypeFor[config.Config]())
+	root := s.definitions["Config"].(map[string]any)
 	delete(s.definitions, "Config")
 	root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	root["title"] = "The file of gatewheel gateway"
@@ -93,7 +96,7 @@ func (s *schema) structure(t reflect.Type) map[string]any {
 	}
 	for _, f := range fieldsOf(t) {
 		property := s.of(t.Field(f.index).Type)
-		described := map[string]any{"description": comments[t.Name()+"."+f.name] + " Without it: " + f.value + "."}
+		described := map[string]any{"description": describe(comments, t, f) + " Without it: " + f.value + "."}
 		for k, v := range property {
 			if k != "description" {
 				described[k] = v
@@ -102,6 +105,16 @@ func (s *schema) structure(t reflect.Type) map[string]any {
 		properties[f.key] = described
 	}
 	return reference
+}
+
+// describe returns the comment of a field as the description of its key.
+func describe(comments map[string]string, t reflect.Type, f field) string {
+	text := strings.TrimPrefix(comments[t.Name()+"."+f.name], f.name+" ")
+	for _, verb := range []string{"is ", "has ", "are "} {
+		text = strings.TrimPrefix(text, verb)
+	}
+	first, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(first)) + text[size:]
 }
 
 func textSchema(what string) func(*schema) []map[string]any {
