@@ -91,7 +91,9 @@ func TestSchemaIsCurrent(t *testing.T) {
 	current(t, "gateway-schema.json", string(Schema()))
 	var schema struct {
 		Properties map[string]any
-		Defs       map[string]struct{ Properties map[string]struct{ Description string } } `json:"$defs"`
+		Defs       map[string]struct {
+			Properties map[string]struct{ Description string }
+		} `json:"$defs"`
 	}
 	if err := json.Unmarshal(Schema(), &schema); err != nil {
 		t.Fatal(err)
