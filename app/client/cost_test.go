@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"runtime"
 	"testing"
 	"time"
 	"unsafe"
@@ -151,4 +152,35 @@ func BenchmarkFuture(b *testing.B) {
 		c.DoOn(s, req).Done(done)
 		s.step()
 	}
+}
+
+// What a request costs in memory while it waits for a slow backend, with all that belongs to it.
+func TestMemoryOfWaitingRequests(t *testing.T) {
+	const n = 10_000
+	host := apptest.New(nil)
+	backend := host.Answer("backend:80", never)
+	backend.Streams = 1
+	c := client.New(client.Options{Origins: client.OriginOptions{Connections: 1}})
+	req := &client.Request{URL: "h2c://backend/"}
+	ask := func(n int) {
+		host.Loop(0).Post(func() {
+			for range n {
+				c.DoOn(host.Loop(0), req)
+			}
+		})
+		host.Settle()
+	}
+	ask(1)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	ask(n)
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if each := (int64(after.HeapAlloc) - int64(before.HeapAlloc)) / n; each > 1536 {
+		t.Errorf("a waiting request costs %d bytes", each)
+	} else {
+		t.Logf("a waiting request costs %d bytes", each)
+	}
+	runtime.KeepAlive(c)
 }

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"crypto/tls"
 	"errors"
 	"math/rand/v2"
 	"time"
@@ -113,9 +114,13 @@ func (p *pool) dialAddress(c *conn) {
 	if o.place.speaks == onlyHTTP2 {
 		protocol = app.HTTP2
 	}
+	var config *tls.Config
+	if o.tls != nil {
+		config = o.tls()
+	}
 	p.count.dialed.Add(1)
 	p.loop.dialer.Dial(&spi.Dial{
-		Network: o.place.network, Address: address, TLS: o.tls, Protocol: protocol,
+		Network: o.place.network, Address: address, TLS: config, Protocol: protocol,
 		Timeout: o.options.Connect, MaxHead: o.options.MaxHead,
 	}, c)
 }

@@ -4,8 +4,10 @@ package client_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"strings"
@@ -32,13 +34,14 @@ type live struct {
 	client *client.Client
 	origin *client.Origin
 	user   *http.Client
+	loops  [2]app.Loop
 	ids    atomic.Int64
 	// retries are those of its requests.
 	retries atomic.Int32
 }
 
 // newLive starts a server with two loops that passes its requests to that URL.
-func newLive(t *testing.T, url string, options client.OriginOptions) *live {
+func newLive(t *testing.T, url string, options client.OriginOptions, change ...func(*live, *server.Config)) *live {
 	t.Helper()
 	l := &live{t: t, client: client.New(client.Options{})}
 	o, err := l.client.NewOrigin(url, options)
@@ -46,10 +49,18 @@ func newLive(t *testing.T, url string, options client.OriginOptions) *live {
 		t.Fatal(err)
 	}
 	l.origin = o
-	s, err := server.New(server.Config{
+	config := server.Config{
 		Handler: l.serve, Loops: 2, Logger: zap.NewNop(),
 		Listeners: []reactor.ListenerConfig{{Address: "127.0.0.1:0"}},
-	})
+		Hooks: server.Hooks{LoopStart: func(loop app.Loop) (any, error) {
+			l.loops[loop.Index()] = loop
+			return nil, nil
+		}},
+	}
+	for _, f := range change {
+		f(l, &config)
+	}
+	s, err := server.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,6 +95,29 @@ func (l *live) serve(r *app.Request) app.Future[*app.Response] {
 		}
 		return app.Ready(resp.Response())
 	})
+}
+
+// once asks for one target from the loop of a request, without the user, and returns content and protocol.
+func (l *live) once(target string) (content, protocol string, failure *client.Error) {
+	l.t.Helper()
+	done := make(chan struct{})
+	l.loops[0].Post(func() {
+		asked := l.client.DoOn(l.loops[0], &client.Request{Origin: l.origin, Target: target})
+		app.Then(asked, func(resp *client.Response) app.Future[[]byte] {
+			protocol = resp.Protocol
+			return resp.Body.ReadAll(1 << 20)
+		}).Done(func(b []byte, err error) {
+			content = string(b)
+			errors.As(err, &failure)
+			close(done)
+		})
+	})
+	select {
+	case <-done:
+	case <-time.After(patience):
+		l.t.Fatal("no answer")
+	}
+	return content, protocol, failure
 }
 
 // load sends requests for d by that many users at once, and returns how many have failed.
@@ -180,7 +214,7 @@ func newGoServer(p *processed) *http.Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
-	return &http.Server{Protocols: &protocols, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return &http.Server{Protocols: &protocols, ErrorLog: log.New(io.Discard, "", 0), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
 		p.note(r.Header.Get("Id"))
 		io.WriteString(w, "hello")

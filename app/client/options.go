@@ -27,6 +27,11 @@ type OriginOptions struct {
 	// TLS is the base of the configuration for https and h2. The origin copies it, and
 	// sets NextProtos, and ServerName and ClientSessionCache unless they are set.
 	TLS *tls.Config
+	// Certificates, if not nil, is used in place of TLS. It is called once, with the URL's
+	// host and the protocols to be offered by ALPN, and returns a function that returns the
+	// configuration of a new connection, so that files can be loaded again.
+	// certs.ClientStore.Config is one. On the loop, the function must not block.
+	Certificates func(host string, protocols ...string) func() *tls.Config
 	// HTTP1 makes https connections HTTP/1.1, without a choice.
 	HTTP1 bool
 	// Connect limits connecting and the TLS handshake together. 0 is 2 s.

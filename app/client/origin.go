@@ -14,7 +14,7 @@ type Origin struct {
 	client    *Client
 	place     place
 	options   OriginOptions
-	tls       *tls.Config // nil: in the clear
+	tls       func() *tls.Config // of a new connection; nil: in the clear
 	authority string
 
 	known  atomic.Uint32 // what ALPN has selected last: 1 for HTTP/1, 2 for HTTP/2, 0 before
@@ -63,7 +63,7 @@ func (c *Client) newOrigin(url string, options OriginOptions) (*Origin, error) {
 		o.place.speaks = onlyHTTP1
 	}
 	if at.scheme == "https" {
-		o.tls = o.configureTLS()
+		o.tls = o.configTLS()
 	}
 	o.slots.most = int64(o.options.HTTP1Connections)
 	o.pools.Store(new([]*pool))
@@ -83,26 +83,28 @@ func (c *Client) makeRoom() {
 	}
 }
 
-func (o *Origin) configureTLS() *tls.Config {
+// configTLS returns the function that returns the configuration of a new connection.
+func (o *Origin) configTLS() func() *tls.Config {
+	protocols := [...][]string{
+		onlyHTTP1: {"http/1.1"},
+		onlyHTTP2: {"h2"},
+		byALPN:    {"h2", "http/1.1"},
+	}[o.place.speaks]
+	if o.options.Certificates != nil {
+		return o.options.Certificates(o.place.host, protocols...)
+	}
 	config := &tls.Config{}
 	if o.options.TLS != nil {
 		config = o.options.TLS.Clone()
 	}
+	config.NextProtos = protocols
 	if config.ServerName == "" {
 		config.ServerName = o.place.host
 	}
 	if config.ClientSessionCache == nil {
 		config.ClientSessionCache = tls.NewLRUClientSessionCache(0)
 	}
-	switch o.place.speaks {
-	case onlyHTTP1:
-		config.NextProtos = []string{"http/1.1"}
-	case onlyHTTP2:
-		config.NextProtos = []string{"h2"}
-	default:
-		config.NextProtos = []string{"h2", "http/1.1"}
-	}
-	return config
+	return func() *tls.Config { return config }
 }
 
 // protocol returns what a new connection is expected to speak; "" if that is not known.

@@ -12,7 +12,7 @@ func (o *Origin) HTTP1() *Origin {
 	if o.http1 == nil {
 		h := &Origin{client: o.client, place: o.place, options: o.options, authority: o.authority}
 		h.place.speaks = onlyHTTP1
-		h.tls = h.configureTLS()
+		h.tls = h.configTLS()
 		h.slots.most = int64(o.options.HTTP1Connections)
 		h.pools.Store(new([]*pool))
 		if o.closed.Load() {
