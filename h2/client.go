@@ -18,14 +18,14 @@ type Client struct {
 	known       clientFlags
 }
 
-// clientFlags are what a client knows about its connection.
+// clientFlags are facts about a client's connection.
 type clientFlags uint8
 
 const (
-	started         clientFlags = 1 << iota // there was something to send
+	started         clientFlags = 1 << iota // the preface was queued
 	settingsKnown                           // the server's SETTINGS have come
 	limitStated                             // they had SETTINGS_MAX_CONCURRENT_STREAMS
-	connectAccepted                         // and SETTINGS_ENABLE_CONNECT_PROTOCOL
+	connectAccepted                         // they had SETTINGS_ENABLE_CONNECT_PROTOCOL
 	goawayReceived
 	pinging      // a PING of Ping is not acknowledged
 	resetsPinged // no response since the last PING for resets was acknowledged
@@ -45,9 +45,9 @@ func (c *Client) Init(sh *Shared, maxHead uint32) {
 	sh.ClientStats.Connections++
 }
 
-// Greet queues the preface and SETTINGS, which otherwise leave with the first request: a server answers them
-// with its own, without which extended CONNECT is not allowed.
-func (c *Client) Greet() {
+// QueuePreface queues the preface and SETTINGS, which otherwise leave with the first request. The server answers
+// them with its SETTINGS, which extended CONNECT has to wait for.
+func (c *Client) QueuePreface() {
 	if c.err == nil && c.life != ended {
 		c.start()
 	}
@@ -97,7 +97,7 @@ func (c *Client) ConnectProtocol() (accepts, known bool) {
 }
 
 // Unprocessed reports whether none of the request of an open stream was pulled by Transmit, so that the
-// server cannot have processed it. It is for the time after a *ConnError; else Reset events tell.
+// server cannot have processed it. It is for the time after a *ConnError; else Reset events have Unprocessed.
 func (c *Client) Unprocessed(id StreamID) bool {
 	st := c.streams.find(id)
 	return st != nil && c.unpulled(st)
@@ -199,9 +199,9 @@ func (c *Client) drop(st *stream, code ErrCode, reason string, unprocessed bool)
 	c.closeStream(st)
 }
 
-// Reset cancels a request with code. No event follows. CodeNoError, which says nothing in this direction, is sent
-// as CodeCancel. The stream counts against Capacity until a PING has shown that the server knows. It does nothing
-// if the stream is gone.
+// Reset cancels a request with code. No event follows. CodeNoError has no meaning from a client and is sent
+// as CodeCancel. The stream counts against Capacity until the server has acknowledged a PING behind the reset. Reset
+// does nothing if the stream is gone.
 func (c *Client) Reset(id StreamID, code ErrCode) {
 	if code == CodeNoError {
 		code = CodeCancel

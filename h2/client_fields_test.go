@@ -239,7 +239,7 @@ func TestEncoderObeysTableSize(t *testing.T) {
 	}
 }
 
-// x/net's decoder reads whatever the encoder writes, while sizes change and lines repeat by chance.
+// x/net's decoder reads all that the encoder writes, while sizes change and lines repeat by chance.
 func TestEncoderIsUnderstood(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	e := newEncoder(tableSize)

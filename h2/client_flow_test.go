@@ -150,7 +150,7 @@ func TestClientGoawayRules(t *testing.T) {
 		s.read()
 		s.writes(s.ok(7))
 		s.writes(string(appendGoaway(nil, 5, CodeEnhanceYourCalm, "calm")), string(appendGoaway(nil, 3, CodeNoError, "")))
-		// Stream 7 has a response, so the server has processed it, whatever it says.
+		// Stream 7 has a response: the server has processed it in spite of its GOAWAY.
 		s.wantsEvents("Final 7 200", "Goaway 5 ENHANCE_YOUR_CALM", "Reset 7 REFUSED_STREAM",
 			"Goaway 3 NO_ERROR", "Reset 5 REFUSED_STREAM unprocessed")
 		s.writes(s.headers(3, flagEndStream, ":status", "200"))

@@ -143,7 +143,8 @@ func checkRequest(r *ClientRequest) (size int64, err error) {
 	if !validTarget(r) {
 		return 0, ErrTarget
 	}
-	size = int64(len(":method:scheme:authority:path") + len(r.Method) + len(r.Scheme) + len(r.Authority) + len(r.Path) + 4*entryOverhead)
+	size = int64(len(":method:scheme:authority:path") + 4*entryOverhead)
+	size += int64(len(r.Method) + len(r.Scheme) + len(r.Authority) + len(r.Path))
 	if r.Protocol != "" {
 		size += int64(len(":protocol") + len(r.Protocol) + entryOverhead)
 	}

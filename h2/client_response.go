@@ -192,7 +192,7 @@ func (c *Client) reset(st *stream, ev *Event) *ConnError {
 		return c.fail(CodeProtocolError, "RST_STREAM on an idle stream")
 	}
 	ev.End = st.inputEnded()
-	// RFC 9113 section 8.7: REFUSED_STREAM says that the request was not processed.
+	// RFC 9113 section 8.7: REFUSED_STREAM means that the request was not processed.
 	ev.Unprocessed = ev.Code == CodeRefusedStream && st.awaitsResponse()
 	ev.Reason = "reset by the server"
 	return nil

@@ -299,7 +299,7 @@ func TestMalformedContentOfResponses(t *testing.T) {
 	}
 }
 
-// Responses without content say how much there would be.
+// Responses without content have the length that it would have.
 func TestStatedLength(t *testing.T) {
 	for _, tt := range []struct {
 		method, status string

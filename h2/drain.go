@@ -60,7 +60,7 @@ func (c *Conn) Done() bool {
 }
 
 // goaway handles the peer's GOAWAY (RFC 9113 section 6.8): the connection is drained, so that it ends
-// after its open streams and whatever the peer has in flight.
+// after its open streams and those that the peer has in flight.
 func (c *Conn) goaway(h frameHeader, payload []byte, ev *Event) *ConnError {
 	if h.stream != 0 {
 		return c.fail(CodeProtocolError, "GOAWAY on a stream")

@@ -8,13 +8,13 @@ import (
 )
 
 // encoder encodes field lines with a small dynamic table (RFC 7541) for what the requests of a connection have in
-// common: lines that it has seen before, and no credentials.
+// common: lines that have occurred before, and no credentials.
 type encoder struct {
 	entries []encoded     // the oldest first
 	size    uint32        // RFC 7541 section 4.1
 	limit   uint32        // of size
 	allowed uint32        // the largest limit by the peer's SETTINGS and ours
-	shrunk  bool          // the next block tells the limit
+	shrunk  bool          // the next block has an update to limit
 	credit  uint8         // entries that may replace others
 	blocks  uint8         // since credit was earned last
 	seen    [16][4]uint32 // hashes of lines that are not in the table, and how often they occurred
@@ -33,8 +33,8 @@ func newEncoder(size uint32) *encoder {
 	return e
 }
 
-// resize follows the peer's SETTINGS_HEADER_TABLE_SIZE (RFC 7541 section 4.2). The table shrinks at once, which the
-// next block tells; it grows with a later one, since x/net's decoder does not take two updates in a block.
+// resize follows the peer's SETTINGS_HEADER_TABLE_SIZE (RFC 7541 section 4.2). The table shrinks at once,
+// with an update in the next block. It grows with a later one, since x/net's decoder refuses two updates in a block.
 func (e *encoder) resize(size uint32) {
 	e.allowed = min(size, encoderTable)
 	if e.allowed < e.limit {
@@ -157,8 +157,8 @@ func lineHash(name, value string) uint32 {
 	return uint32(h>>32) ^ n*0x9e3779b1
 }
 
-// appendLiteral appends a literal (RFC 7541 section 6.2) of the kind that first and mask say, with its name in
-// lower case (RFC 9113 section 8.2.1).
+// appendLiteral appends a literal (RFC 7541 section 6.2) with its name in lower case (RFC 9113 section 8.2.1). first
+// has the bits of its representation, and mask those of an index.
 func appendLiteral(dst []byte, first, mask byte, index int, name, value string) []byte {
 	if index > 0 {
 		return appendString(appendVarInt(dst, first, mask, index), value)

@@ -127,7 +127,7 @@ func TestEntriesAreExaminedOnce(t *testing.T) {
 	// An entry of a discarded section is examined at its first reference.
 	var scratch []byte
 	if !d.decode([]byte("\x40\x02te\x01x"), nil, &scratch) || d.entry(62).class != unclassified {
-		t.Error("examined for nobody")
+		t.Error("examined without a section")
 	}
 	if d.lines("\xbe"); d.entry(62).class != teField|badValue {
 		t.Error("not examined")

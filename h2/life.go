@@ -13,7 +13,8 @@ package h2
 //	                                  |  ended  |
 //	                                  +---------+
 //
-// An error leads from each of them to failed, whose GOAWAY is the last frame.
+// An error leads from each of them to failed, whose GOAWAY is the last frame. A client drains when it is told to, or
+// by the server's GOAWAY. It is drained once no request is open, and sends one GOAWAY then.
 type life uint8
 
 const (

@@ -52,7 +52,7 @@ const directContent = 2 << 10
 // streams stay open, so that MaxConcurrentStreams bounds the output for a peer that reads nothing.
 const directOutput = 64 << 10
 
-// frameContent is the most content in bytes that a frame carries, whatever the peer accepts. More
+// frameContent is the most content in bytes that a frame carries, even if the peer accepts more. More
 // urgent content waits for one frame, 13 µs at 10 Gbit/s.
 const frameContent = 16 << 10
 

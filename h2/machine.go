@@ -78,7 +78,7 @@ type role interface {
 	expire(timer int, at instant) *ConnError
 }
 
-// phase is what the next input is.
+// phase is the kind of the next input.
 type phase uint8
 
 const (
@@ -151,7 +151,7 @@ var errClosed = &ConnError{CodeNoError, "connection is closed"}
 // Streams returns the number of open streams, including those whose response is being sent.
 func (c *machine) Streams() int { return c.streams.count }
 
-// Each calls f for every open stream. f must not call c.
+// Each calls f for every open stream, in no order. f must not call c.
 func (c *machine) Each(f func(id StreamID, value any)) {
 	for st := range c.streams.all {
 		f(st.id, st.value)

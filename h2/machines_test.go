@@ -357,7 +357,7 @@ func (p *pair) finish() {
 	}
 }
 
-// compare checks each request that nobody has reset.
+// compare checks each request that was not reset.
 func (p *pair) compare() {
 	for id, q := range p.asked {
 		s := p.served[id]
@@ -380,7 +380,7 @@ func (p *pair) compare() {
 	}
 }
 
-// Whatever a client machine says is understood by a server machine, and back, however the bytes are cut.
+// A server machine understands all that a client machine sends, and the reverse, however the bytes are cut.
 func TestMachinesUnderstandEachOther(t *testing.T) {
 	for seed := range uint64(30) {
 		for _, pieces := range []int{0, 1, 100} {

@@ -1,7 +1,7 @@
 package h2
 
-// NeverIndexed tells which fields of a section were literals that must never be indexed (RFC 7541 section
-// 6.2.3). Whoever forwards them must send them so too. Of the fields from the 62nd on, all are marked if one is.
+// NeverIndexed marks the fields of a section that were literals never to be indexed (RFC 7541 section 6.2.3). An
+// intermediary must forward them in the same way. From the 63rd field on, all are marked if one is.
 type NeverIndexed uint64
 
 const lastMark = 63

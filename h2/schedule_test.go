@@ -43,7 +43,7 @@ func TestTurns(t *testing.T) {
 		"incremental":             {[3]string{"i", "i", "i"}, "1 3 5 1 3 5 1 3 5"},
 		"one after another":       {[3]string{"u=3", "u=3", "u=3"}, "1 1 1 3 3 3 5 5 5"},
 		"urgent first":            {[3]string{"u=5", "u=1", "u=3"}, "3 3 3 5 5 5 1 1 1"},
-		"signal beside none":      {[3]string{"", "u=3", ""}, "1 3 5 3 1 3 5 1 5"},
+		"signal and none":         {[3]string{"", "u=3", ""}, "1 3 5 3 1 3 5 1 5"},
 		"urgent incremental ones": {[3]string{"u=1, i", "", "u=1, i"}, "1 5 1 5 1 5 3 3 3"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -16,7 +16,7 @@ func (c *Conn) frame(h frameHeader, payload []byte, ev *Event) *ConnError {
 
 func (c *Conn) reset(*stream, *Event) *ConnError { return c.spend(ResetBudget) }
 
-// setting implements role. What limits a client's own requests has no meaning for a server.
+// setting implements role. Settings that limit requests have no meaning for a server.
 func (c *Conn) setting(setting, bool) *ConnError { return nil }
 
 func (c *Conn) settingsApplied() {}

@@ -34,7 +34,7 @@ func newH2Upstream(l *loop, c *reactor.Conn, d *spi.Dial, owner spi.ConnOwner) *
 	s := &h2Upstream{}
 	s.machine.Init(l.h2, uint32(max(d.MaxHead, 0)))
 	s.init(l, c, owner, s)
-	s.machine.Greet()
+	s.machine.QueuePreface()
 	c.Touch()
 	return s
 }
