@@ -37,6 +37,10 @@ func TestSizes(t *testing.T) {
 		{"h2Session", unsafe.Sizeof(h2Session{}), 640},
 		// With its machine, which promises 248 bytes, 384.
 		{"h1Socket around its machine", unsafe.Sizeof(h1Socket{}) - unsafe.Sizeof(ws.Conn{}), 136},
+		// What a request of a fan-out or of a gateway costs at its backend.
+		{"call", unsafe.Sizeof(call{}), 768},
+		{"h1Upstream", unsafe.Sizeof(h1Upstream{}), 576},
+		{"h2Upstream", unsafe.Sizeof(h2Upstream{}), 896},
 	} {
 		if object.is > object.want {
 			t.Errorf("%s has %d bytes, want at most %d", object.name, object.is, object.want)

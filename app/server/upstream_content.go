@@ -146,27 +146,28 @@ func (k *requestContent) lend() {
 	k.call.loop.r.Lend(conn, subject)
 }
 
-// readPull calls Read of pull, and at the end Trailers.
+// readPull calls Read of pull, and at the end Trailers. While the loop is lent, it must not use k: the code may come back
+// when the loop was taken from it, and the call serves another request.
 func (k *requestContent) readPull(p []byte) (n int, err error) {
-	l := k.call.loop
+	l, pull := k.call.loop, k.pull
+	var trailers app.Fields
 	k.lend()
-	n, err = l.pull(k.pull, p)
-	if err == io.EOF && k.pull.Trailers != nil {
-		if failure := recovered(func() { k.trailers = k.pull.Trailers() }); failure != nil {
+	n, err = l.pull(pull, p)
+	if err == io.EOF && pull.Trailers != nil {
+		if failure := recovered(func() { trailers = pull.Trailers() }); failure != nil {
 			err = failure
 		}
 	}
 	l.r.Reclaim()
-	k.running = false
+	k.running, k.trailers = false, trailers
 	return n, err
 }
 
 // awaitPull calls Wait of pull.
 func (k *requestContent) awaitPull() error {
-	l := k.call.loop
-	wake := k.wake()
+	l, pull, wake := k.call.loop, k.pull, k.wake()
 	k.lend()
-	err := recovered(func() { k.pull.Wait(wake) })
+	err := recovered(func() { pull.Wait(wake) })
 	l.r.Reclaim()
 	k.running = false
 	return err
@@ -185,18 +186,18 @@ func (k *requestContent) interrupted() {
 
 // waiter is the callback of a wait for content. A call that is used again while a wait is outstanding gets another.
 type waiter struct {
-	call  *call
+	loop  *loop
 	ready func() // resume
+	call  *call  // nil: the wait is of no interest any more
 }
 
-// resume is called by the content, on the loop, when it has more.
+// resume is called by the content, on the loop, when it has more. Code from which the loop was taken may call it late.
 func (w *waiter) resume() {
-	c := w.call
-	if c == nil || !c.loop.r.Enter(nil) {
+	if !w.loop.r.Enter(nil) {
 		return
 	}
-	defer c.loop.r.Leave()
-	if c.request.waiting {
+	defer w.loop.r.Leave()
+	if c := w.call; c != nil && c.request.waiting {
 		c.request.resume()
 	}
 }
@@ -204,7 +205,7 @@ func (w *waiter) resume() {
 // wake returns the callback for a wait.
 func (k *requestContent) wake() func() {
 	if k.waiter == nil {
-		k.waiter = &waiter{call: k.call}
+		k.waiter = &waiter{loop: k.call.loop, call: k.call}
 		k.waiter.ready = k.waiter.resume
 	}
 	return k.waiter.ready

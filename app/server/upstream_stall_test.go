@@ -5,6 +5,7 @@ package server_test
 import (
 	"io"
 	"net/http"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/net/http2"
@@ -19,7 +20,8 @@ import (
 type stalling struct {
 	*dialled
 	again chan struct{} // closed: what stalls returns
-	asked chan *asked   // calls of handlers
+	conn  atomic.Pointer[dialled]
+	asked chan *asked // calls of handlers
 }
 
 // stalls connects a querier, whose handler is made by handle, to a server.
@@ -32,6 +34,7 @@ func stalls(t *testing.T, address, protocol string, handle func(s *stalling) app
 	})
 	t.Cleanup(s.letGo) // before the server is stopped
 	s.dialled = a.connect(&spi.Dial{Address: address, Protocol: protocol})
+	s.conn.Store(s.dialled)
 	return s
 }
 
@@ -45,7 +48,7 @@ func (s *stalling) letGo() {
 
 // askFor starts a call for r, on its loop.
 func (s *stalling) askFor(r *app.Request, out *spi.Outgoing, head func()) {
-	q := &asked{dialled: s.dialled, headHook: head, headCame: make(chan struct{}), endCame: make(chan struct{}), read: make(chan struct{})}
+	q := &asked{dialled: s.conn.Load(), headHook: head, headCame: make(chan struct{}), endCame: make(chan struct{}), read: make(chan struct{})}
 	complete(out)
 	out.Loop = r.Loop()
 	d := r.Loop().(spi.Dialer)
@@ -53,7 +56,7 @@ func (s *stalling) askFor(r *app.Request, out *spi.Outgoing, head func()) {
 		return
 	}
 	defer d.Leave()
-	q.call, q.startErr = s.up.Start(out, q)
+	q.call, q.startErr = q.up.Start(out, q)
 	s.asked <- q
 }
 

@@ -60,15 +60,10 @@ func TestUpstreamContent(t *testing.T) {
 			"source":          &textSource{Reader: strings.NewReader(text), size: size},
 			"hesitant source": &textSource{Reader: strings.NewReader(text), size: -1, loop: d.loop},
 		} {
-			t.Run(name, func(t *testing.T) {
-				d := *d
-				d.site = d.in(t)
-				q := d.ask(&spi.Outgoing{Method: "POST", Content: content})
-				q.answer(200, text)
-				if source, ok := content.(*textSource); ok && source.closed != 1 {
-					t.Errorf("closed %d times", source.closed)
-				}
-			})
+			d.ask(&spi.Outgoing{Method: "POST", Content: content}).answer(200, text)
+			if source, ok := content.(*textSource); ok && source.closed != 1 {
+				t.Errorf("%s: closed %d times", name, source.closed)
+			}
 		}
 	})
 }
