@@ -473,3 +473,34 @@ func TestClientSocketStall(t *testing.T) {
 	bystander.finish()
 	next(t, otherEnds)
 }
+
+// Over HTTP/2 that is the connection of all calls to that server. Another one is unharmed.
+func TestClientSocketStallHTTP2(t *testing.T) {
+	release := make(chan struct{})
+	e, ends := ended(&websocket.Endpoint{Message: func(*websocket.Socket, websocket.Message) app.Future[app.Done] {
+		<-release
+		return app.Ready(app.Done{})
+	}})
+	greeting := &websocket.Endpoint{Open: func(s *websocket.Socket, _ *app.Request) { s.SendText("hello") }}
+	other, otherEnds := ended(echoes())
+	a := queries(t, func(c *server.Config) { c.Stall.Timeout = 100 * time.Millisecond })
+	dial := func(s *site) *dialled {
+		d := a.connect(&spi.Dial{Address: s.addr, Protocol: app.HTTP2})
+		ponged := make(chan error, 1)
+		d.on(func() { d.up.Ping(func(err error) { ponged <- err }) })
+		if err := next(t, ponged); err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	bystander := dial(serve(t, at(&websocket.Endpoint{}))).socket(other).open()
+	dial(serve(t, at(greeting))).socket(e)
+	if c := next(t, ends); c.Code != websocket.CloseAbnormal {
+		t.Errorf("closed %+v", c)
+	}
+	close(release)
+	onSocket(t, bystander, func() { bystander.Close(websocket.CloseNormal, "") })
+	if c := next(t, otherEnds); c.Code != 1000 {
+		t.Errorf("closed %+v", c)
+	}
+}
