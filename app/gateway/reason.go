@@ -119,6 +119,11 @@ func (r Reason) String() string {
 	return "unknown"
 }
 
+// BackendFailed reports whether r is a failure of the backend, or that none could be asked.
+func (r Reason) BackendFailed() bool {
+	return r >= NoPeer && r <= IdleTimeout
+}
+
 // Reasons returns every Reason, in order.
 func Reasons() []Reason {
 	all := make([]Reason, reasons)

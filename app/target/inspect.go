@@ -96,6 +96,24 @@ type Counts struct {
 	Accepted, Open uint64
 	// Errors is the number of failures by kind: refusals, aborted responses, panics.
 	Errors map[string]uint64
+	// Gateway has what a gateway has counted, or is nil. A reset does not change it.
+	Gateway *GatewayCounts
+}
+
+// GatewayCounts are the counters of a gateway since its start.
+type GatewayCounts struct {
+	// Exchanges is the number of requests by the reason of their end.
+	Exchanges map[string]uint64 `json:"exchanges"`
+	// Tunnels is the number of open WebSockets.
+	Tunnels int64 `json:"tunnels_open"`
+	// Connections is the number of open connections to other servers.
+	Connections int64 `json:"upstream_connections_open"`
+	// Dials is the number of such connections that were begun, Requests that of requests to other servers, each try
+	// counted, Reused that of requests on a connection that had served one before, and Retries that of further tries.
+	Dials    uint64 `json:"upstream_dials"`
+	Requests uint64 `json:"upstream_requests"`
+	Reused   uint64 `json:"upstream_reused"`
+	Retries  uint64 `json:"upstream_retries"`
 }
 
 type counted struct {
@@ -106,6 +124,7 @@ type counted struct {
 	Accepted uint64                       `json:"connections_accepted"`
 	Open     uint64                       `json:"connections_open"`
 	Errors   map[string]uint64            `json:"errors"`
+	Gateway  *GatewayCounts               `json:"gateway,omitempty"`
 }
 
 // count answers with the counters since the last reset, as the difference to their values at the reset.
@@ -117,6 +136,9 @@ type count struct {
 }
 
 func newCount(c Counter) *count { return &count{counter: c} }
+
+// Count returns the handler of /count.
+func Count(c Counter) app.Handler { return newCount(c).serve }
 
 func (c *count) serve(r *app.Request) app.Future[*app.Response] {
 	p := params{r: r}
@@ -139,7 +161,7 @@ func since(now, base Counts) counted {
 		Requests: make(map[string]map[string]uint64),
 		BytesIn:  now.BytesIn - base.BytesIn, BytesOut: now.BytesOut - base.BytesOut,
 		Accepted: now.Accepted - base.Accepted, Open: now.Open,
-		Errors: make(map[string]uint64),
+		Errors: make(map[string]uint64), Gateway: now.Gateway,
 	}
 	for protocol, statuses := range now.Requests {
 		for status, n := range statuses {

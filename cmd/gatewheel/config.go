@@ -24,7 +24,7 @@ const defaultListen = "127.0.0.1:8080"
 
 // config converts the flags to the configuration of the server, without handler and listeners. Its errors are
 // usage errors.
-func (c *serveCommand) config(log *zap.Logger) (server.Config, error) {
+func (c *serverFlags) config(log *zap.Logger) (server.Config, error) {
 	config := server.Config{
 		Logger:            log,
 		Loops:             int(c.Loops),
@@ -52,16 +52,21 @@ func (c *serveCommand) config(log *zap.Logger) (server.Config, error) {
 			config.TrustedProxies = append(config.TrustedProxies, p.network)
 		}
 	}
-	config.MessageMemory = int64(c.Memory)
-	for _, origin := range c.Origins {
-		if !validOrigin(origin) {
-			return config, fmt.Errorf("--ws-origin: %q is no origin such as https://example.org", origin)
-		}
-	}
 	c.http1Flags.set(&config)
 	c.http2Flags.set(&config.HTTP2)
 	check := config.HTTP2.Config
 	return config, check.Validate()
+}
+
+// set sets what concerns WebSockets of the application.
+func (f *webSocketFlags) set(config *server.Config) error {
+	config.MessageMemory = int64(f.Memory)
+	for _, origin := range f.Origins {
+		if !validOrigin(origin) {
+			return fmt.Errorf("--ws-origin: %q is no origin such as https://example.org", origin)
+		}
+	}
+	return nil
 }
 
 // validOrigin reports whether pattern is one of websocket.Endpoint.Origins: "*", "null", or an origin, which
@@ -108,7 +113,7 @@ func (f *webSocketFlags) limits() target.SocketLimits {
 
 // listeners returns a configuration for each address of --listen and, with the TLS configuration secure, of
 // --listen-tls.
-func (c *serveCommand) listeners(secure *tls.Config) ([]reactor.ListenerConfig, error) {
+func (c *serverFlags) listeners(secure *tls.Config) ([]reactor.ListenerConfig, error) {
 	addresses := c.Listen
 	if len(c.Listen)+len(c.ListenTLS) == 0 {
 		addresses = []string{defaultListen}

@@ -14,16 +14,17 @@ import (
 
 // groups are the headings of the help, in order.
 var groups = []kong.Group{
+	{Key: "gateway", Title: "Where to forward to"},
 	{Key: "listen", Title: "Where to listen"},
 	{Key: "tls", Title: "TLS"},
-	{Key: "application", Title: "The built-in application", Description: indented(target.Help)},
 	{Key: "loops", Title: "Loops and connections"},
 	{Key: "limits", Title: "Limits and times", Description: "A time of 0 means no limit."},
 	{Key: "http1", Title: "HTTP/1"},
 	{Key: "http2", Title: "HTTP/2"},
-	{Key: "websocket", Title: "WebSocket"},
 	{Key: "watchdog", Title: "Watchdog"},
 	{Key: "log", Title: "Log"},
+	{Key: "application", Title: "The built-in application", Description: indented(target.Help)},
+	{Key: "websocket", Title: "WebSocket"},
 }
 
 // indented keeps the lines of text as they are where kong would fill paragraphs.
@@ -31,22 +32,33 @@ func indented(text string) string {
 	return "  " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n  ")
 }
 
+// serverFlags are the flags that every command has that serves.
+type serverFlags struct {
+	listenFlags   `embed:"" group:"listen"`
+	tlsFlags      `embed:"" group:"tls"`
+	loopFlags     `embed:"" group:"loops"`
+	limitFlags    `embed:"" group:"limits"`
+	http1Flags    `embed:"" group:"http1"`
+	http2Flags    `embed:"" group:"http2"`
+	watchdogFlags `embed:"" group:"watchdog"`
+	logFlags      `embed:"" group:"log"`
+}
+
 // serveCommand has the flags of `gatewheel serve`. Each is also an environment variable.
 type serveCommand struct {
-	listenFlags      `embed:"" group:"listen"`
-	tlsFlags         `embed:"" group:"tls"`
+	serverFlags      `embed:""`
 	applicationFlags `embed:"" group:"application"`
-	loopFlags        `embed:"" group:"loops"`
-	limitFlags       `embed:"" group:"limits"`
-	http1Flags       `embed:"" group:"http1"`
-	http2Flags       `embed:"" group:"http2"`
 	webSocketFlags   `embed:"" group:"websocket"`
-	watchdogFlags    `embed:"" group:"watchdog"`
-	logFlags         `embed:"" group:"log"`
+}
+
+// gatewayCommand has the flags of `gatewheel gateway`. Each is also an environment variable.
+type gatewayCommand struct {
+	gatewayFlags `embed:"" group:"gateway"`
+	serverFlags  `embed:""`
 }
 
 // Help returns the text below the first line of `gatewheel serve --help`.
-func (*serveCommand) Help() string {
+func (*serverFlags) Help() string {
 	return "Each flag is also an environment variable: --listen is GATEWHEEL_LISTEN, --max-connections is " +
 		"GATEWHEEL_MAX_CONNECTIONS. The flag wins; an empty value is an error in both. Repeatable flags " +
 		"also take several values, separated by commas. Sizes are in bytes and take the suffixes KiB, MiB " +
@@ -65,6 +77,19 @@ type applicationFlags struct {
 	AllowStall bool   `help:"Enable /stall/, which blocks an event loop."`
 }
 
+type gatewayFlags struct {
+	To          []string `name:"to" placeholder:"URL" help:"Server to forward to: http://HOST:PORT for HTTP/1.1, h2c:// for HTTP/2, https:// for TLS with what ALPN selects, h2:// for HTTP/2 over TLS; with +unix for a socket, as in h2c+unix:/run/app.sock. Repeatable: each request goes to one of them. Required."`
+	ViaName     string   `name:"via-name" placeholder:"NAME" help:"Pseudonym in Via. A request whose Via has it is a loop, 508; so gateways behind each other need different ones. By default gatewheel- and a random number."`
+	Forwarded   bool     `name:"forwarded" help:"Send Forwarded (RFC 7239) besides X-Forwarded-For, -Proto and -Host."`
+	ProxyStatus bool     `name:"proxy-status" help:"Send Proxy-Status (RFC 9209) with every response."`
+	ToCA        string   `name:"to-ca" placeholder:"FILE" help:"PEM file with the authorities that verify the servers' certificates; by default those of the system."`
+	ToName      string   `name:"to-name" placeholder:"NAME" help:"Name in the servers' certificates and in SNI; by default the host of the URL."`
+	ToCert      string   `name:"to-cert" placeholder:"FILE" help:"PEM file with the certificate that the servers are shown."`
+	ToKey       string   `name:"to-key" placeholder:"FILE" help:"PEM file with the key of --to-cert."`
+	ToInsecure  bool     `name:"to-insecure" help:"Do not verify the servers' certificates. The log warns about it."`
+	Admin       string   `name:"admin" placeholder:"ADDRESS" help:"Address HOST:PORT for GET /count, the counters, without TLS; it must not be reachable for clients. None by default."`
+}
+
 type loopFlags struct {
 	Loops          count   `default:"0" from:"0" to:"1024" help:"Number of event loops; 0 means one per processor (GOMAXPROCS)."`
 	MaxConnections count   `default:"0" from:"0" to:"1000000000" help:"Maximum number of open connections, 503 beyond; 0 means what the descriptor limit allows."`
@@ -73,7 +98,7 @@ type loopFlags struct {
 }
 
 type limitFlags struct {
-	RequestTimeout  period   `default:"60s" help:"Time from a request's head to the head of its response, 503 beyond; time in which request content arrives, at 500 bytes per second or more, does not count."`
+	RequestTimeout  period   `default:"60s" help:"Time from a request's head to the head of its response, 503 beyond, from a gateway 504; time in which request content arrives, at 500 bytes per second or more, does not count."`
 	HeadTimeout     period   `default:"10s" help:"Time from the first byte of a request's head to its last, and of a new connection without a byte."`
 	BodyTimeout     period   `default:"60s" help:"Time without a byte of request content while the application waits for it."`
 	WriteTimeout    period   `default:"60s" help:"Time without the peer reading a byte of the response."`

@@ -10,12 +10,14 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/alecthomas/kong"
 )
 
 type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Serve the built-in application until told to stop."`
+	Gateway gatewayCommand `cmd:"" help:"Forward requests to other servers until told to stop."`
 	Check   checkCommand   `cmd:"" help:"Check the file of a gateway, and run its tests."`
 	Explain explainCommand `cmd:"" help:"Print what a gateway does with a request; nothing is sent."`
 	Version versionCommand `cmd:"" help:"Print the version."`
@@ -51,7 +53,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return exit(stderr, formatIn(args), usage(err))
 	}
-	return exit(stderr, c.Serve.LogFormat, context.Run(&streams{stdout, stderr}, names))
+	format := c.Serve.LogFormat
+	if strings.HasPrefix(context.Command(), "gateway") {
+		format = c.Gateway.LogFormat
+	}
+	return exit(stderr, format, context.Run(&streams{stdout, stderr}, names))
 }
 
 // streams are standard output and standard error.

@@ -17,7 +17,7 @@ func TestPlacesApart(t *testing.T) {
 		{"unix:name", "unix:@name"},
 		{"unix:a.sock", ":80"},
 	} {
-		c := serveCommand{listenFlags: listenFlags{Listen: pair[:]}}
+		c := serverFlags{listenFlags: listenFlags{Listen: pair[:]}}
 		if all, err := c.listeners(nil); err != nil || len(all) != 2 {
 			t.Errorf("%q: %d listeners, %v", pair, len(all), err)
 		}

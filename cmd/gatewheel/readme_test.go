@@ -37,6 +37,33 @@ func TestReadmeHasTheHelp(t *testing.T) {
 	}
 }
 
+// TestGatewayPageHasTheFlags: docs/gateway.md shows the flags that only gateway has, as the help does.
+func TestGatewayPageHasTheFlags(t *testing.T) {
+	const file, opening, closing = "../../docs/gateway.md", "```\nWhere to forward to\n", "```\n"
+	_, help, _ := toEnd(t, nil, "gateway", "--help")
+	_, help, _ = strings.Cut(help, "\nWhere to forward to\n")
+	help, _, _ = strings.Cut(help, "\n\n")
+	help += "\n"
+	page, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(page), opening)
+	shown, after, ends := strings.Cut(rest, closing)
+	if !ok || !ends {
+		t.Fatalf("%s has no %q", file, opening)
+	}
+	if shown == help {
+		return
+	}
+	if !*update {
+		t.Fatalf("the flags of %s are not those of the program: go test ./cmd/gatewheel -run GatewayPage -update", file)
+	}
+	if err := os.WriteFile(file, []byte(before+opening+help+closing+after), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestOperationsDocumentsEachReason: an operator can look up every counter of /count.
 func TestOperationsDocumentsEachReason(t *testing.T) {
 	page, err := os.ReadFile("../../docs/operations.md")

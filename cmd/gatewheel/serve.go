@@ -27,6 +27,15 @@ import (
 
 // Run serves until a signal ends it.
 func (c *serveCommand) Run(s *streams, names variableNames) error {
+	return c.run(s, names, c.application)
+}
+
+// addHandler completes the configuration of a server: its handler, and listeners of its own. It returns what to call
+// with the server, before the first request.
+type addHandler func(config *server.Config, log *zap.Logger) (started func(*server.Server), err error)
+
+// run serves with that handler until a signal ends it.
+func (c *serverFlags) run(s *streams, names variableNames, add addHandler) error {
 	// A write to a closed pipe fails instead of ending the process.
 	signal.Ignore(syscall.SIGPIPE)
 	received := signals{reload: make(chan os.Signal, 1), stop: make(chan os.Signal, 2)}
@@ -48,7 +57,7 @@ func (c *serveCommand) Run(s *streams, names variableNames) error {
 	}
 	// Until here a file may block, and a signal ends the process at once.
 	signal.Notify(received.stop, syscall.SIGINT, syscall.SIGTERM)
-	srv, listeners, err := c.open(s, log, certificates)
+	srv, listeners, err := c.open(s, log, certificates, add)
 	if err != nil {
 		return err
 	}
@@ -57,13 +66,13 @@ func (c *serveCommand) Run(s *streams, names variableNames) error {
 		return err
 	}
 	warnUnused(log, sockets, listeners)
-	announce(s, log, listeners, srv.Addrs(), certificates)
+	announce(s, log, listeners, srv.Addrs()[:len(listeners)], certificates)
 	go reload(certificates, log, received.reload)
 	return c.wait(srv, log, received.stop)
 }
 
-// open creates the server with its application and opens the listening sockets.
-func (c *serveCommand) open(s *streams, log *zap.Logger, certificates *certs.Store) (*server.Server, []reactor.ListenerConfig, error) {
+// open creates the server and opens the listening sockets. It returns those of --listen and --listen-tls.
+func (c *serverFlags) open(s *streams, log *zap.Logger, certificates *certs.Store, add addHandler) (*server.Server, []reactor.ListenerConfig, error) {
 	config, err := c.config(log)
 	if err != nil {
 		return nil, nil, usage(err)
@@ -73,8 +82,27 @@ func (c *serveCommand) open(s *streams, log *zap.Logger, certificates *certs.Sto
 	if certificates != nil {
 		secure = certificates.Config()
 	}
-	if config.Listeners, err = c.listeners(secure); err != nil {
+	listeners, err := c.listeners(secure)
+	if err != nil {
 		return nil, nil, usage(err)
+	}
+	config.Listeners = listeners
+	started, err := add(&config, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	srv, err := server.New(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	started(srv)
+	return srv, config.Listeners[:len(listeners)], nil
+}
+
+// application makes the built-in application the handler.
+func (c *serveCommand) application(config *server.Config, log *zap.Logger) (started func(*server.Server), err error) {
+	if err := c.webSocketFlags.set(config); err != nil {
+		return nil, usage(err)
 	}
 	var count counter // its server is set below, before the first request
 	config.Handler, err = target.New(target.Config{
@@ -86,10 +114,9 @@ func (c *serveCommand) open(s *streams, log *zap.Logger, certificates *certs.Sto
 		WebSocket:   c.webSocketFlags.limits(),
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("--root: %w", err) // the only error of New
+		return nil, fmt.Errorf("--root: %w", err) // the only error of New
 	}
-	count.server, err = server.New(config)
-	return count.server, config.Listeners, err
+	return func(srv *server.Server) { count.server = srv }, nil
 }
 
 // announce prints and logs the addresses of the listeners and the fingerprint of a self-signed certificate.
@@ -145,7 +172,7 @@ func reload(certificates *certs.Store, log *zap.Logger, received <-chan os.Signa
 }
 
 // wait drains the server at the first signal and cuts what is left at the second.
-func (c *serveCommand) wait(srv *server.Server, log *zap.Logger, stop <-chan os.Signal) error {
+func (c *serverFlags) wait(srv *server.Server, log *zap.Logger, stop <-chan os.Signal) error {
 	first := <-stop
 	log.Info("stopping", zap.Stringer("signal", first), zap.String("at_most", limitText(c.ShutdownTimeout)))
 	grace, cut := context.WithCancel(context.Background())

@@ -1,0 +1,194 @@
+//go:build linux
+
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gatewheel/gatewheel/app"
+	upstream "github.com/gatewheel/gatewheel/app/client"
+	"github.com/gatewheel/gatewheel/app/gateway"
+	"github.com/gatewheel/gatewheel/app/server"
+	"github.com/gatewheel/gatewheel/app/target"
+	"github.com/gatewheel/gatewheel/internal/loglimit"
+	"github.com/gatewheel/gatewheel/internal/octets"
+	"github.com/gatewheel/gatewheel/reactor"
+	"github.com/gatewheel/gatewheel/reactor/certs"
+)
+
+// Run forwards until a signal ends it.
+func (c *gatewayCommand) Run(s *streams, names variableNames) error {
+	return c.run(s, names, c.forward)
+}
+
+// forward makes the gateway the handler.
+func (c *gatewayCommand) forward(config *server.Config, log *zap.Logger) (started func(*server.Server), err error) {
+	if err := c.gatewayFlags.check(); err != nil {
+		return nil, usage(err)
+	}
+	backend, err := c.backend(log)
+	if err != nil {
+		return nil, err
+	}
+	g := gateway.New(backend, gateway.Options{
+		Via:         c.ViaName,
+		Forwarded:   c.Forwarded,
+		ProxyStatus: c.ProxyStatus,
+		Timeout:     c.RequestTimeout.orNever(),
+		Ended:       reportExchanges(log),
+	})
+	config.Handler = g.Serve
+	if c.Admin == "" {
+		return func(*server.Server) {}, nil
+	}
+	admin := &adminHandler{next: g.Serve, counter: gatewayCounter{gateway: g}}
+	admin.count = target.Count(&admin.counter)
+	config.Handler = admin.serve
+	place := len(config.Listeners)
+	config.Listeners = append(config.Listeners, reactor.ListenerConfig{Address: c.Admin})
+	return func(srv *server.Server) {
+		admin.counter.server = srv
+		if a, ok := srv.Addrs()[place].(*net.TCPAddr); ok {
+			admin.port = uint16(a.Port)
+			log.Info("counters", zap.String("url", "http://"+a.String()+"/count"))
+		}
+	}, nil
+}
+
+// check returns the first mistake in flags that belong together.
+func (f *gatewayFlags) check() error {
+	secure := false
+	for _, url := range f.To {
+		secure = secure || strings.HasPrefix(url, "https") || strings.HasPrefix(url, "h2:") || strings.HasPrefix(url, "h2+")
+	}
+	switch {
+	case len(f.To) == 0:
+		return errors.New("--to is missing: where to forward to, such as --to http://127.0.0.1:9000")
+	case f.ViaName != "" && !octets.IsToken(f.ViaName):
+		return fmt.Errorf("--via-name: %q is not a name of letters, digits and hyphens", f.ViaName)
+	case (f.ToCert == "") != (f.ToKey == ""):
+		return errors.New("--to-cert and --to-key come in pairs")
+	case f.ToInsecure && f.ToCA != "":
+		return errors.New("--to-ca has no effect with --to-insecure")
+	case !secure && (f.ToCA != "" || f.ToName != "" || f.ToCert != "" || f.ToInsecure):
+		return errors.New("--to-ca, --to-name, --to-cert and --to-insecure have no effect without a --to with https or h2")
+	}
+	if f.Admin != "" {
+		if _, port, err := net.SplitHostPort(f.Admin); err != nil || !isPort(port) {
+			return fmt.Errorf("--admin: %q is not HOST:PORT", f.Admin)
+		}
+	}
+	return nil
+}
+
+func isPort(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 16)
+	return err == nil
+}
+
+// backend returns the servers of --to.
+func (f *gatewayFlags) backend(log *zap.Logger) (*gateway.Backend, error) {
+	var options upstream.OriginOptions
+	secure, err := f.tlsConfig(log)
+	if err != nil {
+		return nil, err
+	}
+	options.TLS = secure
+	if f.ToInsecure {
+		log.Warn("the certificates of the servers are not verified: --to-insecure")
+	}
+	b, err := gateway.NewBackend(options, f.To...)
+	if err != nil {
+		return nil, usage(fmt.Errorf("--to: %s", strings.TrimPrefix(err.Error(), "gateway: ")))
+	}
+	return b, nil
+}
+
+// tlsConfig returns the configuration for servers over TLS.
+func (f *gatewayFlags) tlsConfig(log *zap.Logger) (*tls.Config, error) {
+	options := certs.ClientOptions{Name: f.ToName, Insecure: f.ToInsecure, Logger: log}
+	if f.ToCA != "" {
+		options.Authorities = []string{f.ToCA}
+	}
+	if f.ToCert != "" {
+		options.Certificate = certs.Pair{Certificate: f.ToCert, Key: f.ToKey}
+	}
+	store, err := certs.OpenClient(options)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = store.Close() }()
+	config := store.Config("", "h2", "http/1.1")().Clone()
+	config.ServerName = f.ToName // else that of the URL
+	return config, nil
+}
+
+// reportExchanges returns a function that logs exchanges that a backend has failed: one line at most in each
+// loglimit.Interval for each reason.
+func reportExchanges(log *zap.Logger) func(r *app.Request, reason gateway.Reason, err error) {
+	lines := make([]loglimit.Limit, len(gateway.Reasons()))
+	return func(r *app.Request, reason gateway.Reason, err error) {
+		if !reason.BackendFailed() {
+			return
+		}
+		unlogged, ok := lines[reason].Allow(time.Now())
+		if !ok {
+			return
+		}
+		fields := []zap.Field{zap.String("reason", reason.String()), zap.String("peer", r.Conn().PeerString())}
+		if err != nil {
+			fields = append(fields, zap.String("error", err.Error()))
+		}
+		log.Warn("a request was not answered by its server", append(fields, zap.Int("unlogged", unlogged))...)
+	}
+}
+
+// adminHandler answers GET /count on the port of --admin, and forwards the requests of others.
+type adminHandler struct {
+	next    app.Handler
+	count   app.Handler
+	counter gatewayCounter
+	port    uint16 // set before the first request
+}
+
+func (h *adminHandler) serve(r *app.Request) app.Future[*app.Response] {
+	switch {
+	case r.Conn().Local.Port() != h.port:
+		return h.next(r)
+	case r.RawPath != "/count":
+		return app.Ready(app.Error(404, ""))
+	case r.Method != "GET" && r.Method != "HEAD":
+		return app.Ready(app.Error(405, "").With("Allow", "GET, HEAD"))
+	}
+	return h.count(r)
+}
+
+// gatewayCounter adds the counters of a gateway to those of its server.
+type gatewayCounter struct {
+	counter
+	gateway *gateway.Gateway
+}
+
+// Counts implements target.Counter.
+func (c *gatewayCounter) Counts() target.Counts {
+	counts, n := c.counter.Counts(), c.gateway.Counts()
+	exchanges := map[string]uint64{}
+	for i, count := range n.Exchanges {
+		if count > 0 {
+			exchanges[gateway.Reason(i).String()] = count
+		}
+	}
+	counts.Gateway = &target.GatewayCounts{
+		Exchanges: exchanges, Tunnels: n.Tunnels, Connections: n.Backend.Connections,
+		Dials: n.Backend.Dials, Requests: n.Backend.Requests, Reused: n.Backend.Reused, Retries: n.Backend.Retries,
+	}
+	return counts
+}
