@@ -72,6 +72,9 @@ func (t *Template) authorityNames() (names []string) {
 	slashes := 0
 	for _, p := range t.parts {
 		slashes += strings.Count(p.text, "/")
+		if p.name == "$path" {
+			slashes++ // with which it begins
+		}
 		if p.name != "" && slashes == 2 {
 			names = append(names, p.name)
 		}
