@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/apptest"
+	"github.com/gatewheel/gatewheel/app/client"
 	"github.com/gatewheel/gatewheel/app/compress"
 	"github.com/gatewheel/gatewheel/app/middleware"
 	"github.com/gatewheel/gatewheel/app/router"
@@ -127,31 +129,38 @@ func Example_draining() {
 	// 204
 }
 
-func prices(fetch func(r *app.Request, shop string) app.Future[int]) app.Handler {
-	return func(r *app.Request) app.Future[*app.Response] {
-		shops := []string{"north", "south", "east"}
-		asked := make([]app.Future[int], len(shops))
-		for i, shop := range shops {
-			asked[i] = fetch(r, shop)
-		}
-		return app.Map(app.Collect(r, 200*time.Millisecond, asked...),
-			func(outcomes []app.Outcome[int]) (*app.Response, error) {
-				found := map[string]int{}
-				for i, o := range outcomes {
-					if o.Err == nil {
-						found[shops[i]] = o.Value
-					}
-				}
-				return app.JSON(200, found), nil
-			})
+var shops = client.New(client.Options{})
+
+func prices(r *app.Request) app.Future[*app.Response] {
+	names := []string{"north", "south", "east"}
+	asked := make([]app.Future[int], len(names))
+	for i, name := range names {
+		answer := shops.Do(r, &client.Request{URL: "h2c://" + name + ".shops.internal:8080/price"})
+		asked[i] = app.Then(answer, price)
 	}
+	return app.Map(app.Collect(r, 200*time.Millisecond, asked...),
+		func(outcomes []app.Outcome[int]) (*app.Response, error) {
+			found := map[string]int{}
+			for i, o := range outcomes {
+				if o.Err == nil {
+					found[names[i]] = o.Value
+				}
+			}
+			return app.JSON(200, found), nil
+		})
+}
+
+func price(resp *client.Response) app.Future[int] {
+	return app.Map(resp.Body.ReadAll(100), func(b []byte) (int, error) { return strconv.Atoi(string(b)) })
 }
 
 func Example_fanOut() {
-	host := apptest.New(prices(func(r *app.Request, shop string) app.Future[int] {
-		d := map[string]time.Duration{"north": 10 * time.Millisecond, "south": time.Hour}[shop]
-		return app.Map(app.Sleep(r, d), func(app.Done) (int, error) { return len(shop), nil })
-	}))
+	host := apptest.New(prices)
+	for name, d := range map[string]time.Duration{"north": 10 * time.Millisecond, "south": time.Hour, "east": 0} {
+		host.Answer(name+".shops.internal:8080", apptest.Elapse(d, func(*app.Request) app.Future[*app.Response] {
+			return app.Ready(app.Text(200, strconv.Itoa(len(name))))
+		}))
+	}
 	call := host.Do(apptest.Get("/"))
 	host.Advance(200 * time.Millisecond)
 	fmt.Print(string(call.Content))
