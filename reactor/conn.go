@@ -274,17 +274,6 @@ func (c *Conn) ended(err error) error {
 	return err
 }
 
-// Quiet reports whether nothing has come from the peer that was not read: no byte, no FIN and no reset. It costs a system
-// call.
-func (c *Conn) Quiet() bool {
-	if c.Closed() || c.polling == pollHalfClosed || c.input == inputNextTurn {
-		return false
-	}
-	var one [1]byte
-	_, _, err := unix.Recvfrom(int(c.fd), one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-	return err == unix.EAGAIN
-}
-
 // Truncated reports whether the peer has left a TLS connection without close_notify (RFC 9112 section 9.8). From
 // Session.EOF on.
 func (c *Conn) Truncated() bool { return c.rare != nil && c.rare.truncated }

@@ -63,7 +63,11 @@ func (s *h1Upstream) Tunnels() (accepts, known bool) { return false, true }
 
 // Stale implements spi.Upstream.
 func (s *h1Upstream) Stale() bool {
-	return s.Draining() || s.call == nil && (s.conn.Kept() > 0 || !s.conn.Quiet())
+	if s.Draining() || s.call != nil {
+		return s.Draining()
+	}
+	waiting, ended := s.conn.PeekInput()
+	return waiting || ended
 }
 
 // Ping implements spi.Upstream: HTTP/1.1 has none, Stale tells as much as can be told.
