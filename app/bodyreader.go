@@ -37,6 +37,10 @@ func (r *BodyReader) Read(p []byte) (int, error) {
 }
 
 func (r *BodyReader) try(ready func()) (int, bool, error) {
+	if !r.body.from.Enter() {
+		return 0, false, ErrPeerGone
+	}
+	defer r.body.from.Leave()
 	if r.body.reads().pending != nil {
 		return 0, false, ErrBusy
 	}

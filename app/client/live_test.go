@@ -86,7 +86,7 @@ func newLive(t *testing.T, url string, options client.OriginOptions, change ...f
 func (l *live) serve(r *app.Request) app.Future[*app.Response] {
 	req := &client.Request{
 		Method: r.Method, Origin: l.origin, Target: r.Target, Retries: int(l.retries.Load()),
-		Fields: app.Fields{{Name: "Id", Value: r.Fields.Get("Id")}},
+		Fields: app.Fields{{Name: "Id", Value: r.Fields.Get("Id")}, {Name: "Trailer", Value: r.Fields.Get("Trailer")}},
 	}
 	if r.ContentLength != 0 {
 		req.Content = r.Body.Pull()
