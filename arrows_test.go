@@ -61,7 +61,7 @@ var arrows = []arrow{
 	{packages: "app/websocket", own: []string{"app", "app/internal/...", "internal/..."}},
 	{packages: "app/events", own: []string{"app", "app/internal/...", "internal/..."}},
 	{packages: "app/middleware", own: []string{"app", "app/internal/...", "internal/..."}},
-	{packages: "app/gateway", own: []string{"app", "app/client", "app/gateway/config", "app/gateway/routing", "app/spi", "app/forwarded", "app/router", "app/websocket", "app/internal/...", "internal/..."}},
+	{packages: "app/gateway", own: []string{"app", "app/client", "app/compress", "app/gateway/config", "app/gateway/routing", "app/spi", "app/forwarded", "app/router", "app/websocket", "app/internal/...", "internal/..."}},
 	{packages: "app/apptest", own: []string{"app", "app/client", "app/spi", "app/websocket"}},
 	{packages: "app/gateway/config", own: []string{"app/internal/...", "internal/..."}},
 	{packages: "app/gateway/file", own: []string{"app/gateway/config", "internal/..."}, others: []string{"github.com/goccy/go-yaml", "github.com/goccy/go-yaml/..."}},

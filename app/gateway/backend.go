@@ -7,23 +7,33 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/client"
 )
 
 // Backend is a group of servers, its peers, of which any may answer a request. Every loop
 // has its own connections to each. Any goroutine may use it.
 type Backend struct {
-	client *client.Client
-	peers  []*peer
+	client  *client.Client
+	peers   []*peer
+	weights int         // of all peers
+	builtIn app.Handler // the application inside the process answers; nil: peers do
 }
 
 // NewBackend returns a backend with these peers, URLs as those of client.Client.Origin:
 // http, h2c, https or h2, or these with +unix.
 func NewBackend(options client.OriginOptions, urls ...string) (*Backend, error) {
+	return newBackend(newClient(), options, urls...)
+}
+
+// newClient returns a client for backends. Those of one gateway share it.
+func newClient() *client.Client { return client.New(client.Options{Timeout: -1}) }
+
+func newBackend(c *client.Client, options client.OriginOptions, urls ...string) (*Backend, error) {
 	if len(urls) == 0 {
 		return nil, errors.New("gateway: a backend needs a peer")
 	}
-	b := &Backend{client: client.New(client.Options{Timeout: -1})}
+	b := &Backend{client: c}
 	for i, url := range urls {
 		for _, other := range urls[:i] {
 			if url == other {
@@ -34,9 +44,16 @@ func NewBackend(options client.OriginOptions, urls ...string) (*Backend, error) 
 		if err != nil {
 			return nil, fmt.Errorf("gateway: %w", err)
 		}
-		b.peers = append(b.peers, &peer{url: url, origin: origin, counted: len(urls) > 1})
+		b.peers = append(b.peers, &peer{url: url, origin: origin, counted: len(urls) > 1, weight: 1})
 	}
+	b.weights = len(b.peers)
 	return b, nil
+}
+
+// weigh sets the weight of a peer, before the first request.
+func (b *Backend) weigh(i, weight int) {
+	b.weights += weight - b.peers[i].weight
+	b.peers[i].weight = weight
 }
 
 // Close makes the backend refuse requests. Those under way go on.
@@ -49,24 +66,27 @@ func (b *Backend) Close() {
 // Stats returns the counters of connections to the peers, together. Any goroutine.
 func (b *Backend) Stats() (total client.Stats) {
 	for _, p := range b.peers {
-		s := p.origin.Stats()
-		total.Active += s.Active
-		total.Waiting += s.Waiting
-		total.Connections += s.Connections
-		total.Requests += s.Requests
-		total.Retries += s.Retries
-		total.Reused += s.Reused
-		total.Dials += s.Dials
-		for kind := range s.Failures {
-			total.Failures[kind] += s.Failures[kind]
-		}
+		addStats(&total, p.origin.Stats())
 	}
 	return total
 }
 
-// choose returns the peer for the next try: of two at random the one with fewer requests
-// under way. Peers that could not be connected to lately are left out, and last, which has
-// failed, too, unless nobody else is left.
+func addStats(total *client.Stats, s client.Stats) {
+	total.Active += s.Active
+	total.Waiting += s.Waiting
+	total.Connections += s.Connections
+	total.Requests += s.Requests
+	total.Retries += s.Retries
+	total.Reused += s.Reused
+	total.Dials += s.Dials
+	for kind := range s.Failures {
+		total.Failures[kind] += s.Failures[kind]
+	}
+}
+
+// choose returns the peer for the next try: of two at random, by weight, the one with
+// fewer requests under way in relation to its weight. Peers that could not be connected to
+// lately are left out, and last, which has failed, too, unless nobody else is left.
 func (b *Backend) choose(last *peer, now time.Time) *peer {
 	if len(b.peers) == 1 {
 		return b.peers[0]
@@ -75,15 +95,21 @@ func (b *Backend) choose(last *peer, now time.Time) *peer {
 	if first == nil {
 		return b.peers[rand.IntN(len(b.peers))]
 	}
-	if second := b.pick(last, now, first); second != nil && second.active.Load() < first.active.Load() {
+	if second := b.pick(last, now, first); second != nil && second.isLessBusy(first) {
 		return second
 	}
 	return first
 }
 
-// pick returns a peer at random that may be asked, but for two; nil if there is none.
+// pick returns a peer at random, by weight, that may be asked, but for two; nil if there is
+// none.
 func (b *Backend) pick(last *peer, now time.Time, first *peer) *peer {
-	start := rand.IntN(len(b.peers))
+	at := rand.IntN(b.weights)
+	start := 0
+	for at >= b.peers[start].weight {
+		at -= b.peers[start].weight
+		start++
+	}
 	for i := range b.peers {
 		p := b.peers[(start+i)%len(b.peers)]
 		if p != last && p != first && !p.isOut(now) {
@@ -93,11 +119,18 @@ func (b *Backend) pick(last *peer, now time.Time, first *peer) *peer {
 	return nil
 }
 
+// isLessBusy reports whether p has fewer requests under way than q, in relation to their
+// weights.
+func (p *peer) isLessBusy(q *peer) bool {
+	return p.active.Load()*int64(q.weight) < q.active.Load()*int64(p.weight)
+}
+
 // peer is one server of a backend. Its counters are for all loops.
 type peer struct {
 	url     string
 	origin  *client.Origin
 	counted bool // the backend has other peers
+	weight  int
 
 	_        [64]byte // the counters have a cache line of their own
 	active   atomic.Int64

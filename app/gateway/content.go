@@ -131,7 +131,7 @@ func (x *exchange) trailers() app.Fields {
 	if len(fields) == 0 {
 		return nil
 	}
-	return forwardedTrailers(fields, nil).Clone(0)
+	return forwardedTrailers(fields, x.settings.response.Drops()).Clone(0)
 }
 
 // upload is the content of the request, as the call reads it: that of the client's
@@ -141,6 +141,7 @@ type upload struct {
 	input spi.TunnelInput // nil: the tunnel is not open
 	woken func()          // wake, as a value
 	ready func()          // of the call, which waits
+	read  int64           // bytes of the client's content
 	more  bool            // the call was not told yet of content
 }
 
@@ -148,7 +149,7 @@ var _ spi.Source = (*upload)(nil)
 
 func (u *upload) init(x *exchange) { u.x, u.woken = x, u.wake }
 
-func (u *upload) reset() { u.input, u.ready, u.more = nil, nil, false }
+func (u *upload) reset() { u.input, u.ready, u.read, u.more = nil, nil, 0, false }
 
 // open lets the client's bytes in a tunnel flow.
 func (u *upload) open(in spi.TunnelInput) {
@@ -172,7 +173,11 @@ func (u *upload) Read(p []byte) (n int, err error) {
 	case x.r == nil:
 		return 0, app.ErrPeerGone
 	case !x.head.websocket:
-		n, err = core.TakeBody(x.r, p, u.woken)
+		if n, err = core.TakeBody(x.r, p, u.woken); n > 0 && x.settings.maxBody > 0 {
+			if u.read += int64(n); u.read > x.settings.maxBody {
+				return 0, errBodyTooLarge
+			}
+		}
 	case u.input != nil:
 		n, err = u.input.ReadBody(p, u.woken)
 	}
@@ -211,7 +216,7 @@ func (u *upload) Trailers() app.Fields {
 	if u.x.r == nil || u.x.head.websocket {
 		return nil
 	}
-	return forwardedTrailers(u.x.r.Trailers(), nil)
+	return forwardedTrailers(u.x.r.Trailers(), u.x.settings.request.Drops())
 }
 
 // Close implements spi.Source. The rest of the request is the server's matter.

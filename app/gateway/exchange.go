@@ -37,6 +37,9 @@ type exchange struct {
 	answer *answer
 	peer   *peer // of the current try
 
+	settings *settings
+	backend  *Backend
+
 	end      ending.Entry // of the request
 	headBy   deadline.Entry
 	idleBy   deadline.Entry
@@ -71,6 +74,7 @@ func newExchange(g *Gateway, l *loopState) *exchange {
 func (x *exchange) reset() {
 	x.head.reset()
 	x.r, x.dialer, x.answer, x.peer, x.ready, x.failure = nil, nil, nil, nil, nil, nil
+	x.settings, x.backend = nil, nil
 	x.out = spi.Outgoing{}
 	x.upload.reset()
 	x.key, x.reason, x.idle = "", OK, 0
@@ -105,7 +109,7 @@ func (x *exchange) begin(r *app.Request, dialer spi.Dialer) app.Future[*app.Resp
 	}
 	x.setHeadDeadline()
 	x.starting, x.released = true, false
-	x.g.backend.client.Start(&x.call, dialer, &x.out, x.g.retries, x)
+	x.backend.client.Start(&x.call, dialer, &x.out, x.settings.retries, x)
 	x.starting = false
 	if x.answered {
 		resp := &a.response
@@ -117,7 +121,7 @@ func (x *exchange) begin(r *app.Request, dialer spi.Dialer) app.Future[*app.Resp
 
 // setHeadDeadline sets the time until which the head of the response must have arrived.
 func (x *exchange) setHeadDeadline() {
-	limit := x.g.timeout
+	limit := x.settings.timeout
 	if t := x.head.timeout; t > 0 && (limit == 0 || t < limit) {
 		limit, x.absolute = t, true
 	}
@@ -132,7 +136,7 @@ func (x *exchange) Expired(e *deadline.Entry) {
 	case &x.headBy:
 		if x.moved && !x.absolute {
 			x.moved = false
-			x.l.deadlines.Set(e, x.l.home.Now().Add(x.g.timeout), x)
+			x.l.deadlines.Set(e, x.l.home.Now().Add(x.settings.timeout), x)
 			return
 		}
 		x.fail(HeadTimeout, nil)
@@ -151,13 +155,16 @@ func (x *exchange) Origin(try int, failed *client.Error) *client.Origin {
 	if x.peer != nil {
 		x.peer.leave(failed, x.l.home.Now())
 	}
-	next := x.g.backend.choose(x.peer, x.l.home.Now())
+	next := x.backend.choose(x.peer, x.l.home.Now())
 	if next == nil {
 		x.peer = nil
 		return nil
 	}
 	x.peer = next
 	next.enter()
+	if x.settings.hostOfPeer {
+		x.out.Authority = next.origin.Authority()
+	}
 	return next.origin
 }
 
@@ -178,11 +185,11 @@ func (x *exchange) Head(in *spi.Incoming) {
 		return
 	}
 	a.response.Status = in.Status
-	a.response.Fields = appendResponseFields(a.fields[:0], in, &x.g.policy)
-	x.idle = x.g.idle
+	a.response.Fields = x.settings.response.Apply(appendResponseFields(a.fields[:0], in, &x.g.policy))
+	x.idle = x.settings.idle
 	switch {
 	case x.call.Tunnel():
-		x.tunnel, x.idle = true, x.g.tunnelIdle
+		x.tunnel, x.idle = true, x.settings.tunnelIdle
 		x.l.tunnels.Add(1)
 		a.response.Status = 200
 		a.response.Content = (*tunnel)(a)
@@ -340,6 +347,7 @@ func (x *exchange) finish() {
 		l.tunnels.Add(-1)
 	}
 	x.release()
+	x.settings.concurrency.leave()
 	l.count(x.reason)
 	x.answer.x = nil
 	reason, failure, ended := x.reason, x.failure, x.g.ended

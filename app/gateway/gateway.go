@@ -8,6 +8,7 @@ import (
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/client"
+	"github.com/gatewheel/gatewheel/app/gateway/routing"
 	"github.com/gatewheel/gatewheel/app/internal/deadline"
 	"github.com/gatewheel/gatewheel/app/spi"
 )
@@ -60,16 +61,14 @@ func orDefault(d, byDefault time.Duration) time.Duration {
 	return d
 }
 
-// Gateway forwards requests to the peers of a backend. Any goroutine may use it.
+// Gateway forwards requests to the peers of a backend, or as a config.Config says. Any
+// goroutine may use it.
 type Gateway struct {
-	policy     policy
-	backend    *Backend
-	timeout    time.Duration // 0: no limit
-	idle       time.Duration
-	tunnelIdle time.Duration
-	retries    int
-	ended      func(r *app.Request, reason Reason, err error)
-	loops      loops
+	policy policy
+	single settings // of New
+	routes *routes  // nil: each request goes to the backend of single
+	ended  func(r *app.Request, reason Reason, err error)
+	loops  loops
 }
 
 // To returns a handler that forwards requests to the backend.
@@ -81,26 +80,18 @@ func New(b *Backend, o Options) *Gateway {
 	if via == "" {
 		via = "gatewheel-" + strconv.FormatUint(rand.Uint64(), 36)
 	}
-	g := &Gateway{
-		policy:     policy{pseudonym: via, via: newViaLines(via), forwarded: o.Forwarded, proxyStatus: o.ProxyStatus, rawPaths: o.RawPaths},
-		backend:    b,
-		timeout:    orDefault(o.Timeout, defaultTimeout),
-		idle:       orDefault(o.Idle, defaultIdle),
-		tunnelIdle: orDefault(o.TunnelIdle, defaultTunnelIdle),
-		retries:    o.Retries,
-		ended:      o.Ended,
+	return &Gateway{
+		policy: policy{pseudonym: via, via: newViaLines(via), forwarded: o.Forwarded, proxyStatus: o.ProxyStatus, rawPaths: o.RawPaths},
+		single: o.settings(b),
+		ended:  o.Ended,
 	}
-	switch {
-	case o.Retries == 0:
-		g.retries = 1
-	case o.Retries < 0:
-		g.retries = 0
-	}
-	return g
 }
 
 // Serve forwards a request. It is an app.Handler.
 func (g *Gateway) Serve(r *app.Request) app.Future[*app.Response] {
+	if g.routes != nil {
+		return g.serveRoutes(r)
+	}
 	dialer, ok := r.Loop().(spi.Dialer)
 	if !ok {
 		return app.Ready(g.policy.errorResponse(&refusals[NoPeer], false))
@@ -112,15 +103,25 @@ func (g *Gateway) Serve(r *app.Request) app.Future[*app.Response] {
 	l := g.loops.of(dialer.Home())
 	x := l.take(g)
 	if refused := x.head.make(r, &g.policy, &l.addresses); refused != nil {
-		resp := g.policy.errorResponse(refused, isGRPC(r.Fields.Get(contentTypeName)))
-		l.count(refused.reason)
-		if g.ended != nil {
-			g.ended(r, refused.reason, nil)
-		}
 		l.give(x)
-		return app.Ready(resp)
+		return g.refuse(l, r, refused)
 	}
+	x.settings, x.backend = &g.single, g.single.backends[0]
 	return x.begin(r, dialer)
+}
+
+// refuse answers a request that is not forwarded.
+func (g *Gateway) refuse(l *loopState, r *app.Request, refused *refusal) app.Future[*app.Response] {
+	return g.answer(l, r, refused.reason, g.policy.errorResponse(refused, isGRPC(r.Fields.Get(contentTypeName))))
+}
+
+// answer returns a response of the gateway's own.
+func (g *Gateway) answer(l *loopState, r *app.Request, reason Reason, resp *app.Response) app.Future[*app.Response] {
+	l.count(reason)
+	if g.ended != nil {
+		g.ended(r, reason, nil)
+	}
+	return app.Ready(resp)
 }
 
 // loops has the state of a gateway on each loop, by the loop's index.
@@ -133,6 +134,7 @@ type loopState struct {
 	deadlines deadline.Queue
 	free      []*exchange
 	addresses addresses
+	match     routing.Match
 	counts    [reasons]atomic.Uint64
 	tunnels   atomic.Int64
 }
@@ -192,7 +194,7 @@ type Counts struct {
 	Exchanges [reasons]uint64
 	// Tunnels is the number of open WebSockets.
 	Tunnels int64
-	// Backend has the counters of connections to the backend.
+	// Backend has the counters of connections to the backends, together.
 	Backend client.Stats
 }
 
@@ -204,6 +206,8 @@ func (g *Gateway) Counts() (c Counts) {
 		}
 		c.Tunnels += l.tunnels.Load()
 	})
-	c.Backend = g.backend.Stats()
+	for _, b := range g.backends() {
+		addStats(&c.Backend, b.Stats())
+	}
 	return c
 }

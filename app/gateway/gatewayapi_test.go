@@ -283,7 +283,7 @@ func TestGatewayAPIWeights(t *testing.T) {
 	const asked = 50_000
 	seen := map[string]int{}
 	for range asked {
-		seen[m.Case.Choose()]++
+		seen[m.Case.Backends[m.Case.Choose()].Backend]++
 	}
 	for backend, share := range map[string]float64{"v1": 0.7, "v2": 0.3, "v3": 0} {
 		if got := float64(seen[backend]) / asked; math.Abs(got-share) > 0.05 {

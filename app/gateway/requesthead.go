@@ -60,16 +60,10 @@ func (h *requestHead) reset() {
 // loop.
 func (h *requestHead) make(r *app.Request, p *policy, from *addresses) *refusal {
 	h.method, h.authority = r.Method, r.Authority
-	switch r.Method {
-	case "TRACE":
-		return refusedTrace
-	case "CONNECT":
-		if r.Target != "" && r.Target[0] == '/' {
-			return refusedProtocol
-		}
-		return refusedConnect
+	refused := refuseMethod(r)
+	if refused != nil {
+		return refused
 	}
-	var refused *refusal
 	if h.target, refused = forwardedTarget(r); refused != nil {
 		return refused
 	}
@@ -97,6 +91,20 @@ func (h *requestHead) make(r *app.Request, p *policy, from *addresses) *refusal 
 		return refused
 	}
 	h.addOwn(r, p, from, own)
+	return nil
+}
+
+// refuseMethod returns the refusal of a request whose method is not forwarded, or nil.
+func refuseMethod(r *app.Request) *refusal {
+	switch r.Method {
+	case "TRACE":
+		return refusedTrace
+	case "CONNECT":
+		if r.Target != "" && r.Target[0] == '/' {
+			return refusedProtocol
+		}
+		return refusedConnect
+	}
 	return nil
 }
 

@@ -15,6 +15,7 @@ import (
 type Edits struct {
 	set, add []app.Field
 	remove   []string
+	drops    func(name string) bool // concerns, as a value
 }
 
 // compileEdits returns nil if nothing changes.
@@ -29,6 +30,7 @@ func compileEdits(e *config.Edits) *Edits {
 	for _, name := range slices.Sorted(maps.Keys(e.Add)) {
 		edits.add = append(edits.add, app.Field{Name: name, Value: e.Add[name]})
 	}
+	edits.drops = edits.concerns
 	return edits
 }
 
@@ -47,12 +49,16 @@ func (e *Edits) Apply(fields app.Fields) app.Fields {
 	return append(fields, e.add...)
 }
 
-// Names reports whether e sets, adds or removes fields of that name. Trailers with such a
-// name are not passed on.
-func (e *Edits) Names(name string) bool {
+// Drops returns a function that reports whether e sets, adds or removes fields of a name,
+// or nil if it does so for none. Trailers with such a name are not passed on.
+func (e *Edits) Drops() func(name string) bool {
 	if e == nil {
-		return false
+		return nil
 	}
+	return e.drops
+}
+
+func (e *Edits) concerns(name string) bool {
 	is := func(f app.Field) bool { return octets.EqualFold(f.Name, name) }
 	return slices.ContainsFunc(e.set, is) || slices.ContainsFunc(e.add, is) ||
 		slices.ContainsFunc(e.remove, func(n string) bool { return octets.EqualFold(n, name) })

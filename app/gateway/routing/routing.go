@@ -16,6 +16,9 @@ import (
 
 // Table has the routes of a gateway. It does not change; any goroutine.
 type Table struct {
+	// Cases has the cases of all routes.
+	Cases []*Case
+
 	routes pattern.Set[*Route]
 }
 
@@ -36,6 +39,8 @@ type Case struct {
 	Config *config.Case
 	// Number is its place in the route, from 1.
 	Number int
+	// Index is its place among the cases of the table, from 0.
+	Index int
 	// Backends are the backends with their shares, in the order of their names. They are
 	// none for redirections and responses of the gateway's own.
 	Backends []Share
@@ -75,6 +80,8 @@ func Compile(c *config.Config) (*Table, error) {
 			if err != nil {
 				return nil, fmt.Errorf("route %q, case %d: %w", text, i+1, err)
 			}
+			k.Index = len(t.Cases)
+			t.Cases = append(t.Cases, k)
 			route.Cases = append(route.Cases, k)
 		}
 		if other := t.routes.Add(p, route); other != nil {
@@ -107,27 +114,20 @@ func compile(c *config.Case, number int) (k *Case, err error) {
 // Raw reports whether paths are forwarded that readers may understand differently.
 func (k *Case) Raw() bool { return k.Config.Paths == config.RawPaths }
 
-// Choose returns a backend at random, by their shares, or "" if there is none. Any
-// goroutine.
-func (k *Case) Choose() string {
-	switch len(k.Backends) {
-	case 0:
-		return ""
-	case 1:
-		return k.Backends[0].Backend
+// Choose returns the index of one of Backends, at random by their shares. There must be
+// one. Any goroutine.
+func (k *Case) Choose() int {
+	if len(k.Backends) == 1 {
+		return 0
 	}
-	return k.at(rand.Uint64N(k.total))
-}
-
-// at returns the backend at n of the total of shares.
-func (k *Case) at(n uint64) string {
-	for _, s := range k.Backends {
+	n := rand.Uint64N(k.total)
+	for i, s := range k.Backends {
 		if n < uint64(s.Share) {
-			return s.Backend
+			return i
 		}
 		n -= uint64(s.Share)
 	}
-	return ""
+	return 0
 }
 
 // Match is what a search has found. Its memory is used again by the next search. The zero

@@ -1,0 +1,76 @@
+package gateway
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/gatewheel/gatewheel/app/gateway/config"
+)
+
+// Unsupported returns what c says and Open cannot do, so that nothing is ignored silently.
+func Unsupported(c *config.Config) (missing []config.Problem) {
+	add := func(at config.Place, key bool, text string) {
+		missing = append(missing, config.Problem{Place: at, Key: key, Text: text + " is not implemented"})
+	}
+	for _, pattern := range slices.Sorted(maps.Keys(c.Routes)) {
+		for i := range c.Routes[pattern] {
+			unsupportedInCase(config.Place{"routes", pattern}.At(i), &c.Routes[pattern][i], add)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Backends)) {
+		b := c.Backends[name]
+		unsupportedInBackend(config.Place{"backends", name}, &b, add)
+	}
+	return missing
+}
+
+func unsupportedInCase(at config.Place, k *config.Case, add func(at config.Place, key bool, text string)) {
+	if k.TryTimeout > 0 {
+		add(at.In("try-timeout"), true, "try-timeout")
+	}
+	if k.Retry != nil && len(k.Retry.On) > 0 {
+		add(at.In("retry", "on"), true, "a retry after a response")
+	}
+	if k.Retry != nil && len(k.Retry.Methods) > 0 {
+		add(at.In("retry", "methods"), true, "a retry of chosen methods")
+	}
+	if k.Limit != nil && k.Limit.Shared != "" {
+		add(at.In("limit", "shared"), true, "a limit that gateways share")
+	}
+	if len(k.Mirror) > 0 {
+		add(at.In("mirror"), true, "mirror")
+	}
+	if k.Auth != nil {
+		add(at.In("auth"), true, "auth")
+	}
+}
+
+func unsupportedInBackend(at config.Place, b *config.Backend, add func(at config.Place, key bool, text string)) {
+	if b.Peers.File != "" {
+		add(at.In("peers", "file"), true, "a file of peers")
+	}
+	for i, p := range b.Peers.List {
+		if strings.HasPrefix(strings.ToLower(p.URL), "srv+") {
+			add(at.In("peers").At(i), false, "a look-up of SRV records")
+		}
+	}
+	if b.Balance.Method != "" && b.Balance.Method != config.Least {
+		add(at.In("balance"), false, "balance: "+string(b.Balance.Method))
+	}
+	if b.Health != nil {
+		add(at.In("health"), true, "health")
+	}
+	if b.Eject != nil {
+		add(at.In("eject"), true, "eject other than by default")
+	}
+	if b.SlowStart > 0 {
+		add(at.In("slow-start"), true, "slow-start")
+	}
+	if b.ProxyProtocol != "" && b.ProxyProtocol != config.ProxyOff {
+		add(at.In("proxy-protocol"), true, "proxy-protocol")
+	}
+	if b.Share == config.Off {
+		add(at.In("share"), true, "share: false")
+	}
+}
