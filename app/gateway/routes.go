@@ -291,3 +291,10 @@ func (g *Gateway) forward(l *loopState, r *app.Request, s *settings, dialer spi.
 	x.settings, x.backend = s, b
 	return x.begin(r, dialer), s, nil
 }
+
+// Close makes the backends of g refuse requests. Those under way go on. Any goroutine.
+func (g *Gateway) Close() {
+	for _, b := range g.backends() {
+		b.Close()
+	}
+}

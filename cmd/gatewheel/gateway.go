@@ -26,25 +26,20 @@ import (
 
 // Run forwards until a signal ends it.
 func (c *gatewayCommand) Run(s *streams, names variableNames) error {
-	return c.run(s, names, c.forward)
+	return c.run(s, names, func(config *server.Config, log *zap.Logger) (func(*server.Server), error) {
+		return c.forward(s, config, log)
+	})
 }
 
 // forward makes the gateway the handler.
-func (c *gatewayCommand) forward(config *server.Config, log *zap.Logger) (started func(*server.Server), err error) {
+func (c *gatewayCommand) forward(s *streams, config *server.Config, log *zap.Logger) (started func(*server.Server), err error) {
 	if err := c.gatewayFlags.check(); err != nil {
 		return nil, usage(err)
 	}
-	backend, err := c.backend(log)
+	g, err := c.gateway(s, log)
 	if err != nil {
 		return nil, err
 	}
-	g := gateway.New(backend, gateway.Options{
-		Via:         c.ViaName,
-		Forwarded:   c.Forwarded,
-		ProxyStatus: c.ProxyStatus,
-		Timeout:     c.RequestTimeout.orNever(),
-		Ended:       reportExchanges(log),
-	})
 	config.Handler = g.Serve
 	if c.Admin == "" {
 		return func(*server.Server) {}, nil
@@ -63,6 +58,25 @@ func (c *gatewayCommand) forward(config *server.Config, log *zap.Logger) (starte
 	}, nil
 }
 
+// gateway returns the gateway of --config, or of --to.
+func (c *gatewayCommand) gateway(s *streams, log *zap.Logger) (*gateway.Gateway, error) {
+	options := gateway.Options{
+		Via:         c.ViaName,
+		Forwarded:   c.Forwarded,
+		ProxyStatus: c.ProxyStatus,
+		Timeout:     c.RequestTimeout.orNever(),
+		Ended:       reportExchanges(log),
+	}
+	if c.gatewayFlags.Config != "" {
+		return openRoutes(s, c.gatewayFlags.Config, options, log)
+	}
+	backend, err := c.backend(log)
+	if err != nil {
+		return nil, err
+	}
+	return gateway.New(backend, options), nil
+}
+
 // check returns the first mistake in flags that belong together.
 func (f *gatewayFlags) check() error {
 	secure := false
@@ -70,8 +84,12 @@ func (f *gatewayFlags) check() error {
 		secure = secure || strings.HasPrefix(url, "https") || strings.HasPrefix(url, "h2:") || strings.HasPrefix(url, "h2+")
 	}
 	switch {
-	case len(f.To) == 0:
-		return errors.New("--to is missing: where to forward to, such as --to http://127.0.0.1:9000")
+	case len(f.To) == 0 && f.Config == "":
+		return errors.New("--to or --config is missing: where to forward to, such as --to http://127.0.0.1:9000")
+	case len(f.To) > 0 && f.Config != "":
+		return errors.New("--to and --config exclude each other: the file names the servers")
+	case f.Config != "" && (f.ToCA != "" || f.ToName != "" || f.ToCert != "" || f.ToKey != "" || f.ToInsecure):
+		return errors.New("--to-ca, --to-name, --to-cert, --to-key and --to-insecure have no effect with --config: write tls in the file")
 	case f.ViaName != "" && !octets.IsToken(f.ViaName):
 		return fmt.Errorf("--via-name: %q is not a name of letters, digits and hyphens", f.ViaName)
 	case (f.ToCert == "") != (f.ToKey == ""):

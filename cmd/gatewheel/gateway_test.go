@@ -16,6 +16,7 @@ import (
 
 // gatewayTests has a test of the behavior of each flag that gateway has and serve has not.
 var gatewayTests = map[string]func(*testing.T){
+	"config":       testConfig,
 	"to":           testTo,
 	"via-name":     testViaName,
 	"forwarded":    testForwarded,
@@ -245,7 +246,7 @@ func TestGatewayMistakes(t *testing.T) {
 		args []string
 		says string
 	}{
-		{nil, "--to is missing"},
+		{nil, "--to or --config is missing"},
 		{[]string{"--to", "ftp://a"}, "ftp://a"},
 		{[]string{"--to", "http://a/path"}, "http://a/path"},
 		{[]string{"--to", "http://a", "--to", "http://a"}, "twice"},
@@ -264,5 +265,34 @@ func TestGatewayMistakes(t *testing.T) {
 	}
 	if _, err := os.Stat("../../docs/gateway.md"); err != nil {
 		t.Error(err)
+	}
+}
+
+func testConfig(t *testing.T) {
+	name := gatewayFile(t, "routes: {/: app, /teapot: {respond: {status: 418}}}\nbackends: {app: \"target:\"}\n")
+	address := gate(t, "--config", name).address()
+	for path, want := range map[string]int{"/": 200, "/teapot": 418, "/a/../b": 400} {
+		resp, err := http.Get("http://" + address + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%s: status %d, want %d", path, resp.StatusCode, want)
+		}
+	}
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"--config", name, "--to", "http://127.0.0.1:1"}, exitUsage, "--to and --config exclude each other"},
+		{[]string{"--config", name, "--to-insecure"}, exitUsage, "have no effect with --config"},
+		{[]string{"--config", gatewayFile(t, "routes: {/: app}\n")}, exitFailure, ":1:13: there is no backend \"app\"\n"},
+	} {
+		code, _, stderr := toEnd(t, nil, append([]string{"gateway", "--listen", "127.0.0.1:0"}, c.args...)...)
+		if code != c.code || !strings.Contains(stderr, c.want) {
+			t.Errorf("%q: exit %d, printed %q", c.args, code, stderr)
+		}
 	}
 }
