@@ -49,14 +49,20 @@ func serveOn(t testing.TB, h app.Handler, change ...func(*server.Config)) (addre
 // forward starts a gateway to these backends and returns its address.
 func forward(t testing.TB, o gateway.Options, urls ...string) (address string, g *gateway.Gateway) {
 	t.Helper()
+	g = gateway.New(backendOf(t, urls...), o)
+	address, _ = serveOn(t, g.Serve)
+	return address, g
+}
+
+// backendOf returns a backend with these peers.
+func backendOf(t testing.TB, urls ...string) *gateway.Backend {
+	t.Helper()
 	b, err := gateway.NewBackend(client.OriginOptions{}, urls...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.Close)
-	g = gateway.New(b, o)
-	address, _ = serveOn(t, g.Serve)
-	return address, g
+	return b
 }
 
 // clientOf returns a client of net/http over HTTP/1.1, or HTTP/2 with prior knowledge.
