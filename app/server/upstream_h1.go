@@ -372,11 +372,12 @@ func (s *h1Upstream) proceed(*call) {
 	s.conn.Touch()
 }
 
-// cancel implements upstreamSession: only the end of the connection tells the server.
+// cancel implements upstreamSession: only the end of the connection tells the server, and only a reset that nobody
+// reads the response any more.
 func (s *h1Upstream) cancel(*call) {
 	s.closing = true
 	s.machine.Abort()
-	s.conn.Close()
+	s.conn.Reset()
 }
 
 // ended implements upstreamSession. If the machine has just read the end of the content it knows.
