@@ -34,8 +34,18 @@ func (l *loop) announce(t teller, state *telling) {
 		return
 	}
 	state.queued = true
-	l.events.waiting = append(l.events.waiting, t)
+	l.events.add(t)
 	l.postTell()
+}
+
+// add appends t to those that wait.
+func (e *events) add(t teller) {
+	if e.next > eventsKept && e.next > len(e.waiting)/2 {
+		left := copy(e.waiting, e.waiting[e.next:])
+		clear(e.waiting[left:])
+		e.waiting, e.next = e.waiting[:left], 0
+	}
+	e.waiting = append(e.waiting, t)
 }
 
 // postTell posts tell, once.
@@ -69,7 +79,8 @@ func (l *loop) tell() {
 	e.waiting = e.waiting[:0]
 }
 
-// eventsKept is the capacity up to which a loop keeps its empty list of events.
+// eventsKept is the capacity up to which a loop keeps its empty list of events, and the number of told ones from which on
+// it moves the others down.
 const eventsKept = 4096
 
 // renewEvents continues tell after user code in it has kept the loop.

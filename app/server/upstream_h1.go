@@ -142,7 +142,7 @@ func (s *h1Upstream) Receive(in []byte) (used int) {
 			break
 		}
 	}
-	s.watchHead()
+	s.watchHead(used < len(in))
 	return used
 }
 
@@ -288,7 +288,9 @@ func (s *h1Upstream) end() {
 func (s *h1Upstream) EOF() (keep bool) {
 	s.loop.tick()
 	if s.tunnel {
-		s.call.endInput(io.EOF)
+		if c := s.call; c != nil {
+			c.endInput(io.EOF)
+		}
 		return s.call != nil
 	}
 	s.drainMachine()
@@ -326,9 +328,9 @@ func (s *h1Upstream) Timeout() {
 	}
 }
 
-// watchHead notes when a head has begun to arrive.
-func (s *h1Upstream) watchHead() {
-	if c := s.call; c != nil && s.headFrom == 0 && !c.headCame && s.machine.Received() {
+// watchHead notes when a head has begun to arrive. left: a part of one waits for the rest.
+func (s *h1Upstream) watchHead(left bool) {
+	if c := s.call; left && c != nil && !c.headCame && s.headFrom == 0 {
 		s.headFrom = s.loop.instant()
 	}
 }

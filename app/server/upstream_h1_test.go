@@ -194,6 +194,21 @@ func TestUpstreamHTTP1SlowHead(t *testing.T) {
 	wantFailure(t, q.failed(), kinds.HeadTimeout, true, false)
 }
 
+// Between an interim response and the final one, a server takes as long as it likes.
+func TestUpstreamHTTP1LateResponse(t *testing.T) {
+	const limit = 50 * time.Millisecond
+	b := scripted(t)
+	d := queries(t, func(c *server.Config) { c.HeadTimeout = limit }).connect(&spi.Dial{Address: b.address(), Protocol: app.HTTP11})
+	peer := b.accept()
+	q := d.ask(&spi.Outgoing{})
+	peer.request()
+	time.Sleep(2 * limit)
+	peer.say("HTTP/1.1 103 Early Hints\r\n\r\n")
+	time.Sleep(2 * limit)
+	peer.say("HTTP/1.1 204 No Content\r\n\r\n")
+	q.answer(204, "")
+}
+
 // A server that does not read its request is given up after Config.WriteTimeout.
 func TestUpstreamHTTP1WriteTimeout(t *testing.T) {
 	b := scripted(t)
