@@ -61,15 +61,9 @@ func TestAllocationsACall(t *testing.T) {
 		complete(c.out)
 		c.more = c.read
 		const batch = 100
-		start := func() {
-			if dialer := d.loop.(spi.Dialer); dialer.Enter() {
-				c.start()
-				dialer.Leave()
-			}
-		}
 		a := allocations(50, func() {
 			c.left = batch
-			d.loop.Post(start)
+			d.post(c.start)
 			<-c.done
 		}) / batch
 		if c.err != nil {

@@ -40,14 +40,21 @@ func queries(t *testing.T, options ...func(*server.Config)) *querier {
 func (a *querier) on(f func()) {
 	a.t.Helper()
 	done := make(chan struct{})
-	a.loop.Post(func() {
+	a.post(func() {
 		defer close(done)
+		f()
+	})
+	a.await("the loop", done)
+}
+
+// post runs f on the loop, owned.
+func (a *querier) post(f func()) {
+	a.loop.Post(func() {
 		if d := a.loop.(spi.Dialer); d.Enter() {
 			defer d.Leave()
 			f()
 		}
 	})
-	a.await("the loop", done)
 }
 
 // await waits for something that must happen.
