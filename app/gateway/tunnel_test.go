@@ -6,12 +6,15 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha1"
+	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -304,4 +307,153 @@ func TestRefusedWebSockets(t *testing.T) {
 			t.Errorf("a page in place of a WebSocket: %d, want %d", c.status, want)
 		}
 	})
+}
+
+// raw is a backend over HTTP/1.1 that accepts a WebSocket and then talks bytes.
+func raw(t testing.TB, talk func(c net.Conn, r *bufio.Reader)) (address string) {
+	return scripted(t, func(c net.Conn, r *bufio.Reader) {
+		head := readHead(r)
+		_, rest, _ := strings.Cut(head, "Sec-WebSocket-Key: ")
+		key, _, _ := strings.Cut(rest, "\r\n")
+		sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+		fmt.Fprintf(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: %s\r\n\r\nfirst", base64.StdEncoding.EncodeToString(sum[:]))
+		talk(c, r)
+	})
+}
+
+// throughRaw calls test for clients over both protocols, in front of a backend that talks bytes.
+func throughRaw(t *testing.T, o gateway.Options, talk func(c net.Conn, r *bufio.Reader), test func(t *testing.T, c *tunnelClient, g *gateway.Gateway)) {
+	for _, in := range []bool{false, true} {
+		t.Run(map[bool]string{false: "h1", true: "h2"}[in], func(t *testing.T) {
+			address, g := forward(t, o, "http://"+raw(t, talk))
+			c := openTunnel(t, address, "/", in)
+			if c.status != 101 && c.status != 200 {
+				t.Fatalf("no tunnel: %d", c.status)
+			}
+			wantBytes(t, c, "first") // what has come with the head of the response
+			test(t, c, g)
+		})
+	}
+}
+
+func wantBytes(t *testing.T, r io.Reader, want string) {
+	t.Helper()
+	b := make([]byte, len(want))
+	if _, err := io.ReadFull(r, b); err != nil || string(b) != want {
+		t.Fatalf("got %q, %v; want %q", b, err, want)
+	}
+}
+
+// Each direction of a tunnel ends by itself.
+func TestTunnelsEndByHalves(t *testing.T) {
+	throughRaw(t, gateway.Options{}, func(c net.Conn, r *bufio.Reader) {
+		b, _ := io.ReadAll(r) // to the client's end
+		fmt.Fprintf(c, "got %s, and on", b)
+	}, func(t *testing.T, c *tunnelClient, g *gateway.Gateway) {
+		io.WriteString(c, "all of it")
+		c.closeWrite()
+		wantBytes(t, c, "got all of it, and on")
+		if n, err := c.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+			t.Errorf("behind the end: %d, %v", n, err)
+		}
+		eventually(t, "the exchange is complete", func() bool { return g.Counts().Exchanges[gateway.OK] == 1 })
+	})
+	throughRaw(t, gateway.Options{}, func(c net.Conn, r *bufio.Reader) {
+		_ = c.(*net.TCPConn).CloseWrite()
+		b, _ := io.ReadAll(r)
+		if string(b) != "still here" {
+			t.Errorf("behind its own end the backend got %q", b)
+		}
+	}, func(t *testing.T, c *tunnelClient, g *gateway.Gateway) {
+		if n, err := c.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+			t.Errorf("the backend's end: %d, %v", n, err)
+		}
+		io.WriteString(c, "still here")
+		c.closeWrite()
+		eventually(t, "the exchange is complete", func() bool { return g.Counts().Exchanges[gateway.OK] == 1 })
+	})
+}
+
+// A reset on one side is a reset on the other.
+func TestTunnelsAreReset(t *testing.T) {
+	throughRaw(t, gateway.Options{}, func(c net.Conn, r *bufio.Reader) {
+		_, _ = r.ReadByte()
+		_ = c.(*net.TCPConn).SetLinger(0)
+	}, func(t *testing.T, c *tunnelClient, g *gateway.Gateway) {
+		io.WriteString(c, "x")
+		if _, err := io.ReadAll(c); err == nil {
+			t.Error("the backend's reset looks like an end")
+		}
+		eventually(t, "it is counted", func() bool { return g.Counts().Exchanges[gateway.UpstreamReset] == 1 })
+	})
+	left := make(chan error, 2)
+	throughRaw(t, gateway.Options{}, func(c net.Conn, r *bufio.Reader) {
+		_, err := r.ReadByte()
+		left <- err
+	}, func(t *testing.T, c *tunnelClient, g *gateway.Gateway) {
+		if c.framer != nil {
+			_ = c.framer.WriteRSTStream(1, http2.ErrCodeCancel)
+		} else {
+			_ = c.conn.(*net.TCPConn).SetLinger(0)
+			c.conn.Close()
+		}
+		if err := <-left; err == nil || err == io.EOF {
+			t.Errorf("the client's reset arrives as %v", err)
+		}
+		eventually(t, "it is counted", func() bool { return g.Counts().Exchanges[gateway.ClientGone] == 1 && g.Counts().Tunnels == 0 })
+	})
+}
+
+// A client that does not read stops the backend.
+func TestTunnelsHaveBackpressure(t *testing.T) {
+	var sent atomic.Int64
+	throughRaw(t, gateway.Options{}, func(c net.Conn, r *bufio.Reader) {
+		sent.Store(0)
+		for b := make([]byte, 64<<10); ; {
+			n, err := c.Write(b)
+			sent.Add(int64(n))
+			if err != nil {
+				return
+			}
+		}
+	}, func(t *testing.T, c *tunnelClient, g *gateway.Gateway) {
+		var still int64
+		eventually(t, "the backend is stopped", func() bool {
+			now := sent.Load()
+			time.Sleep(200 * time.Millisecond)
+			still = sent.Load()
+			return now > 0 && now == still
+		})
+		if still > 64<<20 {
+			t.Errorf("%d bytes were taken from the backend, and none by the client", still)
+		}
+		if _, err := io.CopyN(io.Discard, c, still); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A tunnel without a byte in either direction ends.
+func TestSilentTunnelsEnd(t *testing.T) {
+	throughRaw(t, gateway.Options{TunnelIdle: 50 * time.Millisecond}, func(c net.Conn, r *bufio.Reader) {
+		_, _ = io.ReadAll(r)
+	}, func(t *testing.T, c *tunnelClient, g *gateway.Gateway) {
+		if _, err := io.ReadAll(c); err == nil {
+			t.Error("the end of silence looks like that of the backend")
+		}
+		eventually(t, "it is counted", func() bool { return g.Counts().Exchanges[gateway.IdleTimeout] == 1 && g.Counts().Tunnels == 0 })
+	})
+}
+
+// A backend whose answer does not fit the key is none.
+func TestWrongAccept(t *testing.T) {
+	backend := scripted(t, func(c net.Conn, r *bufio.Reader) {
+		readHead(r)
+		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
+		_, _ = io.ReadAll(r)
+	})
+	address, _ := forward(t, gateway.Options{}, "http://"+backend)
+	if c := openTunnel(t, address, "/", false); c.status != 502 {
+		t.Errorf("%d", c.status)
+	}
 }

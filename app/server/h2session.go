@@ -227,7 +227,7 @@ func (s *h2Session) accept(ev *h2.Event) {
 
 func (s *h2Session) deliver(x *exchange, ev *h2.Event) {
 	switch {
-	case x.ended || x.gone:
+	case x.unread():
 		// It will not be read: open the windows now.
 		s.machine.Consumed(ev.Stream, len(ev.Data))
 		x.dropInput(len(ev.Data))
@@ -249,7 +249,7 @@ func gatherable(ev *h2.Event) *exchange {
 		return nil
 	}
 	x, ok := ev.Value.(*exchange)
-	if !ok || x.ended || x.gone {
+	if !ok || x.unread() {
 		return nil
 	}
 	return x
