@@ -151,7 +151,7 @@ func (h *Host) call(req *Request) *Call {
 	r.Scheme = "http"
 	r.Target = req.Target
 	path := req.Target
-	if scheme, rest, ok := strings.Cut(path, "://"); ok {
+	if scheme, rest, ok := strings.Cut(path, "://"); ok && path[0] != '/' {
 		r.Scheme = scheme
 		r.Authority, path, _ = strings.Cut(rest, "/")
 		path = "/" + path

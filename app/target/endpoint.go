@@ -15,6 +15,9 @@ import (
 // parameter names the value behind an endpoint's name in the path.
 const parameter = "parameter"
 
+// repeatable is the query parameter that may be given several times.
+const repeatable = "backend"
+
 // endpoint is a path with its handler and the requests that it accepts.
 type endpoint struct {
 	path    string
@@ -44,7 +47,7 @@ func (t *target) endpoints() []endpoint {
 		{path: "/headers", content: true, handler: headers, anyQuery: true},
 		{path: "/trailers", handler: trailers},
 		{path: "/offload", value: true, handler: offload},
-		{path: "/fanout", handler: t.fanout, query: []string{"deadline", "delay", "n", "seed"}},
+		{path: "/fanout", handler: t.fanout, query: []string{repeatable, "deadline", "delay", "n", "seed"}},
 		{path: "/events", handler: numbers, query: []string{"every", "n"}},
 		{path: "/healthz", handler: healthz, anyQuery: true},
 		{path: "/readyz", handler: t.readyz, anyQuery: true},
@@ -80,8 +83,8 @@ func (t *target) handle(routes *router.Router, e endpoint) {
 	}
 }
 
-// checked refuses queries with parameters that are not in names, or are given twice: a typo must not change
-// what is measured.
+// checked refuses queries with parameters that are not in names, or are given twice without being repeatable: a typo
+// must not change what is measured.
 func checked(path string, names []string, h app.Handler) app.Handler {
 	slices.Sort(names)
 	return func(r *app.Request) app.Future[*app.Response] {
@@ -103,7 +106,7 @@ func checkQuery(raw, path string, names []string) error {
 		if !slices.Contains(names, name) {
 			return app.Statusf(400, "%s has no parameter %q: it takes %s", path, name, listed(names))
 		}
-		if len(query[name]) > 1 {
+		if len(query[name]) > 1 && name != repeatable {
 			return app.Statusf(400, "%s is given twice", name)
 		}
 	}

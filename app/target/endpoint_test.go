@@ -29,7 +29,7 @@ func TestUnknownParametersAreRefused(t *testing.T) {
 		"/upload?rates=1":           `/upload has no parameter "rates": it takes rate and timing`,
 		"/trailers?x":               `/trailers has no parameter "x": it takes timing`,
 		"/offload/1ms?seed=1":       `/offload has no parameter "seed": it takes timing`,
-		"/fanout?nn=1":              `/fanout has no parameter "nn": it takes deadline, delay, n, seed and timing`,
+		"/fanout?nn=1":              `/fanout has no parameter "nn": it takes backend, deadline, delay, n, seed and timing`,
 		"/events?evry=1s":           `/events has no parameter "evry": it takes every, n and timing`,
 		"/count?rest=1":             `/count has no parameter "rest": it takes reset and timing`,
 		"/stall/1ms?spinn=1":        `/stall has no parameter "spinn": it takes spin and timing`,

@@ -3,9 +3,13 @@ package target
 import (
 	"fmt"
 	"io"
+	"net/netip"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/client"
 	"github.com/gatewheel/gatewheel/app/spi"
 )
 
@@ -31,13 +35,15 @@ type answer struct {
 
 var crowded = app.Ready(app.Error(503, fmt.Sprintf("all requests together wait for %d answers at most", maxChildren)).With("Retry-After", "1"))
 
-// fanout sends n subrequests to /delay and answers with the results that came before the deadline.
+// fanout sends n subrequests to /delay, of this server or of each backend in turn, and answers with the results that
+// came before the deadline.
 func (t *target) fanout(r *app.Request) app.Future[*app.Response] {
 	p := params{r: r}
 	n := p.number("n", 10, 1, maxFanout)
 	dist := p.durations("delay", "0s")
 	deadline := p.duration("deadline", time.Second)
 	draw := p.draw()
+	backends := t.backends(&p)
 	if p.err != nil {
 		return p.refusal()
 	}
@@ -56,7 +62,12 @@ func (t *target) fanout(r *app.Request) app.Future[*app.Response] {
 	}
 	calls := make([]app.Future[*app.Response], n)
 	for i := range calls {
-		calls[i] = ask(r, "/delay/"+dist.at(draw()).String())
+		path := "/delay/" + dist.at(draw()).String()
+		if len(backends) > 0 {
+			calls[i] = t.askBackend(r, backends[i%len(backends)]+path)
+		} else {
+			calls[i] = ask(r, path)
+		}
 	}
 	return app.Map(app.Collect(r, deadline, calls...), func(outcomes []app.Outcome[*app.Response]) (*app.Response, error) {
 		t.children.Add(-int64(n))
@@ -64,6 +75,33 @@ func (t *target) fanout(r *app.Request) app.Future[*app.Response] {
 			spi.Cancel(&s.request, nil) // ends what is still waiting
 		}
 		return report(outcomes)
+	})
+}
+
+// backends returns the URLs of other servers to ask.
+func (t *target) backends(p *params) []string {
+	urls := p.r.Query()[repeatable]
+	for i, text := range urls {
+		urls[i] = strings.TrimSuffix(text, "/")
+		if u, err := url.Parse(urls[i]); err != nil || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.User != nil {
+			p.note(app.Statusf(400, "backend is a URL such as h2c://127.0.0.1:9000, not %q", text))
+		} else if !t.config.AllowBackends && !isLoopback(u.Hostname()) {
+			p.note(app.Statusf(403, "backend is a loopback address, not %q: other servers need --allow-backends", u.Hostname()))
+		}
+	}
+	return urls
+}
+
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
+}
+
+// askBackend asks another server, and drops the content of its response.
+func (t *target) askBackend(r *app.Request, url string) app.Future[*app.Response] {
+	return app.Map(t.client.Do(r, &client.Request{URL: url}), func(resp *client.Response) (*app.Response, error) {
+		resp.Close()
+		return app.Empty(resp.Status), nil
 	})
 }
 

@@ -19,8 +19,9 @@ const Help = `/                  Hello, World!
 /trailers          content and trailers
 /offload/{duration}
                    after a blocking sleep on the pool
-/fanout?n=10&delay=0s&deadline=1s&seed=
-                   n delays of its own, and which came within the deadline
+/fanout?n=10&delay=0s&deadline=1s&seed=&backend=
+                   n delays of its own, or of each backend in turn, such as
+                   h2c://127.0.0.1:9000, and which came within the deadline
 /events?n=1000000000&every=1s
                    server-sent events
 /ws  /ws/chat  /ws/flood?n=1000&size=1KiB

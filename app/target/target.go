@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/client"
 	"github.com/gatewheel/gatewheel/app/files"
 	"github.com/gatewheel/gatewheel/app/router"
 )
@@ -28,6 +29,8 @@ type Config struct {
 	OnFileError func(r *app.Request, name string, err error)
 	// AllowStall enables /stall/, which blocks a loop.
 	AllowStall bool
+	// AllowBackends lets /fanout ask servers on other machines.
+	AllowBackends bool
 	// Draining reports whether the server is draining; then /readyz is 503. nil means
 	// never. It is called on any loop.
 	Draining func() bool
@@ -45,7 +48,7 @@ type Config struct {
 // New returns the application. It fails if Root cannot be opened.
 func New(config Config) (app.Handler, error) {
 	var routes router.Router
-	t := &target{config: config, serve: routes.Serve}
+	t := &target{config: config, serve: routes.Serve, client: client.New(client.Options{Timeout: -1})}
 	if t.config.Now == nil {
 		t.config.Now = time.Now
 	}
@@ -65,6 +68,7 @@ func New(config Config) (app.Handler, error) {
 
 type target struct {
 	config   Config
+	client   *client.Client // of /fanout
 	serve    app.Handler
 	children atomic.Int64 // that /fanout waits for, on all loops
 	held     atomic.Int64 // bytes that /echo?after=1 holds, on all loops

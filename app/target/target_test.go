@@ -329,6 +329,49 @@ func TestFanoutAnswersWithWhatCameBeforeTheDeadline(t *testing.T) {
 	host.Advance(time.Hour)
 }
 
+func TestFanoutAsksBackendsInTurn(t *testing.T) {
+	host := newHost(t, target.Config{})
+	var asked []string
+	for _, address := range []string{"127.0.0.1:9001", "127.0.0.1:9002", "[::1]:9003"} {
+		host.Answer(address, func(r *app.Request) app.Future[*app.Response] {
+			asked = append(asked, r.Authority+r.Target)
+			return app.Ready(app.Text(200, "ok"))
+		})
+	}
+	call := host.Do(apptest.Get("/fanout?n=3&delay=5ms&backend=h2c://127.0.0.1:9001&backend=http://127.0.0.1:9002/"))
+	if !strings.HasPrefix(string(call.Content), `{"asked":3,"came":3,"missing":0,`) {
+		t.Errorf("got %s", call.Content)
+	}
+	if got := strings.Join(asked, " "); got != "127.0.0.1:9001/delay/5ms 127.0.0.1:9001/delay/5ms 127.0.0.1:9002/delay/5ms" &&
+		got != "127.0.0.1:9001/delay/5ms 127.0.0.1:9002/delay/5ms 127.0.0.1:9001/delay/5ms" {
+		t.Errorf("asked %s", got)
+	}
+	if call = host.Do(apptest.Get("/fanout?n=1&backend=h2c://[::1]:9003")); call.Status != 200 || len(asked) != 4 {
+		t.Errorf("got %d", call.Status)
+	}
+	call = host.Do(apptest.Get("/fanout?n=1&backend=h2c://127.0.0.1:1"))
+	if !strings.HasPrefix(string(call.Content), `{"asked":1,"came":0,"missing":1,`) || !strings.Contains(string(call.Content), "connect-fail") {
+		t.Errorf("without a server: %s", call.Content)
+	}
+}
+
+func TestFanoutAsksOtherMachinesOnlyIfAllowed(t *testing.T) {
+	for _, allowed := range []bool{false, true} {
+		host := newHost(t, target.Config{AllowBackends: allowed})
+		host.Answer("192.0.2.9:80", func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, "ok")) })
+		call := host.Do(apptest.Get("/fanout?n=1&backend=http://192.0.2.9"))
+		if want := map[bool]int{false: 403, true: 200}[allowed]; call.Status != want {
+			t.Errorf("allowed: %v: got %d, want %d", allowed, call.Status, want)
+		}
+	}
+	host := newHost(t, target.Config{})
+	for _, backend := range []string{"", "x", "http:", "http://127.0.0.1/path", "http://a@127.0.0.1", "http://localhost.evil.test", "http+unix:/x"} {
+		if call := host.Do(apptest.Get("/fanout?backend=" + backend)); call.Status/100 != 4 {
+			t.Errorf("backend=%s: got %d", backend, call.Status)
+		}
+	}
+}
+
 // What a request has begun goes with its peer, whatever it was to wait for.
 func TestFanoutHoldsNothingForAPeerThatHasGone(t *testing.T) {
 	host := newHost(t, target.Config{})

@@ -73,8 +73,9 @@ type listenFlags struct {
 }
 
 type applicationFlags struct {
-	Root       string `placeholder:"DIR" help:"Directory to serve under /file/, with listings."`
-	AllowStall bool   `help:"Enable /stall/, which blocks an event loop."`
+	Root          string `placeholder:"DIR" help:"Directory to serve under /file/, with listings."`
+	AllowStall    bool   `help:"Enable /stall/, which blocks an event loop."`
+	AllowBackends bool   `help:"Let /fanout ask servers on other machines."`
 }
 
 type gatewayFlags struct {

@@ -28,6 +28,7 @@ var flagTests = map[string]func(*testing.T){
 	"proxy-from":          testProxyFrom,
 	"root":                testRoot,
 	"allow-stall":         testAllowStall,
+	"allow-backends":      testAllowBackends,
 	"loops":               testLoops,
 	"max-connections":     testMaxConnections,
 	"balance":             testBalance,
@@ -218,6 +219,17 @@ func testAllowStall(t *testing.T) {
 		t.Errorf("answered %d", status)
 	}
 	if status, _ := serve(t).get("/stall/1ms"); status != http.StatusNotFound {
+		t.Errorf("without the flag it answered %d", status)
+	}
+}
+
+func testAllowBackends(t *testing.T) {
+	// The address is one of documentation: nothing is there.
+	const path = "/fanout?n=1&deadline=10ms&backend=http://192.0.2.1"
+	if status, _ := serve(t, "--allow-backends").get(path); status != http.StatusOK {
+		t.Errorf("answered %d", status)
+	}
+	if status, _ := serve(t).get(path); status != http.StatusForbidden {
 		t.Errorf("without the flag it answered %d", status)
 	}
 }

@@ -106,12 +106,13 @@ func (c *serveCommand) application(config *server.Config, log *zap.Logger) (star
 	}
 	var count counter // its server is set below, before the first request
 	config.Handler, err = target.New(target.Config{
-		Root:        c.Root,
-		OnFileError: reportFiles(log),
-		AllowStall:  c.AllowStall,
-		Draining:    func() bool { return count.server.Draining() },
-		Counter:     &count,
-		WebSocket:   c.webSocketFlags.limits(),
+		Root:          c.Root,
+		OnFileError:   reportFiles(log),
+		AllowStall:    c.AllowStall,
+		AllowBackends: c.AllowBackends,
+		Draining:      func() bool { return count.server.Draining() },
+		Counter:       &count,
+		WebSocket:     c.webSocketFlags.limits(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("--root: %w", err) // the only error of New
