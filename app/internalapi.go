@@ -92,6 +92,20 @@ func (p *Promise[T]) settleAny(v any, err error) {
 	p.settleHere(value, err)
 }
 
+// sensitiveKey is the key of a request's value that reports whether a field was marked.
+type sensitiveKey struct{}
+
+// MarkSensitive implements spi.MarkSensitive.
+func (internalAPI) MarkSensitive(r *Request, marked func(name string) bool) {
+	r.values = append(r.values, value{sensitiveKey{}, marked})
+}
+
+// Sensitive implements spi.Sensitive.
+func (internalAPI) Sensitive(r *Request) func(name string) bool {
+	marked, _ := r.Value(sensitiveKey{}).(func(name string) bool)
+	return marked
+}
+
 // TakeBody reads content of r into p. After (0, nil), ready is called when there is more.
 // On the loop.
 func (internalAPI) TakeBody(r *Request, p []byte, ready func()) (int, error) {

@@ -19,6 +19,9 @@ type Response struct {
 	Fields Fields
 	// Content is nil if there is none.
 	Content Content
+	// Sensitive, if not nil, reports whether a field of that name must never be indexed
+	// (RFC 7541 section 7.1.3), as gateways pass it on.
+	Sensitive func(name string) bool
 }
 
 // Content is the content of a response: Bytes, *Pull, *Stream, or that of a WebSocket.

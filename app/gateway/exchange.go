@@ -100,6 +100,7 @@ func (x *exchange) begin(r *app.Request, dialer spi.Dialer) app.Future[*app.Resp
 		Fields:    x.head.fields,
 		Expect:    x.head.expect,
 		Loop:      r.Loop(),
+		Sensitive: spi.Sensitive(r),
 	}
 	if x.head.websocket {
 		x.out.Protocol = "websocket"
@@ -186,6 +187,7 @@ func (x *exchange) Head(in *spi.Incoming) {
 	}
 	a.response.Status = in.Status
 	a.response.Fields = x.settings.response.Apply(appendResponseFields(a.fields[:0], in, &x.g.policy))
+	a.response.Sensitive = in.Sensitive
 	x.idle = x.settings.idle
 	switch {
 	case x.call.Tunnel():

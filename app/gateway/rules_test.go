@@ -17,8 +17,12 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/gateway"
+	"github.com/gatewheel/gatewheel/app/spi"
 )
 
 // scripted starts a backend over HTTP/1.1 that calls talk for each connection.
@@ -381,5 +385,53 @@ func TestOldClients(t *testing.T) {
 	b, err := io.ReadAll(c)
 	if text := string(b); err != nil || !strings.HasPrefix(text, "HTTP/1.1 200 OK\r\n") || !strings.HasSuffix(text, "\r\n\r\nhello") || strings.Contains(text, "chunked") {
 		t.Errorf("%q %v", b, err)
+	}
+}
+
+// What one side has marked as never indexed is marked on the other (RFC 7541 section 6.2.3).
+func TestSecretsStayOutOfTables(t *testing.T) {
+	backend, _ := serveOn(t, func(r *app.Request) app.Future[*app.Response] {
+		marked := spi.Sensitive(r)
+		resp := app.Text(200, fmt.Sprint(marked != nil && marked("x-secret"), marked != nil && marked("x-other")))
+		resp.Fields.Add("X-Answer", "1")
+		resp.Fields.Add("X-Open", "2")
+		resp.Sensitive = func(name string) bool { return strings.EqualFold(name, "x-answer") }
+		return app.Ready(resp)
+	})
+	address, _ := forward(t, gateway.Options{}, "h2c://"+backend)
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(patience))
+	io.WriteString(c, http2.ClientPreface)
+	framer := http2.NewFramer(c, c)
+	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	_ = framer.WriteSettings()
+	var block bytes.Buffer
+	e := hpack.NewEncoder(&block)
+	for _, f := range []hpack.HeaderField{{Name: ":method", Value: "GET"}, {Name: ":scheme", Value: "http"}, {Name: ":path", Value: "/"},
+		{Name: ":authority", Value: "a"}, {Name: "x-secret", Value: "s", Sensitive: true}, {Name: "x-other", Value: "o"}} {
+		_ = e.WriteField(f)
+	}
+	_ = framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndHeaders: true, EndStream: true})
+	for content := ""; content == ""; {
+		f, err := framer.ReadFrame()
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch f := f.(type) {
+		case *http2.MetaHeadersFrame:
+			for _, h := range f.RegularFields() {
+				if h.Sensitive != (h.Name == "x-answer") {
+					t.Errorf("%s is marked: %v", h.Name, h.Sensitive)
+				}
+			}
+		case *http2.DataFrame:
+			if content = string(f.Data()); content != "true false" {
+				t.Errorf("the backend saw the marks %s, want true false", content)
+			}
+		}
 	}
 }

@@ -75,6 +75,8 @@ type content struct {
 	bytes  []byte
 	source io.Reader
 	length int64 // of source; -1: unknown
+	// sensitive is app.Response.Sensitive.
+	sensitive func(name string) bool
 }
 
 // String returns method, target and peer of the request, for the log and the watchdog's report.
@@ -159,7 +161,7 @@ func (x *exchange) respond(r *app.Response) error {
 		x.discard(r)
 		r = x.refuseTunnel()
 	}
-	var c content
+	c := content{sensitive: r.Sensitive}
 	status := r.Status
 	switch kind := r.Content.(type) {
 	case nil:
@@ -182,7 +184,7 @@ func (x *exchange) respond(r *app.Response) error {
 	}
 	if status == 205 {
 		// RFC 9110 section 15.3.6: a 205 has no content.
-		c = content{}
+		c = content{sensitive: r.Sensitive}
 	}
 	if err := x.server().respond(x, status, r.Fields, c); err != nil {
 		x.freeSource()

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/spi"
 	"github.com/gatewheel/gatewheel/h2"
 	"github.com/gatewheel/gatewheel/reactor"
 )
@@ -212,6 +213,9 @@ func (s *h2Session) accept(ev *h2.Event) {
 	if !ev.End {
 		x.in = &inbound{owner: x, expects: strings.EqualFold(x.Fields.Get("expect"), "100-continue")}
 	}
+	if ev.NeverIndexed != 0 {
+		spi.MarkSensitive(&x.Request, sensitiveFields(head.Fields, ev.NeverIndexed))
+	}
 	if strings.EqualFold(head.Protocol, "websocket") {
 		x.asGET()
 	}
@@ -399,7 +403,7 @@ func (s *h2Session) agedOut() bool { return s.aged.Load() }
 
 // respond implements session.
 func (s *h2Session) respond(x *exchange, status int, fields app.Fields, c content) error {
-	err := s.machine.Respond(h2.StreamID(x.id), &h2.Response{Status: status, Fields: fields, Bytes: c.bytes, Source: c.source, Length: c.length})
+	err := s.machine.Respond(h2.StreamID(x.id), &h2.Response{Status: status, Fields: fields, Bytes: c.bytes, Source: c.source, Length: c.length, Sensitive: c.sensitive})
 	if errors.Is(err, h2.ErrStream) {
 		return app.ErrPeerGone
 	}

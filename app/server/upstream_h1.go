@@ -192,7 +192,7 @@ func (s *h1Upstream) begin(head *h1.ResponseHead) {
 	}
 	c.begin(spi.Incoming{
 		Status: head.Status, Fields: head.Fields, ContentLength: head.ContentLength, Stated: head.Stated,
-		Protocol: app.HTTP11, Sensitive: neverSensitive,
+		Protocol: app.HTTP11,
 	})
 	if s.key != "" {
 		c.head.Fields = withoutAccept(c.head.Fields)
@@ -201,9 +201,6 @@ func (s *h1Upstream) begin(head *h1.ResponseHead) {
 		c.endInput(io.EOF)
 	}
 }
-
-// neverSensitive is the Incoming.Sensitive of HTTP/1.1, which marks no field.
-func neverSensitive(string) bool { return false }
 
 // malformed ends the connection for what the server has sent.
 func (s *h1Upstream) malformed(err error) {

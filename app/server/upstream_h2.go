@@ -222,10 +222,10 @@ func (s *h2Upstream) begin(c *call, ev *h2.Event) {
 	}
 }
 
-// sensitiveFields returns Incoming.Sensitive for fields with those marks.
+// sensitiveFields returns a function that reports whether a field of that name was marked; nil if none was.
 func sensitiveFields(fields []app.Field, marks h2.NeverIndexed) func(name string) bool {
 	if marks == 0 {
-		return neverSensitive
+		return nil
 	}
 	var names []string
 	for i := range fields {

@@ -21,6 +21,8 @@ var core = internalapi.App.(interface {
 	RunFor(h app.Handler, r *app.Request, limit time.Duration, a Answerer) (f app.Future[*app.Response], pending bool)
 	Cancel(r *app.Request, cause error)
 	Drain(r *app.Request)
+	MarkSensitive(r *app.Request, marked func(name string) bool)
+	Sensitive(r *app.Request) func(name string) bool
 	ServeStream(s *app.Stream, r *app.Request)
 })
 
@@ -59,6 +61,13 @@ func Cancel(r *app.Request, cause error) { core.Cancel(r, cause) }
 // Drain completes app.Request.Draining and ends an event stream. Servers call it for
 // each open request when Drainer.Draining has become true. On the loop.
 func Drain(r *app.Request) { core.Drain(r) }
+
+// MarkSensitive sets the function that reports whether a field of r was marked as never
+// indexed (RFC 7541 section 6.2.3). Servers call it before the handler runs, if any was.
+func MarkSensitive(r *app.Request, marked func(name string) bool) { core.MarkSensitive(r, marked) }
+
+// Sensitive returns the function that MarkSensitive has set, or nil. On the loop.
+func Sensitive(r *app.Request) func(name string) bool { return core.Sensitive(r) }
 
 // ServeStream calls Produce of s, and Finish of r's Exchange when the content is complete
 // or has failed. A panic of Produce is an *app.PanicError. Servers call it once, when they

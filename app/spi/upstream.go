@@ -133,7 +133,7 @@ type Incoming struct {
 	// Stated is the Content-Length field of a response to HEAD or of a 304; -1: none.
 	Stated   int64
 	Protocol string
-	// Sensitive reports whether a field was marked as never indexed.
+	// Sensitive reports whether a field was marked as never indexed; nil: none was.
 	Sensitive func(name string) bool
 }
 
