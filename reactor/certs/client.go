@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/gatewheel/gatewheel/internal/filewatch"
 	"github.com/gatewheel/gatewheel/internal/logqueue"
 )
 
@@ -54,7 +55,7 @@ type ClientStore struct {
 	pair    *loadedPair
 	roots   authorities
 
-	watch fileWatch
+	watch filewatch.Watch
 }
 
 // clientSnapshot is the result of one load. It is immutable.
@@ -79,11 +80,11 @@ func OpenClient(options ClientOptions) (*ClientStore, error) {
 	if err := s.Reload(); err != nil {
 		return nil, err
 	}
-	s.watch = fileWatch{files: s.files(), reload: s.Reload, every: expiryInterval, periodic: s.lookAtExpiry, logger: s.logger}
-	if len(s.watch.files) == 0 {
+	s.watch = filewatch.Watch{Files: s.files(), Changed: func() { _ = s.Reload() }, Every: expiryInterval, Periodic: s.lookAtExpiry, Failed: watchFailed(s.logger)}
+	if len(s.watch.Files) == 0 {
 		return s, nil
 	}
-	if err := s.watch.start(); err != nil {
+	if err := s.watch.Start(); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -91,10 +92,7 @@ func OpenClient(options ClientOptions) (*ClientStore, error) {
 
 // Close stops watching. Functions that Config has returned stay usable.
 func (s *ClientStore) Close() error {
-	if s.watch.watcher == nil {
-		return nil
-	}
-	return s.watch.close()
+	return s.watch.Close()
 }
 
 func (s *ClientStore) files() []string {

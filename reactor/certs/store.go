@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/gatewheel/gatewheel/internal/filewatch"
 	"github.com/gatewheel/gatewheel/internal/logqueue"
 )
 
@@ -26,7 +27,7 @@ type Store struct {
 	signed  *tls.Certificate
 	clients authorities
 
-	watch fileWatch
+	watch filewatch.Watch
 }
 
 // snapshot is the result of one load. It is immutable.
@@ -64,15 +65,20 @@ func Open(options Options) (*Store, error) {
 	if err := s.Reload(); err != nil {
 		return nil, err
 	}
-	s.watch = fileWatch{files: s.files(), reload: s.Reload, every: ticketRotation, periodic: s.renew, logger: s.logger}
-	if err := s.watch.start(); err != nil {
+	s.watch = filewatch.Watch{Files: s.files(), Changed: func() { _ = s.Reload() }, Every: ticketRotation, Periodic: s.renew, Failed: watchFailed(s.logger)}
+	if err := s.watch.Start(); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
 // Close stops watching. Connections and Config stay usable.
-func (s *Store) Close() error { return s.watch.close() }
+func (s *Store) Close() error { return s.watch.Close() }
+
+// watchFailed returns a function that logs a failure to watch files.
+func watchFailed(log *zap.Logger) func(error) {
+	return func(err error) { log.Warn("watching certificate files", zap.Error(err)) }
+}
 
 func (s *Store) files() []string {
 	files := append([]string(nil), s.options.ClientCAs...)

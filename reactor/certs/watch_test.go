@@ -51,43 +51,6 @@ func TestCertificateStartRefusedInOneSentence(t *testing.T) {
 	}
 }
 
-// Other files in the directory neither delay a renewal nor cause one.
-func TestCertificateWatchKnowsItsFiles(t *testing.T) {
-	dir, ca := t.TempDir(), certstest.NewAuthority(t, "ca")
-	for _, d := range []string{"first", "elsewhere"} {
-		if err := os.Mkdir(filepath.Join(dir, d), 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for link, target := range map[string]string{"live": "first", "elsewhere/live": "../live"} {
-		if err := os.Symlink(target, filepath.Join(dir, link)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	certificate, key := ca.Issue(t, nil, "one.test")
-	writePair(t, filepath.Join(dir, "first"), "x", certificate, key)
-	at := filepath.Join(dir, "elsewhere", "live", "x")
-	s := opened(t, Options{Pairs: []Pair{{Certificate: at + ".pem", Key: at + ".key"}}})
-	real, err := filepath.EvalSymlinks(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, want := range map[string]bool{
-		"elsewhere/live":    true,
-		"live":              true,
-		"first/x.pem":       true,
-		"first/x.key":       true,
-		"first":             true,
-		"first/log":         false,
-		"elsewhere/old.pem": false,
-		"other":             false,
-	} {
-		if got := s.watch.decisive[filepath.Join(real, name)]; got != want {
-			t.Errorf("a change of %s counts: %v, want %v", name, got, want)
-		}
-	}
-}
-
 // The end of the watching is no event.
 func TestCertificatesCloseInSilence(t *testing.T) {
 	logged, lines := observer.New(zapcore.WarnLevel)

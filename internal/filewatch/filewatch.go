@@ -1,4 +1,6 @@
-package certs
+// Package filewatch tells when files may have changed: their content, their names, or the
+// symbolic links that lead to them.
+package filewatch
 
 import (
 	"errors"
@@ -10,20 +12,20 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
-	"go.uber.org/zap"
 )
 
 // settleTime is the time without changes after which files are read: a renewal writes the certificate and the key one
 // after the other.
 const settleTime = 200 * time.Millisecond
 
-// fileWatch calls reload when one of its files may have changed, and periodic at intervals, on a goroutine of its own.
-type fileWatch struct {
-	files    []string
-	reload   func() error // logs its errors
-	every    time.Duration
-	periodic func(now time.Time)
-	logger   *zap.Logger
+// Watch calls Changed when one of its files may have changed, and Periodic at intervals, on
+// a goroutine of its own. Its fields are set before Start and not changed afterwards.
+type Watch struct {
+	Files    []string
+	Changed  func()
+	Every    time.Duration   // between calls of Periodic
+	Periodic func(time.Time) // nil: nothing is called
+	Failed   func(error)     // is told that a directory cannot be watched, or that events were lost
 
 	watcher  *fsnotify.Watcher
 	decisive map[string]bool // paths whose change matters; their directories have other files too
@@ -33,12 +35,12 @@ type fileWatch struct {
 	once     sync.Once
 }
 
-// start watches directories, since a renewal replaces a file, or a symbolic link to it, and a watch on the old file would
+// Start watches directories, since a renewal replaces a file, or a symbolic link to it, and a watch on the old file would
 // report nothing more.
-func (w *fileWatch) start() error {
+func (w *Watch) Start() error {
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
-		return fmt.Errorf("watching certificate files: %w", err)
+		return fmt.Errorf("watching files: %w", err)
 	}
 	w.watcher = watcher
 	w.settle = settleTime
@@ -51,8 +53,12 @@ func (w *fileWatch) start() error {
 	return nil
 }
 
-// close ends the watching. It waits for a call of reload in progress.
-func (w *fileWatch) close() error {
+// Close ends the watching. It waits for a call of Changed in progress. A Watch that was not
+// started is closed too.
+func (w *Watch) Close() error {
+	if w.watcher == nil {
+		return nil
+	}
 	w.once.Do(func() { close(w.done) })
 	err := w.watcher.Close()
 	w.ended.Wait()
@@ -60,10 +66,10 @@ func (w *fileWatch) close() error {
 }
 
 // watchDirectories watches the directories on the path of each file, links followed. Adding one twice has no effect.
-func (w *fileWatch) watchDirectories() error {
+func (w *Watch) watchDirectories() error {
 	w.decisive = make(map[string]bool)
 	var failures []error
-	for _, file := range w.files {
+	for _, file := range w.Files {
 		names, directories := decisiveFor(file)
 		for _, name := range names {
 			w.decisive[name] = true
@@ -78,7 +84,7 @@ func (w *fileWatch) watchDirectories() error {
 }
 
 // add watches directory, or the nearest one above it while it is missing.
-func (w *fileWatch) add(directory string) error {
+func (w *Watch) add(directory string) error {
 	for {
 		err := w.watcher.Add(directory)
 		if directory == "/" || !errors.Is(err, os.ErrNotExist) {
@@ -124,9 +130,13 @@ func decisiveFor(file string) (names, directories []string) {
 	return names, append(directories, filepath.Dir(at))
 }
 
-func (w *fileWatch) follow() {
-	interval := time.NewTicker(w.every)
-	defer interval.Stop()
+func (w *Watch) follow() {
+	var interval <-chan time.Time
+	if w.Periodic != nil {
+		ticker := time.NewTicker(w.Every)
+		defer ticker.Stop()
+		interval = ticker.C
+	}
 	// The first look finds changes since the first load.
 	quiet := time.NewTimer(w.settle)
 	defer quiet.Stop()
@@ -134,8 +144,8 @@ func (w *fileWatch) follow() {
 		select {
 		case <-w.done:
 			return
-		case now := <-interval.C:
-			w.periodic(now)
+		case now := <-interval:
+			w.Periodic(now)
 		case event, more := <-w.watcher.Events:
 			if !more {
 				return
@@ -149,7 +159,7 @@ func (w *fileWatch) follow() {
 				return
 			}
 			// Events were lost, so the files are read.
-			w.logger.Warn("watching certificate files", zap.Error(err))
+			w.Failed(err)
 			quiet.Reset(w.settle)
 		case <-quiet.C:
 			w.changed()
@@ -157,10 +167,10 @@ func (w *fileWatch) follow() {
 	}
 }
 
-// changed reloads after a change. It renews the watch first, so that no later change is missed.
-func (w *fileWatch) changed() {
+// changed renews the watch, so that no later change is missed, and calls Changed.
+func (w *Watch) changed() {
 	if err := w.watchDirectories(); err != nil {
-		w.logger.Warn("watching certificate files", zap.Error(err))
+		w.Failed(err)
 	}
-	_ = w.reload()
+	w.Changed()
 }
