@@ -3,7 +3,10 @@
 package server_test
 
 import (
+	"io"
 	"testing"
+
+	"golang.org/x/net/http2"
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/spi"
@@ -77,3 +80,34 @@ func TestAllocationsACall(t *testing.T) {
 }
 
 var static = app.Text(200, "Hello, World!")
+
+// A call that waits for its response takes less than a KiB and a half, with its stream.
+func TestMemoryOfWaitingCalls(t *testing.T) {
+	const calls, most = 10_000, 1536
+	d, p := scripted2(t, http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: calls})
+	go func() { _, _ = io.Copy(io.Discard, p.r) }()
+	d.eventuallyOn("SETTINGS", func() bool { return d.up.Capacity() == calls })
+	out := &spi.Outgoing{Fields: app.Fields{{Name: "Accept", Value: "*/*"}, {Name: "User-Agent", Value: "test"}}}
+	complete(out)
+	owners := make([]counted, calls)
+	before := int64(heap())
+	d.on(func() {
+		for i := range owners {
+			owners[i].d, owners[i].out = d, out
+			if owners[i].start(); owners[i].err != nil {
+				t.Fatal(owners[i].err)
+			}
+		}
+	})
+	eventually(t, "requests are sent", func() bool { return d.Counts().BytesOut > calls*12 })
+	a := (int64(heap()) - before) / calls
+	t.Logf("%d bytes a call", a)
+	if a > most {
+		t.Errorf("%d bytes a call, want at most %d", a, most)
+	}
+	d.on(func() {
+		for i := range owners {
+			owners[i].call.Release()
+		}
+	})
+}
