@@ -81,9 +81,9 @@ func TestAllocationsACall(t *testing.T) {
 
 var static = app.Text(200, "Hello, World!")
 
-// A call that waits for its response takes less than a KiB and a half, with its stream.
+// A call that waits for its response takes less than a KiB, with its stream.
 func TestMemoryOfWaitingCalls(t *testing.T) {
-	const calls, most = 10_000, 1536
+	const calls, most = 10_000, 1024
 	d, p := scripted2(t, http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: calls})
 	go func() { _, _ = io.Copy(io.Discard, p.r) }()
 	d.eventuallyOn("SETTINGS", func() bool { return d.up.Capacity() == calls })

@@ -50,7 +50,8 @@ type ConnOwner interface {
 	// Start, and when the connection has begun to drain.
 	Changed()
 	// Closed is the last call: the connection could not be opened, or has ended. Its
-	// calls have ended before. err is a *client.Error, or nil after Close.
+	// calls have ended before. err is a *client.Error, or nil if the connection was closed
+	// by this side, or had begun to drain and had no calls.
 	Closed(err error)
 }
 
