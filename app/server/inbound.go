@@ -99,6 +99,8 @@ func (s *stream) read(p []byte, ready func()) (int, error) {
 	case n > 0:
 		s.session.consumed(s, n)
 		return n, nil
+	case len(p) == 0 && b.kept.len() > 0:
+		return 0, nil // content precedes the end
 	case b.err != nil:
 		return 0, b.err
 	case len(p) == 0:

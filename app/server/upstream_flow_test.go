@@ -51,6 +51,27 @@ func TestUpstreamUnreadContent(t *testing.T) {
 	})
 }
 
+// A read without room, which a machine makes while the client's window is closed, does not find the end before content
+// that was not read.
+func TestUpstreamReadsWithoutRoom(t *testing.T) {
+	overEach(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "content") }, func(t *testing.T, d *dialled) {
+		q := d.askWith(&spi.Outgoing{}, true)
+		d.await("head", q.headCame)
+		d.await("end of the response", q.endCame)
+		d.on(func() {
+			if n, err := q.call.ReadBody(nil, func() {}); n != 0 || err != nil {
+				t.Errorf("read %d, %v before the content", n, err)
+			}
+			q.readOn()
+			if got := q.content.String(); got != "content" || q.readErr != io.EOF {
+				t.Errorf("content %q, %v", got, q.readErr)
+			}
+			q.call.Release()
+		})
+		d.close()
+	})
+}
+
 // A server that does not read its request stops the content. Cancelling the call ends it at once.
 func TestUpstreamUnreadRequest(t *testing.T) {
 	const most = 64 << 20
