@@ -157,7 +157,7 @@ func price(resp *client.Response) app.Future[int] {
 func Example_fanOut() {
 	host := apptest.New(prices)
 	for name, d := range map[string]time.Duration{"north": 10 * time.Millisecond, "south": time.Hour, "east": 0} {
-		host.Answer(name+".shops.internal:8080", apptest.Elapse(d, func(*app.Request) app.Future[*app.Response] {
+		host.Answer(name+".shops.internal:8080", apptest.Delay(d, func(*app.Request) app.Future[*app.Response] {
 			return app.Ready(app.Text(200, strconv.Itoa(len(name))))
 		}))
 	}

@@ -15,7 +15,7 @@ import (
 // connect to it without sockets. Its fields may be changed between calls of methods of the
 // host.
 type Backend struct {
-	// Refuse makes connecting fail, Hang makes it take for ever.
+	// Refuse makes connecting fail, Hang makes it never complete.
 	Refuse, Hang bool
 	// Protocol is what a TLS handshake selects. The default is app.HTTP2.
 	Protocol string
@@ -23,7 +23,7 @@ type Backend struct {
 	Streams int
 	// NoTunnels makes HTTP/2 connections take no WebSockets.
 	NoTunnels bool
-	// Mute lets PINGs of HTTP/2 connections unanswered.
+	// Mute leaves PINGs of HTTP/2 connections unanswered.
 	Mute bool
 	// Fault, if not nil, returns what happens to the nth request, from 1.
 	Fault func(n int) Fault
@@ -41,8 +41,8 @@ type Backend struct {
 type Fault uint8
 
 const (
-	// Unharmed lets the handler answer.
-	Unharmed Fault = iota
+	// NoFault lets the handler answer.
+	NoFault Fault = iota
 	// RefuseStream refuses the request with REFUSED_STREAM. The handler does not get it.
 	RefuseStream
 	// NeverSent closes the connection before anything of the request was sent.
@@ -131,8 +131,8 @@ func (l *Loop) Dial(d *spi.Dial, o spi.ConnOwner) {
 	}
 }
 
-// Elapse returns a handler that answers with h after d.
-func Elapse(d time.Duration, h app.Handler) app.Handler {
+// Delay returns a handler that answers with h after d.
+func Delay(d time.Duration, h app.Handler) app.Handler {
 	return func(r *app.Request) app.Future[*app.Response] {
 		return app.Then(app.Sleep(r, d), func(app.Done) app.Future[*app.Response] { return h(r) })
 	}

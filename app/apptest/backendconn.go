@@ -78,7 +78,7 @@ func (c *BackendConn) Start(out *spi.Outgoing, e spi.CallEvents) (spi.Call, erro
 	}
 	c.Served++
 	c.backend.Requests++
-	fault := Unharmed
+	fault := NoFault
 	if c.backend.Fault != nil {
 		fault = c.backend.Fault(c.backend.Requests)
 	}

@@ -141,7 +141,7 @@ func (c *Call) start() *Error {
 			p.Prepare(c.conn.up.Protocol(), out)
 		}
 	}
-	up, err := c.conn.up.Start(out, c)
+	up, err := c.conn.up.Start(out, (*callEvents)(c))
 	expects := out.Expect && out.Content != nil
 	*out = spi.Outgoing{}
 	if err != nil {
@@ -149,20 +149,9 @@ func (c *Call) start() *Error {
 	}
 	c.up, c.state = up, callStarted
 	if expects {
-		l.deadlines.Set(&c.entry, l.now().Add(expectTime), c)
+		l.deadlines.Set(&c.entry, l.now().Add(expectTime), (*callEvents)(c))
 	}
 	return nil
-}
-
-// Expired implements deadline.Expirer.
-func (c *Call) Expired(*deadline.Entry) {
-	switch c.state {
-	case callWaiting:
-		c.pool.dequeue(c)
-		c.failed(c.waitError())
-	case callStarted:
-		c.up.Proceed()
-	}
 }
 
 // waitError returns the failure of a call that has waited for too long.
@@ -171,45 +160,6 @@ func (c *Call) waitError() *Error {
 		return last
 	}
 	return &Error{Kind: Overflow, Safe: true, Err: errWaited}
-}
-
-// Interim implements spi.CallEvents.
-func (c *Call) Interim(status int, fields app.Fields) {
-	c.heard()
-	if status == 100 {
-		c.loop.deadlines.Clear(&c.entry)
-	}
-	if c.upload != nil {
-		c.upload.forget()
-	}
-	c.events.Interim(status, fields)
-}
-
-// Head implements spi.CallEvents.
-func (c *Call) Head(in *spi.Incoming) {
-	c.heard()
-	c.state = callHeaded
-	c.loop.deadlines.Clear(&c.entry)
-	if !c.conn.http2 {
-		limit := durationOr(c.origin.options.Idle, defaultIdleHTTP1)
-		c.conn.keep = keepAlive(in.Fields, limit)
-	}
-	if c.upload != nil {
-		c.upload.forget()
-	}
-	c.events.Head(in)
-}
-
-func (c *Call) heard() { c.conn.heard = c.loop.now() }
-
-// Ended implements spi.CallEvents.
-func (c *Call) Ended(err error) {
-	if err == nil {
-		c.leave()
-		c.end(nil)
-		return
-	}
-	c.failed(asError(err))
 }
 
 // leave frees the connection. The response may still be read.

@@ -132,7 +132,7 @@ func TestCancelledWhileContentIsRead(t *testing.T) {
 // A result that comes after the time of app.Timeout is dropped, and its response closed.
 func TestLateResponsesAreClosed(t *testing.T) {
 	each(t, func(t *testing.T, scheme string) {
-		f := newFront(t, scheme, client.Options{}, apptest.Elapse(2*time.Second, endless))
+		f := newFront(t, scheme, client.Options{}, apptest.Delay(2*time.Second, endless))
 		host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
 			asked := f.client.Do(r, &client.Request{URL: f.url})
 			late := app.Map(app.Timeout(r, time.Second, asked), func(*client.Response) (*app.Response, error) { return nil, nil })
@@ -140,7 +140,7 @@ func TestLateResponsesAreClosed(t *testing.T) {
 				return app.Map(app.Sleep(r, 5*time.Second), func(app.Done) (*app.Response, error) { return app.Empty(204), nil })
 			})
 		})
-		backend := host.Answer("backend:80", apptest.Elapse(2*time.Second, endless))
+		backend := host.Answer("backend:80", apptest.Delay(2*time.Second, endless))
 		call := host.Do(get("/"))
 		host.Advance(3 * time.Second)
 		call.WantNoAnswer(t)

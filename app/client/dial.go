@@ -79,8 +79,8 @@ func (p *pool) takeSlot() bool {
 	if o.protocol() != app.HTTP11 || o.slots.take() {
 		return true
 	}
-	if !p.hungry {
-		p.hungry = true
+	if !p.awaitsSlot {
+		p.awaitsSlot = true
 		o.slots.await(p)
 		for _, other := range *o.pools.Load() {
 			if other != nil && other != p {

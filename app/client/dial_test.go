@@ -103,7 +103,7 @@ func TestEnhanceYourCalmMakesDialsPause(t *testing.T) {
 
 // A dial that fails does not end requests that other connections will serve.
 func TestFailedDialLeavesRequestsToOtherConnections(t *testing.T) {
-	f := newFront(t, "http", client.Options{}, apptest.Elapse(time.Second, hello))
+	f := newFront(t, "http", client.Options{}, apptest.Delay(time.Second, hello))
 	first := f.Do(get("/"))
 	f.backend.Refuse = true
 	second := f.Do(get("/"))
@@ -116,7 +116,7 @@ func TestFailedDialLeavesRequestsToOtherConnections(t *testing.T) {
 // Connections that fail together count as one failure: the pauses stay short, and one dial at a time looks whether
 // the server is back.
 func TestConnectionsThatFailTogetherCountOnce(t *testing.T) {
-	f := newFront(t, "http", client.Options{}, apptest.Elapse(time.Millisecond, hello))
+	f := newFront(t, "http", client.Options{}, apptest.Delay(time.Millisecond, hello))
 	start := func() (calls []*apptest.Call) {
 		for range 32 {
 			calls = append(calls, f.Start(get("/")))

@@ -187,7 +187,7 @@ func TestBlockingHandlersAsk(t *testing.T) {
 				w.Write(buf[:n])
 			}
 		}))
-		host.Answer("backend:80", apptest.Elapse(time.Second, func(r *app.Request) app.Future[*app.Response] {
+		host.Answer("backend:80", apptest.Delay(time.Second, func(r *app.Request) app.Future[*app.Response] {
 			return app.Ready(app.Streamed(200, "", func(w *app.Writer) app.Future[app.Done] {
 				w.Trailer("Sum", "6")
 				return app.Map(app.Copy(w, r.Body), func(int64) (app.Done, error) { return app.Done{}, nil })

@@ -23,8 +23,10 @@ const (
 	bulkSize = 64 << 10
 	// keptSize is the number of bytes of content that are kept for another try.
 	keptSize = 64 << 10
-	// maxKept limits the free buffers of that size that a loop keeps.
+	// maxKept limits the free buffers for that which a loop keeps, those of minKept bytes or
+	// more.
 	maxKept = 16
+	minKept = 1 << 10
 	// quietTime is how long an HTTP/2 peer may have been silent before it is asked by PING
 	// whether it is still there; pingTime is how long the answer may take.
 	quietTime = 10 * time.Second

@@ -146,8 +146,12 @@ func (p *Pending) turn() {
 	}
 }
 
+// pendingEnds is a Pending as the request that asks and its deadline see it.
+type pendingEnds Pending
+
 // Ended implements ending.Listener: the request that asks has ended. Any goroutine.
-func (p *Pending) Ended(cause error) {
+func (e *pendingEnds) Ended(cause error) {
+	p := (*Pending)(e)
 	if p.posted.CompareAndSwap(false, true) {
 		p.on.post(func() {
 			p.cause = cause
@@ -157,7 +161,8 @@ func (p *Pending) Ended(cause error) {
 }
 
 // Expired implements deadline.Expirer.
-func (p *Pending) Expired(*deadline.Entry) {
+func (e *pendingEnds) Expired(*deadline.Entry) {
+	p := (*Pending)(e)
 	if p.state == pendingHead {
 		p.cancel(&Error{Kind: HeadTimeout})
 		return
@@ -261,7 +266,7 @@ func (s *responseBody) ReadBody(b []byte, ready func()) (int, error) {
 func (p *Pending) expectContent() {
 	if p.request.Idle > 0 {
 		l := p.on
-		l.deadlines.Set(&p.entry, l.now().Add(p.request.Idle), p)
+		l.deadlines.Set(&p.entry, l.now().Add(p.request.Idle), (*pendingEnds)(p))
 	}
 }
 
@@ -300,7 +305,7 @@ func (p *Pending) drop() {
 		if p.asking != nil {
 			core.Detach(p.asking, &p.ending)
 		}
-		p.on.deadlines.Set(&p.entry, p.on.now().Add(drainTime), p)
+		p.on.deadlines.Set(&p.entry, p.on.now().Add(drainTime), (*pendingEnds)(p))
 		p.drain()
 	default:
 		p.release()

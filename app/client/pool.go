@@ -12,17 +12,17 @@ import (
 // pool has the connections of a loop to an origin, and the calls that wait for one. It
 // belongs to the loop.
 type pool struct {
-	origin  *Origin
-	loop    *loop
-	http2   []*conn // open ones, the oldest first
-	idle    []*conn // HTTP/1 connections without a call, the latest used last
-	busy    int     // HTTP/1 connections with a call
-	dialing int
-	waiting linked.List[waiter, *waiter]
-	hungry  bool // waits for a slot of the origin
-	dials   dials
-	sweep   sweeper
-	count   counters
+	origin     *Origin
+	loop       *loop
+	http2      []*conn // open ones, the oldest first
+	idle       []*conn // HTTP/1 connections without a call, the latest used last
+	busy       int     // HTTP/1 connections with a call
+	dialing    int
+	waiting    linked.List[waiter, *waiter]
+	awaitsSlot bool // of the origin
+	dials      dials
+	sweep      sweeper
+	count      counters
 }
 
 // waiter is the place of a Call in the queue of a pool.
@@ -68,7 +68,7 @@ func (p *pool) enqueue(c *Call) {
 	p.waiting.Push(&c.place)
 	p.count.waiting.Store(int64(p.waiting.Len()))
 	if wait := p.origin.options.Wait; wait > 0 {
-		p.loop.deadlines.Set(&c.entry, p.loop.now().Add(wait), c)
+		p.loop.deadlines.Set(&c.entry, p.loop.now().Add(wait), (*callEvents)(c))
 	}
 }
 
@@ -204,7 +204,7 @@ func (p *pool) release(c *Call) {
 
 // changed looks at a connection whose capacity may have changed.
 func (p *pool) changed(c *conn) {
-	if !c.http2 && !c.rests && c.calls == 0 && c.state == open {
+	if !c.http2 && !c.isIdle && c.calls == 0 && c.state == open {
 		switch {
 		case c.up.Draining():
 			c.retire()
@@ -222,8 +222,8 @@ func (p *pool) changed(c *conn) {
 }
 
 func (p *pool) makeIdle(c *conn) {
-	if p.hungry && p.waiting.Len() == 0 {
-		p.hungry = false
+	if p.awaitsSlot && p.waiting.Len() == 0 {
+		p.awaitsSlot = false
 		p.origin.slots.withdraw(p)
 	}
 	if p.waiting.Len() == 0 && (p.origin.closed.Load() || p.origin.slots.wanted()) {
@@ -231,7 +231,7 @@ func (p *pool) makeIdle(c *conn) {
 		return
 	}
 	p.busy--
-	c.rests = true
+	c.isIdle = true
 	p.idle = append(p.idle, c)
 }
 
@@ -239,7 +239,7 @@ func (p *pool) makeIdle(c *conn) {
 func (p *pool) takeIdle(i int) *conn {
 	c := p.idle[i]
 	p.idle = slices.Delete(p.idle, i, i+1)
-	c.rests = false
+	c.isIdle = false
 	p.busy++
 	return c
 }
@@ -299,7 +299,7 @@ func (p *pool) remove(c *conn) {
 		i := slices.Index(p.http2, c)
 		p.http2 = slices.Delete(p.http2, i, i+1)
 		return
-	case c.rests:
+	case c.isIdle:
 		p.takeIdle(slices.Index(p.idle, c))
 	}
 	p.busy--
@@ -340,7 +340,7 @@ func (p *pool) closeIdle() {
 
 // slotFree is a task of the loop: a slot of the origin may be free.
 func (p *pool) slotFree() {
-	p.hungry = false
+	p.awaitsSlot = false
 	if p.waiting.Len() == 0 {
 		p.origin.slots.tellNext()
 	}

@@ -15,7 +15,7 @@ func origins(o client.OriginOptions) client.Options { return client.Options{Orig
 func TestOneHTTP2ConnectionCarriesWhatItCan(t *testing.T) {
 	for _, scheme := range []string{"h2c", "https", "h2"} {
 		t.Run(scheme, func(t *testing.T) {
-			f := newFront(t, scheme, client.Options{}, apptest.Elapse(time.Second, hello))
+			f := newFront(t, scheme, client.Options{}, apptest.Delay(time.Second, hello))
 			var calls []*apptest.Call
 			start := func(n int) {
 				for range n {
@@ -47,7 +47,7 @@ func TestWaitingRequestsAreServedInOrder(t *testing.T) {
 	each(t, func(t *testing.T, scheme string) {
 		var order []string
 		f := newFront(t, scheme, origins(client.OriginOptions{Connections: 1, HTTP1Connections: 1}),
-			apptest.Elapse(time.Second, func(r *app.Request) app.Future[*app.Response] {
+			apptest.Delay(time.Second, func(r *app.Request) app.Future[*app.Response] {
 				order = append(order, r.Target)
 				return hello(r)
 			}))
@@ -94,7 +94,7 @@ func TestWaitingIsLimited(t *testing.T) {
 
 // https may turn out to be HTTP/1.1. Until that is known, one connection is opened.
 func TestALPNDecides(t *testing.T) {
-	f := newFront(t, "https", client.Options{}, apptest.Elapse(time.Second, hello))
+	f := newFront(t, "https", client.Options{}, apptest.Delay(time.Second, hello))
 	f.backend.Protocol = app.HTTP11
 	f.backend.Hang = true
 	for range 5 {
@@ -127,7 +127,7 @@ func TestH2IsHTTP2OrNothing(t *testing.T) {
 }
 
 func TestHTTP1ConnectionsAreReusedLatestFirst(t *testing.T) {
-	f := newFront(t, "http", client.Options{}, apptest.Elapse(time.Second, hello))
+	f := newFront(t, "http", client.Options{}, apptest.Delay(time.Second, hello))
 	for range 3 {
 		f.Start(get("/"))
 	}
@@ -144,7 +144,7 @@ func TestHTTP1ConnectionsAreReusedLatestFirst(t *testing.T) {
 }
 
 func TestHTTP1ConnectionsAreLimitedOverAllLoops(t *testing.T) {
-	f := newFront(t, "http", origins(client.OriginOptions{HTTP1Connections: 2}), apptest.Elapse(time.Second, hello))
+	f := newFront(t, "http", origins(client.OriginOptions{HTTP1Connections: 2}), apptest.Delay(time.Second, hello))
 	f.Start(get("/"))
 	f.Start(get("/"))
 	f.Advance(time.Second)
@@ -278,7 +278,7 @@ func TestBulkPrefersTheSecondConnection(t *testing.T) {
 }
 
 func TestLoweredLimitOfStreamsCounts(t *testing.T) {
-	f := newFront(t, "h2c", client.Options{}, apptest.Elapse(time.Second, hello))
+	f := newFront(t, "h2c", client.Options{}, apptest.Delay(time.Second, hello))
 	f.Do(get("/"))
 	f.backend.Streams = 1
 	var calls []*apptest.Call
@@ -308,7 +308,7 @@ func TestStreamsOption(t *testing.T) {
 
 func TestClosedOriginDrains(t *testing.T) {
 	each(t, func(t *testing.T, scheme string) {
-		f := newFront(t, scheme, client.Options{}, apptest.Elapse(time.Second, hello))
+		f := newFront(t, scheme, client.Options{}, apptest.Delay(time.Second, hello))
 		f.backend.Streams = 1
 		o, err := f.client.NewOrigin(f.url, client.OriginOptions{Connections: 1, HTTP1Connections: 1})
 		if err != nil {

@@ -137,12 +137,12 @@ func (p *Pending) start(c *Client) {
 		}
 		p.origin = o
 	}
-	if p.asking != nil && !core.Attach(p.asking, &p.ending, p) {
+	if p.asking != nil && !core.Attach(p.asking, &p.ending, (*pendingEnds)(p)) {
 		p.refuse(&Error{Kind: ClientGone, Safe: true})
 		return
 	}
 	if timeout := c.timeout(req.Timeout); timeout > 0 {
-		l.deadlines.Set(&p.entry, l.now().Add(timeout), p)
+		l.deadlines.Set(&p.entry, l.now().Add(timeout), (*pendingEnds)(p))
 	}
 	c.Start(&p.call, p.dialer, &p.out, req.Retries, (*pendingEvents)(p))
 }

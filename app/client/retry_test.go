@@ -17,7 +17,7 @@ func faultOnce(nth int, fault apptest.Fault) func(int) apptest.Fault {
 		if n == nth {
 			return fault
 		}
-		return apptest.Unharmed
+		return apptest.NoFault
 	}
 }
 
@@ -156,7 +156,7 @@ func TestContentIsSentAgain(t *testing.T) {
 
 func TestGoawayMovesRequests(t *testing.T) {
 	for _, method := range []string{"GET", "POST"} {
-		f := newFront(t, "h2c", client.Options{}, apptest.Elapse(time.Second, hello))
+		f := newFront(t, "h2c", client.Options{}, apptest.Delay(time.Second, hello))
 		var calls []*apptest.Call
 		for range 50 {
 			calls = append(calls, f.Do(&apptest.Request{Method: method, Target: "/"}))
@@ -221,7 +221,7 @@ func TestOccasionalRefusalsAreHidden(t *testing.T) {
 		if n%10 == 0 {
 			return apptest.RefuseStream
 		}
-		return apptest.Unharmed
+		return apptest.NoFault
 	}
 	for range 500 {
 		f.Do(post("/", "x")).Want(t, 200, "POST /")

@@ -107,7 +107,7 @@ func (u *upload) dropKept() {
 }
 
 func (u *upload) freeKept() {
-	if cap(u.kept) == keptSize && len(u.loop.buffers) < maxKept {
+	if cap(u.kept) >= minKept && len(u.loop.buffers) < maxKept {
 		u.loop.buffers = append(u.loop.buffers, u.kept[:0])
 	}
 	if u.now != nil {
@@ -138,14 +138,15 @@ func (u *upload) took(p []byte, err error) {
 	}
 }
 
-// buffer returns an empty buffer of keptSize bytes.
+// buffer returns an empty buffer that grows with what is kept: most content is short.
 func (l *loop) buffer() []byte {
-	if n := len(l.buffers); n > 0 {
-		b := l.buffers[n-1]
-		l.buffers = l.buffers[:n-1]
-		return b
+	n := len(l.buffers)
+	if n == 0 {
+		return nil
 	}
-	return make([]byte, 0, keptSize)
+	b := l.buffers[n-1]
+	l.buffers = l.buffers[:n-1]
+	return b
 }
 
 // again copies kept content into p. ok is false if the content itself is to be read.

@@ -1,0 +1,64 @@
+package client
+
+import (
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/internal/deadline"
+	"github.com/gatewheel/gatewheel/app/spi"
+)
+
+// callEvents is a Call as its connection and its deadline see it.
+type callEvents Call
+
+// Interim implements spi.CallEvents.
+func (e *callEvents) Interim(status int, fields app.Fields) {
+	c := (*Call)(e)
+	c.heard()
+	if status == 100 {
+		c.loop.deadlines.Clear(&c.entry)
+	}
+	if c.upload != nil {
+		c.upload.forget()
+	}
+	c.events.Interim(status, fields)
+}
+
+// Head implements spi.CallEvents.
+func (e *callEvents) Head(in *spi.Incoming) {
+	c := (*Call)(e)
+	c.heard()
+	c.state = callHeaded
+	c.loop.deadlines.Clear(&c.entry)
+	if !c.conn.http2 {
+		limit := durationOr(c.origin.options.Idle, defaultIdleHTTP1)
+		c.conn.keep = keepAlive(in.Fields, limit)
+	}
+	if c.upload != nil {
+		c.upload.forget()
+	}
+	c.events.Head(in)
+}
+
+// Ended implements spi.CallEvents.
+func (e *callEvents) Ended(err error) {
+	c := (*Call)(e)
+	if err == nil {
+		c.leave()
+		c.end(nil)
+		return
+	}
+	c.failed(asError(err))
+}
+
+// Expired implements deadline.Expirer.
+func (e *callEvents) Expired(*deadline.Entry) {
+	c := (*Call)(e)
+	switch c.state {
+	case callWaiting:
+		c.pool.dequeue(c)
+		c.failed(c.waitError())
+	case callStarted:
+		c.up.Proceed()
+	}
+}
+
+func (c *Call) heard() { c.conn.heard = c.loop.now() }
