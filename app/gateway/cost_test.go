@@ -117,3 +117,34 @@ func TestAllocationsOfAForwardedRequest(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkForward forwards small requests of 50 connections over HTTP/1.1.
+func BenchmarkForward(b *testing.B) {
+	const request = "GET /users/7 HTTP/1.1\r\nHost: example.com\r\nAccept: */*\r\nUser-Agent: test\r\n\r\n"
+	address, _ := forward(b, gateway.Options{}, "http://"+canned(b, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nDate: Sat, 28 Nov 2026 12:00:00 GMT\r\nContent-Length: 13\r\n\r\nHello, World!"))
+	b.ReportAllocs()
+	b.SetParallelism(50)
+	b.RunParallel(func(pb *testing.PB) {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		defer c.Close()
+		out, in := []byte(request), make([]byte, 4096)
+		for pb.Next() {
+			if _, err := c.Write(out); err != nil {
+				b.Error(err)
+				return
+			}
+			for have := 0; !bytes.HasSuffix(in[:have], []byte("Hello, World!")); {
+				n, err := c.Read(in[have:])
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				have += n
+			}
+		}
+	})
+}
