@@ -1,24 +1,48 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/client"
+	"github.com/gatewheel/gatewheel/app/gateway/config"
 )
 
 // Backend is a group of servers, its peers, of which any may answer a request. Every loop
 // has its own connections to each. Any goroutine may use it.
 type Backend struct {
+	name    string
 	client  *client.Client
 	peers   []*peer
-	weights int         // of all peers
 	builtIn app.Handler // the application inside the process answers; nil: peers do
+
+	method    balanceMethod
+	turns     []int // indices of peers, by weight
+	turn      atomic.Uint64
+	hashKind  config.KeyKind
+	hashName  string
+	cookie    string // the name of that of balanceCookie
+	byCookie  map[string]*peer
+	eject     ejection
+	slowStart time.Duration
+	notify    func(backend, peer string, event PeerEvent, err error) // may be nil
+	stop      context.CancelFunc                                     // of health checks; nil: there are none
 }
+
+// ejection is when peers are ejected.
+type ejection struct {
+	off      bool
+	failures int
+	time     time.Duration // of the first
+	most     float64       // part of the peers
+}
+
+// defaultEjection is that of config.Eject.
+var defaultEjection = ejection{failures: 5, time: 10 * time.Second, most: 0.5}
 
 // NewBackend returns a backend with these peers, URLs as those of client.Client.Origin:
 // http, h2c, https or h2, or these with +unix.
@@ -33,7 +57,7 @@ func newBackend(c *client.Client, options client.OriginOptions, urls ...string) 
 	if len(urls) == 0 {
 		return nil, errors.New("gateway: a backend needs a peer")
 	}
-	b := &Backend{client: c}
+	b := &Backend{client: c, eject: defaultEjection}
 	for i, url := range urls {
 		for _, other := range urls[:i] {
 			if url == other {
@@ -44,20 +68,36 @@ func newBackend(c *client.Client, options client.OriginOptions, urls ...string) 
 		if err != nil {
 			return nil, fmt.Errorf("gateway: %w", err)
 		}
-		b.peers = append(b.peers, &peer{url: url, origin: origin, counted: len(urls) > 1, weight: 1})
+		b.peers = append(b.peers, &peer{url: url, backend: b, origin: origin, counted: len(urls) > 1, weight: 1, id: hashText(url)})
 	}
-	b.weights = len(b.peers)
+	b.setTurns()
 	return b, nil
 }
 
-// weigh sets the weight of a peer, before the first request.
-func (b *Backend) weigh(i, weight int) {
-	b.weights += weight - b.peers[i].weight
-	b.peers[i].weight = weight
+// mayEject reports whether p may be ejected too: a part of the peers at most, one at
+// least, and never all.
+func (b *Backend) mayEject(p *peer, now time.Time) bool {
+	out := 1
+	for _, q := range b.peers {
+		if ok, _ := q.isAvailable(now); q != p && (!ok || q.ejected.Load()) {
+			out++
+		}
+	}
+	return out < len(b.peers) && out <= max(1, int(b.eject.most*float64(len(b.peers))))
+}
+
+// tell reports a change of a peer.
+func (b *Backend) tell(p *peer, event PeerEvent, err error) {
+	if b.notify != nil {
+		b.notify(b.name, p.url, event, err)
+	}
 }
 
 // Close makes the backend refuse requests. Those under way go on.
 func (b *Backend) Close() {
+	if b.stop != nil {
+		b.stop()
+	}
 	for _, p := range b.peers {
 		p.origin.Close()
 	}
@@ -81,98 +121,6 @@ func addStats(total *client.Stats, s client.Stats) {
 	total.Dials += s.Dials
 	for kind := range s.Failures {
 		total.Failures[kind] += s.Failures[kind]
-	}
-}
-
-// choose returns the peer for the next try: of two at random, by weight, the one with
-// fewer requests under way in relation to its weight. Peers that could not be connected to
-// lately are left out, and last, which has failed, too, unless nobody else is left.
-func (b *Backend) choose(last *peer, now time.Time) *peer {
-	if len(b.peers) == 1 {
-		return b.peers[0]
-	}
-	first := b.pick(last, now, nil)
-	if first == nil {
-		return b.peers[rand.IntN(len(b.peers))]
-	}
-	if second := b.pick(last, now, first); second != nil && second.isLessBusy(first) {
-		return second
-	}
-	return first
-}
-
-// pick returns a peer at random, by weight, that may be asked, but for two; nil if there is
-// none.
-func (b *Backend) pick(last *peer, now time.Time, first *peer) *peer {
-	at := rand.IntN(b.weights)
-	start := 0
-	for at >= b.peers[start].weight {
-		at -= b.peers[start].weight
-		start++
-	}
-	for i := range b.peers {
-		p := b.peers[(start+i)%len(b.peers)]
-		if p != last && p != first && !p.isOut(now) {
-			return p
-		}
-	}
-	return nil
-}
-
-// isLessBusy reports whether p has fewer requests under way than q, in relation to their
-// weights.
-func (p *peer) isLessBusy(q *peer) bool {
-	return p.active.Load()*int64(q.weight) < q.active.Load()*int64(p.weight)
-}
-
-// peer is one server of a backend. Its counters are for all loops.
-type peer struct {
-	url     string
-	origin  *client.Origin
-	counted bool // the backend has other peers
-	weight  int
-
-	_        [64]byte // the counters have a cache line of their own
-	active   atomic.Int64
-	outUntil atomic.Int64 // Unix time in nanoseconds until which it is left out; 0: it is not
-	failures atomic.Int32 // to connect, in a row
-	_        [40]byte
-}
-
-// Times for which a peer is left out that cannot be connected to: doubled with each failure
-// in a row.
-const (
-	firstOut = time.Second
-	maxOut   = 30 * time.Second
-)
-
-func (p *peer) isOut(now time.Time) bool {
-	until := p.outUntil.Load()
-	return until != 0 && now.UnixNano() < until
-}
-
-// enter counts a request that is sent to p.
-func (p *peer) enter() {
-	if p.counted {
-		p.active.Add(1)
-	}
-}
-
-// leave ends enter. failed is the failure of the try, or nil.
-func (p *peer) leave(failed *client.Error, now time.Time) {
-	if !p.counted {
-		return
-	}
-	p.active.Add(-1)
-	switch {
-	case failed == nil:
-		if p.outUntil.Load() != 0 {
-			p.failures.Store(0)
-			p.outUntil.Store(0)
-		}
-	case isConnectFailure(failed.Kind):
-		n := min(p.failures.Add(1), 8)
-		p.outUntil.Store(now.Add(min(firstOut<<(n-1), maxOut)).UnixNano())
 	}
 }
 

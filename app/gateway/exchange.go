@@ -39,6 +39,8 @@ type exchange struct {
 
 	settings *settings
 	backend  *Backend
+	tried    time.Time // when the try began
+	judged   bool      // the try has said something about the peer
 
 	end      ending.Entry // of the request
 	headBy   deadline.Entry
@@ -78,7 +80,7 @@ func (x *exchange) reset() {
 	x.out = spi.Outgoing{}
 	x.upload.reset()
 	x.key, x.reason, x.idle = "", OK, 0
-	x.absolute, x.more, x.answered, x.callOver, x.readOver, x.moved, x.tunnel = false, false, false, false, false, false, false
+	x.judged, x.absolute, x.more, x.answered, x.callOver, x.readOver, x.moved, x.tunnel = false, false, false, false, false, false, false, false
 }
 
 // begin sends the request.
@@ -153,16 +155,16 @@ func (x *exchange) Expired(e *deadline.Entry) {
 
 // Origin implements client.Events.
 func (x *exchange) Origin(try int, failed *client.Error) *client.Origin {
+	now := x.l.home.Now()
 	if x.peer != nil {
-		x.peer.leave(failed, x.l.home.Now())
+		if errors.Is(failed, client.ErrNoTunnels) {
+			// RFC 8441 section 3: the peer takes no WebSockets over HTTP/2, but perhaps over HTTP/1.1.
+			return x.peer.origin.HTTP1()
+		}
+		x.leavePeer(reasonOf(failed), failed, now)
 	}
-	next := x.backend.choose(x.peer, x.l.home.Now())
-	if next == nil {
-		x.peer = nil
-		return nil
-	}
-	x.peer = next
-	next.enter()
+	next := x.backend.choose(x.r, x.peer, now)
+	x.peer, x.tried = next, now
 	if x.settings.hostOfPeer {
 		x.out.Authority = next.origin.Authority()
 	}
@@ -185,9 +187,13 @@ func (x *exchange) Head(in *spi.Incoming) {
 		x.fail(UpstreamMalformed, nil)
 		return
 	}
+	x.judge(in.Status)
 	a.response.Status = in.Status
 	a.response.Fields = x.settings.response.Apply(appendResponseFields(a.fields[:0], in, &x.g.policy))
 	a.response.Sensitive = in.Sensitive
+	if cookie := x.backend.setCookie(x.r, x.peer); cookie != "" {
+		a.response.Fields = append(a.response.Fields, app.Field{Name: "Set-Cookie", Value: cookie})
+	}
 	x.idle = x.settings.idle
 	switch {
 	case x.call.Tunnel():
@@ -206,6 +212,50 @@ func (x *exchange) Head(in *spi.Incoming) {
 		x.l.deadlines.Set(&x.idleBy, x.l.home.Now().Add(x.idle), x)
 	}
 	x.pass()
+}
+
+// judge records what the status of the response says about the peer.
+func (x *exchange) judge(status int) {
+	p := x.peer
+	if !p.counted {
+		return
+	}
+	x.judged = true
+	now := x.l.home.Now()
+	switch status {
+	case 502, 503, 504:
+		p.failed(false, &app.StatusError{Status: status}, now)
+	default:
+		p.succeeded(now.Sub(x.tried), now)
+	}
+}
+
+// leavePeer ends a try, and records what its end says about the peer.
+func (x *exchange) leavePeer(reason Reason, failure *client.Error, now time.Time) {
+	p := x.peer
+	p.leave()
+	if x.judged || !p.counted {
+		x.judged = false
+		return
+	}
+	var err error
+	if failure != nil {
+		err = failure
+	}
+	switch reason {
+	case ConnectFail, ConnectTimeout, TLSFail:
+		p.failed(true, err, now)
+	case HeadTimeout:
+		p.failed(false, err, now)
+	case UpstreamReset, UpstreamEOF, UpstreamMalformed:
+		if failure == nil || !failure.Safe {
+			p.failed(false, err, now)
+			return
+		}
+		p.abandon() // the peer has refused a stream: it is busy
+	default:
+		p.abandon()
+	}
 }
 
 // mayPass reports whether a response to the handshake of a WebSocket may be passed on: one
@@ -343,7 +393,7 @@ func (x *exchange) finish() {
 	l.deadlines.Clear(&x.headBy)
 	l.deadlines.Clear(&x.idleBy)
 	if x.peer != nil {
-		x.peer.leave(asClientError(x.failure), l.home.Now())
+		x.leavePeer(x.reason, asClientError(x.failure), l.home.Now())
 	}
 	if x.tunnel {
 		l.tunnels.Add(-1)

@@ -42,6 +42,10 @@ type Options struct {
 	// Ended, if not nil, is called when an exchange has ended, for logs. err may be nil.
 	// It is called on the loop, as part of the gateway: it must not block.
 	Ended func(r *app.Request, reason Reason, err error)
+	// PeerChanged, if not nil, is called when a peer of a backend is ejected, returns, or is
+	// found unhealthy or healthy again, for logs. err, which may be nil, says why. It is
+	// called on a loop or on a goroutine of health checks: it must not block.
+	PeerChanged func(backend, peer string, event PeerEvent, err error)
 }
 
 const (

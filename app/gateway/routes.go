@@ -49,7 +49,7 @@ func Open(c *config.Config, o Options, parts Parts) (*Gateway, error) {
 	named := map[string]*Backend{}
 	for _, name := range slices.Sorted(maps.Keys(c.Backends)) {
 		described := c.Backends[name]
-		b, err := openBackend(shared, &described, parts)
+		b, err := openBackend(shared, name, &described, o.PeerChanged, parts)
 		if err != nil {
 			rs.close()
 			return nil, fmt.Errorf("backend %q: %w", name, err)
@@ -73,7 +73,7 @@ func (rs *routes) close() {
 }
 
 // openBackend returns the backend that is described.
-func openBackend(shared *client.Client, described *config.Backend, parts Parts) (*Backend, error) {
+func openBackend(shared *client.Client, name string, described *config.Backend, notify func(backend, peer string, event PeerEvent, err error), parts Parts) (*Backend, error) {
 	if list := described.Peers.List; len(list) == 1 && list[0].URL == "target:" {
 		if parts.BuiltIn == nil {
 			return nil, fmt.Errorf("target: stands for nothing here")
@@ -107,10 +107,50 @@ func openBackend(shared *client.Client, described *config.Backend, parts Parts) 
 	if err != nil {
 		return nil, err
 	}
+	b.name, b.notify, b.slowStart = name, notify, described.SlowStart
 	for i, p := range described.Peers.List {
-		b.weigh(i, max(p.Weight, 1))
+		b.peers[i].weight = max(p.Weight, 1)
+	}
+	b.setTurns()
+	b.setBalance(described.Balance)
+	b.setEject(described.Eject)
+	if described.Health != nil {
+		b.checkHealth(described.Health, options.Certificates)
 	}
 	return b, nil
+}
+
+// setBalance sets how peers are chosen.
+func (b *Backend) setBalance(c config.Balance) {
+	switch c.Method {
+	case config.Round:
+		b.method = balanceRound
+	case config.EWMA:
+		b.method = balanceEWMA
+	case config.Cookie:
+		b.method = balanceCookie
+		b.setSticky(b.name)
+	case config.Hash:
+		b.method = balanceHash
+		b.hashKind, b.hashName, _ = c.Hash.Parse() // checked before
+	}
+}
+
+// setEject sets when peers are ejected; c may be nil.
+func (b *Backend) setEject(c *config.Eject) {
+	if c == nil {
+		return
+	}
+	b.eject.off = c.Off
+	if c.Failures > 0 {
+		b.eject.failures = c.Failures
+	}
+	if c.For > 0 {
+		b.eject.time = c.For
+	}
+	if c.Most > 0 {
+		b.eject.most = float64(c.Most) / 100
+	}
 }
 
 // defaultConnect is the time for connecting, and the longest time that a request waits for

@@ -55,18 +55,6 @@ func unsupportedInBackend(at config.Place, b *config.Backend, add func(at config
 			add(at.In("peers").At(i), false, "a look-up of SRV records")
 		}
 	}
-	if b.Balance.Method != "" && b.Balance.Method != config.Least {
-		add(at.In("balance"), false, "balance: "+string(b.Balance.Method))
-	}
-	if b.Health != nil {
-		add(at.In("health"), true, "health")
-	}
-	if b.Eject != nil {
-		add(at.In("eject"), true, "eject other than by default")
-	}
-	if b.SlowStart > 0 {
-		add(at.In("slow-start"), true, "slow-start")
-	}
 	if b.ProxyProtocol != "" && b.ProxyProtocol != config.ProxyOff {
 		add(at.In("proxy-protocol"), true, "proxy-protocol")
 	}

@@ -66,6 +66,7 @@ func (c *gatewayCommand) gateway(s *streams, log *zap.Logger) (*gateway.Gateway,
 		ProxyStatus: c.ProxyStatus,
 		Timeout:     c.RequestTimeout.orNever(),
 		Ended:       reportExchanges(log),
+		PeerChanged: reportPeers(log),
 	}
 	if c.gatewayFlags.Config != "" {
 		return openRoutes(s, c.gatewayFlags.Config, options, log)
@@ -166,6 +167,20 @@ func reportExchanges(log *zap.Logger) func(r *app.Request, reason gateway.Reason
 			fields = append(fields, zap.String("error", err.Error()))
 		}
 		log.Warn("a request was not answered by its server", append(fields, zap.Int("unlogged", unlogged))...)
+	}
+}
+
+// reportPeers returns a function that logs the changes of peers, one line each.
+func reportPeers(log *zap.Logger) func(backend, peer string, event gateway.PeerEvent, err error) {
+	return func(backend, peer string, event gateway.PeerEvent, err error) {
+		fields := []zap.Field{zap.String("peer", peer), zap.String("change", event.String())}
+		if backend != "" {
+			fields = append(fields, zap.String("backend", backend))
+		}
+		if err != nil {
+			fields = append(fields, zap.String("error", err.Error()))
+		}
+		log.Warn("a server of a backend has changed", fields...)
 	}
 }
 

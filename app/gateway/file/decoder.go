@@ -54,7 +54,7 @@ func (d *decoder) withoutConsequences(problems []config.Problem) []config.Proble
 	})
 }
 
-// findAnchors finds the anchor of each alias.
+// findAnchors finds the anchor of each alias, and repairs plain texts.
 func (d *decoder) findAnchors(n ast.Node) {
 	anchors := map[string]ast.Node{}
 	var walk func(n ast.Node)
@@ -69,6 +69,7 @@ func (d *decoder) findAnchors(n ast.Node) {
 			walk(n.Key)
 			walk(n.Value)
 		case *ast.SequenceNode:
+			d.source.repairPlain(n)
 			for _, v := range n.Values {
 				walk(v)
 			}

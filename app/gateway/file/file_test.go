@@ -154,6 +154,36 @@ func TestShortForms(t *testing.T) {
 	}
 }
 
+// Colons within plain texts are part of them.
+func TestPlainTextsWithColons(t *testing.T) {
+	for text, want := range map[string][]string{
+		"{peers: [http://10.0.0.1:80, h2c://[::1]:80]}":                         nil, // brackets end a plain text
+		"{peers: [http://10.0.0.1:80, http://a:81 , http://b]}":                 {"http://10.0.0.1:80", "http://a:81", "http://b"},
+		"{peers: [ http://10.0.0.1:80 ], balance: round}":                       {"http://10.0.0.1:80"},
+		"{peers: [{url: http://10.0.0.1:80, weight: 2}, http://a:1]}":           {"http://10.0.0.1:80", "http://a:1"},
+		"{peers: [\n    http://10.0.0.1:80, # one\n    http://a:81 # two\n  ]}": {"http://10.0.0.1:80", "http://a:81"},
+		"[http://10.0.0.1:80, \"http://[::1]:80\"]":                             {"http://10.0.0.1:80", "http://[::1]:80"},
+		"\n    - http://10.0.0.1:80\n    - http://a:1":                          {"http://10.0.0.1:80", "http://a:1"},
+		"h2c+unix:/run/app.sock":                                                {"h2c+unix:/run/app.sock"},
+		"{peers: [h2c+unix:/run/app.sock]}":                                     {"h2c+unix:/run/app.sock"},
+	} {
+		f, err := Parse("f.yaml", []byte("routes: {/: a}\nbackends:\n  a: "+text+"\n"))
+		if err != nil {
+			if want != nil {
+				t.Errorf("%s: %v", text, err)
+			}
+			continue
+		}
+		var got []string
+		for _, p := range f.Config.Backends["a"].Peers.List {
+			got = append(got, p.URL)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestAnchorsAndMergeKeys(t *testing.T) {
 	got := parse(t, `
 routes:

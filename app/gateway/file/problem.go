@@ -124,12 +124,16 @@ func (s *source) position(at config.Place, key bool) position {
 }
 
 func (s *source) problem(at position, text string, warning bool) Problem {
+	return Problem{File: s.name, Line: at.line, Column: at.column, Text: text, Warning: warning, Source: s.line(at.line)}
+}
+
+// line returns a line of the file, or "" if there is none.
+func (s *source) line(n int) string {
 	if s.lines == nil {
 		s.lines = strings.Split(strings.ReplaceAll(string(s.text), "\r\n", "\n"), "\n")
 	}
-	p := Problem{File: s.name, Line: at.line, Column: at.column, Text: text, Warning: warning}
-	if at.line >= 1 && at.line <= len(s.lines) {
-		p.Source = s.lines[at.line-1]
+	if n < 1 || n > len(s.lines) {
+		return ""
 	}
-	return p
+	return s.lines[n-1]
 }

@@ -67,7 +67,7 @@ func (c *conditions) hold(r *app.Request) bool {
 		}
 	}
 	for i := range c.cookie {
-		value, ok := cookie(r.Fields, c.cookie[i].name)
+		value, ok := Cookie(r.Fields, c.cookie[i].name)
 		if !c.cookie[i].holds(value, ok) {
 			return false
 		}
@@ -101,8 +101,8 @@ func (k *condition) holdsForField(fields app.Fields) bool {
 	return k.absent && !present
 }
 
-// cookie returns the value of the first cookie of that name (RFC 6265 section 5.4).
-func cookie(fields app.Fields, name string) (value string, ok bool) {
+// Cookie returns the value of the first cookie of that name (RFC 6265 section 5.4).
+func Cookie(fields app.Fields, name string) (value string, ok bool) {
 	for i := range fields {
 		if !octets.EqualFold(fields[i].Name, "cookie") {
 			continue

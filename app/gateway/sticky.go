@@ -1,0 +1,52 @@
+package gateway
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/gateway/routing"
+)
+
+// stickyKey signs the cookies of balance: cookie, so that clients cannot choose a peer. It
+// lasts as long as the process.
+var stickyKey = func() (key [32]byte) {
+	_, _ = rand.Read(key[:]) // it never fails
+	return key
+}()
+
+// setSticky gives every peer the value of its cookie: its number, and a signature.
+func (b *Backend) setSticky(name string) {
+	b.cookie = "gatewheel-" + name
+	b.byCookie = make(map[string]*peer, len(b.peers))
+	for _, p := range b.peers {
+		id := strconv.FormatUint(p.id, 36)
+		mac := hmac.New(sha256.New, stickyKey[:])
+		mac.Write([]byte(name + " " + id))
+		value := id + "." + hex.EncodeToString(mac.Sum(nil)[:16])
+		b.byCookie[value] = p
+		p.cookie = value
+	}
+}
+
+// sticky returns the peer that the client's cookie names, or nil. The values are looked up
+// whole: none can be found by trying parts.
+func (b *Backend) sticky(r *app.Request) *peer {
+	value, _ := routing.Cookie(r.Fields, b.cookie)
+	return b.byCookie[value]
+}
+
+// setCookie returns the field that has the client return to p, or "" if it does so already.
+func (b *Backend) setCookie(r *app.Request, p *peer) string {
+	if b.method != balanceCookie || b.sticky(r) == p {
+		return ""
+	}
+	text := b.cookie + "=" + p.cookie + "; Path=/; HttpOnly; SameSite=Lax"
+	if r.Client().Scheme == "https" {
+		text += "; Secure"
+	}
+	return text
+}
