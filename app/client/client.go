@@ -51,7 +51,7 @@ type loop struct {
 	outgoing  spi.Outgoing                 // scratch for Start
 	failing   linked.List[waiter, *waiter] // calls whose failure is told in a task
 	uploads   []*upload                    // free
-	buffers   [][]byte                     // free, of keptSize bytes
+	buffers   [][]byte                     // free, for kept content
 	dropped   []byte                       // memory for content that nobody reads
 	origins   map[string]*Origin
 }
