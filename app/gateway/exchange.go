@@ -425,7 +425,7 @@ func (e *requestEnd) Ended(cause error) {
 		return
 	}
 	if x.reason == OK {
-		x.reason = ClientGone
+		x.reason = reasonOfEnd(cause)
 	}
 	x.release()
 	x.answered, x.readOver = true, true

@@ -153,16 +153,28 @@ var kindReasons = [...]Reason{
 
 // reasonOf returns the Reason of a failure. One of the request's content is the client's.
 func reasonOf(err *client.Error) Reason {
-	if own, ok := errors.AsType[*app.StatusError](err); ok && err.Kind == client.ClientMalformed {
-		switch own.Status {
-		case 413:
-			return BodyLimit
-		case 408:
-			return ClientTimeout
-		}
+	if err.Kind == client.ClientMalformed {
+		return reasonOfEnd(err.Err)
 	}
 	if int(err.Kind) < len(kindReasons) {
 		return kindReasons[err.Kind]
 	}
 	return UpstreamReset
+}
+
+// reasonOfEnd returns the Reason of a request that has ended with that cause, or whose
+// content has failed with it.
+func reasonOfEnd(cause error) Reason {
+	own, ok := errors.AsType[*app.StatusError](cause)
+	switch {
+	case errors.Is(cause, app.ErrPeerGone), errors.Is(cause, app.ErrRequestDone):
+		return ClientGone
+	case errors.Is(cause, app.ErrDeadline):
+		return HeadTimeout // of middleware
+	case ok && own.Status == 413:
+		return BodyLimit
+	case ok && own.Status == 408:
+		return ClientTimeout
+	}
+	return ClientMalformed
 }

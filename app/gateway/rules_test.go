@@ -435,3 +435,138 @@ func TestSecretsStayOutOfTables(t *testing.T) {
 		}
 	}
 }
+
+// HEAD, 204 and 304 have no content, and HEAD and 304 the length that it would have.
+func TestResponsesWithoutContent(t *testing.T) {
+	backend := func(r *app.Request) app.Future[*app.Response] {
+		switch r.RawPath {
+		case "/204":
+			return app.Ready(app.Empty(204))
+		case "/304":
+			return app.Ready(app.Empty(304).With("ETag", `"a"`))
+		}
+		return app.Ready(app.Text(200, "twelve bytes"))
+	}
+	pairs(t, backend, gateway.Options{}, func(t *testing.T, c *http.Client, url string, g *gateway.Gateway) {
+		for _, want := range []struct {
+			method, path string
+			status       int
+			length       string
+		}{{"HEAD", "/", 200, "12"}, {"GET", "/204", 204, ""}, {"GET", "/304", 304, ""}, {"GET", "/", 200, "12"}, {"HEAD", "/204", 204, ""}} {
+			request, _ := http.NewRequest(want.method, url+want.path, nil)
+			resp, err := c.Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if resp.StatusCode != want.status || resp.Header.Get("Content-Length") != want.length || err != nil || len(b) > 0 != (want.method == "GET" && want.status == 200) {
+				t.Errorf("%s %s: %d, Content-Length %q, %d bytes, %v", want.method, want.path, resp.StatusCode, resp.Header.Get("Content-Length"), len(b), err)
+			}
+		}
+		if n := g.Counts().Exchanges[gateway.OK]; n != 5 {
+			t.Errorf("%d exchanges are ok, want 5", n)
+		}
+	})
+}
+
+// A backend that closes kept connections without a word costs no GET, and no POST is processed twice.
+func TestIdleConnectionsThatClose(t *testing.T) {
+	var gets, posts atomic.Int32
+	backend := scripted(t, func(c net.Conn, r *bufio.Reader) {
+		for range 2 {
+			head := readHead(r)
+			switch {
+			case strings.HasPrefix(head, "GET"):
+				gets.Add(1)
+			case strings.HasPrefix(head, "POST"):
+				posts.Add(1)
+			default:
+				return
+			}
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+		}
+	})
+	address, _ := forward(t, gateway.Options{}, "http://"+backend)
+	c := clientOf(t, false)
+	for i := range 200 {
+		resp, err := c.Get("http://" + address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != 200 {
+			t.Fatalf("GET %d: %s", i, resp.Status)
+		}
+	}
+	failed := 0
+	for range 100 {
+		resp, err := c.Post("http://"+address, "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != 200 {
+			failed++
+		}
+	}
+	if n := int(posts.Load()); n > 100 {
+		t.Errorf("100 POSTs were processed %d times", n)
+	}
+	t.Logf("%d GETs seen of 200, %d POSTs of 100, %d failed", gets.Load(), posts.Load(), failed)
+}
+
+// Content that does not have its stated length is never passed on as if it did (RFC 9113 section 8.1.1).
+func TestContentOfAnotherLength(t *testing.T) {
+	begun, whole := make(chan bool, 4), make(chan bool, 4)
+	backend := scripted(t, func(c net.Conn, r *bufio.Reader) {
+		readHead(r)
+		begun <- true
+		b := make([]byte, 10)
+		n, _ := io.ReadFull(r, b)
+		whole <- n == 10
+	})
+	address, _ := forward(t, gateway.Options{}, "http://"+backend)
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(patience))
+	io.WriteString(c, http2.ClientPreface)
+	framer := http2.NewFramer(c, c)
+	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	_ = framer.WriteSettings()
+	var block bytes.Buffer
+	e := hpack.NewEncoder(&block)
+	for _, f := range []hpack.HeaderField{{Name: ":method", Value: "POST"}, {Name: ":scheme", Value: "http"}, {Name: ":path", Value: "/"},
+		{Name: ":authority", Value: "a"}, {Name: "content-length", Value: "10"}} {
+		_ = e.WriteField(f)
+	}
+	_ = framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndHeaders: true})
+	_ = framer.WriteData(1, false, []byte("12345"))
+	<-begun
+	_ = framer.WriteData(1, true, nil)
+	for done := false; !done; {
+		f, err := framer.ReadFrame()
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch f := f.(type) {
+		case *http2.MetaHeadersFrame:
+			if done = true; f.PseudoValue("status") != "400" {
+				t.Errorf("status %s", f.PseudoValue("status"))
+			}
+		case *http2.RSTStreamFrame:
+			done = true
+		}
+	}
+	select {
+	case all := <-whole:
+		if all {
+			t.Error("the backend got a complete request")
+		}
+	case <-time.After(patience):
+		t.Error("the backend's request was not broken off")
+	}
+}

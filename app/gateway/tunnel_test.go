@@ -253,7 +253,7 @@ func TestWebSocketsThrough(t *testing.T) {
 		}
 		large := strings.Repeat("0123456789abcdef", 3_000)
 		for _, text := range []string{"hello", "", large, "bye"} {
-			go c.Write(wsFrame(1, text))
+			c.Write(wsFrame(1, text))
 			if op, got := readFrame(t, c); op != 1 || got != text {
 				t.Fatalf("sent %d bytes, got opcode %d and %d bytes", len(text), op, len(got))
 			}
