@@ -123,8 +123,3 @@ func addStats(total *client.Stats, s client.Stats) {
 		total.Failures[kind] += s.Failures[kind]
 	}
 }
-
-// isConnectFailure reports whether no connection to the peer could be opened.
-func isConnectFailure(k client.Kind) bool {
-	return k == client.ConnectFail || k == client.ConnectTimeout || k == client.TLSFail
-}
