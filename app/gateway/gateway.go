@@ -3,6 +3,7 @@ package gateway
 import (
 	"math/rand/v2"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -69,8 +70,10 @@ func orDefault(d, byDefault time.Duration) time.Duration {
 // goroutine may use it.
 type Gateway struct {
 	policy policy
-	single settings // of New
-	routes *routes  // nil: each request goes to the backend of single
+	single settings               // of New
+	routes atomic.Pointer[routes] // nil: each request goes to the backend of single
+	change sync.Mutex             // for Reload
+	source opened                 // what routes are made of
 	ended  func(r *app.Request, reason Reason, err error)
 	loops  loops
 }
@@ -93,8 +96,8 @@ func New(b *Backend, o Options) *Gateway {
 
 // Serve forwards a request. It is an app.Handler.
 func (g *Gateway) Serve(r *app.Request) app.Future[*app.Response] {
-	if g.routes != nil {
-		return g.serveRoutes(r)
+	if rs := g.routes.Load(); rs != nil {
+		return g.serveRoutes(rs, r)
 	}
 	dialer, ok := r.Loop().(spi.Dialer)
 	if !ok {

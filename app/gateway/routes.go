@@ -18,9 +18,10 @@ import (
 
 // routes are the routes of a gateway, ready for use. They do not change.
 type routes struct {
+	config   *config.Config
 	table    *routing.Table
 	cases    []settings // by routing.Case.Index
-	backends []*Backend
+	backends map[string]*Backend
 }
 
 // Parts are what a gateway with routes gets from outside.
@@ -31,45 +32,6 @@ type Parts struct {
 	// client.OriginOptions.Certificates does. t is what the backend says, nil for nothing.
 	// nil verifies with the system's authorities, and is an error where t says something.
 	Certificates func(t *config.TLS) (func(host string, protocols ...string) func() *tls.Config, error)
-}
-
-// Open returns a gateway that does what c says. Times that c does not give are those of o.
-// It fails if c has mistakes, or says what is not implemented: see Unsupported. It blocks
-// while files are read.
-func Open(c *config.Config, o Options, parts Parts) (*Gateway, error) {
-	table, err := routing.Compile(c)
-	if err != nil {
-		return nil, err
-	}
-	if missing := Unsupported(c); len(missing) > 0 {
-		return nil, missing[0]
-	}
-	rs := &routes{table: table}
-	shared := newClient()
-	named := map[string]*Backend{}
-	for _, name := range slices.Sorted(maps.Keys(c.Backends)) {
-		described := c.Backends[name]
-		b, err := openBackend(shared, name, &described, o.PeerChanged, parts)
-		if err != nil {
-			rs.close()
-			return nil, fmt.Errorf("backend %q: %w", name, err)
-		}
-		named[name] = b
-		rs.backends = append(rs.backends, b)
-	}
-	for _, k := range table.Cases {
-		rs.cases = append(rs.cases, o.settingsOf(k, named))
-	}
-	g := New(nil, o)
-	g.routes = rs
-	g.policy.rawPaths = true // route has looked at the path
-	return g, nil
-}
-
-func (rs *routes) close() {
-	for _, b := range rs.backends {
-		b.Close()
-	}
 }
 
 // openBackend returns the backend that is described.
@@ -207,15 +169,15 @@ func ownResponse(c *config.Respond) *app.Response {
 
 // backends returns the backends of g.
 func (g *Gateway) backends() []*Backend {
-	if g.routes != nil {
-		return g.routes.backends
+	if rs := g.routes.Load(); rs != nil {
+		return slices.Collect(maps.Values(rs.backends))
 	}
 	return g.single.backends
 }
 
 // serveRoutes answers a request by its route.
-func (g *Gateway) serveRoutes(r *app.Request) app.Future[*app.Response] {
-	f, s, builtIn := g.route(r)
+func (g *Gateway) serveRoutes(rs *routes, r *app.Request) app.Future[*app.Response] {
+	f, s, builtIn := g.route(rs, r)
 	switch {
 	case builtIn != nil:
 		f = builtIn(r)
@@ -244,7 +206,7 @@ func wrappable(resp *app.Response) app.Future[*app.Response] {
 
 // route finds the case for r. It answers, or begins to forward, unless the built-in
 // application answers, whose request is ready then. s is nil if the gateway has refused.
-func (g *Gateway) route(r *app.Request) (f app.Future[*app.Response], s *settings, builtIn app.Handler) {
+func (g *Gateway) route(rs *routes, r *app.Request) (f app.Future[*app.Response], s *settings, builtIn app.Handler) {
 	dialer, ok := r.Loop().(spi.Dialer)
 	if !ok {
 		return app.Ready(g.policy.errorResponse(&refusals[NoPeer], false)), nil, nil
@@ -254,7 +216,7 @@ func (g *Gateway) route(r *app.Request) (f app.Future[*app.Response], s *setting
 	}
 	defer dialer.Leave()
 	l := g.loops.of(dialer.Home())
-	s, refused := g.choose(l, r)
+	s, refused := rs.choose(l, r)
 	if refused != nil {
 		return g.refuse(l, r, refused), nil, nil
 	}
@@ -274,12 +236,12 @@ func (g *Gateway) route(r *app.Request) (f app.Future[*app.Response], s *setting
 
 // choose finds the case for r, in l.match, and checks what can be checked without a
 // backend.
-func (g *Gateway) choose(l *loopState, r *app.Request) (*settings, *refusal) {
+func (rs *routes) choose(l *loopState, r *app.Request) (*settings, *refusal) {
 	if refused := refuseMethod(r); refused != nil {
 		return nil, refused
 	}
 	m := &l.match
-	if !g.routes.table.Find(r, m) {
+	if !rs.table.Find(r, m) {
 		if r.Method == "OPTIONS" && r.RawPath == "*" {
 			return nil, answeredOptions
 		}
@@ -290,7 +252,7 @@ func (g *Gateway) choose(l *loopState, r *app.Request) (*settings, *refusal) {
 			return nil, refused
 		}
 	}
-	s := &g.routes.cases[m.Case.Index]
+	s := &rs.cases[m.Case.Index]
 	if s.rate != nil {
 		if wait := s.rate.admit(r, l.home.Now()); wait > 0 {
 			return nil, s.rate.refused(wait)
@@ -330,11 +292,4 @@ func (g *Gateway) forward(l *loopState, r *app.Request, s *settings, dialer spi.
 	}
 	x.settings, x.backend = s, b
 	return x.begin(r, dialer), s, nil
-}
-
-// Close makes the backends of g refuse requests. Those under way go on. Any goroutine.
-func (g *Gateway) Close() {
-	for _, b := range g.backends() {
-		b.Close()
-	}
 }

@@ -16,8 +16,9 @@ import (
 
 // Table has the routes of a gateway. It does not change; any goroutine.
 type Table struct {
-	// Cases has the cases of all routes.
-	Cases []*Case
+	// Routes has the routes in the order of their patterns, and with them all cases in the
+	// order of their Index.
+	Routes []*Route
 
 	routes pattern.Set[*Route]
 }
@@ -68,6 +69,7 @@ func Compile(c *config.Config) (*Table, error) {
 		}
 	}
 	t := &Table{}
+	index := 0
 	for _, text := range slices.Sorted(maps.Keys(c.Routes)) {
 		p, err := pattern.Parse(text, pattern.Gateway)
 		if err != nil {
@@ -80,13 +82,14 @@ func Compile(c *config.Config) (*Table, error) {
 			if err != nil {
 				return nil, fmt.Errorf("route %q, case %d: %w", text, i+1, err)
 			}
-			k.Index = len(t.Cases)
-			t.Cases = append(t.Cases, k)
+			k.Index = index
+			index++
 			route.Cases = append(route.Cases, k)
 		}
 		if other := t.routes.Add(p, route); other != nil {
 			return nil, fmt.Errorf("routes %q and %q conflict", text, other.Text)
 		}
+		t.Routes = append(t.Routes, route)
 	}
 	return t, nil
 }
