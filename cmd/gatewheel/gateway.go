@@ -26,23 +26,31 @@ import (
 
 // Run forwards until a signal ends it.
 func (c *gatewayCommand) Run(s *streams, names variableNames) error {
-	return c.run(s, names, func(config *server.Config, log *zap.Logger) (func(*server.Server), error) {
-		return c.forward(s, config, log)
+	var routes *routesFile // nil: there is no file
+	return c.run(s, names, func(config *server.Config, log *zap.Logger) (started func(*server.Server), err error) {
+		started, routes, err = c.forward(s, config, log)
+		return started, err
+	}, func() bool {
+		if routes == nil {
+			return false
+		}
+		routes.again()
+		return true
 	})
 }
 
-// forward makes the gateway the handler.
-func (c *gatewayCommand) forward(s *streams, config *server.Config, log *zap.Logger) (started func(*server.Server), err error) {
+// forward makes the gateway the handler. routes is nil without --config.
+func (c *gatewayCommand) forward(s *streams, config *server.Config, log *zap.Logger) (started func(*server.Server), routes *routesFile, err error) {
 	if err := c.gatewayFlags.check(); err != nil {
-		return nil, usage(err)
+		return nil, nil, usage(err)
 	}
-	g, err := c.gateway(s, log)
+	g, routes, err := c.gateway(s, log)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	config.Handler = g.Serve
 	if c.Admin == "" {
-		return func(*server.Server) {}, nil
+		return func(*server.Server) {}, routes, nil
 	}
 	admin := &adminHandler{next: g.Serve, counter: gatewayCounter{gateway: g}}
 	admin.count = target.Count(&admin.counter)
@@ -55,11 +63,11 @@ func (c *gatewayCommand) forward(s *streams, config *server.Config, log *zap.Log
 			admin.port = uint16(a.Port)
 			log.Info("counters", zap.String("url", "http://"+a.String()+"/count"))
 		}
-	}, nil
+	}, routes, nil
 }
 
-// gateway returns the gateway of --config, or of --to.
-func (c *gatewayCommand) gateway(s *streams, log *zap.Logger) (*gateway.Gateway, error) {
+// gateway returns the gateway of --config with its file, or that of --to.
+func (c *gatewayCommand) gateway(s *streams, log *zap.Logger) (*gateway.Gateway, *routesFile, error) {
 	options := gateway.Options{
 		Via:         c.ViaName,
 		Forwarded:   c.Forwarded,
@@ -73,9 +81,9 @@ func (c *gatewayCommand) gateway(s *streams, log *zap.Logger) (*gateway.Gateway,
 	}
 	backend, err := c.backend(log)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return gateway.New(backend, options), nil
+	return gateway.New(backend, options), nil, nil
 }
 
 // check returns the first mistake in flags that belong together.

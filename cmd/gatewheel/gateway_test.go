@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // gatewayTests has a test of the behavior of each flag that gateway has and serve has not.
@@ -295,4 +296,42 @@ func testConfig(t *testing.T) {
 			t.Errorf("%q: exit %d, printed %q", c.args, code, stderr)
 		}
 	}
+}
+
+// TestGatewayFileIsLoadedAgain at a change, at SIGHUP, and not when it is wrong.
+func TestGatewayFileIsLoadedAgain(t *testing.T) {
+	text := "routes: {/: {respond: {status: %s}}}\n"
+	name := gatewayFile(t, strings.ReplaceAll(text, "%s", "201"))
+	c := gate(t, "--config", name)
+	write := func(status string) {
+		t.Helper()
+		next := name + ".next"
+		if err := os.WriteFile(next, []byte(strings.ReplaceAll(text, "%s", status)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(next, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(want int) {
+		t.Helper()
+		if status, _ := c.get("/"); status != want {
+			t.Errorf("status %d, want %d", status, want)
+		}
+	}
+	want(201)
+	write("202")
+	c.logs("the gateway's file was loaded again")
+	want(202)
+	write("99")
+	c.logs("99 is not a status from 200 to 599")
+	want(202)
+	write("203")
+	c.signal(syscall.SIGHUP)
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if status, _ := c.get("/"); status == 203 {
+			break
+		}
+	}
+	want(203)
 }

@@ -27,15 +27,16 @@ import (
 
 // Run serves until a signal ends it.
 func (c *serveCommand) Run(s *streams, names variableNames) error {
-	return c.run(s, names, c.application)
+	return c.run(s, names, c.application, nil)
 }
 
 // addHandler completes the configuration of a server: its handler, and listeners of its own. It returns what to call
 // with the server, before the first request.
 type addHandler func(config *server.Config, log *zap.Logger) (started func(*server.Server), err error)
 
-// run serves with that handler until a signal ends it.
-func (c *serverFlags) run(s *streams, names variableNames, add addHandler) error {
+// run serves with that handler until a signal ends it. again, if not nil, is called at SIGHUP, besides loading the
+// certificates again, and reports whether it has something to load.
+func (c *serverFlags) run(s *streams, names variableNames, add addHandler, again func() bool) error {
 	// A write to a closed pipe fails instead of ending the process.
 	signal.Ignore(syscall.SIGPIPE)
 	received := signals{reload: make(chan os.Signal, 1), stop: make(chan os.Signal, 2)}
@@ -67,7 +68,7 @@ func (c *serverFlags) run(s *streams, names variableNames, add addHandler) error
 	}
 	warnUnused(log, sockets, listeners)
 	announce(s, log, listeners, srv.Addrs()[:len(listeners)], certificates)
-	go reload(certificates, log, received.reload)
+	go reload(certificates, again, log, received.reload)
 	return c.wait(srv, log, received.stop)
 }
 
@@ -160,12 +161,15 @@ type signals struct {
 	stop   chan os.Signal // SIGINT and SIGTERM
 }
 
-// reload loads the certificates again at each SIGHUP. It has a goroutine of its own, since reading the files may
-// block. certificates may be nil.
-func reload(certificates *certs.Store, log *zap.Logger, received <-chan os.Signal) {
+// reload loads the certificates again at each SIGHUP, and calls again. It has a goroutine of its own, since reading
+// the files may block. certificates and again may be nil.
+func reload(certificates *certs.Store, again func() bool, log *zap.Logger, received <-chan os.Signal) {
 	for range received {
+		loads := again != nil && again()
 		if certificates == nil {
-			log.Info("nothing to load again: no TLS listener")
+			if !loads {
+				log.Info("nothing to load again: no TLS listener")
+			}
 		} else if err := certificates.Reload(); err == nil {
 			log.Info("certificates loaded again")
 		}
