@@ -102,7 +102,6 @@ func (h *host[T]) root(method string) *branch[T] {
 
 // search is the state of one search.
 type search[T any] struct {
-	captures  []string
 	subtrees  bool                 // a pattern with a final slash matches the path without it
 	unslashed bool                 // the pattern that was found last does so
 	accept    func(*Entry[T]) bool // nil accepts all
@@ -136,12 +135,12 @@ func (s *Set[T]) Exact(method, path string) (best *Entry[T]) {
 // have matched, still encoded, appended to captures. name is the host in normal form. It
 // allocates only if captures has too little room.
 func (s *Set[T]) Find(name, method, path string, captures []string) (*Entry[T], []string) {
-	state := search[T]{captures: captures}
-	found := s.hosts[name].find(method, path, &state)
+	var state search[T]
+	found, matched := s.hosts[name].find(method, path, &state, captures)
 	if found == nil {
-		found = s.anyHost.find(method, path, &state)
+		found, matched = s.anyHost.find(method, path, &state, captures)
 	}
-	return found, state.captures
+	return found, matched
 }
 
 // FindAccepted is like Find with the rules of a gateway: it tries the exact host, then the
@@ -150,54 +149,54 @@ func (s *Set[T]) Find(name, method, path string, captures []string) (*Entry[T], 
 // accept decides about each pattern that matches, the most specific first, until it
 // returns true. A path that does not begin with a slash matches nothing.
 func (s *Set[T]) FindAccepted(name, method, path string, captures []string, accept func(*Entry[T]) bool) (*Entry[T], []string) {
-	state := search[T]{captures: captures, subtrees: true, accept: accept}
+	state := search[T]{subtrees: true, accept: accept}
 	if path == "" || path[0] != '/' {
 		return nil, captures
 	}
-	found := s.hosts[name].find(method, path, &state)
+	found, matched := s.hosts[name].find(method, path, &state, captures)
 	if found == nil && s.suffixes != nil {
-		found = s.findSuffix(name, method, path, &state)
+		found, matched = s.findSuffix(name, method, path, &state, captures)
 	}
 	if found == nil {
-		found = s.anyHost.find(method, path, &state)
+		found, matched = s.anyHost.find(method, path, &state, captures)
 	}
-	return found, state.captures
+	return found, matched
 }
 
 // findSuffix tries the hosts with wildcards. Only the end of name that can be one of them
 // counts, so that the time does not grow with the length of name.
-func (s *Set[T]) findSuffix(name, method, path string, state *search[T]) *Entry[T] {
+func (s *Set[T]) findSuffix(name, method, path string, state *search[T], captures []string) (*Entry[T], []string) {
 	for i := max(1, len(name)-s.longest); i < len(name); i++ {
 		if name[i] != '.' {
 			continue
 		}
-		if found := s.suffixes[name[i:]].find(method, path, state); found != nil {
-			return found
+		if found, captures := s.suffixes[name[i:]].find(method, path, state, captures); found != nil {
+			return found, captures
 		}
 	}
-	return nil
+	return nil, captures
 }
 
-func (h *host[T]) find(method, path string, s *search[T]) *Entry[T] {
+func (h *host[T]) find(method, path string, s *search[T], captures []string) (*Entry[T], []string) {
 	if h == nil {
-		return nil
+		return nil, captures
 	}
-	if found := h.root(method).find(path, s); found != nil {
-		return h.unslashed(found, method, s)
+	if found, captures := h.root(method).find(path, s, captures); found != nil {
+		return h.unslashed(found, method, s, captures)
 	}
 	if method == "HEAD" {
-		if found := h.root("GET").find(path, s); found != nil {
-			return h.unslashed(found, "GET", s)
+		if found, captures := h.root("GET").find(path, s, captures); found != nil {
+			return h.unslashed(found, "GET", s, captures)
 		}
 	}
-	return h.root("").find(path, s)
+	return h.root("").find(path, s, captures)
 }
 
 // unslashed returns found, or the pattern of a wider method that matches the path without
 // its final slash, where found has matched that.
-func (h *host[T]) unslashed(found *Entry[T], method string, s *search[T]) *Entry[T] {
+func (h *host[T]) unslashed(found *Entry[T], method string, s *search[T], captures []string) (*Entry[T], []string) {
 	if !s.unslashed {
-		return found
+		return found, captures
 	}
 	s.unslashed = false
 	for _, wider := range [...]string{"GET", ""} {
@@ -205,11 +204,10 @@ func (h *host[T]) unslashed(found *Entry[T], method string, s *search[T]) *Entry
 			continue
 		}
 		if own := h.root(wider).leafOf(found.segments[:len(found.segments)-1]); s.accepts(own) {
-			s.captures = s.captures[:len(s.captures)-1]
-			return own
+			return own, captures[:len(captures)-1]
 		}
 	}
-	return found
+	return found, captures
 }
 
 // EndsInSlash reports whether path with a final slash would match a pattern of the host
@@ -232,7 +230,7 @@ func (s *Set[T]) Allowed(name, path string) []string {
 			continue
 		}
 		for i := range h.trees {
-			if h.trees[i].root.find(path, &search[T]{}) != nil {
+			if found, _ := h.trees[i].root.find(path, &search[T]{}, nil); found != nil {
 				methods = append(methods, h.trees[i].method)
 				if h.trees[i].method == "GET" {
 					methods = append(methods, "HEAD")

@@ -98,50 +98,48 @@ func (b *branch[T]) add(e *Entry[T]) {
 	b.leaf = e
 }
 
-// find matches path, which starts with a slash or is empty. Literals precede wildcards, and
-// one segment precedes many.
-func (b *branch[T]) find(path string, s *search[T]) *Entry[T] {
+// find matches path, which starts with a slash or is empty, and returns captures with what
+// the wildcards have matched. Literals precede wildcards, and one segment precedes many.
+//
+// captures are a parameter and a result, not a field of s: so the caller's array stays on
+// the stack.
+func (b *branch[T]) find(path string, s *search[T], captures []string) (*Entry[T], []string) {
 	if b == nil {
-		return nil
+		return nil, captures
 	}
 	if path == "" {
-		return b.findEnd(s)
+		return b.findEnd(s, captures)
 	}
 	if path == "/" && s.accepts(b.end) {
-		return b.end
+		return b.end, captures
 	}
 	text, rest, last := nextSegment(path)
-	captured := len(s.captures)
 	if text != "" || !last {
-		if found := b.encoded(text).find(rest, s); found != nil {
-			return found
+		if found, captures := b.encoded(text).find(rest, s, captures); found != nil {
+			return found, captures
 		}
-		s.captures = s.captures[:captured]
 	}
 	if text != "" && b.one != nil {
-		s.captures = append(s.captures, text)
-		if found := b.one.find(rest, s); found != nil {
-			return found
+		if found, captures := b.one.find(rest, s, append(captures, text)); found != nil {
+			return found, captures
 		}
-		s.captures = s.captures[:captured]
 	}
 	if s.accepts(b.rest) {
-		s.captures = append(s.captures, path[1:])
-		return b.rest
+		return b.rest, append(captures, path[1:])
 	}
-	return nil
+	return nil, captures
 }
 
 // findEnd returns the pattern of a path that ends at b.
-func (b *branch[T]) findEnd(s *search[T]) *Entry[T] {
+func (b *branch[T]) findEnd(s *search[T], captures []string) (*Entry[T], []string) {
 	switch {
 	case s.accepts(b.leaf):
-		return b.leaf
+		return b.leaf, captures
 	case s.subtrees && s.accepts(b.rest):
-		s.captures, s.unslashed = append(s.captures, ""), true
-		return b.rest
+		s.unslashed = true
+		return b.rest, append(captures, "")
 	}
-	return nil
+	return nil, captures
 }
 
 // leafOf returns the pattern with just these segments, or nil.
