@@ -7,7 +7,7 @@ replace github.com/gatewheel/gatewheel => ../../../..
 require (
 	github.com/gatewheel/gatewheel v0.0.0-00010101000000-000000000000
 	github.com/letsencrypt/pebble/v2 v2.10.3
-	github.com/miekg/dns v1.1.62
+	github.com/miekg/dns v1.1.73
 	go.uber.org/zap v1.28.0
 	golang.org/x/crypto v0.59.0
 )
@@ -23,11 +23,9 @@ require (
 	github.com/pires/go-proxyproto v0.15.0 // indirect
 	github.com/valyala/bytebufferpool v1.0.0 // indirect
 	go.uber.org/multierr v1.11.0 // indirect
-	golang.org/x/mod v0.42.0 // indirect
 	golang.org/x/net v0.62.0 // indirect
 	golang.org/x/sync v0.25.0 // indirect
 	golang.org/x/sys v0.50.0 // indirect
 	golang.org/x/text v0.44.0 // indirect
-	golang.org/x/tools v0.52.0 // indirect
 	gopkg.in/natefinch/lumberjack.v2 v2.2.1 // indirect
 )
