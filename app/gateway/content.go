@@ -12,7 +12,8 @@ import (
 type answer struct {
 	promise  app.Promise[*app.Response]
 	response app.Response
-	x        *exchange // nil: the exchange has ended
+	l        *loopState
+	x        *exchange // nil: the exchange has ended. Owned
 	length   int64     // of the content; -1: unknown
 	trailers app.Fields
 	fields   [12]app.Field // memory of response.Fields
@@ -76,13 +77,28 @@ func (t *tunnel) Opened(in spi.TunnelInput) {
 	}
 }
 
+// enter returns the exchange, for the time until leave; nil if it has ended, or its loop was
+// taken from the caller, which then does not call leave.
+func (a *answer) enter() *exchange {
+	if !a.l.guard.Enter() {
+		return nil
+	}
+	x := a.x
+	if x == nil {
+		a.l.guard.Leave()
+	}
+	return x
+}
+
+func (a *answer) leave() { a.l.guard.Leave() }
+
 // read reads content. On the loop.
 func (a *answer) read(p []byte) (int, error) {
-	x := a.x
-	if x == nil || !x.dialer.Enter() {
+	x := a.enter()
+	if x == nil {
 		return 0, app.ErrPeerGone
 	}
-	defer x.dialer.Leave()
+	defer a.leave()
 	n, err := x.read(p)
 	switch {
 	case err == io.EOF:
@@ -96,11 +112,11 @@ func (a *answer) read(p []byte) (int, error) {
 
 // wait has ready called when there is content.
 func (a *answer) wait(ready func()) {
-	x := a.x
-	if x == nil || !x.dialer.Enter() {
+	x := a.enter()
+	if x == nil {
 		return
 	}
-	defer x.dialer.Leave()
+	defer a.leave()
 	if x.more {
 		ready()
 		return
@@ -111,11 +127,11 @@ func (a *answer) wait(ready func()) {
 // close is called when no more content is read. A response that was dropped ends the call;
 // the other direction of a tunnel goes on.
 func (a *answer) close() {
-	x := a.x
-	if x == nil || !x.dialer.Enter() {
+	x := a.enter()
+	if x == nil {
 		return
 	}
-	defer x.dialer.Leave()
+	defer a.leave()
 	if x.readOver {
 		return
 	}
@@ -199,11 +215,11 @@ func (u *upload) Wait(ready func()) {
 // wake tells the call that there is content, or its end. It is called on the loop, as user
 // code or owned.
 func (u *upload) wake() {
-	dialer := u.x.dialer
-	if dialer == nil || !dialer.Enter() {
+	guard := u.x.l.guard
+	if !guard.Enter() {
 		return
 	}
-	defer dialer.Leave()
+	defer guard.Leave()
 	u.more = true
 	if ready := u.ready; ready != nil {
 		u.ready = nil

@@ -86,7 +86,7 @@ func (x *exchange) reset() {
 // begin sends the request.
 func (x *exchange) begin(r *app.Request, dialer spi.Dialer) app.Future[*app.Response] {
 	x.r, x.dialer = r, dialer
-	a := &answer{x: x}
+	a := &answer{l: x.l, x: x}
 	x.answer = a
 	core.InitPromise(&a.promise, r.Loop())
 	// The gateway has its own deadline, after which the status is 504.
@@ -278,7 +278,11 @@ func (x *exchange) pass() {
 
 // resolve is user code.
 func (x *exchange) resolve() {
+	if !x.l.guard.Enter() {
+		return
+	}
 	a := x.answer
+	x.l.guard.Leave()
 	core.SettleWith(&a.promise, &a.response, nil)
 }
 
@@ -416,10 +420,10 @@ type requestEnd exchange
 // ends the call.
 func (e *requestEnd) Ended(cause error) {
 	x := (*exchange)(e)
-	if !x.dialer.Enter() {
+	if !x.l.guard.Enter() {
 		return
 	}
-	defer x.dialer.Leave()
+	defer x.l.guard.Leave()
 	if cause == app.ErrRequestDone && x.answered && x.readOver {
 		x.finishIfOver() // else the call ends by itself
 		return

@@ -137,6 +137,7 @@ type loops struct{ states [64]atomic.Pointer[loopState] }
 // loopState is the state of a gateway on a loop. It belongs to the loop, but for counts.
 type loopState struct {
 	home      app.Loop
+	guard     spi.Guard  // home
 	next      *loopState // with the same place in loops
 	deadlines deadline.Queue
 	free      []*exchange
@@ -155,7 +156,7 @@ func (ls *loops) of(home app.Loop) *loopState {
 			return l
 		}
 	}
-	l := &loopState{home: home}
+	l := &loopState{home: home, guard: home.(spi.Guard)}
 	l.deadlines.Init(home)
 	for l.next = first; !place.CompareAndSwap(l.next, l); {
 		l.next = place.Load()

@@ -24,6 +24,13 @@ import (
 	"github.com/gatewheel/gatewheel/reactor/certs"
 )
 
+const (
+	// maxConnections is the number of HTTP/1 connections to one server.
+	maxConnections = 65536
+	// waitForConnection is how long a request waits for one, before the answer is 503.
+	waitForConnection = 5 * time.Second
+)
+
 // Run forwards until a signal ends it.
 func (c *gatewayCommand) Run(s *streams, names variableNames) error {
 	var routes *routesFile // nil: there is no file
@@ -123,7 +130,8 @@ func isPort(text string) bool {
 
 // backend returns the servers of --to.
 func (f *gatewayFlags) backend(log *zap.Logger) (*gateway.Backend, error) {
-	var options upstream.OriginOptions
+	// Each WebSocket over HTTP/1.1 has a connection of its own.
+	options := upstream.OriginOptions{HTTP1Connections: maxConnections, Wait: waitForConnection}
 	secure, err := f.tlsConfig(log)
 	if err != nil {
 		return nil, err
