@@ -335,6 +335,9 @@ func (x *exchange) failed(reason Reason, err error) {
 // errorResponse returns the response to a request whose backend gives none.
 func (x *exchange) errorResponse(reason Reason, err error) *app.Response {
 	f := &refusals[reason]
+	if x.absolute && reason == HeadTimeout {
+		return grpcResponse(grpcDeadlineExceeded, f.text)
+	}
 	var own *app.StatusError
 	if errors.As(err, &own) {
 		// The content of the request is at fault.

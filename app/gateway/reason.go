@@ -65,6 +65,7 @@ const (
 	grpcResourceExhausted = 8
 	grpcUnimplemented     = 12
 	grpcInternal          = 13
+	grpcDeadlineExceeded  = 4
 	grpcUnavailable       = 14
 	grpcUnauthenticated   = 16
 	grpcCancelled         = 1
