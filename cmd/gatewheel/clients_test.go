@@ -23,7 +23,7 @@ import (
 // clientSite is a server for clients: in cleartext, over TLS, with a file to download and a limit of 4 MiB for content.
 type clientSite struct {
 	*child
-	plain, secure, certificate string
+	plain, secure, certificate, key string
 	// upload is a file of 3 MiB, tooLarge one of 6 MiB, and download one of 10 MiB: the server's /file/large.
 	upload, tooLarge, download string
 }
@@ -66,7 +66,35 @@ var clients = []client{
 // TestClients has clients of all kinds download, upload, resume and revalidate, and read the refusal of content while they
 // still send it.
 func TestClients(t *testing.T) {
-	s := serveClients(t)
+	serveClients(t).serves(t, clients)
+}
+
+// TestClientsOfAGateway: the same, with a gateway between them and the server, which sends the refusals.
+func TestClientsOfAGateway(t *testing.T) {
+	behind := serveClients(t)
+	for to, names := range map[string]*regexp.Regexp{
+		"http": regexp.MustCompile("^(curl|wget|Node|Java|nghttp|h2load|ab)"),
+		"h2c":  regexp.MustCompile("^(curl|Node|nghttp|h2load|Python's http.client)"),
+		"h2":   regexp.MustCompile("^(curl, HTTP/1.1|nghttp|h2load)"),
+	} {
+		t.Run(to, func(t *testing.T) {
+			t.Parallel()
+			s := *behind
+			args := []string{"--listen", "127.0.0.1:0", "--listen-tls", "127.0.0.1:0", "--tls-cert", s.certificate, "--tls-key", s.key, "--max-body", "1GiB"}
+			if to == "h2" {
+				args = append(args, "--to", strings.Replace(s.secure, "https", to, 1), "--to-ca", s.certificate)
+			} else {
+				args = append(args, "--to", strings.Replace(s.plain, "http", to, 1))
+			}
+			s.child = gate(t, args...)
+			s.plain, s.secure = s.local()
+			s.serves(t, slices.DeleteFunc(slices.Clone(clients), func(c client) bool { return !names.MatchString(c.name) }))
+		})
+	}
+}
+
+// serves has each client do its acts.
+func (s *clientSite) serves(t *testing.T, clients []client) {
 	want := s.wanted(t)
 	t.Run("all", func(t *testing.T) {
 		for _, c := range clients {
@@ -107,6 +135,7 @@ func serveClients(t *testing.T) *clientSite {
 	p := makePair(t, dir, "localhost", nil)
 	s := &clientSite{
 		certificate: p.certFile,
+		key:         p.keyFile,
 		upload:      filepath.Join(dir, "upload"),
 		tooLarge:    filepath.Join(dir, "too-large"),
 		download:    filepath.Join(root, "large"),
@@ -125,9 +154,13 @@ func serveClients(t *testing.T) *clientSite {
 	}
 	s.child = serve(t, "--listen", "127.0.0.1:0", "--listen-tls", "127.0.0.1:0", "--tls-cert", p.certFile, "--tls-key", p.keyFile,
 		"--root", root, "--max-body", "4MiB")
-	s.plain = strings.Replace(s.urls[0], "127.0.0.1", "localhost", 1)
-	s.secure = strings.Replace(s.urls[1], "127.0.0.1", "localhost", 1)
+	s.plain, s.secure = s.local()
 	return s
+}
+
+// local returns the URLs of a server, by the name in its certificate.
+func (c *child) local() (plain, secure string) {
+	return strings.Replace(c.urls[0], "127.0.0.1", "localhost", 1), strings.Replace(c.urls[1], "127.0.0.1", "localhost", 1)
 }
 
 // wanted returns what each act has to lead to.

@@ -30,10 +30,13 @@ var gatewayTests = map[string]func(*testing.T){
 	"admin":        testAdmin,
 }
 
-// gate starts a gateway with these flags.
+// gate starts a gateway with these flags, on a free loopback port unless they have an address.
 func gate(t *testing.T, args ...string) *child {
 	t.Helper()
-	return begin(t, program(nil, append([]string{"gateway", "--listen", "127.0.0.1:0"}, args...)...))
+	if !slices.Contains(args, "--listen") {
+		args = append([]string{"--listen", "127.0.0.1:0"}, args...)
+	}
+	return begin(t, program(nil, append([]string{"gateway"}, args...)...))
 }
 
 func TestGatewayFlag(t *testing.T) {
