@@ -68,6 +68,8 @@ var arrows = []arrow{
 	{packages: "app/gateway/config", own: []string{"app/internal/...", "internal/..."}},
 	{packages: "app/gateway/file", own: []string{"app/gateway/config", "internal/..."}, others: []string{"github.com/goccy/go-yaml", "github.com/goccy/go-yaml/..."}},
 	{packages: "app/gateway/routing", own: []string{"app", "app/gateway/config", "app/internal/...", "internal/..."}},
+	{packages: "app/gateway/auth", own: []string{"app", "app/client", "internal/filewatch", "internal/octets"}, others: []string{
+		"golang.org/x/crypto/bcrypt", "github.com/lestrrat-go/jwx/v3/jwa", "github.com/lestrrat-go/jwx/v3/jwk", "github.com/lestrrat-go/jwx/v3/jwt"}},
 	{packages: "app/gateway/limit", own: []string{"app", "app/internal/...", "internal/octets"}, others: []string{"github.com/gomodule/redigo/redis"}},
 	{packages: "app/compress", own: []string{"app", "app/middleware", "internal/..."}, others: []string{"github.com/klauspost/compress/..."}},
 	{packages: "app/target", own: []string{"app", "app/client", "app/compress", "app/events", "app/files", "app/middleware", "app/router", "app/spi", "app/websocket", "internal/..."}},
