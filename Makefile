@@ -1,6 +1,7 @@
 # make run      builds the server and starts it
 # make check    what needs Go alone: gofmt, go vet, the build and the short tests, about two minutes
 # make test     everything, on a fresh Debian machine with Go: installs the tools that it lacks first
+# make demo     builds the server and starts it as a gateway in front of itself
 # make help     the other targets
 
 SHELL := /bin/bash
@@ -11,11 +12,12 @@ FUZZTIME ?= 30s
 # Flags of `make bench`, for example: make bench BENCH='-case h1 -rounds 5 -duration 3s'
 BENCH    ?=
 
-.PHONY: help build run check test tools lint conform nested poison unit race fuzz bench clean
+.PHONY: help build run demo check test tools lint conform nested poison unit race fuzz bench clean
 
 help:
 	@echo 'build    bin/gatewheel, static'
 	@echo 'run      build, then serve on 127.0.0.1:8080'
+	@echo 'demo     build, then a gateway on 127.0.0.1:8080 in front of the built-in application'
 	@echo 'check    gofmt, go vet, the build and the short tests: needs Go alone, takes about two minutes'
 	@echo 'test     tools, lint, conform, the nested modules, the unit tests, and those again with -race'
 	@echo 'poison   the tests of those who borrow bytes, with borrowed bytes overwritten'
@@ -30,6 +32,9 @@ build:
 
 run: build
 	bin/gatewheel serve
+
+demo: build
+	bin/gatewheel gateway --config examples/gateway/smallest.yaml
 
 check:
 	@.ci/check

@@ -1,6 +1,9 @@
+//go:build linux
+
 package gateway_test
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net/netip"
 	"path/filepath"
@@ -29,10 +32,21 @@ func TestExamples(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, p := range append(f.Warnings, f.Locate(gateway.CheckTests(f.Config, table))...) {
+		for _, p := range append(f.Warnings, f.Locate(append(gateway.Unsupported(f.Config), gateway.CheckTests(f.Config, table)...))...) {
 			t.Error(p)
 		}
+		g, err := gateway.Open(f.Config, gateway.Options{}, gateway.Parts{BuiltIn: says("built-in"), Certificates: noCertificates})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		g.Close()
 	}
+}
+
+// noCertificates is the TLS of backends to which nothing connects.
+func noCertificates(*config.TLS) (func(host string, protocols ...string) func() *tls.Config, error) {
+	return func(string, ...string) func() *tls.Config { return func() *tls.Config { return &tls.Config{} } }, nil
 }
 
 // compile reads a file that is correct.
