@@ -199,6 +199,8 @@ func (x *exchange) Head(in *spi.Incoming) {
 	case x.call.Tunnel():
 		x.tunnel, x.idle = true, x.settings.tunnelIdle
 		x.l.tunnels.Add(1)
+		// A tunnel may be open for days: what was needed for its head is not kept.
+		x.out.Fields, x.head = nil, requestHead{websocket: true}
 		a.response.Status = 200
 		a.response.Content = (*tunnel)(a)
 	case in.ContentLength == 0:
