@@ -27,7 +27,7 @@ const downloadSize = 8 << 20
 type backend struct {
 	name, program string
 	schemes       []string
-	// files writes the configuration, unless nil, and returns the arguments for port and folder.
+	// args returns the arguments of a server of root on that port. dir is for its configuration.
 	args func(t *testing.T, dir, root, port, scheme string) []string
 }
 
@@ -58,8 +58,9 @@ listen: {host: 127.0.0.1, port: %s}
 hosts: {default: {paths: {"/": {file.dir: %s}}}}
 `, user, port, root))}
 	}},
-	{"Caddy", "caddy", []string{"http", "h2c"}, func(_ *testing.T, _, root, port, _ string) []string {
-		return []string{"file-server", "--listen", "127.0.0.1:" + port, "--root", root}
+	{"Caddy", "caddy", []string{"http", "h2c"}, func(t *testing.T, dir, root, port, _ string) []string {
+		return []string{"run", "--adapter", "caddyfile", "--config", write(t, dir, fmt.Sprintf(
+			"{\n\tadmin off\n\tservers {\n\t\tprotocols h1 h2c\n\t}\n}\nhttp://127.0.0.1:%s {\n\troot * %s\n\tfile_server\n}\n", port, root))}
 	}},
 	{"Python", "/usr/bin/python3", []string{"http"}, func(_ *testing.T, _, root, port, _ string) []string {
 		return []string{"-m", "http.server", "--bind", "127.0.0.1", "--directory", root, port}
