@@ -23,7 +23,6 @@ type settings struct {
 	rate              *rateLimit     // nil: no limit
 	answer            *app.Response  // of the gateway's own; nil: none
 	compress          app.Middleware // nil: responses are passed on as they are
-	builtIn           app.Handler    // the application inside the process; nil: none
 }
 
 // settings returns those of o for one backend.
