@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/client"
 	"github.com/gatewheel/gatewheel/app/gateway/config"
+	"github.com/gatewheel/gatewheel/app/gateway/discovery"
 )
 
 // Backend is a group of servers, its peers, of which any may answer a request. Every loop
@@ -17,20 +19,26 @@ import (
 type Backend struct {
 	name    string
 	client  *client.Client
-	peers   []*peer
-	builtIn app.Handler // the application inside the process answers; nil: peers do
+	set     atomic.Pointer[peerSet]
+	options client.OriginOptions // of the peers
+	counted bool                 // there are several peers, or may be
+	builtIn app.Handler          // the application inside the process answers; nil: peers do
 
 	method    balanceMethod
-	turns     []int // indices of peers, by weight
 	turn      atomic.Uint64
 	hashKind  config.KeyKind
 	hashName  string
 	cookie    string // the name of that of balanceCookie
-	byCookie  map[string]*peer
 	eject     ejection
 	slowStart time.Duration
 	notify    func(backend, peer string, event PeerEvent, err error) // may be nil
-	stop      context.CancelFunc                                     // of health checks; nil: there are none
+
+	mu       sync.Mutex // for changes of set
+	life     context.Context
+	end      context.CancelFunc // of life, which ends the watching and the health checks
+	watching sync.WaitGroup
+	found    chan struct{}                      // closed when peers were found first
+	health   func(ctx context.Context, p *peer) // nil: peers are not asked
 }
 
 // ejection is when peers are ejected.
@@ -57,55 +65,72 @@ func newBackend(c *client.Client, options client.OriginOptions, urls ...string) 
 	if len(urls) == 0 {
 		return nil, errors.New("gateway: a backend needs a peer")
 	}
-	b := &Backend{client: c, eject: defaultEjection}
+	b := newEmptyBackend(c, options)
+	b.counted = len(urls) > 1
+	var endpoints []discovery.Endpoint
 	for i, url := range urls {
 		for _, other := range urls[:i] {
 			if url == other {
 				return nil, fmt.Errorf("gateway: the peer %q is given twice", url)
 			}
 		}
-		origin, err := b.client.NewOrigin(url, options)
-		if err != nil {
-			return nil, fmt.Errorf("gateway: %w", err)
-		}
-		b.peers = append(b.peers, &peer{url: url, backend: b, origin: origin, counted: len(urls) > 1, weight: 1, id: hashText(url)})
+		endpoints = append(endpoints, discovery.Endpoint{URL: url})
 	}
-	b.setTurns()
-	return b, nil
+	return b, b.update(endpoints)
+}
+
+func newEmptyBackend(c *client.Client, options client.OriginOptions) *Backend {
+	b := &Backend{client: c, options: options, eject: defaultEjection, found: make(chan struct{})}
+	b.life, b.end = context.WithCancel(context.Background())
+	b.set.Store(&peerSet{backend: b})
+	return b
 }
 
 // mayEject reports whether p may be ejected too: a part of the peers at most, one at
 // least, and never all.
 func (b *Backend) mayEject(p *peer, now time.Time) bool {
 	out := 1
-	for _, q := range b.peers {
+	peers := b.set.Load().peers
+	for _, q := range peers {
 		if ok, _ := q.isAvailable(now); q != p && (!ok || q.ejected.Load()) {
 			out++
 		}
 	}
-	return out < len(b.peers) && out <= max(1, int(b.eject.most*float64(len(b.peers))))
+	return out < len(peers) && out <= max(1, int(b.eject.most*float64(len(peers))))
 }
 
-// tell reports a change of a peer.
+// tell reports a change of a peer; p is nil if all are concerned.
 func (b *Backend) tell(p *peer, event PeerEvent, err error) {
-	if b.notify != nil {
-		b.notify(b.name, p.url, event, err)
+	if b.notify == nil {
+		return
 	}
+	name := ""
+	if p != nil {
+		name = p.name()
+	}
+	b.notify(b.name, name, event, err)
 }
 
 // Close makes the backend refuse requests. Those under way go on.
 func (b *Backend) Close() {
-	if b.stop != nil {
-		b.stop()
+	if b.end == nil {
+		return // the built-in application
 	}
-	for _, p := range b.peers {
+	b.mu.Lock()
+	b.end()
+	b.mu.Unlock()
+	b.watching.Wait()
+	for _, p := range b.set.Load().peers {
 		p.origin.Close()
 	}
 }
 
 // Stats returns the counters of connections to the peers, together. Any goroutine.
 func (b *Backend) Stats() (total client.Stats) {
-	for _, p := range b.peers {
+	if b.end == nil {
+		return total
+	}
+	for _, p := range b.set.Load().peers {
 		addStats(&total, p.origin.Stats())
 	}
 	return total

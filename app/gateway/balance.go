@@ -1,8 +1,10 @@
 package gateway
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
@@ -25,45 +27,52 @@ const (
 // leaves out peers that are unhealthy or ejected, and last, which has failed; if nobody is
 // left, it chooses among all.
 func (b *Backend) choose(r *app.Request, last *peer, now time.Time) *peer {
-	if len(b.peers) == 1 {
-		p := b.peers[0]
+	all := b.set.Load()
+	switch len(all.peers) {
+	case 0:
+		return nil
+	case 1:
+		p := all.peers[0]
 		p.enter(false)
 		return p
 	}
-	for range len(b.peers) {
-		p, probe := b.best(r, last, now)
-		if p == nil {
-			break
-		}
-		if p.enter(probe) {
-			return p
+	for s := all; s != nil; s = s.next {
+		for range len(s.first) {
+			p, probe := s.best(r, last, now)
+			if p == nil {
+				break
+			}
+			if p.enter(probe) {
+				return p
+			}
 		}
 	}
-	p := b.peers[rand.IntN(len(b.peers))]
+	p := all.peers[rand.IntN(len(all.peers))]
 	p.enter(false)
 	return p
 }
 
 // best returns the peer that the method prefers among those that may be asked.
-func (b *Backend) best(r *app.Request, last *peer, now time.Time) (best *peer, probe bool) {
+func (s *peerSet) best(r *app.Request, last *peer, now time.Time) (best *peer, probe bool) {
+	b := s.backend
 	switch b.method {
 	case balanceRound:
 		at := b.turn.Add(1)
-		return b.next(int(at%uint64(len(b.turns))), last, nil, now)
+		return s.nextTurn(int(at%uint64(len(s.turns))), last, nil, now)
 	case balanceHash:
-		return b.nearest(b.hashOf(r), last, now)
+		return s.nearest(b.hashOf(r), last, now)
 	case balanceCookie:
-		if p := b.sticky(r); p != nil && p != last {
+		if p := s.sticky(r); p != nil && p != last {
 			if ok, probe := p.isAvailable(now); ok {
 				return p, probe
 			}
 		}
 	}
-	first, probe := b.pick(last, nil, now)
+	first, probe := s.pick(last, nil, now)
 	if first == nil || probe {
 		return first, probe
 	}
-	second, probe := b.pick(last, first, now)
+	second, probe := s.pick(last, first, now)
 	if second == nil || probe || !b.prefers(second, first) {
 		return first, false
 	}
@@ -73,9 +82,9 @@ func (b *Backend) best(r *app.Request, last *peer, now time.Time) (best *peer, p
 // prefers reports whether p is less busy than q.
 func (b *Backend) prefers(p, q *peer) bool {
 	if b.method == balanceEWMA {
-		return p.cost()/float64(p.weight) < q.cost()/float64(q.weight)
+		return p.cost()/float64(p.weight.Load()) < q.cost()/float64(q.weight.Load())
 	}
-	return p.active.Load()*int64(q.weight) < q.active.Load()*int64(p.weight)
+	return p.active.Load()*int64(q.weight.Load()) < q.active.Load()*int64(p.weight.Load())
 }
 
 // cost is the time in which p is expected to be done with one more request.
@@ -84,9 +93,9 @@ func (p *peer) cost() float64 {
 }
 
 // pick returns a peer at random, by weight, that may be asked, but for two.
-func (b *Backend) pick(last, first *peer, now time.Time) (found *peer, probe bool) {
+func (s *peerSet) pick(last, first *peer, now time.Time) (found *peer, probe bool) {
 	for range 2 {
-		found, probe = b.next(rand.IntN(len(b.turns)), last, first, now)
+		found, probe = s.nextTurn(rand.IntN(len(s.turns)), last, first, now)
 		if found == nil || probe || found.isWarm(now) {
 			break
 		}
@@ -94,10 +103,10 @@ func (b *Backend) pick(last, first *peer, now time.Time) (found *peer, probe boo
 	return found, probe
 }
 
-// next returns the first peer that may be asked from a place in the order of turns on.
-func (b *Backend) next(at int, last, first *peer, now time.Time) (found *peer, probe bool) {
-	for i := range b.turns {
-		p := b.peers[b.turns[(at+i)%len(b.turns)]]
+// nextTurn returns the first peer that may be asked from a place in the order of turns on.
+func (s *peerSet) nextTurn(at int, last, first *peer, now time.Time) (found *peer, probe bool) {
+	for i := range s.turns {
+		p := s.first[s.turns[(at+i)%len(s.turns)]]
 		if p == last || p == first {
 			continue
 		}
@@ -108,30 +117,38 @@ func (b *Backend) next(at int, last, first *peer, now time.Time) (found *peer, p
 	return nil, false
 }
 
-// setTurns makes the order in which peers take turns: each as often as its weight says,
-// evenly spread.
-func (b *Backend) setTurns() {
-	b.turns = nil
+// setTurns makes the order in which peers of s take turns: each as often as its weight
+// says, evenly spread.
+func (s *peerSet) setTurns() {
 	divisor, total := 0, 0
-	for _, p := range b.peers {
-		divisor = gcd(divisor, p.weight)
+	for _, p := range s.first {
+		divisor = gcd(divisor, int(p.weight.Load()))
+		total += int(p.weight.Load())
 	}
-	current := make([]int, len(b.peers))
-	for _, p := range b.peers {
-		total += p.weight / divisor
+	if total == 0 {
+		return
 	}
-	for range total {
-		best := 0
-		for i, p := range b.peers {
-			current[i] += p.weight / divisor
-			if current[i] > current[best] {
-				best = i
-			}
+	// The order has a bounded length, in which small weights are at least one turn.
+	divisor = max(divisor, total/maxTurns)
+	type turn struct {
+		at   float64
+		peer int
+	}
+	var turns []turn
+	for i, p := range s.first {
+		n := max(int(p.weight.Load())/divisor, 1)
+		for k := range n {
+			turns = append(turns, turn{(float64(k) + 0.5) / float64(n), i})
 		}
-		current[best] -= total
-		b.turns = append(b.turns, best)
+	}
+	slices.SortStableFunc(turns, func(a, b turn) int { return cmp.Compare(a.at, b.at) })
+	for _, t := range turns {
+		s.turns = append(s.turns, t.peer)
 	}
 }
+
+// maxTurns limits the length of the order of turns, unless there are more peers.
+const maxTurns = 1 << 14
 
 func gcd(a, b int) int {
 	for b != 0 {
@@ -157,9 +174,9 @@ func (b *Backend) hashOf(r *app.Request) uint64 {
 
 // nearest returns the peer with the highest score for a hash (rendezvous hashing), so that
 // only the keys of a peer that has left move.
-func (b *Backend) nearest(key uint64, last *peer, now time.Time) (best *peer, probe bool) {
+func (s *peerSet) nearest(key uint64, last *peer, now time.Time) (best *peer, probe bool) {
 	most := math.Inf(-1)
-	for _, p := range b.peers {
+	for _, p := range s.first {
 		if p == last {
 			continue
 		}
@@ -169,7 +186,7 @@ func (b *Backend) nearest(key uint64, last *peer, now time.Time) (best *peer, pr
 		}
 		// A number evenly spread between 0 and 1, weighted.
 		part := (float64(mix(key^p.id)>>11) + 0.5) / (1 << 53)
-		if score := -float64(p.weight) / math.Log(part); score > most {
+		if score := -float64(p.weight.Load()) / math.Log(part); score > most {
 			best, probe, most = p, probes, score
 		}
 	}

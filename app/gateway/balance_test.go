@@ -40,7 +40,7 @@ func asker(address, path string, fields ...string) *app.Request {
 
 var anybody = asker("192.0.2.1", "/")
 
-func (b *Backend) index(p *peer) int { return slices.Index(b.peers, p) }
+func (b *Backend) index(p *peer) int { return slices.Index(b.set.Load().peers, p) }
 
 // TestSharesByWeight: with as many requests in progress as come and go, each peer gets its share, whether
 // one is chosen by turns, by the requests in progress, or by the time.
@@ -90,7 +90,7 @@ func TestSlowPeerGetsLess(t *testing.T) {
 					continue
 				}
 				took := time.Millisecond
-				if c.p == b.peers[0] {
+				if c.p == b.set.Load().peers[0] {
 					took *= 10
 				}
 				c.p.succeeded(took, now)
@@ -99,7 +99,7 @@ func TestSlowPeerGetsLess(t *testing.T) {
 			for open = kept; len(open) < 40; {
 				p := b.choose(anybody, nil, now)
 				took := time.Millisecond
-				if p == b.peers[0] {
+				if p == b.set.Load().peers[0] {
 					took *= 10
 					seen++
 				}
@@ -129,11 +129,11 @@ func TestHashMovesOnlyKeysOfALostPeer(t *testing.T) {
 				t.Fatalf("%s: key %d went to %s, then to %s", key, i, first.url, again.url)
 			}
 			seen[b.index(first)]++
-			b.peers[0].unhealthy.Store(true)
-			if next := b.choose(r, nil, now); next == b.peers[0] || first != b.peers[0] && next != first {
+			b.set.Load().peers[0].unhealthy.Store(true)
+			if next := b.choose(r, nil, now); next == b.set.Load().peers[0] || first != b.set.Load().peers[0] && next != first {
 				moved++
 			}
-			b.peers[0].unhealthy.Store(false)
+			b.set.Load().peers[0].unhealthy.Store(false)
 		}
 		if moved > 0 {
 			t.Errorf("%s: %d keys moved that had no reason", key, moved)
@@ -149,7 +149,7 @@ func TestHashMovesOnlyKeysOfALostPeer(t *testing.T) {
 func TestStickyCookies(t *testing.T) {
 	b := group(t, config.Backend{Balance: config.Balance{Method: config.Cookie}}, 1, 1, 1)
 	now := time.Now()
-	for _, p := range b.peers {
+	for _, p := range b.set.Load().peers {
 		field := b.setCookie(anybody, p)
 		want := "gatewheel-group=" + p.cookie + "; Path=/; HttpOnly; SameSite=Lax"
 		if field != want {
@@ -170,8 +170,8 @@ func TestStickyCookies(t *testing.T) {
 		}
 		p.unhealthy.Store(false)
 	}
-	forged := asker("192.0.2.1", "/", "Cookie", "gatewheel-group="+b.peers[0].cookie[:len(b.peers[0].cookie)-1]+"x")
-	if b.sticky(forged) != nil {
+	forged := asker("192.0.2.1", "/", "Cookie", "gatewheel-group="+b.set.Load().peers[0].cookie[:len(b.set.Load().peers[0].cookie)-1]+"x")
+	if b.set.Load().sticky(forged) != nil {
 		t.Error("a forged cookie counts")
 	}
 }
@@ -182,7 +182,7 @@ func TestEjectionAndReturn(t *testing.T) {
 	var told []string
 	b := group(t, config.Backend{}, 1, 1)
 	b.notify = func(_, peer string, e PeerEvent, _ error) { told = append(told, e.String()) }
-	p, now := b.peers[0], time.Now()
+	p, now := b.set.Load().peers[0], time.Now()
 	failure := errors.New("x")
 	for range 4 {
 		p.failed(false, failure, now)
@@ -233,7 +233,7 @@ func TestNotAllPeersAreEjected(t *testing.T) {
 		weights := make([]int, c.peers)
 		b := group(t, config.Backend{Eject: &config.Eject{Most: c.most, Failures: 1}}, weights...)
 		now, out := time.Now(), 0
-		for _, p := range b.peers {
+		for _, p := range b.set.Load().peers {
 			p.failed(false, nil, now)
 			if ok, _ := p.isAvailable(now); !ok {
 				out++
@@ -248,9 +248,9 @@ func TestNotAllPeersAreEjected(t *testing.T) {
 	}
 	off := group(t, config.Backend{Eject: &config.Eject{Off: true}}, 1, 1)
 	for range 100 {
-		off.peers[0].failed(true, nil, time.Now())
+		off.set.Load().peers[0].failed(true, nil, time.Now())
 	}
-	if ok, _ := off.peers[0].isAvailable(time.Now()); !ok {
+	if ok, _ := off.set.Load().peers[0].isAvailable(time.Now()); !ok {
 		t.Error("eject: off ejects")
 	}
 }
@@ -258,14 +258,14 @@ func TestNotAllPeersAreEjected(t *testing.T) {
 func TestSlowStart(t *testing.T) {
 	b := group(t, config.Backend{SlowStart: 100 * time.Second}, 1, 1)
 	began := time.Now()
-	b.peers[0].since.Store(began.UnixNano())
+	b.set.Load().peers[0].since.Store(began.UnixNano())
 	share := func(after time.Duration) float64 {
 		n := 0
 		const asked = 4000
 		for range asked {
 			p := b.choose(anybody, nil, began.Add(after))
 			p.leave()
-			if p == b.peers[0] {
+			if p == b.set.Load().peers[0] {
 				n++
 			}
 		}
@@ -280,7 +280,7 @@ func TestSlowStart(t *testing.T) {
 // TestAllOut: when nobody may be asked, all are.
 func TestAllOut(t *testing.T) {
 	b := group(t, config.Backend{}, 1, 1, 1)
-	for _, p := range b.peers {
+	for _, p := range b.set.Load().peers {
 		p.unhealthy.Store(true)
 	}
 	seen := map[*peer]bool{}

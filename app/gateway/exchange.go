@@ -164,7 +164,9 @@ func (x *exchange) Origin(try int, failed *client.Error) *client.Origin {
 		x.leavePeer(reasonOf(failed), failed, now)
 	}
 	next := x.backend.choose(x.r, x.peer, now)
-	x.peer, x.tried = next, now
+	if x.peer, x.tried = next, now; next == nil {
+		return nil
+	}
 	if x.settings.hostOfPeer {
 		x.out.Authority = next.origin.Authority()
 	}

@@ -35,11 +35,9 @@ const (
 	defaultFall    = 3
 )
 
-// checkHealth begins to ask the peers. Backend.Close ends it.
+// checkHealth has peers asked that are found from now on.
 func (b *Backend) checkHealth(c *config.Health, certificates func(host string, protocols ...string) func() *tls.Config) {
-	ctx, stop := context.WithCancel(context.Background())
-	b.stop = stop
-	for _, p := range b.peers {
+	b.health = func(ctx context.Context, p *peer) {
 		h := &healthCheck{peer: p, every: defaultEvery, timeout: defaultTimeOut, rise: defaultRise, fall: defaultFall}
 		if c.Every > 0 {
 			h.every = c.Every
@@ -54,7 +52,7 @@ func (b *Backend) checkHealth(c *config.Health, certificates func(host string, p
 			h.fall = c.Fall
 		}
 		u, _ := config.ParsePeerURL(p.url) // checked before
-		d := &healthDialer{url: u}
+		d := &healthDialer{url: u, address: p.address}
 		if u.TLS() && certificates != nil {
 			d.tls = certificates(strings.Trim(u.Host, "[]"), d.protocols()...)
 		}
@@ -110,8 +108,9 @@ func (h *healthCheck) decide(good, bad int, err error) {
 
 // healthDialer connects to a peer for health checks.
 type healthDialer struct {
-	url config.PeerURL
-	tls func() *tls.Config // nil: that of the system
+	url     config.PeerURL
+	address string             // in place of that of url; "": none
+	tls     func() *tls.Config // nil: that of the system
 }
 
 func (d *healthDialer) protocols() []string {
@@ -129,6 +128,9 @@ func (d *healthDialer) dial(ctx context.Context, _, _ string) (net.Conn, error) 
 	var dialer net.Dialer
 	if d.url.Unix != "" {
 		return dialer.DialContext(ctx, "unix", d.url.Unix)
+	}
+	if d.address != "" {
+		return dialer.DialContext(ctx, "tcp", d.address)
 	}
 	return dialer.DialContext(ctx, "tcp", net.JoinHostPort(strings.Trim(d.url.Host, "[]"), d.url.Port))
 }

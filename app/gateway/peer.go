@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"math"
 	"math/rand/v2"
 	"sync/atomic"
@@ -12,13 +13,16 @@ import (
 // peer is one server of a backend. Its state is for all loops, and changes by atomics
 // alone.
 type peer struct {
-	url     string
-	backend *Backend
-	origin  *client.Origin
-	counted bool // the backend has other peers
-	weight  int
-	id      uint64 // hash of the URL, for hash and cookie
-	cookie  string // the value of that of balanceCookie
+	url      string
+	address  string // in place of that of url; "": none
+	priority int    // those with the lowest are asked first
+	end      context.CancelFunc
+	backend  *Backend
+	origin   *client.Origin
+	counted  bool // the backend has other peers
+	weight   atomic.Int32
+	id       uint64 // hash of the URL, for hash and cookie
+	cookie   string // the value of that of balanceCookie
 
 	_         [64]byte // the state has cache lines of its own
 	active    atomic.Int64
@@ -172,9 +176,12 @@ const (
 	PeerUnhealthy
 	// PeerHealthy means that health checks succeed again.
 	PeerHealthy
+	// PeersUnknown means that a look-up of peers has failed, for the first time after a
+	// success. What was known stays in use.
+	PeersUnknown
 )
 
 // String returns the event in words that follow the name of the peer.
 func (e PeerEvent) String() string {
-	return [...]string{"ejected", "returned", "unhealthy", "healthy"}[e]
+	return [...]string{"ejected", "returned", "unhealthy", "healthy", "look-up failed"}[e]
 }

@@ -60,11 +60,11 @@ func (g *Gateway) Reload(c *config.Config) error {
 	return nil
 }
 
-// retire closes b when no request can have begun before. Its peers are not asked for their
-// health any more.
+// retire closes b when no request can have begun before. Its peers are neither looked
+// up nor asked for their health any more.
 func (b *Backend) retire() {
-	if b.stop != nil {
-		b.stop()
+	if b.end != nil {
+		b.end()
 	}
 	time.AfterFunc(retireAfter, b.Close)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/gatewheel/gatewheel/app/client"
 	"github.com/gatewheel/gatewheel/app/compress"
 	"github.com/gatewheel/gatewheel/app/gateway/config"
+	"github.com/gatewheel/gatewheel/app/gateway/discovery"
 	"github.com/gatewheel/gatewheel/app/gateway/routing"
 	"github.com/gatewheel/gatewheel/app/spi"
 )
@@ -32,6 +33,10 @@ type Parts struct {
 	// client.OriginOptions.Certificates does. t is what the backend says, nil for nothing.
 	// nil verifies with the system's authorities, and is an error where t says something.
 	Certificates func(t *config.TLS) (func(host string, protocols ...string) func() *tls.Config, error)
+	// ReadPeers reads a file of peers; file.ReadPeers is one. nil makes such files an error.
+	ReadPeers func(path string) ([]config.Peer, error)
+	// Resolver looks up the names of peers; nil is discovery.System.
+	Resolver *discovery.Resolver
 }
 
 // openBackend returns the backend that is described.
@@ -58,27 +63,30 @@ func openBackend(shared *client.Client, name string, described *config.Backend, 
 	} else if described.TLS != nil {
 		return nil, fmt.Errorf("tls needs Parts.Certificates")
 	}
-	var urls []string
-	for _, p := range described.Peers.List {
-		urls = append(urls, p.URL)
-	}
-	if len(urls) > 1 {
-		options.Patience = -1 // another peer is asked at once
-	}
-	b, err := newBackend(shared, options, urls...)
+	source, fixed, err := sourceOf(described, parts, func(err error) {
+		if notify != nil {
+			notify(name, "", PeersUnknown, err)
+		}
+	})
 	if err != nil {
 		return nil, err
 	}
-	b.name, b.notify, b.slowStart = name, notify, described.SlowStart
-	for i, p := range described.Peers.List {
-		b.peers[i].weight = max(p.Weight, 1)
+	counted := fixed == nil || len(fixed) > 1
+	if counted {
+		options.Patience = -1 // another peer is asked at once
 	}
-	b.setTurns()
+	b := newEmptyBackend(shared, options)
+	b.counted = counted
+	b.name, b.notify, b.slowStart = name, notify, described.SlowStart
 	b.setBalance(described.Balance)
 	b.setEject(described.Eject)
 	if described.Health != nil {
 		b.checkHealth(described.Health, options.Certificates)
 	}
+	if fixed != nil {
+		return b, b.update(fixed)
+	}
+	b.watch(source)
 	return b, nil
 }
 
@@ -91,7 +99,7 @@ func (b *Backend) setBalance(c config.Balance) {
 		b.method = balanceEWMA
 	case config.Cookie:
 		b.method = balanceCookie
-		b.setSticky(b.name)
+		b.cookie = "gatewheel-" + b.name
 	case config.Hash:
 		b.method = balanceHash
 		b.hashKind, b.hashName, _ = c.Hash.Parse() // checked before

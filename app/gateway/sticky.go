@@ -19,29 +19,32 @@ var stickyKey = func() (key [32]byte) {
 }()
 
 // setSticky gives every peer the value of its cookie: its number, and a signature.
-func (b *Backend) setSticky(name string) {
-	b.cookie = "gatewheel-" + name
-	b.byCookie = make(map[string]*peer, len(b.peers))
-	for _, p := range b.peers {
-		id := strconv.FormatUint(p.id, 36)
-		mac := hmac.New(sha256.New, stickyKey[:])
-		mac.Write([]byte(name + " " + id))
-		value := id + "." + hex.EncodeToString(mac.Sum(nil)[:16])
-		b.byCookie[value] = p
-		p.cookie = value
+func (s *peerSet) setSticky() {
+	if s.byCookie != nil {
+		return
+	}
+	s.byCookie = make(map[string]*peer, len(s.peers))
+	for _, p := range s.peers {
+		if p.cookie == "" {
+			id := strconv.FormatUint(p.id, 36)
+			mac := hmac.New(sha256.New, stickyKey[:])
+			mac.Write([]byte(s.backend.name + " " + id))
+			p.cookie = id + "." + hex.EncodeToString(mac.Sum(nil)[:16])
+		}
+		s.byCookie[p.cookie] = p
 	}
 }
 
 // sticky returns the peer that the client's cookie names, or nil. The values are looked up
 // whole: none can be found by trying parts.
-func (b *Backend) sticky(r *app.Request) *peer {
-	value, _ := routing.Cookie(r.Fields, b.cookie)
-	return b.byCookie[value]
+func (s *peerSet) sticky(r *app.Request) *peer {
+	value, _ := routing.Cookie(r.Fields, s.backend.cookie)
+	return s.byCookie[value]
 }
 
 // setCookie returns the field that has the client return to p, or "" if it does so already.
 func (b *Backend) setCookie(r *app.Request, p *peer) string {
-	if b.method != balanceCookie || b.sticky(r) == p {
+	if b.method != balanceCookie || b.set.Load().sticky(r) == p {
 		return ""
 	}
 	text := b.cookie + "=" + p.cookie + "; Path=/; HttpOnly; SameSite=Lax"

@@ -3,7 +3,6 @@ package gateway
 import (
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/gatewheel/gatewheel/app/gateway/config"
 )
@@ -47,14 +46,6 @@ func unsupportedInCase(at config.Place, k *config.Case, add func(at config.Place
 }
 
 func unsupportedInBackend(at config.Place, b *config.Backend, add func(at config.Place, key bool, text string)) {
-	if b.Peers.File != "" {
-		add(at.In("peers", "file"), true, "a file of peers")
-	}
-	for i, p := range b.Peers.List {
-		if strings.HasPrefix(strings.ToLower(p.URL), "srv+") {
-			add(at.In("peers").At(i), false, "a look-up of SRV records")
-		}
-	}
 	if b.ProxyProtocol != "" && b.ProxyProtocol != config.ProxyOff {
 		add(at.In("proxy-protocol"), true, "proxy-protocol")
 	}

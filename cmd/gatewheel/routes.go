@@ -47,7 +47,7 @@ func openRoutes(s *streams, name string, options gateway.Options, log *zap.Logge
 		return nil, nil, err
 	}
 	c := certificatesOf{directory: filepath.Dir(name), log: log}
-	g, err := gateway.Open(f.Config, options, gateway.Parts{BuiltIn: builtIn, Certificates: c.open})
+	g, err := gateway.Open(f.Config, options, gateway.Parts{BuiltIn: builtIn, Certificates: c.open, ReadPeers: file.ReadPeers})
 	if err != nil {
 		return nil, nil, err
 	}

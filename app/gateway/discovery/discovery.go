@@ -43,8 +43,8 @@ func (f Fixed) Watch(ctx context.Context, found func([]Endpoint)) {
 	<-ctx.Done()
 }
 
-// Join returns a Source of the endpoints of several sources. It tells nothing before each
-// of them has told something.
+// Join returns a Source of the endpoints of several sources. One that has found nothing yet
+// does not keep back the others.
 func Join(sources ...Source) Source {
 	if len(sources) == 1 {
 		return sources[0]
@@ -74,20 +74,13 @@ func (j joined) Watch(ctx context.Context, found func([]Endpoint)) {
 	}
 	defer watching.Wait()
 	known := make([][]Endpoint, len(j))
-	told, missing := make([]bool, len(j)), len(j)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case p := <-parts:
 			known[p.source] = p.endpoints
-			if !told[p.source] {
-				told[p.source] = true
-				missing--
-			}
-			if missing == 0 {
-				found(unique(slices.Concat(known...)))
-			}
+			found(unique(slices.Concat(known...)))
 		}
 	}
 }
