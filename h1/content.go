@@ -1,5 +1,7 @@
 package h1
 
+import "slices"
+
 // nextContent reads on in a request's content.
 func (c *Conn) nextContent(in []byte, ev *Event) (n int, more bool, err *Error) {
 	n, data, step, err := c.next(c.sh, c.reading, in, c.sh.limits.Content)
@@ -41,6 +43,9 @@ func (c *Conn) discard(n int64) {
 // nextTrailers reads the trailers of a request.
 func (c *Conn) nextTrailers(in []byte, ev *Event) (n int, more bool, err *Error) {
 	n, ev.Trailers, err = c.trailers(c.sh, in, ev.Trailers, c.sh.limits.FieldSize)
+	if n > 0 && slices.ContainsFunc(ev.Trailers, func(f Field) bool { return !inTrailer(f.Name) }) {
+		return 0, false, errTrailer
+	}
 	if n > 0 {
 		c.read(trailersRead)
 	}

@@ -60,19 +60,15 @@ func (m *incoming) trailers(sh *Shared, in []byte, fields []Field, limit int) (n
 		block = string(in[:n])
 	}
 	for _, l := range sh.words.lines {
-		f := l.field(block)
-		if !inTrailer(f.Name) {
-			return 0, fields, errTrailer
-		}
-		fields = append(fields, f)
+		fields = append(fields, l.field(block))
 	}
 	m.scanner = scanner{}
 	return n, fields, nil
 }
 
-// inTrailer reports whether a field is allowed in trailers. RFC 9110 section 6.5.1
-// lets a recipient drop others. Those about framing, routing and the connection are
-// refused, since they are meant for a reader that merges trailers into the head.
+// inTrailer reports whether a field is allowed in trailers (RFC 9110 section 6.5.1). Those
+// about framing, routing and the connection are not. A server refuses them, since they are
+// meant for a reader that merges trailers into the head; a client drops them.
 func inTrailer(name string) bool {
 	switch len(name) {
 	case len("te"):
