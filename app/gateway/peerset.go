@@ -46,7 +46,7 @@ func (b *Backend) update(endpoints []discovery.Endpoint) error {
 		delete(gone, key)
 		if p == nil {
 			var err error
-			if p, err = b.newPeer(e); err != nil {
+			if p, err = b.newPeer(e, len(endpoints) == 1); err != nil {
 				return err
 			}
 			if len(old.peers) > 0 {
@@ -69,9 +69,13 @@ func (b *Backend) update(endpoints []discovery.Endpoint) error {
 // maxWeight limits the weight of a peer.
 const maxWeight = 1 << 20
 
-// newPeer returns a peer that was found. b.mu is locked.
-func (b *Backend) newPeer(e discovery.Endpoint) (*peer, error) {
+// newPeer returns a peer that was found. b.mu is locked. alone: there is no other, so that
+// requests wait while it restarts.
+func (b *Backend) newPeer(e discovery.Endpoint, alone bool) (*peer, error) {
 	options := b.options
+	if !alone {
+		options.Patience = -1 // another peer is asked at once
+	}
 	if e.Address != "" {
 		options.Addresses = []string{e.Address}
 	}

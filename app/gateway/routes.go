@@ -71,12 +71,8 @@ func openBackend(shared *client.Client, name string, described *config.Backend, 
 	if err != nil {
 		return nil, err
 	}
-	counted := fixed == nil || len(fixed) > 1
-	if counted {
-		options.Patience = -1 // another peer is asked at once
-	}
 	b := newEmptyBackend(shared, options)
-	b.counted = counted
+	b.counted = fixed == nil || len(fixed) > 1
 	b.name, b.notify, b.slowStart = name, notify, described.SlowStart
 	b.setBalance(described.Balance)
 	b.setEject(described.Eject)
