@@ -73,7 +73,7 @@ const maxWeight = 1 << 20
 // requests wait while it restarts.
 func (b *Backend) newPeer(e discovery.Endpoint, alone bool) (*peer, error) {
 	options := b.options
-	if !alone {
+	if !alone && options.Patience == 0 {
 		options.Patience = -1 // another peer is asked at once
 	}
 	if e.Address != "" {
