@@ -159,13 +159,14 @@ type upload struct {
 	ready func()          // of the call, which waits
 	read  int64           // bytes of the client's content
 	more  bool            // the call was not told yet of content
+	over  bool            // the client's content has ended, or failed
 }
 
 var _ spi.Source = (*upload)(nil)
 
 func (u *upload) init(x *exchange) { u.x, u.woken = x, u.wake }
 
-func (u *upload) reset() { u.input, u.ready, u.read, u.more = nil, nil, 0, false }
+func (u *upload) reset() { u.input, u.ready, u.read, u.more, u.over = nil, nil, 0, false, false }
 
 // open lets the client's bytes in a tunnel flow.
 func (u *upload) open(in spi.TunnelInput) {
@@ -189,10 +190,9 @@ func (u *upload) Read(p []byte) (n int, err error) {
 	case x.r == nil:
 		return 0, app.ErrPeerGone
 	case !x.head.websocket:
-		if n, err = core.TakeBody(x.r, p, u.woken); n > 0 && x.settings.maxBody > 0 {
-			if u.read += int64(n); u.read > x.settings.maxBody {
-				return 0, errBodyTooLarge
-			}
+		n, err = core.TakeBody(x.r, p, u.woken)
+		if u.read += int64(n); x.settings.maxBody > 0 && u.read > x.settings.maxBody {
+			return 0, errBodyTooLarge
 		}
 	case u.input != nil:
 		n, err = u.input.ReadBody(p, u.woken)
@@ -200,6 +200,7 @@ func (u *upload) Read(p []byte) (n int, err error) {
 	if n > 0 {
 		x.moved = true
 	}
+	u.over = u.over || err != nil || x.r.ContentLength >= 0 && u.read == x.r.ContentLength
 	return n, err
 }
 

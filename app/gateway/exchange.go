@@ -211,6 +211,11 @@ func (x *exchange) Head(in *spi.Incoming) {
 		a.length = in.ContentLength
 		a.response.Content = (*content)(a)
 	}
+	if x.out.Content != nil && !x.tunnel && !x.upload.over && x.r.Protocol != app.HTTP2 {
+		// RFC 9112 section 9.6: the rest of the request is not read, and the client is told that
+		// the connection ends.
+		a.response.Fields = append(a.response.Fields, app.Field{Name: "Connection", Value: "close"})
+	}
 	x.l.deadlines.Clear(&x.headBy)
 	if x.moved = false; x.idle > 0 && !x.readOver {
 		x.l.deadlines.Set(&x.idleBy, x.l.home.Now().Add(x.idle), x)

@@ -81,6 +81,9 @@ func TestEarlyResponses(t *testing.T) {
 			if resp.StatusCode != 413 || err != nil || len(b) < 9000 {
 				t.Errorf("%d, %d bytes, %v", resp.StatusCode, len(b), err)
 			}
+			if resp.ProtoMajor == 1 && !resp.Close {
+				t.Error("the client is not told that the connection ends")
+			}
 		}
 		// The gateway goes on.
 		if resp, err := c.Get(url); err != nil || resp.StatusCode != 413 {
@@ -89,6 +92,27 @@ func TestEarlyResponses(t *testing.T) {
 			resp.Body.Close()
 		}
 		eventually(t, "both have ended well", func() bool { return g.Counts().Exchanges[gateway.OK] == 3 })
+	})
+}
+
+// A response to a whole request leaves the client's connection open.
+func TestConnectionsStayOpen(t *testing.T) {
+	count := func(r *app.Request) app.Future[*app.Response] {
+		return app.Map(r.Body.Discard(), func(n int64) (*app.Response, error) {
+			return app.Text(200, strings.Repeat("counted ", 1000)), nil
+		})
+	}
+	pairs(t, count, gateway.Options{}, func(t *testing.T, c *http.Client, url string, _ *gateway.Gateway) {
+		for _, body := range []io.Reader{strings.NewReader("known"), io.MultiReader(strings.NewReader("unknown"))} {
+			resp, err := c.Post(url, "text/plain", body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if resp.StatusCode != 200 || resp.Close {
+				t.Errorf("length %d: %d, close: %v", resp.Request.ContentLength, resp.StatusCode, resp.Close)
+			}
+		}
 	})
 }
 
