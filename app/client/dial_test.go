@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/apptest"
 	"github.com/gatewheel/gatewheel/app/client"
 )
@@ -35,6 +36,32 @@ func TestRefusedConnections(t *testing.T) {
 		f.backend.Refuse = false
 		f.Advance(5 * time.Second)
 		f.Do(get("/")).Want(t, 200, "GET /")
+	})
+}
+
+// Requests that may be sent again, and fail together, do not wait for the end of the pause.
+func TestRetriesOfRequestsThatFailTogether(t *testing.T) {
+	each(t, func(t *testing.T, scheme string) {
+		f := newFront(t, scheme, client.Options{}, hello)
+		plain := f.request
+		f.request = func(r *app.Request, url string) *client.Request {
+			req := plain(r, url)
+			req.Retries = 1
+			return req
+		}
+		f.backend.Hang = true
+		for range 10 { // pauses grow
+			f.Do(get("/"))
+			f.Advance(10 * time.Second)
+		}
+		var calls []*apptest.Call
+		for range 100 {
+			calls = append(calls, f.Start(get("/")))
+		}
+		f.Advance(2 * time.Second)
+		for _, c := range calls {
+			f.wantFailure(c, client.ConnectTimeout)
+		}
 	})
 }
 

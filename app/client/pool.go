@@ -43,17 +43,16 @@ func (p *pool) start(c *Call) *Error {
 	if c.tries == 1 {
 		p.loop.budget.request(now)
 	}
-	switch {
-	case p.origin.closed.Load():
+	if p.origin.closed.Load() {
 		return &Error{Kind: NoPeer, Safe: true, Err: errClosed}
-	case p.waiting.Len() > 0:
-	default:
+	}
+	if p.waiting.Len() == 0 {
 		if conn := p.choose(c, now); conn != nil {
 			return p.send(conn, c)
 		}
-		if err := p.dials.refusal(); err != nil {
-			return err
-		}
+	}
+	if err := p.dials.refusal(); err != nil {
+		return err
 	}
 	if p.waiting.Len() >= p.origin.options.Queue {
 		return &Error{Kind: Overflow, Safe: true, Err: errQueueFull}
