@@ -100,7 +100,7 @@ var faults = []struct{ text, want string }{
 		"2:25: warning: no route uses the backend \"b\""},
 	{"routes: {/: a}\nbackends:\n  a: [h, \"ftp://h\", http://h/path, http://u@h, \"srv+http://h:80\", h2c+unix:sock, http://h:99999]\n",
 		"3:7: \"h\" has no scheme: write http, h2c, https or h2 in front, as in http://h\n" +
-			"3:10: the scheme \"ftp\" is not one of http, h2c, https and h2, with +unix or srv+ perhaps, or target:\n" +
+			"3:10: the scheme \"ftp\" is neither target nor one of http, h2c, https and h2, with +unix or srv+ perhaps\n" +
 			"3:21: a peer's URL has no path: \"/path\" is not forwarded; rewrite: {path} changes paths\n" +
 			"3:36: a peer's URL has no user and password\n" +
 			"3:48: SRV records name the port: leave it out\n" +

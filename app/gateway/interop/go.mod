@@ -6,7 +6,6 @@ replace github.com/gatewheel/gatewheel => ../../..
 
 require (
 	github.com/gatewheel/gatewheel v0.0.0
-	golang.org/x/net v0.62.0
 	google.golang.org/grpc v1.76.0
 )
 
@@ -24,6 +23,7 @@ require (
 	github.com/valyala/bytebufferpool v1.0.0 // indirect
 	go.uber.org/multierr v1.11.0 // indirect
 	go.uber.org/zap v1.28.0 // indirect
+	golang.org/x/net v0.62.0 // indirect
 	golang.org/x/oauth2 v0.30.0 // indirect
 	golang.org/x/sync v0.25.0 // indirect
 	golang.org/x/sys v0.50.0 // indirect

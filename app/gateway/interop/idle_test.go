@@ -13,8 +13,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"golang.org/x/net/http2"
 )
 
 // counted is a handler that counts requests by their number, so that it knows of one that came twice.
@@ -158,19 +156,42 @@ func TestGoaway(t *testing.T) {
 
 // until serves a connection over HTTP/2, and sends GOAWAY after so many requests.
 func (h *counted) until(conn net.Conn, requests int64) {
-	var s http.Server
 	var n atomic.Int64
-	server := &http2.Server{}
-	if http2.ConfigureServer(&s, server) != nil {
-		return
-	}
-	server.ServeConn(conn, &http2.ServeConnOpts{BaseConfig: &s, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := &http.Server{Protocols: new(http.Protocols)}
+	s.Protocols.SetUnencryptedHTTP2(true)
+	s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if n.Add(1) == requests {
 			go s.Shutdown(context.Background()) // sends GOAWAY on the connection
 		}
 		h.ServeHTTP(w, r)
-	})})
+	})
+	_ = s.Serve(&accepted{conns: []net.Conn{conn}, address: conn.LocalAddr(), closed: make(chan struct{})})
 }
+
+// accepted is a listener with connections that were accepted before.
+type accepted struct {
+	conns   []net.Conn
+	address net.Addr
+	once    sync.Once
+	closed  chan struct{}
+}
+
+func (a *accepted) Accept() (net.Conn, error) {
+	if len(a.conns) == 0 {
+		<-a.closed
+		return nil, net.ErrClosed
+	}
+	conn := a.conns[0]
+	a.conns = a.conns[1:]
+	return conn, nil
+}
+
+func (a *accepted) Close() error {
+	a.once.Do(func() { close(a.closed) })
+	return nil
+}
+
+func (a *accepted) Addr() net.Addr { return a.address }
 
 // TestRestarts: a backend that is stopped for a moment, again and again, costs no GET.
 func TestRestarts(t *testing.T) {
