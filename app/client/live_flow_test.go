@@ -70,16 +70,16 @@ func TestLiveSlowReader(t *testing.T) {
 					}
 				}
 			}()
-			beside := l.times(50, 2*time.Second)
+			meanwhile := l.times(50, 2*time.Second)
 			grown := heap() - before
 			close(stop)
-			t.Logf("%d bytes were read, and memory has grown by %d; others took %v alone, %v with it (99 of 100)", <-stopped, grown, alone, beside)
+			t.Logf("%d bytes were read, and memory has grown by %d; others took %v alone, %v with it (99 of 100)", <-stopped, grown, alone, meanwhile)
 			c.Close()
 			if grown > 8<<20 {
 				t.Errorf("memory has grown by %d bytes", grown)
 			}
-			if beside > 10*alone+500*time.Millisecond {
-				t.Errorf("others took %v, and %v before", beside, alone)
+			if meanwhile > 10*alone+500*time.Millisecond {
+				t.Errorf("others took %v, and %v before", meanwhile, alone)
 			}
 		})
 	}

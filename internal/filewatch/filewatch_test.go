@@ -22,7 +22,7 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// Files beside those that are watched, such as logs, count for nothing; links on the way do.
+// Files other than those that are watched, such as logs, count for nothing; links on the way do.
 func TestWhatMatters(t *testing.T) {
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {

@@ -117,7 +117,7 @@ type Match struct {
 	// Regex is an expression of Go's package regexp that matches a part of the value; ^
 	// and $ stand for its ends.
 	Regex string `file:"regex" default:"any"`
-	// Present says whether there must be a value at all.
+	// Present asks for any value (true) or for none (false).
 	Present Switch `file:"present" default:"true"`
 }
 
