@@ -44,17 +44,28 @@ func TestEachCase(t *testing.T) {
 			}
 			defer func() { _ = os.RemoveAll(r.dir) }()
 			rep := newReport(c, r.measure(c, nil))
+			measured, failed := 0, 0 // rivals
 			for _, o := range rep.Outcomes {
 				switch {
 				case o.LeftOut == "":
 					if len(o.Samples) != 1 || o.Samples[0].Requests == 0 {
 						t.Errorf("%s: %+v", o.Server, o.Samples)
 					}
-				case o.Server == "gatewheel" && r.gatewheel == "", strings.HasSuffix(o.LeftOut, "is not installed"):
+					if o.Server != "gatewheel" {
+						measured++
+					}
+				case o.LeftOut == "no binary given" && r.gatewheel == "", strings.HasSuffix(o.LeftOut, "is not installed"):
 					t.Logf("%s left out: %s", o.Server, o.LeftOut)
-				default:
+				case o.Server == "gatewheel":
 					t.Errorf("%s left out: %s", o.Server, o.LeftOut)
+				default:
+					// Some rivals refuse requests when all cases load the machine at once.
+					t.Logf("%s left out: %s", o.Server, o.LeftOut)
+					failed++
 				}
+			}
+			if failed > 0 && measured == 0 {
+				t.Errorf("all %d rivals failed", failed)
 			}
 			var text strings.Builder
 			rep.print(&text, c.reference)

@@ -1,6 +1,9 @@
 package main
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // benchCase is one question asked of several servers in turns.
 type benchCase struct {
@@ -10,6 +13,10 @@ type benchCase struct {
 	servers   []string // in the order of the table
 	load      load     // for a case about processor time
 	file      int      // serve a file of so many bytes; 0: the servers' own content
+	upstream  protocol // to the backends, of gateways and fan-out servers; "": none
+	fanout    int      // backends that a request asks; 0: the servers of upstream are gateways
+	upload    int      // bytes of each request's content
+	unary     bool     // gRPC calls
 	idle      bool     // for a case about memory
 	goals     []goal
 	idleGoal  int    // bytes a connection at most, for gatewheel
@@ -18,11 +25,29 @@ type benchCase struct {
 
 // goal is what gatewheel is held to in the same run: at most so much of the other's cost.
 type goal struct {
-	rival  string
+	rival  string // or bestRival
 	atMost float64
 }
 
-var cases = []benchCase{
+// bestRival is the other server, whichever, with the lowest cost in the run.
+const bestRival = "the best rival"
+
+// cases are all cases.
+var cases = slices.Concat(serverCases, clientCases, gatewayCases)
+
+// commands are the servers among which the case chooses.
+func (c *benchCase) commands() []server {
+	switch {
+	case c.fanout > 0:
+		return fanouts
+	case c.upstream != "":
+		return gateways
+	}
+	return servers
+}
+
+// serverCases are about servers that answer by themselves.
+var serverCases = []benchCase{
 	{
 		name: "h1", about: "HTTP/1.1, GET /, 50 connections",
 		protocol: h1, load: wrk(50, 1), reference: "floor",
@@ -133,6 +158,8 @@ type sample struct {
 	CPU      time.Duration `json:"cpu_ns,omitempty"`
 	// Cost is microseconds of processor time a request, or bytes a connection.
 	Cost float64 `json:"cost"`
+	// Upstream is the number of connections to the backends at the end of the round.
+	Upstream int `json:"upstream_connections,omitempty"`
 }
 
 // outcome is what one case showed of one server.

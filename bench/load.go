@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gatewheel/gatewheel/bench/client"
+	"github.com/gatewheel/gatewheel/bench/rival"
 	"github.com/gatewheel/gatewheel/internal/testport"
 )
 
@@ -70,34 +71,55 @@ end
 request = function() return batch end
 `
 
+const postScript = `wrk.method = "POST"
+wrk.headers["Content-Type"] = "application/octet-stream"
+wrk.body = string.rep("0123456789abcdef", %d)
+`
+
 // wrk loads HTTP/1.1 over so many connections, each with depth requests in flight. It measures
 // whole seconds only.
 func wrk(connections, depth int) load {
 	return func(r *runner, t *target, d time.Duration) (tally, error) {
-		seconds := max(1, int(math.Round(d.Seconds())))
-		argv := []string{"wrk", "-t", "1", "-c", strconv.Itoa(connections), "-d", strconv.Itoa(seconds) + "s"}
+		var script []byte
 		if depth > 1 {
-			script := filepath.Join(t.setup.dir, "pipeline.lua")
-			if err := os.WriteFile(script, fmt.Appendf(nil, pipelineScript, depth), 0o644); err != nil {
-				return tally{}, err
-			}
-			argv = append(argv, "-s", script)
+			script = fmt.Appendf(nil, pipelineScript, depth)
 		}
-		out, err := run(pinned(r.cores.load, append(argv, t.url())))
-		if err != nil {
+		return wrkRun(r, t, d, connections, script)
+	}
+}
+
+// wrkPost loads HTTP/1.1 with requests that have content, over so many connections.
+func wrkPost(connections int) load {
+	return func(r *runner, t *target, d time.Duration) (tally, error) {
+		return wrkRun(r, t, d, connections, fmt.Appendf(nil, postScript, t.setup.upload/16))
+	}
+}
+
+// wrkRun loads HTTP/1.1 with a script, or with GET where it is nil.
+func wrkRun(r *runner, t *target, d time.Duration, connections int, script []byte) (tally, error) {
+	seconds := max(1, int(math.Round(d.Seconds())))
+	argv := []string{"wrk", "-t", "1", "-c", strconv.Itoa(connections), "-d", strconv.Itoa(seconds) + "s"}
+	if script != nil {
+		file := filepath.Join(t.setup.dir, "wrk.lua")
+		if err := os.WriteFile(file, script, 0o644); err != nil {
 			return tally{}, err
 		}
-		if trouble := wrkTrouble.FindString(out); trouble != "" {
-			return tally{}, errors.New("wrk: " + trouble)
-		}
-		m := wrkDone.FindStringSubmatch(out)
-		if m == nil {
-			return tally{}, fmt.Errorf("wrk printed no count: %s", out)
-		}
-		requests, _ := strconv.ParseInt(m[1], 10, 64)
-		elapsed, err := time.ParseDuration(m[2] + m[3])
-		return tally{requests, elapsed}, err
+		argv = append(argv, "-s", file)
 	}
+	out, err := run(pinned(r.cores.load, append(argv, t.url())))
+	if err != nil {
+		return tally{}, err
+	}
+	if trouble := wrkTrouble.FindString(out); trouble != "" {
+		return tally{}, errors.New("wrk: " + trouble)
+	}
+	m := wrkDone.FindStringSubmatch(out)
+	if m == nil {
+		return tally{}, fmt.Errorf("wrk printed no count: %s", out)
+	}
+	requests, _ := strconv.ParseInt(m[1], 10, 64)
+	elapsed, err := time.ParseDuration(m[2] + m[3])
+	return tally{requests, elapsed}, err
 }
 
 var (
@@ -134,23 +156,41 @@ func h2loadRun(r *runner, t *target, connections, streams int, requests int64) (
 	if t.setup.file > 0 {
 		argv = append(argv, "-w", "24", "-W", "28") // windows of 16 and 256 MiB, so that they do not decide
 	}
+	content, err := t.setup.requestContent()
+	if err != nil {
+		return tally{}, err
+	}
+	argv = append(argv, content...)
 	out, err := run(pinned(r.cores.load, append(argv, t.url())))
 	if err != nil {
 		return tally{}, err
 	}
-	counts, content, finished := h2loadCounts.FindStringSubmatch(out), h2loadContent.FindStringSubmatch(out), h2loadDone.FindStringSubmatch(out)
-	if counts == nil || content == nil || finished == nil {
+	counts, received, finished := h2loadCounts.FindStringSubmatch(out), h2loadContent.FindStringSubmatch(out), h2loadDone.FindStringSubmatch(out)
+	if counts == nil || received == nil || finished == nil {
 		return tally{}, fmt.Errorf("h2load printed no counts: %s", out)
 	}
 	want := strconv.FormatInt(requests, 10)
 	if counts[4] != want || counts[5] != "0" || counts[6] != "0" {
 		return tally{}, errors.New("h2load: " + counts[0])
 	}
-	if content[1] != strconv.FormatInt(requests*int64(len(t.setup.content())), 10) {
-		return tally{}, fmt.Errorf("h2load: %s bytes of content for %s requests", content[1], want)
+	if received[1] != strconv.FormatInt(requests*int64(len(t.setup.content())), 10) {
+		return tally{}, fmt.Errorf("h2load: %s bytes of content for %s requests", received[1], want)
 	}
 	elapsed, err := time.ParseDuration(finished[1] + finished[2])
 	return tally{requests, elapsed}, err
+}
+
+// requestContent returns the arguments of h2load about the content of each request.
+func (s *setup) requestContent() ([]string, error) {
+	switch {
+	case s.unary:
+		file, err := s.write("content", rival.UnaryContent)
+		return []string{"-d", file, "-H", "content-type: application/grpc", "-H", "te: trailers"}, err
+	case s.upload > 0:
+		file, err := s.write("content", rival.FileContent(s.upload))
+		return []string{"-d", file, "-H", "content-type: application/octet-stream"}, err
+	}
+	return nil, nil
 }
 
 // echo loads a WebSocket echo: so many connections, each with depth messages in flight.

@@ -41,10 +41,14 @@ func main() {
 // roles are what this program does as its own child.
 var roles = map[string]func(args []string) error{
 	"rival": func(args []string) error {
-		if len(args) != 5 {
-			return errors.New("rival NAME ADDRESS PROTOCOL CERT KEY")
+		if len(args) != 5 && len(args) < 7 {
+			return errors.New("rival NAME ADDRESS PROTOCOL CERT KEY [UPSTREAM-PROTOCOL URL...]")
 		}
-		return rival.Serve(args[0], rival.Options{Address: args[1], Protocol: args[2], Cert: args[3], Key: args[4]})
+		o := rival.Options{Address: args[1], Protocol: args[2], Cert: args[3], Key: args[4]}
+		if len(args) > 5 {
+			o.Upstream, o.Backends = args[5], args[6:]
+		}
+		return rival.Serve(args[0], o)
 	},
 	"echo": func(args []string) error {
 		var e client.Echo
@@ -102,7 +106,7 @@ func bench(args []string, out io.Writer) error {
 	}
 	if list {
 		for _, c := range cases {
-			fmt.Fprintf(out, "%-13s %s: %s\n", c.name, c.about, strings.Join(c.servers, ", "))
+			fmt.Fprintf(out, "%-25s %s: %s\n", c.name, c.about, strings.Join(c.servers, ", "))
 		}
 		return nil
 	}
@@ -202,7 +206,7 @@ func serverList(only string) ([]string, error) {
 	}
 	wanted := strings.Split(only, ",")
 	for _, name := range wanted {
-		if !slices.ContainsFunc(servers, func(s server) bool { return s.name == name }) {
+		if !slices.ContainsFunc(slices.Concat(servers, gateways, fanouts), func(s server) bool { return s.name == name }) {
 			return nil, fmt.Errorf("-server %s: there is none of that name", name)
 		}
 	}

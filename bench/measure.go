@@ -40,16 +40,24 @@ func (r *runner) measure(c *benchCase, wanted []string) []outcome {
 		}
 		outcomes = append(outcomes, outcome{Server: name})
 	}
+	behind, err := r.startBackends(c)
+	if err != nil {
+		for i := range outcomes {
+			outcomes[i].LeftOut = "no backend: " + err.Error()
+		}
+		return outcomes
+	}
+	defer behind.stop()
 	if c.idle {
-		r.memory(c, outcomes)
+		r.memory(c, behind, outcomes)
 	} else {
-		r.time(c, outcomes)
+		r.time(c, behind, outcomes)
 	}
 	return outcomes
 }
 
 // launch starts one server of a case and makes sure that it answers as it should.
-func (r *runner) launch(c *benchCase, name string) (*target, error) {
+func (r *runner) launch(c *benchCase, behind *backends, name string) (*target, error) {
 	dir, err := os.MkdirTemp(r.dir, strings.ReplaceAll(name, "/", "-")+"-")
 	if err != nil {
 		return nil, err
@@ -61,17 +69,21 @@ func (r *runner) launch(c *benchCase, name string) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := r.launchOn(port, dir, c, name)
+	t, err := r.launchOn(port, dir, c, behind, name)
 	if err != nil {
 		return nil, errors.Join(err, port.Release())
 	}
 	return t, nil
 }
 
-func (r *runner) launchOn(port *testport.Reservation, dir string, c *benchCase, name string) (*target, error) {
+func (r *runner) launchOn(port *testport.Reservation, dir string, c *benchCase, behind *backends, name string) (*target, error) {
 	s := &setup{dir: dir, shared: r.dir, port: port.Port(), protocol: c.protocol,
-		gatewheel: r.gatewheel, before: r.before, flags: r.flags, self: r.self, file: c.file}
-	argv, err := serverNamed(name).command(s)
+		gatewheel: r.gatewheel, before: r.before, flags: r.flags, self: r.self, file: c.file,
+		upstream: c.upstream, upload: c.upload, unary: c.unary}
+	if behind != nil {
+		s.backends = behind.urls
+	}
+	argv, err := serverNamed(c.commands(), name).command(s)
 	if err != nil {
 		return nil, err
 	}
@@ -99,10 +111,10 @@ func hold(s *setup, connections int) client.Hold {
 
 // time measures processor time a request. All servers run all the while, and take turns, so that
 // what else the machine does meets each of them alike; every second round goes backwards.
-func (r *runner) time(c *benchCase, outcomes []outcome) {
+func (r *runner) time(c *benchCase, behind *backends, outcomes []outcome) {
 	targets := make([]*target, len(outcomes))
 	for i := range outcomes {
-		t, err := r.launch(c, outcomes[i].Server)
+		t, err := r.launch(c, behind, outcomes[i].Server)
 		if err != nil {
 			outcomes[i].LeftOut = err.Error()
 			continue
@@ -124,7 +136,7 @@ func (r *runner) time(c *benchCase, outcomes []outcome) {
 			if targets[i] == nil {
 				continue
 			}
-			s, err := r.round(c, targets[i])
+			s, err := r.round(c, behind, targets[i])
 			if err != nil {
 				outcomes[i] = outcome{Server: outcomes[i].Server, LeftOut: err.Error()}
 				targets[i] = nil
@@ -136,7 +148,7 @@ func (r *runner) time(c *benchCase, outcomes []outcome) {
 	}
 }
 
-func (r *runner) round(c *benchCase, t *target) (sample, error) {
+func (r *runner) round(c *benchCase, behind *backends, t *target) (sample, error) {
 	before, err := t.process.cpu()
 	if err != nil {
 		return sample{}, err
@@ -152,16 +164,20 @@ func (r *runner) round(c *benchCase, t *target) (sample, error) {
 	if done.requests == 0 {
 		return sample{}, fmt.Errorf("nothing was answered")
 	}
+	connections, err := behind.connectionsOf(t.process)
+	if err != nil {
+		return sample{}, err
+	}
 	used := after - before
-	return sample{Requests: done.requests, Elapsed: done.elapsed, CPU: used,
+	return sample{Upstream: connections, Requests: done.requests, Elapsed: done.elapsed, CPU: used,
 		Cost: float64(used.Nanoseconds()) / 1e3 / float64(done.requests)}, nil
 }
 
 // memory measures resident bytes a connection, each server by itself: fresh, once warm, then with
 // many connections that made one exchange each and stay.
-func (r *runner) memory(c *benchCase, outcomes []outcome) {
+func (r *runner) memory(c *benchCase, behind *backends, outcomes []outcome) {
 	for i := range outcomes {
-		cost, err := r.held1(c, outcomes[i].Server)
+		cost, err := r.held1(c, behind, outcomes[i].Server)
 		if err != nil {
 			outcomes[i].LeftOut = err.Error()
 			continue
@@ -171,8 +187,8 @@ func (r *runner) memory(c *benchCase, outcomes []outcome) {
 	}
 }
 
-func (r *runner) held1(c *benchCase, name string) (float64, error) {
-	t, err := r.launch(c, name)
+func (r *runner) held1(c *benchCase, behind *backends, name string) (float64, error) {
+	t, err := r.launch(c, behind, name)
 	if err != nil {
 		return 0, err
 	}

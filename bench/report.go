@@ -15,10 +15,13 @@ type report struct {
 	Outcomes []outcome `json:"outcomes"`
 	Missed   []string  `json:"missed,omitempty"` // goals that gatewheel did not reach
 	Met      []string  `json:"met,omitempty"`
+
+	upstream bool // print the connections to backends
 }
 
 func newReport(c *benchCase, outcomes []outcome) report {
-	rep := report{Case: c.name, About: c.about, Unit: "µs/request", Outcomes: outcomes}
+	rep := report{Case: c.name, About: c.about, Unit: "µs/request", Outcomes: outcomes,
+		upstream: c.upstream != "" && !c.idle}
 	if c.idle {
 		rep.Unit = "bytes/connection"
 	}
@@ -39,7 +42,7 @@ func newReport(c *benchCase, outcomes []outcome) report {
 	for _, g := range c.goals {
 		if other := find(outcomes, g.rival); other != nil {
 			got := ratio(ours, other)
-			judge(fmt.Sprintf("%.2f of %s, wanted at most %.2f", got, g.rival, g.atMost), got <= g.atMost)
+			judge(fmt.Sprintf("%.2f of %s, wanted at most %.2f", got, other.Server, g.atMost), got <= g.atMost)
 		}
 	}
 	if c.idleGoal > 0 {
@@ -49,12 +52,31 @@ func newReport(c *benchCase, outcomes []outcome) report {
 	return rep
 }
 
+// find returns the outcome of a server, or of the best rival; nil if it has none.
 func find(outcomes []outcome, name string) *outcome {
+	if name == bestRival {
+		return best(outcomes)
+	}
 	i := slices.IndexFunc(outcomes, func(o outcome) bool { return o.Server == name && len(o.Samples) > 0 })
 	if i < 0 {
 		return nil
 	}
 	return &outcomes[i]
+}
+
+// best returns the outcome with the lowest cost of those that are not ours.
+func best(outcomes []outcome) *outcome {
+	var found *outcome
+	for i := range outcomes {
+		o := &outcomes[i]
+		if o.Server == "gatewheel" || o.Server == "before" || len(o.Samples) == 0 {
+			continue
+		}
+		if found == nil || median(o.costs()) < median(found.costs()) {
+			found = o
+		}
+	}
+	return found
 }
 
 func (o *outcome) costs() []float64 {
@@ -96,6 +118,9 @@ func (rep report) print(w io.Writer, reference string) {
 	if rep.Unit == "bytes/connection" {
 		rate = ""
 	}
+	if rep.upstream {
+		rate += "upstream connections\t"
+	}
 	fmt.Fprintf(t, "server\t%s\tof %s\tlowest\thighest\t%s\n", rep.Unit, reference, rate)
 	for i := range rep.Outcomes {
 		o := &rep.Outcomes[i]
@@ -120,6 +145,9 @@ func (rep report) print(w io.Writer, reference string) {
 				busy = append(busy, 100*s.CPU.Seconds()/s.Elapsed.Seconds())
 			}
 			fmt.Fprintf(t, "%.0f\t%.0f%%\t", median(rates), median(busy))
+			if rep.upstream {
+				fmt.Fprintf(t, "%d\t", o.Samples[len(o.Samples)-1].Upstream)
+			}
 		}
 		fmt.Fprintln(t)
 	}

@@ -57,30 +57,40 @@ type setup struct {
 	flags     []string // further flags for both
 	self      string   // this program, which holds the rivals
 	file      int      // the size of the file to serve; 0: none
+	upstream  protocol // to the backends
+	backends  []string // their URLs
+	upload    int      // bytes of each request's content
+	unary     bool     // gRPC calls
 }
 
 // path is where the server answers the case's request.
 func (s *setup) path() string {
-	if s.file > 0 {
-		return "/file/" + fileName(s.file)
+	switch {
+	case s.file > 0:
+		return rival.FilePath + fileName(s.file)
+	case s.upload > 0:
+		return rival.UploadPath
+	case s.unary:
+		return rival.UnaryPath
 	}
 	return s.protocol.path()
 }
 
 // content is what the server answers with.
 func (s *setup) content() string {
-	if s.file > 0 {
-		return fileContent(s.file)
+	switch {
+	case s.file > 0:
+		return rival.FileContent(s.file)
+	case s.unary:
+		return rival.UnaryContent
 	}
 	return rival.Content
 }
 
 // probes is how many requests show the rate of a server.
-func (s *setup) probes() int64 { return max(5000/int64(1+s.file>>12), 1) }
+func (s *setup) probes() int64 { return max(5000/int64(1+(s.file+s.upload)>>12), 1) }
 
 func fileName(size int) string { return fmt.Sprintf("%d.bin", size) }
-
-func fileContent(size int) string { return strings.Repeat("0123456789abcdef", size/16) }
 
 func (s *setup) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
 func (s *setup) cert() string    { return filepath.Join(s.shared, "cert.pem") }
@@ -108,7 +118,7 @@ var servers = []server{
 	{"nghttpd", nghttpd},
 }
 
-func serverNamed(name string) server {
+func serverNamed(servers []server, name string) server {
 	i := slices.IndexFunc(servers, func(s server) bool { return s.name == name })
 	return servers[i]
 }
@@ -131,7 +141,11 @@ func gatewheel(s *setup, binary string) ([]string, error) {
 
 func rivalCommand(name string) func(*setup) ([]string, error) {
 	return func(s *setup) ([]string, error) {
-		return []string{s.self, "rival", name, s.address(), string(s.protocol), s.cert(), s.key()}, nil
+		argv := []string{s.self, "rival", name, s.address(), string(s.protocol), s.cert(), s.key()}
+		if len(s.backends) > 0 {
+			argv = append(append(argv, string(s.upstream)), s.backends...)
+		}
+		return argv, nil
 	}
 }
 
@@ -152,20 +166,25 @@ func (s *setup) write(name, text string) (string, error) {
 	return path, os.WriteFile(path, []byte(text), 0o644)
 }
 
+// nginxListen returns the parameters of nginx's listen, and the directives about TLS.
+func (s *setup) nginxListen() (listen, tls string) {
+	listen = s.address()
+	if s.protocol.multi() {
+		listen += " http2"
+	}
+	if s.protocol.secure() {
+		listen += " ssl"
+		tls = fmt.Sprintf("ssl_certificate %s; ssl_certificate_key %s; ssl_protocols TLSv1.3;", s.cert(), s.key())
+	}
+	return listen, tls
+}
+
 func nginx(s *setup) ([]string, error) {
 	program, err := installed("nginx")
 	if err != nil {
 		return nil, err
 	}
-	listen := s.address()
-	if s.protocol.multi() {
-		listen += " http2"
-	}
-	var tls string
-	if s.protocol.secure() {
-		listen += " ssl"
-		tls = fmt.Sprintf("ssl_certificate %s; ssl_certificate_key %s; ssl_protocols TLSv1.3;", s.cert(), s.key())
-	}
+	listen, tls := s.nginxListen()
 	conf, err := s.write("nginx.conf", fmt.Sprintf(`daemon off;
 master_process off;
 worker_rlimit_nofile 20000;
@@ -197,12 +216,8 @@ http {
 	return []string{program, "-e", "stderr", "-p", s.dir, "-c", conf}, nil
 }
 
-func h2o(s *setup) ([]string, error) {
-	program, err := installed("h2o")
-	if err != nil {
-		return nil, err
-	}
-	var tls, user string
+// h2oListen returns the lines of h2o's configuration about TLS, and about its user.
+func (s *setup) h2oListen() (tls, user string) {
 	if s.protocol.secure() {
 		tls = fmt.Sprintf("  ssl:\n    certificate-file: %s\n    key-file: %s\n    minimum-version: TLSv1.2\n    ocsp-update-interval: 0\n",
 			s.cert(), s.key())
@@ -210,6 +225,15 @@ func h2o(s *setup) ([]string, error) {
 	if os.Geteuid() == 0 {
 		user = "user: root\n"
 	}
+	return tls, user
+}
+
+func h2o(s *setup) ([]string, error) {
+	program, err := installed("h2o")
+	if err != nil {
+		return nil, err
+	}
+	tls, user := s.h2oListen()
 	conf, err := s.write("h2o.conf", fmt.Sprintf(`%snum-threads: 1
 max-connections: 19000
 http1-request-timeout: 3600
@@ -288,7 +312,7 @@ func prepare(dir string) error {
 	}
 	for i := range cases {
 		if size := cases[i].file; size > 0 {
-			if err := os.WriteFile(filepath.Join(root, fileName(size)), []byte(fileContent(size)), 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(root, fileName(size)), []byte(rival.FileContent(size)), 0o644); err != nil {
 				return err
 			}
 		}

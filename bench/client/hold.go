@@ -165,7 +165,9 @@ func answerH2(c net.Conn, framer *http2.Framer, content string) error {
 				return err
 			}
 		case *http2.MetaHeadersFrame:
-			status = f.PseudoValue("status")
+			if !f.StreamEnded() || status == "" { // else they are trailers
+				status = f.PseudoValue("status")
+			}
 			ended = f.StreamEnded()
 		case *http2.DataFrame:
 			got += string(f.Data())

@@ -8,9 +8,17 @@ import (
 
 // netHTTP is Go's own server, for every protocol that it speaks.
 func netHTTP(o Options) error {
-	s := &http.Server{Addr: o.Address, Protocols: new(http.Protocols), Handler: http.HandlerFunc(hello)}
+	if o.Protocol == "ws" || o.Protocol == "ws-deflate" {
+		return unspoken("net/http", o.Protocol)
+	}
+	return serveNetHTTP(o, http.HandlerFunc(hello))
+}
+
+// serveNetHTTP serves over the protocol of the case with Go's own server.
+func serveNetHTTP(o Options, handler http.Handler) error {
+	s := &http.Server{Addr: o.Address, Protocols: new(http.Protocols), Handler: handler}
 	switch o.Protocol {
-	case "h1", "h1s":
+	case "h1", "h1s", "ws", "ws-deflate":
 		s.Protocols.SetHTTP1(true)
 	case "h2":
 		s.Protocols.SetUnencryptedHTTP2(true)
@@ -19,7 +27,7 @@ func netHTTP(o Options) error {
 	default:
 		return unspoken("net/http", o.Protocol)
 	}
-	if o.Protocol == "h1s" || o.Protocol == "h2s" {
+	if o.secure() {
 		return s.ListenAndServeTLS(o.Cert, o.Key)
 	}
 	return s.ListenAndServe()

@@ -4,6 +4,7 @@ package rival
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 )
@@ -17,6 +18,34 @@ type Options struct {
 	Protocol string // "h1", "h2", "h1s", "h2s", "ws" or "ws-deflate"
 	Cert     string // PEM files, for "h1s" and "h2s"
 	Key      string
+
+	Upstream string   // the protocol to Backends: "h1", "h2" or "h2s"
+	Backends []string // URLs of app/client, for servers that ask others
+}
+
+func (o Options) secure() bool { return o.Protocol == "h1s" || o.Protocol == "h2s" }
+
+// goURLs returns the URLs of the backends with the schemes that Go knows.
+func (o Options) goURLs() []string {
+	urls := make([]string, len(o.Backends))
+	for i, u := range o.Backends {
+		_, host, _ := strings.Cut(u, "://")
+		scheme := "http://"
+		if o.Upstream == "h2s" {
+			scheme = "https://"
+		}
+		urls[i] = scheme + host
+	}
+	return urls
+}
+
+// clientProtocols returns what a transport of net/http speaks to the backends.
+func (o Options) clientProtocols() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(o.Upstream == "h1")
+	p.SetUnencryptedHTTP2(o.Upstream == "h2")
+	p.SetHTTP2(o.Upstream == "h2s")
+	return p
 }
 
 var servers = map[string]func(Options) error{
@@ -25,6 +54,12 @@ var servers = map[string]func(Options) error{
 	"fasthttp": fastHTTP,
 	"gorilla":  gorilla,
 	"nbio":     nbioServer,
+
+	"backend":          backend,
+	"ReverseProxy":     reverseProxy,
+	"fanout-gatewheel": fanoutGatewheel,
+	"fanout-net/http":  fanoutNetHTTP,
+	"fanout-fasthttp":  fanoutFastHTTP,
 }
 
 // Serve runs the named server until it fails.
