@@ -7,7 +7,7 @@ import (
 	"github.com/gatewheel/gatewheel/internal/testport"
 )
 
-// backends are the servers behind those of a case, all in one process beside the load.
+// backends are the servers behind those of a case, all in one process on the processors of the load.
 type backends struct {
 	process *process
 	ports   []*testport.Reservation

@@ -67,7 +67,7 @@ func (r *Resolver) Addresses(ctx context.Context, host string) ([]netip.Addr, ti
 }
 
 // Services returns the SRV records of a name, and how long they may be used. It fails if
-// there are none. A single record with the target "." says that there is no service: the
+// there are none. A single record with the target "." means that there is no service: the
 // list is empty then.
 func (r *Resolver) Services(ctx context.Context, name string) ([]Service, time.Duration, error) {
 	var services []Service
