@@ -33,9 +33,10 @@ type Call struct {
 	reason  *Error         // while it fails
 	state   callState
 	tries   uint8
-	repeats uint8 // tries that needed no permission
-	extra   uint8 // tries that the caller permits
-	reused  bool  // the connection had a call before
+	repeats uint8  // tries that needed no permission
+	extra   uint8  // tries that the caller permits
+	round   uint32 // of pool.lasting; 0: it is not counted there
+	reused  bool   // the connection had a call before
 	bulk    bool
 }
 

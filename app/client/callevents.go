@@ -28,7 +28,10 @@ func (e *callEvents) Head(in *spi.Incoming) {
 	c.heard()
 	c.state = callHeaded
 	c.loop.deadlines.Clear(&c.entry)
-	if !c.conn.http2 {
+	switch {
+	case c.conn.http2 && isLong(in):
+		c.round = c.pool.lasting.begin(c.up.Tunnel())
+	case !c.conn.http2:
 		limit := durationOr(c.origin.options.Idle, defaultIdleHTTP1)
 		c.conn.keep = keepAlive(in.Fields, limit)
 	}
@@ -60,5 +63,8 @@ func (e *callEvents) Expired(*deadline.Entry) {
 		c.up.Proceed()
 	}
 }
+
+// isLong reports whether the content of a response may take long.
+func isLong(in *spi.Incoming) bool { return in.ContentLength < 0 || in.ContentLength > bulkSize }
 
 func (c *Call) heard() { c.conn.heard = c.loop.now() }

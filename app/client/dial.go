@@ -52,9 +52,18 @@ func (p *pool) needsMore() bool {
 	case protocol == app.HTTP11:
 		return p.dialing < min(p.waiting.Len(), maxDialling)
 	case protocol == app.HTTP2:
-		return p.dialing == 0 && p.usable() < o.options.Connections && !p.isProbing()
+		return p.dialing == 0 && !p.isProbing() && p.usable() < p.mayHave()
 	}
 	return p.dialing == 0
+}
+
+// mayHave returns the number of HTTP/2 connections that waiting calls justify.
+func (p *pool) mayHave() int {
+	o := &p.origin.options
+	if p.usable() < o.Connections || o.LastingConnections <= 0 {
+		return o.Connections
+	}
+	return o.Connections + min(p.lasting.extra(), o.LastingConnections)
 }
 
 func (p *pool) isProbing() bool {

@@ -12,9 +12,11 @@ const (
 	defaultIdleHTTP1 = 30 * time.Second
 	defaultIdleHTTP2 = 5 * time.Minute
 	// The second HTTP/2 connection is for content that would delay short messages.
-	defaultConnections      = 2
-	defaultHTTP1Connections = 1024
-	defaultQueue            = 16384
+	defaultConnections = 2
+	// With 100 streams each: 25,600 tunnels of a loop to an origin.
+	defaultLastingConnections = 256
+	defaultHTTP1Connections   = 1024
+	defaultQueue              = 16384
 )
 
 const (
@@ -43,6 +45,9 @@ const (
 	drainTime = time.Second
 	// maxDialling limits the connections of a loop and origin that are being opened.
 	maxDialling = 64
+	// lastingRound is the time after which, or after twice of which, a response whose content
+	// is not complete counts as lasting.
+	lastingRound = time.Second
 	// maxRepeats limits how often one request is sent again because the server surely has
 	// not processed it, or has closed a reused connection.
 	maxRepeats = 4

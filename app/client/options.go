@@ -52,6 +52,10 @@ type OriginOptions struct {
 	// messages, and one for content that is long or of unknown length, or for more
 	// requests than the first can take.
 	Connections int
+	// LastingConnections limits the HTTP/2 connections of each loop that are opened beyond
+	// Connections when requests wait because tunnels, and responses whose content takes longer
+	// than a second or two, use up the streams. 0 is 256, a negative value none.
+	LastingConnections int
 	// HTTP1Connections limits the HTTP/1 connections of all loops together. 0 is 1024.
 	HTTP1Connections int
 	// Streams limits the requests under way on one HTTP/2 connection. 0 is what the peer
@@ -68,6 +72,9 @@ func (o OriginOptions) withDefaults() OriginOptions {
 	o.Connect = durationOr(o.Connect, defaultConnect)
 	o.Patience = durationOr(o.Patience, defaultPatience)
 	o.Connections = intOr(o.Connections, defaultConnections)
+	if o.LastingConnections == 0 {
+		o.LastingConnections = defaultLastingConnections
+	}
 	o.HTTP1Connections = intOr(o.HTTP1Connections, defaultHTTP1Connections)
 	o.Queue = intOr(o.Queue, defaultQueue)
 	return o

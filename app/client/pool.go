@@ -22,6 +22,7 @@ type pool struct {
 	awaitsSlot bool // of the origin
 	dials      dials
 	sweep      sweeper
+	lasting    lasting
 	count      counters
 }
 
@@ -33,7 +34,8 @@ type waiter struct {
 
 func newPool(o *Origin, l *loop) *pool {
 	p := &pool{origin: o, loop: l}
-	p.dials.pool, p.sweep.pool = p, p
+	p.dials.pool, p.sweep.pool, p.lasting.pool = p, p, p
+	p.lasting.round, p.lasting.since = 1, l.now()
 	return p
 }
 
@@ -194,6 +196,10 @@ func (p *pool) release(c *Call) {
 	conn := c.conn
 	c.conn = nil
 	conn.calls--
+	if c.round > 0 {
+		p.lasting.end(c.round)
+		c.round = 0
+	}
 	p.count.active.Add(-1)
 	if conn.calls == 0 {
 		conn.idle = p.loop.now()

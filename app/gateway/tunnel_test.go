@@ -457,3 +457,30 @@ func TestWrongAccept(t *testing.T) {
 		t.Errorf("%d", c.status)
 	}
 }
+
+// TestTunnelsLeaveRoomForRequests: tunnels that use up the streams of two connections to a backend over HTTP/2 get others.
+func TestTunnelsLeaveRoomForRequests(t *testing.T) {
+	backend, _ := serveOn(t, func(r *app.Request) app.Future[*app.Response] {
+		if r.IsWebSocket() {
+			return sockets(r)
+		}
+		return app.Ready(app.Text(200, "still here"))
+	})
+	address, _ := forward(t, gateway.Options{}, "h2c://"+backend)
+	const streams = 250
+	for n := range streams {
+		c := openTunnel(t, address, "/", false)
+		c.Write(wsFrame(1, "hello"))
+		if _, got := readFrame(t, c); got != "hello" {
+			t.Fatalf("tunnel %d: %q", n, got)
+		}
+	}
+	resp, err := clientOf(t, false).Get("http://" + address + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if b, err := io.ReadAll(resp.Body); string(b) != "still here" || err != nil {
+		t.Errorf("a request besides %d tunnels: %q, %v", streams, b, err)
+	}
+}
