@@ -31,6 +31,7 @@ type Backend struct {
 	cookie    string // the name of that of balanceCookie
 	eject     ejection
 	slowStart time.Duration
+	ejected   atomic.Int32                                           // peers that are ejected
 	notify    func(backend, peer string, event PeerEvent, err error) // may be nil
 
 	mu       sync.Mutex // for changes of set
@@ -86,17 +87,28 @@ func newEmptyBackend(c *client.Client, options client.OriginOptions) *Backend {
 	return b
 }
 
-// mayEject reports whether p may be ejected too: a part of the peers at most, one at
-// least, and never all.
-func (b *Backend) mayEject(p *peer, now time.Time) bool {
-	out := 1
+// reserveEjection reports whether p may be ejected too, and counts it: b.eject.most of the
+// peers at most, one at least, and never the last that may be asked.
+func (b *Backend) reserveEjection(p *peer, now time.Time) bool {
 	peers := b.set.Load().peers
+	others := false
 	for _, q := range peers {
-		if ok, _ := q.isAvailable(now); q != p && (!ok || q.ejected.Load()) {
-			out++
+		if ok, probe := q.isAvailable(now); q != p && ok && !probe {
+			others = true
+			break
 		}
 	}
-	return out < len(peers) && out <= max(1, int(b.eject.most*float64(len(peers))))
+	limit := max(1, int(b.eject.most*float64(len(peers))))
+	for others {
+		n := b.ejected.Load()
+		if int(n) >= min(limit, len(peers)-1) {
+			return false
+		}
+		if b.ejected.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+	return false
 }
 
 // tell reports a change of a peer; p is nil if all are concerned.

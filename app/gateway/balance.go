@@ -23,94 +23,138 @@ const (
 	balanceCookie
 )
 
-// choose returns the peer for the next try, which has entered; nil if there is none. It
-// leaves out peers that are unhealthy or ejected, and last, which has failed; if nobody is
-// left, it chooses among all.
-func (b *Backend) choose(r *app.Request, last *peer, now time.Time) *peer {
+// choice is the choice of a peer for one try of a request.
+type choice struct {
+	r    *app.Request
+	last *peer // has failed at the request; nil: none
+	now  time.Time
+	luck float64 // peers that are less warm are not asked
+	all  bool    // peers may be asked whatever is known of them
+}
+
+// choose returns the peer for the next try, which has entered; nil if there is none. probe:
+// the try decides about the return of the peer. It leaves out peers that may not be asked,
+// and last, which has failed. If only last may be asked, it is asked again; if none may be,
+// all may.
+func (b *Backend) choose(r *app.Request, last *peer, now time.Time) (p *peer, probe bool) {
 	all := b.set.Load()
 	switch len(all.peers) {
 	case 0:
-		return nil
+		return nil, false
 	case 1:
 		p := all.peers[0]
 		p.enter(false)
-		return p
+		return p, false
+	}
+	c := choice{r: r, last: last, now: now}
+	if b.slowStart > 0 && b.method != balanceHash { // keys stay where they belong
+		c.luck = rand.Float64()
 	}
 	for s := all; s != nil; s = s.next {
-		for range len(s.first) {
-			p, probe := s.best(r, last, now)
-			if p == nil {
-				break
-			}
-			if p.enter(probe) {
-				return p
-			}
+		if p, probe := s.choose(&c); p != nil {
+			return p, probe
 		}
 	}
-	p := all.peers[rand.IntN(len(all.peers))]
-	p.enter(false)
-	return p
+	if last != nil {
+		if ok, probe := last.isAvailable(now); ok && !probe && !last.gone.Load() {
+			last.enter(false)
+			return last, false
+		}
+	}
+	c.all = true
+	if p, _ = all.choose(&c); p == nil {
+		p = all.peers[rand.IntN(len(all.peers))]
+		p.enter(false)
+	}
+	return p, false
+}
+
+// choose returns a peer that may be asked, which has entered, or nil.
+func (s *peerSet) choose(c *choice) (p *peer, probe bool) {
+	for range len(s.first) + 1 {
+		if p, probe = s.best(c); p == nil && c.luck > 0 {
+			c.luck = 0 // one that is not warm is better than none
+			p, probe = s.best(c)
+		}
+		if p == nil || p.enter(probe) {
+			return p, probe
+		}
+	}
+	return nil, false
+}
+
+// permits reports whether p may be asked. probe: the try would decide about its return.
+func (c *choice) permits(p *peer) (ok, probe bool) {
+	switch {
+	case p == c.last:
+		return false, false
+	case c.all:
+		return true, false
+	case c.luck > 0 && c.luck > p.warmth(c.now):
+		return false, false
+	}
+	return p.isAvailable(c.now)
 }
 
 // best returns the peer that the method prefers among those that may be asked.
-func (s *peerSet) best(r *app.Request, last *peer, now time.Time) (best *peer, probe bool) {
+func (s *peerSet) best(c *choice) (best *peer, probe bool) {
 	b := s.backend
 	switch b.method {
 	case balanceRound:
 		at := b.turn.Add(1)
-		return s.nextTurn(int(at%uint64(len(s.turns))), last, nil, now)
+		return s.nextTurn(int(at%uint64(len(s.turns))), nil, c)
 	case balanceHash:
-		return s.nearest(b.hashOf(r), last, now)
+		return s.nearest(b.hashOf(c.r), c)
 	case balanceCookie:
-		if p := s.sticky(r); p != nil && p != last {
-			if ok, probe := p.isAvailable(now); ok {
-				return p, probe
+		if p := s.sticky(c.r); p != nil && p != c.last {
+			if ok, probe := p.isAvailable(c.now); ok || c.all {
+				return p, probe && ok
 			}
 		}
 	}
-	first, probe := s.pick(last, nil, now)
+	first, probe := s.nextTurn(rand.IntN(len(s.turns)), nil, c)
 	if first == nil || probe {
 		return first, probe
 	}
-	second, probe := s.pick(last, first, now)
-	if second == nil || probe || !b.prefers(second, first) {
+	second, probe := s.nextTurn(rand.IntN(len(s.turns)), first, c)
+	if second == nil || !probe && !b.prefers(second, first, c.now) {
 		return first, false
 	}
-	return second, false
+	return second, probe
 }
 
 // prefers reports whether p is less busy than q.
-func (b *Backend) prefers(p, q *peer) bool {
+func (b *Backend) prefers(p, q *peer, now time.Time) bool {
 	if b.method == balanceEWMA {
-		return p.cost()/float64(p.weight.Load()) < q.cost()/float64(q.weight.Load())
+		of, other := p.latency.at(now), q.latency.at(now)
+		// A peer without a sample is assumed to be as fast as the other one.
+		switch {
+		case of == 0 && other == 0:
+			of, other = 1, 1
+		case of == 0:
+			of = other
+		case other == 0:
+			other = of
+		}
+		return p.cost(of) < q.cost(other)
 	}
 	return p.active.Load()*int64(q.weight.Load()) < q.active.Load()*int64(p.weight.Load())
 }
 
-// cost is the time in which p is expected to be done with one more request.
-func (p *peer) cost() float64 {
-	return math.Float64frombits(p.latency.Load()) * float64(p.active.Load()+1)
+// cost is the time in which p is expected to be done with one more request, for its weight.
+func (p *peer) cost(latency float64) float64 {
+	return latency * float64(p.active.Load()+1) / float64(p.weight.Load())
 }
 
-// pick returns a peer at random, by weight, that may be asked, but for two.
-func (s *peerSet) pick(last, first *peer, now time.Time) (found *peer, probe bool) {
-	for range 2 {
-		found, probe = s.nextTurn(rand.IntN(len(s.turns)), last, first, now)
-		if found == nil || probe || found.isWarm(now) {
-			break
-		}
-	}
-	return found, probe
-}
-
-// nextTurn returns the first peer that may be asked from a place in the order of turns on.
-func (s *peerSet) nextTurn(at int, last, first *peer, now time.Time) (found *peer, probe bool) {
+// nextTurn returns the first peer that may be asked from a place in the order of turns on,
+// other than besides.
+func (s *peerSet) nextTurn(at int, besides *peer, c *choice) (found *peer, probe bool) {
 	for i := range s.turns {
 		p := s.first[s.turns[(at+i)%len(s.turns)]]
-		if p == last || p == first {
+		if p == besides {
 			continue
 		}
-		if ok, probe := p.isAvailable(now); ok {
+		if ok, probe := c.permits(p); ok {
 			return p, probe
 		}
 	}
@@ -174,13 +218,10 @@ func (b *Backend) hashOf(r *app.Request) uint64 {
 
 // nearest returns the peer with the highest score for a hash (rendezvous hashing), so that
 // only the keys of a peer that has left move.
-func (s *peerSet) nearest(key uint64, last *peer, now time.Time) (best *peer, probe bool) {
+func (s *peerSet) nearest(key uint64, c *choice) (best *peer, probe bool) {
 	most := math.Inf(-1)
 	for _, p := range s.first {
-		if p == last {
-			continue
-		}
-		ok, probes := p.isAvailable(now)
+		ok, probes := c.permits(p)
 		if !ok {
 			continue
 		}

@@ -36,6 +36,7 @@ type exchange struct {
 	upload upload
 	answer *answer
 	peer   *peer // of the current try
+	probe  bool  // the try decides about the return of peer
 
 	settings *settings
 	backend  *Backend
@@ -163,8 +164,8 @@ func (x *exchange) Origin(try int, failed *client.Error) *client.Origin {
 		}
 		x.leavePeer(reasonOf(failed), failed, now)
 	}
-	next := x.backend.choose(x.r, x.peer, now)
-	if x.peer, x.tried = next, now; next == nil {
+	next, probe := x.backend.choose(x.r, x.peer, now)
+	if x.peer, x.probe, x.tried = next, probe, now; next == nil {
 		return nil
 	}
 	if x.settings.hostOfPeer {
@@ -233,9 +234,9 @@ func (x *exchange) judge(status int) {
 	now := x.l.home.Now()
 	switch status {
 	case 502, 503, 504:
-		p.failed(false, &app.StatusError{Status: status}, now)
+		p.failed(x.probe, false, &app.StatusError{Status: status}, now)
 	default:
-		p.succeeded(now.Sub(x.tried), now)
+		p.succeeded(x.probe, now.Sub(x.tried), now)
 	}
 }
 
@@ -253,17 +254,17 @@ func (x *exchange) leavePeer(reason Reason, failure *client.Error, now time.Time
 	}
 	switch reason {
 	case ConnectFail, ConnectTimeout, TLSFail:
-		p.failed(true, err, now)
+		p.failed(x.probe, true, err, now)
 	case HeadTimeout:
-		p.failed(false, err, now)
+		p.failed(x.probe, false, err, now)
 	case UpstreamReset, UpstreamEOF, UpstreamMalformed:
 		if failure == nil || !failure.Safe {
-			p.failed(false, err, now)
+			p.failed(x.probe, false, err, now)
 			return
 		}
-		p.abandon() // the peer has refused a stream: it is busy
+		p.abandoned(x.probe) // the peer has refused a stream: it is busy
 	default:
-		p.abandon()
+		p.abandoned(x.probe)
 	}
 }
 

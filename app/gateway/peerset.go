@@ -61,6 +61,7 @@ func (b *Backend) update(endpoints []discovery.Endpoint) error {
 	b.set.Store(all)
 	for _, p := range gone {
 		p.end()
+		p.forget()
 		time.AfterFunc(drainDelay, p.origin.Close)
 	}
 	return nil
@@ -144,11 +145,3 @@ func (b *Backend) watch(source discovery.Source) {
 // firstLookUp limits how long a start waits for the peers of a backend. Requests that come
 // before they are known are answered with 503.
 const firstLookUp = 2 * time.Second
-
-// name returns the peer in log lines.
-func (p *peer) name() string {
-	if p.address == "" {
-		return p.url
-	}
-	return p.url + " (" + p.address + ")"
-}

@@ -24,7 +24,7 @@ func TestPeersThatChange(t *testing.T) {
 		t.Cleanup(b.Close)
 		b.counted, b.name = true, "changing"
 		b.setBalance(config.Balance{Method: method})
-		if p := b.choose(anybody, nil, time.Now()); p != nil {
+		if p := b.chosen(anybody, nil, time.Now()); p != nil {
 			t.Fatalf("%s: without peers, %s is chosen", method, p.name())
 		}
 		set := func(endpoints ...discovery.Endpoint) {
@@ -39,24 +39,24 @@ func TestPeersThatChange(t *testing.T) {
 		set(one, two, three)
 		before := found(b)
 		before[one.Address].unhealthy.Store(true)
-		before[two.Address].latency.Store(77)
+		before[two.Address].latency.word.Store(77)
 		for range 100 {
-			if p := b.choose(anybody, nil, time.Now()); p != before[two.Address] {
+			if p := b.chosen(anybody, nil, time.Now()); p != before[two.Address] {
 				t.Fatalf("%s: %s is chosen, want the healthy peer of the first priority", method, p.name())
 			}
 		}
 		two.Weight = 1
 		set(two, three)
 		after := found(b)
-		if len(after) != 2 || after[two.Address] != before[two.Address] || after[two.Address].latency.Load() != 77 {
+		if len(after) != 2 || after[two.Address] != before[two.Address] || after[two.Address].latency.word.Load() != 77 {
 			t.Errorf("%s: a peer that stays is not the same", method)
 		}
 		after[two.Address].unhealthy.Store(true)
-		if p := b.choose(anybody, nil, time.Now()); p != after[three.Address] {
+		if p := b.chosen(anybody, nil, time.Now()); p != after[three.Address] {
 			t.Errorf("%s: %s is chosen, want the next priority", method, p.name())
 		}
 		set()
-		if p := b.choose(anybody, nil, time.Now()); p != nil {
+		if p := b.chosen(anybody, nil, time.Now()); p != nil {
 			t.Errorf("%s: %s is chosen, which has gone", method, p.name())
 		}
 	}
@@ -71,7 +71,7 @@ func TestKeysOfPeersThatChange(t *testing.T) {
 	}
 	chosen := func() (names []string) {
 		for _, path := range paths {
-			p := b.choose(asker("192.0.2.1", path), nil, time.Now())
+			p := b.chosen(asker("192.0.2.1", path), nil, time.Now())
 			p.leave()
 			names = append(names, p.url)
 		}
@@ -99,7 +99,7 @@ func TestChoosingAllocatesNothing(t *testing.T) {
 	for _, balance := range []config.Balance{{}, {Method: config.Round}, {Method: config.EWMA}, {Method: config.Hash, Hash: "path"}} {
 		b := group(t, config.Backend{Balance: balance}, 1, 2, 3)
 		now := time.Now()
-		if n := testing.AllocsPerRun(1000, func() { b.choose(anybody, nil, now).leave() }); n > 0 {
+		if n := testing.AllocsPerRun(1000, func() { b.chosen(anybody, nil, now).leave() }); n > 0 {
 			t.Errorf("%s: %.1f allocations", balance.Method, n)
 		}
 	}
