@@ -57,6 +57,8 @@ var arrows = []arrow{
 		others: []string{"go.uber.org/zap", "go.uber.org/zap/...", "golang.org/x/sys/unix"}},
 	{packages: "app/server/...", own: []string{"app", "app/server/..."},
 		others: []string{"go.uber.org/zap", "go.uber.org/zap/...", "golang.org/x/sys/unix"}},
+	{packages: "app/nethttp", own: []string{"app", "app/server", "app/spi", "app/internal/...", "internal/...", "reactor"}, others: []string{"go.uber.org/zap", "go.uber.org/zap/zapcore", "golang.org/x/net/http/httpguts"}},
+	{packages: "app/nethttp/nethttptest", own: []string{"app/nethttp"}},
 	{packages: "app/router", own: []string{"app", "app/internal/...", "internal/..."}},
 	{packages: "app/files", own: []string{"app", "app/internal/...", "internal/..."}, others: []string{"golang.org/x/sys/unix"}},
 	{packages: "app/websocket", own: []string{"app", "app/internal/...", "internal/..."}},

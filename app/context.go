@@ -68,7 +68,9 @@ func (r *Request) cancel(cause error) {
 	if cause != ErrRequestDone || !r.life.CompareAndSwap(nil, ended) {
 		r.lifetime().end(cause)
 	}
-	if cause != ErrHalfClosed {
+	if cause == ErrHalfClosed {
+		r.endings.HalfClose()
+	} else {
 		r.endings.End(cause)
 	}
 }

@@ -130,3 +130,16 @@ type watch struct {
 }
 
 func (w *watch) woken(*queue) { w.notify() }
+
+// ConnValue returns the place for a value that package nethttp keeps for the connection of r,
+// or nil if the server has none, see spi.ConnValuer. On the loop.
+func (internalAPI) ConnValue(r *Request) *any {
+	if v, ok := r.exchange.(interface{ ConnValue() *any }); ok && r.enter() {
+		defer r.leave()
+		return v.ConnValue()
+	}
+	return nil
+}
+
+// Spawn runs f in a goroutine, as Blocking does. Any goroutine.
+func (internalAPI) Spawn(r *Request, f func()) { r.spawn(f) }

@@ -59,7 +59,12 @@ type rareState struct {
 	halfClosed    *halfClosedEntry
 	dialling      *dialling // of a dialled connection, until its session is open
 	orphan        *orphan   // of a connection that was closed for stalling its loop
+	value         any       // of Value
 }
+
+// Value returns the place for a value that code above the session keeps for the connection. Few servers need one, so it
+// takes memory from the first call on.
+func (c *Conn) Value() *any { return &c.ensureRare().value }
 
 // ensureRare returns the rare state, allocated if there was none.
 func (c *Conn) ensureRare() *rareState {

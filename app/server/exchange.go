@@ -124,6 +124,11 @@ func (x *exchange) answer(r *app.Response, err error) {
 	}
 	// The loop may have been idle before this turn.
 	x.loop.tickTurn()
+	if err == spi.ErrAborted {
+		x.answered = true
+		x.fail(err)
+		return
+	}
 	if err != nil {
 		if errors.Is(err, app.ErrDeadline) {
 			x.loop.refused(RequestTimeout, x.conn, errors.New(x.String()))
@@ -260,7 +265,9 @@ func (x *exchange) inputEnded() { x.finish() }
 func (x *exchange) outputEnded(err error) {
 	if err != nil {
 		x.outcome = Aborted
-		x.loop.report(x, fmt.Errorf("response aborted: %w", err))
+		if err != spi.ErrAborted {
+			x.loop.report(x, fmt.Errorf("response aborted: %w", err))
+		}
 	}
 	x.endResponse()
 }
@@ -285,7 +292,9 @@ func (x *exchange) discard(r *app.Response) {
 // fail ends a response that cannot be completed.
 func (x *exchange) fail(err error) {
 	x.outcome = Aborted
-	x.loop.report(x, err)
+	if err != spi.ErrAborted {
+		x.loop.report(x, err)
+	}
 	x.session.abort(&x.stream)
 	x.cut(app.ErrPeerGone)
 }
@@ -341,6 +350,9 @@ func (x *exchangePool) Submit(work func()) error {
 	}
 	return err
 }
+
+// ConnValue implements spi.ConnValuer.
+func (x *exchange) ConnValue() *any { return x.conn.Value() }
 
 // Draining implements spi.Drainer.
 func (x *exchange) Draining() bool { return x.loop.server.Draining() || x.server().agedOut() }

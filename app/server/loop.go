@@ -40,6 +40,7 @@ type loop struct {
 	calls         []*call         // for reuse
 	sources       []*sourceReader // for reuse
 	events        events
+	workers       workers // of blocking handlers
 	count         counts
 	load          load
 	state         any // of Hooks.LoopStart

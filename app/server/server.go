@@ -173,6 +173,9 @@ func (s *Server) close(ctx context.Context) error {
 	err := s.reactor.Stop(ctx)
 	defer logqueue.Flush(s.log, flushTimeout)
 	_ = s.pool.close(time.Second)
+	for _, l := range s.loops {
+		l.workers.close()
+	}
 	if hook := s.config.Hooks.LoopStop; hook != nil {
 		for _, l := range s.loops {
 			hook(l)

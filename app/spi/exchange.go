@@ -50,6 +50,14 @@ type Drainer interface {
 	Draining() bool
 }
 
+// ConnValuer is an optional interface of an Exchange whose connection keeps a value for code
+// that serves it.
+type ConnValuer interface {
+	// ConnValue returns the place of the value, which is nil at first. All requests of the
+	// connection get the same one. On the loop, between Enter and Leave.
+	ConnValue() *any
+}
+
 // Guard is an optional interface of an app.Loop, or of an Exchange for its loop, that
 // can be taken from user code that blocks it. Package app and its siblings use what they
 // keep for a loop only between Enter and Leave. Calls nest.

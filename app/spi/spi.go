@@ -74,3 +74,7 @@ func Sensitive(r *app.Request) func(name string) bool { return core.Sensitive(r)
 // have taken the head; for HEAD they call Response.Close instead. On the loop, as user
 // code.
 func ServeStream(s *app.Stream, r *app.Request) { core.ServeStream(s, r) }
+
+// ErrAborted is the failure of a handler or of content that must not be answered: the server
+// resets the stream or closes the connection, and logs nothing.
+var ErrAborted = internalapi.ErrAborted

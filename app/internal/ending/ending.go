@@ -31,6 +31,13 @@ type DrainListener interface {
 	Drain()
 }
 
+// HalfCloseListener is also called when the peer closes its sending side: on the goroutine
+// that notices it, without leaving the list. It must not run user code.
+type HalfCloseListener interface {
+	Listener
+	HalfClosed()
+}
+
 // Push adds a listener.
 func (l *List) Push(e *Entry, listener Listener) {
 	l.mu.Lock()
@@ -121,4 +128,23 @@ func (l *List) takeDrainListeners() (all []DrainListener) {
 		e = next
 	}
 	return all
+}
+
+// HalfClose calls the listeners that are HalfCloseListeners. An empty list costs one atomic
+// load.
+func (l *List) HalfClose() {
+	if l.first.Load() == nil {
+		return
+	}
+	l.mu.Lock()
+	var all []HalfCloseListener
+	for e := l.first.Load(); e != nil; e = e.next {
+		if listener, ok := e.listener.(HalfCloseListener); ok {
+			all = append(all, listener)
+		}
+	}
+	l.mu.Unlock()
+	for _, listener := range all {
+		listener.HalfClosed()
+	}
 }

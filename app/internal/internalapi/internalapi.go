@@ -11,9 +11,14 @@
 // program and every test.
 package internalapi
 
+import "errors"
+
 // App is set by package app and WebSocket by package app/websocket, when they are
 // initialized.
 var App, WebSocket any
+
+// ErrAborted is that of package spi.
+var ErrAborted = errors.New("app: the response was aborted")
 
 // Route is a pattern of a router, as a request that matched it keeps it.
 type Route struct {

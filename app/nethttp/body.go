@@ -1,0 +1,253 @@
+package nethttp
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/gatewheel/gatewheel/app"
+)
+
+// body is the content of a request on its way from the loop to the handler, guarded by the exchange's mutex. The loop
+// reads ahead into a buffer, so that a small content needs no exchange of messages.
+type body struct {
+	exists   bool
+	lazy     bool   // the peer waits for a 100 (Continue) before it sends
+	buf      []byte // arrived and not yet read; its memory is pooled
+	off      int    // bytes of buf that were read
+	p        []byte // of the Read that waits
+	n        int    // bytes that were read into p
+	wanted   bool   // the handler asks the loop to fill buf
+	asked    bool   // the loop is told when there is more
+	err      error  // reason of the end
+	trailers app.Fields
+	closed   bool
+	sawEnd   bool // a Read has returned io.EOF
+}
+
+// aheadAtOnce is the largest declared length in bytes of content that is read before the handler asks for it.
+const aheadAtOnce = 16 << 10
+
+// readAhead starts to read content that is certain to be small. On the loop.
+func (e *exchange) readAhead() {
+	r, b := e.r, &e.body
+	if b.exists = r.ContentLength != 0; !b.exists {
+		return
+	}
+	b.lazy = r.Fields.Has("Expect")
+	if !b.lazy && r.ContentLength > 0 && r.ContentLength <= aheadAtOnce {
+		b.wanted = true
+		e.fill()
+	}
+}
+
+// fill reads what has arrived. On the loop.
+func (e *exchange) fill() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	b := &e.body
+	for b.wanted && !b.asked && b.err == nil && !b.closed {
+		direct := len(b.p) > 0 && b.n == 0 && b.left() == 0
+		p := b.p
+		if !direct {
+			if p = b.space(e.r.ContentLength); len(p) == 0 {
+				b.wanted = false
+				return
+			}
+		}
+		n, err := core.TakeBody(e.r, p, e.filled)
+		switch {
+		case err != nil:
+			b.err = err
+			if err == io.EOF {
+				b.trailers = e.r.Trailers()
+			}
+			e.readable.Broadcast()
+		case n == 0:
+			b.asked = true
+		case direct:
+			b.n = n
+			e.readable.Broadcast()
+		default:
+			b.buf = b.buf[:len(b.buf)+n]
+			e.readable.Broadcast()
+		}
+	}
+}
+
+// filled is called when more content has arrived. On the loop.
+func (e *exchange) filled() {
+	e.mu.Lock()
+	e.body.asked = false
+	e.mu.Unlock()
+	e.fill()
+}
+
+// left returns the number of bytes in buf.
+func (b *body) left() int { return len(b.buf) - b.off }
+
+// space returns memory behind buf for content of that declared length.
+func (b *body) space(length int64) []byte {
+	if b.buf == nil {
+		b.buf = newBuffer(largeContent)
+		if length > 0 && length <= smallContent {
+			freeBuffer(&b.buf)
+			b.buf = newBuffer(smallContent)
+		}
+	}
+	if b.off > 0 && b.left() == 0 {
+		b.buf, b.off = b.buf[:0], 0
+	}
+	return b.buf[len(b.buf):cap(b.buf)]
+}
+
+// close ends reading.
+func (b *body) close() {
+	b.closed = true
+	b.off = 0
+	freeBuffer(&b.buf)
+}
+
+// requestBody is an exchange as http.Request.Body. Any goroutine.
+type requestBody exchange
+
+// Read implements io.Reader.
+func (rb *requestBody) Read(p []byte) (int, error) {
+	e := (*exchange)(rb)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	b := &e.body
+	for {
+		switch {
+		case b.closed:
+			return 0, http.ErrBodyReadAfterClose
+		case b.left() > 0:
+			n := copy(p, b.buf[b.off:])
+			b.off += n
+			if b.left() == 0 && b.err == nil {
+				e.ask()
+			}
+			if b.left() == 0 && b.err == io.EOF {
+				return n, e.bodyEnd()
+			}
+			return n, nil
+		case b.err != nil:
+			return 0, e.bodyEnd()
+		case e.readBy.passed:
+			return 0, os.ErrDeadlineExceeded
+		case len(p) == 0:
+			return 0, nil
+		}
+		n, err := e.await(p)
+		if n > 0 || err != nil {
+			return n, err
+		}
+	}
+}
+
+// await waits for content, which may come into p. With e.mu held.
+func (e *exchange) await(p []byte) (int, error) {
+	b := &e.body
+	mine := b.p == nil
+	if mine {
+		b.p, b.n = p, 0
+	}
+	e.ask()
+	e.readable.Wait()
+	if !mine {
+		return 0, nil
+	}
+	n := b.n
+	b.p, b.n = nil, 0
+	if n > 0 && b.closed {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	return n, nil
+}
+
+// ask makes the loop fill the buffer. With e.mu held.
+func (e *exchange) ask() {
+	b := &e.body
+	if !b.wanted {
+		b.wanted = true
+		if !b.asked {
+			e.kick()
+		}
+	}
+}
+
+// bodyEnd returns the reason of the end of the content, and sets the trailers. With e.mu held.
+func (e *exchange) bodyEnd() error {
+	b := &e.body
+	if b.err != io.EOF {
+		return bodyError(b.err)
+	}
+	if !b.sawEnd {
+		b.sawEnd = true
+		e.setTrailers(b.trailers)
+	}
+	return io.EOF
+}
+
+// bodyError returns the error of a Read for content that is not complete.
+func bodyError(err error) error {
+	switch {
+	case errors.Is(err, app.ErrPeerGone):
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// setTrailers sets http.Request.Trailer at the end of the content: over HTTP/2 those that were announced, over HTTP/1
+// all, as net/http does.
+func (e *exchange) setTrailers(fields app.Fields) {
+	announced := e.request.Trailer
+	for _, f := range fields {
+		name := http.CanonicalHeaderKey(f.Name)
+		if _, ok := announced[name]; !ok && e.r.Protocol == app.HTTP2 {
+			continue
+		}
+		if announced == nil {
+			announced = make(http.Header, len(fields))
+			e.request.Trailer = announced
+		}
+		announced[name] = append(announced[name], f.Value)
+	}
+}
+
+// Close implements io.Closer. A Read that waits fails. What was not read is dropped by the server.
+func (rb *requestBody) Close() error {
+	e := (*exchange)(rb)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.body.close()
+	e.readable.Broadcast()
+	return nil
+}
+
+// announcedTrailers returns the names of a Trailer field, each without values, as http.Request.Trailer has them before
+// the end of the content.
+func announcedTrailers(h http.Header) http.Header {
+	lines, ok := h["Trailer"]
+	if !ok {
+		return nil
+	}
+	delete(h, "Trailer")
+	var trailers http.Header
+	for _, line := range lines {
+		for name := range strings.SplitSeq(line, ",") {
+			name = http.CanonicalHeaderKey(strings.Trim(name, " \t"))
+			switch name {
+			case "", "Transfer-Encoding", "Trailer", "Content-Length":
+				continue
+			}
+			if trailers == nil {
+				trailers = http.Header{}
+			}
+			trailers[name] = nil
+		}
+	}
+	return trailers
+}
