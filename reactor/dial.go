@@ -23,6 +23,9 @@ type DialConfig struct {
 	// Callbacks run on the goroutine of the handshake and may wait; Rand, Time and ClientSessionCache must not. A
 	// ClientSessionCache may be shared by all Loops.
 	TLS *tls.Config
+	// Prologue is sent first, before the TLS handshake, such as a header of the PROXY protocol. It must fit the
+	// buffer of a new socket, and is not changed.
+	Prologue []byte
 	// Timeout limits name resolution, connect and the TLS handshake together; 0: no limit other than those of ctx,
 	// of the kernel, and Config.HandshakeTimeout for the handshake.
 	Timeout time.Duration

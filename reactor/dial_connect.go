@@ -3,6 +3,7 @@
 package reactor
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -168,12 +169,29 @@ func (c *Conn) connected(d *dialling) error {
 	if c.toItself(&d.targets[0]) {
 		return unix.ECONNREFUSED
 	}
+	if err := sendPrologue(int(c.fd), d.config.Prologue); err != nil {
+		return err
+	}
 	d.endAttempt()
 	d.targets = nil
 	c.polling = pollMoving
 	l := c.loop.Load()
 	l.arrivals.add(l, &arrival{conn: c})
 	return nil
+}
+
+var errPrologue = errors.New("the bytes before the first request do not fit the socket's buffer")
+
+// sendPrologue sends what precedes the TLS handshake or the first request on a new socket.
+func sendPrologue(fd int, prologue []byte) error {
+	if len(prologue) == 0 {
+		return nil
+	}
+	n, err := unix.Write(fd, prologue)
+	if err == nil && n < len(prologue) {
+		err = errPrologue
+	}
+	return err
 }
 
 // toItself reports whether the socket is connected to itself: a dial to a local port at which nobody listens may get

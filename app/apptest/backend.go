@@ -111,7 +111,7 @@ func (l *Loop) Dial(d *spi.Dial, o spi.ConnOwner) {
 			})
 		}
 	default:
-		c := &BackendConn{backend: b, loop: l, owner: o, protocol: d.Protocol}
+		c := &BackendConn{backend: b, loop: l, owner: o, protocol: d.Protocol, Prologue: string(d.Prologue)}
 		if d.TLS != nil {
 			c.protocol = or(b.Protocol, app.HTTP2)
 			selected := "h2"

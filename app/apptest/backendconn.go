@@ -16,6 +16,8 @@ type BackendConn struct {
 	HalfClosed bool
 	// Served is the number of requests so far, Pings that of PINGs.
 	Served, Pings int
+	// Prologue is what was sent first on the connection.
+	Prologue string
 
 	backend  *Backend
 	loop     *Loop

@@ -65,9 +65,27 @@ type Loop struct {
 	// Posted is the number of tasks that were posted.
 	Posted int
 
-	host  *Host
-	index int
-	tasks []func()
+	host    *Host
+	index   int
+	tasks   []func()
+	watched map[*app.ConnInfo][]func() // of WatchConn
+}
+
+// WatchConn implements spi.ConnWatcher.
+func (l *Loop) WatchConn(conn *app.ConnInfo, ended func()) {
+	if l.watched == nil {
+		l.watched = map[*app.ConnInfo][]func(){}
+	}
+	l.watched[conn] = append(l.watched[conn], ended)
+}
+
+// EndConn is the end of the connection of requests whose Conn is conn.
+func (l *Loop) EndConn(conn *app.ConnInfo) {
+	for _, ended := range l.watched[conn] {
+		l.Post(ended)
+	}
+	delete(l.watched, conn)
+	l.host.Settle()
 }
 
 // Loop returns the loop with that index.

@@ -107,7 +107,7 @@ func (c *Call) try(failed *Error) {
 		return
 	}
 	c.tries++
-	p := c.origin.poolOn(c.loop)
+	p := c.poolOf(c.origin)
 	p.count.requests.Add(1)
 	if failed != nil {
 		p.count.retries.Add(1)

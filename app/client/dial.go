@@ -77,7 +77,7 @@ func (p *pool) isProbing() bool {
 
 // growForBulk opens a second HTTP/2 connection.
 func (p *pool) growForBulk() {
-	if p.dialing == 0 && p.origin.options.Connections > 1 && !p.origin.closed.Load() && p.dials.mayDial() {
+	if p.dialing == 0 && p.origin.options.Connections > 1 && !p.isClosed() && p.dials.mayDial() {
 		p.dial()
 	}
 }
@@ -129,7 +129,7 @@ func (p *pool) dialAddress(c *conn) {
 	}
 	p.count.dialed.Add(1)
 	p.loop.dialer.Dial(&spi.Dial{
-		Network: o.place.network, Address: address, TLS: config, Protocol: protocol,
+		Network: o.place.network, Address: address, TLS: config, Prologue: p.prologue, Protocol: protocol,
 		Timeout: o.options.Connect, MaxHead: o.options.MaxHead,
 	}, c)
 }
@@ -146,9 +146,8 @@ func (p *pool) addresses() (addresses []string) {
 
 // dialFailed tries the next address, or gives up the connection.
 func (p *pool) dialFailed(c *conn, err *Error) {
-	o := p.origin
 	c.tried++
-	if err != nil && err.Kind != NoPeer && !o.closed.Load() && c.tried < len(p.addresses()) {
+	if err != nil && err.Kind != NoPeer && !p.isClosed() && c.tried < len(p.addresses()) {
 		p.dialAddress(c)
 		return
 	}
@@ -225,7 +224,7 @@ func (d *dials) calm() {
 // mayDial reports whether no pause is left. At the end of the pause, grow is called.
 func (d *dials) mayDial() bool {
 	l := d.pool.loop
-	if d.pool.origin.closed.Load() {
+	if d.pool.isClosed() {
 		return false
 	}
 	if !l.now().Before(d.next) {

@@ -32,6 +32,9 @@ type OriginOptions struct {
 	// configuration of a new connection, so that files can be loaded again.
 	// certs.ClientStore.Config is one. On the loop, the function must not block.
 	Certificates func(host string, protocols ...string) func() *tls.Config
+	// Prologue is sent first on each connection, before the TLS handshake, such as a header
+	// of the PROXY protocol. A server that wants one about each client gets it from Private.
+	Prologue []byte
 	// HTTP1 makes https connections HTTP/1.1, without a choice.
 	HTTP1 bool
 	// Connect limits connecting and the TLS handshake together. 0 is 2 s.

@@ -23,7 +23,11 @@ type pool struct {
 	dials      dials
 	sweep      sweeper
 	lasting    lasting
-	count      counters
+	count      *counters
+	prologue   []byte                         // of each connection
+	private    bool                           // of a Private, of which count is not its own
+	closed     bool                           // that was closed
+	privates   linked.List[Private, *Private] // of the loop and origin
 }
 
 // waiter is the place of a Call in the queue of a pool.
@@ -33,11 +37,14 @@ type waiter struct {
 }
 
 func newPool(o *Origin, l *loop) *pool {
-	p := &pool{origin: o, loop: l}
+	p := &pool{origin: o, loop: l, count: new(counters), prologue: o.options.Prologue}
 	p.dials.pool, p.sweep.pool, p.lasting.pool = p, p, p
 	p.lasting.round, p.lasting.since = 1, l.now()
 	return p
 }
+
+// isClosed reports whether no call may begin.
+func (p *pool) isClosed() bool { return p.closed || p.origin.closed.Load() }
 
 // start starts a call, or lets it wait.
 func (p *pool) start(c *Call) *Error {
@@ -45,7 +52,7 @@ func (p *pool) start(c *Call) *Error {
 	if c.tries == 1 {
 		p.loop.budget.request(now)
 	}
-	if p.origin.closed.Load() {
+	if p.isClosed() {
 		return &Error{Kind: NoPeer, Safe: true, Err: errClosed}
 	}
 	if p.waiting.Len() == 0 {
@@ -67,7 +74,7 @@ func (p *pool) start(c *Call) *Error {
 func (p *pool) enqueue(c *Call) {
 	c.state, c.place.call = callWaiting, c
 	p.waiting.Push(&c.place)
-	p.count.waiting.Store(int64(p.waiting.Len()))
+	p.count.waiting.Add(1)
 	if wait := p.origin.options.Wait; wait > 0 {
 		p.loop.deadlines.Set(&c.entry, p.loop.now().Add(wait), (*callEvents)(c))
 	}
@@ -76,7 +83,7 @@ func (p *pool) enqueue(c *Call) {
 // dequeue removes a waiting call.
 func (p *pool) dequeue(c *Call) {
 	p.waiting.Remove(&c.place)
-	p.count.waiting.Store(int64(p.waiting.Len()))
+	p.count.waiting.Add(-1)
 	p.loop.deadlines.Clear(&c.entry)
 	c.state = callIdle
 }
@@ -231,7 +238,7 @@ func (p *pool) makeIdle(c *conn) {
 		p.awaitsSlot = false
 		p.origin.slots.withdraw(p)
 	}
-	if p.waiting.Len() == 0 && (p.origin.closed.Load() || p.origin.slots.wanted()) {
+	if p.waiting.Len() == 0 && (p.isClosed() || p.origin.slots.wanted()) {
 		c.retire()
 		return
 	}
@@ -280,7 +287,7 @@ func (p *pool) opened(c *conn) {
 		}
 		p.busy++
 	}
-	if o.closed.Load() {
+	if p.isClosed() {
 		c.retire()
 		return
 	}
@@ -329,8 +336,13 @@ func (p *pool) failWaiting(err *Error) {
 // drain is a task of the loop: the origin was closed.
 func (p *pool) drain() {
 	p.loop.deadlines.Clear(&p.dials.entry)
+	if p.awaitsSlot && p.private {
+		p.awaitsSlot = false
+		p.origin.slots.withdraw(p)
+	}
 	p.closeIdle()
 	p.failWaiting(&Error{Kind: Drained, Safe: true, Err: errClosed})
+	p.drainPrivates()
 }
 
 // closeIdle closes the connections without calls, and lets the others take no more.
@@ -354,8 +366,12 @@ func (p *pool) slotFree() {
 
 // giveIdle is a task of the loop: another loop needs a slot.
 func (p *pool) giveIdle() {
-	if len(p.idle) > 0 && p.origin.slots.wanted() {
+	switch {
+	case !p.origin.slots.wanted():
+	case len(p.idle) > 0:
 		p.takeIdle(0).retire()
+	default:
+		p.giveIdlePrivate()
 	}
 }
 

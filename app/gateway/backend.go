@@ -31,6 +31,7 @@ type Backend struct {
 	cookie    string // the name of that of balanceCookie
 	eject     ejection
 	slowStart time.Duration
+	sharing   sharing
 	ejected   atomic.Int32                                           // peers that are ejected
 	notify    func(backend, peer string, event PeerEvent, err error) // may be nil
 

@@ -145,6 +145,7 @@ type loopState struct {
 	match     routing.Match
 	counts    [reasons]atomic.Uint64
 	tunnels   atomic.Int64
+	privates  map[*app.ConnInfo]privates // by connections of clients
 }
 
 // of returns the state on a loop, which calls it.

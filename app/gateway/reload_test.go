@@ -125,7 +125,7 @@ func TestReloadOfMistakes(t *testing.T) {
 		{},
 		{Routes: map[string]config.Cases{"/": {{To: config.Shares{"missing": 1}}}}},
 		{Routes: map[string]config.Cases{"/": {{To: config.Shares{"b": 1}}}},
-			Backends: map[string]config.Backend{"b": {Peers: config.Peers{List: []config.Peer{{URL: "http://b"}}}, ProxyProtocol: config.ProxyV1}}},
+			Backends: map[string]config.Backend{"b": {Peers: config.Peers{List: []config.Peer{{URL: "https://b"}}}, TLS: &config.TLS{Name: "b"}}}},
 	} {
 		if err := g.Reload(c); err == nil || strings.Contains(err.Error(), "\n") {
 			t.Errorf("the error is %v", err)

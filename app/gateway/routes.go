@@ -74,6 +74,7 @@ func openBackend(shared *client.Client, name string, described *config.Backend, 
 	b := newEmptyBackend(shared, options)
 	b.counted = fixed == nil || len(fixed) > 1
 	b.name, b.notify, b.slowStart = name, notify, described.SlowStart
+	b.sharing = sharingOf(described)
 	b.setBalance(described.Balance)
 	b.setEject(described.Eject)
 	if described.Health != nil {

@@ -256,7 +256,7 @@ backends:
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "f.yaml:2:14: mirror is not implemented\nf.yaml:4:24: proxy-protocol is not implemented"
+	want := "f.yaml:2:14: mirror is not implemented"
 	if got := f.Locate(gateway.Unsupported(f.Config)).Error(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

@@ -17,10 +17,6 @@ func Unsupported(c *config.Config) (missing []config.Problem) {
 			unsupportedInCase(config.Place{"routes", pattern}.At(i), &c.Routes[pattern][i], add)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.Backends)) {
-		b := c.Backends[name]
-		unsupportedInBackend(config.Place{"backends", name}, &b, add)
-	}
 	return missing
 }
 
@@ -42,14 +38,5 @@ func unsupportedInCase(at config.Place, k *config.Case, add func(at config.Place
 	}
 	if k.Auth != nil {
 		add(at.In("auth"), true, "auth")
-	}
-}
-
-func unsupportedInBackend(at config.Place, b *config.Backend, add func(at config.Place, key bool, text string)) {
-	if b.ProxyProtocol != "" && b.ProxyProtocol != config.ProxyOff {
-		add(at.In("proxy-protocol"), true, "proxy-protocol")
-	}
-	if b.Share == config.Off {
-		add(at.In("share"), true, "share: false")
 	}
 }

@@ -33,6 +33,26 @@ func (l *loop) describe(c *reactor.Conn) (info app.ConnInfo) {
 	return info
 }
 
+// WatchConn implements spi.ConnWatcher.
+func (l *loop) WatchConn(conn *app.ConnInfo, ended func()) {
+	if l.watched == nil {
+		l.watched = map[*app.ConnInfo][]func(){}
+	}
+	l.watched[conn] = append(l.watched[conn], ended)
+}
+
+// requestsEnded tells the watchers of a client's connection that no further request can come on it.
+func (c *connection) requestsEnded() {
+	if len(c.loop.watched) == 0 {
+		return
+	}
+	ended := c.loop.watched[&c.info]
+	delete(c.loop.watched, &c.info)
+	for _, f := range ended {
+		f()
+	}
+}
+
 // scheme returns the scheme of requests on the connection: http or https.
 func (c *connection) scheme() string {
 	if c.info.TLS != nil {

@@ -288,6 +288,7 @@ func (s *h1Session) Closed(err error) {
 	if s.next != nil {
 		s.next.peerGone() // before the connection has switched
 	}
+	s.requestsEnded()
 	s.machine.Release()
 }
 

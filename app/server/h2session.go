@@ -320,6 +320,7 @@ func (s *h2Session) Closed(err error) {
 		s.loop.refused(HalfClosedTimeout, s.conn, err)
 	}
 	s.peerGone()
+	s.requestsEnded()
 	s.machine.Close()
 	s.loop.count.http2.publish(&s.loop.h2.Stats)
 	s.loop.load.connections.Add(-1)

@@ -43,7 +43,8 @@ type loop struct {
 	workers       workers // of blocking handlers
 	count         counts
 	load          load
-	state         any // of Hooks.LoopStart
+	state         any                        // of Hooks.LoopStart
+	watched       map[*app.ConnInfo][]func() // of WatchConn
 }
 
 // loopOf has the loop of a reactor.Loop.

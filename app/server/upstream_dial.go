@@ -15,6 +15,8 @@ import (
 var (
 	_ spi.Dialer = (*loop)(nil)
 	_ spi.Dialer = (*exchangeLoop)(nil)
+
+	_ spi.ConnWatcher = (*loop)(nil)
 )
 
 // Home implements spi.Dialer.
@@ -54,7 +56,7 @@ func (l *loop) Dial(d *spi.Dial, owner spi.ConnOwner) {
 	k := &dialling{loop: l, dial: *d, owner: owner}
 	l.count.upstream.dialled.Add(1)
 	l.r.Dial(context.Background(), reactor.DialConfig{
-		Network: d.Network, Address: d.Address, TLS: d.TLS, Timeout: d.Timeout,
+		Network: d.Network, Address: d.Address, TLS: d.TLS, Prologue: d.Prologue, Timeout: d.Timeout,
 		Open: k.open, Fail: k.fail,
 	})
 }

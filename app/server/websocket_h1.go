@@ -79,6 +79,7 @@ func (s *h1Session) switchToWebSocket() bool {
 	}
 	s.conn.SetSession(s.next.session(s.input.last()))
 	s.conn.Resume()
+	s.requestsEnded()
 	s.machine.Release()
 	return true
 }

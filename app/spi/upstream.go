@@ -23,12 +23,23 @@ type Dialer interface {
 	Run(task func())
 }
 
+// ConnWatcher is an optional interface of an app.Loop that tells of the end of client
+// connections.
+type ConnWatcher interface {
+	// WatchConn has ended called once, on the loop, owned, when no further request can
+	// come on the connection: it was closed, or has switched to another protocol. conn is
+	// the Conn of a request in progress. On the loop, owned.
+	WatchConn(conn *app.ConnInfo, ended func())
+}
+
 // Dial describes a connection to another server.
 type Dial struct {
 	// Network is "tcp", "tcp4", "tcp6" or "unix", Address as for net.Dial.
 	Network, Address string
 	// TLS is nil for a connection in the clear. Servers do not change it.
 	TLS *tls.Config
+	// Prologue is sent first, before the TLS handshake. It is not changed.
+	Prologue []byte
 	// Protocol is app.HTTP11 or app.HTTP2: what is spoken in the clear, or over TLS if
 	// ALPN selects nothing.
 	Protocol string
