@@ -40,6 +40,8 @@ type Conn struct {
 	touched  bool // the session is asked for output at the end of this turn
 	switched bool // SetSession was called within Receive
 	blamed   bool // closed for stalling its loop
+
+	postponed bool // touched, and in Loop.postponed
 }
 
 // rareState is the state that few connections need. It is allocated on first use.
@@ -104,7 +106,7 @@ func (c *Conn) SetSession(s Session) {
 	c.Touch()
 }
 
-// Touch has the session asked for output at the end of this turn.
+// Touch has the session asked for output at the end of this turn, or later if TouchAfterPoll was called before.
 func (c *Conn) Touch() {
 	if c.touched || c.Closed() {
 		return

@@ -38,6 +38,7 @@ type Loop struct {
 	// turn has still to continue.
 	deferred   connQueue
 	due        int
+	postponed  postponed
 	current    *Conn // whose code is running; closed after a panic
 	firstTasks []func()
 
@@ -86,6 +87,7 @@ func (l *Loop) begin() {
 	} else {
 		l.budget.grant(turnUnits, turnTime)
 	}
+	l.postponed.direct = false
 	if l.firstTasks != nil {
 		l.runFirstTasks()
 	}
@@ -226,13 +228,14 @@ func (l *Loop) drain() {
 	}
 }
 
-// wakeTurn is a turn without input: for tasks, expired timers and deferred connections.
+// wakeTurn is a turn without input: for tasks, expired timers, and deferred and postponed connections.
 func (l *Loop) wakeTurn() {
 	l.woken.Store(false)
 	l.begin()
 	l.budget.grant(turnUnits/2, turnTime/2)
 	l.stats.wakes.Add(1)
 	l.due = l.deferred.len()
+	l.takePostponed()
 	l.end()
 }
 

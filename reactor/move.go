@@ -71,7 +71,7 @@ func (c *Conn) depart() {
 	from.engine.Load().Close(s)
 	from.timers.forget(c)
 	from.remove(c)
-	c.touched = false
+	c.touched, c.postponed = false, false
 	from.switchLoop(c, d.to)
 }
 

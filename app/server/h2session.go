@@ -408,8 +408,17 @@ func (s *h2Session) respond(x *exchange, status int, fields app.Fields, c conten
 	if errors.Is(err, h2.ErrStream) {
 		return app.ErrPeerGone
 	}
-	s.conn.Touch()
+	s.touch()
 	return err
+}
+
+// touch has output sent. Where more of it may soon follow, from other streams, it waits for that.
+func (s *h2Session) touch() {
+	if s.machine.Streams() > 1 {
+		s.conn.TouchAfterPoll()
+		return
+	}
+	s.conn.Touch()
 }
 
 // inform implements session.
@@ -423,7 +432,7 @@ func (s *h2Session) inform(x *exchange, status int, fields app.Fields) error {
 func (s *h2Session) resume(x *stream) {
 	s.loop.tick()
 	s.machine.Resume(h2.StreamID(x.id))
-	s.conn.Touch()
+	s.touch()
 }
 
 // abort implements transport.

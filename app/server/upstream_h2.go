@@ -100,8 +100,17 @@ func (s *h2Upstream) Start(r *spi.Outgoing, owner spi.CallEvents) (spi.Call, err
 	}
 	c.id = uint64(id)
 	s.begun()
-	s.conn.Touch()
+	s.touch()
 	return c, nil
+}
+
+// touch has output sent. Where more of it may soon follow, of other calls, it waits for that.
+func (s *h2Upstream) touch() {
+	if s.calls.Len() > 1 {
+		s.conn.TouchAfterPoll()
+		return
+	}
+	s.conn.Touch()
 }
 
 // refusedRequest returns the failure of a request that the machine has not taken.
@@ -336,7 +345,7 @@ func (s *h2Upstream) resume(st *stream) {
 	}
 	s.loop.tick()
 	s.machine.Resume(h2.StreamID(st.id))
-	s.conn.Touch()
+	s.touch()
 }
 
 // abort implements transport.
@@ -351,7 +360,7 @@ func (s *h2Upstream) consumed(st *stream, n int) {
 		return
 	}
 	s.machine.Consumed(h2.StreamID(st.id), n)
-	s.conn.Touch()
+	s.touch()
 }
 
 // proceed implements upstreamSession.
@@ -370,7 +379,7 @@ func (s *h2Upstream) resetStream(id uint64, code h2.ErrCode) {
 	}
 	s.loop.tickTurn()
 	s.machine.Reset(h2.StreamID(id), code)
-	s.conn.Touch()
+	s.touch()
 }
 
 // ended implements upstreamSession. The stream of a request that is not complete is reset, unless the machine has just

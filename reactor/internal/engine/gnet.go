@@ -32,6 +32,7 @@ type gnetEngine struct {
 	doorbell   string      // its address
 	bursts     bool        // burstOver will run
 	again      *time.Timer // asks for a wake; nil: none did so far
+	waking     bool        // Woken is running
 	closing    int         // descriptor that gnet closes after the callback in progress; -1: none
 
 	mu        sync.Mutex
@@ -132,8 +133,12 @@ func (e *gnetEngine) die() {
 
 func (e *gnetEngine) Wake() { e.execute(e.wakeup) }
 
-// WakeAfterPoll asks from another goroutine, since gnet runs what a callback has asked for before it polls.
+// WakeAfterPoll asks from another goroutine within Woken, since gnet runs what that asks for before it polls.
 func (e *gnetEngine) WakeAfterPoll() {
+	if !e.waking {
+		e.Wake()
+		return
+	}
 	if e.again == nil {
 		e.again = time.AfterFunc(0, e.Wake)
 		return
@@ -159,7 +164,9 @@ type wakeup struct{ engine *gnetEngine }
 func (w wakeup) Run(context.Context) error {
 	w.engine.calls++
 	w.engine.ring()
+	w.engine.waking = true
 	w.engine.handler.Woken()
+	w.engine.waking = false
 	return nil
 }
 
