@@ -228,7 +228,7 @@ func (c *Call) Release() {
 		c.leave()
 	}
 	c.finishUpload()
-	*c = Call{}
+	*c = Call{entry: c.entry}
 }
 
 // ReadBody copies available content of the response into p. After (0, nil), ready is called

@@ -7,15 +7,31 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 )
 
-// Queue holds the deadlines of one loop, as a heap. It is used on the loop, owned: between
-// Enter and Leave of the loop's Guard (package spi) if user code runs.
+// Queue holds the deadlines of one loop. It is used on the loop, owned: between Enter and
+// Leave of the loop's Guard (package spi) if user code runs.
+//
+// It is a heap whose places stay as they are when a deadline is cleared or becomes later:
+// most deadlines are cleared, and set again for the next request, long before their time.
+// So a request costs nothing here. A Queue refers to Entries that are not set; their number
+// is bounded by that of the others.
 type Queue struct {
-	loop    app.Loop
-	guard   guard // of the loop, or nil
-	entries []*Entry
-	timer   app.Timer // nil: not set
-	wake    time.Time // of the timer
-	fire    func()    // expire, as a value
+	loop   app.Loop
+	guard  guard     // of the loop, or nil
+	born   time.Time // the base of all moments
+	places []place   // a heap by time
+	unset  int       // places of entries that are not set
+	timer  app.Timer // nil: not set
+	wake   moment    // of the timer
+	fire   func()    // expire, as a value
+}
+
+// moment is a time, in nanoseconds since Queue.born.
+type moment int64
+
+// place is the place of an entry in the heap.
+type place struct {
+	when  moment // not later than the deadline of entry
+	entry *Entry
 }
 
 type guard interface {
@@ -23,11 +39,12 @@ type guard interface {
 	Leave()
 }
 
-// Entry is a deadline. What has one embeds it.
+// Entry is a deadline. What has one embeds it, and keeps it when it is used again: once set,
+// an Entry must not be copied or overwritten.
 type Entry struct {
-	at    time.Time
-	index int // in the heap, from 1; 0: not set
-	owner Expirer
+	at    moment
+	index int     // of its place, from 1; 0: it has none
+	owner Expirer // nil: not set
 }
 
 // Expirer has deadlines.
@@ -37,57 +54,78 @@ type Expirer interface {
 }
 
 // IsSet reports whether the deadline is set and has not passed.
-func (e *Entry) IsSet() bool { return e.index > 0 }
+func (e *Entry) IsSet() bool { return e.owner != nil }
 
-// Init prepares a zero queue for a loop.
+// Init prepares a zero queue for a loop. On the loop.
 func (q *Queue) Init(loop app.Loop) {
-	q.loop, q.fire = loop, q.expire
+	q.loop, q.fire, q.born = loop, q.expire, loop.Now()
 	q.guard, _ = loop.(guard)
 }
 
 // Set sets the deadline of e, or changes it.
 func (q *Queue) Set(e *Entry, at time.Time, owner Expirer) {
-	e.owner = owner
+	e.at = moment(at.Sub(q.born))
 	if e.index == 0 {
-		q.entries = append(q.entries, e)
-		e.at, e.index = at, len(q.entries)
-		q.up(e)
+		q.places = append(q.places, place{e.at, e})
+		e.index = len(q.places)
+		q.up(e.index)
 	} else {
-		e.at = at
-		q.up(e)
-		q.down(e)
+		if e.owner == nil {
+			q.unset--
+		}
+		if p := &q.places[e.index-1]; e.at < p.when {
+			p.when = e.at
+			q.up(e.index)
+		}
 	}
-	if q.timer == nil || q.wake.After(q.entries[0].at) {
+	e.owner = owner
+	if q.timer == nil || q.places[0].when < q.wake {
 		q.arm()
 	}
 }
 
 // Clear removes the deadline of e, if it is set. The timer stays as it is.
 func (q *Queue) Clear(e *Entry) {
-	if e.index == 0 {
+	if e.owner == nil {
 		return
 	}
-	last := q.entries[len(q.entries)-1]
-	q.entries[len(q.entries)-1] = nil
-	q.entries = q.entries[:len(q.entries)-1]
-	if last != e {
-		last.index = e.index
-		q.entries[last.index-1] = last
-		q.up(last)
-		q.down(last)
+	e.owner = nil
+	q.unset++
+	if q.unset > minUnset && q.unset > len(q.places)/2 {
+		q.sweep()
 	}
-	e.index, e.owner = 0, nil
+}
+
+// minUnset is the number of places of entries that are not set up to which they are kept.
+const minUnset = 256
+
+// sweep removes the places of entries that are not set.
+func (q *Queue) sweep() {
+	kept := q.places[:0]
+	for _, p := range q.places {
+		if p.entry.owner == nil {
+			p.entry.index = 0
+			continue
+		}
+		kept = append(kept, p)
+		p.entry.index = len(kept)
+	}
+	clear(q.places[len(kept):])
+	q.places, q.unset = kept, 0
+	for i := len(kept) / 2; i > 0; i-- {
+		q.down(i)
+	}
 }
 
 // Len returns the number of deadlines.
-func (q *Queue) Len() int { return len(q.entries) }
+func (q *Queue) Len() int { return len(q.places) - q.unset }
 
 func (q *Queue) arm() {
 	if q.timer != nil {
 		q.timer.Stop()
 	}
-	q.wake = q.entries[0].at
-	q.timer = q.loop.After(q.wake.Sub(q.loop.Now()), q.fire)
+	q.wake = q.places[0].when
+	q.timer = q.loop.After(time.Duration(q.wake)-q.loop.Now().Sub(q.born), q.fire)
 }
 
 // expire is a task of the loop. The goroutine may end inside Expired, if user code there
@@ -98,16 +136,16 @@ func (q *Queue) expire() {
 		return
 	}
 	q.timer = nil
-	for now := q.loop.Now(); len(q.entries) > 0 && !q.entries[0].at.After(now); {
-		e := q.entries[0]
+	now := moment(q.loop.Now().Sub(q.born))
+	for e := q.next(now); e != nil; e = q.next(now) {
 		owner := e.owner
-		q.Clear(e)
-		if len(q.entries) > 0 && q.timer == nil {
+		e.owner = nil
+		if len(q.places) > 0 && q.timer == nil {
 			q.arm()
 		}
 		owner.Expired(e)
 	}
-	if len(q.entries) > 0 && q.timer == nil {
+	if len(q.places) > 0 && q.timer == nil {
 		q.arm()
 	}
 	if q.guard != nil {
@@ -115,35 +153,71 @@ func (q *Queue) expire() {
 	}
 }
 
-// up and down restore the order of the heap around e.
-func (q *Queue) up(e *Entry) {
-	for e.index > 1 {
-		parent := q.entries[e.index/2-1]
-		if !e.at.Before(parent.at) {
-			return
+// next removes the entry with the first deadline, if that has passed; else it returns nil,
+// and the first place in the heap is that of the next deadline.
+func (q *Queue) next(now moment) *Entry {
+	for len(q.places) > 0 {
+		p := &q.places[0]
+		switch e := p.entry; {
+		case e.owner == nil:
+			q.unset--
+			q.removeFirst()
+		case e.at > p.when:
+			p.when = e.at
+			q.down(1)
+		case e.at > now:
+			return nil
+		default:
+			q.removeFirst()
+			return e
 		}
-		q.swap(e, parent)
+	}
+	return nil
+}
+
+// removeFirst removes the first place.
+func (q *Queue) removeFirst() {
+	q.places[0].entry.index = 0
+	last := len(q.places) - 1
+	q.places[0] = q.places[last]
+	q.places[last] = place{}
+	q.places = q.places[:last]
+	if last > 0 {
+		q.places[0].entry.index = 1
+		q.down(1)
 	}
 }
 
-func (q *Queue) down(e *Entry) {
+// up and down restore the order of the heap around the place with that index.
+func (q *Queue) up(index int) {
+	for index > 1 {
+		parent := index / 2
+		if q.places[index-1].when >= q.places[parent-1].when {
+			return
+		}
+		q.swap(index, parent)
+		index = parent
+	}
+}
+
+func (q *Queue) down(index int) {
 	for {
-		child := 2 * e.index
-		if child > len(q.entries) {
+		child := 2 * index
+		if child > len(q.places) {
 			return
 		}
-		first := q.entries[child-1]
-		if child < len(q.entries) && q.entries[child].at.Before(first.at) {
-			first = q.entries[child]
+		if child < len(q.places) && q.places[child].when < q.places[child-1].when {
+			child++
 		}
-		if !first.at.Before(e.at) {
+		if q.places[child-1].when >= q.places[index-1].when {
 			return
 		}
-		q.swap(e, first)
+		q.swap(index, child)
+		index = child
 	}
 }
 
-func (q *Queue) swap(a, b *Entry) {
-	a.index, b.index = b.index, a.index
-	q.entries[a.index-1], q.entries[b.index-1] = a, b
+func (q *Queue) swap(a, b int) {
+	q.places[a-1], q.places[b-1] = q.places[b-1], q.places[a-1]
+	q.places[a-1].entry.index, q.places[b-1].entry.index = a, b
 }
