@@ -1,7 +1,9 @@
 package h2
 
 // streamTable maps identifiers to open streams, with open addressing and linear probing. A peer's
-// identifiers step by two, so id/2 needs no hashing.
+// identifiers step by two, so id/2 needs no hashing: streams mostly are at their home, the slot with that
+// index. A stream that is not is at least as far from its home as those it was probed past (Robin Hood
+// hashing), so a removal ends at the first stream at home.
 type streamTable struct {
 	slots []*stream
 	count int
@@ -36,10 +38,18 @@ func (t *streamTable) insert(st *stream, sh *Shared) {
 func (t *streamTable) place(st *stream) {
 	mask := uint32(len(t.slots) - 1)
 	i := uint32(st.id>>1) & mask
-	for t.slots[i] != nil {
+	for far := uint32(0); t.slots[i] != nil; far++ {
+		if other := t.distance(i); other < far {
+			t.slots[i], st, far = st, t.slots[i], other
+		}
 		i = (i + 1) & mask
 	}
 	t.slots[i] = st
+}
+
+// distance returns how far the stream in slot i is from its home.
+func (t *streamTable) distance(i uint32) uint32 {
+	return (i - uint32(t.slots[i].id>>1)) & uint32(len(t.slots)-1)
 }
 
 func (t *streamTable) grow(sh *Shared) {
@@ -53,19 +63,16 @@ func (t *streamTable) grow(sh *Shared) {
 	sh.giveSlots(old)
 }
 
-// remove removes st, and moves streams behind it up that a probe would miss.
+// remove removes st, and moves the streams behind it closer to their homes.
 func (t *streamTable) remove(st *stream, sh *Shared) {
 	mask := uint32(len(t.slots) - 1)
 	gap := uint32(st.id>>1) & mask
 	for t.slots[gap] != st {
 		gap = (gap + 1) & mask
 	}
-	for i := (gap + 1) & mask; t.slots[i] != nil; i = (i + 1) & mask {
-		home := uint32(t.slots[i].id>>1) & mask
-		if (i-home)&mask >= (i-gap)&mask {
-			t.slots[gap] = t.slots[i]
-			gap = i
-		}
+	for next := (gap + 1) & mask; t.slots[next] != nil && t.distance(next) > 0; next = (next + 1) & mask {
+		t.slots[gap] = t.slots[next]
+		gap = next
 	}
 	t.slots[gap] = nil
 	t.count--
