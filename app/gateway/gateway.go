@@ -11,6 +11,7 @@ import (
 	"github.com/gatewheel/gatewheel/app/client"
 	"github.com/gatewheel/gatewheel/app/gateway/routing"
 	"github.com/gatewheel/gatewheel/app/internal/deadline"
+	"github.com/gatewheel/gatewheel/app/internal/reuse"
 	"github.com/gatewheel/gatewheel/app/spi"
 )
 
@@ -140,7 +141,7 @@ type loopState struct {
 	guard     spi.Guard  // home
 	next      *loopState // with the same place in loops
 	deadlines deadline.Queue
-	free      []*exchange
+	free      reuse.List[exchange]
 	addresses addresses
 	match     routing.Match
 	counts    [reasons]atomic.Uint64
@@ -173,15 +174,9 @@ func (ls *loops) each(visit func(l *loopState)) {
 	}
 }
 
-// exchangesKept is the number of exchanges that a loop keeps for reuse.
-const exchangesKept = 256
-
 // take returns an exchange that is not in use.
 func (l *loopState) take(g *Gateway) *exchange {
-	if last := len(l.free) - 1; last >= 0 {
-		x := l.free[last]
-		l.free[last] = nil
-		l.free = l.free[:last]
+	if x := l.free.Take(); x != nil {
 		return x
 	}
 	return newExchange(g, l)
@@ -190,9 +185,7 @@ func (l *loopState) take(g *Gateway) *exchange {
 // give keeps x for reuse.
 func (l *loopState) give(x *exchange) {
 	x.reset()
-	if len(l.free) < exchangesKept {
-		l.free = append(l.free, x)
-	}
+	l.free.Give(x)
 }
 
 func (l *loopState) count(reason Reason) { l.counts[reason].Add(1) }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/internal/reuse"
 	"github.com/gatewheel/gatewheel/h1"
 	"github.com/gatewheel/gatewheel/h2"
 	"github.com/gatewheel/gatewheel/internal/linked"
@@ -37,8 +38,8 @@ type loop struct {
 	ticked        time.Time // the time that the machines know
 	published     int64     // Unix second in which counts of HTTP/2 were published last
 	chunks        chunks
-	calls         []*call         // for reuse
-	sources       []*sourceReader // for reuse
+	calls         reuse.List[call]
+	sources       reuse.List[sourceReader]
 	events        events
 	workers       workers // of blocking handlers
 	count         counts

@@ -27,17 +27,10 @@ var (
 	_ h2.TrailerSource = (*sourceReader)(nil)
 )
 
-// sourcesKept is the number of sourceReaders that a loop keeps for reuse.
-const sourcesKept = 256
-
 // sourceReader returns a reader of content for x.
 func (l *loop) sourceReader(x *exchange, content spi.Source) *sourceReader {
-	var s *sourceReader
-	if last := len(l.sources) - 1; last >= 0 {
-		s = l.sources[last]
-		l.sources[last] = nil
-		l.sources = l.sources[:last]
-	} else {
+	s := l.sources.Take()
+	if s == nil {
 		s = &sourceReader{}
 		s.ready = s.resume
 	}
@@ -50,9 +43,11 @@ func (l *loop) sourceReader(x *exchange, content spi.Source) *sourceReader {
 func (s *sourceReader) free() {
 	l, waits := s.x.loop, s.waiting
 	s.x, s.source, s.waiting = nil, nil, false
-	if !waits && len(l.sources) < sourcesKept {
-		l.sources = append(l.sources, s)
+	if waits {
+		l.sources.Lose()
+		return
 	}
+	l.sources.Give(s)
 }
 
 // Read implements the machines' Source.

@@ -60,18 +60,11 @@ type interim struct {
 	fields app.Fields
 }
 
-// callsKept is the number of calls that a loop keeps for reuse.
-const callsKept = 256
-
 // newCall returns a call for r, which is not sent yet. On an error the content of r is closed.
 func (u *upstream) newCall(r *spi.Outgoing, owner spi.CallEvents) (*call, error) {
 	l := u.loop
-	var c *call
-	if last := len(l.calls) - 1; last >= 0 {
-		c = l.calls[last]
-		l.calls[last] = nil
-		l.calls = l.calls[:last]
-	} else {
+	c := l.calls.Take()
+	if c == nil {
 		c = &call{}
 		c.response.owner, c.request.call = c, c
 	}
@@ -105,9 +98,7 @@ func (c *call) recycle() {
 		response: inbound{owner: c, kept: c.response.kept},
 		request:  c.request,
 	}
-	if len(l.calls) < callsKept {
-		l.calls = append(l.calls, c)
-	}
+	l.calls.Give(c)
 }
 
 // announce has tell called.
