@@ -2,27 +2,42 @@
 
 package server
 
-// chunkSize is the size in bytes of the chunks of a queue: one read of the loop, or one full HTTP/2 frame.
-const chunkSize = 16 << 10
+const (
+	// chunkSize is the size in bytes of the chunks of a queue: one read of the loop, or one full HTTP/2 frame.
+	chunkSize = 16 << 10
+	// smallChunkSize is that of the first chunk of a queue, if so much fits. The content of most messages does, and one
+	// turn may bring that of hundreds.
+	smallChunkSize = 512
+	// maxFreeChunks and maxFreeSmall are the numbers of chunks that a loop keeps for reuse (4 MiB and 1 MiB).
+	maxFreeChunks = 256
+	maxFreeSmall  = 2048
+)
 
-// maxFreeChunks is the number of chunks that a loop keeps for reuse (4 MiB).
-const maxFreeChunks = 256
+// chunks are the free lists of a loop. They belong to the loop.
+type chunks struct{ free, small [][]byte }
 
-// chunks is the free list of a loop. It belongs to the loop.
-type chunks struct{ free [][]byte }
-
-func (c *chunks) get() []byte {
-	if n := len(c.free); n > 0 {
-		b := c.free[n-1]
-		c.free[n-1] = nil
-		c.free = c.free[:n-1]
+// get returns an empty chunk, a small one if n bytes fit in it.
+func (c *chunks) get(n int) []byte {
+	free, size := &c.free, chunkSize
+	if n <= smallChunkSize {
+		free, size = &c.small, smallChunkSize
+	}
+	if last := len(*free) - 1; last >= 0 {
+		b := (*free)[last]
+		(*free)[last] = nil
+		*free = (*free)[:last]
 		return b
 	}
-	return make([]byte, 0, chunkSize)
+	return make([]byte, 0, size)
 }
 
 func (c *chunks) put(b []byte) {
-	if len(c.free) < maxFreeChunks {
+	switch {
+	case cap(b) == smallChunkSize:
+		if len(c.small) < maxFreeSmall {
+			c.small = append(c.small, b[:0])
+		}
+	case len(c.free) < maxFreeChunks:
 		c.free = append(c.free, b[:0])
 	}
 }
@@ -38,6 +53,9 @@ func (q *queue) len() int { return q.size }
 
 // write appends a copy of p.
 func (q *queue) write(c *chunks, p []byte) {
+	if len(q.parts) == 0 && len(p) > 0 {
+		q.parts = append(q.parts, c.get(len(p)))
+	}
 	for len(p) > 0 {
 		n := copy(q.space(c), p)
 		q.grow(n)
@@ -49,7 +67,7 @@ func (q *queue) write(c *chunks, p []byte) {
 func (q *queue) space(c *chunks) []byte {
 	last := len(q.parts) - 1
 	if last < 0 || len(q.parts[last]) == cap(q.parts[last]) {
-		q.parts = append(q.parts, c.get())
+		q.parts = append(q.parts, c.get(chunkSize))
 		last++
 	}
 	part := q.parts[last]
@@ -64,7 +82,6 @@ func (q *queue) grow(n int) {
 }
 
 // read moves the first bytes into p, as many as there are, and returns their number.
-
 func (q *queue) read(c *chunks, p []byte) (n int) {
 	for n < len(p) && q.size > 0 {
 		part := q.parts[0][q.off:]

@@ -163,7 +163,7 @@ func (s *clientSocket) pump() {
 
 // read reads input behind the incomplete frame header that is kept, and processes it.
 func (s *clientSocket) read() {
-	chunk := s.loop.chunks.get()
+	chunk := s.loop.chunks.get(chunkSize)
 	in := append(chunk, s.kept...)
 	n, err := s.call.ReadBody(in[len(in):cap(in)], s.arrived)
 	switch {
