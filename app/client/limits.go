@@ -36,7 +36,7 @@ const (
 	// freshTime is how long an HTTP/1 connection may have been idle before its socket is
 	// looked at: the look costs a system call, and no server closes a connection so soon
 	// after a response without a word in it.
-	freshTime = 2 * time.Millisecond
+	freshTime = 20 * time.Millisecond
 	// expectTime is how long content waits for a 100 (Continue). RFC 9110 section 10.1.1.
 	expectTime = time.Second
 	// drainSize is the length of content that is read when nobody wants it, in place of
