@@ -12,10 +12,11 @@ import (
 )
 
 // Defaults of Config.LingerTime and Config.LingerSilence. After the last response, input is read for a while, so that
-// a client that is still sending can read the response (RFC 9112 section 9.6). nginx has the same two bounds.
+// a client that is still sending can read the response (RFC 9112 section 9.6). nginx has the same two bounds of time.
 const (
 	LingerTimeDefault    = 30 * time.Second
 	LingerSilenceDefault = 5 * time.Second
+	lingerBytesDefault   = 80 << 20 // a peer that reads while it sends has read the response long before
 )
 
 // Close closes the connection at once and drops output that the kernel has not taken. TLS sends close_notify unless
@@ -44,8 +45,8 @@ func (c *Conn) Reset() {
 func (c *Conn) CloseFlushed() { c.finish(closeFlushedAsked, nil) }
 
 // Linger is CloseFlushed with a lingering close (RFC 9112 section 9.6): it shuts down writing, then reads and discards
-// input until FIN, for at most Config.LingerTime, or until Config.LingerSilence passes without input. Closing a socket
-// with unread input would send RST, which may destroy the last output.
+// input until FIN, for at most Config.LingerTime and Config.LingerBytes, or until Config.LingerSilence passes without
+// input. Closing a socket with unread input would send RST, which may destroy the last output.
 func (c *Conn) Linger() { c.finish(lingerAsked, nil) }
 
 // finish starts closing the connection; asked is closeFlushedAsked or lingerAsked. cause, if not nil, will be the error

@@ -51,6 +51,9 @@ type Config struct {
 	// LingerSilence is the maximum time without input within it; default 5 s.
 	LingerTime    time.Duration
 	LingerSilence time.Duration
+	// LingerBytes is the maximum number of bytes that a lingering close reads; default 80 MiB. The connection is then
+	// reset, which limits what a peer may send that never reads its response.
+	LingerBytes int
 
 	// StallWarn is the duration of a turn beyond which the stall is logged and other loops accept in its
 	// place; default 100 ms; negative: no limit.
@@ -98,6 +101,7 @@ func (cfg *Config) applyDefaults() {
 	setDefault(&cfg.HandshakeTimeout, HandshakeTimeoutDefault)
 	setDefault(&cfg.LingerTime, LingerTimeDefault)
 	setDefault(&cfg.LingerSilence, LingerSilenceDefault)
+	setDefault(&cfg.LingerBytes, lingerBytesDefault)
 	setDefault(&cfg.StallWarn, stallWarnDefault)
 	setDefault(&cfg.StallTimeout, stallTimeoutDefault)
 	setDefault(&cfg.faultTimeout, max(cfg.StallTimeout, minFaultTimeout))

@@ -56,6 +56,7 @@ type rareState struct {
 	refused       bool     // exceeds Config.MaxConnections
 	lingerFrom    int64    // Loop.Age at the start of phaseDiscarding, in nanoseconds
 	lingerBy      int64    // Loop.Age at its end at the latest, in nanoseconds
+	lingerRead    int      // bytes discarded in phaseDiscarding
 	departure     *departure
 	ending        error // postponed by tellEOF until the session has received its input
 	halfClosed    *halfClosedEntry

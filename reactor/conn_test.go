@@ -181,7 +181,7 @@ func TestHalfClosedPeerResets(t *testing.T) {
 	}
 }
 
-// The last answer can be read by a peer that first sends all it has, however much that is.
+// The last answer can be read by a peer that first sends all it has, up to Config.LingerBytes.
 func TestLinger(t *testing.T) {
 	s := serve(t, Config{Loops: 1}, nil)
 	c := s.dial()
@@ -219,6 +219,25 @@ func TestLingerIsBounded(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A peer that sends more than may be on its way is not read for ever.
+func TestLingerIsBoundedByBytes(t *testing.T) {
+	s := serve(t, Config{Loops: 1, LingerTime: time.Hour, LingerSilence: time.Hour, LingerBytes: 100 << 10}, nil)
+	peer := s.dial()
+	peer.say("linger")
+	peer.want("bye")
+	piece, sent := make([]byte, 32<<10), 0
+	for {
+		n, err := peer.Write(piece)
+		if sent += n; err != nil {
+			break
+		}
+		if sent > 100<<20 {
+			t.Fatalf("the connection is open after %d bytes", sent)
+		}
+	}
+	eventually(t, "connection gone", func() bool { return s.Stats().Connections == 0 })
 }
 
 // A peer that goes on sending is waited for longer than its silence would be.

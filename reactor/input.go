@@ -196,6 +196,10 @@ func (c *Conn) discard(n int) {
 	}
 	l := c.loop.Load()
 	l.Charge(1 + n/outputPerUnit)
+	if c.rare.lingerRead += n; c.rare.lingerRead > l.reactor.config.LingerBytes {
+		c.setDeadline(int64(l.Age()))
+		return
+	}
 	c.extendLinger(l)
 }
 
