@@ -45,8 +45,9 @@ func (m *meaning) add(f Field) {
 		}
 	case len("expect"):
 		if octets.EqualFold(f.Name, "expect") {
-			m.expects = true
-			m.expectFail = m.expectFail || !octets.EqualFold(f.Value, "100-continue")
+			// RFC 9110 section 10.1.1: a list, which may be empty.
+			m.expects = m.expects || f.Value != ""
+			m.expectFail = m.expectFail || f.Value != "" && !octets.EqualFold(f.Value, "100-continue")
 		}
 	case len("upgrade"):
 		if octets.EqualFold(f.Name, "upgrade") {

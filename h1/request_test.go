@@ -66,6 +66,8 @@ var accepted = []struct {
 		[]string{`1 PUT origin=/ host=a path=/ 1.1 length=1 expects keeps Host:"a" Expect:"100-Continue" Content-Length:"1"`, "1 data x", "1 end"}, false},
 	{"expectation without content", "GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n",
 		[]string{`1 GET origin=/ host=a path=/ 1.1 length=0 keeps Host:"a" Expect:"100-continue"`}, false},
+	{"empty list of expectations", "PUT / HTTP/1.1\r\nHost: a\r\nExpect:\r\nContent-Length: 1\r\n\r\nx",
+		[]string{`1 PUT origin=/ host=a path=/ 1.1 length=1 keeps Host:"a" Expect:"" Content-Length:"1"`, "1 data x", "1 end"}, false},
 	{"expectation in HTTP/1.0 means nothing", "PUT / HTTP/1.0\r\nConnection: keep-alive\r\nExpect: tea\r\nContent-Length: 1\r\n\r\nx",
 		[]string{`1 PUT origin=/ path=/ 1.0 length=1 keeps Connection:"keep-alive" Expect:"tea" Content-Length:"1"`, "1 data x", "1 end"}, false},
 	{"upgrade, declined", "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nUpgrade: tea/2\r\n\r\n",
