@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"maps"
 	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -79,7 +80,7 @@ func (in internals) write(o *overlay) error {
 			}
 			fmt.Fprintf(&text, "%s %s = %s.%s\n", kind, n, name, n)
 		}
-		if err := o.add(publicPath(imported)+"/public.go", []byte(text.String())); err != nil {
+		if err := o.add(filepath.Join(o.goroot, "src", publicPath(imported), "public.go"), []byte(text.String())); err != nil {
 			return err
 		}
 	}

@@ -56,7 +56,12 @@ func (p project) generate(dir, server string) (*generated, error) {
 		return nil, err
 	}
 	o := &overlay{goroot: p.goroot, dir: filepath.Join(dir, "overlay"), files: map[string]string{}}
-	if err := o.hookServer(); err != nil {
+	for _, f := range nethttpHooks(p.goroot) {
+		if err := o.hook(f); err != nil {
+			return nil, err
+		}
+	}
+	if err := o.exportInternals(s.dir, "http", []string{"export_test.go"}); err != nil {
 		return nil, err
 	}
 	in := internals{}
@@ -94,6 +99,7 @@ const installHooks = `package http_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 
 	"github.com/gatewheel/gatewheel/app/nethttp/gosuite/shim"
 )
@@ -104,6 +110,7 @@ func init() {
 	http.GosuiteHooks.Serve = shim.Serve
 	http.GosuiteHooks.Shutdown = shim.Shutdown
 	http.GosuiteHooks.Close = shim.Close
+	httptest.GosuiteHooks.CloseClientConnections = shim.CloseClientConnections
 	http.GosuiteHooks.SetKeepAlivesEnabled = shim.SetKeepAlivesEnabled
 }
 `

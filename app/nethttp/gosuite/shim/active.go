@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"reflect"
 	"sync"
+	"sync/atomic"
 )
 
 // active counts the requests whose handler runs.
@@ -15,11 +16,15 @@ type active struct {
 	idle chan struct{} // closed when n returns to 0; nil if nobody waits
 }
 
-// count returns a handler that counts its calls of the handler of s, which a test may exchange between requests.
-func (a *active) count(s *http.Server) http.Handler {
+// count returns a handler that counts its calls of the handler of s, which a test may exchange between requests. Responses
+// close their connection if noReuse is set.
+func (a *active) count(s *http.Server, noReuse *atomic.Bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a.add(1)
 		defer a.add(-1)
+		if noReuse.Load() {
+			w.Header().Set("Connection", "close")
+		}
 		h := s.Handler
 		if h == nil {
 			h = http.DefaultServeMux

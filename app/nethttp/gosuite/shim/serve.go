@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatewheel/gatewheel/app/nethttp"
@@ -34,6 +35,7 @@ type state struct {
 	instances []*instance
 	stopping  chan struct{} // closed by Shutdown and Close
 	stopOnce  sync.Once
+	noReuse   atomic.Bool // SetKeepAlivesEnabled(false)
 }
 
 var states sync.Map // *http.Server → *state
@@ -56,7 +58,7 @@ func (st *state) stopped() bool {
 func (st *state) newInstance(s *http.Server, l net.Listener) *instance {
 	in := &instance{}
 	config := copyOf(s)
-	config.Handler = in.active.count(s)
+	config.Handler = in.active.count(s, &st.noReuse)
 	if s.BaseContext != nil {
 		config.BaseContext = func(net.Listener) context.Context { return s.BaseContext(l) }
 	}
@@ -195,6 +197,6 @@ func (st *state) each(f func(*instance) error) error {
 	return errors.Join(errs...)
 }
 
-// SetKeepAlivesEnabled stands in for http.Server.SetKeepAlivesEnabled. httptest.Server.Close calls it after it has closed
-// its listener, which is all that ends a server here.
-func SetKeepAlivesEnabled(*http.Server, bool) {}
+// SetKeepAlivesEnabled stands in for http.Server.SetKeepAlivesEnabled: responses get "Connection: close".
+// httptest.Server.Close calls it after it has closed its listener, which is what ends a server here.
+func SetKeepAlivesEnabled(s *http.Server, enabled bool) { stateOf(s).noReuse.Store(!enabled) }
