@@ -85,6 +85,10 @@ func (s *Server) ServeTLS(l net.Listener, certFile, keyFile string) error {
 	return s.serve(l, config)
 }
 
+// ServeWithTLS is like ServeTLS with config in place of the http.Server's TLSConfig, as http.Server.Serve with a listener
+// of tls.NewListener is. Its NextProtos are the protocols that ALPN offers.
+func (s *Server) ServeWithTLS(l net.Listener, config *tls.Config) error { return s.serve(l, config) }
+
 // tlsConfig returns the http.Server's TLSConfig with the pair of files.
 func (s *Server) tlsConfig(certFile, keyFile string) (*tls.Config, error) {
 	config := &tls.Config{}

@@ -4,7 +4,10 @@ go 1.26.0
 
 replace github.com/gatewheel/gatewheel => ../../..
 
-require github.com/gatewheel/gatewheel v0.0.0
+require (
+	github.com/gatewheel/gatewheel v0.0.0
+	golang.org/x/sys v0.50.0
+)
 
 require (
 	github.com/coreos/go-systemd/v22 v22.7.0 // indirect
@@ -18,6 +21,6 @@ require (
 	go.uber.org/zap v1.28.0 // indirect
 	golang.org/x/net v0.62.0 // indirect
 	golang.org/x/sync v0.25.0 // indirect
-	golang.org/x/sys v0.50.0 // indirect
+	golang.org/x/text v0.44.0 // indirect
 	gopkg.in/natefinch/lumberjack.v2 v2.2.1 // indirect
 )
