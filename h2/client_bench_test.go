@@ -133,9 +133,9 @@ func TestSizes(t *testing.T) {
 		name      string
 		size, max uintptr
 	}{
-		{"Conn", unsafe.Sizeof(Conn{}), 424},
+		{"Conn", unsafe.Sizeof(Conn{}), 416},
 		{"stream", unsafe.Sizeof(stream{}), 160},
-		{"Client", unsafe.Sizeof(Client{}), 448},
+		{"Client", unsafe.Sizeof(Client{}), 440},
 	} {
 		if tt.size > tt.max {
 			t.Errorf("%s has %d bytes, at most %d", tt.name, tt.size, tt.max)

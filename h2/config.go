@@ -11,6 +11,8 @@ type Config struct {
 	InitialWindowSize    uint32 // bytes that a stream may send ahead of the application: 1 to 2^31-1; default 65535
 	ConnectionWindow     uint32 // bytes that all streams together may have in flight: 65535 to 2^31-1; default 1 MiB
 	ConnectionBuffer     uint32 // bytes received and not consumed by the application, over all streams: ConnectionWindow to 2^31-1; default 4 windows
+	MaxWindow            uint32 // bytes to which the window of a stream may grow whose content is read as it arrives: 1 to 2^31-1; none grows beyond InitialWindowSize if this is less; default 16 MiB
+	WindowMemory         uint32 // bytes by which windows of all connections of a loop may be larger than InitialWindowSize: 1 to 2^31-1; default 128 MiB
 	MaxFrameSize         uint32 // bytes of the largest frame payload accepted: 16384 to 16777215; default 16384
 	MaxUnsent            uint32 // bytes of unsent responses with Bytes, from which Congested reports true: 65535 to 2^31-1; default 8 MiB
 	MaxHeaderListSize    uint32 // bytes of a field section as RFC 9113 section 6.5.2 counts them: 1024 to 16 MiB; default 65536
@@ -34,6 +36,8 @@ func (c *Config) Validate() error {
 	fill(&c.InitialWindowSize, protocolWindow)
 	fill(&c.ConnectionWindow, defaultConnectionWindow)
 	fill(&c.ConnectionBuffer, uint32(min(maxWindow, connectionBufferWindows*uint64(c.ConnectionWindow))))
+	fill(&c.MaxWindow, defaultMaxWindow)
+	fill(&c.WindowMemory, defaultWindowMemory)
 	fill(&c.MaxFrameSize, protocolFrameSize)
 	fill(&c.MaxUnsent, defaultMaxUnsent)
 	fill(&c.MaxHeaderListSize, defaultMaxHeaderListSize)
@@ -52,6 +56,8 @@ func (c *Config) Validate() error {
 		{"initial window size", c.InitialWindowSize, 1, maxWindow},
 		{"connection window", c.ConnectionWindow, protocolWindow, maxWindow},
 		{"connection buffer", c.ConnectionBuffer, c.ConnectionWindow, maxWindow},
+		{"maximum window", c.MaxWindow, 1, maxWindow},
+		{"window memory", c.WindowMemory, 1, maxWindow},
 		{"maximum frame size", c.MaxFrameSize, protocolFrameSize, maxFrameSize},
 		{"maximum of unsent bytes", c.MaxUnsent, protocolWindow, maxWindow},
 		{"maximum header list size", c.MaxHeaderListSize, minHeaderListSize, maxHeaderListSize},

@@ -27,12 +27,16 @@ func (c *machine) dataFrame(h frameHeader, b []byte, ev *Event) (int, *ConnError
 		c.creditConnection()
 		return used, err
 	}
+	if st.flags&long != 0 {
+		c.measure()
+	}
 	st.recvWindow -= int32(h.length)
 	st.unconsumed += int32(content)
 	c.unconsumed += int64(content)
 	c.creditConnection()
 	if overhead := h.length - content; overhead > 0 {
-		c.creditStream(st, int32(overhead))
+		st.credit += int32(overhead)
+		c.creditStream(st)
 	}
 	c.input = inData
 	switch {

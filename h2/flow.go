@@ -4,7 +4,8 @@ import "encoding/binary"
 
 // Receiving: a stream's window opens as the application consumes its content. The connection's window
 // opens on receipt, as long as the peer's window and the unconsumed content together stay within
-// ConnectionBuffer, so that a stalled upload does not slow the others.
+// ConnectionBuffer, so that a stalled upload does not slow the others. The windows of long content that is read as it
+// arrives grow, see growth.
 
 // received charges the payload of a DATA frame, including padding, to the connection's window (RFC
 // 9113 section 6.9.1).
@@ -13,26 +14,34 @@ func (c *machine) received(length uint32) *ConnError {
 		return c.fail(CodeFlowControlError, "DATA exceeds the connection window")
 	}
 	c.recvWindow -= int32(length)
+	c.returnReserved()
 	return nil
 }
 
 // creditConnection opens the connection's window once half of it can be opened.
 func (c *machine) creditConnection() {
 	cfg := &c.sh.cfg
-	target := min(int64(cfg.ConnectionWindow), int64(cfg.ConnectionBuffer)-c.unconsumed)
-	grow := target - int64(c.recvWindow)
-	if grow < int64(cfg.ConnectionWindow)/2 {
+	window, buffer := int64(cfg.ConnectionWindow), int64(cfg.ConnectionBuffer)
+	if g := c.growth; g != nil && g.streams > 0 {
+		window = g.connection(cfg)
+		buffer = max(buffer, window)
+	}
+	grow := min(window, buffer-c.unconsumed) - int64(c.recvWindow)
+	if grow < window/2 {
 		return
 	}
 	c.recvWindow += int32(grow)
 	c.out = appendWindowUpdate(c.output(), 0, uint32(grow))
 }
 
-// creditStream adds n bytes to the credit of st, and opens its window once that is half a window. A
-// request that has ended, or whose response is complete, gets none.
-func (c *machine) creditStream(st *stream, n int32) {
-	st.credit += n
-	if st.credit < (c.recvInitial+1)/2 || !st.state.allows(sendWindow) || st.flags&early != 0 {
+// creditStream opens the window of st by its credit once that is half a window. A request that has ended, or whose
+// response is complete, gets none.
+func (c *machine) creditStream(st *stream) {
+	size := c.recvInitial
+	if st.flags&grown != 0 {
+		size = st.recvWindow + st.unconsumed + st.credit
+	}
+	if st.credit < (size+1)/2 || !st.state.allows(sendWindow) || st.flags&early != 0 {
 		return
 	}
 	st.recvWindow += st.credit
@@ -51,7 +60,12 @@ func (c *machine) Consumed(id StreamID, n int) {
 	st.unconsumed -= int32(n)
 	c.unconsumed -= int64(n)
 	c.creditConnection()
-	c.creditStream(st, int32(n))
+	st.credit += int32(n)
+	if g := c.growth; g != nil {
+		g.consumed += int64(n)
+	}
+	c.growStream(st)
+	c.creditStream(st)
 }
 
 // windowUpdate handles WINDOW_UPDATE: it opens a window that we send by.

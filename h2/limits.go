@@ -22,6 +22,10 @@ const (
 	// So many connection windows may be unconsumed before the connection's window closes: some
 	// sixty stalled uploads do not slow the others.
 	connectionBufferWindows = 4
+	// 800 MB/s at a round trip of 20 ms.
+	defaultMaxWindow = 16 << 20
+	// Eight uploads at the full size; further ones get less.
+	defaultWindowMemory = 128 << 20
 	// Several slow readers behind one proxy do not make the others wait, and a peer that reads
 	// nothing holds no more memory than this and one response.
 	defaultMaxUnsent = 8 << 20

@@ -10,9 +10,10 @@ type machine struct {
 
 	streams streamTable
 	history history
+	growth  *growth    // nil: no long content has come
 	queue   *schedule  // streams with content to send; nil: none
 	ends    streamList // streams without a window whose Source has resumed: it may have ended
-	notices []notice   // events that Next returns before it reads input
+	notices *notices   // events that Next returns before it reads input; nil: none
 
 	out      []byte // encoded frames; nil: none
 	pulled   int    // bytes of out that Transmit has returned
@@ -130,6 +131,9 @@ func (c *machine) Close() {
 			c.streams.slots[i] = nil
 		}
 	}
+	if c.growth != nil {
+		c.addReserved(-c.growth.reserved)
+	}
 	if len(c.streams.slots) > len(c.streams.first) {
 		c.sh.giveSlots(c.streams.slots)
 	}
@@ -199,11 +203,14 @@ type notice struct {
 	value       any
 }
 
+// notices are the events of a connection that wait for Next, oldest first; at least one.
+type notices struct{ list []notice }
+
 func (c *machine) notice(n notice) {
 	if c.notices == nil {
 		c.notices = c.sh.takeNotices()
 	}
-	c.notices = append(c.notices, n)
+	c.notices.list = append(c.notices.list, n)
 }
 
 // resetNotice returns the event of a stream that is reset. Clients learn whether the response was complete.
@@ -213,17 +220,16 @@ func (c *machine) resetNotice(st *stream, code ErrCode, reason string) notice {
 }
 
 // Noticed reports whether Next has an event that needs no input.
-func (c *machine) Noticed() bool { return len(c.notices) > 0 }
+func (c *machine) Noticed() bool { return c.notices != nil }
 
 // takeNotice moves the oldest notice into ev.
 func (c *machine) takeNotice(ev *Event) {
-	n := c.notices[0]
+	list := c.notices.list
+	n := list[0]
 	ev.Kind, ev.Code, ev.Stream, ev.Value, ev.Data, ev.End = n.kind, n.code, n.stream, n.value, nil, n.end
 	ev.Status, ev.Withdrawn, ev.Reason, ev.Unprocessed, ev.ByPeer = n.status, n.withdrawn, n.reason, n.unprocessed, false
-	if copy(c.notices, c.notices[1:]); len(c.notices) == 1 {
+	if c.notices.list = append(list[:0], list[1:]...); len(list) == 1 {
 		c.sh.giveNotices(c.notices)
 		c.notices = nil
-		return
 	}
-	c.notices = c.notices[:len(c.notices)-1]
 }

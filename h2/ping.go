@@ -13,6 +13,7 @@ const (
 	pingEOF       = 0x67775f5f66696e3f
 	pingReset     = 0x67775f7265736574
 	pingCaller    = 0x67775f5f70696e67
+	pingGrowth    = 0x67775f67726f7774
 )
 
 // ping answers PING, or handles the acknowledgement of one of ours (RFC 9113 section 6.7).
@@ -28,7 +29,7 @@ func (c *machine) ping(h frameHeader, payload []byte) *ConnError {
 		return c.answer(appendPing(c.output(), flagAck, opaque))
 	}
 	switch {
-	case c.role.pong(opaque):
+	case c.role.pong(opaque), c.measured(opaque):
 	case opaque == pingKeepAlive && c.flags&pinged != 0:
 		c.flags &^= pinged
 		c.timers[keepAliveTimer] = moment.After(c.sh.now, c.sh.cfg.KeepAlive)

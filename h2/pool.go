@@ -129,14 +129,15 @@ func (sh *Shared) giveBlock(b *block) {
 	give(&sh.blocks, b, idleBlocks)
 }
 
-func (sh *Shared) takeNotices() []notice {
+func (sh *Shared) takeNotices() *notices {
 	if n, ok := take(&sh.notices); ok {
 		return n
 	}
-	return make([]notice, 0, 8)
+	return &notices{make([]notice, 0, 8)}
 }
 
-func (sh *Shared) giveNotices(n []notice) {
-	clear(n[:cap(n)])
-	give(&sh.notices, n[:0], idleNotices)
+func (sh *Shared) giveNotices(n *notices) {
+	clear(n.list[:cap(n.list)])
+	n.list = n.list[:0]
+	give(&sh.notices, n, idleNotices)
 }

@@ -11,7 +11,7 @@ const Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 // The error is a *ConnError and is sticky; all input is consumed then. A stream error is a Reset event.
 func (c *machine) Next(in []byte, ev *Event) (n int, err error) {
 	poisonLent(ev)
-	if len(c.notices) > 0 {
+	if c.notices != nil {
 		c.takeNotice(ev)
 		return 0, nil
 	}
@@ -32,7 +32,7 @@ func (c *machine) Next(in []byte, ev *Event) (n int, err error) {
 		if ev.Kind != NeedMore || used == 0 {
 			return n, nil
 		}
-		if len(c.notices) > 0 {
+		if c.notices != nil {
 			c.takeNotice(ev)
 			return n, nil
 		}

@@ -38,7 +38,8 @@ type Shared struct {
 	buffered  int // capacity of buffers in bytes
 	schedules []*schedule
 	blocks    []*block
-	notices   [][]notice
+	notices   []*notices
+	grown     int64 // bytes that the windows of connections have grown by, see growth
 }
 
 // NewShared returns a Shared for one loop, or the error of cfg.Validate. Call Tick before Conn.Init.

@@ -40,6 +40,8 @@ const (
 	early                               // in Conn.early
 	held                                // the content waits for 100 (Continue) or Proceed
 	neverSent                           // the connection has failed before any of the request was pulled
+	long                                // the application has consumed half a window of incoming content
+	grown                               // its window is larger than the initial one
 )
 
 // waits reports whether st is in a queue of the schedule.
@@ -97,6 +99,9 @@ func (c *machine) closeStream(st *stream) {
 	c.unschedule(st)
 	c.dropContent(st)
 	c.streams.remove(st, c.sh)
+	if st.flags&grown != 0 {
+		c.grownStreamEnded(st)
+	}
 	if st.unconsumed > 0 {
 		c.unconsumed -= int64(st.unconsumed)
 		c.creditConnection()
@@ -107,6 +112,9 @@ func (c *machine) closeStream(st *stream) {
 // ended handles the peer's END_STREAM.
 func (c *machine) ended(st *stream) {
 	st.state = st.state.after(recvEnd)
+	if st.flags&grown != 0 {
+		c.grownStreamEnded(st)
+	}
 	if st.state == closed {
 		c.closeStream(st)
 	}

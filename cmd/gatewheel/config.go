@@ -91,6 +91,8 @@ func (f *http2Flags) set(config *server.HTTP2Config) {
 	config.MaxConcurrentStreams = uint32(f.MaxConcurrentStreams)
 	config.InitialWindowSize = uint32(f.InitialWindowSize)
 	config.ConnectionWindow = uint32(f.ConnectionWindow)
+	config.MaxWindow = uint32(f.MaxWindow)
+	config.WindowMemory = uint32(f.WindowMemory)
 	config.MaxFrameSize = uint32(f.MaxFrameSize)
 	config.MaxHeaderListSize = uint32(f.MaxHeaderListSize)
 	config.KeepAlive = time.Duration(f.KeepAlive)

@@ -122,6 +122,8 @@ type http2Flags struct {
 	MaxConcurrentStreams count    `name:"h2-max-concurrent-streams" default:"250" from:"1" to:"2147483647" help:"Maximum number of concurrent streams on a connection."`
 	InitialWindowSize    byteSize `name:"h2-initial-window-size" default:"65535" from:"1" to:"2147483647" help:"Flow-control window of a stream in bytes: the content that a client may send before the application reads it."`
 	ConnectionWindow     byteSize `name:"h2-connection-window" default:"1MiB" from:"65535" to:"2147483647" help:"Flow-control window of a connection in bytes, shared by its streams."`
+	MaxWindow            byteSize `name:"h2-max-window" default:"16MiB" from:"1" to:"2147483647" help:"Size in bytes to which the window of a stream grows when the application reads as fast as a distant client sends."`
+	WindowMemory         byteSize `name:"h2-window-memory" default:"128MiB" from:"1" to:"2147483647" help:"Bytes by which the windows of all connections of a loop may grow."`
 	MaxFrameSize         byteSize `name:"h2-max-frame-size" default:"16384" from:"16384" to:"16777215" help:"Maximum size of a frame from the client in bytes."`
 	MaxHeaderListSize    byteSize `name:"h2-max-header-list-size" default:"65536" from:"1KiB" to:"16MiB" help:"Maximum size of all header fields of a request in bytes, 431 beyond."`
 	KeepAlive            period   `name:"h2-keepalive" default:"0s" help:"Time without input before a PING is sent; 0 means never."`

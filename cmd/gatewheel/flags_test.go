@@ -64,6 +64,8 @@ var flagTests = map[string]func(*testing.T){
 	"h2-max-concurrent-streams": testH2Settings,
 	"h2-initial-window-size":    testH2Settings,
 	"h2-connection-window":      testH2Settings,
+	"h2-max-window":             testH2Windows,
+	"h2-window-memory":          testH2Windows,
 	"h2-max-frame-size":         testH2Settings,
 	"h2-max-header-list-size":   testH2Settings,
 	"h2-keepalive":              testH2KeepAlive,

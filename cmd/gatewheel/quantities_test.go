@@ -35,6 +35,8 @@ var quantities = []struct {
 	{"h1-max-header-size", []string{"256", "16MiB"}, []string{"0", "255", "17MiB"}, "from 256 to 16MiB"},
 	{"h2-max-concurrent-streams", []string{"1", "2147483647"}, []string{"0", "2147483648"}, "from 1 to 2147483647"},
 	{"h2-initial-window-size", []string{"1", "2147483647"}, []string{"0", "2GiB"}, "from 1 to 2147483647"},
+	{"h2-max-window", []string{"1", "2147483647"}, []string{"0", "2GiB"}, "from 1 to 2147483647"},
+	{"h2-window-memory", []string{"1", "2147483647"}, []string{"0", "2GiB"}, "from 1 to 2147483647"},
 	{"h2-connection-window", []string{"65535", "2147483647"}, []string{"0", "65534", "2GiB"}, "from 65535 to 2147483647"},
 	{"h2-max-frame-size", []string{"16KiB", "16777215"}, []string{"0", "16383", "16MiB"}, "from 16384 to 16777215"},
 	{"h2-max-header-list-size", []string{"1KiB", "16MiB"}, []string{"0", "1023", "17MiB"}, "from 1KiB to 16MiB"},

@@ -1,0 +1,145 @@
+package h2
+
+import "time"
+
+// growth is what a connection has learned of the path on which content comes in, and the window that it gives to
+// streams whose content is read as it arrives. The window grows to twice the product of bandwidth and round-trip
+// time, which PINGs measure: the content that the application reads between a PING and its acknowledgement. Connections without long
+// content have none.
+type growth struct {
+	window   int32   // of a stream; up to Config.MaxWindow
+	reserved int32   // bytes of Shared.grown that are this connection's
+	streams  int32   // open ones whose window is larger than the initial one
+	pinged   bool    // the acknowledgement of a PING is awaited
+	misses   uint8   // measurements since the last growth
+	since    instant // when that PING was queued, or before which none is sent
+	consumed int64   // bytes of content since that PING
+	best     int64   // the highest bandwidth measured, in bytes a second
+}
+
+// probeEvery is the time between two PINGs of a connection whose window has stopped growing.
+const probeEvery = time.Second
+
+// maxMisses is how many measurements in a row may show no growth before the next waits for probeEvery: content that comes
+// in bursts is measured too low now and then.
+const maxMisses = 2
+
+// growStream is called when the application has consumed content of st. It raises the credit of st to the window that
+// the connection has learned. Content that fits into two initial windows changes nothing.
+func (c *machine) growStream(st *stream) {
+	if !st.state.allows(recvData) || st.flags&early != 0 {
+		return
+	}
+	size := st.recvWindow + st.unconsumed + st.credit
+	if st.credit < (size+1)/2 {
+		return
+	}
+	if st.flags&long == 0 {
+		st.flags |= long
+		return
+	}
+	g := c.growth
+	if g == nil {
+		if c.sh.cfg.MaxWindow <= uint32(c.recvInitial) {
+			return
+		}
+		g = &growth{window: c.recvInitial}
+		c.growth = g
+	}
+	// An application that leaves half of a window unread does not read as fast as the peer sends.
+	if st.unconsumed < size/2 && size < g.window && c.reserve(g) {
+		if st.flags&grown == 0 {
+			st.flags |= grown
+			g.streams++
+		}
+		st.credit += g.window - size
+		c.creditConnection()
+	}
+}
+
+// measure is called for a DATA frame of long content. It sends a PING unless one is on its way, or the window
+// has stopped growing.
+func (c *machine) measure() {
+	g := c.growth
+	if g == nil || g.pinged || c.sh.now < g.since || g.window >= int32(c.sh.cfg.MaxWindow) {
+		return
+	}
+	g.pinged, g.since, g.consumed = true, c.sh.now, 0
+	c.out = appendPing(c.output(), 0, pingGrowth)
+}
+
+// measured reports whether an acknowledgement answers a PING of measure. If the content that was read since fills half
+// of the window, at a bandwidth that is an eighth above the best one, the window grows.
+func (c *machine) measured(opaque uint64) bool {
+	g := c.growth
+	if opaque != pingGrowth || g == nil || !g.pinged {
+		return false
+	}
+	g.pinged = false
+	trip := max(c.sh.now-g.since, 1)
+	rate := g.consumed * int64(time.Second) / int64(trip)
+	switch {
+	case g.consumed >= int64(g.window)/2 && rate >= g.best+g.best/8:
+		g.best, g.misses = rate, 0
+		factor := int64(2)
+		if uint32(g.window) < c.sh.cfg.ConnectionWindow/4 {
+			factor = 4 // the connection's window has room for it
+		}
+		g.window = int32(min(factor*int64(g.window), int64(c.sh.cfg.MaxWindow)))
+	case g.misses < maxMisses:
+		g.misses++
+	default:
+		g.best -= g.best / 4 // the path may change
+		g.since = c.sh.now + instant(probeEvery)
+		return true
+	}
+	// Content by the larger window arrives a round trip after it was opened.
+	g.since = c.sh.now + trip
+	return true
+}
+
+// connection returns the connection's window: several streams may fill theirs at the same time.
+func (g *growth) connection(cfg *Config) int64 {
+	return max(int64(cfg.ConnectionWindow), min(4*int64(g.window), int64(cfg.MaxWindow)))
+}
+
+// reserve takes the memory of g's windows from what the connections of the loop share, and reports whether a stream's
+// window is larger than the initial one. Windows that find too little use a quarter of the rest.
+func (c *machine) reserve(g *growth) bool {
+	cfg := &c.sh.cfg
+	needed := max(int64(g.window-c.recvInitial), g.connection(cfg)-int64(cfg.ConnectionWindow))
+	if missing := needed - int64(g.reserved); missing > 0 {
+		got := min(missing, (int64(cfg.WindowMemory)-c.sh.grown)/4)
+		c.addReserved(int32(got))
+		if got < missing {
+			g.window = c.recvInitial + g.reserved/4
+		}
+	}
+	return g.window > c.recvInitial
+}
+
+// addReserved reserves n more bytes of the loop's window memory; a negative n gives some back.
+func (c *machine) addReserved(n int32) {
+	c.growth.reserved += n
+	c.sh.grown += int64(n)
+}
+
+// grownStreamEnded is called when the content of a stream with a larger window has ended.
+func (c *machine) grownStreamEnded(st *stream) {
+	st.flags &^= grown
+	c.growth.streams--
+	c.returnReserved()
+}
+
+// returnReserved gives back what a connection without larger windows has reserved, as far as its own window, which the
+// peer may still use, does not need it.
+func (c *machine) returnReserved() {
+	g := c.growth
+	if g == nil || g.streams > 0 || g.reserved == 0 {
+		return
+	}
+	needed := max(0, c.recvWindow-int32(c.sh.cfg.ConnectionWindow))
+	if surplus := g.reserved - needed; surplus > 0 {
+		c.addReserved(-surplus)
+	}
+}
