@@ -45,7 +45,7 @@ func (c *Conn) openIfReady() {
 // sessionFor returns the session of an accepted connection.
 func (r *Reactor) sessionFor(c *Conn) Session {
 	if over := r.open.Load() - r.refusedOpen.Load() - int64(r.config.MaxConnections); r.config.Refuse != nil &&
-		r.config.MaxConnections > 0 && over > 0 && !r.halfClosed.evict(over) {
+		r.config.MaxConnections > 0 && over > 0 && r.halfClosed.evict(over) > 0 {
 		r.refused.Add(1)
 		r.refusedOpen.Add(1)
 		c.ensureRare().refused = true

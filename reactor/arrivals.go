@@ -3,7 +3,6 @@
 package reactor
 
 import (
-	"errors"
 	"sync"
 	"time"
 
@@ -13,7 +12,8 @@ import (
 	"github.com/gatewheel/gatewheel/reactor/internal/engine"
 )
 
-// arrivalPause is the time until the next attempt to poll a socket after a shortage of descriptors or memory.
+// arrivalPause is the time until the next attempt to poll a socket that the engine has rejected for a shortage of
+// descriptors or memory.
 const arrivalPause = 5 * time.Millisecond
 
 // arrivals is the queue of sockets that the engine of a Loop is to poll and has not accepted itself. Their connections
@@ -124,10 +124,13 @@ func (a *arrival) drop() {
 	a.countOff()
 }
 
-// rejected handles a socket that the engine cannot poll: after a shortage it is queued again, otherwise closed with
-// err. On the loop.
+// rejected handles a socket that the engine cannot poll: after a shortage it is queued again, and a shortage that lasts
+// costs a connection; otherwise it is closed with err. On the loop.
 func (a *arrival) rejected(l *Loop, err error) {
-	if scarce(err) {
+	if engine.Scarce(err) {
+		if l.shortage.lasts(l.elapsed(), l.reactor.config.shortagePatience) {
+			l.shed(1)
+		}
 		l.AfterFunc(arrivalPause, func() { l.arrivals.add(l, a) })
 		return
 	}
@@ -139,14 +142,9 @@ func (a *arrival) rejected(l *Loop, err error) {
 	a.drop()
 }
 
-// scarce reports whether err is a shortage of descriptors or memory, which may pass.
-func scarce(err error) bool {
-	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOBUFS) ||
-		errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.ENOSPC)
-}
-
 // adopt makes the socket s, polled under the descriptor fd, a connection of the Loop. On the loop.
 func (l *Loop) adopt(a *arrival, s engine.Socket, fd int) *Conn {
+	l.shortage.over()
 	if a.conn == nil {
 		c := l.newConn(s, fd, a.listener)
 		a.countOff()

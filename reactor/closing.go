@@ -21,13 +21,16 @@ const (
 
 // Close closes the connection at once and drops output that the kernel has not taken. TLS sends close_notify unless
 // output is queued or the kernel does not take it at once.
-func (c *Conn) Close() {
+func (c *Conn) Close() { c.closeInOrder(nil) }
+
+// closeInOrder is Close with err for Session.Closed.
+func (c *Conn) closeInOrder(err error) {
 	if c.filter != nil && c.backlog == nil && !c.Closed() && c.polling != pollMoving {
 		if notify := c.filter.appendCloseNotify(nil); len(notify) > 0 {
 			_, _ = unix.Write(int(c.fd), notify)
 		}
 	}
-	c.close(nil)
+	c.close(err)
 }
 
 // Reset closes the connection at once so that the peer sees truncated input: TLS without close_notify, TCP with RST,

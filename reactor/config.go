@@ -64,6 +64,9 @@ type Config struct {
 	// faultTimeout is the duration beyond which a turn outside of lent code ends the process. It is at least
 	// minFaultTimeout, since a goroutine without a processor looks the same.
 	faultTimeout time.Duration
+	// shortagePatience is the time for which a lack of descriptors keeps a Loop from starting an engine, or from polling
+	// a connection, before it closes connections.
+	shortagePatience time.Duration
 	// StallRestarts is the number of takeovers per minute, of all loops together, beyond which Abort is called;
 	// default 8.
 	StallRestarts int
@@ -89,6 +92,7 @@ const (
 	stallTimeoutDefault  = 10 * time.Second
 	stallRestartsDefault = 8
 	minFaultTimeout      = 5 * time.Second
+	shortagePatience     = 500 * time.Millisecond
 )
 
 func (cfg *Config) applyDefaults() {
@@ -105,6 +109,7 @@ func (cfg *Config) applyDefaults() {
 	setDefault(&cfg.StallWarn, stallWarnDefault)
 	setDefault(&cfg.StallTimeout, stallTimeoutDefault)
 	setDefault(&cfg.faultTimeout, max(cfg.StallTimeout, minFaultTimeout))
+	setDefault(&cfg.shortagePatience, shortagePatience)
 	setDefault(&cfg.StallRestarts, stallRestartsDefault)
 	if cfg.Logger == nil {
 		cfg.Logger = zap.NewNop()

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gatewheel/gatewheel/reactor/internal/engine"
 )
 
 // target is an address to connect to.
@@ -46,7 +48,7 @@ func (c *Conn) connect(d *dialling) {
 	d.stage = DialConnect
 	for len(d.targets) > 0 {
 		if err := c.openSocket(&d.targets[0]); err != nil {
-			if scarce(err) {
+			if engine.Scarce(err) {
 				d.stage = DialDescriptors
 				c.close(err)
 				return

@@ -19,7 +19,7 @@ type loopEngine struct {
 // newEngine makes an engine for l that accepts from all listeners.
 func (r *Reactor) newEngine(l *Loop) *loopEngine {
 	e := &loopEngine{loop: l}
-	config := engine.Config{ReadBuffer: r.config.ReadBuffer, Room: r.burstRoom, Logger: r.log}
+	config := engine.Config{ReadBuffer: r.config.ReadBuffer, Room: r.burstRoom, Spare: r.spare, Logger: r.log}
 	for _, ln := range r.listeners {
 		config.Listeners = append(config.Listeners, engine.Listener{
 			PutOver: func(fd int) error { return ln.putOver(fd, l.index) },
@@ -60,6 +60,9 @@ func (e *loopEngine) Rejected(a engine.Arrival, err error) {
 	a.(*arrival).rejected(e.loop, err)
 	e.loop.end()
 }
+
+// AcceptFailed implements engine.Handler.
+func (e *loopEngine) AcceptFailed(error) { e.loop.reactor.gate.pause() }
 
 // Input implements engine.Handler.
 func (e *loopEngine) Input(owner any, in []byte) {

@@ -25,9 +25,9 @@ const (
 // kernel. An accept without a free descriptor would end an engine. Safe for concurrent use.
 type gate struct {
 	reactor  *Reactor
-	limit    atomic.Int64 // connections
+	limit    atomic.Int64 // Config.MaxConnections, unless Refuse answers connections beyond it
+	room     atomic.Int64 // connections that the descriptor limit allows
 	reserve  atomic.Int64 // descriptors that connections leave free
-	room     atomic.Int64 // limit without MaxConnections
 	withheld atomic.Int64 // times that accepting has paused
 	lines    loglimit.Limit
 
@@ -75,23 +75,28 @@ func (c *Config) reserve(limit int) int {
 // measure sets the limit of connections from the number of free descriptors. Call it after everything else was opened.
 func (g *gate) measure(config *Config) {
 	limit := descriptorLimit()
-	room := max(limit-config.reserve(limit)-openDescriptors(), 1)
-	g.room.Store(int64(room))
+	g.room.Store(int64(max(limit-config.reserve(limit)-openDescriptors(), 1)))
 	if config.MaxConnections > 0 && config.Refuse == nil {
-		room = min(room, config.MaxConnections)
+		g.limit.Store(int64(config.MaxConnections))
 	}
-	g.limit.Store(int64(room))
 	g.reserve.Store(int64(config.reserve(limit)))
 }
 
 // capacity returns the number of connections that may be present, at least 1.
-func (g *gate) capacity() int64 { return max(g.limit.Load(), 1) }
+func (g *gate) capacity() int64 { return max(min(g.limit.Load(), g.room.Load()), 1) }
 
-// lower reduces the limit of connections by so many descriptors held by something else; a negative number raises it.
+// lower reduces the number of connections that the descriptor limit allows by so many descriptors held by something
+// else; a negative number raises it.
 func (g *gate) lower(by int) {
-	g.limit.Add(-int64(by))
 	g.room.Add(-int64(by))
 	g.check()
+}
+
+// surplus returns the number of connections that have to close so that a quarter of the reserve is free, as the start of
+// an engine needs it.
+func (g *gate) surplus() int64 {
+	reserve := g.reserve.Load()
+	return g.reactor.present() - (g.room.Load() + reserve - reserve/4)
 }
 
 // check opens or shuts the gate after the number of present connections has changed.
@@ -175,6 +180,10 @@ func (r *Reactor) burstRoom() int {
 	room := min(r.gate.capacity()-r.present(), r.gate.reserve.Load()/4)
 	return max(int(room)/len(r.loops)-1, 0)
 }
+
+// spare returns the number of descriptors that the engine of one Loop may hold for a moment to adopt several connections
+// in a row: its share of an eighth of the reserve.
+func (r *Reactor) spare() int { return int(r.gate.reserve.Load()) / 8 / len(r.loops) }
 
 // end stops accepting for good.
 func (g *gate) end() {

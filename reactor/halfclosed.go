@@ -51,9 +51,9 @@ func (h *halfClosed) remove(c *Conn) {
 	c.rare.halfClosed = nil
 }
 
-// evict closes connections, oldest first, so that n of them close, including those evicted before. It reports whether
-// there are n. It does not wait.
-func (h *halfClosed) evict(n int64) bool {
+// evict closes connections, oldest first, so that n of them close, including those evicted before. It returns the number
+// by which there are too few. It does not wait.
+func (h *halfClosed) evict(n int64) (missing int64) {
 	h.mu.Lock()
 	var taken []*halfClosedEntry
 	for h.leaving < n && h.entries.Len() > 0 {
@@ -62,10 +62,10 @@ func (h *halfClosed) evict(n int64) bool {
 		h.leaving++
 		taken = append(taken, e)
 	}
-	enough := h.leaving >= n
+	missing = max(n-h.leaving, 0)
 	h.mu.Unlock()
 	for _, e := range taken {
 		e.handle.Post(func(c *Conn) { c.close(ErrMadeRoom) })
 	}
-	return enough
+	return missing
 }

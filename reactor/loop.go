@@ -53,6 +53,7 @@ type Loop struct {
 	timers   timers
 	writable *writability
 	arrivals arrivals
+	shortage shortage
 	stats    loopStats
 }
 

@@ -41,7 +41,9 @@ type Reactor struct {
 	open         atomic.Int64
 	arriving     atomic.Int64 // sockets without a Conn, on their way to a Loop
 	refused      atomic.Int64
-	proxyRefused atomic.Int64  // connections without an acceptable PROXY header
+	proxyRefused atomic.Int64 // connections without an acceptable PROXY header
+	shed         atomic.Int64 // connections closed with ErrShed
+	shedLines    loglimit.Limit
 	refusedOpen  atomic.Int64  // open connections that Config.Refuse answers; they do not count for MaxConnections
 	empty        chan struct{} // told when present gets to zero
 

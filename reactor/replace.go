@@ -71,9 +71,11 @@ func (l *Loop) startEngine() (e *loopEngine) {
 	return e
 }
 
-// restartEngine starts an engine, and tries again until one is ready or the Loop has stopped.
+// restartEngine starts an engine, and tries again until one is ready or the Loop has stopped. A lack of descriptors that
+// lasts costs connections of the Loop. The caller must have exclusive access.
 func (l *Loop) restartEngine() {
 	l.stats.replaced.Add(1)
+	var lack shortage
 	for pause := restartPauseFirst; ; pause = min(2*pause, restartPauseLast) {
 		e := l.startEngine()
 		if e == nil {
@@ -86,6 +88,9 @@ func (l *Loop) restartEngine() {
 		l.reactor.log.Error("cannot start an engine", zap.Int("loop", l.index), zap.Error(err))
 		e.Stop()
 		<-e.Done()
+		if engine.Scarce(err) && lack.lasts(time.Since(l.reactor.born), l.reactor.config.shortagePatience) {
+			l.unlessStopped(func() { l.shedUnpolled(shedToStart) })
+		}
 		if !l.sleep(pause) {
 			return
 		}
@@ -122,8 +127,10 @@ func (l *Loop) takeOver(e *loopEngine, fenced bool) {
 
 	var left *orphan
 	if fenced {
-		left = &orphan{subject: l.own.lends[len(l.own.lends)-1].subject, descriptors: e.Descriptors()}
+		// Each blamed connection leaves its descriptor too, see closeDescriptor.
+		left = &orphan{subject: l.own.lends[len(l.own.lends)-1].subject, descriptors: e.Descriptors() + len(blamed)}
 		l.reactor.gate.lower(left.descriptors)
+		l.shedSurplus()
 	}
 	l.own.forget()
 	// No goroutine runs the Loop's turns until the next engine does.
@@ -176,7 +183,7 @@ func (r *Reactor) engineDied(e *loopEngine, d engine.Death) {
 	case !d.Accepting:
 		// The next may end for the same reason.
 		l.sleep(pause)
-	case pause > 0 || scarce(d.Err):
+	case pause > 0 || engine.Scarce(d.Err):
 		// The next accept would fail too, until descriptors or memory are released.
 		r.gate.pause()
 	}

@@ -4,6 +4,7 @@ package reactor
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"net"
 	"runtime"
@@ -14,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gatewheel/gatewheel/reactor/internal/engine"
 	"github.com/gatewheel/gatewheel/reactor/internal/engine/enginetest"
 )
 
@@ -125,43 +127,85 @@ func TestQueuedConnectionsAreServedByTheNextEngine(t *testing.T) {
 	}
 }
 
-// An engine that cannot accept ends by itself. It is replaced, and its connections stay.
+// An engine whose listening socket is broken ends by itself. It is replaced, and its connections stay.
 func TestEngineThatDiesIsReplaced(t *testing.T) {
-	s := serve(t, Config{Loops: 1, Logger: quiet()}, nil)
+	polled := make(chan int, 2)
+	s := &server{t: t}
+	config := Config{Loops: 1, Logger: quiet()}
+	r, err := New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.makeEngine = func(c engine.Config, h engine.Handler) engine.Engine {
+		put := c.Listeners[0].PutOver
+		c.Listeners[0].PutOver = func(fd int) error { polled <- fd; return put(fd) }
+		return engine.New(c, h)
+	}
+	addr, err := r.Listen(ListenerConfig{Address: "127.0.0.1:0", Open: func(c *Conn) Session { return &lines{conn: c} }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.Reactor, s.addr = r, addr.String()
+	t.Cleanup(s.stop)
 	clients := []*client{s.dial(), s.dial()}
 	for _, c := range clients {
 		c.say("echo before")
 		c.want("before")
 	}
+	e := s.loops[0].engine.Load()
+	over := await(t, polled)
+	on(t, s.loops[0], func() {
+		if err := unix.Dup3(int(s.loops[0].conns[0].fd), over, unix.O_CLOEXEC); err != nil {
+			t.Error(err)
+		}
+	})
+	late := s.dial()
+	await(t, e.Done())
+	for _, c := range append(clients, late) {
+		c.say("echo after")
+		c.want("after")
+	}
+}
+
+// An accept without a free descriptor pauses accepting. The engine stays, and connections are served.
+func TestAcceptWithoutADescriptorPauses(t *testing.T) {
+	s := serve(t, Config{Loops: 1, Logger: quiet()}, nil)
+	c := s.dial()
+	c.say("echo before")
+	c.want("before")
 	late, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer unix.Close(late)
 	address := s.sockaddr()
-	e := s.loops[0].engine.Load()
 	restore := enginetest.LeaveDescriptors(t, 0)
 	err = unix.Connect(late, address)
-	ended := e.Done()
-	for over := time.After(patience); ended != nil; {
+	c.say("echo served")
+	c.want("served")
+	for over := time.After(patience); s.Stats().Withheld == 0 && err == nil; {
 		select {
-		case <-ended:
-			ended = nil
 		case <-over:
-			restore()
-			t.Fatal("the engine does not end")
+			err = errors.New("accepting does not pause")
+		case <-time.After(time.Millisecond):
 		}
 	}
 	restore()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range append(clients, s.dial()) {
-		c.say("echo after")
-		c.want("after")
+	if _, err := unix.Write(late, []byte("echo late\n")); err != nil {
+		t.Fatal(err)
 	}
-	if n := s.Stats().Withheld; n != 1 {
-		t.Errorf("rested %d times for lack of descriptors", n)
+	var have [5]byte
+	if n, err := unix.Read(late, have[:]); string(have[:max(n, 0)]) != "late\n" {
+		t.Errorf("%q, %v", have[:max(n, 0)], err)
+	}
+	if n := s.Stats().Loops[0].Replaced; n != 0 {
+		t.Errorf("%d engines were replaced", n)
 	}
 }
 

@@ -4,6 +4,7 @@ package reactor
 
 import (
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -13,7 +14,7 @@ import (
 // An engine that is replaced while descriptors are short, at whatever point of its start the last
 // one is gone, is started in the end, and has neither lost who was there nor who came meanwhile.
 func TestEngineStartsWithoutDescriptors(t *testing.T) {
-	s := serve(t, Config{Loops: 1, Logger: quiet()}, nil)
+	s := serve(t, Config{Loops: 1, Logger: quiet(), shortagePatience: time.Hour}, nil)
 	l := s.loops[0]
 	for free := range 14 {
 		stays := s.dial()

@@ -66,6 +66,7 @@ type Stats struct {
 	Refused      int64 // given to Config.Refuse
 	ProxyRefused int64 // closed for lack of an acceptable PROXY header
 	Withheld     int64 // times that listening sockets were left alone because of a limit
+	Shed         int64 // connections closed to free descriptors, see ErrShed
 	Dials        DialStats
 	Limit        int // connections that the descriptor limit, its reserve and MaxConnections allow
 	Loops        []LoopStats
@@ -100,8 +101,9 @@ func (r *Reactor) Stats() Stats {
 		Refused:      r.refused.Load(),
 		ProxyRefused: r.proxyRefused.Load(),
 		Withheld:     r.gate.withheld.Load(),
+		Shed:         r.shed.Load(),
 		Dials:        r.dials.stats(),
-		Limit:        int(r.gate.limit.Load()),
+		Limit:        int(r.gate.capacity()),
 	}
 	for _, l := range r.loops {
 		s.Loops = append(s.Loops, l.Stats())

@@ -120,6 +120,7 @@ func (s *Server) Counts() Counts {
 	total.LogDropped = logqueue.Dropped(s.log)
 	stats := s.reactor.Stats()
 	total.Refused[DescriptorLimit] += uint64(stats.Withheld)
+	total.Refused[DescriptorShed] += uint64(stats.Shed)
 	total.Refused[ProxyHeader] += uint64(stats.ProxyRefused)
 	total.Open = uint64(stats.Connections)
 	for _, l := range stats.Loops {

@@ -26,7 +26,7 @@ type h1Session struct {
 	pendingAtPause uint16 // requests that were pending when the machine blocked
 }
 
-var _ reactor.Session = (*h1Session)(nil)
+var _ reactor.IdleSession = (*h1Session)(nil)
 
 func newH1Session(p connection) *h1Session {
 	s := &h1Session{served: served{connection: p}}
@@ -399,6 +399,14 @@ func (s *h1Session) drain() {
 		s.ending.step(drainRecent)
 	}
 	s.conn.Touch()
+}
+
+// IdleSince implements reactor.IdleSession.
+func (s *h1Session) IdleSince() time.Duration {
+	if !s.vacant() || s.next != nil || s.conn.Queued() > 0 {
+		return 0
+	}
+	return time.Duration(s.lastActive)
 }
 
 // recentActivity is how long after its last activity a connection without a request counts as active: its next request

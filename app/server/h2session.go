@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/spi"
@@ -31,7 +32,7 @@ type h2Session struct {
 	messages *memory     // of incomplete WebSocket messages; nil while there was no WebSocket
 }
 
-var _ reactor.Session = (*h2Session)(nil)
+var _ reactor.IdleSession = (*h2Session)(nil)
 
 // newH2Session starts HTTP/2 on a loop whose load counts the connection already.
 func newH2Session(p connection) *h2Session {
@@ -366,6 +367,14 @@ func (s *h2Session) idleBy() instant {
 		return 0
 	}
 	return s.lastActive.after(s.loop.server.config.IdleTimeout)
+}
+
+// IdleSince implements reactor.IdleSession.
+func (s *h2Session) IdleSince() time.Duration {
+	if s.machine.Streams() > 0 || s.conn.Queued() > 0 {
+		return 0
+	}
+	return time.Duration(s.lastActive)
 }
 
 // watch sets the time of the next Timeout.

@@ -2,7 +2,11 @@
 
 package server
 
-import "github.com/gatewheel/gatewheel/reactor"
+import (
+	"time"
+
+	"github.com/gatewheel/gatewheel/reactor"
+)
 
 // detector is the session of a connection whose protocol is unknown.
 type detector struct {
@@ -12,7 +16,7 @@ type detector struct {
 	opened   instant // when the peer could send its first byte
 }
 
-var _ reactor.Session = (*detector)(nil)
+var _ reactor.IdleSession = (*detector)(nil)
 
 // open returns the session of a new connection. On its loop.
 func (s *Server) open(c *reactor.Conn) reactor.Session {
@@ -90,6 +94,14 @@ func (d *detector) Closed(error) {
 	if d.movingTo != nil {
 		d.movingTo.load.connections.Add(-1)
 	}
+}
+
+// IdleSince implements reactor.IdleSession.
+func (d *detector) IdleSince() time.Duration {
+	if d.movingTo != nil {
+		return 0
+	}
+	return time.Duration(d.opened)
 }
 
 // drain implements drainer. If the first bytes have arrived, the session that follows drains. A connection that was

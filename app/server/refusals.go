@@ -30,6 +30,7 @@ const (
 	MessageMemory                     // WebSocket messages for which Config.MessageMemory did not suffice
 	ConnectionLimit                   // connections beyond Config.MaxConnections
 	DescriptorLimit                   // times that accepting paused for lack of descriptors
+	DescriptorShed                    // connections closed to free descriptors after a loop was taken over
 	PoolFull                          // jobs refused with app.ErrPoolFull
 	HeadTimeout                       // connections whose request head did not arrive in time
 	BodyTimeout                       // requests whose content did not arrive in time
@@ -63,6 +64,7 @@ var reasonTable = [reasons]struct {
 	MessageMemory:       {"websocket-memory", "too many incomplete WebSocket messages", zap.WarnLevel},
 	ConnectionLimit:     {"connection-limit", "connection limit reached", zap.WarnLevel},
 	DescriptorLimit:     {"descriptor-limit", "descriptor limit reached", zap.WarnLevel},
+	DescriptorShed:      {"descriptor-shed", "connection closed to free a descriptor", zap.WarnLevel},
 	PoolFull:            {"pool-full", "pool queue is full", zap.WarnLevel},
 	HeadTimeout:         {"head-timeout", "request head timed out", zap.DebugLevel},
 	BodyTimeout:         {"body-timeout", "request content timed out", zap.DebugLevel},

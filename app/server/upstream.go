@@ -3,6 +3,8 @@
 package server
 
 import (
+	"time"
+
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/client"
 	"github.com/gatewheel/gatewheel/app/spi"
@@ -170,6 +172,15 @@ func (u *upstream) Close() {
 
 // drain implements drainer.
 func (u *upstream) drain() { u.leaveIfUnused() }
+
+// IdleSince implements reactor.IdleSession. It is the time of the connect: the loss of a connection in a pool costs
+// little.
+func (u *upstream) IdleSince() time.Duration {
+	if u.calls.Len() > 0 || u.due != 0 || !u.used {
+		return 0
+	}
+	return time.Duration(u.lastActive)
+}
 
 // retire lets no further call begin, and tells the owner.
 func (u *upstream) retire() {

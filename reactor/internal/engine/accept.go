@@ -62,15 +62,9 @@ func (e *gnetEngine) CloseListeners() {
 	if !e.served || e.gone || len(e.sources) <= 1 {
 		return // gnet's descriptors do not refer to listening sockets of ours, or are closed
 	}
-	inert, _, err := openDoorbell()
-	if err != nil {
-		e.config.Logger.Error("cannot give up a listening socket", zap.Error(err))
-		return
-	}
-	defer unix.Close(inert)
 	last := len(e.sources) - 1
 	for i := range e.sources[:last] {
-		_ = unix.Dup3(inert, e.sources[i].fd, unix.O_CLOEXEC)
+		_ = unix.Dup3(e.inert, e.sources[i].fd, unix.O_CLOEXEC)
 	}
 	e.sources = e.sources[last:]
 }
@@ -121,10 +115,11 @@ func acceptQueue(fd int) int {
 	return 0
 }
 
-// extend has up to n more accepts take place in the next round, the caller holding mu. It does less when descriptors
-// are short.
+// extend has up to n more accepts take place in the next round, the caller holding mu. It has none when descriptors are
+// short: the first accept needs one.
 func (e *gnetEngine) extend(s *source, n int) {
 	event := unix.EpollEvent{Fd: int32(s.fd), Events: unix.EPOLLIN | unix.EPOLLONESHOT}
+	before := len(s.duplicates)
 	for i := range n {
 		if i < len(s.duplicates) {
 			_ = unix.EpollCtl(e.epoll, unix.EPOLL_CTL_MOD, s.duplicates[i], &event)
@@ -132,13 +127,18 @@ func (e *gnetEngine) extend(s *source, n int) {
 		}
 		fd, err := unix.FcntlInt(uintptr(s.fd), unix.F_DUPFD_CLOEXEC, 0)
 		if err != nil {
-			break
+			s.withdraw(e.epoll)
+			return
 		}
 		if unix.EpollCtl(e.epoll, unix.EPOLL_CTL_ADD, fd, &event) != nil {
 			_ = unix.Close(fd)
 			break
 		}
 		s.duplicates = append(s.duplicates, fd)
+	}
+	if len(s.duplicates) > before && room(1) != nil {
+		s.withdraw(e.epoll)
+		return
 	}
 	if len(s.duplicates) > 0 && !e.bursts {
 		e.bursts = true

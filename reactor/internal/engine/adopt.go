@@ -12,7 +12,7 @@ import (
 const (
 	// ringLimit is how many connections wait at the doorbell at most.
 	ringLimit = 2 * burstLimit
-	// ringPause is the time until the next attempt to ring when there was no descriptor.
+	// ringPause is the time until the next attempt to adopt when there was no descriptor.
 	ringPause = 5 * time.Millisecond
 )
 
@@ -25,30 +25,36 @@ func (e *gnetEngine) Adopt(a Arrival) {
 	e.ring()
 }
 
-// ring sees that the doorbell has a dummy for each arrival, within ringLimit.
+// ring sees that the doorbell has a dummy for each arrival, within ringLimit. A dummy takes no descriptor while it waits:
+// gnet's accept opens one, and adopt then closes that of the arrival.
 func (e *gnetEngine) ring() {
 	want := min(len(e.arrivals), ringLimit)
 	if e.rings >= want {
 		return
 	}
-	for ; e.rings < want; e.rings++ {
-		if err := ringDoorbell(e.doorbell); err != nil {
-			if e.rings == 0 {
-				time.AfterFunc(ringPause, e.Wake)
-			}
-			break
-		}
+	before := e.rings
+	for e.rings < want && ringDoorbell(e.doorbell) == nil {
+		e.rings++
+	}
+	switch {
+	case e.rings == 0:
+		e.starved = true
+		e.ringLater()
+		return
+	case before == 0:
+		e.starved = false
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.gone && len(e.sources) > 0 {
-		e.extend(&e.sources[len(e.sources)-1], min(e.rings-1, burstLimit))
+		e.extend(&e.sources[len(e.sources)-1], min(e.rings-1, burstLimit, e.config.Spare()))
 	}
 }
 
 // answer puts the next arrival in the place of a dummy.
 func (e *gnetEngine) answer(g gnet.Conn) gnet.Action {
 	e.rings = max(e.rings-1, 0)
+	e.starved = false
 	a, fd := e.nextArrival()
 	e.ring()
 	if a == nil {

@@ -43,6 +43,9 @@ func (e *gnetEngine) boot(g gnet.Engine) error {
 	}
 	defer unix.Close(doorbell)
 	e.doorbell = address
+	if e.inert, _, err = openDoorbell(); err != nil {
+		return err
+	}
 	for i := range len(e.config.Listeners) + 1 {
 		fd, err := gnetListener(g, placeholder(i))
 		if err != nil {

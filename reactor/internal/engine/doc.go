@@ -19,7 +19,8 @@
 // # Failures
 //
 // The end of one socket costs that socket (Closed). A socket that cannot be polled stays with its Arrival
-// (Rejected). A failure that the engine cannot survive, such as an accept without a free descriptor, ends the engine
-// and closes none of its sockets: Died reports it, and the Handler takes them to another engine by Release and
-// Abandon. An engine whose loop does not return from a call is abandoned in the same way; it may end later, or never.
+// (Rejected). An accept that fails for lack of descriptors is reported (AcceptFailed) and costs nothing. A failure that
+// the engine cannot survive, such as a broken epoll set, ends the engine and closes none of its sockets: Died reports
+// it, and the Handler takes them to another engine by Release and Abandon. An engine whose loop does not return from a
+// call is abandoned in the same way; it may end later, or never.
 package engine

@@ -61,8 +61,11 @@ type Handler interface {
 	// Adopted reports that a is polled, under the descriptor fd. a's own descriptor is the Handler's to close. A nil owner
 	// closes the socket.
 	Adopted(a Arrival, s Socket, fd int) (owner any)
-	// Rejected reports that a cannot be polled. Its descriptor is as before.
+	// Rejected reports that a cannot be polled, for lack of a descriptor for example. Its descriptor is as before.
 	Rejected(a Arrival, err error)
+	// AcceptFailed reports that accept has failed for lack of descriptors or memory (Scarce). The connection waits in the
+	// listening socket, and accept fails again until Listen(false). Not within another call.
+	AcceptFailed(err error)
 	// Input brings the bytes of one read. in is valid until Input returns.
 	Input(owner any, in []byte)
 	// Displaced reports that the engine polls the socket no more although nothing is wrong with it. fd is the Handler's,
@@ -107,6 +110,9 @@ type Config struct {
 	// Room is how many connections may be accepted in a row without looking at anything else. It is asked when a
 	// listening socket's queue is long. On the loop.
 	Room func() int
+	// Spare is how many descriptors may be held for a moment so that several arrivals are adopted in a row. With none, each
+	// takes a look at the epoll set. On the loop.
+	Spare func() int
 	// Logger gets the engine's errors.
 	Logger *zap.Logger
 }

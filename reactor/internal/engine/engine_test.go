@@ -52,16 +52,19 @@ type loop struct {
 	accepted chan *peer
 	adopted  chan *peer
 	rejected chan error
+	failed   chan error  // what AcceptFailed was told
 	tasks    chan func() // for the next Woken
 	died     chan engine.Death
 	room     int
+	spare    int
 	shared   *os.File // the listening socket
+	polled   int      // the engine's descriptor of it
 }
 
 func newLoop(t testing.TB) *loop {
 	return &loop{
 		t: t, accepted: make(chan *peer, 1000), adopted: make(chan *peer, 1000), rejected: make(chan error, 10),
-		tasks: make(chan func(), 10), died: make(chan engine.Death, 1), room: 64,
+		failed: make(chan error, 10), tasks: make(chan func(), 10), died: make(chan engine.Death, 1), room: 64, spare: 64,
 	}
 }
 
@@ -82,9 +85,13 @@ func (l *loop) start() *loop {
 		l.t.Fatal(err)
 	}
 	l.Engine = engine.New(engine.Config{
-		Listeners:  []engine.Listener{{PutOver: func(over int) error { return unix.Dup3(fd, over, unix.O_CLOEXEC) }}},
+		Listeners: []engine.Listener{{PutOver: func(over int) error {
+			l.polled = over
+			return unix.Dup3(fd, over, unix.O_CLOEXEC)
+		}}},
 		ReadBuffer: 64 << 10,
 		Room:       func() int { return l.room },
+		Spare:      func() int { return l.spare },
 		Logger:     zap.NewNop(),
 	}, l)
 	go l.Run()
@@ -122,7 +129,18 @@ func (l *loop) Adopted(a engine.Arrival, s engine.Socket, fd int) any {
 	return p
 }
 
-func (l *loop) Rejected(_ engine.Arrival, err error) { l.rejected <- err }
+func (l *loop) Rejected(a engine.Arrival, err error) {
+	select {
+	case l.rejected <- err:
+	default:
+	}
+	l.Adopt(a)
+}
+
+func (l *loop) AcceptFailed(err error) {
+	l.Listen(false)
+	l.failed <- err
+}
 
 func (l *loop) Input(owner any, in []byte) {
 	if p := owner.(*peer); p.input != nil {
@@ -212,6 +230,15 @@ func await[T any](t testing.TB, c <-chan T) (v T) {
 	case v = <-c:
 	case <-time.After(patience):
 		t.Fatal("nothing came")
+	}
+	return v
+}
+
+// receive is await for a test that must not end yet: it returns the zero value if nothing comes.
+func receive[T any](c <-chan T) (v T) {
+	select {
+	case v = <-c:
+	case <-time.After(patience):
 	}
 	return v
 }
@@ -393,10 +420,13 @@ func TestListenersClosedWithAnEventOnItsWay(t *testing.T) {
 	_ = newcomer
 }
 
-// An engine that cannot accept ends, says why, and closes none of its sockets.
+// An accept that fails for lack of descriptors ends neither the engine nor the connections. The handler pauses accepting;
+// the newcomer waits in the listening socket.
 func TestAcceptWithoutADescriptor(t *testing.T) {
 	l := newLoop(t).start()
 	client, p := l.pair()
+	heard := make(chan string, 1)
+	l.hear(p, func(in []byte) { heard <- string(in) })
 	late, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -408,15 +438,30 @@ func TestAcceptWithoutADescriptor(t *testing.T) {
 	}
 	restore := enginetest.LeaveDescriptors(t, 0)
 	err = unix.Connect(late, address)
-	var death engine.Death
-	select {
-	case death = <-l.died:
-	case <-time.After(patience):
-		err = errors.New("nothing came")
-	}
+	failure := receive(l.failed)
+	say(t, client, "still served")
+	served := receive(heard)
 	restore()
-	if err != nil || !errors.Is(death.Err, unix.EMFILE) || !death.Accepting {
-		t.Errorf("died of %v, accepting: %v; %v", death.Err, death.Accepting, err)
+	if err != nil || failure != unix.EMFILE || served != "still served" {
+		t.Errorf("accept failed with %v; heard %q; %v", failure, served, err)
+	}
+	l.Listen(true)
+	await(t, l.accepted)
+	if len(l.died) > 0 || len(p.closed) > 0 {
+		t.Error("the engine or a connection has ended")
+	}
+}
+
+// An engine whose listening socket is broken ends, says why, and closes none of its sockets.
+func TestAcceptFromABrokenSocket(t *testing.T) {
+	l := newLoop(t).start()
+	client, p := l.pair()
+	if err := unix.Dup3(p.fd, l.polled, unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	l.dial()
+	if death := await(t, l.died); !errors.Is(death.Err, unix.EINVAL) || !death.Accepting {
+		t.Errorf("died of %v, accepting: %v", death.Err, death.Accepting)
 	}
 	if len(p.closed) > 0 {
 		t.Errorf("a connection was closed with %v", <-p.closed)
@@ -429,6 +474,54 @@ func TestAcceptWithoutADescriptor(t *testing.T) {
 	_ = unix.Close(p.fd)
 	if have, err := io.ReadAll(client); string(have) != "open" || err != nil {
 		t.Errorf("the client has %q, %v", have, err)
+	}
+}
+
+// Adoption needs one descriptor at a time, and does not take the last one from its own accept. Without one it waits.
+func TestAdoptWithFewDescriptors(t *testing.T) {
+	const sockets = 50
+	for _, spare := range []int{0, 64} {
+		for free := range 10 {
+			t.Run(fmt.Sprintf("%d free, %d spare", free, spare), func(t *testing.T) {
+				l := newLoop(t)
+				l.spare = spare
+				l.start()
+				var arrivals []*arrival
+				for range sockets {
+					pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+					if err != nil {
+						t.Fatal(err)
+					}
+					t.Cleanup(func() { _ = unix.Close(pair[1]) })
+					arrivals = append(arrivals, &arrival{fd: pair[0]})
+				}
+				restore := enginetest.LeaveDescriptors(t, free)
+				l.tasks <- func() {
+					for _, a := range arrivals {
+						l.Adopt(a)
+					}
+				}
+				l.Wake()
+				if free == 0 {
+					if err := receive(l.rejected); err != unix.EMFILE {
+						t.Errorf("rejected with %v", err)
+					}
+					restore()
+				}
+				for n := range sockets {
+					if receive(l.adopted) == nil {
+						t.Errorf("only %d were adopted", n)
+						break
+					}
+				}
+				if free > 0 {
+					restore()
+				}
+				if len(l.died) > 0 {
+					t.Errorf("the engine has died of %v", (<-l.died).Err)
+				}
+			})
+		}
 	}
 }
 

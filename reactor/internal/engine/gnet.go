@@ -5,6 +5,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"runtime"
 	"sync"
@@ -29,6 +30,8 @@ type gnetEngine struct {
 	lastAccept uint64 // value of calls at the last accept
 	arrivals   []Arrival
 	rings      int         // connections that wait at the doorbell
+	ringing    bool        // ringAgain will run
+	starved    bool        // the last attempt to adopt has failed for lack of a descriptor
 	doorbell   string      // its address
 	bursts     bool        // burstOver will run
 	again      *time.Timer // asks for a wake; nil: none did so far
@@ -45,6 +48,8 @@ type gnetEngine struct {
 	asked     bool           // to end
 	served    bool           // Started was called
 	listening bool
+	silent    bool     // the doorbell is not polled until ringAgain
+	inert     int      // a listening socket that nobody connects to; -1: none
 	sources   []source // in the order of Config.Listeners, the doorbell last
 	refusal   error    // of the last accept that failed
 
@@ -56,7 +61,7 @@ type gnetEngine struct {
 // New makes an engine on gnet.
 func New(config Config, handler Handler) Engine {
 	e := &gnetEngine{
-		config: config, handler: handler, epoll: -1, closing: -1,
+		config: config, handler: handler, epoll: -1, closing: -1, inert: -1,
 		ready: make(chan error, 1), closed: make(chan struct{}),
 	}
 	e.wakeup = wakeup{e}
@@ -66,10 +71,20 @@ func New(config Config, handler Handler) Engine {
 func (e *gnetEngine) Ready() <-chan error   { return e.ready }
 func (e *gnetEngine) Done() <-chan struct{} { return e.closed }
 
-// Descriptors counts gnet's epoll set and eventfd, the listening sockets and the doorbell.
-func (e *gnetEngine) Descriptors() int { return 3 + len(e.config.Listeners) }
+// Descriptors counts gnet's epoll set and eventfd, the listening sockets, the doorbell and the inert socket.
+func (e *gnetEngine) Descriptors() int { return 4 + len(e.config.Listeners) }
+
+// startDescriptors is how many descriptors the start of an engine takes for a moment, besides those that it holds: two
+// duplicates and a file of /proc.
+const startDescriptors = 3
 
 func (e *gnetEngine) Run() {
+	// gnet does not close the listening sockets that it has opened before one that it cannot open.
+	if err := room(e.Descriptors() + startDescriptors); err != nil {
+		close(e.closed)
+		e.fail(fmt.Errorf("engine cannot start: %w", err))
+		return
+	}
 	var addrs []string
 	for i := range len(e.config.Listeners) + 1 {
 		addrs = append(addrs, "tcp://"+placeholder(i))
@@ -83,6 +98,10 @@ func (e *gnetEngine) Run() {
 	)
 	e.mu.Lock()
 	e.retired, e.gone, e.sources = true, true, nil
+	if e.inert >= 0 {
+		_ = unix.Close(e.inert)
+		e.inert = -1
+	}
 	asked, served := e.asked, e.served
 	death := Death{Err: errors.Join(err, e.refusal), Accepting: e.listening}
 	e.mu.Unlock()

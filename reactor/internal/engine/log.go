@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 )
 
 // gnetLog is what gnet logs to. Only errors pass: gnet warns of nothing but events of connections that are closed
@@ -22,6 +23,11 @@ func (gnetLog) Infof(string, ...any)  {}
 func (gnetLog) Warnf(string, ...any)  {}
 
 func (g gnetLog) Errorf(format string, args ...any) {
+	if format == acceptFormat && len(args) == 1 {
+		if err, ok := args[0].(unix.Errno); ok && g.engine.acceptFailed(err) {
+			return
+		}
+	}
 	for _, arg := range args {
 		if err, ok := arg.(error); ok {
 			g.engine.refused(err)
