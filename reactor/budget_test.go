@@ -223,9 +223,14 @@ func (s *outputs) Transmit(dst []byte, _ int) []byte {
 }
 
 // Work of a turn may leave more tasks than a short budget runs, such as a connection whose many requests end. Turns
-// with input still run as many tasks as they leave.
+// with input still run as many tasks as they leave. By the clock of the test, a unit of work takes a microsecond.
 func TestTasksAreRunAsFastAsTheyAreLeft(t *testing.T) {
 	d := newDriven(t)
+	var age time.Duration
+	d.clock.source = func() time.Duration {
+		age += lookUnits * time.Microsecond // the time is read every lookUnits
+		return age
+	}
 	_, c := d.open(2 * turnUnits)
 	for range 100 {
 		for range 2 * shortUnits {
