@@ -30,7 +30,7 @@ var web = []string{"net/http", "net/http/...", "golang.org/x/net/http2", "golang
 var arrows = []arrow{
 	{packages: "reactor", own: []string{"internal/...", "reactor/internal/engine"}, not: web, others: []string{"go.uber.org/zap",
 		"go.uber.org/zap/...", "golang.org/x/sys/unix", "github.com/coreos/go-systemd/v22/activation", "github.com/pires/go-proxyproto"}},
-	{packages: "reactor/internal/engine", not: web, others: []string{"github.com/panjf2000/gnet/v2", "go.uber.org/zap", "golang.org/x/sys/unix"}},
+	{packages: "reactor/internal/engine", not: web, others: []string{"github.com/panjf2000/gnet/v2", "github.com/panjf2000/gnet/v2/pkg/errors", "go.uber.org/zap", "golang.org/x/sys/unix"}},
 	{packages: "reactor/internal/engine/enginetest", own: []string{"reactor/internal/engine"}, not: web,
 		others: []string{"github.com/panjf2000/gnet/v2", "go.uber.org/zap", "golang.org/x/sys/unix"}},
 	{packages: "reactor/certs", not: web, own: []string{"internal/octets", "internal/logqueue", "internal/filewatch"}, others: []string{"go.uber.org/zap"}},
