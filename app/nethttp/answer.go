@@ -2,6 +2,7 @@ package nethttp
 
 import (
 	"net/http"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -237,10 +238,16 @@ func (e *exchange) stateLength(n int64) {
 	e.response.Fields.Add("Content-Length", strconv.FormatInt(n, 10))
 }
 
-// respond passes the response to the loop.
+// respond passes the response to the loop, unless the deadline of writes has passed.
 func (e *exchange) respond() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.writeBy.passed {
+		e.answer.err = os.ErrDeadlineExceeded
+		e.abort = true
+		e.kick()
+		return
+	}
 	e.ready = &e.response
 	e.kick()
 }

@@ -136,7 +136,8 @@ func (rb *requestBody) Read(p []byte) (int, error) {
 		case b.err != nil:
 			return 0, e.bodyEnd()
 		case e.readBy.passed:
-			return 0, os.ErrDeadlineExceeded
+			b.err = os.ErrDeadlineExceeded // for later reads too, as in net/http
+			continue
 		case len(p) == 0:
 			return 0, nil
 		}

@@ -16,6 +16,8 @@ type content struct {
 	lent     []byte // belongs to the Write that waits until it was taken
 	ended    bool
 	failure  error  // the response cannot be completed
+	late     bool   // a write has failed because of its deadline
+	taken    bool   // Read has returned bytes since the last Wait
 	closed   bool   // no more will be taken
 	ready    func() // of the loop, which waits for more
 	length   int64  // declared; -1: unknown
@@ -122,6 +124,8 @@ func (e *exchange) tell() {
 // unwritable returns the reason why content cannot be written. With e.mu held.
 func (e *exchange) unwritable() error {
 	switch c := &e.content; {
+	case c.late:
+		return os.ErrDeadlineExceeded
 	case e.gone != nil:
 		return e.gone
 	case c.failure != nil:
@@ -129,6 +133,7 @@ func (e *exchange) unwritable() error {
 	case c.closed:
 		return app.ErrPeerGone
 	case e.writeBy.passed:
+		c.late = true // for later writes too, as in net/http
 		c.fail(spi.ErrAborted)
 		e.tell()
 		return os.ErrDeadlineExceeded
@@ -169,7 +174,10 @@ func (s *source) Read(p []byte) (int, error) {
 			}
 		}
 	}
+	c.taken = c.taken || n > 0
 	switch {
+	case c.taken && c.failure != nil:
+		return n, nil
 	case c.failure != nil:
 		return 0, c.failure
 	case c.left() > 0 || len(c.lent) > 0:
@@ -184,8 +192,15 @@ func (s *source) Read(p []byte) (int, error) {
 func (s *source) Wait(ready func()) {
 	e := (*exchange)(s)
 	e.mu.Lock()
-	e.content.ready = ready
-	now := e.content.takeReady()
+	c := &e.content
+	c.ready = ready
+	var now func()
+	if c.taken && c.failure != nil {
+		e.kick() // a failure of a later turn lets what was written before reach the peer
+	} else {
+		now = c.takeReady()
+	}
+	c.taken = false
 	e.mu.Unlock()
 	if now != nil {
 		now()
