@@ -1,14 +1,12 @@
 package client
 
 import (
-	"crypto/tls"
 	"errors"
 	"math/rand/v2"
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/internal/deadline"
-	"github.com/gatewheel/gatewheel/app/spi"
 )
 
 // Reasons of failures.
@@ -119,19 +117,8 @@ func (p *pool) dialAddress(c *conn) {
 		}
 		address = addresses[(p.dials.good+c.tried)%len(addresses)]
 	}
-	protocol := app.HTTP11
-	if o.place.speaks == onlyHTTP2 {
-		protocol = app.HTTP2
-	}
-	var config *tls.Config
-	if o.tls != nil {
-		config = o.tls()
-	}
 	p.count.dialed.Add(1)
-	p.loop.dialer.Dial(&spi.Dial{
-		Network: o.place.network, Address: address, TLS: config, Prologue: p.prologue, Protocol: protocol,
-		Timeout: o.options.Connect, MaxHead: o.options.MaxHead,
-	}, c)
+	p.loop.dialer.Dial(o.dial(address, p.prologue), c)
 }
 
 // addresses returns the addresses of the origin; nil if there is only that of its URL.

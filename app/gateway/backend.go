@@ -19,6 +19,7 @@ import (
 type Backend struct {
 	name    string
 	client  *client.Client
+	shared  *shared
 	set     atomic.Pointer[peerSet]
 	options client.OriginOptions // of the peers
 	counted bool                 // there are several peers, or may be
@@ -39,8 +40,8 @@ type Backend struct {
 	life     context.Context
 	end      context.CancelFunc // of life, which ends the watching and the health checks
 	watching sync.WaitGroup
-	found    chan struct{}                      // closed when peers were found first
-	health   func(ctx context.Context, p *peer) // nil: peers are not asked
+	found    chan struct{}                          // closed when peers were found first
+	health   func(p *peer) (stop func(), err error) // begins health checks; nil: there are none
 }
 
 // ejection is when peers are ejected.
@@ -57,17 +58,22 @@ var defaultEjection = ejection{failures: 5, time: 10 * time.Second, most: 0.5}
 // NewBackend returns a backend with these peers, URLs as those of client.Client.Origin:
 // http, h2c, https or h2, or these with +unix.
 func NewBackend(options client.OriginOptions, urls ...string) (*Backend, error) {
-	return newBackend(newClient(), options, urls...)
+	return newBackend(newShared(), options, urls...)
 }
 
-// newClient returns a client for backends. Those of one gateway share it.
-func newClient() *client.Client { return client.New(client.Options{Timeout: -1}) }
+// shared is what the backends of one gateway have in common.
+type shared struct {
+	client *client.Client
+	loops  loopList // for health checks
+}
 
-func newBackend(c *client.Client, options client.OriginOptions, urls ...string) (*Backend, error) {
+func newShared() *shared { return &shared{client: client.New(client.Options{Timeout: -1})} }
+
+func newBackend(s *shared, options client.OriginOptions, urls ...string) (*Backend, error) {
 	if len(urls) == 0 {
 		return nil, errors.New("gateway: a backend needs a peer")
 	}
-	b := newEmptyBackend(c, options)
+	b := newEmptyBackend(s, options)
 	b.counted = len(urls) > 1
 	var endpoints []discovery.Endpoint
 	for i, url := range urls {
@@ -81,8 +87,8 @@ func newBackend(c *client.Client, options client.OriginOptions, urls ...string) 
 	return b, b.update(endpoints)
 }
 
-func newEmptyBackend(c *client.Client, options client.OriginOptions) *Backend {
-	b := &Backend{client: c, options: options, eject: defaultEjection, found: make(chan struct{})}
+func newEmptyBackend(s *shared, options client.OriginOptions) *Backend {
+	b := &Backend{client: s.client, shared: s, options: options, eject: defaultEjection, found: make(chan struct{})}
 	b.life, b.end = context.WithCancel(context.Background())
 	b.set.Store(&peerSet{backend: b})
 	return b

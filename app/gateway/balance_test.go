@@ -23,7 +23,7 @@ func group(t *testing.T, c config.Backend, weights ...int) *Backend {
 	for i, w := range weights {
 		c.Peers.List = append(c.Peers.List, config.Peer{URL: fmt.Sprintf("http://10.0.0.%d:80", i+1), Weight: w})
 	}
-	b, err := openBackend(newClient(), "group", &c, nil, Parts{})
+	b, err := openBackend(newShared(), "group", &c, nil, Parts{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -88,12 +88,20 @@ func New(b *Backend, o Options) *Gateway {
 	if via == "" {
 		via = "gatewheel-" + strconv.FormatUint(rand.Uint64(), 36)
 	}
-	return &Gateway{
+	g := &Gateway{
 		policy: policy{pseudonym: via, via: newViaLines(via), forwarded: o.Forwarded, proxyStatus: o.ProxyStatus, rawPaths: o.RawPaths},
 		single: o.settings(b),
 		ended:  o.Ended,
 	}
+	if b != nil {
+		g.loops.known = &b.shared.loops
+	}
+	return g
 }
+
+// LoopStart lets health checks use a loop before its first request. It is for a server's
+// hook of that name; without it health checks begin with the first request. Any goroutine.
+func (g *Gateway) LoopStart(loop app.Loop) { g.loops.known.add(loop) }
 
 // Serve forwards a request. It is an app.Handler.
 func (g *Gateway) Serve(r *app.Request) app.Future[*app.Response] {
@@ -133,7 +141,10 @@ func (g *Gateway) answer(l *loopState, r *app.Request, reason Reason, resp *app.
 }
 
 // loops has the state of a gateway on each loop, by the loop's index.
-type loops struct{ states [64]atomic.Pointer[loopState] }
+type loops struct {
+	states [64]atomic.Pointer[loopState]
+	known  *loopList // for health checks
+}
 
 // loopState is the state of a gateway on a loop. It belongs to the loop, but for counts.
 type loopState struct {
@@ -163,6 +174,7 @@ func (ls *loops) of(home app.Loop) *loopState {
 	for l.next = first; !place.CompareAndSwap(l.next, l); {
 		l.next = place.Load()
 	}
+	ls.known.add(home)
 	return l
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/gateway"
 	"github.com/gatewheel/gatewheel/app/gateway/file"
+	"github.com/gatewheel/gatewheel/app/server"
 )
 
 // watched starts a gateway by the text of a file, and returns its address and the changes of peers.
@@ -32,8 +34,18 @@ func watched(t *testing.T, text string) (url string, changes <-chan string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(g.Close)
-	address, _ := serveOn(t, g.Serve)
+	address, _ := serveOn(t, g.Serve, startsWith(g))
 	return "http://" + address, told
+}
+
+// startsWith lets health checks of g begin before the first request.
+func startsWith(g *gateway.Gateway) func(*server.Config) {
+	return func(c *server.Config) {
+		c.Hooks.LoopStart = func(loop app.Loop) (any, error) {
+			g.LoopStart(loop)
+			return nil, nil
+		}
+	}
 }
 
 // wantChange waits for a change of a peer.
@@ -90,16 +102,13 @@ func grpcAnswer(status byte) func(*app.Request) *app.Response {
 
 // TestHealthChecks: a peer whose answers are bad gets no requests until they are good again.
 func TestHealthChecks(t *testing.T) {
-	status := func(n int) func(*app.Request) *app.Response {
-		return func(*app.Request) *app.Response { return app.Text(n, "") }
-	}
 	for _, c := range []struct {
 		scheme, health, asked string
 		well, ill             func(r *app.Request) *app.Response
 	}{
-		{"http", "GET /healthz", "GET /healthz HTTP/1.1", status(204), status(503)},
-		{"h2c", "HEAD /health?deep=1", "HEAD /health?deep=1 HTTP/2.0", status(200), status(301)},
-		{"http", "{request: GET /healthz, expect: [404, 500-599]}", "GET /healthz HTTP/1.1", status(404), status(200)},
+		{"http", "GET /healthz", "GET /healthz HTTP/1.1", healthy(204), healthy(503)},
+		{"h2c", "HEAD /health?deep=1", "HEAD /health?deep=1 HTTP/2.0", healthy(200), healthy(301)},
+		{"http", "{request: GET /healthz, expect: [404, 500-599]}", "GET /healthz HTTP/1.1", healthy(404), healthy(200)},
 		{"h2c", "{grpc: a.Service}", "POST /grpc.health.v1.Health/Check HTTP/2.0", grpcAnswer(1), grpcAnswer(2)},
 	} {
 		t.Run(c.health, func(t *testing.T) {
@@ -143,6 +152,70 @@ func TestUnhealthyPeerIsNotAsked(t *testing.T) {
 			t.Fatalf("status %d", resp.StatusCode)
 		}
 	}
+}
+
+// A loop that stalls delays health checks by a moment; it neither ends them nor makes a peer unhealthy.
+func TestHealthChecksWhileALoopStalls(t *testing.T) {
+	s := &switchable{well: healthy(200), ill: healthy(503)}
+	first, _ := serveOn(t, s.serve)
+	peer := "http://" + first
+	told := make(chan string, 100)
+	g, err := gateway.Open(parsed(t, "routes: {/: a}\nbackends: {a: {peers: "+peer+", health: {request: GET /health, every: 10ms, rise: 1, fall: 1, timeout: 10s}}}\n"),
+		gateway.Options{PeerChanged: func(_, peer string, e gateway.PeerEvent, _ error) { told <- fmt.Sprint(peer, " ", e) }}, gateway.Parts{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(g.Close)
+	stalled, release := make(chan struct{}), make(chan struct{})
+	t.Cleanup(func() { close(release) })
+	address, _ := serveOn(t, func(r *app.Request) app.Future[*app.Response] {
+		close(stalled)
+		<-release
+		return g.Serve(r)
+	}, startsWith(g), func(c *server.Config) { c.Loops = 2 })
+	go func() { _, _ = clientOf(t, false).Get("http://" + address) }()
+	<-stalled
+	for range 2 {
+		s.sick.Store(true)
+		wantChange(t, told, peer+" unhealthy")
+		s.sick.Store(false)
+		wantChange(t, told, peer+" healthy")
+	}
+	if len(told) > 0 {
+		t.Errorf("also %s", <-told)
+	}
+}
+
+// Health checks have no goroutine a peer.
+func TestHealthChecksOfManyPeers(t *testing.T) {
+	const peers = 200
+	var asked atomic.Int64
+	first, _ := serveOn(t, func(*app.Request) app.Future[*app.Response] {
+		asked.Add(1)
+		return app.Ready(app.Text(200, ""))
+	})
+	_, port, _ := net.SplitHostPort(first)
+	list := ""
+	for i := range peers {
+		list += fmt.Sprintf("http://127.0.%d.%d:%s, ", i/200, i%200+1, port)
+	}
+	before := runtime.NumGoroutine()
+	watched(t, "routes: {/: a}\nbackends: {a: {peers: [http://"+first+"], health: {request: GET /, every: 20ms}}, b: {peers: ["+list+"], health: {tcp: true, every: 1s}}}\n")
+	most := 0
+	for end := time.Now().Add(patience); asked.Load() < 20; time.Sleep(time.Millisecond) {
+		most = max(most, runtime.NumGoroutine()-before)
+		if time.Now().After(end) {
+			t.Fatalf("%d questions have come", asked.Load())
+		}
+	}
+	if most > peers/4 {
+		t.Errorf("%d goroutines more for %d peers", most, peers)
+	}
+}
+
+// healthy answers with that status.
+func healthy(status int) func(*app.Request) *app.Response {
+	return func(*app.Request) *app.Response { return app.Text(status, "") }
 }
 
 // TestPeerThatAnswers503IsEjected, and returns when one request has succeeded.

@@ -91,7 +91,11 @@ func (b *Backend) newPeer(e discovery.Endpoint, alone bool) (*peer, error) {
 	var life context.Context
 	life, p.end = context.WithCancel(b.life)
 	if b.health != nil {
-		b.health(life, p)
+		stop, err := b.health(p)
+		if err != nil {
+			return nil, fmt.Errorf("gateway: %w", err)
+		}
+		context.AfterFunc(life, stop)
 	}
 	return p, nil
 }

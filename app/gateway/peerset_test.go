@@ -20,7 +20,7 @@ func found(b *Backend) (addresses map[string]*peer) {
 // A peer that stays keeps what is known of it; one that has gone is chosen no more.
 func TestPeersThatChange(t *testing.T) {
 	for _, method := range []config.BalanceMethod{config.Least, config.Round, config.EWMA, config.Cookie} {
-		b := newEmptyBackend(newClient(), group(t, config.Backend{}, 1).options)
+		b := newEmptyBackend(newShared(), group(t, config.Backend{}, 1).options)
 		t.Cleanup(b.Close)
 		b.counted, b.name = true, "changing"
 		b.setBalance(config.Balance{Method: method})

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/gatewheel/gatewheel/app/client"
 	"github.com/gatewheel/gatewheel/app/gateway/config"
 	"github.com/gatewheel/gatewheel/app/gateway/routing"
 )
@@ -16,7 +15,7 @@ import (
 type opened struct {
 	options Options
 	parts   Parts
-	client  *client.Client // of all backends
+	shared  *shared // by all backends
 }
 
 // Open returns a gateway that does what c says. Times that c does not give are those of o.
@@ -25,7 +24,8 @@ type opened struct {
 func Open(c *config.Config, o Options, parts Parts) (*Gateway, error) {
 	g := New(nil, o)
 	g.policy.rawPaths = true // route has looked at the path
-	g.source = opened{o, parts, newClient()}
+	g.source = opened{o, parts, newShared()}
+	g.loops.known = &g.source.shared.loops
 	rs, err := g.source.routes(c, &routes{config: &config.Config{}})
 	if err != nil {
 		return nil, err
@@ -95,7 +95,7 @@ func (o *opened) routes(c *config.Config, old *routes) (*routes, error) {
 			rs.backends[name] = old.backends[name]
 			continue
 		}
-		b, err := openBackend(o.client, name, &described, o.options.PeerChanged, o.parts)
+		b, err := openBackend(o.shared, name, &described, o.options.PeerChanged, o.parts)
 		if err != nil {
 			for _, b := range made {
 				b.Close()

@@ -40,12 +40,12 @@ type Parts struct {
 }
 
 // openBackend returns the backend that is described.
-func openBackend(shared *client.Client, name string, described *config.Backend, notify func(backend, peer string, event PeerEvent, err error), parts Parts) (*Backend, error) {
+func openBackend(s *shared, name string, described *config.Backend, notify func(backend, peer string, event PeerEvent, err error), parts Parts) (*Backend, error) {
 	if list := described.Peers.List; len(list) == 1 && list[0].URL == "target:" {
 		if parts.BuiltIn == nil {
 			return nil, fmt.Errorf("target: stands for nothing here")
 		}
-		return &Backend{client: shared, builtIn: parts.BuiltIn}, nil
+		return &Backend{client: s.client, builtIn: parts.BuiltIn}, nil
 	}
 	options := client.OriginOptions{
 		Connect: described.Connect, Wait: described.Connect, Idle: described.Idle, Age: described.Age,
@@ -71,14 +71,14 @@ func openBackend(shared *client.Client, name string, described *config.Backend, 
 	if err != nil {
 		return nil, err
 	}
-	b := newEmptyBackend(shared, options)
+	b := newEmptyBackend(s, options)
 	b.counted = fixed == nil || len(fixed) > 1
 	b.name, b.notify, b.slowStart = name, notify, described.SlowStart
 	b.sharing = sharingOf(described)
 	b.setBalance(described.Balance)
 	b.setEject(described.Eject)
 	if described.Health != nil {
-		b.checkHealth(described.Health, options.Certificates)
+		b.checkHealth(described.Health)
 	}
 	if fixed != nil {
 		return b, b.update(fixed)

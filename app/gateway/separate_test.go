@@ -79,7 +79,7 @@ func TestConnectionsOfOneClient(t *testing.T) {
 					}
 					config.Listeners = []reactor.ListenerConfig{l}
 				})
-				g, err := gateway.Open(parsed(t, "routes: {/: a}\nbackends: {a: {peers: "+scheme+"://"+peer+", "+c.key+"}}\n"),
+				g, err := gateway.Open(parsed(t, "routes: {/: a}\nbackends: {a: {peers: "+scheme+"://"+peer+", "+c.key+", health: {request: GET /, every: 20ms, timeout: 5s}}}\n"),
 					gateway.Options{PeerChanged: func(_, peer string, e gateway.PeerEvent, err error) { t.Errorf("%s %v: %v", peer, e, err) }},
 					gateway.Parts{Certificates: func(*config.TLS) (func(string, ...string) func() *tls.Config, error) {
 						return func(_ string, protocols ...string) func() *tls.Config {
@@ -91,7 +91,7 @@ func TestConnectionsOfOneClient(t *testing.T) {
 					t.Fatal(err)
 				}
 				t.Cleanup(g.Close)
-				address, _ := serveOn(t, g.Serve)
+				address, _ := serveOn(t, g.Serve, startsWith(g))
 				seen := map[string]string{}
 				clients := []*client1{connect(t, address), connect(t, address), connect(t, address)}
 				for range 3 {

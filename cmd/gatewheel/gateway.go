@@ -56,6 +56,10 @@ func (c *gatewayCommand) forward(s *streams, config *server.Config, log *zap.Log
 		return nil, nil, err
 	}
 	config.Handler = g.Serve
+	config.Hooks.LoopStart = func(loop app.Loop) (any, error) {
+		g.LoopStart(loop)
+		return nil, nil
+	}
 	if c.Admin == "" {
 		return func(*server.Server) {}, routes, nil
 	}

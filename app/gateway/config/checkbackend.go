@@ -32,6 +32,7 @@ func (c *checker) checkBackend(at Place, b *Backend) {
 	}
 	if b.Health != nil {
 		c.checkHealth(at.In("health"), b.Health)
+		c.checkGRPCHealth(at.In("health", "grpc"), b)
 	}
 	if b.Eject != nil {
 		c.checkEject(at.In("eject"), b.Eject)
@@ -129,6 +130,19 @@ func (c *checker) checkHealth(at Place, h *Health) {
 	}
 	if len(h.Expect) > 0 && h.Request == "" {
 		c.failKey(at.In("expect"), "expect has no effect without request")
+	}
+}
+
+// checkGRPCHealth wants peers that speak HTTP/2.
+func (c *checker) checkGRPCHealth(at Place, b *Backend) {
+	if b.Health.GRPC == nil {
+		return
+	}
+	for _, p := range b.Peers.List {
+		if u, err := ParsePeerURL(p.URL); err == nil && u.Scheme == "http" {
+			c.failKey(at, "grpc needs HTTP/2, and %s is HTTP/1.1: write h2c, h2 or https", p.URL)
+			return
+		}
 	}
 }
 
