@@ -68,6 +68,7 @@ var arrows = []arrow{
 		others: []string{"github.com/pires/go-proxyproto"}},
 	{packages: "app/apptest", own: []string{"app", "app/client", "app/spi", "app/websocket"}},
 	{packages: "app/gateway/discovery", own: []string{"internal/..."}, others: []string{"github.com/miekg/dns"}},
+	{packages: "app/gateway/discovery/dnsmasqtest", own: []string{"internal/testport"}},
 	{packages: "app/gateway/config", own: []string{"app/internal/...", "internal/..."}},
 	{packages: "app/gateway/file", own: []string{"app/gateway/config", "internal/..."}, others: []string{"github.com/goccy/go-yaml", "github.com/goccy/go-yaml/..."}},
 	{packages: "app/gateway/routing", own: []string{"app", "app/gateway/config", "app/internal/...", "internal/..."}},

@@ -2,8 +2,10 @@ package gateway
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,36 +57,66 @@ type ejection struct {
 // defaultEjection is that of config.Eject.
 var defaultEjection = ejection{failures: 5, time: 10 * time.Second, most: 0.5}
 
-// NewBackend returns a backend with these peers, URLs as those of client.Client.Origin:
-// http, h2c, https or h2, or these with +unix.
+// BackendOptions configures a backend that no file describes. The zero value is useful.
+type BackendOptions struct {
+	// Origins are the options of the connections to the peers.
+	Origins client.OriginOptions
+	// PeerChanged is Options.PeerChanged, for this backend.
+	PeerChanged func(backend, peer string, event PeerEvent, err error)
+	// Resolver looks up the names of peers; nil is discovery.System.
+	Resolver *discovery.Resolver
+}
+
+// NewBackend is OpenBackend with options of connections alone.
 func NewBackend(options client.OriginOptions, urls ...string) (*Backend, error) {
-	return newBackend(newShared(), options, urls...)
+	return OpenBackend(BackendOptions{Origins: options}, urls...)
+}
+
+// OpenBackend returns a backend with these peers, URLs as those of config.Peer: http, h2c,
+// https or h2, or these with +unix or srv+. Each address of a name is a peer; names are
+// looked up again as long as their records say. It waits for the first look-up, for 2 s at
+// most. The backend has to be closed.
+func OpenBackend(o BackendOptions, urls ...string) (*Backend, error) {
+	if len(urls) == 0 {
+		return nil, errors.New("gateway: a backend needs a peer")
+	}
+	var peers []config.Peer
+	for i, url := range urls {
+		u, err := config.ParsePeerURL(url)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("gateway: %q: %w", url, err)
+		case u.Target:
+			return nil, errors.New("gateway: target: is for a backend of a file")
+		case slices.Contains(urls[:i], url):
+			return nil, fmt.Errorf("gateway: the peer %q is given twice", url)
+		}
+		peers = append(peers, config.Peer{URL: url})
+	}
+	s := newShared()
+	b := newEmptyBackend(s, o.Origins)
+	b.notify = o.PeerChanged
+	names, fixed := s.namesOf(peers, o.Resolver, func(err error) { b.tell(nil, PeersUnknown, err) })
+	b.counted = len(names) > 0 || len(fixed) > 1
+	if len(names) == 0 {
+		return b, b.update(fixed)
+	}
+	b.watch(discovery.Join(withFixed(names, fixed)...))
+	return b, nil
 }
 
 // shared is what the backends of one gateway have in common.
 type shared struct {
-	client *client.Client
-	loops  loopList // for health checks
+	client        *client.Client
+	loops         loopList // for health checks
+	cookieKey     []byte   // signs the cookies of balance: cookie
+	failedLookUps atomic.Uint64
 }
 
-func newShared() *shared { return &shared{client: client.New(client.Options{Timeout: -1})} }
-
-func newBackend(s *shared, options client.OriginOptions, urls ...string) (*Backend, error) {
-	if len(urls) == 0 {
-		return nil, errors.New("gateway: a backend needs a peer")
-	}
-	b := newEmptyBackend(s, options)
-	b.counted = len(urls) > 1
-	var endpoints []discovery.Endpoint
-	for i, url := range urls {
-		for _, other := range urls[:i] {
-			if url == other {
-				return nil, fmt.Errorf("gateway: the peer %q is given twice", url)
-			}
-		}
-		endpoints = append(endpoints, discovery.Endpoint{URL: url})
-	}
-	return b, b.update(endpoints)
+func newShared() *shared {
+	s := &shared{client: client.New(client.Options{Timeout: -1}), cookieKey: make([]byte, 32)}
+	_, _ = rand.Read(s.cookieKey) // it never fails
+	return s
 }
 
 func newEmptyBackend(s *shared, options client.OriginOptions) *Backend {

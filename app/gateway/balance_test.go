@@ -185,6 +185,34 @@ func TestStickyCookies(t *testing.T) {
 	}
 }
 
+// Gateways with the same key take each other's cookies, others do not.
+func TestStickyCookiesOfAFleet(t *testing.T) {
+	open := func(key string) *Backend {
+		s := newShared()
+		if key != "" {
+			s.cookieKey = []byte(key)
+		}
+		c := config.Backend{Balance: config.Balance{Method: config.Cookie}}
+		c.Peers.List = []config.Peer{{URL: "http://10.0.0.1"}, {URL: "http://10.0.0.2"}}
+		b, err := openBackend(s, "group", &c, nil, Parts{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(b.Close)
+		return b
+	}
+	one, same, other, another := open("the key of a fleet"), open("the key of a fleet"), open(""), open("")
+	for i, p := range one.set.Load().peers {
+		r := asker("192.0.2.1", "/", "Cookie", "gatewheel-group="+p.cookie)
+		if same.set.Load().sticky(r) != same.set.Load().peers[i] {
+			t.Errorf("the cookie of %s counts as none at a gateway with the same key", p.url)
+		}
+		if other.set.Load().sticky(r) != nil || another.set.Load().peers[i].cookie == other.set.Load().peers[i].cookie {
+			t.Error("gateways without a key have the same")
+		}
+	}
+}
+
 // TestEjectionAndReturn: five failures in a row eject a peer, for longer each time; one request decides
 // about its return.
 func TestEjectionAndReturn(t *testing.T) {

@@ -99,6 +99,14 @@ func New(b *Backend, o Options) *Gateway {
 	return g
 }
 
+// shared returns what the backends of g have in common.
+func (g *Gateway) shared() *shared {
+	if g.source.shared != nil {
+		return g.source.shared
+	}
+	return g.single.backends[0].shared
+}
+
 // LoopStart lets health checks use a loop before its first request. It is for a server's
 // hook of that name; without it health checks begin with the first request. Any goroutine.
 func (g *Gateway) LoopStart(loop app.Loop) { g.loops.known.add(loop) }
@@ -208,6 +216,8 @@ type Counts struct {
 	Exchanges [reasons]uint64
 	// Tunnels is the number of open WebSockets.
 	Tunnels int64
+	// FailedLookUps is the number of look-ups of peers' names that have failed.
+	FailedLookUps uint64
 	// Backend has the counters of connections to the backends, together.
 	Backend client.Stats
 }
@@ -223,5 +233,6 @@ func (g *Gateway) Counts() (c Counts) {
 	for _, b := range g.backends() {
 		addStats(&c.Backend, b.Stats())
 	}
+	c.FailedLookUps = g.shared().failedLookUps.Load()
 	return c
 }

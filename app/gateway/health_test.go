@@ -167,13 +167,18 @@ func TestHealthChecksWhileALoopStalls(t *testing.T) {
 	}
 	t.Cleanup(g.Close)
 	stalled, release := make(chan struct{}), make(chan struct{})
-	t.Cleanup(func() { close(release) })
 	address, _ := serveOn(t, func(r *app.Request) app.Future[*app.Response] {
 		close(stalled)
 		<-release
 		return g.Serve(r)
 	}, startsWith(g), func(c *server.Config) { c.Loops = 2 })
-	go func() { _, _ = clientOf(t, false).Get("http://" + address) }()
+	t.Cleanup(func() { close(release) }) // before the server stops
+	c := clientOf(t, false)
+	go func() {
+		if resp, err := c.Get("http://" + address); err == nil {
+			resp.Body.Close()
+		}
+	}()
 	<-stalled
 	for range 2 {
 		s.sick.Store(true)

@@ -25,6 +25,9 @@ func Open(c *config.Config, o Options, parts Parts) (*Gateway, error) {
 	g := New(nil, o)
 	g.policy.rawPaths = true // route has looked at the path
 	g.source = opened{o, parts, newShared()}
+	if len(parts.CookieKey) > 0 {
+		g.source.shared.cookieKey = parts.CookieKey
+	}
 	g.loops.known = &g.source.shared.loops
 	rs, err := g.source.routes(c, &routes{config: &config.Config{}})
 	if err != nil {

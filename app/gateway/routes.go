@@ -35,6 +35,9 @@ type Parts struct {
 	Certificates func(t *config.TLS) (func(host string, protocols ...string) func() *tls.Config, error)
 	// ReadPeers reads a file of peers; file.ReadPeers is one. nil makes such files an error.
 	ReadPeers func(path string) ([]config.Peer, error)
+	// CookieKey signs the cookies of balance: cookie. With the same key, gateways take each
+	// other's cookies, and those from before a restart. nil is a key of the gateway alone.
+	CookieKey []byte
 	// Resolver looks up the names of peers; nil is discovery.System.
 	Resolver *discovery.Resolver
 }
@@ -63,7 +66,7 @@ func openBackend(s *shared, name string, described *config.Backend, notify func(
 	} else if described.TLS != nil {
 		return nil, fmt.Errorf("tls needs Parts.Certificates")
 	}
-	source, fixed, err := sourceOf(described, parts, func(err error) {
+	source, fixed, err := s.sourceOf(described, parts, func(err error) {
 		if notify != nil {
 			notify(name, "", PeersUnknown, err)
 		}

@@ -9,7 +9,7 @@ import (
 
 // sourceOf returns what finds the peers of a backend; or fixed, if all of them are known.
 // failed is told of look-ups that fail.
-func sourceOf(b *config.Backend, parts Parts, failed func(error)) (s discovery.Source, fixed discovery.Fixed, err error) {
+func (s *shared) sourceOf(b *config.Backend, parts Parts, failed func(error)) (source discovery.Source, fixed discovery.Fixed, err error) {
 	if path := b.Peers.File; path != "" {
 		if parts.ReadPeers == nil {
 			return nil, nil, errors.New("a file of peers needs Parts.ReadPeers")
@@ -19,20 +19,28 @@ func sourceOf(b *config.Backend, parts Parts, failed func(error)) (s discovery.S
 			if err != nil {
 				return nil, err
 			}
-			names, fixed := namesOf(peers, parts.Resolver, failed)
-			return append(names, fixed), nil
+			names, fixed := s.namesOf(peers, parts.Resolver, failed)
+			return withFixed(names, fixed), nil
 		}}, nil, nil
 	}
-	names, fixed := namesOf(b.Peers.List, parts.Resolver, failed)
+	names, fixed := s.namesOf(b.Peers.List, parts.Resolver, failed)
 	if len(names) == 0 {
 		return nil, fixed, nil
 	}
-	return discovery.Join(append(names, fixed)...), nil, nil
+	return discovery.Join(withFixed(names, fixed)...), nil, nil
+}
+
+// withFixed returns the names and, if there are any, the other peers.
+func withFixed(names []discovery.Source, fixed discovery.Fixed) []discovery.Source {
+	if len(fixed) > 0 {
+		names = append(names, fixed)
+	}
+	return names
 }
 
 // namesOf returns the names among peers that are looked up, and the other peers. localhost
 // is not looked up: it is this host, however many addresses it has.
-func namesOf(peers []config.Peer, resolver *discovery.Resolver, failed func(error)) (names []discovery.Source, fixed discovery.Fixed) {
+func (s *shared) namesOf(peers []config.Peer, resolver *discovery.Resolver, failed func(error)) (names []discovery.Source, fixed discovery.Fixed) {
 	for _, p := range peers {
 		u, _ := config.ParsePeerURL(p.URL) // checked before
 		if !u.SRV && (u.Unix != "" || u.Address() || u.Host == "localhost") {
@@ -40,7 +48,8 @@ func namesOf(peers []config.Peer, resolver *discovery.Resolver, failed func(erro
 			continue
 		}
 		names = append(names, &discovery.Name{
-			Scheme: u.Scheme, Host: u.Host, Port: u.Port, SRV: u.SRV, Weight: p.Weight, Resolver: resolver, Failed: failed,
+			Scheme: u.Scheme, Host: u.Host, Port: u.Port, SRV: u.SRV, Weight: p.Weight, Resolver: resolver,
+			Failed: failed, Total: &s.failedLookUps,
 		})
 	}
 	return names, fixed

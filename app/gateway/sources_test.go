@@ -11,8 +11,62 @@ import (
 
 	"github.com/gatewheel/gatewheel/app/gateway"
 	"github.com/gatewheel/gatewheel/app/gateway/discovery"
+	"github.com/gatewheel/gatewheel/app/gateway/discovery/dnsmasqtest"
 	"github.com/gatewheel/gatewheel/app/gateway/file"
+	"github.com/gatewheel/gatewheel/app/server"
 )
+
+// Names of a backend without a file are looked up again: requests follow a changed record, look-ups that
+// fail are counted and told once, and what was known stays in use.
+func TestNamesWithoutAFile(t *testing.T) {
+	one, _ := serveOn(t, says("one"))
+	two, _ := serveOn(t, says("two"), func(c *server.Config) { c.Listeners[0].Address = "127.0.0.2" + one[len("127.0.0.1"):] })
+	names := dnsmasqtest.Start(t, "127.0.0.1 peer.test\n")
+	config := filepath.Join(t.TempDir(), "resolv.conf")
+	if err := os.WriteFile(config, []byte("nameserver "+names.Address+"\noptions timeout:1 attempts:1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan string, 100)
+	b, err := gateway.OpenBackend(gateway.BackendOptions{
+		Resolver:    &discovery.Resolver{Hosts: "/dev/null", Config: config},
+		PeerChanged: func(_, peer string, e gateway.PeerEvent, _ error) { told <- strings.TrimSpace(peer + " " + e.String()) },
+	}, "h2c://peer.test"+one[len("127.0.0.1"):])
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	g := gateway.New(b, gateway.Options{})
+	address, _ := serveOn(t, g.Serve)
+	c := clientOf(t, false)
+	until := func(what string, holds func() bool) {
+		t.Helper()
+		for end := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: not within %v", what, patience)
+			}
+		}
+	}
+	answered := false
+	asked := func() string {
+		t.Helper()
+		resp, _ := ask(t, c, "GET", "http://"+address, "")
+		if first := resp.Header.Get("X-Server"); first != "" || !answered {
+			answered = answered || first != ""
+			return first // the name server may still be starting
+		}
+		t.Fatalf("status %d", resp.StatusCode)
+		return ""
+	}
+	until("the first address is asked", func() bool { return asked() == "one" })
+	names.SetHosts("127.0.0.2 peer.test\n")
+	until("the new address "+two+" is asked", func() bool { return asked() == "two" })
+	names.SetHosts("")
+	until("failures are counted", func() bool { asked(); return g.Counts().FailedLookUps >= 2 })
+	wantChange(t, told, "look-up failed")
+	if len(told) > 0 {
+		t.Errorf("also %s", <-told)
+	}
+}
 
 // A peer that leaves the file gets no more requests, and no request fails meanwhile. Its
 // name comes from a hosts file.

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"strconv"
@@ -11,14 +10,8 @@ import (
 	"github.com/gatewheel/gatewheel/app/gateway/routing"
 )
 
-// stickyKey signs the cookies of balance: cookie, so that clients cannot choose a peer. It
-// lasts as long as the process.
-var stickyKey = func() (key [32]byte) {
-	_, _ = rand.Read(key[:]) // it never fails
-	return key
-}()
-
-// setSticky gives every peer the value of its cookie: its number, and a signature.
+// setSticky gives every peer the value of its cookie: its number, and a signature, so that
+// clients cannot choose a peer. Gateways with the same key give the same.
 func (s *peerSet) setSticky() {
 	if s.byCookie != nil {
 		return
@@ -27,8 +20,8 @@ func (s *peerSet) setSticky() {
 	for _, p := range s.peers {
 		if p.cookie == "" {
 			id := strconv.FormatUint(p.id, 36)
-			mac := hmac.New(sha256.New, stickyKey[:])
-			mac.Write([]byte(s.backend.name + " " + id))
+			mac := hmac.New(sha256.New, s.backend.shared.cookieKey)
+			mac.Write([]byte("gatewheel cookie " + s.backend.name + " " + id))
 			p.cookie = id + "." + hex.EncodeToString(mac.Sum(nil)[:16])
 		}
 		s.byCookie[p.cookie] = p

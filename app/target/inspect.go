@@ -114,6 +114,8 @@ type GatewayCounts struct {
 	Requests uint64 `json:"upstream_requests"`
 	Reused   uint64 `json:"upstream_reused"`
 	Retries  uint64 `json:"upstream_retries"`
+	// FailedLookUps is the number of look-ups of their names that have failed.
+	FailedLookUps uint64 `json:"upstream_failed_lookups"`
 }
 
 type counted struct {

@@ -79,17 +79,18 @@ type applicationFlags struct {
 }
 
 type gatewayFlags struct {
-	Config      string   `name:"config" placeholder:"FILE" help:"YAML file with routes and backends; see docs/gateway-file.md. gatewheel check FILE checks it."`
-	To          []string `name:"to" placeholder:"URL" help:"Server to forward to: http://HOST:PORT for HTTP/1.1, h2c:// for HTTP/2, https:// for TLS with what ALPN selects, h2:// for HTTP/2 over TLS; with +unix for a socket, as in h2c+unix:/run/app.sock. Repeatable: each request goes to one of them. It or --config is required."`
-	ViaName     string   `name:"via-name" placeholder:"NAME" help:"Pseudonym in Via. A request whose Via has it is a loop, 508; so gateways behind each other need different ones. By default gatewheel- and a random number."`
-	Forwarded   bool     `name:"forwarded" help:"Send Forwarded (RFC 7239) besides X-Forwarded-For, -Proto and -Host."`
-	ProxyStatus bool     `name:"proxy-status" help:"Send Proxy-Status (RFC 9209) with every response."`
-	ToCA        string   `name:"to-ca" placeholder:"FILE" help:"PEM file with the authorities that verify the servers' certificates; by default those of the system."`
-	ToName      string   `name:"to-name" placeholder:"NAME" help:"Name in the servers' certificates and in SNI; by default the host of the URL."`
-	ToCert      string   `name:"to-cert" placeholder:"FILE" help:"PEM file with the certificate that the servers are shown."`
-	ToKey       string   `name:"to-key" placeholder:"FILE" help:"PEM file with the key of --to-cert."`
-	ToInsecure  bool     `name:"to-insecure" help:"Do not verify the servers' certificates. The log warns about it."`
-	Admin       string   `name:"admin" placeholder:"ADDRESS" help:"Address HOST:PORT for GET /count, the counters, without TLS; it must not be reachable for clients. None by default."`
+	Config        string   `name:"config" placeholder:"FILE" help:"YAML file with routes and backends; see docs/gateway-file.md. gatewheel check FILE checks it."`
+	To            []string `name:"to" placeholder:"URL" help:"Server to forward to: http://HOST:PORT for HTTP/1.1, h2c:// for HTTP/2, https:// for TLS with what ALPN selects, h2:// for HTTP/2 over TLS; with +unix for a socket, as in h2c+unix:/run/app.sock. Repeatable: each request goes to one of them. It or --config is required."`
+	ViaName       string   `name:"via-name" placeholder:"NAME" help:"Pseudonym in Via. A request whose Via has it is a loop, 508; so gateways behind each other need different ones. By default gatewheel- and a random number."`
+	Forwarded     bool     `name:"forwarded" help:"Send Forwarded (RFC 7239) besides X-Forwarded-For, -Proto and -Host."`
+	ProxyStatus   bool     `name:"proxy-status" help:"Send Proxy-Status (RFC 9209) with every response."`
+	ToCA          string   `name:"to-ca" placeholder:"FILE" help:"PEM file with the authorities that verify the servers' certificates; by default those of the system."`
+	ToName        string   `name:"to-name" placeholder:"NAME" help:"Name in the servers' certificates and in SNI; by default the host of the URL."`
+	ToCert        string   `name:"to-cert" placeholder:"FILE" help:"PEM file with the certificate that the servers are shown."`
+	ToKey         string   `name:"to-key" placeholder:"FILE" help:"PEM file with the key of --to-cert."`
+	ToInsecure    bool     `name:"to-insecure" help:"Do not verify the servers' certificates. The log warns about it."`
+	CookieKeyFile string   `name:"cookie-key-file" placeholder:"FILE" help:"Key of 32 bytes or more that signs the cookies of balance: cookie. With it, clients keep their servers over a restart and at gateways with the same key; by default each start has its own key. It is read at the start."`
+	Admin         string   `name:"admin" placeholder:"ADDRESS" help:"Address HOST:PORT for GET /count, the counters, without TLS; it must not be reachable for clients. None by default."`
 }
 
 type loopFlags struct {

@@ -3,10 +3,12 @@
 package main
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -88,7 +90,7 @@ func (c *gatewayCommand) gateway(s *streams, log *zap.Logger) (*gateway.Gateway,
 		PeerChanged: reportPeers(log),
 	}
 	if c.gatewayFlags.Config != "" {
-		return openRoutes(s, c.gatewayFlags.Config, options, log)
+		return openRoutes(s, &c.gatewayFlags, options, log)
 	}
 	backend, err := c.backend(log)
 	if err != nil {
@@ -110,6 +112,8 @@ func (f *gatewayFlags) check() error {
 		return errors.New("--to and --config exclude each other: the file names the servers")
 	case f.Config != "" && (f.ToCA != "" || f.ToName != "" || f.ToCert != "" || f.ToKey != "" || f.ToInsecure):
 		return errors.New("--to-ca, --to-name, --to-cert, --to-key and --to-insecure have no effect with --config: write tls in the file")
+	case f.Config == "" && f.CookieKeyFile != "":
+		return errors.New("--cookie-key-file has no effect without --config")
 	case f.ViaName != "" && !octets.IsToken(f.ViaName):
 		return fmt.Errorf("--via-name: %q is not a name of letters, digits and hyphens", f.ViaName)
 	case (f.ToCert == "") != (f.ToKey == ""):
@@ -144,11 +148,29 @@ func (f *gatewayFlags) backend(log *zap.Logger) (*gateway.Backend, error) {
 	if f.ToInsecure {
 		log.Warn("the certificates of the servers are not verified: --to-insecure")
 	}
-	b, err := gateway.NewBackend(options, f.To...)
+	b, err := gateway.OpenBackend(gateway.BackendOptions{Origins: options, PeerChanged: reportPeers(log)}, f.To...)
 	if err != nil {
 		return nil, usage(fmt.Errorf("--to: %s", strings.TrimPrefix(err.Error(), "gateway: ")))
 	}
 	return b, nil
+}
+
+// minCookieKey is the length of the shortest key in bytes.
+const minCookieKey = 32
+
+// cookieKey returns the key in the file of --cookie-key-file; nil if there is none.
+func (f *gatewayFlags) cookieKey() ([]byte, error) {
+	if f.CookieKeyFile == "" {
+		return nil, nil
+	}
+	key, err := os.ReadFile(f.CookieKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("--cookie-key-file: %w", err)
+	}
+	if key = bytes.TrimSpace(key); len(key) < minCookieKey {
+		return nil, fmt.Errorf("--cookie-key-file: %s has %d bytes, at least %d are needed: openssl rand -hex 32 makes them", f.CookieKeyFile, len(key), minCookieKey)
+	}
+	return key, nil
 }
 
 // tlsConfig returns the configuration for servers over TLS.
@@ -242,6 +264,7 @@ func (c *gatewayCounter) Counts() target.Counts {
 	counts.Gateway = &target.GatewayCounts{
 		Exchanges: exchanges, Tunnels: n.Tunnels, Connections: n.Backend.Connections,
 		Dials: n.Backend.Dials, Requests: n.Backend.Requests, Reused: n.Backend.Reused, Retries: n.Backend.Retries,
+		FailedLookUps: n.FailedLookUps,
 	}
 	return counts
 }

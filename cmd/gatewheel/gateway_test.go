@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -28,6 +29,8 @@ var gatewayTests = map[string]func(*testing.T){
 	"to-cert":      testToClientCertificate,
 	"to-key":       testToClientCertificate,
 	"admin":        testAdmin,
+
+	"cookie-key-file": testCookieKeyFile,
 }
 
 // gate starts a gateway with these flags, on a free loopback port unless they have an address.
@@ -297,6 +300,51 @@ func testConfig(t *testing.T) {
 		code, _, stderr := toEnd(t, nil, append([]string{"gateway", "--listen", "127.0.0.1:0"}, c.args...)...)
 		if code != c.code || !strings.Contains(stderr, c.want) {
 			t.Errorf("%q: exit %d, printed %q", c.args, code, stderr)
+		}
+	}
+}
+
+// testCookieKeyFile: a gateway with the same key takes the cookie of another one, a gateway without it does not.
+func testCookieKeyFile(t *testing.T) {
+	name := gatewayFile(t, "routes: {/: app}\nbackends: {app: {peers: [http://"+serve(t).address()+", http://"+serve(t).address()+"], balance: cookie}}\n")
+	key, short := filepath.Join(t.TempDir(), "key"), filepath.Join(t.TempDir(), "short")
+	for file, text := range map[string]string{key: strings.Repeat("0123456789abcdef", 4) + "\n", short: "too short\n"} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cookie := func(c *child, sent string) string {
+		t.Helper()
+		r, err := http.NewRequest(http.MethodGet, "http://"+c.address()+"/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Cookie", sent)
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		value, _, _ := strings.Cut(resp.Header.Get("Set-Cookie"), ";")
+		return value
+	}
+	given := cookie(gate(t, "--config", name, "--cookie-key-file", key), "")
+	if given == "" {
+		t.Fatal("there is no cookie")
+	}
+	if again := cookie(gate(t, "--config", name, "--cookie-key-file", key), given); again != "" {
+		t.Errorf("a gateway with the same key gives another cookie: %s", again)
+	}
+	if again := cookie(gate(t, "--config", name), given); again == "" {
+		t.Error("a gateway without the key takes the cookie")
+	}
+	for _, c := range [][]string{
+		{"--config", name, "--cookie-key-file", short},
+		{"--config", name, "--cookie-key-file", key + ".none"},
+		{"--to", "http://127.0.0.1:1", "--cookie-key-file", key},
+	} {
+		if code, _, stderr := toEnd(t, nil, append([]string{"gateway", "--listen", "127.0.0.1:0"}, c...)...); code == exitClean || !strings.Contains(stderr, "--cookie-key-file") {
+			t.Errorf("%q: exit %d, printed %q", c, code, stderr)
 		}
 	}
 }

@@ -37,7 +37,12 @@ type routesFile struct {
 
 // openRoutes returns the gateway that a file describes, and begins to watch the file and those that it names. Mistakes
 // in it are written to standard error, with their lines.
-func openRoutes(s *streams, name string, options gateway.Options, log *zap.Logger) (*gateway.Gateway, *routesFile, error) {
+func openRoutes(s *streams, flags *gatewayFlags, options gateway.Options, log *zap.Logger) (*gateway.Gateway, *routesFile, error) {
+	name := flags.Config
+	key, err := flags.cookieKey()
+	if err != nil {
+		return nil, nil, err
+	}
 	f, _, err := openGateway(s.stderr, name)
 	if err != nil {
 		return nil, nil, err
@@ -47,7 +52,7 @@ func openRoutes(s *streams, name string, options gateway.Options, log *zap.Logge
 		return nil, nil, err
 	}
 	c := certificatesOf{directory: filepath.Dir(name), log: log}
-	g, err := gateway.Open(f.Config, options, gateway.Parts{BuiltIn: builtIn, Certificates: c.open, ReadPeers: file.ReadPeers})
+	g, err := gateway.Open(f.Config, options, gateway.Parts{BuiltIn: builtIn, Certificates: c.open, ReadPeers: file.ReadPeers, CookieKey: key})
 	if err != nil {
 		return nil, nil, err
 	}

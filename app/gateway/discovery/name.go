@@ -36,6 +36,9 @@ type Name struct {
 	// It is called on the goroutine of the source.
 	Failed func(error)
 
+	// Total, if not nil, counts failures too, such as those of several names.
+	Total *atomic.Uint64
+
 	failures atomic.Uint64
 }
 
@@ -57,6 +60,9 @@ func (n *Name) Watch(ctx context.Context, found func([]Endpoint)) {
 			return
 		case err != nil:
 			n.failures.Add(1)
+			if n.Total != nil {
+				n.Total.Add(1)
+			}
 			if !failing && n.Failed != nil {
 				n.Failed(err)
 			}
