@@ -164,7 +164,7 @@ func (s *h2Session) handle(ev *h2.Event) {
 		x.in.trailers = append(app.Fields(nil), ev.Trailers...)
 		x.endInput(io.EOF)
 	case h2.Reset:
-		s.reset(x, ev.Code)
+		s.reset(x, ev)
 	}
 }
 
@@ -176,16 +176,20 @@ func (s *h2Session) countRefusal(ev *h2.Event) {
 	if ev.Status != 0 {
 		s.loop.count.response(app.HTTP2, ev.Status)
 	}
-	reason := MalformedHTTP2
+	s.loop.refused(streamRefusal(ev), s.conn, errors.New(ev.Reason))
+}
+
+// streamRefusal returns why the machine has refused or reset a stream.
+func streamRefusal(ev *h2.Event) Reason {
 	switch {
 	case ev.Status == 431:
-		reason = TooLargeHTTP2
+		return TooLargeHTTP2
 	case ev.Code == h2.CodeRefusedStream:
-		reason = StreamLimit
+		return StreamLimit
 	case ev.Code == h2.CodeEnhanceYourCalm:
-		reason = WriteTimeout
+		return WriteTimeout
 	}
-	s.loop.refused(reason, s.conn, errors.New(ev.Reason))
+	return MalformedHTTP2
 }
 
 func (s *h2Session) handleSocket(k *h2Socket, ev *h2.Event) {
@@ -261,13 +265,16 @@ func gatherable(ev *h2.Event) *exchange {
 }
 
 // reset handles the end of a stream before both sides were complete. With CodeNoError the response is complete.
-func (s *h2Session) reset(x *exchange, code h2.ErrCode) {
+func (s *h2Session) reset(x *exchange, ev *h2.Event) {
 	s.unlink(x)
-	if code == h2.CodeNoError && x.ended && x.in != nil {
+	switch {
+	case ev.Code == h2.CodeNoError && x.ended && x.in != nil:
 		x.endInput(app.ErrRequestDone)
-		return
+	case ev.Reason != "" && streamRefusal(ev) == MalformedHTTP2:
+		x.cut(&app.StatusError{Status: 400, Message: ev.Reason})
+	default:
+		x.cut(app.ErrPeerGone)
 	}
-	x.cut(app.ErrPeerGone)
 }
 
 // Transmit implements reactor.Session. It may cause events, whose handling may cause more output.

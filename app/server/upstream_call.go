@@ -214,6 +214,7 @@ func (c *call) fail(kind client.Kind, unprocessed bool, err error) {
 		return
 	}
 	sent := c.up.self.sent(c)
+	c.received = c.received || c.up.self.receivedAny(c)
 	c.failure = &client.Error{Kind: kind, Sent: sent, Safe: unprocessed || !sent, Err: err}
 	c.over = true
 	c.endInput(c.failure)
