@@ -57,6 +57,9 @@ func (c *BackendConn) Capacity() int {
 // Draining implements spi.Upstream.
 func (c *BackendConn) Draining() bool { return c.closed || c.draining }
 
+// Busy implements spi.Upstream.
+func (c *BackendConn) Busy() bool { return false }
+
 // Tunnels implements spi.Upstream.
 func (c *BackendConn) Tunnels() (accepts, known bool) { return !c.backend.NoTunnels, true }
 

@@ -26,6 +26,7 @@ type conn struct {
 	tried  int           // addresses that have failed
 	calls  int           // under way
 	began  int           // calls so far
+	calm   bool          // the peer has asked for fewer requests, which is noted
 	heard  time.Time     // when the peer has last said something
 	idle   time.Time     // when the last call ended
 	keep   time.Duration // how long it may be idle
@@ -53,7 +54,21 @@ func (c *conn) Opened(u spi.Upstream) {
 }
 
 // Changed implements spi.ConnOwner.
-func (c *conn) Changed() { c.pool.changed(c) }
+func (c *conn) Changed() {
+	if c.up.Busy() {
+		c.noteCalm()
+	}
+	c.pool.changed(c)
+}
+
+// noteCalm makes new connections wait, once for each connection whose peer has asked for
+// fewer requests.
+func (c *conn) noteCalm() {
+	if !c.calm {
+		c.calm = true
+		c.pool.dials.calm()
+	}
+}
 
 // Closed implements spi.ConnOwner.
 func (c *conn) Closed(err error) {

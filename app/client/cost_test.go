@@ -31,6 +31,7 @@ func (s *instant) Protocol() string                                   { return s
 func (s *instant) Info() *app.ConnInfo                                { return &s.info }
 func (s *instant) Draining() bool                                     { return false }
 func (s *instant) Tunnels() (bool, bool)                              { return true, true }
+func (s *instant) Busy() bool                                         { return false }
 func (s *instant) Stale() bool                                        { return false }
 func (s *instant) Ping(func(error))                                   {}
 func (s *instant) Close()                                             {}

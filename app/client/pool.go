@@ -300,7 +300,7 @@ func (p *pool) lost(c *conn, err *Error) {
 	p.remove(c)
 	p.freeSlot(c)
 	if err != nil && err.Busy {
-		p.dials.calm()
+		c.noteCalm()
 	}
 	p.dispatch()
 }

@@ -58,6 +58,9 @@ func (s *h1Upstream) Capacity() int {
 	return 1
 }
 
+// Busy implements spi.Upstream: HTTP/1.1 has no sign of it.
+func (s *h1Upstream) Busy() bool { return false }
+
 // Tunnels implements spi.Upstream: HTTP/1.1 has Upgrade in place of extended CONNECT.
 func (s *h1Upstream) Tunnels() (accepts, known bool) { return false, true }
 

@@ -50,6 +50,9 @@ func (s *h2Upstream) Capacity() int {
 	return s.machine.Capacity()
 }
 
+// Busy implements spi.Upstream.
+func (s *h2Upstream) Busy() bool { return s.busy }
+
 // Tunnels implements spi.Upstream.
 func (s *h2Upstream) Tunnels() (accepts, known bool) { return s.machine.ConnectProtocol() }
 
@@ -329,6 +332,12 @@ func (s *h2Upstream) watch() {
 // Closed implements reactor.Session.
 func (s *h2Upstream) Closed(err error) {
 	s.gone(err)
+	if s.busy {
+		if s.failure == nil {
+			s.failure = &client.Error{Kind: client.Drained, Safe: true, Err: errCalm}
+		}
+		s.failure.Busy = true
+	}
 	s.machine.Close()
 }
 

@@ -78,6 +78,9 @@ type Upstream interface {
 	Capacity() int
 	// Draining reports whether no call will ever be possible again.
 	Draining() bool
+	// Busy reports whether the peer has asked for fewer requests (GOAWAY with
+	// ENHANCE_YOUR_CALM).
+	Busy() bool
 	// Tunnels reports whether the peer accepts extended CONNECT (RFC 8441). known is
 	// false before its SETTINGS have come.
 	Tunnels() (accepts, known bool)

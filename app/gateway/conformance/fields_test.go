@@ -30,7 +30,7 @@ func (s *site) lacks(h *head, names ...string) {
 	}
 }
 
-// says fails the test unless a field has that value; several lines are joined with "|".
+// shows fails the test unless a field has that value; several lines are joined with "|".
 func (s *site) shows(h *head, name, value string) {
 	s.Helper()
 	if got := h.values(name); got != value {

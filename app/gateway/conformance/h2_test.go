@@ -166,16 +166,13 @@ func (l *link) listen() {
 	}
 }
 
-// hear returns the next frame of a stream, of a new one with the identifier 0 and first true.
+// frame returns the next frame of a stream for which mine reports true, or the end of the connection.
 func (l *link) frame(mine func(f frame) bool) frame {
 	l.t.Helper()
 	for id, queue := range l.queues {
-		for i, f := range queue {
-			if mine(f) {
-				l.queues[id] = append(queue[:i:i], queue[i+1:]...)
-				return f
-			}
-			break
+		if len(queue) > 0 && mine(queue[0]) {
+			l.queues[id] = queue[1:]
+			return queue[0]
 		}
 	}
 	for {
@@ -344,7 +341,7 @@ func splitFields(all []hpack.HeaderField) (h head) {
 	return h
 }
 
-// ended records a frame that ends a message early.
+// cut records a frame that ends a message early.
 func (m *message) cut(f frame) bool {
 	switch {
 	case f.err != nil:

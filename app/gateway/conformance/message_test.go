@@ -64,7 +64,6 @@ type request struct {
 	content      string
 	trailers     []field
 	open         bool // content follows
-	length       bool // with Content-Length, also for open content
 	size         int  // Content-Length other than that of content
 }
 

@@ -57,15 +57,13 @@ type site struct {
 	server   *server.Server
 	listener net.Listener
 	accepted chan net.Conn
-	expected map[gateway.Reason]uint64
 }
 
 // options are what differs between sites.
 type options struct {
-	gateway  gateway.Options
-	backend  client.OriginOptions
-	server   func(*server.Config)
-	settings []setting // of the HTTP/2 server
+	gateway gateway.Options
+	backend client.OriginOptions
+	server  func(*server.Config)
 }
 
 // newSite starts a gateway, and the listener of its server.
@@ -75,7 +73,7 @@ func newSite(t *testing.T, in, out transport, o options) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{T: t, in: in, out: out, listener: l, accepted: make(chan net.Conn, 64), expected: map[gateway.Reason]uint64{}}
+	s := &site{T: t, in: in, out: out, listener: l, accepted: make(chan net.Conn, 64)}
 	t.Cleanup(func() { l.Close() })
 	go func() {
 		for {
@@ -89,6 +87,9 @@ func newSite(t *testing.T, in, out transport, o options) *site {
 	url := map[transport]string{h1: "http://", h2c: "h2c://", h2: "h2://"}[out] + l.Addr().String()
 	if o.backend.TLS == nil {
 		o.backend.TLS = &tls.Config{InsecureSkipVerify: true}
+	}
+	if o.backend.Connections == 0 {
+		o.backend.Connections = 1
 	}
 	b, err := gateway.NewBackend(o.backend, url)
 	if err != nil {
@@ -141,7 +142,7 @@ func over(t *testing.T, in, out []transport, o options, dialogue func(s *site)) 
 	}
 }
 
-// has fails the test unless the exchanges that have ended so far are those, in any order.
+// ended fails the test unless the exchanges that have ended so far are those, in any order.
 func (s *site) ended(reasons ...gateway.Reason) {
 	s.Helper()
 	want := map[gateway.Reason]uint64{}
