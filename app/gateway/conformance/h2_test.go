@@ -35,6 +35,11 @@ type link struct {
 	pings  int                // heard that are no acknowledgements
 	credit map[uint32]uint32  // heard by WINDOW_UPDATE
 	next   uint32             // identifier of the next request
+
+	settings, acks int     // SETTINGS that were sent, and acknowledged
+	initial        int     // the gateway's window of a stream at its start
+	ping           [8]byte // the last PING
+	ended          bool    // the content that was taken has ended
 }
 
 // frame is a frame of a stream, or of the connection with the identifier 0.
@@ -55,7 +60,7 @@ func (f frame) String() string {
 
 func newLink(t testing.TB, c net.Conn) *link {
 	_ = c.SetDeadline(time.Now().Add(patience))
-	l := &link{t: t, conn: c, framer: http2.NewFramer(c, c), frames: make(chan frame, 1024), queues: map[uint32][]frame{}, credit: map[uint32]uint32{}, next: 1}
+	l := &link{t: t, conn: c, framer: http2.NewFramer(c, c), frames: make(chan frame, 1024), queues: map[uint32][]frame{}, credit: map[uint32]uint32{}, next: 1, initial: 65535}
 	l.enc = hpack.NewEncoder(&l.block)
 	l.framer.AllowIllegalWrites = true
 	l.framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
@@ -75,7 +80,7 @@ func (s *site) dialLink(settings ...setting) *link {
 	}
 	l := newLink(s, c)
 	_, _ = io.WriteString(c, http2.ClientPreface)
-	l.write(func(f *http2.Framer) { _ = f.WriteSettings(settings...) })
+	l.sets(settings...)
 	go l.listen()
 	return l
 }
@@ -94,7 +99,7 @@ func (s *site) acceptLink(settings ...setting) *link {
 	if _, err := io.ReadFull(c, preface); err != nil || string(preface) != http2.ClientPreface {
 		s.Fatalf("preface %q, %v", preface, err)
 	}
-	l.write(func(f *http2.Framer) { _ = f.WriteSettings(settings...) })
+	l.sets(settings...)
 	go l.listen()
 	return l
 }
@@ -104,6 +109,14 @@ func (l *link) write(write func(f *http2.Framer)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	write(l.framer)
+}
+
+// sets sends SETTINGS.
+func (l *link) sets(settings ...setting) {
+	l.write(func(f *http2.Framer) {
+		l.settings++
+		_ = f.WriteSettings(settings...)
+	})
 }
 
 // raw writes bytes.
@@ -124,14 +137,22 @@ func (l *link) listen() {
 		f := frame{kind: got.Header().Type, stream: got.Header().StreamID}
 		switch got := got.(type) {
 		case *http2.SettingsFrame:
-			if !got.IsAck() {
-				l.write(func(f *http2.Framer) { _ = f.WriteSettingsAck() })
+			l.mu.Lock()
+			if got.IsAck() {
+				l.acks++
+			} else {
+				if v, ok := got.Value(http2.SettingInitialWindowSize); ok {
+					l.initial = int(v)
+				}
+				_ = l.framer.WriteSettingsAck()
 			}
+			l.mu.Unlock()
 			continue
 		case *http2.PingFrame:
 			l.mu.Lock()
 			if !got.IsAck() {
 				l.pings++
+				l.ping = got.Data
 				if !l.mute {
 					_ = l.framer.WritePing(true, got.Data)
 				}
