@@ -12,7 +12,7 @@ FUZZTIME ?= 30s
 # Flags of `make bench`, for example: make bench BENCH='-case h1 -rounds 5 -duration 3s'
 BENCH    ?=
 
-.PHONY: help build run demo check test tools lint conform nested poison unit race fuzz bench clean
+.PHONY: help build run demo check test tools lint conform nested poison unit race fuzz long bench clean
 
 help:
 	@echo 'build    bin/gatewheel, static'
@@ -23,6 +23,7 @@ help:
 	@echo 'poison   the tests of those who borrow bytes, with borrowed bytes overwritten'
 	@echo 'race     the unit tests with the race detector'
 	@echo 'fuzz     each fuzz target for FUZZTIME (30s)'
+	@echo 'long     tests of the gateway that take minutes: servers that close and restart, clients that stop reading'
 	@echo 'conform  h2spec in strict mode against the binary'
 	@echo 'bench    CPU time a request and memory a connection beside other servers (BENCH=flags)'
 	@echo 'lint     gofmt, go vet, staticcheck'
@@ -77,6 +78,10 @@ test:
 
 fuzz:
 	FUZZTIME=$(FUZZTIME) .ci/fuzz
+
+long: tools
+	cd app/gateway/interop && RACE_TIME=1m go test -count 1 -v -run 'IdleRaces|Goaway|Restarts' .
+	STOPPED_READERS=1000 go test -count 1 -v -run StopReading ./app/gateway/conformance
 
 bench: tools build
 	cd bench && go build -o ../bin/bench . && ../bin/bench -gatewheel ../bin/gatewheel $(BENCH)

@@ -10,7 +10,7 @@ type Config struct {
 	MaxConcurrentStreams uint32 // 1 to 2^31-1; default 250
 	InitialWindowSize    uint32 // bytes that a stream may send ahead of the application: 1 to 2^31-1; default 65535
 	ConnectionWindow     uint32 // bytes that all streams together may have in flight: 65535 to 2^31-1; default 1 MiB
-	ConnectionBuffer     uint32 // bytes received and not consumed by the application, over all streams: ConnectionWindow to 2^31-1; default 4 windows
+	ConnectionBuffer     uint32 // bytes received and not consumed by the application, over all streams, in the server role: ConnectionWindow to 2^31-1; default 4 windows
 	MaxWindow            uint32 // bytes to which the window of a stream may grow whose content is read as it arrives: 1 to 2^31-1; none grows beyond InitialWindowSize if this is less; default 16 MiB
 	WindowMemory         uint32 // bytes by which windows of all connections of a loop may be larger than InitialWindowSize: 1 to 2^31-1; default 128 MiB
 	MaxFrameSize         uint32 // bytes of the largest frame payload accepted: 16384 to 16777215; default 16384

@@ -3,9 +3,11 @@ package h2
 import "encoding/binary"
 
 // Receiving: a stream's window opens as the application consumes its content. The connection's window
-// opens on receipt, as long as the peer's window and the unconsumed content together stay within
-// ConnectionBuffer, so that a stalled upload does not slow the others. The windows of long content that is read as it
-// arrives grow, see growth.
+// opens on receipt, so that a stalled stream does not slow the others. In the server role the peer's
+// window and the unconsumed content together stay within ConnectionBuffer. In the client role the
+// connection's window is always open: one who stops reading a response must not stop the responses of
+// others, and the streams, which the caller has opened, bound what is unconsumed.
+// The windows of long content that is read as it arrives grow, see growth.
 
 // received charges the payload of a DATA frame, including padding, to the connection's window (RFC
 // 9113 section 6.9.1).
@@ -26,7 +28,11 @@ func (c *machine) creditConnection() {
 		window = g.connection(cfg)
 		buffer = max(buffer, window)
 	}
-	grow := min(window, buffer-c.unconsumed) - int64(c.recvWindow)
+	target := window
+	if c.flags&asClient == 0 {
+		target = min(window, buffer-c.unconsumed)
+	}
+	grow := target - int64(c.recvWindow)
 	if grow < window/2 {
 		return
 	}

@@ -323,7 +323,7 @@ func TestStalledClients(t *testing.T) {
 	over(t, transports, []transport{h2c, h2}, options{}, func(s *site) {
 		var conn listener
 		var stalled []asked
-		const clients = 40
+		const clients = 100
 		part := strings.Repeat("x", 60_000)
 		for range clients {
 			var q asked
@@ -346,7 +346,7 @@ func TestStalledClients(t *testing.T) {
 		// The server has credit for the connection again, whatever its streams have.
 		l := linkOf(conn)
 		s.eventually(func() string {
-			if got := l.credited(0); got < (clients-1)*60_000/2 {
+			if got := l.credited(0); got < clients*60_000-1<<20 { // 1 MiB is open at the start
 				return "credit for the connection is missing"
 			}
 			return ""

@@ -39,6 +39,10 @@ func (t transport) isHTTP2() bool { return t != h1 }
 var tlsOf *tls.Config
 
 func TestMain(m *testing.M) {
+	if os.Getenv(largeServer) != "" {
+		serveLarge()
+		return
+	}
 	store, err := certs.Open(certs.Options{SelfSigned: true, Protocols: []string{"h2", "http/1.1"}})
 	if err != nil {
 		panic(err)

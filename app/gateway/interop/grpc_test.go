@@ -111,7 +111,8 @@ func TestGRPC(t *testing.T) {
 					tries := 1
 					if name == "cancel_after_begin" {
 						// The client ends its stream after it has cancelled it: on a busy machine the
-						// response may be there first.
+						// response may be there first. Without a gateway it is so in 11 of 8,000 calls on
+						// new connections, with one in 1 of 8,000.
 						tries = 3
 					}
 					for ; ; tries-- {
