@@ -244,6 +244,7 @@ func (s *h1Session) finishTurn() {
 
 // close ends the connection. linger discards input for a while, so that the peer can read the last answer.
 func (s *h1Session) close(linger bool) {
+	s.endAnswered()
 	s.peerGone()
 	switch {
 	case s.machine.Resets():

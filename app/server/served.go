@@ -50,6 +50,18 @@ func (c *served) peerGone() {
 	}
 }
 
+// endAnswered ends the requests whose response is complete, and whose content is not read to its end.
+func (c *served) endAnswered() {
+	for x := c.live; x != nil; {
+		next := x.next
+		if x.ended && x.outcome == Complete && !x.inputOver() {
+			c.unlink(x)
+			x.endInput(app.ErrRequestDone)
+		}
+		x = next
+	}
+}
+
 // halfClose ends the context of every open request with app.ErrHalfClosed, after the peer has closed its sending side.
 // Responses are still sent.
 func (c *served) halfClose() {

@@ -210,9 +210,9 @@ func (s *site) continues(q asked) {
 // A server that says nothing gets the content after a second.
 func TestExpectationsThatAreIgnored(t *testing.T) {
 	pairs(t, options{}, func(s *site) {
+		begin := time.Now()
 		q := s.ask(expecting())
 		server := s.accept().hear()
-		begin := time.Now()
 		s.continues(q)
 		if passed := time.Since(begin); passed < 500*time.Millisecond || passed > 5*time.Second {
 			s.Errorf("the client continues after %v", passed)

@@ -5,6 +5,7 @@ package conformance
 import (
 	"context"
 	"crypto/tls"
+	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -48,6 +49,9 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	tlsOf = store.Config()
+	// The dialogues wait more than they work.
+	flag.Parse()
+	_ = flag.Set("test.parallel", "16")
 	code := m.Run()
 	store.Close()
 	os.Exit(code)
