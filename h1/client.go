@@ -1,10 +1,6 @@
 package h1
 
-import (
-	"slices"
-
-	"github.com/gatewheel/gatewheel/internal/octets"
-)
+import "github.com/gatewheel/gatewheel/internal/octets"
 
 // Client is one connection to a server. It is small and holds no buffer, like Conn. It has
 // one request at a time: RFC 9112 section 9.3.2 lets a client pipeline, and few servers do
@@ -83,8 +79,6 @@ func (c *Client) advance(in []byte, ev *ClientEvent) (n int, more bool, err *Err
 	case inTrailers:
 		n, ev.Trailers, err = c.trailers(c.sh, in, ev.Trailers, c.headLimit())
 		if n > 0 {
-			// RFC 9110 section 6.5.1: the response is whole without them.
-			ev.Trailers = slices.DeleteFunc(ev.Trailers, func(f Field) bool { return !inTrailer(f.Name) })
 			c.read(trailersRead)
 		}
 		return n, n > 0, err

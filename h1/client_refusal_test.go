@@ -173,11 +173,10 @@ func refusesResponse(t *testing.T, request *ClientRequest, in string, want *Erro
 	}
 }
 
-// What is refused in the fields and the content of a request is refused in a response,
-// but for trailers that a client drops.
+// What is refused in the fields and the content of a request is refused in a response.
 func TestResponsesAreReadAsRequests(t *testing.T) {
 	other := map[*Error]bool{errHostMissing: true, errHostTwice: true, errHost: true, errExpect: true, errLengthBoth: true,
-		errFieldCount: true, errFieldSize: true, errTrailer: true}
+		errFieldCount: true, errFieldSize: true}
 	tried := 0
 	for _, test := range refused {
 		in, ok := strings.CutPrefix(test.in, postHost)

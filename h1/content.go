@@ -1,7 +1,5 @@
 package h1
 
-import "slices"
-
 // nextContent reads on in a request's content.
 func (c *Conn) nextContent(in []byte, ev *Event) (n int, more bool, err *Error) {
 	n, data, step, err := c.next(c.sh, c.reading, in, c.sh.limits.Content)
@@ -43,9 +41,6 @@ func (c *Conn) discard(n int64) {
 // nextTrailers reads the trailers of a request.
 func (c *Conn) nextTrailers(in []byte, ev *Event) (n int, more bool, err *Error) {
 	n, ev.Trailers, err = c.trailers(c.sh, in, ev.Trailers, c.sh.limits.FieldSize)
-	if n > 0 && slices.ContainsFunc(ev.Trailers, func(f Field) bool { return !inTrailer(f.Name) }) {
-		return 0, false, errTrailer
-	}
 	if n > 0 {
 		c.read(trailersRead)
 	}

@@ -48,7 +48,7 @@ func (m *incoming) counted(in []byte, whole readInput) (n int, data []byte, step
 }
 
 // trailers reads the trailer section (RFC 9112 section 7.1.2), of at most limit bytes, into
-// fields. n is its length, 0 if it is incomplete.
+// fields, but for those that inTrailer excludes. n is its length, 0 if it is incomplete.
 func (m *incoming) trailers(sh *Shared, in []byte, fields []Field, limit int) (n int, read []Field, err *Error) {
 	n, err = m.scanner.scanWithin(sh, in, limit)
 	if n == 0 || err != nil {
@@ -60,15 +60,17 @@ func (m *incoming) trailers(sh *Shared, in []byte, fields []Field, limit int) (n
 		block = string(in[:n])
 	}
 	for _, l := range sh.words.lines {
-		fields = append(fields, l.field(block))
+		if f := l.field(block); inTrailer(f.Name) {
+			fields = append(fields, f)
+		}
 	}
 	m.scanner = scanner{}
 	return n, fields, nil
 }
 
 // inTrailer reports whether a field is allowed in trailers (RFC 9110 section 6.5.1). Those
-// about framing, routing and the connection are not. A server refuses them, since they are
-// meant for a reader that merges trailers into the head; a client drops them.
+// about framing, routing and the connection are not, and are dropped: the message is whole
+// without them, and they are meant for a reader that merges trailers into the head.
 func inTrailer(name string) bool {
 	switch len(name) {
 	case len("te"):

@@ -62,7 +62,6 @@ var (
 	errChunkExtension = bad("a chunk extension is invalid")
 	errChunkLong      = bad("the chunk extensions are too long")
 	errChunkEnd       = bad("a chunk must be followed by CR LF")
-	errTrailer        = bad("a field that is not allowed in trailers")
 	errIncomplete     = bad("the request ends before it is complete")
 )
 
