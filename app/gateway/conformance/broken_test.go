@@ -86,7 +86,7 @@ func TestResponsesThatBreakOff(t *testing.T) {
 				s.Fatalf("the client has got %v", m)
 			}
 			server.breakOff()
-			if m := q.answer(); m.whole || m.content != "part" {
+			if m := q.answer(); m.whole || !strings.HasPrefix("part", m.content) {
 				s.Errorf("the client has got %v", m)
 			}
 			if s.out.isHTTP2() {
