@@ -82,7 +82,7 @@ func TestClientsThatLeaveWhileWritingIsBlocked(t *testing.T) {
 		var q asked
 		if s.in.isHTTP2() {
 			link := s.dialLink()
-			link.stingy = true
+			link.write(func(*http2.Framer) { link.stingy = true })
 			q = link.ask(get("/"))
 		} else {
 			q = s.ask(get("/"))
@@ -429,7 +429,7 @@ func TestBackpressureOverLines(t *testing.T) {
 		var q asked
 		if s.in.isHTTP2() {
 			l := s.dialLink(setting{ID: http2.SettingInitialWindowSize, Val: 1000})
-			l.stingy = true
+			l.write(func(*http2.Framer) { l.stingy = true })
 			q = l.ask(get("/"))
 		} else {
 			q = s.ask(get("/"))

@@ -39,6 +39,7 @@ type link struct {
 	settings, acks int     // SETTINGS that were sent, and acknowledged
 	initial        int     // the gateway's window of a stream at its start
 	ping           [8]byte // the last PING
+	flown          int     // content that was sent by flows
 	ended          bool    // the content that was taken has ended
 }
 
