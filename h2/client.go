@@ -39,8 +39,8 @@ func (c *Client) Init(sh *Shared, maxHead uint32) {
 	if maxHead == 0 {
 		c.headLimit = sh.cfg.MaxHeaderListSize
 	}
+	c.flags = asClient
 	c.begin(sh, c)
-	c.flags |= asClient
 	c.input = awaitSettings
 	sh.ClientStats.Connections++
 }

@@ -115,7 +115,7 @@ func TestMaxHead(t *testing.T) {
 	s.requests(s.get())
 	s.pull()
 	s.wire.Next(len(Preface))
-	if f := s.read(); f[0] != "SETTINGS 2=0 6=2000 9=1" {
+	if f := s.read(); f[0] != "SETTINGS 2=0 6=2000 9=1 4=81920" {
 		t.Error(f)
 	}
 	s.writes(settingsFrame(), s.headers(1, flagEndStream, ":status", "200", "x", strings.Repeat("y", 2000)))

@@ -111,7 +111,7 @@ func TestClientWindows(t *testing.T) {
 
 // A stream's window opens as content is consumed, the connection's on receipt.
 func TestClientCredits(t *testing.T) {
-	s := serverOf(t, Config{})
+	s := serverOf(t, Config{ResponseWindow: 64 << 10})
 	s.requests(s.get())
 	s.requests(s.get())
 	s.pull()

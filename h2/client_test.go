@@ -22,7 +22,7 @@ func TestClientPreface(t *testing.T) {
 	if got := string(s.wire.Next(len(Preface))); got != Preface {
 		t.Fatalf("%q", got)
 	}
-	if got := strings.Join(s.read(), "\n"); got != "SETTINGS 2=0 6=65536 9=1\nWINDOW_UPDATE 0 983041\nSETTINGS ack\nHEADERS 1"+getHead+" end" {
+	if got := strings.Join(s.read(), "\n"); got != "SETTINGS 2=0 6=65536 9=1 4=81920\nWINDOW_UPDATE 0 983041\nSETTINGS ack\nHEADERS 1"+getHead+" end" {
 		t.Error(got)
 	}
 }

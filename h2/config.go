@@ -9,6 +9,7 @@ import (
 type Config struct {
 	MaxConcurrentStreams uint32 // 1 to 2^31-1; default 250
 	InitialWindowSize    uint32 // bytes that a stream may send ahead of the application: 1 to 2^31-1; default 65535
+	ResponseWindow       uint32 // the same of a Client's streams: 65535 to 2^31-1; default 80 KiB, or InitialWindowSize if that is larger
 	ConnectionWindow     uint32 // bytes that all streams together may have in flight: 65535 to 2^31-1; default 1 MiB
 	ConnectionBuffer     uint32 // bytes received and not consumed by the application, over all streams, in the server role: ConnectionWindow to 2^31-1; default 4 windows
 	MaxWindow            uint32 // bytes to which the window of a stream may grow whose content is read as it arrives: 1 to 2^31-1; none grows beyond InitialWindowSize if this is less; default 16 MiB
@@ -34,6 +35,7 @@ type Config struct {
 func (c *Config) Validate() error {
 	fill(&c.MaxConcurrentStreams, defaultMaxConcurrentStreams)
 	fill(&c.InitialWindowSize, protocolWindow)
+	fill(&c.ResponseWindow, max(defaultResponseWindow, c.InitialWindowSize))
 	fill(&c.ConnectionWindow, defaultConnectionWindow)
 	fill(&c.ConnectionBuffer, uint32(min(maxWindow, connectionBufferWindows*uint64(c.ConnectionWindow))))
 	fill(&c.MaxWindow, defaultMaxWindow)
@@ -54,6 +56,7 @@ func (c *Config) Validate() error {
 	}{
 		{"maximum of concurrent streams", c.MaxConcurrentStreams, 1, maxWindow},
 		{"initial window size", c.InitialWindowSize, 1, maxWindow},
+		{"response window", c.ResponseWindow, protocolWindow, maxWindow},
 		{"connection window", c.ConnectionWindow, protocolWindow, maxWindow},
 		{"connection buffer", c.ConnectionBuffer, c.ConnectionWindow, maxWindow},
 		{"maximum window", c.MaxWindow, 1, maxWindow},

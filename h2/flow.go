@@ -20,6 +20,14 @@ func (c *machine) received(length uint32) *ConnError {
 	return nil
 }
 
+// initialWindow returns the window of a stream that our SETTINGS announce.
+func (c *machine) initialWindow() uint32 {
+	if c.flags&asClient != 0 {
+		return c.sh.cfg.ResponseWindow
+	}
+	return c.sh.cfg.InitialWindowSize
+}
+
 // creditConnection opens the connection's window once half of it can be opened.
 func (c *machine) creditConnection() {
 	cfg := &c.sh.cfg

@@ -19,6 +19,8 @@ const (
 	// With this much in flight an upload reaches 1 GB/s at a round trip of 1 ms, and sixteen
 	// streams can fill their windows before one waits for another.
 	defaultConnectionWindow = 1 << 20
+	// A response of 64 KiB arrives without a wait for a WINDOW_UPDATE.
+	defaultResponseWindow = 80 << 10
 	// So many connection windows may be unconsumed before the connection's window closes: some
 	// sixty stalled uploads do not slow the others.
 	connectionBufferWindows = 4

@@ -109,7 +109,7 @@ func (c *machine) begin(sh *Shared, r role) {
 	c.sh, c.role, c.life, c.serial = sh, r, serving, sh.serial
 	c.sendWindow, c.sendInitial = protocolWindow, protocolWindow
 	c.recvWindow = int32(sh.cfg.ConnectionWindow)
-	c.recvInitial = int32(max(sh.cfg.InitialWindowSize, protocolWindow))
+	c.recvInitial = int32(max(c.initialWindow(), protocolWindow))
 	c.peerMaxFrame = protocolFrameSize
 	c.lastInput, c.lastSecond = sh.now, sh.second
 }

@@ -62,23 +62,23 @@ func serverHello(cfg *Config) []byte {
 	if cfg.EnableConnectProtocol {
 		list = append(list, setting{settingEnableConnectProtocol, 1})
 	}
-	return appendHello(nil, cfg, list)
+	return appendHello(nil, cfg, cfg.InitialWindowSize, list)
 }
 
 // clientHello returns the client's preface. maxHead limits the fields of responses.
 func clientHello(cfg *Config, maxHead uint32) []byte {
-	return appendHello([]byte(Preface), cfg, []setting{
+	return appendHello([]byte(Preface), cfg, cfg.ResponseWindow, []setting{
 		{settingEnablePush, 0},
 		{settingMaxHeaderListSize, maxHead},
 		{settingNoRFC7540Priorities, 1},
 	})
 }
 
-// appendHello appends SETTINGS with list and what differs from the protocol's values, and a WINDOW_UPDATE for the
-// connection, whose window no setting covers (RFC 9113 section 6.9.2).
-func appendHello(dst []byte, cfg *Config, list []setting) []byte {
-	if cfg.InitialWindowSize != protocolWindow {
-		list = append(list, setting{settingInitialWindowSize, cfg.InitialWindowSize})
+// appendHello appends SETTINGS with list, the window of a stream and what differs from the protocol's values, and a
+// WINDOW_UPDATE for the connection, whose window no setting covers (RFC 9113 section 6.9.2).
+func appendHello(dst []byte, cfg *Config, window uint32, list []setting) []byte {
+	if window != protocolWindow {
+		list = append(list, setting{settingInitialWindowSize, window})
 	}
 	if cfg.MaxFrameSize != protocolFrameSize {
 		list = append(list, setting{settingMaxFrameSize, cfg.MaxFrameSize})
@@ -148,7 +148,7 @@ func (c *machine) settingsAcknowledged() *ConnError {
 	}
 	c.flags |= ackedSettings
 	c.clearTimer(settingsTimer)
-	own := int32(c.sh.cfg.InitialWindowSize)
+	own := int32(c.initialWindow())
 	if delta := own - c.recvInitial; delta != 0 {
 		c.recvInitial = own
 		for st := range c.streams.all {
