@@ -108,6 +108,7 @@ var gatewayCases = []benchCase{
 		servers: []string{"gatewheel", "before", "haproxy", "nginx", "nghttpx", "ReverseProxy"},
 	},
 	down(h1, h1, 16<<10), down(h1, h2, 16<<10), down(h2, h2, 16<<10),
+	down(h1, h1, 64<<10), down(h1, h2, 64<<10), down(h2, h2, 64<<10),
 	down(h1, h1, 1<<20), down(h1, h2, 1<<20), down(h2, h2, 1<<20),
 	up(h1, h1, 16<<10), up(h1, h2, 16<<10), up(h2, h2, 16<<10),
 	up(h1, h1, 1<<20), up(h1, h2, 1<<20), up(h2, h2, 1<<20),
