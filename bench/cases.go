@@ -18,6 +18,8 @@ type benchCase struct {
 	upload    int      // bytes of each request's content
 	unary     bool     // gRPC calls
 	idle      bool     // for a case about memory
+	latency   bool     // for a case about the time to an answer
+	stalled   int      // clients that have stopped reading a long response
 	goals     []goal
 	idleGoal  int    // bytes a connection at most, for gatewheel
 	reference string // the server that ratios refer to
@@ -156,7 +158,7 @@ type sample struct {
 	Requests int64         `json:"requests,omitempty"`
 	Elapsed  time.Duration `json:"elapsed_ns,omitempty"`
 	CPU      time.Duration `json:"cpu_ns,omitempty"`
-	// Cost is microseconds of processor time a request, or bytes a connection.
+	// Cost is microseconds of processor time a request, or microseconds to an answer (p99), or bytes a connection.
 	Cost float64 `json:"cost"`
 	// Upstream is the number of connections to the backends at the end of the round.
 	Upstream int `json:"upstream_connections,omitempty"`

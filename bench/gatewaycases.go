@@ -112,6 +112,7 @@ var gatewayCases = []benchCase{
 	down(h1, h1, 1<<20), down(h1, h2, 1<<20), down(h2, h2, 1<<20),
 	up(h1, h1, 16<<10), up(h1, h2, 16<<10), up(h2, h2, 16<<10),
 	up(h1, h1, 1<<20), up(h1, h2, 1<<20), up(h2, h2, 1<<20),
+	fairness(h1, 0), fairness(h1, 1), fairness(h2, 0), fairness(h2, 1), fairness(h2, 50),
 	{
 		name: "gateway-ws", about: "a gateway between WebSockets over HTTP/1.1, echo of 32 bytes, 50 connections",
 		protocol: ws, upstream: h1, load: echo(50, 1), reference: bestRival, servers: allGateways,

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +23,7 @@ import (
 type tally struct {
 	requests int64
 	elapsed  time.Duration
+	p99      time.Duration // of the time to an answer; 0: not counted
 }
 
 // load drives one server for about so long and returns what came back, all of it right, or why not.
@@ -34,9 +36,13 @@ type target struct {
 	process *process
 	port    *testport.Reservation
 	rate    float64 // requests a second, once known
+	stalled []net.Conn
 }
 
 func (t *target) stop() {
+	for _, c := range t.stalled {
+		_ = c.Close()
+	}
 	t.process.stop()
 	_ = t.port.Release()
 }
@@ -98,7 +104,7 @@ func wrkPost(connections int) load {
 // wrkRun loads HTTP/1.1 with a script, or with GET where it is nil.
 func wrkRun(r *runner, t *target, d time.Duration, connections int, script []byte) (tally, error) {
 	seconds := max(1, int(math.Round(d.Seconds())))
-	argv := []string{"wrk", "-t", "1", "-c", strconv.Itoa(connections), "-d", strconv.Itoa(seconds) + "s"}
+	argv := []string{"wrk", "--latency", "-t", "1", "-c", strconv.Itoa(connections), "-d", strconv.Itoa(seconds) + "s"}
 	if script != nil {
 		file := filepath.Join(t.setup.dir, "wrk.lua")
 		if err := os.WriteFile(file, script, 0o644); err != nil {
@@ -119,7 +125,11 @@ func wrkRun(r *runner, t *target, d time.Duration, connections int, script []byt
 	}
 	requests, _ := strconv.ParseInt(m[1], 10, 64)
 	elapsed, err := time.ParseDuration(m[2] + m[3])
-	return tally{requests, elapsed}, err
+	if err != nil {
+		return tally{}, err
+	}
+	p99, err := p99Of(out)
+	return tally{requests, elapsed, p99}, err
 }
 
 var (
@@ -147,7 +157,7 @@ func h2load(connections, streams int) load {
 			return tally{}, err
 		}
 		t.rate = float64(done.requests) / done.elapsed.Seconds()
-		return tally{known.requests + done.requests, known.elapsed + done.elapsed}, nil
+		return tally{requests: known.requests + done.requests, elapsed: known.elapsed + done.elapsed}, nil
 	}
 }
 
@@ -177,7 +187,7 @@ func h2loadRun(r *runner, t *target, connections, streams int, requests int64) (
 		return tally{}, fmt.Errorf("h2load: %s bytes of content for %s requests", received[1], want)
 	}
 	elapsed, err := time.ParseDuration(finished[1] + finished[2])
-	return tally{requests, elapsed}, err
+	return tally{requests: requests, elapsed: elapsed}, err
 }
 
 // requestContent returns the arguments of h2load about the content of each request.
@@ -210,6 +220,6 @@ func echo(connections, depth int) load {
 		if err := json.Unmarshal([]byte(out), &result); err != nil {
 			return tally{}, fmt.Errorf("the echo client printed no result: %s", out)
 		}
-		return tally{result.Messages, result.Elapsed}, nil
+		return tally{requests: result.Messages, elapsed: result.Elapsed}, nil
 	}
 }

@@ -124,7 +124,11 @@ func (r *runner) time(c *benchCase, behind *backends, outcomes []outcome) {
 		if r.warmup > 0 {
 			if _, err := c.load(r, t, r.warmup); err != nil {
 				outcomes[i].LeftOut, targets[i] = err.Error(), nil
+				continue
 			}
+		}
+		if err := t.stall(c.stalled); err != nil {
+			outcomes[i].LeftOut, targets[i] = err.Error(), nil
 		}
 	}
 	for round := range r.rounds {
@@ -169,8 +173,12 @@ func (r *runner) round(c *benchCase, behind *backends, t *target) (sample, error
 		return sample{}, err
 	}
 	used := after - before
-	return sample{Upstream: connections, Requests: done.requests, Elapsed: done.elapsed, CPU: used,
-		Cost: float64(used.Nanoseconds()) / 1e3 / float64(done.requests)}, nil
+	s := sample{Upstream: connections, Requests: done.requests, Elapsed: done.elapsed, CPU: used,
+		Cost: float64(used.Nanoseconds()) / 1e3 / float64(done.requests)}
+	if c.latency {
+		s.Cost = float64(done.p99.Nanoseconds()) / 1e3
+	}
+	return s, nil
 }
 
 // memory measures resident bytes a connection, each server by itself: fresh, once warm, then with

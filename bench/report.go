@@ -22,8 +22,11 @@ type report struct {
 func newReport(c *benchCase, outcomes []outcome) report {
 	rep := report{Case: c.name, About: c.about, Unit: "µs/request", Outcomes: outcomes,
 		upstream: c.upstream != "" && !c.idle}
-	if c.idle {
+	switch {
+	case c.idle:
 		rep.Unit = "bytes/connection"
+	case c.latency:
+		rep.Unit = "µs at p99"
 	}
 	if c.protocol == ws && !c.idle {
 		rep.Unit = "µs/message"

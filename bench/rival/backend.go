@@ -91,9 +91,31 @@ func file(r *app.Request) app.Future[*app.Response] {
 	if err != nil || size < 0 || size > 1<<30 {
 		return app.Ready(app.Error(404, ""))
 	}
+	if size > largestBlob {
+		return app.Ready(&app.Response{Status: 200, Content: pulled(size)})
+	}
 	response := app.Blob(200, "application/octet-stream", []byte(FileContent(size)))
 	files.Store(name, response)
 	return app.Ready(response)
+}
+
+// largestBlob is the largest size of a file that is in memory. An HTTP/2 server holds requests back while a connection
+// has some megabytes of such content that the peer does not take.
+const largestBlob = 1 << 20
+
+// pulled returns FileContent as it is asked for.
+func pulled(size int) *app.Pull {
+	left := size
+	return &app.Pull{Size: int64(size), Read: func(p []byte) (int, error) {
+		n := min(len(p), left)
+		for i := range n {
+			p[i] = "0123456789abcdef"[(size-left+i)%16]
+		}
+		if left -= n; left == 0 {
+			return n, io.EOF
+		}
+		return n, nil
+	}}
 }
 
 // unary returns the response of a gRPC call.
