@@ -30,7 +30,9 @@ type Call struct {
 	upload  *upload  // nil: no content, or bytes
 	place   waiter
 	entry   deadline.Entry // of waiting, or of Expect
-	reason  *Error         // while it fails
+	tryBy   deadline.Entry // of the present try
+	retry   *Retry
+	reason  *Error // while it fails
 	state   callState
 	tries   uint8
 	repeats uint8  // tries that needed no permission
@@ -56,7 +58,8 @@ const (
 // Ended exactly once, unless Release comes first. They may call any method of the Call.
 type Events interface {
 	// Origin chooses the origin of a try. try is 0 for the first, and failed is the failure
-	// of the one before. If it returns nil, the call ends with failed, or with NoPeer.
+	// of the one before: if that is a response with one of Retry.Statuses, failed wraps an
+	// *app.StatusError. If it returns nil, the call ends with failed, or with NoPeer.
 	Origin(try int, failed *Error) *Origin
 	// Interim passes a 1xx response other than 101.
 	Interim(status int, fields app.Fields)
@@ -78,12 +81,15 @@ type Preparer interface {
 // Start sends a request on behalf of d. out is borrowed until Ended or Release; an empty
 // Scheme or Authority is that of the origin. A request that surely was not processed is
 // sent again, and one with an idempotent method also if a reused connection has ended
-// before any byte of a response (RFC 9110 section 9.2.2). For other failures to connect,
-// and for new connections that end so, it has up to retries more tries. Ended may be called
-// before Start returns.
-func (c *Client) Start(call *Call, d spi.Dialer, out *spi.Outgoing, retries int, e Events) {
+// before any byte of a response (RFC 9110 section 9.2.2). Other failures are retried as
+// retry says, which is borrowed too; nil is the zero Retry. Ended may be called before Start
+// returns.
+func (c *Client) Start(call *Call, d spi.Dialer, out *spi.Outgoing, retry *Retry, e Events) {
 	call.client, call.dialer, call.out, call.events = c, d, out, e
-	call.extra = uint8(min(max(retries, 0), 255))
+	if call.retry = retry; retry == nil {
+		call.retry = &noRetry
+	}
+	call.extra = uint8(min(max(call.retry.Tries, 0), 255))
 	call.loop = c.loopOf(d)
 	call.bulk = false
 	if content := out.Content; content != nil {
@@ -107,6 +113,9 @@ func (c *Call) try(failed *Error) {
 		return
 	}
 	c.tries++
+	if limit := c.retry.Timeout; limit > 0 {
+		c.loop.deadlines.Set(&c.tryBy, c.loop.now().Add(limit), (*callEvents)(c))
+	}
 	p := c.poolOf(c.origin)
 	p.count.requests.Add(1)
 	if failed != nil {
@@ -173,6 +182,7 @@ func (c *Call) leave() {
 
 // failed tries again, or ends the call.
 func (c *Call) failed(err *Error) {
+	c.loop.deadlines.Clear(&c.tryBy)
 	c.pool.count.failures[err.Kind].Add(1)
 	again := c.mayRepeat(err)
 	if c.conn != nil {
@@ -182,6 +192,11 @@ func (c *Call) failed(err *Error) {
 		c.end(err)
 		return
 	}
+	c.again(err)
+}
+
+// again begins another try. The connection of the last one was left.
+func (c *Call) again(err *Error) {
 	if c.up != nil {
 		c.up.Release()
 		c.up = nil
@@ -219,6 +234,14 @@ func (c *Call) Release() {
 	case callFailing:
 		c.loop.failing.Remove(&c.place)
 	}
+	c.loop.deadlines.Clear(&c.tryBy)
+	c.dropTry()
+	c.finishUpload()
+	*c = Call{entry: c.entry, tryBy: c.tryBy}
+}
+
+// dropTry cancels the present try, and leaves its connection.
+func (c *Call) dropTry() {
 	up := c.up
 	c.up = nil
 	if up != nil {
@@ -227,8 +250,6 @@ func (c *Call) Release() {
 	if c.conn != nil {
 		c.leave()
 	}
-	c.finishUpload()
-	*c = Call{entry: c.entry}
 }
 
 // ReadBody copies available content of the response into p. After (0, nil), ready is called

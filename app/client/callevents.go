@@ -26,6 +26,13 @@ func (e *callEvents) Interim(status int, fields app.Fields) {
 func (e *callEvents) Head(in *spi.Incoming) {
 	c := (*Call)(e)
 	c.heard()
+	c.loop.deadlines.Clear(&c.tryBy)
+	if c.mayRepeatAfter(in.Status) {
+		c.dropTry()
+		c.state = callIdle
+		c.again(&Error{Kind: UpstreamReset, Sent: true, Err: &app.StatusError{Status: in.Status}})
+		return
+	}
 	c.state = callHeaded
 	c.loop.deadlines.Clear(&c.entry)
 	switch {
@@ -53,8 +60,12 @@ func (e *callEvents) Ended(err error) {
 }
 
 // Expired implements deadline.Expirer.
-func (e *callEvents) Expired(*deadline.Entry) {
+func (e *callEvents) Expired(entry *deadline.Entry) {
 	c := (*Call)(e)
+	if entry == &c.tryBy {
+		c.endTry()
+		return
+	}
 	switch c.state {
 	case callWaiting:
 		c.pool.dequeue(c)
@@ -66,5 +77,21 @@ func (e *callEvents) Expired(*deadline.Entry) {
 
 // isLong reports whether the content of a response may take long.
 func isLong(in *spi.Incoming) bool { return in.ContentLength < 0 || in.ContentLength > bulkSize }
+
+// endTry ends a try that takes too long.
+func (c *Call) endTry() {
+	err := &Error{Kind: HeadTimeout, Err: errTryTimeout}
+	switch c.state {
+	case callWaiting:
+		c.pool.dequeue(c)
+		err.Safe = true
+	case callStarted:
+		c.dropTry()
+		err.Sent = true
+	default:
+		return // it has failed
+	}
+	c.failed(err)
+}
 
 func (c *Call) heard() { c.conn.heard = c.loop.now() }

@@ -83,7 +83,7 @@ func newInstant(t testing.TB, url string) (*apptest.Host, *client.Client, *insta
 	}
 	s := &instant{Loop: host.Loop(0), in: spi.Incoming{Status: 200, Fields: app.Fields{{Name: "Server", Value: "x"}}}}
 	a := &asker{origin: o, out: spi.Outgoing{Method: "GET", Target: "/"}}
-	host.Loop(0).Post(func() { c.Start(&a.call, s, &a.out, 0, a) })
+	host.Loop(0).Post(func() { c.Start(&a.call, s, &a.out, nil, a) })
 	host.Settle()
 	s.step()
 	if a.ended != 1 {
@@ -97,7 +97,7 @@ func TestAllocationsOfACall(t *testing.T) {
 	for _, url := range []string{"http://x", "h2c://x"} {
 		_, c, s, a := newInstant(t, url)
 		if got := testing.AllocsPerRun(1000, func() {
-			c.Start(&a.call, s, &a.out, 0, a)
+			c.Start(&a.call, s, &a.out, nil, a)
 			s.step()
 		}); got != 0 {
 			t.Errorf("%s: %v allocations", url, got)
@@ -139,7 +139,7 @@ func BenchmarkCall(b *testing.B) {
 	_, c, s, a := newInstant(b, "h2c://x")
 	b.ReportAllocs()
 	for b.Loop() {
-		c.Start(&a.call, s, &a.out, 0, a)
+		c.Start(&a.call, s, &a.out, nil, a)
 		s.step()
 	}
 }

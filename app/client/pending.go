@@ -45,6 +45,7 @@ type Pending struct {
 	loop     app.Loop
 	dialer   spi.Dialer // nil: the loop cannot dial
 	out      spi.Outgoing
+	retry    Retry
 	ending   ending.Entry
 	entry    deadline.Entry // until the head; then of silence
 	cause    error          // why the asking request has ended

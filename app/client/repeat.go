@@ -1,16 +1,43 @@
 package client
 
-import "errors"
+import (
+	"errors"
+	"slices"
+	"time"
+)
+
+// Retry is when a call is sent again for a failure after which that is not always safe. It
+// does not change. The zero Retry is none.
+type Retry struct {
+	// Tries limits the further tries: after a failure to connect; and, if the method allows
+	// it, after a new connection that ends before any byte of a response, after Timeout, and
+	// after a response with one of Statuses.
+	Tries int
+	// Statuses are those of responses that are dropped for another try, unless content would
+	// have to be sent again that is not kept.
+	Statuses []int
+	// Methods are the methods whose requests a server may process twice; nil: the idempotent
+	// ones (RFC 9110 section 9.2.2).
+	Methods []string
+	// Timeout limits a try until the head of its response, waiting for a connection
+	// included. 0 is no limit.
+	Timeout time.Duration
+}
+
+var noRetry Retry
+
+var errTryTimeout = errors.New("the try has taken too long")
 
 // mayRepeat reports whether a call that has failed with err may be sent again, and counts
 // it.
 //
-//	failure                                          | any method | idempotent
+//	failure                                          | any method | see mayTwice
 //	never sent, refused stream, beyond GOAWAY's last | yes        | yes
 //	a reused connection ends before any byte         | no         | yes
 //	no tunnels over HTTP/2, nothing sent             | yes        | yes
 //	no connection                                    | retries    | retries
 //	a new connection ends before any byte            | no         | retries
+//	the try has taken too long                       | no         | retries
 //	anything after a byte of a response              | no         | no
 func (c *Call) mayRepeat(err *Error) bool {
 	if c.state >= callHeaded || c.upload != nil && !c.upload.isWhole() {
@@ -27,7 +54,7 @@ func (c *Call) mayRepeat(err *Error) bool {
 			return c.repeat(false)
 		}
 	case UpstreamReset, UpstreamEOF:
-		again := isIdempotent(c.out.Method) && silent // nothing of a tunnel is sent before its response
+		again := c.mayTwice() && silent // nothing of a tunnel is sent before its response
 		switch {
 		case !err.Safe && !again:
 			return false
@@ -39,6 +66,10 @@ func (c *Call) mayRepeat(err *Error) bool {
 	case UpstreamMalformed:
 		// ErrNoTunnels: the Events may know another origin.
 		return err.Safe && c.repeat(false)
+	case HeadTimeout:
+		if err.Err != errTryTimeout || !err.Safe && !c.mayTwice() {
+			return false
+		}
 	case ConnectFail, ConnectTimeout, TLSFail, NoPeer, Overflow:
 		if !err.Safe {
 			return false
@@ -47,6 +78,21 @@ func (c *Call) mayRepeat(err *Error) bool {
 		return false
 	}
 	return c.permitted()
+}
+
+// mayRepeatAfter reports whether a call is sent again in place of its response with that
+// status, and counts it.
+func (c *Call) mayRepeatAfter(status int) bool {
+	return c.state == callStarted && slices.Contains(c.retry.Statuses, status) && c.out.Protocol == "" && c.mayTwice() &&
+		(c.upload == nil || c.upload.isWhole()) && c.permitted()
+}
+
+// mayTwice reports whether a server may process the request twice.
+func (c *Call) mayTwice() bool {
+	if c.retry.Methods != nil {
+		return slices.Contains(c.retry.Methods, c.out.Method)
+	}
+	return isIdempotent(c.out.Method)
 }
 
 // repeat counts a try that needs no permission, and whether it is one of those that the

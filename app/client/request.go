@@ -40,6 +40,8 @@ type Request struct {
 	// ends before any byte of a response and the method is idempotent. Retries that are
 	// safe without that are always made.
 	Retries int
+	// Retry, if not nil, stands in place of Retries.
+	Retry *Retry
 	// Limit limits the content of the response in bytes; 0 is no limit. Beyond it, reading
 	// fails with BodyLimit.
 	Limit int64
@@ -144,7 +146,12 @@ func (p *Pending) start(c *Client) {
 	if timeout := c.timeout(req.Timeout); timeout > 0 {
 		l.deadlines.Set(&p.entry, l.now().Add(timeout), (*pendingEnds)(p))
 	}
-	c.Start(&p.call, p.dialer, &p.out, req.Retries, (*pendingEvents)(p))
+	retry := req.Retry
+	if retry == nil {
+		p.retry.Tries = req.Retries
+		retry = &p.retry
+	}
+	c.Start(&p.call, p.dialer, &p.out, retry, (*pendingEvents)(p))
 }
 
 // timeout returns the time for a request whose Timeout is d; 0 is no limit.

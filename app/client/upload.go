@@ -27,7 +27,7 @@ type upload struct {
 	close  func() // of pull, as user code
 	users  int    // the call, and the tries that are not closed
 	done   bool   // the content was closed
-	method string
+	twice  bool   // the request may be sent again though a server has seen it
 }
 
 // attempt is the content of one try, as an spi.Source.
@@ -56,7 +56,7 @@ func newUpload(c *Call, content app.Content) *upload {
 		u = &upload{loop: l}
 		u.close = u.closePull
 	}
-	u.dialer, u.keeps, u.users, u.method = c.dialer, true, 1, c.out.Method
+	u.dialer, u.keeps, u.users, u.twice = c.dialer, true, 1, c.mayTwice()
 	if isPull {
 		u.pull = pull
 	} else {
@@ -67,7 +67,7 @@ func newUpload(c *Call, content app.Content) *upload {
 
 // attempt returns the content for a try.
 func (u *upload) attempt(http2 bool) app.Content {
-	if !http2 && !isIdempotent(u.method) {
+	if !http2 && !u.twice {
 		// Once a byte of it was sent, the request cannot be sent again.
 		u.dropKept()
 	}

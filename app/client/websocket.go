@@ -81,6 +81,7 @@ func (c *Client) WebSocketOn(loop app.Loop, s *SocketRequest) app.Future[*websoc
 // pendingSocket is a WebSocket that is being opened or open. It is the Events of its call,
 // and as socketTunnel the call of its socket. It belongs to its loop.
 type pendingSocket struct {
+	retry   Retry
 	call    Call
 	on      *loop
 	promise app.Promise[*websocket.Socket]
@@ -162,7 +163,8 @@ func (p *pendingSocket) start(c *Client) *Error {
 		p.on.deadlines.Set(&p.entry, p.on.now().Add(timeout), p)
 	}
 	p.state = socketOpening
-	c.Start(&p.call, p.dialer, &p.out, s.Retries, p)
+	p.retry.Tries = s.Retries
+	c.Start(&p.call, p.dialer, &p.out, &p.retry, p)
 	return nil
 }
 
