@@ -201,6 +201,9 @@ func (u *upload) Read(p []byte) (n int, err error) {
 		x.moved = true
 	}
 	u.over = u.over || err != nil || x.r.ContentLength >= 0 && u.read == x.r.ContentLength
+	if x.copies != nil {
+		x.keepForCopies(p[:n], u.over, err)
+	}
 	return n, err
 }
 
@@ -233,7 +236,7 @@ func (u *upload) Trailers() app.Fields {
 	if u.x.r == nil || u.x.head.websocket {
 		return nil
 	}
-	return forwardedTrailers(u.x.r.Trailers(), u.x.settings.request.Drops())
+	return forwardedTrailers(u.x.r.Trailers(), u.x.settings.dropsTrailer)
 }
 
 // Close implements spi.Source. The rest of the request is the server's matter.

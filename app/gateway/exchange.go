@@ -34,6 +34,8 @@ type exchange struct {
 	out    spi.Outgoing
 	call   client.Call
 	upload upload
+	copies []*requestCopy // that were not sent yet
+	copied []byte         // content for them
 	answer *answer
 	peer   *peer // of the current try
 	probe  bool  // the try decides about the return of peer
@@ -93,6 +95,7 @@ func (x *exchange) begin(r *app.Request, dialer spi.Dialer) app.Future[*app.Resp
 	// The gateway has its own deadline, after which the status is 504.
 	r.SetTimeout(0)
 	if !core.Attach(r, &x.end, (*requestEnd)(x)) {
+		x.reason = ClientGone
 		x.finish()
 		return app.Failed[*app.Response](app.ErrPeerGone)
 	}
@@ -113,8 +116,11 @@ func (x *exchange) begin(r *app.Request, dialer spi.Dialer) app.Future[*app.Resp
 	}
 	x.setHeadDeadline()
 	x.starting, x.released = true, false
-	x.backend.client.Start(&x.call, dialer, &x.out, x.settings.retries, x)
+	x.backend.client.Start(&x.call, dialer, &x.out, &x.settings.retry, x)
 	x.starting = false
+	if len(x.settings.mirrors) > 0 {
+		x.mirror()
+	}
 	if x.answered {
 		resp := &a.response
 		x.finishIfOver()
@@ -161,6 +167,9 @@ func (x *exchange) Origin(try int, failed *client.Error) *client.Origin {
 		if errors.Is(failed, client.ErrNoTunnels) {
 			// RFC 8441 section 3: the peer takes no WebSockets over HTTP/2, but perhaps over HTTP/1.1.
 			return x.peer.origin.HTTP1()
+		}
+		if dropped, ok := errors.AsType[*app.StatusError](failed); ok {
+			x.judge(dropped.Status) // of client.Retry.Statuses
 		}
 		x.leavePeer(reasonOf(failed), failed, now)
 	}
@@ -226,46 +235,14 @@ func (x *exchange) Head(in *spi.Incoming) {
 
 // judge records what the status of the response says about the peer.
 func (x *exchange) judge(status int) {
-	p := x.peer
-	if !p.counted {
-		return
-	}
-	x.judged = true
 	now := x.l.home.Now()
-	switch status {
-	case 502, 503, 504:
-		p.failed(x.probe, false, &app.StatusError{Status: status}, now)
-	default:
-		p.succeeded(x.probe, now.Sub(x.tried), now)
-	}
+	x.judged = x.peer.judge(status, x.probe, now.Sub(x.tried), now)
 }
 
-// leavePeer ends a try, and records what its end says about the peer.
+// leavePeer ends a try.
 func (x *exchange) leavePeer(reason Reason, failure *client.Error, now time.Time) {
-	p := x.peer
-	p.leave()
-	if x.judged || !p.counted {
-		x.judged = false
-		return
-	}
-	var err error
-	if failure != nil {
-		err = failure
-	}
-	switch reason {
-	case ConnectFail, ConnectTimeout, TLSFail:
-		p.failed(x.probe, true, err, now)
-	case HeadTimeout:
-		p.failed(x.probe, false, err, now)
-	case UpstreamReset, UpstreamEOF, UpstreamMalformed:
-		if failure == nil || !failure.Safe {
-			p.failed(x.probe, false, err, now)
-			return
-		}
-		p.abandoned(x.probe) // the peer has refused a stream: it is busy
-	default:
-		p.abandoned(x.probe)
-	}
+	x.peer.leaveAfter(x.judged, x.probe, reason, failure, now)
+	x.judged = false
 }
 
 // mayPass reports whether a response to the handshake of a WebSocket may be passed on: one
@@ -415,8 +392,10 @@ func (x *exchange) finish() {
 	if x.tunnel {
 		l.tunnels.Add(-1)
 	}
+	if x.copies != nil {
+		x.skipCopies()
+	}
 	x.release()
-	x.settings.concurrency.leave()
 	l.count(x.reason)
 	x.answer.x = nil
 	reason, failure, ended := x.reason, x.failure, x.g.ended

@@ -48,6 +48,11 @@ type Options struct {
 	// found unhealthy or healthy again, for logs. err, which may be nil, says why. It is
 	// called on a loop or on a goroutine of health checks: it must not block.
 	PeerChanged func(backend, peer string, event PeerEvent, err error)
+	// Warn, if not nil, is called when passwords, keys of tokens or the server of a shared
+	// limit cannot be read or asked, and with nil when they can be again. subject is the key of
+	// the file and its value. What was known stays in use; a shared limit lets requests pass. It
+	// is not called on a loop.
+	Warn func(subject string, err error)
 }
 
 const (
@@ -166,6 +171,8 @@ type loopState struct {
 	counts    [reasons]atomic.Uint64
 	tunnels   atomic.Int64
 	privates  map[*app.ConnInfo]privates // by connections of clients
+	mirrored  mirrorCounts
+	dropped   []byte // scratch
 }
 
 // of returns the state on a loop, which calls it.
@@ -218,6 +225,8 @@ type Counts struct {
 	Tunnels int64
 	// FailedLookUps is the number of look-ups of peers' names that have failed.
 	FailedLookUps uint64
+	// Mirrors has the counters of copies of requests.
+	Mirrors MirrorCounts
 	// Backend has the counters of connections to the backends, together.
 	Backend client.Stats
 }
@@ -229,6 +238,9 @@ func (g *Gateway) Counts() (c Counts) {
 			c.Exchanges[i] += l.counts[i].Load()
 		}
 		c.Tunnels += l.tunnels.Load()
+		c.Mirrors.Sent += l.mirrored.sent.Load()
+		c.Mirrors.Failed += l.mirrored.failed.Load()
+		c.Mirrors.Skipped += l.mirrored.skipped.Load()
 	})
 	for _, b := range g.backends() {
 		addStats(&c.Backend, b.Stats())

@@ -61,8 +61,17 @@ func parseGRPCTimeout(value string) (d time.Duration, ok bool) {
 // status.
 func grpcStatus(reason Reason, status int) int {
 	switch status {
+	case 401:
+		return grpcUnauthenticated
+	case 403:
+		return grpcPermissionDenied
+	case 429:
+		return grpcResourceExhausted
 	case 502, 503, 504:
 		return grpcUnavailable
+	}
+	if reason == Auth {
+		return grpcUnknown
 	}
 	return reasonTable[reason].grpc
 }

@@ -62,6 +62,7 @@ const (
 // Status codes of gRPC (google.golang.org/grpc/codes).
 const (
 	grpcUnknown           = 2
+	grpcPermissionDenied  = 7
 	grpcResourceExhausted = 8
 	grpcUnimplemented     = 12
 	grpcInternal          = 13
@@ -94,7 +95,7 @@ var reasonTable = [reasons]struct {
 	ClientTimeout:     {"client-timeout", 408, "the request did not arrive in time", grpcCancelled, "http_request_error"},
 	ClientMalformed:   {"client-malformed", 400, "the request cannot be forwarded", grpcInternal, "http_request_error"},
 	BodyLimit:         {"body-limit", 413, "the request's content is too large", grpcResourceExhausted, "http_request_error"},
-	RateLimit:         {"rate-limit", 429, "too many requests", grpcUnavailable, "http_request_denied"},
+	RateLimit:         {"rate-limit", 429, "too many requests", grpcResourceExhausted, "http_request_denied"},
 	Auth:              {"auth", 401, "not authorized", grpcUnauthenticated, "http_request_denied"},
 	NoRoute:           {"no-route", 404, "there is nothing here", grpcUnimplemented, "destination_not_found"},
 	NoPeer:            {"no-peer", 503, "no server is available", grpcUnavailable, "destination_unavailable"},

@@ -5,16 +5,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/client"
-	"github.com/gatewheel/gatewheel/app/compress"
 	"github.com/gatewheel/gatewheel/app/gateway/config"
 	"github.com/gatewheel/gatewheel/app/gateway/discovery"
 	"github.com/gatewheel/gatewheel/app/gateway/routing"
-	"github.com/gatewheel/gatewheel/app/spi"
 )
 
 // routes are the routes of a gateway, ready for use. They do not change.
@@ -22,6 +19,7 @@ type routes struct {
 	config   *config.Config
 	table    *routing.Table
 	cases    []settings // by routing.Case.Index
+	access   access
 	backends map[string]*Backend
 }
 
@@ -40,6 +38,8 @@ type Parts struct {
 	CookieKey []byte
 	// Resolver looks up the names of peers; nil is discovery.System.
 	Resolver *discovery.Resolver
+	// Directory is that of relative names of files; "" is the working directory.
+	Directory string
 }
 
 // openBackend returns the backend that is described.
@@ -127,177 +127,10 @@ func (b *Backend) setEject(c *config.Eject) {
 // a connection.
 const defaultConnect = 2 * time.Second
 
-// settingsOf returns the settings of a case. Times that it does not give are those of o.
-func (o *Options) settingsOf(k *routing.Case, named map[string]*Backend) settings {
-	s := o.settings(nil)
-	s.backends = nil
-	for _, share := range k.Backends {
-		s.backends = append(s.backends, named[share.Backend])
-	}
-	c := k.Config
-	if c.Timeout > 0 {
-		s.timeout = c.Timeout
-	}
-	if c.Idle > 0 {
-		s.idle, s.tunnelIdle = c.Idle, c.Idle
-	}
-	if c.Retry != nil {
-		s.retries = c.Retry.Tries
-	}
-	s.maxBody = int64(c.Body)
-	s.request, s.response = k.Request, k.Response
-	s.hostOfPeer = c.Rewrite.Host == backendHost
-	if c.Concurrency > 0 {
-		s.concurrency = &concurrency{most: int64(c.Concurrency)}
-	}
-	if c.Limit != nil {
-		s.rate = newRateLimit(c.Limit)
-	}
-	if c.Respond != nil {
-		s.answer = ownResponse(c.Respond)
-	}
-	if c.Compress {
-		s.compress = compress.New(compress.Options{})
-	}
-	return s
-}
-
-// ownResponse returns a response of the gateway's own, whose fields are copied for each
-// request.
-func ownResponse(c *config.Respond) *app.Response {
-	resp := app.Text(statusOf(c), c.Body)
-	if c.Body == "" {
-		resp = app.Empty(statusOf(c))
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.Fields)) {
-		resp.Fields.Set(name, c.Fields[name])
-	}
-	return resp
-}
-
 // backends returns the backends of g.
 func (g *Gateway) backends() []*Backend {
 	if rs := g.routes.Load(); rs != nil {
 		return slices.Collect(maps.Values(rs.backends))
 	}
 	return g.single.backends
-}
-
-// serveRoutes answers a request by its route.
-func (g *Gateway) serveRoutes(rs *routes, r *app.Request) app.Future[*app.Response] {
-	f, s, builtIn := g.route(rs, r)
-	switch {
-	case builtIn != nil:
-		f = builtIn(r)
-		if edits := s.response; edits != nil {
-			f = app.Then(f, func(resp *app.Response) app.Future[*app.Response] {
-				resp.Fields = edits.Apply(resp.Fields)
-				return app.Ready(resp)
-			})
-		}
-	case s != nil && s.compress != nil:
-		f = app.Then(f, wrappable)
-	}
-	if s == nil || s.compress == nil {
-		return f
-	}
-	return s.compress(func(*app.Request) app.Future[*app.Response] { return f })(r)
-}
-
-// wrappable gives a response content that middleware can change.
-func wrappable(resp *app.Response) app.Future[*app.Response] {
-	if c, ok := resp.Content.(*content); ok {
-		resp.Content = c.Pull()
-	}
-	return app.Ready(resp)
-}
-
-// route finds the case for r. It answers, or begins to forward, unless the built-in
-// application answers, whose request is ready then. s is nil if the gateway has refused.
-func (g *Gateway) route(rs *routes, r *app.Request) (f app.Future[*app.Response], s *settings, builtIn app.Handler) {
-	dialer, ok := r.Loop().(spi.Dialer)
-	if !ok {
-		return app.Ready(g.policy.errorResponse(&refusals[NoPeer], false)), nil, nil
-	}
-	if !dialer.Enter() {
-		return app.Failed[*app.Response](app.ErrPeerGone), nil, nil
-	}
-	defer dialer.Leave()
-	l := g.loops.of(dialer.Home())
-	s, refused := rs.choose(l, r)
-	if refused != nil {
-		return g.refuse(l, r, refused), nil, nil
-	}
-	m := &l.match
-	if status, location, ok := m.Redirection(r); ok {
-		resp := app.Redirect(status, location)
-		resp.Fields = s.response.Apply(resp.Fields)
-		return g.answer(l, r, OK, resp), s, nil
-	}
-	if s.answer != nil {
-		resp := *s.answer
-		resp.Fields = s.response.Apply(resp.Fields.Clone(0))
-		return g.answer(l, r, OK, &resp), s, nil
-	}
-	return g.forward(l, r, s, dialer)
-}
-
-// choose finds the case for r, in l.match, and checks what can be checked without a
-// backend.
-func (rs *routes) choose(l *loopState, r *app.Request) (*settings, *refusal) {
-	if refused := refuseMethod(r); refused != nil {
-		return nil, refused
-	}
-	m := &l.match
-	if !rs.table.Find(r, m) {
-		if r.Method == "OPTIONS" && r.RawPath == "*" {
-			return nil, answeredOptions
-		}
-		return nil, &refusals[NoRoute]
-	}
-	if !m.Case.Raw() {
-		if refused := refusePath(r.RawPath, m.Ambiguous); refused != nil {
-			return nil, refused
-		}
-	}
-	s := &rs.cases[m.Case.Index]
-	if s.rate != nil {
-		if wait := s.rate.admit(r, l.home.Now()); wait > 0 {
-			return nil, s.rate.refused(wait)
-		}
-	}
-	if s.maxBody > 0 && r.ContentLength > s.maxBody {
-		return nil, &refusals[BodyLimit]
-	}
-	return s, nil
-}
-
-// forward begins to forward r as the case in l.match says.
-func (g *Gateway) forward(l *loopState, r *app.Request, s *settings, dialer spi.Dialer) (app.Future[*app.Response], *settings, app.Handler) {
-	x := l.take(g)
-	refused := x.head.make(r, &g.policy, &l.addresses)
-	if refused == nil {
-		refused = x.head.change(r, &l.match)
-	}
-	var b *Backend
-	if refused == nil {
-		if b = s.backends[l.match.Case.Choose()]; b.builtIn == nil && !s.concurrency.enter() {
-			refused = &refusals[Overflow]
-		}
-	}
-	if refused != nil {
-		l.give(x)
-		return g.refuse(l, r, refused), nil, nil
-	}
-	if b.builtIn != nil {
-		r.Target, r.Authority = x.head.target, x.head.authority
-		r.RawPath, r.RawQuery, _ = strings.Cut(r.Target, "?")
-		r.Fields = s.request.Apply(r.Fields)
-		r.SetTimeout(s.timeout)
-		l.give(x)
-		l.count(OK)
-		return app.Future[*app.Response]{}, s, b.builtIn
-	}
-	x.settings, x.backend = s, b
-	return x.begin(r, dialer), s, nil
 }

@@ -3,7 +3,6 @@
 package gateway_test
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -242,25 +241,5 @@ func TestSharesOfRequests(t *testing.T) {
 	}
 	if share := float64(seen["a"]) / asked; share < 0.65 || share > 0.85 || seen["a"]+seen["b"] != asked {
 		t.Errorf("got %v", seen)
-	}
-}
-
-// What is not implemented is refused where it stands, and by Open.
-func TestUnsupportedIsRefused(t *testing.T) {
-	f, err := file.Parse("f.yaml", []byte(`routes:
-  /: {to: a, mirror: {b: 10%}}
-backends:
-  a: {peers: http://h, proxy-protocol: v2}
-  b: http://i
-`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := "f.yaml:2:14: mirror is not implemented"
-	if got := f.Locate(gateway.Unsupported(f.Config)).Error(); got != want {
-		t.Errorf("got\n%s\nwant\n%s", got, want)
-	}
-	if _, err := gateway.Open(f.Config, gateway.Options{}, gateway.Parts{}); err == nil || errors.Unwrap(err) != nil || !strings.Contains(err.Error(), "mirror is not implemented") {
-		t.Errorf("Open: %v", err)
 	}
 }

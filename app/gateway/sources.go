@@ -14,7 +14,7 @@ func (s *shared) sourceOf(b *config.Backend, parts Parts, failed func(error)) (s
 		if parts.ReadPeers == nil {
 			return nil, nil, errors.New("a file of peers needs Parts.ReadPeers")
 		}
-		return &discovery.File{Path: path, Failed: failed, Read: func(path string) ([]discovery.Source, error) {
+		return &discovery.File{Path: parts.path(path), Failed: failed, Read: func(path string) ([]discovery.Source, error) {
 			peers, err := parts.ReadPeers(path)
 			if err != nil {
 				return nil, err

@@ -66,7 +66,7 @@ func openGateway(stderr io.Writer, name string) (*file.File, *routing.Table, err
 	if err != nil {
 		return nil, nil, err // file.Open has checked the same
 	}
-	problems := append(f.Locate(gateway.Unsupported(f.Config)), f.Locate(gateway.CheckTests(f.Config, table))...)
+	problems := f.Locate(gateway.CheckTests(f.Config, table))
 	report(stderr, append(f.Warnings, problems...))
 	if len(problems) > 0 {
 		return nil, nil, errReported

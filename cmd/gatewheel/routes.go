@@ -130,8 +130,7 @@ func checkRoutes(f *file.File) error {
 	if err != nil {
 		return err
 	}
-	problems := append(f.Locate(gateway.Unsupported(f.Config)), f.Locate(gateway.CheckTests(f.Config, table))...)
-	if len(problems) > 0 {
+	if problems := f.Locate(gateway.CheckTests(f.Config, table)); len(problems) > 0 {
 		return problems
 	}
 	return nil

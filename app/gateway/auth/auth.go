@@ -71,6 +71,9 @@ func setFields(r *app.Request, names []string, set app.Fields) {
 	r.Fields = append(fields, set...)
 }
 
+// Sets reports whether a server may take name for that of a field that c sets.
+func Sets(c Checker, name string) bool { return hasName(c.Fields(), name) }
+
 // hasName reports whether a server may take name for one of names.
 func hasName(names []string, name string) bool {
 	for _, n := range names {

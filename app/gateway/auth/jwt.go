@@ -168,5 +168,5 @@ func (j *JWT) Fields() []string { return j.fields }
 // Close implements Checker.
 func (j *JWT) Close() { j.keys.close() }
 
-// isURL reports whether the keys are fetched.
-func isURL(jwks string) bool { return strings.Contains(jwks, "://") }
+// IsURL reports whether JWTOptions.JWKS is a URL, not a file.
+func IsURL(jwks string) bool { return strings.Contains(jwks, "://") }

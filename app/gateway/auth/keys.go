@@ -138,7 +138,7 @@ type keySource struct {
 
 func openKeys(o *JWTOptions) (*keySource, error) {
 	s := &keySource{options: o, without: newVerifier[app.Fields](ways, tokensUnderWay), client: o.Client}
-	if !isURL(o.JWKS) {
+	if !IsURL(o.JWKS) {
 		file, err := openFile(o.JWKS, s.load, s.warnFile)
 		s.file = file
 		return s, err

@@ -47,6 +47,7 @@ func (c *checker) checkCase(at Place, k *Case, p *pattern.Pattern) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(k.Mirror)) {
 		c.use(at.In("mirror", name), true, name)
+		c.refuseBuiltIn(at.In("mirror", name), true, name, "copies go")
 		if v := k.Mirror[name]; !(v > 0 && v <= 100) {
 			c.fail(at.In("mirror", name), "the percentage is not above 0%% and up to 100%%")
 		}
@@ -219,6 +220,9 @@ func (c *checker) checkRetry(at Place, r *Retry) {
 	if r.Tries < 0 || r.Tries > 10 {
 		c.fail(at.In("tries"), "%d is not a number of further tries from 0 to 10", r.Tries)
 	}
+	if r.Tries == 0 && len(r.On) > 0 {
+		c.warn(at.In("on"), "on has no effect: tries is 0")
+	}
 	for i, status := range r.On {
 		if status < 400 || status > 599 {
 			c.fail(at.In("on").At(i), "%d is not the status of an error, from 400 to 599", status)
@@ -258,6 +262,7 @@ func (c *checker) checkAuth(at Place, a *Auth) {
 	if a.Ask != (Ask{}) {
 		kinds++
 		c.use(at.In("ask"), false, a.Ask.Backend)
+		c.refuseBuiltIn(at.In("ask"), false, a.Ask.Backend, "the question goes")
 		if a.Ask.Path == "" || a.Ask.Path[0] != '/' || !octets.All(a.Ask.Path, octets.Target) {
 			c.fail(at.In("ask"), "ask is a backend and a path, such as auth /check")
 		}
@@ -284,6 +289,20 @@ func (c *checker) checkJWT(at Place, j *JWT) {
 	for _, claim := range slices.Sorted(maps.Keys(j.Claims)) {
 		c.checkFieldName(at.In("claims", claim), false, j.Claims[claim])
 	}
+}
+
+// refuseBuiltIn refuses a backend that is the built-in application for what goes over
+// connections.
+func (c *checker) refuseBuiltIn(at Place, key bool, name, what string) {
+	if c.isBuiltIn(name) {
+		c.problems = append(c.problems, Problem{Place: at, Key: key, Text: what + " to other servers, and " + quoted(name) + " is the built-in application"})
+	}
+}
+
+// isBuiltIn reports whether a backend is the built-in application.
+func (c *checker) isBuiltIn(name string) bool {
+	peers := c.config.Backends[name].Peers.List
+	return len(peers) == 1 && peers[0].URL == "target:"
 }
 
 func (c *checker) checkRespond(at Place, r *Respond) {

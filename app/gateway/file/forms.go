@@ -108,6 +108,7 @@ func matchForm(d *decoder, n ast.Node, at config.Place, v reflect.Value) bool {
 
 func retryForm(d *decoder, n ast.Node, at config.Place, v reflect.Value) bool {
 	if !isText(n) {
+		v.FieldByName("Tries").SetInt(1)
 		return false
 	}
 	d.integer(n, at, v.FieldByName("Tries"))

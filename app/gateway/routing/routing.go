@@ -154,6 +154,12 @@ type Match struct {
 	room      [8]string
 }
 
+// CopyTo makes to a copy of what was found, for use after the next search.
+func (m *Match) CopyTo(to *Match) {
+	*to = Match{Route: m.Route, Case: m.Case, Ambiguous: m.Ambiguous}
+	to.Captures = append(to.room[:0], m.Captures...)
+}
+
 // Find fills m with the route and the case for r, and reports whether there is one. On r's
 // loop.
 func (t *Table) Find(r *app.Request, m *Match) bool {
