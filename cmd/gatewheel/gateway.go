@@ -88,6 +88,7 @@ func (c *gatewayCommand) gateway(s *streams, log *zap.Logger) (*gateway.Gateway,
 		Timeout:     c.RequestTimeout.orNever(),
 		Ended:       reportExchanges(log),
 		PeerChanged: reportPeers(log),
+		Warn:        reportFaults(log),
 	}
 	if c.gatewayFlags.Config != "" {
 		return openRoutes(s, &c.gatewayFlags, options, log)
@@ -223,6 +224,17 @@ func reportPeers(log *zap.Logger) func(backend, peer string, event gateway.PeerE
 			fields = append(fields, zap.String("error", err.Error()))
 		}
 		log.Warn("a server of a backend has changed", fields...)
+	}
+}
+
+// reportFaults returns a function that logs what cannot be read or asked, and that it can be again.
+func reportFaults(log *zap.Logger) func(subject string, err error) {
+	return func(subject string, err error) {
+		if err == nil {
+			log.Info("what the gateway's file names works again", zap.String("subject", subject))
+			return
+		}
+		log.Warn("what the gateway's file names cannot be used", zap.String("subject", subject), zap.Error(err))
 	}
 }
 

@@ -52,7 +52,9 @@ func openRoutes(s *streams, flags *gatewayFlags, options gateway.Options, log *z
 		return nil, nil, err
 	}
 	c := certificatesOf{directory: filepath.Dir(name), log: log}
-	g, err := gateway.Open(f.Config, options, gateway.Parts{BuiltIn: builtIn, Certificates: c.open, ReadPeers: file.ReadPeers, CookieKey: key})
+	g, err := gateway.Open(f.Config, options, gateway.Parts{
+		BuiltIn: builtIn, Certificates: c.open, ReadPeers: file.ReadPeers, Directory: c.directory, CookieKey: key,
+	})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -45,6 +45,11 @@ func (c *checker) checkCase(at Place, k *Case, p *pattern.Pattern) {
 	if k.Concurrency < 0 {
 		c.fail(at.In("concurrency"), "%d is not a number above 0", k.Concurrency)
 	}
+	for _, name := range slices.Sorted(maps.Keys(k.To)) {
+		if len(k.Mirror) > 0 && c.isBuiltIn(name) {
+			c.failKey(at.In("mirror"), "mirror has no effect: requests to %q stay inside the process", name)
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(k.Mirror)) {
 		c.use(at.In("mirror", name), true, name)
 		c.refuseBuiltIn(at.In("mirror", name), true, name, "copies go")
