@@ -64,7 +64,7 @@ var arrows = []arrow{
 	{packages: "app/websocket", own: []string{"app", "app/internal/...", "internal/..."}},
 	{packages: "app/events", own: []string{"app", "app/internal/...", "internal/..."}},
 	{packages: "app/middleware", own: []string{"app", "app/internal/...", "internal/..."}},
-	{packages: "app/gateway", own: []string{"app", "app/client", "app/compress", "app/gateway/config", "app/gateway/discovery", "app/gateway/routing", "app/spi", "app/forwarded", "app/router", "app/websocket", "app/internal/...", "internal/..."},
+	{packages: "app/gateway", own: []string{"app", "app/client", "app/compress", "app/gateway/auth", "app/gateway/config", "app/gateway/discovery", "app/gateway/limit", "app/gateway/routing", "app/spi", "app/forwarded", "app/router", "app/websocket", "app/internal/...", "internal/..."},
 		others: []string{"github.com/pires/go-proxyproto"}},
 	{packages: "app/apptest", own: []string{"app", "app/client", "app/spi", "app/websocket"}},
 	{packages: "app/gateway/discovery", own: []string{"internal/..."}, others: []string{"github.com/miekg/dns"}},
