@@ -43,6 +43,7 @@ var arrows = []arrow{
 	{packages: "internal/octets", not: []string{"net", "net/http", "net/http/...", "net/url", "os", "os/...", "io/fs", "log", "log/...", "syscall"}},
 	{packages: "internal/memo", own: []string{"internal/octets"}, not: sansIO},
 	{packages: "internal/inflate", not: sansIO},
+	{packages: "internal/redistest"},
 	{packages: "internal/testport", others: []string{"golang.org/x/sys/unix"}},
 	{packages: "h1", not: sansIO, own: []string{"internal/..."}},
 	{packages: "h2", not: sansIO, own: []string{"internal/..."}, others: []string{"golang.org/x/net/http2/hpack"}},

@@ -13,15 +13,22 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/gateway"
 	"github.com/gatewheel/gatewheel/app/gateway/file"
+	"github.com/gatewheel/gatewheel/app/server"
 )
 
 // open starts a gateway that does what the text of a file says, in which NAME stands for the URLs of
-// backends with these handlers.
+// backends over HTTP/1.1 with these handlers.
 func open(t *testing.T, text string, backends map[string]app.Handler) (url string, g *gateway.Gateway) {
+	t.Helper()
+	return openOver(t, "http", text, backends)
+}
+
+// openOver is open for backends with another scheme.
+func openOver(t *testing.T, scheme, text string, backends map[string]app.Handler) (url string, g *gateway.Gateway) {
 	t.Helper()
 	for name, h := range backends {
 		address, _ := serveOn(t, h)
-		text = strings.ReplaceAll(text, name, "http://"+address)
+		text = strings.ReplaceAll(text, name, scheme+"://"+address)
 	}
 	f, err := file.Parse("f.yaml", []byte(text))
 	if err != nil {
@@ -32,7 +39,7 @@ func open(t *testing.T, text string, backends map[string]app.Handler) (url strin
 		t.Fatal(err)
 	}
 	t.Cleanup(g.Close)
-	address, _ := serveOn(t, g.Serve)
+	address, _ := serveOn(t, g.Serve, func(c *server.Config) { c.HalfClosedTimeout = 100 * time.Millisecond })
 	return "http://" + address, g
 }
 

@@ -1,56 +1,19 @@
 package limit_test
 
 import (
-	"bufio"
-	"io"
 	"net"
-	"os/exec"
 	"slices"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/apptest"
 	"github.com/gatewheel/gatewheel/app/gateway/limit"
+	"github.com/gatewheel/gatewheel/internal/redistest"
 	"github.com/gatewheel/gatewheel/internal/testport"
 )
 
 const patience = 20 * time.Second
-
-// startRedis starts a server at that address and waits until it accepts connections.
-func startRedis(t *testing.T, address string) (stop func()) {
-	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Fatalf("%v: .ci/tools installs it", err)
-	}
-	host, port, _ := net.SplitHostPort(address)
-	cmd := exec.Command(path, "--bind", host, "--port", port, "--save", "", "--appendonly", "no", "--daemonize", "no")
-	cmd.Dir = t.TempDir()
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	stop = sync.OnceFunc(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	t.Cleanup(stop)
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		if strings.Contains(lines.Text(), "eady to accept connections") {
-			go io.Copy(io.Discard, out)
-			return stop
-		}
-	}
-	t.Fatalf("redis-server ended: %v", lines.Err())
-	return nil
-}
 
 // gateway is a host with a limit that is shared, and what it was warned of.
 type gateway struct {
@@ -111,7 +74,7 @@ func count(statuses []int, status int) (n int) {
 
 func TestSharedLimitOfRedisCountsForAllGateways(t *testing.T) {
 	port := testport.Address(t)
-	startRedis(t, port)
+	redistest.Start(t, port)
 	o := limit.RateOptions{Count: 20, Per: time.Hour, Burst: 20}
 	first, second := newGateway(t, port, o), newGateway(t, port, o)
 	if got := count(first.ask(12, client), 200); got != 12 {
@@ -144,7 +107,7 @@ func TestSharedLimitOfRedisCountsForAllGateways(t *testing.T) {
 
 func TestSharedLimitOfRedisFailsOpen(t *testing.T) {
 	port := testport.Address(t)
-	stop := startRedis(t, port)
+	stop := redistest.Start(t, port)
 	g := newGateway(t, port, limit.RateOptions{Count: 1, Per: time.Hour, Burst: 1})
 	key := func(name string) func() *apptest.Request {
 		return func() *apptest.Request { return from(name) }
@@ -165,7 +128,7 @@ func TestSharedLimitOfRedisFailsOpen(t *testing.T) {
 	if s := g.shared.Stats(); s.Uncounted != 50 {
 		t.Errorf("counters: %+v", s)
 	}
-	startRedis(t, port)
+	redistest.Start(t, port)
 	for end := time.Now().Add(patience); len(g.warnings) == 0; {
 		if g.ask(1, key("192.0.2.3")); time.Now().After(end) {
 			t.Fatal("the server is not asked again")
