@@ -57,11 +57,11 @@ type requestCopy struct {
 	peer   *peer
 	probe  bool // the copy decides about the return of peer
 	began  time.Time
-	limit  time.Duration
-	by     deadline.Entry
-	wake   func() // drop, as a value
-	read   int    // bytes of the response
-	judged bool   // the response has said something about the peer
+	until  time.Time
+	by     deadline.Entry // the next look at the time
+	wake   func()         // drop, as a value
+	read   int            // bytes of the response
+	judged bool           // the response has said something about the peer
 	bad    bool
 	over   bool // the call has ended
 }
@@ -92,10 +92,8 @@ func (m *mirror) copy(x *exchange) *requestCopy {
 		x.l.mirrored.skipped.Add(1)
 		return nil
 	}
-	c := &requestCopy{to: m, l: x.l, began: x.l.home.Now(), limit: x.settings.timeout}
-	if c.limit == 0 {
-		c.limit = copyTimeout
-	}
+	c := &requestCopy{to: m, l: x.l, began: x.l.home.Now()}
+	c.until = c.began.Add(orDefault(x.settings.timeout, copyTimeout))
 	c.wake = c.drop
 	c.out = spi.Outgoing{
 		Method: x.out.Method, Authority: x.head.authority, Target: x.out.Target, Fields: x.out.Fields.Clone(0),
@@ -164,7 +162,7 @@ func (c *requestCopy) send() {
 	}
 	defer c.l.guard.Leave()
 	c.l.mirrored.sent.Add(1)
-	c.l.deadlines.Set(&c.by, c.l.home.Now().Add(c.limit), c)
+	c.l.deadlines.Set(&c.by, c.nextLook(), c)
 	c.to.backend.client.Start(&c.call, c.l.home.(spi.Dialer), &c.out, nil, c)
 }
 
@@ -209,8 +207,26 @@ func (c *requestCopy) Ended(err *client.Error) {
 	c.finish(err)
 }
 
+// nextLook returns the time of the next look at the copy. Nobody waits for it while the
+// server drains, so that is looked at often.
+func (c *requestCopy) nextLook() time.Time {
+	next := c.l.home.Now().Add(time.Second)
+	if next.After(c.until) {
+		return c.until
+	}
+	return next
+}
+
 // Expired implements deadline.Expirer.
-func (c *requestCopy) Expired(*deadline.Entry) {
+func (c *requestCopy) Expired(e *deadline.Entry) {
+	drains := false
+	if d, ok := c.l.home.(spi.Drainer); ok {
+		drains = d.Draining()
+	}
+	if !drains && c.l.home.Now().Before(c.until) {
+		c.l.deadlines.Set(e, c.nextLook(), c)
+		return
+	}
 	c.finish(&client.Error{Kind: client.HeadTimeout, Sent: true})
 }
 

@@ -3,6 +3,7 @@
 package gateway_test
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"strings"
@@ -137,8 +138,7 @@ backends: {a: A, m: M}
 // A mirror that answers with errors, refuses connections or hangs concerns nobody. The copies under way are bounded.
 func TestMirrorThatFails(t *testing.T) {
 	hangs := func(r *app.Request) app.Future[*app.Response] {
-		_, f := app.Promised[*app.Response](r)
-		return f
+		return app.After(r.Draining(), func(app.Done, error) app.Future[*app.Response] { return app.Ready(app.Empty(204)) })
 	}
 	for peer, want := range map[string]gateway.MirrorCounts{
 		"FAILS": {Sent: 300, Failed: 300}, "http://127.0.0.1:1": {Sent: 300, Failed: 300}, "HANGS": {Sent: 256, Skipped: 44},
@@ -155,6 +155,34 @@ func TestMirrorThatFails(t *testing.T) {
 			}
 		}
 		eventually(t, peer+" is counted", func() bool { return g.Counts().Mirrors == want })
+	}
+}
+
+// A copy under way does not delay the end of the server.
+func TestMirrorDoesNotDelayShutdown(t *testing.T) {
+	hangs := make(chan bool)
+	m, _ := serveOn(t, func(r *app.Request) app.Future[*app.Response] {
+		p, f := app.Promised[*app.Response](r)
+		go func() {
+			<-hangs
+			p.Resolve(app.Empty(204))
+		}()
+		return f
+	})
+	defer close(hangs)
+	a, _ := serveOn(t, says("a"))
+	g, err := gateway.Open(parsed(t, "routes: {/: {to: a, mirror: m}}\nbackends: {a: \"http://"+a+"\", m: \"http://"+m+"\"}\n"), gateway.Options{}, gateway.Parts{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(g.Close)
+	address, s := serveOn(t, g.Serve)
+	ask(t, clientOf(t, false), "GET", "http://"+address, "")
+	eventually(t, "the copy is under way", func() bool { return g.Counts().Mirrors.Sent == 1 })
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -131,6 +131,9 @@ func (l *loop) turnInstant() instant { return max(instant(l.r.TurnAge()), 1) }
 // drainBy returns the time at which a draining server closes connections without requests; 0 if it does not drain.
 func (l *loop) drainBy() instant { return instant(l.r.DrainBy()) }
 
+// Draining implements spi.Drainer.
+func (l *loop) Draining() bool { return l.server.Draining() }
+
 // run calls a callback of the application for x; nil stands for the loop itself.
 func (l *loop) run(x *exchange, task func()) {
 	switch {

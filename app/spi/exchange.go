@@ -43,7 +43,8 @@ type Spawner interface {
 	Unpark()
 }
 
-// Drainer is an optional interface of an Exchange whose server can drain. Any goroutine.
+// Drainer is an optional interface of an Exchange, or an app.Loop, whose server can drain.
+// Any goroutine.
 type Drainer interface {
 	// Draining reports whether the server drains. It does not return to false, and is
 	// true before the server calls Drain.
