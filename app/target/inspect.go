@@ -116,6 +116,21 @@ type GatewayCounts struct {
 	Retries  uint64 `json:"upstream_retries"`
 	// FailedLookUps is the number of look-ups of their names that have failed.
 	FailedLookUps uint64 `json:"upstream_failed_lookups"`
+	// Mirrored is the number of copies of requests that were sent, MirrorFailed that of those without a good response,
+	// and MirrorSkipped that of requests that were not copied.
+	Mirrored      uint64 `json:"mirror_sent"`
+	MirrorFailed  uint64 `json:"mirror_failed"`
+	MirrorSkipped uint64 `json:"mirror_skipped"`
+	// Reloads is what has become of changes of the file; nil if there is none.
+	Reloads *ReloadCounts `json:"reloads,omitempty"`
+}
+
+// ReloadCounts count how often a gateway's file was loaded again.
+type ReloadCounts struct {
+	OK     uint64 `json:"ok"`
+	Failed uint64 `json:"failed"`
+	// LastError has the mistakes of the last load, one a line, if that has failed.
+	LastError string `json:"last_error,omitempty"`
 }
 
 type counted struct {

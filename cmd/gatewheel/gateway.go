@@ -65,7 +65,7 @@ func (c *gatewayCommand) forward(s *streams, config *server.Config, log *zap.Log
 	if c.Admin == "" {
 		return func(*server.Server) {}, routes, nil
 	}
-	admin := &adminHandler{next: g.Serve, counter: gatewayCounter{gateway: g}}
+	admin := &adminHandler{next: g.Serve, counter: gatewayCounter{gateway: g, routes: routes}}
 	admin.count = target.Count(&admin.counter)
 	config.Handler = admin.serve
 	place := len(config.Listeners)
@@ -262,6 +262,7 @@ func (h *adminHandler) serve(r *app.Request) app.Future[*app.Response] {
 type gatewayCounter struct {
 	counter
 	gateway *gateway.Gateway
+	routes  *routesFile // nil: there is no file
 }
 
 // Counts implements target.Counter.
@@ -277,6 +278,10 @@ func (c *gatewayCounter) Counts() target.Counts {
 		Exchanges: exchanges, Tunnels: n.Tunnels, Connections: n.Backend.Connections,
 		Dials: n.Backend.Dials, Requests: n.Backend.Requests, Reused: n.Backend.Reused, Retries: n.Backend.Retries,
 		FailedLookUps: n.FailedLookUps,
+		Mirrored: n.Mirrors.Sent, MirrorFailed: n.Mirrors.Failed, MirrorSkipped: n.Mirrors.Skipped,
+	}
+	if c.routes != nil {
+		counts.Gateway.Reloads = c.routes.reloads.Load()
 	}
 	return counts
 }

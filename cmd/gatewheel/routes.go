@@ -33,6 +33,7 @@ type routesFile struct {
 	asked   atomic.Bool   // SIGHUP has come
 	watch   *filewatch.Watch
 	digest  [sha256.Size]byte // of the files when they were read last
+	reloads atomic.Pointer[target.ReloadCounts]
 }
 
 // openRoutes returns the gateway that a file describes, and begins to watch the file and those that it names. Mistakes
@@ -59,6 +60,7 @@ func openRoutes(s *streams, flags *gatewayFlags, options gateway.Options, log *z
 		return nil, nil, err
 	}
 	r := &routesFile{name: name, gateway: g, log: log, changed: make(chan struct{}, 1)}
+	r.reloads.Store(&target.ReloadCounts{})
 	r.digest = digestOf(name, f.Files)
 	r.follow(f.Files)
 	go r.run(f.Files)
@@ -116,6 +118,7 @@ func (r *routesFile) load() (named []string, ok bool) {
 	if err == nil {
 		err = r.gateway.Reload(f.Config)
 	}
+	r.count(err)
 	if err != nil {
 		r.log.Error("the gateway's file is wrong, and the last one stays in force", zap.String("file", r.name),
 			zap.Strings("mistakes", strings.Split(err.Error(), "\n")))
@@ -124,6 +127,19 @@ func (r *routesFile) load() (named []string, ok bool) {
 	r.log.Info("the gateway's file was loaded again", zap.String("file", r.name),
 		zap.Int("routes", len(f.Config.Routes)), zap.Int("backends", len(f.Config.Backends)))
 	return f.Files, true
+}
+
+// count counts a load. It is called by one goroutine.
+func (r *routesFile) count(err error) {
+	n := *r.reloads.Load()
+	n.LastError = ""
+	if err != nil {
+		n.Failed++
+		n.LastError = err.Error()
+	} else {
+		n.OK++
+	}
+	r.reloads.Store(&n)
 }
 
 // checkRoutes returns what Open of the gateway would refuse, and the tests that fail, with their places.
