@@ -55,7 +55,7 @@ func newPrivates(t *testing.T, scheme string, options client.OriginOptions) *pri
 func (p *privates) ask(own *client.Private) *separate {
 	p.t.Helper()
 	s := &separate{origin: p.origin, own: own, out: spi.Outgoing{Method: "GET", Target: "/"}}
-	p.loop.Post(func() { p.client.Start(&s.call, p.loop, &s.out, 0, s) })
+	p.loop.Post(func() { p.client.Start(&s.call, p.loop, &s.out, nil, s) })
 	p.Settle()
 	return s
 }

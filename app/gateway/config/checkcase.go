@@ -52,7 +52,7 @@ func (c *checker) checkCase(at Place, k *Case, p *pattern.Pattern) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(k.Mirror)) {
 		c.use(at.In("mirror", name), true, name)
-		c.refuseBuiltIn(at.In("mirror", name), true, name, "copies go")
+		c.checkAside(at.In("mirror", name), true, name, "copies go")
 		if v := k.Mirror[name]; !(v > 0 && v <= 100) {
 			c.fail(at.In("mirror", name), "the percentage is not above 0%% and up to 100%%")
 		}
@@ -267,7 +267,7 @@ func (c *checker) checkAuth(at Place, a *Auth) {
 	if a.Ask != (Ask{}) {
 		kinds++
 		c.use(at.In("ask"), false, a.Ask.Backend)
-		c.refuseBuiltIn(at.In("ask"), false, a.Ask.Backend, "the question goes")
+		c.checkAside(at.In("ask"), false, a.Ask.Backend, "the question goes")
 		if a.Ask.Path == "" || a.Ask.Path[0] != '/' || !octets.All(a.Ask.Path, octets.Target) {
 			c.fail(at.In("ask"), "ask is a backend and a path, such as auth /check")
 		}
@@ -296,12 +296,19 @@ func (c *checker) checkJWT(at Place, j *JWT) {
 	}
 }
 
-// refuseBuiltIn refuses a backend that is the built-in application for what goes over
-// connections.
-func (c *checker) refuseBuiltIn(at Place, key bool, name, what string) {
-	if c.isBuiltIn(name) {
-		c.problems = append(c.problems, Problem{Place: at, Key: key, Text: what + " to other servers, and " + quoted(name) + " is the built-in application"})
+// checkAside refuses a backend for requests of the gateway's own if they cannot go there.
+func (c *checker) checkAside(at Place, key bool, name, what string) {
+	b := c.config.Backends[name]
+	text := ""
+	switch {
+	case c.isBuiltIn(name):
+		text = what + " to other servers, and " + quoted(name) + " is the built-in application"
+	case b.Share == Off || b.ProxyProtocol != "" && b.ProxyProtocol != ProxyOff:
+		text = what + " over connections that clients share, and those to " + quoted(name) + " serve one client each"
+	default:
+		return
 	}
+	c.problems = append(c.problems, Problem{Place: at, Key: key, Text: text})
 }
 
 // isBuiltIn reports whether a backend is the built-in application.
