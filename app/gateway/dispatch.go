@@ -1,11 +1,13 @@
 package gateway
 
 import (
+	"io"
 	"strings"
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/gateway/routing"
 	"github.com/gatewheel/gatewheel/app/spi"
+	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
 // serveRoutes answers a request by its route.
@@ -122,6 +124,8 @@ func (o *outcome) finish(r *app.Request, s *settings) app.Future[*app.Response] 
 				return app.Ready(resp)
 			})
 		}
+	case s.compress != nil && r.Method == "HEAD":
+		f = app.Then(f, wrappableHead)
 	case s.compress != nil:
 		f = app.Then(f, wrappable)
 	}
@@ -129,6 +133,21 @@ func (o *outcome) finish(r *app.Request, s *settings) app.Future[*app.Response] 
 		return f
 	}
 	return s.compress(func(*app.Request) app.Future[*app.Response] { return f })(r)
+}
+
+// wrappableHead gives a response to HEAD the content that GET would have had, which nobody
+// reads, so that middleware changes its fields alike.
+func wrappableHead(resp *app.Response) app.Future[*app.Response] {
+	if resp.Content != nil || resp.Status == 204 || resp.Status == 304 {
+		return app.Ready(resp)
+	}
+	pull := &app.Pull{Size: -1, Read: func([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }}
+	if length := resp.Fields.Get("Content-Length"); length != "" {
+		pull.Size = octets.Decimal(length) // the client has checked it
+		resp.Fields.Del("Content-Length")
+	}
+	resp.Content = pull
+	return app.Ready(resp)
 }
 
 // wrappable gives a response content that middleware can change.
