@@ -144,7 +144,11 @@ func (e *Explanation) differences(t *config.Test) (all []difference) {
 		all = append(all, difference{"route", "the request matches " + patternText(e.Route) + ", not " + patternText(t.Route)})
 	}
 	if t.Status != 0 && t.Status != e.Status {
-		all = append(all, difference{"status", "the request " + e.outcome() + ", not answered with " + strconv.Itoa(t.Status)})
+		text := "the request " + e.outcome() + ", not with " + strconv.Itoa(t.Status)
+		if e.Status == 0 {
+			text = "the request " + e.outcome() + ", and status is that of an answer of the gateway's own"
+		}
+		all = append(all, difference{"status", text})
 	}
 	if t.Location != "" && t.Location != e.Location {
 		all = append(all, difference{"location", fmt.Sprintf("the location is %q, not %q", e.Location, t.Location)})

@@ -172,7 +172,7 @@ f.yaml:9:44: the test fails: the request is redirected to https://n.example/1, n
 f.yaml:9:57: the test fails: the location is "https://n.example/1", not "https://n.example/2"
 f.yaml:10:55: the test fails: the request matches "/old/{x}", not "/"
 f.yaml:11:45: the test fails: the request is answered with 400 (the path has dot segments), not to a
-f.yaml:12:39: the test fails: the request goes to a, not answered with 404`
+f.yaml:12:39: the test fails: the request goes to a, and status is that of an answer of the gateway's own`
 	if got := f.Locate(gateway.CheckTests(f.Config, table)).Error(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

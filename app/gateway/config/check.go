@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -41,7 +42,10 @@ func (c *checker) checkRoutes() {
 			c.failKey(at, "the pattern %q is wrong: %v", text, err)
 			p = &pattern.Pattern{}
 		} else if other := set.Add(p, true); other != nil {
-			c.failKey(at, "the pattern %q conflicts with %q: both match the same request, and neither is more specific", text, other.Text)
+			c.problems = append(c.problems, Problem{Place: at, Key: true, Other: Place{"routes", other.Text},
+				Text: fmt.Sprintf("the pattern %q conflicts with %q: both match the same request, and neither is more specific", text, other.Text)})
+		} else if p.Method != "" {
+			c.checkMethod(at, true, p.Method)
 		}
 		cases := c.config.Routes[text]
 		if len(cases) == 0 {

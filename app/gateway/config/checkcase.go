@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"maps"
 	"net/netip"
 	"net/url"
@@ -146,17 +147,24 @@ func (c *checker) checkWhen(at Place, w *When) {
 		}
 	}
 	for i, m := range w.Method {
-		c.checkMethod(at.In("method").At(i), m)
+		c.checkMethod(at.In("method").At(i), false, m)
 	}
 }
 
-func (c *checker) checkMethod(at Place, m string) {
+// checkMethod checks a method, which stands in a key or is a value.
+func (c *checker) checkMethod(at Place, key bool, m string) {
+	text := ""
 	switch upper := strings.ToUpper(m); {
+	case m == "*" || octets.EqualFold(m, "any"):
+		text = fmt.Sprintf("%q is not a method: without one, all match", m)
 	case !octets.IsToken(m):
-		c.fail(at, "%q is not a method", m)
+		text = fmt.Sprintf("%q is not a method", m)
 	case m != upper && slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}, upper):
-		c.fail(at, "methods have case: write %s", upper)
+		text = "methods have case: write " + upper
+	default:
+		return
 	}
+	c.problems = append(c.problems, Problem{Place: at, Key: key, Text: text})
 }
 
 func (c *checker) checkMatch(at Place, m *Match) {
@@ -234,7 +242,7 @@ func (c *checker) checkRetry(at Place, r *Retry) {
 		}
 	}
 	for i, m := range r.Methods {
-		c.checkMethod(at.In("methods").At(i), m)
+		c.checkMethod(at.In("methods").At(i), false, m)
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 type Problem struct {
 	// Place leads to the mistake: the keys of the file and the indices of lists, from 0.
 	Place Place
+	// Other is the place of another key that contributes to the mistake, or nil.
+	Other Place
 	// Key is set if the mistake is the last key of Place, not its value.
 	Key bool
 	// Text is a sentence without its final period.

@@ -73,12 +73,23 @@ func ParseDuration(text string) (time.Duration, error) {
 	switch {
 	case err != nil && octets.Decimal(text) >= 0:
 		return 0, fmt.Errorf("%q has no unit: write %ss or %sms", text, text, text)
+	case err != nil && strings.HasSuffix(text, "d") && isBelow(text[:len(text)-1], maxDays):
+		return 0, fmt.Errorf("%q is not a duration: the longest unit is h, so write %dh", text, 24*octets.Decimal(text[:len(text)-1]))
 	case err != nil:
 		return 0, fmt.Errorf("%q is not a duration such as 150ms, 5s or 1h30m", text)
 	case d <= 0:
 		return 0, fmt.Errorf("%q is not longer than 0", text)
 	}
 	return d, nil
+}
+
+// maxDays is the number of days that a duration can have.
+const maxDays = 100_000
+
+// isBelow reports whether text is a decimal number below max.
+func isBelow(text string, max int64) bool {
+	n := octets.Decimal(text)
+	return n >= 0 && n < max
 }
 
 // ParseSize parses a number of bytes, with KiB, MiB or GiB perhaps.
@@ -90,6 +101,12 @@ func ParseSize(text string) (Size, error) {
 		}
 	}
 	n := octets.Decimal(number)
+	for _, unit := range []string{"k", "m", "g"} {
+		short, _ := strings.CutSuffix(octets.LowerString(text), "b")
+		if before, ok := strings.CutSuffix(short, unit); ok && octets.Decimal(strings.TrimSpace(before)) > 0 {
+			return 0, fmt.Errorf("%q is not a size: the units are KiB, MiB and GiB, so write %s%siB", text, strings.TrimSpace(before), strings.ToUpper(unit))
+		}
+	}
 	if n <= 0 || n > math.MaxInt64>>shift {
 		return 0, fmt.Errorf("%q is not a size above 0 in bytes, KiB, MiB or GiB", text)
 	}
@@ -100,6 +117,9 @@ func ParseSize(text string) (Size, error) {
 func ParsePercent(text string) (Percent, error) {
 	number, ok := strings.CutSuffix(text, "%")
 	p, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if !ok && err == nil && p > 0 && p <= 100 {
+		return 0, fmt.Errorf("%q has no percent sign: write %s%%", text, text)
+	}
 	if !ok || err != nil || !(p > 0 && p <= 100) {
 		return 0, fmt.Errorf("%q is not a percentage above 0%% and up to 100%%", text)
 	}

@@ -103,11 +103,11 @@ func nameOf(at config.Place) string {
 
 // structure sets the fields of a struct.
 func (d *decoder) structure(n ast.Node, at config.Place, v reflect.Value) {
+	fields := fieldsOf(v.Type())
 	if !isMapping(n) {
-		d.fail(n, at, "%s is a mapping, not %s", nameOf(at), kindOf(n))
+		d.fail(n, at, "%s is a mapping with %s, not %s", elementOf(at), keysOf(fields), kindOf(n))
 		return
 	}
-	fields := fieldsOf(v.Type())
 	for _, e := range d.entries(n, at) {
 		i := slices.IndexFunc(fields, func(f field) bool { return f.key == e.key })
 		if i < 0 {
@@ -120,8 +120,48 @@ func (d *decoder) structure(n ast.Node, at config.Place, v reflect.Value) {
 			d.failAt(nodePosition(e.node), place, "%s has no value", e.key)
 			continue
 		}
+		if d.isZero(e.value, place, v.Field(fields[i].index)) {
+			continue
+		}
 		d.value(e.value, place, v.Field(fields[i].index))
 	}
+}
+
+// isZero refuses 0 for a number that is not set then.
+func (d *decoder) isZero(n ast.Node, at config.Place, v reflect.Value) bool {
+	number, ok := d.resolve(n, at).(*ast.IntegerNode)
+	if !ok || v.Kind() != reflect.Int || octets.Decimal(number.GetToken().Value) != 0 || mayBeZero[nameOf(at)] {
+		return false
+	}
+	d.fail(n, at, "%s is a whole number above 0; leave the key out for what holds without it", nameOf(at))
+	return true
+}
+
+// mayBeZero are the keys of structures whose numbers may be 0.
+var mayBeZero = map[string]bool{"tries": true}
+
+// elementOf is nameOf, but for an element of a list.
+func elementOf(at config.Place) string {
+	if n := len(at); n > 1 && octets.Decimal(at[n-1]) >= 0 && at[0] != "routes" {
+		return "an element of " + nameOf(at)
+	}
+	return nameOf(at)
+}
+
+// keysOf returns the keys of a structure: a, b and c.
+func keysOf(fields []field) string {
+	var text strings.Builder
+	for i, f := range fields {
+		switch i {
+		case 0:
+		case len(fields) - 1:
+			text.WriteString(" and ")
+		default:
+			text.WriteString(", ")
+		}
+		text.WriteString(f.key)
+	}
+	return text.String()
 }
 
 func isMapping(n ast.Node) bool {
@@ -255,11 +295,16 @@ func (d *decoder) integer(n ast.Node, at config.Place, v reflect.Value) {
 	_, number := n.(*ast.IntegerNode)
 	text, _ := scalarText(n)
 	i := octets.Decimal(text)
-	if !number || i < 0 || i > math.MaxInt32 {
+	switch unquoted := strings.TrimSuffix(text, "%"); {
+	case number && i >= 0 && i <= math.MaxInt32:
+		v.SetInt(i)
+	case number && strings.HasPrefix(text, "-"):
+		d.fail(n, at, "%s is a whole number that is not negative, and this is %s", nameOf(at), text)
+	case !number && octets.Decimal(unquoted) >= 0:
+		d.fail(n, at, "%s is a whole number, not %s: write %s", nameOf(at), kindOf(n), unquoted)
+	default:
 		d.fail(n, at, "%s is a whole number, not %s", nameOf(at), kindOf(n))
-		return
 	}
-	v.SetInt(i)
 }
 
 // text sets a string, which must be a text in YAML.

@@ -138,7 +138,7 @@ type entry struct {
 
 // entries returns the entries of a mapping, those of merge keys included, each key once.
 func (d *decoder) entries(n ast.Node, at config.Place) []entry {
-	seen := map[string]bool{}
+	seen, lines := map[string]bool{}, map[string]int{}
 	var all []entry
 	var merged []ast.Node
 	for _, v := range mappingValues(n) {
@@ -150,9 +150,9 @@ func (d *decoder) entries(n ast.Node, at config.Place) []entry {
 		switch {
 		case !ok:
 		case seen[key]:
-			d.fail(v.Key, at.In(key), "the key %q is there twice", key)
+			d.fail(v.Key, at.In(key), "the key %q is there twice, first in line %d", key, lines[key])
 		default:
-			seen[key] = true
+			seen[key], lines[key] = true, nodePosition(v.Key).line
 			all = append(all, entry{key, v.Key, v.Value})
 		}
 	}

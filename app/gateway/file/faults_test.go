@@ -11,9 +11,9 @@ var faults = []struct{ text, want string }{
 	{"",
 		"1:1: the file is empty"},
 	{"routes: {/: a}\nbackends: {a: http://h}\nroutes: {}",
-		"3:1: the key \"routes\" is there twice"},
+		"3:1: the key \"routes\" is there twice, first in line 1"},
 	{"routes:\n\t/: a\n",
-		"2:1: the YAML is wrong: found character '\\t' that cannot start any token"},
+		"2:1: the YAML is wrong: a tab cannot indent a line or begin a value; use blanks"},
 	{"routes: [",
 		"1:9: the YAML is wrong: sequence end token ']' not found"},
 	{"routes:\n  /: a\n---\nroutes: {}\n",
@@ -28,7 +28,7 @@ var faults = []struct{ text, want string }{
 	{"routes:\n  /: {to: a, quux: 5s}\nbackends: {a: http://h}\n",
 		"2:14: there is no key \"quux\" here; there are when, to, rewrite, request, response, timeout, try-timeout, idle, retry, body, limit, concurrency, mirror, auth, redirect, status, respond, compress, paths"},
 	{"routes:\n  /: a\n  /: b\nbackends: {a: http://h, b: http://i}\n",
-		"3:3: the key \"/\" is there twice"},
+		"3:3: the key \"/\" is there twice, first in line 2"},
 	{"routes:\n  /: users\nbackends: {user: http://h}\n",
 		"2:6: there is no backend \"users\"; did you mean \"user\"?\n" +
 			"3:12: warning: no route uses the backend \"user\""},
@@ -54,7 +54,7 @@ var faults = []struct{ text, want string }{
 	{"routes:\n  /: {to: a, timeout: [5s]}\nbackends: {a: http://h}\n",
 		"2:23: timeout is a duration such as 150ms, 5s or 1h30m, not a list"},
 	{"routes:\n  /: {to: a, body: 5MB}\nbackends: {a: http://h}\n",
-		"2:20: \"5MB\" is not a size above 0 in bytes, KiB, MiB or GiB"},
+		"2:20: \"5MB\" is not a size: the units are KiB, MiB and GiB, so write 5MiB"},
 	{"routes:\n  /: {to: a, limit: {rate: 100}}\nbackends: {a: http://h}\n",
 		"2:28: \"100\" is not a rate such as 100/s, 600/m or 1000/h"},
 	{"routes:\n  /: {to: a, limit: {burst: 100}}\nbackends: {a: http://h}\n",
@@ -62,7 +62,7 @@ var faults = []struct{ text, want string }{
 	{"routes:\n  /: {to: a, limit: {rate: 1/s, key: ip}}\nbackends: {a: http://h}\n",
 		"2:38: \"ip\" is not client or header:NAME"},
 	{"routes:\n  /: {to: a, mirror: {b: 10}}\nbackends: {a: http://h, b: http://i}\n",
-		"2:26: \"10\" is not a percentage above 0% and up to 100%"},
+		"2:26: \"10\" has no percent sign: write 10%"},
 	{"routes:\n  /: {to: a, retry: often}\nbackends: {a: http://h}\n",
 		"2:21: retry is a whole number, not the text \"often\""},
 	{"routes:\n  /: {to: a, retry: {on: [200], methods: [post]}}\nbackends: {a: http://h}\n",
@@ -84,7 +84,7 @@ var faults = []struct{ text, want string }{
 		"2:35: the pattern has no wildcard {y}\n" +
 			"2:35: the path must begin with a slash"},
 	{"routes:\n  /a/{x}: a\n  /{y}/b: a\nbackends: {a: http://h}\n",
-		"3:3: the pattern \"/{y}/b\" conflicts with \"/a/{x}\": both match the same request, and neither is more specific"},
+		"3:3: the pattern \"/{y}/b\" conflicts with \"/a/{x}\": both match the same request, and neither is more specific; the other one is in line 2"},
 	{"routes:\n  a.example: a\n  h:80/: a\n  \"a.*.b/\": a\nbackends: {a: http://h}\n",
 		"2:3: the pattern \"a.example\" is wrong: the path, which starts with a slash, is missing\n" +
 			"3:3: the pattern \"h:80/\" is wrong: a port is not allowed: a host matches on all ports\n" +
@@ -113,7 +113,7 @@ var faults = []struct{ text, want string }{
 		"3:61: \"1.1\" is not \"1.2\" or \"1.3\""},
 	{"routes: {/: a}\nbackends:\n  a: {peers: http://h, balance: lest, eject: {failures: -1, most: 200%}}\n",
 		"3:33: \"lest\" is not one of least, round, ewma, cookie and {hash: key}; did you mean \"least\"?\n" +
-			"3:57: failures is a whole number, not the number -1\n" +
+			"3:57: failures is a whole number that is not negative, and this is -1\n" +
 			"3:67: \"200%\" is not a percentage above 0% and up to 100%"},
 	{"routes: {/: a}\nbackends:\n  a: {peers: http://h, balance: {hash: ip}, health: /x, connect: -1s}\n",
 		"3:40: \"ip\" is not one of client, path, header:NAME and cookie:NAME\n" +
@@ -146,7 +146,7 @@ var faults = []struct{ text, want string }{
 			"4:32: there is no backend \"b\"\n" +
 			"5:5: the test expects nothing: add backend, route, status, location or path"},
 	{"- a\n",
-		"1:1: the file is a mapping, not a list"},
+		"1:1: the file is a mapping with routes, backends and tests, not a list"},
 	{"routes: hello\n",
 		"1:9: routes is a mapping, not the text \"hello\""},
 	{"routes: {/: {to: 5}}\nbackends: {a: http://h}\n",

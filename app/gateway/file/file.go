@@ -87,6 +87,9 @@ func (f *File) Locate(problems []config.Problem) Problems {
 	var located Problems
 	for _, p := range problems {
 		at := f.source.position(p.Place, p.Key)
+		if p.Other != nil {
+			p.Text += fmt.Sprintf("; the other one is in line %d", f.source.position(p.Other, true).line)
+		}
 		located = append(located, f.source.problem(at, p.Text, p.Warning))
 	}
 	return located.sorted()

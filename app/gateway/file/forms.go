@@ -100,8 +100,12 @@ func mirrorForm(d *decoder, n ast.Node, at config.Place, v reflect.Value) bool {
 
 func matchForm(d *decoder, n ast.Node, at config.Place, v reflect.Value) bool {
 	text, ok := scalarText(n)
-	if ok {
+	switch {
+	case ok:
 		v.Set(reflect.ValueOf(config.Match{Text: text}))
+	case !isMapping(n):
+		d.fail(n, at, "a condition is a text, or a mapping with prefix, suffix, regex and present, not %s", kindOf(n))
+		return true
 	}
 	return ok
 }

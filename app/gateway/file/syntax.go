@@ -51,6 +51,12 @@ func parseYAML(s *source) (body ast.Node, problem *Problem) {
 				at = positionOf(e.GetToken())
 			}
 		}
+		switch {
+		case strings.Contains(text, "'\t'"):
+			return fail(at, "the YAML is wrong: a tab cannot indent a line or begin a value; use blanks")
+		case strings.Contains(text, "not allowed in this context"):
+			return fail(at, "the YAML is wrong: a value cannot stand here; is the line indented as those around it?")
+		}
 		return fail(at, "the YAML is wrong: %s", strings.ReplaceAll(text, "\t", `\t`))
 	}
 	for _, document := range file.Docs {

@@ -69,6 +69,9 @@ func Parse(text string, syntax Syntax) (*Pattern, error) {
 			return nil, fmt.Errorf("invalid method %q", p.Method)
 		}
 	}
+	if _, after, ok := strings.Cut(rest, "://"); ok && syntax == Gateway {
+		return nil, fmt.Errorf("it has no scheme: write %s", after)
+	}
 	slash := strings.IndexByte(rest, '/')
 	if slash < 0 {
 		return nil, errors.New("the path, which starts with a slash, is missing")
