@@ -2,13 +2,16 @@ package gateway
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/gateway/auth"
 	"github.com/gatewheel/gatewheel/app/gateway/config"
 	"github.com/gatewheel/gatewheel/app/gateway/routing"
 	"github.com/gatewheel/gatewheel/app/spi"
@@ -33,6 +36,9 @@ type Explanation struct {
 	// "backend" stands for the host of the peer's URL.
 	Method, Target, Authority string
 	Fields                    app.Fields
+	// AuthFields are the names of the fields that the authentication of the case sets. Those
+	// of the client are not in Fields.
+	AuthFields []string
 }
 
 // Asked is a request that is explained, not sent.
@@ -86,6 +92,8 @@ func Explain(t *routing.Table, a *Asked) Explanation {
 		return e
 	}
 	p := &policy{pseudonym: explained, via: newViaLines(explained), rawPaths: true}
+	e.AuthFields = authFields(m.Case.Config.Auth)
+	auth.RemoveFields(r, e.AuthFields)
 	var head requestHead
 	refused := head.make(r, p, &addresses{})
 	if refused == nil {
@@ -98,6 +106,17 @@ func Explain(t *routing.Table, a *Asked) Explanation {
 	e.Backends = m.Case.Backends
 	e.Method, e.Target, e.Authority, e.Fields = head.method, head.target, head.authority, head.fields
 	return e
+}
+
+// authFields returns the names of the fields that an authentication sets, in order.
+func authFields(a *config.Auth) []string {
+	if a == nil {
+		return nil
+	}
+	if a.JWT != nil {
+		return slices.Sorted(maps.Values(a.JWT.Claims))
+	}
+	return a.Copy
 }
 
 // statusOf returns the status of a response of the gateway's own.

@@ -25,7 +25,7 @@ type explainCommand struct {
 // Help returns the text below the first line of `gatewheel explain --help`.
 func (*explainCommand) Help() string {
 	return "Prints the route, the case, the backend with its share, and the head as it would be forwarded, " +
-		"or the answer of the gateway. Nothing is sent, and no name is looked up."
+		"or the answer of the gateway, and the limits, times, authentication, retries and mirrors of the case. Nothing is sent, and no name is looked up."
 }
 
 // Run prints what the gateway does with the request.
@@ -75,6 +75,9 @@ func printExplanation(w io.Writer, c *config.Config, e *gateway.Explanation) err
 		return err
 	}
 	fmt.Fprintf(&text, "route    %s\ncase     %d of %d\n", e.Route, e.Case, len(c.Routes[e.Route]))
+	if e.Case > 0 {
+		printRules(&text, &c.Routes[e.Route][e.Case-1])
+	}
 	switch {
 	case e.Location != "":
 		fmt.Fprintf(&text, "answer   %d: %s\nlocation %s\n", e.Status, e.Reason, e.Location)
@@ -115,5 +118,8 @@ func printHead(text *strings.Builder, e *gateway.Explanation) {
 	fmt.Fprintf(text, "\n%s %s\nHost: %s\n", e.Method, e.Target, host)
 	for _, f := range e.Fields {
 		fmt.Fprintf(text, "%s: %s\n", f.Name, f.Value)
+	}
+	for _, name := range e.AuthFields {
+		fmt.Fprintf(text, "%s: (that of auth)\n", name)
 	}
 }

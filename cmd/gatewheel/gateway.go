@@ -278,7 +278,7 @@ func (c *gatewayCounter) Counts() target.Counts {
 		Exchanges: exchanges, Tunnels: n.Tunnels, Connections: n.Backend.Connections,
 		Dials: n.Backend.Dials, Requests: n.Backend.Requests, Reused: n.Backend.Reused, Retries: n.Backend.Retries,
 		FailedLookUps: n.FailedLookUps,
-		Mirrored: n.Mirrors.Sent, MirrorFailed: n.Mirrors.Failed, MirrorSkipped: n.Mirrors.Skipped,
+		Mirrored:      n.Mirrors.Sent, MirrorFailed: n.Mirrors.Failed, MirrorSkipped: n.Mirrors.Skipped,
 	}
 	if c.routes != nil {
 		counts.Gateway.Reloads = c.routes.reloads.Load()

@@ -71,6 +71,10 @@ func setFields(r *app.Request, names []string, set app.Fields) {
 	r.Fields = append(fields, set...)
 }
 
+// RemoveFields removes the lines of these names that the client of r has sent, as a Checker
+// that sets them does. On the loop.
+func RemoveFields(r *app.Request, names []string) { setFields(r, names, nil) }
+
 // Sets reports whether a server may take name for that of a field that c sets.
 func Sets(c Checker, name string) bool { return hasName(c.Fields(), name) }
 

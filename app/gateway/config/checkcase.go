@@ -304,19 +304,16 @@ func (c *checker) checkJWT(at Place, j *JWT) {
 	}
 }
 
-// checkAside refuses a backend for requests of the gateway's own if they cannot go there.
+// checkAside refuses a backend for requests of the gateway's own if they cannot go there,
+// and warns if they go without what the backend asks for.
 func (c *checker) checkAside(at Place, key bool, name, what string) {
 	b := c.config.Backends[name]
-	text := ""
 	switch {
 	case c.isBuiltIn(name):
-		text = what + " to other servers, and " + quoted(name) + " is the built-in application"
-	case b.Share == Off || b.ProxyProtocol != "" && b.ProxyProtocol != ProxyOff:
-		text = what + " over connections that clients share, and those to " + quoted(name) + " serve one client each"
-	default:
-		return
+		c.problems = append(c.problems, Problem{Place: at, Key: key, Text: what + " to other servers, and " + quoted(name) + " is the built-in application"})
+	case b.ProxyProtocol != "" && b.ProxyProtocol != ProxyOff:
+		c.problems = append(c.problems, Problem{Place: at, Key: key, Warning: true, Text: what + " to " + quoted(name) + " without a header of the PROXY protocol"})
 	}
-	c.problems = append(c.problems, Problem{Place: at, Key: key, Text: text})
 }
 
 // isBuiltIn reports whether a backend is the built-in application.

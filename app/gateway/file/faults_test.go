@@ -2,12 +2,15 @@ package file
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// faults are files and all that is said about them.
-var faults = []struct{ text, want string }{
+// fault is a file and all that is said about it.
+type fault struct{ text, want string }
+
+var faults = []fault{
 	{"",
 		"1:1: the file is empty"},
 	{"routes: {/: a}\nbackends: {a: http://h}\nroutes: {}",
@@ -174,7 +177,7 @@ var faults = []struct{ text, want string }{
 }
 
 func TestFaults(t *testing.T) {
-	for _, c := range faults {
+	for _, c := range slices.Concat(faults, operatorFaults) {
 		_, err := Parse("f.yaml", []byte(c.text))
 		got := ""
 		if f, _ := Parse("f.yaml", []byte(c.text)); err == nil {

@@ -263,6 +263,7 @@ func TestNamedFilesAreChecked(t *testing.T) {
   /: {to: a, auth: {basic: users}}
   /b: {to: b, auth: {basic: md5}}
   /c: {to: c, auth: {jwt: {jwks: keys.json}}}
+  /d: {to: c, auth: {jwt: {jwks: empty.pem}}}
 backends:
   a: {peers: https://h, tls: {ca: empty.pem}}
   b: {peers: https://h, tls: {cert: cert.pem, key: key.pem}}
@@ -276,11 +277,12 @@ backends:
 	_, err := Open(name)
 	problems, _ := errors.AsType[Problems](err)
 	want := strings.Join([]string{
-		":3:29: line 1 of md5 has no bcrypt hash: make one with htpasswd -B",
+		":3:29: line 1 of md5 has no bcrypt hash of a cost up to 15: make one with htpasswd -B",
 		":4:34: keys.json cannot be read: no such file or directory",
-		":6:35: empty.pem has no certificate in PEM form",
-		":7:37: the certificate cert.pem with the key key.pem cannot be used: no such file or directory",
-		":8:21: the peers cannot be used: " + filepath.Join(dir, "peers.yaml") + `:2:3: "nothing" has no scheme: write http, h2c, https or h2 in front, as in http://nothing`,
+		":5:34: empty.pem is not a key set (JWKS): a JSON object with keys",
+		":7:35: empty.pem has no certificate in PEM form",
+		":8:37: the certificate cert.pem with the key key.pem cannot be used: no such file or directory",
+		":9:21: the peers cannot be used: " + filepath.Join(dir, "peers.yaml") + `:2:3: "nothing" has no scheme: write http, h2c, https or h2 in front, as in http://nothing`,
 	}, "\n")
 	if got := strings.ReplaceAll(problems.Error(), name+":", ":"); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -102,6 +103,11 @@ func (f *File) checkFile(kind, name, other string) error {
 		}
 	case "passwords":
 		return checkPasswords(name, string(text))
+	case "keys":
+		var set struct{ Keys []json.RawMessage }
+		if json.Unmarshal(text, &set) != nil || len(set.Keys) == 0 {
+			return fmt.Errorf("%s is not a key set (JWKS): a JSON object with keys", name)
+		}
 	}
 	return nil
 }
@@ -117,7 +123,7 @@ func plain(err error) error {
 // checkPasswords checks that a file has lines of a user and a bcrypt hash.
 func checkPasswords(name, text string) error {
 	lines := bufio.NewScanner(strings.NewReader(text))
-	users := 0
+	users := map[string]bool{}
 	for n := 1; lines.Scan(); n++ {
 		line := strings.TrimSpace(lines.Text())
 		if line == "" || line[0] == '#' {
@@ -128,18 +134,24 @@ func checkPasswords(name, text string) error {
 			return fmt.Errorf("line %d of %s is not user:hash", n, name)
 		}
 		if !isBcrypt(hash) {
-			return fmt.Errorf("line %d of %s has no bcrypt hash: make one with htpasswd -B", n, name)
+			return fmt.Errorf("line %d of %s has no bcrypt hash of a cost up to %d: make one with htpasswd -B", n, name, maxCost)
 		}
-		users++
+		if users[user] {
+			return fmt.Errorf("line %d of %s names the user %q again", n, name, user)
+		}
+		users[user] = true
 	}
 	if err := lines.Err(); err != nil {
 		return fmt.Errorf("%s cannot be read: %w", name, err)
 	}
-	if users == 0 {
+	if len(users) == 0 {
 		return fmt.Errorf("%s has no users", name)
 	}
 	return nil
 }
+
+// maxCost is the highest cost of a hash that the gateway accepts: about 2 s of a core.
+const maxCost = 15
 
 // isBcrypt reports whether a hash has the form $2y$12$ and 53 characters.
 func isBcrypt(hash string) bool {
@@ -148,7 +160,7 @@ func isBcrypt(hash string) bool {
 		return false
 	}
 	cost, err := strconv.Atoi(parts[2])
-	return err == nil && cost >= 4 && cost <= 31
+	return err == nil && cost >= 4 && cost <= maxCost
 }
 
 // ReadPeers reads a file of peers: a YAML list as that of a backend. It blocks. The error
