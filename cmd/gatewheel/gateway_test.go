@@ -353,7 +353,7 @@ func testCookieKeyFile(t *testing.T) {
 func TestGatewayFileIsLoadedAgain(t *testing.T) {
 	text := "routes: {/: {respond: {status: %s}}}\n"
 	name := gatewayFile(t, strings.ReplaceAll(text, "%s", "201"))
-	c := gate(t, "--config", name)
+	c := gate(t, "--config", name, "--admin", "127.0.0.1:0")
 	write := func(status string) {
 		t.Helper()
 		next := name + ".next"
@@ -377,6 +377,29 @@ func TestGatewayFileIsLoadedAgain(t *testing.T) {
 	write("99")
 	c.logs("99 is not a status from 200 to 599")
 	want(202)
+	wantReloads := func(ok, failed int, mistake string) {
+		t.Helper()
+		var counted struct {
+			Gateway struct {
+				Reloads struct {
+					OK, Failed int
+					LastError  string `json:"last_error"`
+				}
+			}
+		}
+		resp, err := http.Get(regexp.MustCompile(`http://127\.0\.0\.1:\d+/count`).FindString(c.stderr.String()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if err := json.NewDecoder(resp.Body).Decode(&counted); err != nil {
+			t.Fatal(err)
+		}
+		if n := counted.Gateway.Reloads; n.OK != ok || n.Failed != failed || !strings.HasSuffix(n.LastError, mistake) || (mistake == "") != (n.LastError == "") {
+			t.Errorf("reloads: %+v", n)
+		}
+	}
+	wantReloads(1, 1, ":1:32: 99 is not a status from 200 to 599")
 	write("203")
 	c.signal(syscall.SIGHUP)
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
