@@ -35,7 +35,7 @@ type goal struct {
 const bestRival = "the best rival"
 
 // cases are all cases.
-var cases = slices.Concat(serverCases, clientCases, gatewayCases)
+var cases = slices.Concat(serverCases, handlerCases, clientCases, gatewayCases)
 
 // commands are the servers among which the case chooses.
 func (c *benchCase) commands() []server {

@@ -109,6 +109,7 @@ var servers = []server{
 	{"before", func(s *setup) ([]string, error) { return gatewheel(s, s.before) }},
 	{"floor", rivalCommand("floor")},
 	{"net/http", rivalCommand("net/http")},
+	{"adapter", rivalCommand("adapter")},
 	{"fasthttp", rivalCommand("fasthttp")},
 	{"gorilla", rivalCommand("gorilla")},
 	{"nbio", rivalCommand("nbio")},

@@ -51,6 +51,7 @@ func (o Options) clientProtocols() *http.Protocols {
 var servers = map[string]func(Options) error{
 	"floor":    floor,
 	"net/http": netHTTP,
+	"adapter":  adapter,
 	"fasthttp": fastHTTP,
 	"gorilla":  gorilla,
 	"nbio":     nbioServer,
