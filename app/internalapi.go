@@ -143,3 +143,15 @@ func (internalAPI) ConnValue(r *Request) *any {
 
 // Spawn runs f in a goroutine, as Blocking does. Any goroutine.
 func (internalAPI) Spawn(r *Request, f func()) { r.spawn(f) }
+
+// AllowAnyStatus lets a response have a status of up to 999.
+func (internalAPI) AllowAnyStatus(resp *Response) { resp.anyStatus = true }
+
+// Captures returns the names of the wildcards of r's route and what they have matched. The
+// wildcard of a final slash has an empty name. Any goroutine.
+func (internalAPI) Captures(r *Request) (names, values []string) {
+	if r.route == nil {
+		return nil, nil
+	}
+	return r.route.Names, r.captures
+}

@@ -22,6 +22,8 @@ type Response struct {
 	// Sensitive, if not nil, reports whether a field of that name must never be indexed
 	// (RFC 7541 section 7.1.3), as gateways pass it on.
 	Sensitive func(name string) bool
+
+	anyStatus bool // Status may be up to 999
 }
 
 // Content is the content of a response: Bytes, *Pull, *Stream, or that of a WebSocket.

@@ -51,7 +51,7 @@ func checked(resp *Response, err error) Future[*Response] {
 		return Failed[*Response](err)
 	case resp == nil:
 		return Failed[*Response](ErrNoResponse)
-	case !isFinal(resp.Status):
+	case !isFinal(resp.Status) && !(resp.anyStatus && resp.Status >= 600 && resp.Status <= 999):
 		return invalidStatus(resp)
 	}
 	return Ready(resp)

@@ -15,10 +15,10 @@ import (
 // neither sent nor read.
 type Response struct {
 	Status int     // 200 to 999, or 101
-	Fields []Field // copied by Respond
+	Fields []Field // copied by Respond; Date is added when missing, and left out when empty
 	Bytes  []byte  // the whole content, if Source is nil. Borrowed until it has been pulled: must not change
 	Source Source
-	Length int64 // of Source, in bytes; -1: unknown
+	Length int64 // of Source, in bytes; -1: unknown: chunked, or up to the end of the connection after Transfer-Encoding: identity
 	Close  bool  // close the connection after this response
 }
 
@@ -137,11 +137,22 @@ func (ex *exchange) setFraming(r *Response) {
 		ex.framing, ex.bytes = whole, r.Bytes
 	case r.Length >= 0:
 		ex.framing, ex.source, ex.left = sized, r.Source, r.Length
-	case ex.minor > 0:
+	case ex.minor > 0 && !isIdentity(r.Fields):
 		ex.framing, ex.source = chunked, r.Source
 	default:
 		ex.framing, ex.source = untilShut, r.Source
 	}
+}
+
+// isIdentity reports whether the application asks for content that is not chunked, by the coding
+// identity, which RFC 9112 does not have any more.
+func isIdentity(fields []Field) bool {
+	for i := range fields {
+		if len(fields[i].Name) == len("transfer-encoding") && octets.EqualFold(fields[i].Name, "transfer-encoding") {
+			return octets.EqualFold(fields[i].Value, "identity")
+		}
+	}
+	return false
 }
 
 // noted are the fields of an application that concern the machine.
@@ -236,7 +247,10 @@ func appendFields(dst []byte, fields []Field, stated bool) ([]byte, noted, error
 func (seen *noted) note(f *Field, stated bool) (own bool, err error) {
 	switch len(f.Name) {
 	case len("date"):
-		seen.date = seen.date || octets.EqualFold(f.Name, "date")
+		if octets.EqualFold(f.Name, "date") {
+			seen.date = true
+			return f.Value == "", nil
+		}
 	case len("upgrade"):
 		seen.upgrade = seen.upgrade || octets.EqualFold(f.Name, "upgrade")
 	case len("connection"):

@@ -111,7 +111,7 @@ type ResponseHead struct {
 // change until the stream is gone.
 type Response struct {
 	Status int     // 200 to 999
-	Fields []Field // names in any case; connection-specific ones are dropped; date is added when missing
+	Fields []Field // names in any case; connection-specific ones are dropped; date is added when missing, and left out when empty
 
 	// Sensitive, unless nil, names fields that are sent as never indexed (RFC 7541 section 6.2.3).
 	Sensitive func(name string) bool

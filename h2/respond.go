@@ -112,7 +112,11 @@ func (c *Conn) appendHeadFields(out []byte, r *Response) (_ []byte, given int64,
 		f := &r.Fields[i]
 		switch len(f.Name) {
 		case len("date"):
-			dated = dated || octets.EqualFold(f.Name, "date")
+			if octets.EqualFold(f.Name, "date") {
+				if dated = true; f.Value == "" {
+					continue
+				}
+			}
 		case len("upgrade"), len("connection"), len("proxy-connection"), len("transfer-encoding"):
 			if connectionSpecific(f.Name) {
 				continue

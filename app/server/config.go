@@ -112,6 +112,9 @@ type StallConfig struct {
 type HTTP2Config struct {
 	// Disabled serves HTTP/1 only.
 	Disabled bool
+	// NoConnectProtocol does not announce WebSockets over HTTP/2 (RFC 8441), for handlers that have none: clients then
+	// use an HTTP/1.1 connection.
+	NoConnectProtocol bool
 	h2.Config
 }
 
@@ -167,7 +170,7 @@ func (h *HTTP2Config) follow(c *Config) {
 	}
 	h.MaxUnsent = cmp.Or(h.MaxUnsent, c.MaxUnsent)
 	// RFC 8441: a handler decides whether there is a WebSocket, as over HTTP/1.1.
-	h.EnableConnectProtocol = true
+	h.EnableConnectProtocol = !h.NoConnectProtocol
 }
 
 // effectivelyNever is the limit for options of h2 that cannot be turned off: 100 years.

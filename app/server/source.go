@@ -71,6 +71,10 @@ func (s *sourceReader) Read(p []byte) (int, error) {
 			if !s.waiting {
 				continue // it has more already
 			}
+		case n == 0:
+			if w, ok := s.source.(spi.EndWaiter); ok {
+				w.WaitEnd(s.ready)
+			}
 		}
 		return n, err
 	}

@@ -139,6 +139,14 @@ type Source interface {
 	Close() error
 }
 
+// EndWaiter is an optional interface of a Source whose end may come after its content. The
+// windows of an HTTP/2 peer may be used up then, so that no Read with room finds the end.
+type EndWaiter interface {
+	// WaitEnd arranges one call of ready, on the loop, when Read would return an error. It is
+	// called after a Read into no memory, in place of Wait. A later call replaces it.
+	WaitEnd(ready func())
+}
+
 // Incoming is the head of a response. Fields are borrowed until the method that got them
 // returns; their strings are not.
 type Incoming struct {
