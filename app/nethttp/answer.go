@@ -33,7 +33,7 @@ type answer struct {
 // headFacts is what the fields of the response say to the server.
 type headFacts struct {
 	typed, coded, transfer, prefixed, dated bool
-	stated                                  bool // Content-Length is there
+	stated                                  bool // Content-Length is there without a number, so that none is added
 }
 
 // Sizes in bytes up to which content is kept for a response whose length is sent, as in net/http.
@@ -52,11 +52,16 @@ func (e *exchange) Header() http.Header {
 
 // WriteHeader implements http.ResponseWriter.
 func (e *exchange) WriteHeader(status int) {
-	a := &e.answer
 	if e.returned.Load() {
 		e.logCall("WriteHeader after the handler has returned")
 		return
 	}
+	e.writeHeader(status)
+}
+
+// writeHeader is WriteHeader, also after the handler has returned.
+func (e *exchange) writeHeader(status int) {
+	a := &e.answer
 	if a.status != 0 {
 		if e.r.Protocol != app.HTTP2 {
 			e.logCall("superfluous response.WriteHeader call")
@@ -108,19 +113,21 @@ func (e *exchange) snap(name string, values []string) {
 	switch name {
 	case "Content-Length":
 		if len(values) == 0 || values[0] == "" {
-			a.head.stated = a.head.stated || len(values) > 0
+			a.head.stated = true
 			return
 		}
 		n, err := strconv.ParseInt(values[0], 10, 64)
 		if err != nil || n < 0 {
 			e.adapter.logf("http: invalid Content-Length of %q", values[0])
+			a.head.stated = e.r.Protocol != app.HTTP2
 			return
 		}
 		a.length = n
 		return
 	case "Transfer-Encoding":
-		a.head.transfer = len(values) > 0 && values[0] != ""
-		return
+		if a.head.transfer = len(values) > 0 && values[0] != ""; !a.head.transfer {
+			return
+		}
 	case "Content-Type":
 		a.head.typed = true
 	case "Content-Encoding":
@@ -196,7 +203,7 @@ func (e *exchange) start(p []byte) {
 	resp := e.makeHead()
 	if e.request.Method != "HEAD" && allowsContent(a.status) {
 		a.streams = true
-		e.content.length = a.length
+		e.content = e.newContent(a.length)
 		resp.Content = (*source)(e)
 	} else {
 		e.stateLength(a.length)
@@ -226,7 +233,11 @@ func (e *exchange) whole() {
 
 // makeHead fills in status and fields of the response.
 func (e *exchange) makeHead() *app.Response {
+	if e.leavesTooMuch() {
+		e.answer.lines.Add("Connection", "close")
+	}
 	e.response.Status, e.response.Fields = e.answer.status, e.answer.lines
+	core.AllowAnyStatus(&e.response)
 	return &e.response
 }
 
@@ -242,7 +253,7 @@ func (e *exchange) stateLength(n int64) {
 func (e *exchange) respond() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.writeBy.passed {
+	if e.times != nil && e.times.write.passed {
 		e.answer.err = os.ErrDeadlineExceeded
 		e.abort = true
 		e.kick()
@@ -274,13 +285,16 @@ func (e *exchange) suppress() {
 func (e *exchange) complete() {
 	a := &e.answer
 	if a.status == 0 {
-		e.WriteHeader(http.StatusOK)
+		e.writeHeader(http.StatusOK)
 	}
 	trailers := e.promotedTrailers()
 	if !a.started {
-		if len(trailers) == 0 && (a.length < 0 || a.length == int64(len(a.buf)) || e.request.Method == "HEAD" || !allowsContent(a.status)) {
+		if len(trailers) == 0 && e.isWhole() {
 			e.whole()
 			return
+		}
+		if a.length < 0 && e.r.Protocol == app.HTTP2 && !a.head.stated {
+			a.length = a.written
 		}
 		e.start(a.buf)
 	}
@@ -298,6 +312,18 @@ func (e *exchange) complete() {
 		return
 	}
 	e.end(trailers)
+}
+
+// isWhole reports whether the content of the response is in buf, and its length may be sent.
+func (e *exchange) isWhole() bool {
+	switch a := &e.answer; {
+	case e.request.Method == "HEAD", !allowsContent(a.status):
+		return true
+	case a.length >= 0:
+		return a.length == int64(len(a.buf))
+	default:
+		return !a.head.stated && (e.r.Protocol == app.HTTP2 || !a.head.transfer)
+	}
 }
 
 // promotedTrailers returns the trailer fields: those that were announced, and those with http.TrailerPrefix.

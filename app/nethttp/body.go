@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/gatewheel/gatewheel/app"
 )
@@ -13,41 +14,45 @@ import (
 // body is the content of a request on its way from the loop to the handler, guarded by the exchange's mutex. The loop
 // reads ahead into a buffer, so that a small content needs no exchange of messages.
 type body struct {
-	exists   bool
-	lazy     bool   // the peer waits for a 100 (Continue) before it sends
-	buf      []byte // arrived and not yet read; its memory is pooled
-	off      int    // bytes of buf that were read
-	p        []byte // of the Read that waits
-	n        int    // bytes that were read into p
-	wanted   bool   // the handler asks the loop to fill buf
-	asked    bool   // the loop is told when there is more
-	err      error  // reason of the end
+	readable sync.Cond // what follows has changed
+	filled   func()    // exchange.filled
+	lazy     bool      // the peer waits for a 100 (Continue) before it sends
+	buf      []byte    // arrived and not yet read; its memory is pooled
+	off      int       // bytes of buf that were read
+	p        []byte    // of the Read that waits
+	n        int       // bytes that were read into p
+	wanted   bool      // the handler asks the loop to fill buf
+	asked    bool      // the loop is told when there is more
+	err      error     // reason of the end
 	trailers app.Fields
+	read     int64 // bytes that Reads have returned
 	closed   bool
 	sawEnd   bool // a Read has returned io.EOF
+	mayGrow  bool // buf may have maxUnread bytes
 }
 
-// aheadAtOnce is the largest declared length in bytes of content that is read before the handler asks for it.
-const aheadAtOnce = 16 << 10
-
-// readAhead starts to read content that is certain to be small. On the loop.
+// readAhead starts to read the content of the request, unless the peer waits to be asked for it. On the loop.
 func (e *exchange) readAhead() {
-	r, b := e.r, &e.body
-	if b.exists = r.ContentLength != 0; !b.exists {
+	r := e.r
+	if r.ContentLength == 0 {
 		return
 	}
-	b.lazy = r.Fields.Has("Expect")
-	if !b.lazy && r.ContentLength > 0 && r.ContentLength <= aheadAtOnce {
-		b.wanted = true
+	e.body = &body{lazy: r.Fields.Has("Expect"), filled: e.filled}
+	e.body.readable.L = &e.mu
+	if !e.body.lazy {
+		e.body.wanted = true
 		e.fill()
 	}
 }
 
-// fill reads what has arrived. On the loop.
+// fill reads what has arrived, up to the size of the buffer. On the loop.
 func (e *exchange) fill() {
+	b := e.body
+	if b == nil {
+		return
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	b := &e.body
 	for b.wanted && !b.asked && b.err == nil && !b.closed {
 		direct := len(b.p) > 0 && b.n == 0 && b.left() == 0
 		p := b.p
@@ -57,22 +62,26 @@ func (e *exchange) fill() {
 				return
 			}
 		}
-		n, err := core.TakeBody(e.r, p, e.filled)
+		n, err := core.TakeBody(e.r, p, b.filled)
 		switch {
 		case err != nil:
 			b.err = err
 			if err == io.EOF {
 				b.trailers = e.r.Trailers()
 			}
-			e.readable.Broadcast()
+			b.readable.Broadcast()
 		case n == 0:
 			b.asked = true
+			if b.left() == 0 {
+				freeBuffer(&b.buf) // a peer that is slow holds none
+				b.off = 0
+			}
 		case direct:
 			b.n = n
-			e.readable.Broadcast()
+			b.readable.Broadcast()
 		default:
 			b.buf = b.buf[:len(b.buf)+n]
-			e.readable.Broadcast()
+			b.readable.Broadcast()
 		}
 	}
 }
@@ -100,6 +109,11 @@ func (b *body) space(length int64) []byte {
 	if b.off > 0 && b.left() == 0 {
 		b.buf, b.off = b.buf[:0], 0
 	}
+	if len(b.buf) == cap(b.buf) && b.mayGrow && cap(b.buf) < maxUnread {
+		larger := append(make([]byte, 0, min(2*cap(b.buf), maxUnread)), b.buf...)
+		freeBuffer(&b.buf)
+		b.buf = larger
+	}
 	return b.buf[len(b.buf):cap(b.buf)]
 }
 
@@ -108,6 +122,7 @@ func (b *body) close() {
 	b.closed = true
 	b.off = 0
 	freeBuffer(&b.buf)
+	b.readable.Broadcast()
 }
 
 // requestBody is an exchange as http.Request.Body. Any goroutine.
@@ -118,7 +133,14 @@ func (rb *requestBody) Read(p []byte) (int, error) {
 	e := (*exchange)(rb)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	b := &e.body
+	n, err := e.readBody(p)
+	e.body.read += int64(n)
+	return n, err
+}
+
+// readBody is Read, with e.mu held.
+func (e *exchange) readBody(p []byte) (int, error) {
+	b := e.body
 	for {
 		switch {
 		case b.closed:
@@ -135,7 +157,7 @@ func (rb *requestBody) Read(p []byte) (int, error) {
 			return n, nil
 		case b.err != nil:
 			return 0, e.bodyEnd()
-		case e.readBy.passed:
+		case e.times != nil && e.times.read.passed:
 			b.err = os.ErrDeadlineExceeded // for later reads too, as in net/http
 			continue
 		case len(p) == 0:
@@ -150,13 +172,13 @@ func (rb *requestBody) Read(p []byte) (int, error) {
 
 // await waits for content, which may come into p. With e.mu held.
 func (e *exchange) await(p []byte) (int, error) {
-	b := &e.body
+	b := e.body
 	mine := b.p == nil
 	if mine {
 		b.p, b.n = p, 0
 	}
 	e.ask()
-	e.readable.Wait()
+	b.readable.Wait()
 	if !mine {
 		return 0, nil
 	}
@@ -170,7 +192,7 @@ func (e *exchange) await(p []byte) (int, error) {
 
 // ask makes the loop fill the buffer. With e.mu held.
 func (e *exchange) ask() {
-	b := &e.body
+	b := e.body
 	if !b.wanted {
 		b.wanted = true
 		if !b.asked {
@@ -181,7 +203,7 @@ func (e *exchange) ask() {
 
 // bodyEnd returns the reason of the end of the content, and sets the trailers. With e.mu held.
 func (e *exchange) bodyEnd() error {
-	b := &e.body
+	b := e.body
 	if b.err != io.EOF {
 		return bodyError(b.err)
 	}
@@ -224,8 +246,32 @@ func (rb *requestBody) Close() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.body.close()
-	e.readable.Broadcast()
 	return nil
+}
+
+// maxUnread is the number of bytes of content that are kept for a handler which writes and does not read, and that the
+// connection outlives if the handler leaves them. net/http drops as many.
+const maxUnread = 256 << 10
+
+// leavesTooMuch reports whether so much content over HTTP/1 is unread that the connection ends.
+func (e *exchange) leavesTooMuch() bool {
+	if e.body == nil || e.r.Protocol == app.HTTP2 {
+		return false
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.r.ContentLength-e.body.read >= maxUnread
+}
+
+// readBesides makes the loop read content of a request over HTTP/1 while the handler waits for the peer to read the
+// response: a client that sends all of a request before it reads waits for us, too. With e.mu held.
+func (e *exchange) readBesides() {
+	b := e.body
+	if b == nil || b.closed || b.err != nil || b.lazy && !b.wanted && !b.asked || e.r.Protocol == app.HTTP2 {
+		return
+	}
+	b.mayGrow = true
+	e.ask()
 }
 
 // announcedTrailers returns the names of a Trailer field, each without values, as http.Request.Trailer has them before

@@ -30,6 +30,7 @@ func (s *Server) config() server.Config {
 	c.HTTP1.Pipelined = cmp.Or(c.HTTP1.Pipelined, 1)
 	limitHeads(&c, cmp.Or(h.MaxHeaderBytes, http.DefaultMaxHeaderBytes))
 	chooseProtocols(&c, h)
+	c.HTTP2.NoConnectProtocol = true
 	setHTTP2(&c, h.HTTP2)
 	return c
 }

@@ -11,15 +11,17 @@ import (
 
 // content is the content of a response on its way from the handler to the loop, guarded by the exchange's mutex.
 type content struct {
-	kept     []byte // was written and not yet taken; its memory is pooled
-	off      int    // bytes of kept that were taken
-	lent     []byte // belongs to the Write that waits until it was taken
+	writable sync.Cond // what follows has changed
+	kept     []byte    // was written and not yet taken; its memory is pooled
+	off      int       // bytes of kept that were taken
+	lent     []byte    // belongs to the Write that waits until it was taken
 	ended    bool
 	failure  error  // the response cannot be completed
+	passed   bool   // the loop has taken everything that precedes failure, and has ended a turn since
 	late     bool   // a write has failed because of its deadline
-	taken    bool   // Read has returned bytes since the last Wait
 	closed   bool   // no more will be taken
 	ready    func() // of the loop, which waits for more
+	full     bool   // ready waits for the end only
 	length   int64  // declared; -1: unknown
 	trailers app.Fields
 }
@@ -57,16 +59,24 @@ func freeBuffer(b *[]byte) {
 // left returns the number of bytes in kept.
 func (c *content) left() int { return len(c.kept) - c.off }
 
-// fail ends content that cannot be completed.
+// fail ends content that cannot be completed. c may be nil.
 func (c *content) fail(err error) {
-	if !c.ended && c.failure == nil {
+	if c != nil && !c.ended && c.failure == nil {
 		c.failure = err
 	}
 }
 
-// takeReady returns the callback of the loop if there is something for it.
+// takeReady returns the callback of the loop if there is something for it. c may be nil.
 func (c *content) takeReady() func() {
-	if c.ready == nil || c.left() == 0 && len(c.lent) == 0 && !c.ended && c.failure == nil {
+	if c == nil {
+		return nil
+	}
+	over := c.left() == 0 && len(c.lent) == 0
+	switch {
+	case c.ready == nil:
+		return nil
+	case over && (c.ended || c.failure != nil):
+	case over || c.full:
 		return nil
 	}
 	ready := c.ready
@@ -88,12 +98,19 @@ func (c *content) keep(p []byte) {
 	c.kept = append(c.kept, p...)
 }
 
+// newContent returns content of that length; -1 is unknown.
+func (e *exchange) newContent(length int64) *content {
+	c := &content{length: length}
+	c.writable.L = &e.mu
+	return c
+}
+
 // send passes p to the loop. It waits until the loop has taken all but what fits into kept, and keeps nothing of p. In
 // the handler's goroutine.
 func (e *exchange) send(p []byte) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	c := &e.content
+	c := e.content
 	if err := e.unwritable(); err != nil {
 		return err
 	}
@@ -104,8 +121,9 @@ func (e *exchange) send(p []byte) error {
 	}
 	c.lent = p
 	e.tell()
+	e.readBesides()
 	for len(c.lent) > 0 {
-		e.writable.Wait()
+		c.writable.Wait()
 		if err := e.unwritable(); err != nil && len(c.lent) > 0 {
 			c.lent = nil
 			return err
@@ -116,14 +134,14 @@ func (e *exchange) send(p []byte) error {
 
 // tell wakes the loop if it waits for content. With e.mu held.
 func (e *exchange) tell() {
-	if e.content.ready != nil {
+	if e.content != nil && e.content.ready != nil {
 		e.kick()
 	}
 }
 
 // unwritable returns the reason why content cannot be written. With e.mu held.
 func (e *exchange) unwritable() error {
-	switch c := &e.content; {
+	switch c := e.content; {
 	case c.late:
 		return os.ErrDeadlineExceeded
 	case e.gone != nil:
@@ -132,7 +150,7 @@ func (e *exchange) unwritable() error {
 		return c.failure
 	case c.closed:
 		return app.ErrPeerGone
-	case e.writeBy.passed:
+	case e.times != nil && e.times.write.passed:
 		c.late = true // for later writes too, as in net/http
 		c.fail(spi.ErrAborted)
 		e.tell()
@@ -163,25 +181,22 @@ func (s *source) Read(p []byte) (int, error) {
 	e := (*exchange)(s)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	c := &e.content
+	c := e.content
 	n := copy(p, c.kept[c.off:])
 	if c.off += n; c.left() == 0 {
 		c.off, c.kept = 0, c.kept[:0]
 		if m := copy(p[n:], c.lent); m > 0 {
 			n += m
 			if c.lent = c.lent[m:]; len(c.lent) == 0 {
-				e.writable.Broadcast()
+				c.writable.Broadcast()
 			}
 		}
 	}
-	c.taken = c.taken || n > 0
 	switch {
-	case c.taken && c.failure != nil:
-		return n, nil
-	case c.failure != nil:
-		return 0, c.failure
 	case c.left() > 0 || len(c.lent) > 0:
 		return n, nil
+	case c.passed:
+		return 0, c.failure
 	case c.ended:
 		return n, io.EOF
 	}
@@ -192,18 +207,32 @@ func (s *source) Read(p []byte) (int, error) {
 func (s *source) Wait(ready func()) {
 	e := (*exchange)(s)
 	e.mu.Lock()
-	c := &e.content
-	c.ready = ready
-	var now func()
-	if c.taken && c.failure != nil {
-		e.kick() // a failure of a later turn lets what was written before reach the peer
-	} else {
-		now = c.takeReady()
+	c := e.content
+	c.ready, c.full = ready, false
+	if c.failure != nil && c.left() == 0 {
+		// A machine drops what it read in the turn of a failure.
+		c.passed = true
+		e.kick()
+		e.mu.Unlock()
+		return
 	}
-	c.taken = false
+	now := c.takeReady()
 	e.mu.Unlock()
 	if now != nil {
 		now()
+	}
+}
+
+// WaitEnd implements spi.EndWaiter.
+func (s *source) WaitEnd(ready func()) {
+	e := (*exchange)(s)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c := e.content
+	c.ready, c.full = ready, true
+	if c.failure != nil && c.left() == 0 {
+		c.passed = true
+		e.kick()
 	}
 }
 
@@ -222,6 +251,6 @@ func (s *source) Close() error {
 	e.content.closed = true
 	e.content.ready = nil
 	freeBuffer(&e.content.kept)
-	e.writable.Broadcast()
+	e.content.writable.Broadcast()
 	return nil
 }

@@ -1,20 +1,25 @@
 package nethttp
 
-import (
-	"sync"
-	"time"
-)
+import "time"
 
-// deadline is the deadline of reads or of writes of an exchange, whose mutex guards it.
+// times are the deadlines of an exchange, whose mutex guards them. Most exchanges have none.
+type times struct{ read, write deadline }
+
+// deadline is the deadline of reads or of writes.
 type deadline struct {
-	changed *sync.Cond
 	timer   *time.Timer
 	version int
 	passed  bool
 }
 
-// set sets the deadline; the zero time is none.
-func (d *deadline) set(t time.Time) {
+// setDeadline sets one of the deadlines of the exchange; the zero time is none.
+func (e *exchange) setDeadline(which func(*times) *deadline, t time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.times == nil {
+		e.times = &times{}
+	}
+	d := which(e.times)
 	d.stop()
 	d.passed = false
 	if t.IsZero() {
@@ -23,18 +28,28 @@ func (d *deadline) set(t time.Time) {
 	left := time.Until(t)
 	if left <= 0 {
 		d.passed = true
-		d.changed.Broadcast()
+		e.wake()
 		return
 	}
 	version := d.version
 	d.timer = time.AfterFunc(left, func() {
-		d.changed.L.Lock()
-		defer d.changed.L.Unlock()
+		e.mu.Lock()
+		defer e.mu.Unlock()
 		if d.version == version {
 			d.passed = true
-			d.changed.Broadcast()
+			e.wake()
 		}
 	})
+}
+
+// wake wakes all Reads and Writes that wait. With e.mu held.
+func (e *exchange) wake() {
+	if e.body != nil {
+		e.body.readable.Broadcast()
+	}
+	if e.content != nil {
+		e.content.writable.Broadcast()
+	}
 }
 
 // stop ends the timer.
@@ -49,17 +64,13 @@ func (d *deadline) stop() {
 // SetReadDeadline implements the method that http.ResponseController calls. Reads that wait at t fail with
 // os.ErrDeadlineExceeded. The zero time is no deadline.
 func (e *exchange) SetReadDeadline(t time.Time) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.readBy.set(t)
+	e.setDeadline(func(t *times) *deadline { return &t.read }, t)
 	return nil
 }
 
 // SetWriteDeadline implements the method that http.ResponseController calls. Writes that wait at t fail with
 // os.ErrDeadlineExceeded, and so do all that follow. The zero time is no deadline.
 func (e *exchange) SetWriteDeadline(t time.Time) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.writeBy.set(t)
+	e.setDeadline(func(t *times) *deadline { return &t.write }, t)
 	return nil
 }

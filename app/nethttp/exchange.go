@@ -34,19 +34,16 @@ type exchange struct {
 	answer   answer
 	returned atomic.Bool // the handler has returned, or is seen as such
 
-	mu       sync.Mutex
-	posted   bool          // turn is going to run
-	ready    *app.Response // for the loop to answer with
-	abort    bool          // the loop ends the exchange without an answer
-	informs  []inform
-	gone     error // no more of the response can reach the peer
-	notify   chan bool
-	content  content
-	body     body
-	readBy   deadline
-	writeBy  deadline
-	readable sync.Cond // body or readBy has changed
-	writable sync.Cond // content or writeBy has changed
+	mu      sync.Mutex
+	posted  bool          // turn is going to run
+	ready   *app.Response // for the loop to answer with
+	abort   bool          // the loop ends the exchange without an answer
+	informs []inform
+	gone    error // no more of the response can reach the peer
+	notify  chan bool
+	content *content // nil until the head of streamed content was passed
+	body    *body    // nil if the request has no content
+	times   *times   // nil if there are no deadlines
 }
 
 // inform is an informational response on its way to the loop.
@@ -72,8 +69,6 @@ func newExchange(a *adapter, r *app.Request) *exchange {
 	}
 	e.adapter, e.r, e.conn = a, r, a.connectionOf(r)
 	e.ctx.init(e.conn.ctx)
-	e.readable.L, e.writable.L = &e.mu, &e.mu
-	e.readBy.changed, e.writeBy.changed = &e.readable, &e.writable
 	e.answer.length = -1
 	e.task = e.turn
 	core.InitPromise(&e.head, r.Loop())
@@ -117,6 +112,7 @@ func (e *exchange) failed(value any) {
 		stack = stack[:runtime.Stack(stack, false)]
 		e.adapter.logf("http: panic serving %v: %v\n%s", e.conn.remote, value, stack)
 	}
+	e.returned.Store(true)
 	e.ctx.end()
 	e.mu.Lock()
 	e.abort = true
@@ -128,6 +124,7 @@ func (e *exchange) failed(value any) {
 
 // finish completes the response after the handler has returned.
 func (e *exchange) finish() {
+	e.returned.Store(true)
 	e.ctx.end()
 	e.complete()
 	e.release()
@@ -138,14 +135,16 @@ func (e *exchange) finish() {
 
 // release ends the use of the exchange by the handler.
 func (e *exchange) release() {
-	e.returned.Store(true)
 	core.Detach(e.r, &e.entry)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.readBy.stop()
-	e.writeBy.stop()
-	e.body.close()
-	e.readable.Broadcast()
+	if e.times != nil {
+		e.times.read.stop()
+		e.times.write.stop()
+	}
+	if e.body != nil {
+		e.body.close()
+	}
 	freeBuffer(&e.answer.buf)
 }
 
@@ -206,7 +205,7 @@ func (l *listener) Ended(cause error) {
 		default:
 		}
 	}
-	e.writable.Broadcast()
+	e.wake()
 }
 
 // HalfClosed implements ending.HalfCloseListener. net/http takes it for the end of the peer, too.

@@ -14,6 +14,8 @@ import (
 
 // core has functions of package app that applications cannot see.
 var core = internalapi.App.(interface {
+	AllowAnyStatus(resp *app.Response)
+	Captures(r *app.Request) (names, values []string)
 	Attach(r *app.Request, e *ending.Entry, listener ending.Listener) bool
 	Detach(r *app.Request, e *ending.Entry) bool
 	ConnValue(r *app.Request) *any
@@ -42,6 +44,10 @@ type adapter struct {
 
 // serve is the app.Handler. On the request's loop.
 func (a *adapter) serve(r *app.Request) app.Future[*app.Response] {
+	if r.Protocol == app.HTTP2 && r.IsWebSocket() {
+		// http.Handlers take over a connection of HTTP/1.1 for a WebSocket, and know no other way.
+		return app.Ready(app.Error(501, "there are no WebSockets over HTTP/2 here"))
+	}
 	e := newExchange(a, r)
 	f := e.head.Future()
 	core.Attach(r, &e.entry, (*listener)(e))

@@ -82,3 +82,56 @@ func TestContentIsEchoed(t *testing.T) {
 		}
 	})
 }
+
+// A client that sends all of its content before it reads must not wait for a handler that writes without reading.
+func TestUnreadContentDoesNotHoldUpAStream(t *testing.T) {
+	const size = 200 << 10
+	overAll(t, func(w http.ResponseWriter, r *http.Request) {
+		for range 4 << 20 / 1024 {
+			if _, err := w.Write(make([]byte, 1024)); err != nil {
+				return
+			}
+		}
+		_, err := r.Body.Read(make([]byte, 1))
+		w.Header().Set(http.TrailerPrefix+"Read", fmt.Sprint(err))
+	}, func(t *testing.T, s *nethttptest.Site) {
+		resp, err := s.Client().Post(s.URL, "text/plain", strings.NewReader(strings.Repeat("x", size)))
+		if _, content := read(t, resp, err); len(content) != 4<<20 {
+			t.Errorf("%d bytes", len(content))
+		}
+	})
+}
+
+func TestFullDuplex(t *testing.T) {
+	overAll(t, func(w http.ResponseWriter, r *http.Request) {
+		c := http.NewResponseController(w)
+		if err := c.EnableFullDuplex(); err != nil {
+			panic(err)
+		}
+		for piece := make([]byte, 10); ; {
+			n, err := r.Body.Read(piece)
+			w.Write(piece[:n])
+			c.Flush()
+			if err != nil {
+				return
+			}
+		}
+	}, func(t *testing.T, s *nethttptest.Site) {
+		content, writer := io.Pipe()
+		request, _ := http.NewRequest("POST", s.URL, content)
+		go writer.Write([]byte("0123456789"))
+		resp, err := s.Client().Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		for range 3 {
+			echo := make([]byte, 10)
+			if _, err := io.ReadFull(resp.Body, echo); err != nil || string(echo) != "0123456789" {
+				t.Fatalf("%q came back: %v", echo, err)
+			}
+			writer.Write(echo)
+		}
+		writer.Close()
+	})
+}

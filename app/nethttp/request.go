@@ -31,7 +31,7 @@ func (e *exchange) makeRequest() error {
 		made.Proto, made.ProtoMajor, made.ProtoMinor = "HTTP/1.1", 1, 1
 	}
 	made.Header = header(r.Fields)
-	if e.body.exists {
+	if e.body != nil {
 		made.Body = (*requestBody)(e)
 	}
 	if r.Protocol == app.HTTP2 {
@@ -41,6 +41,12 @@ func (e *exchange) makeRequest() error {
 	}
 	// There is no other way to set the context. The copy is what makes made itself stay on the stack.
 	e.request = made.WithContext(&e.ctx)
+	names, values := core.Captures(r)
+	for i, name := range names {
+		if name != "" {
+			e.request.SetPathValue(name, values[i])
+		}
+	}
 	return nil
 }
 

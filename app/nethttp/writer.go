@@ -142,8 +142,8 @@ type writeOnly struct{ e *exchange }
 
 func (w writeOnly) Write(p []byte) (int, error) { return w.e.Write(p) }
 
-// EnableFullDuplex implements the method that http.ResponseController calls. Requests and responses never wait for each
-// other.
+// EnableFullDuplex implements the method that http.ResponseController calls. It does nothing: content of the request may
+// always be read after the first write.
 func (e *exchange) EnableFullDuplex() error { return nil }
 
 // CloseNotify implements http.CloseNotifier.
