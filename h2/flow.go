@@ -34,7 +34,7 @@ func (c *machine) creditConnection() {
 	window, buffer := int64(cfg.ConnectionWindow), int64(cfg.ConnectionBuffer)
 	if g := c.growth; g != nil && g.streams > 0 {
 		window = g.connection(cfg)
-		buffer = max(buffer, window)
+		buffer += g.reserved
 	}
 	target := window
 	if c.flags&asClient == 0 {
@@ -53,7 +53,7 @@ func (c *machine) creditConnection() {
 func (c *machine) creditStream(st *stream) {
 	size := c.recvInitial
 	if st.flags&grown != 0 {
-		size = st.recvWindow + st.unconsumed + st.credit
+		size = st.size()
 	}
 	if st.credit < (size+1)/2 || !st.state.allows(sendWindow) || st.flags&early != 0 {
 		return

@@ -8,8 +8,9 @@ import "time"
 // content have none.
 type growth struct {
 	window   int32   // of a stream; up to Config.MaxWindow
-	reserved int32   // bytes of Shared.grown that are this connection's
 	streams  int32   // open ones whose window is larger than the initial one
+	grown    int64   // bytes by which their windows are larger
+	reserved int64   // bytes of Shared.grown that are this connection's
 	pinged   bool    // the acknowledgement of a PING is awaited
 	misses   uint8   // measurements since the last growth
 	since    instant // when that PING was queued, or before which none is sent
@@ -30,7 +31,7 @@ func (c *machine) growStream(st *stream) {
 	if !st.state.allows(recvData) || st.flags&early != 0 {
 		return
 	}
-	size := st.recvWindow + st.unconsumed + st.credit
+	size := st.size()
 	if st.credit < (size+1)/2 {
 		return
 	}
@@ -47,15 +48,25 @@ func (c *machine) growStream(st *stream) {
 		c.growth = g
 	}
 	// An application that leaves half of a window unread does not read as fast as the peer sends.
-	if st.unconsumed < size/2 && size < g.window && c.reserve(g) {
-		if st.flags&grown == 0 {
-			st.flags |= grown
-			g.streams++
-		}
-		st.credit += g.window - size
-		c.creditConnection()
+	if st.unconsumed >= size/2 || size >= g.window {
+		return
 	}
+	got := c.reserve(g.window - size)
+	g.window = size + got // less than learned if memory is short
+	if got == 0 {
+		return
+	}
+	if st.flags&grown == 0 {
+		st.flags |= grown
+		g.streams++
+	}
+	g.grown += int64(got)
+	st.credit += got
+	c.creditConnection()
 }
+
+// size returns the window of st, of which the peer has used a part.
+func (st *stream) size() int32 { return st.recvWindow + st.unconsumed + st.credit }
 
 // measure is called for a DATA frame of long content. It sends a PING unless one is on its way, or the window
 // has stopped growing.
@@ -103,43 +114,33 @@ func (g *growth) connection(cfg *Config) int64 {
 	return max(int64(cfg.ConnectionWindow), min(4*int64(g.window), int64(cfg.MaxWindow)))
 }
 
-// reserve takes the memory of g's windows from what the connections of the loop share, and reports whether a stream's
-// window is larger than the initial one. Windows that find too little use a quarter of the rest.
-func (c *machine) reserve(g *growth) bool {
-	cfg := &c.sh.cfg
-	needed := max(int64(g.window-c.recvInitial), g.connection(cfg)-int64(cfg.ConnectionWindow))
-	if missing := needed - int64(g.reserved); missing > 0 {
-		got := min(missing, (int64(cfg.WindowMemory)-c.sh.grown)/4)
-		c.addReserved(int32(got))
-		if got < missing {
-			g.window = c.recvInitial + g.reserved/4
-		}
-	}
-	return g.window > c.recvInitial
-}
-
-// addReserved reserves n more bytes of the loop's window memory; a negative n gives some back.
-func (c *machine) addReserved(n int32) {
-	c.growth.reserved += n
-	c.sh.grown += int64(n)
+// reserve takes up to n bytes of the memory that the windows of the loop's connections may grow by, at most a quarter of
+// what is left, and returns how many it has taken.
+func (c *machine) reserve(n int32) int32 {
+	got := int32(min(int64(n), (int64(c.sh.cfg.WindowMemory)-c.sh.grown)/4))
+	c.growth.reserved += int64(got)
+	c.sh.grown += int64(got)
+	return got
 }
 
 // grownStreamEnded is called when the content of a stream with a larger window has ended.
 func (c *machine) grownStreamEnded(st *stream) {
 	st.flags &^= grown
 	c.growth.streams--
+	c.growth.grown -= int64(st.size() - c.recvInitial)
 	c.returnReserved()
 }
 
-// returnReserved gives back what a connection without larger windows has reserved, as far as its own window, which the
-// peer may still use, does not need it.
+// returnReserved gives back what is reserved beyond the growth of open streams and of the connection's window: the peer
+// may still use that.
 func (c *machine) returnReserved() {
 	g := c.growth
-	if g == nil || g.streams > 0 || g.reserved == 0 {
+	if g == nil || g.reserved == g.grown {
 		return
 	}
-	needed := max(0, c.recvWindow-int32(c.sh.cfg.ConnectionWindow))
+	needed := max(g.grown, int64(c.recvWindow)-int64(c.sh.cfg.ConnectionWindow))
 	if surplus := g.reserved - needed; surplus > 0 {
-		c.addReserved(-surplus)
+		g.reserved -= surplus
+		c.sh.grown -= surplus
 	}
 }

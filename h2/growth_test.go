@@ -193,7 +193,7 @@ func TestWindowMemory(t *testing.T) {
 	for _, u := range all[:4] {
 		// The application has had enough: what the peer may still send is the connection's window at most.
 		u.c.Reset(1, CodeNoError)
-		if over := u.c.recvWindow - defaultConnectionWindow; u.c.growth.reserved > max(0, over) {
+		if over := u.c.recvWindow - defaultConnectionWindow; u.c.growth.reserved > int64(max(0, over)) {
 			t.Errorf("%d bytes are reserved for a connection without content", u.c.growth.reserved)
 		}
 	}
@@ -202,6 +202,35 @@ func TestWindowMemory(t *testing.T) {
 	}
 	if p.sh.grown != 0 {
 		t.Errorf("%d bytes are reserved for connections that have ended", p.sh.grown)
+	}
+}
+
+// TestReservedMemoryIsExact: after content has ended in every possible way, nothing is reserved that no window needs.
+func TestReservedMemoryIsExact(t *testing.T) {
+	u := newUplink(connect(t, Config{}), 20, 20_000, 1, 3, 5)
+	u.passes(time.Second)
+	sum := int64(0)
+	for st := range u.c.streams.all {
+		sum += int64(st.size() - u.c.recvInitial)
+	}
+	if g := u.c.growth; g.streams != 3 || g.grown != sum || g.reserved != sum || u.sh.grown != sum {
+		t.Fatalf("%d streams have grown by %d bytes: %+v, %d of all connections", 3, sum, *g, u.sh.grown)
+	}
+	u.c.Reset(1, CodeCancel)
+	u.writes(resetFrame(3), dataFrame(5, flagEndStream, ""))
+	if g := u.c.growth; g.streams != 0 || g.grown != 0 {
+		t.Fatalf("all streams have ended: %+v", *g)
+	}
+	// Further content uses up what the connection's window has grown by.
+	id := StreamID(7)
+	for ; u.sh.grown > 0 && id < 2000; id += 2 {
+		u.writes(u.post(id), dataFrame(id, flagEndStream, kib(16)))
+		u.c.Consumed(id, 16<<10)
+		u.answers(id, &Response{Status: 204})
+		u.sent()
+	}
+	if u.err != nil || u.sh.grown != 0 {
+		t.Errorf("%v: %d bytes are reserved after stream %d", u.err, u.sh.grown, id)
 	}
 }
 

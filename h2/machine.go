@@ -132,7 +132,7 @@ func (c *machine) Close() {
 		}
 	}
 	if c.growth != nil {
-		c.addReserved(-c.growth.reserved)
+		c.sh.grown -= c.growth.reserved
 	}
 	if len(c.streams.slots) > len(c.streams.first) {
 		c.sh.giveSlots(c.streams.slots)
