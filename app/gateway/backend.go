@@ -98,10 +98,20 @@ func OpenBackend(o BackendOptions, urls ...string) (*Backend, error) {
 	b.notify = o.PeerChanged
 	names, fixed := s.namesOf(peers, o.Resolver, func(err error) { b.tell(nil, PeersUnknown, err) })
 	b.counted = len(names) > 0 || len(fixed) > 1
-	if len(names) == 0 {
-		return b, b.update(fixed)
+	return b.open(discovery.Join(withFixed(names, fixed)...), fixed, len(names) == 0)
+}
+
+// open returns b with its first peers: those of fixed if all are known, else those that the
+// source finds in time.
+func (b *Backend) open(source discovery.Source, fixed discovery.Fixed, known bool) (*Backend, error) {
+	if !known {
+		b.watch(source)
+		return b, nil
 	}
-	b.watch(discovery.Join(withFixed(names, fixed)...))
+	if err := b.update(fixed); err != nil {
+		b.Close()
+		return nil, err
+	}
 	return b, nil
 }
 

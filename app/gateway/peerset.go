@@ -40,6 +40,7 @@ func (b *Backend) update(endpoints []discovery.Endpoint) error {
 		gone[endpointKey{p.url, p.address}] = p
 	}
 	all := &peerSet{backend: b}
+	var added []*peer
 	for _, e := range endpoints {
 		key := endpointKey{e.URL, e.Address}
 		p := gone[key]
@@ -47,8 +48,12 @@ func (b *Backend) update(endpoints []discovery.Endpoint) error {
 		if p == nil {
 			var err error
 			if p, err = b.newPeer(e, len(endpoints) == 1); err != nil {
+				for _, p := range added {
+					p.close()
+				}
 				return err
 			}
+			added = append(added, p)
 			if len(old.peers) > 0 {
 				p.since.Store(time.Now().UnixNano())
 			}
@@ -65,6 +70,12 @@ func (b *Backend) update(endpoints []discovery.Endpoint) error {
 		time.AfterFunc(drainDelay, p.origin.Close)
 	}
 	return nil
+}
+
+// close ends the health checks and the connections of a peer that has got no requests.
+func (p *peer) close() {
+	p.end()
+	p.origin.Close()
 }
 
 // maxWeight limits the weight of a peer.
@@ -93,6 +104,7 @@ func (b *Backend) newPeer(e discovery.Endpoint, alone bool) (*peer, error) {
 	if b.health != nil {
 		stop, err := b.health(p)
 		if err != nil {
+			p.close()
 			return nil, fmt.Errorf("gateway: %w", err)
 		}
 		context.AfterFunc(life, stop)

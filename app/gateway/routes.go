@@ -83,11 +83,7 @@ func openBackend(s *shared, name string, described *config.Backend, notify func(
 	if described.Health != nil {
 		b.checkHealth(described.Health)
 	}
-	if fixed != nil {
-		return b, b.update(fixed)
-	}
-	b.watch(source)
-	return b, nil
+	return b.open(source, fixed, fixed != nil)
 }
 
 // setBalance sets how peers are chosen.

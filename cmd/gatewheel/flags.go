@@ -80,7 +80,7 @@ type applicationFlags struct {
 
 type gatewayFlags struct {
 	Config        string   `name:"config" placeholder:"FILE" help:"YAML file with routes and backends; see docs/gateway-file.md. gatewheel check FILE checks it."`
-	To            []string `name:"to" placeholder:"URL" help:"Server to forward to: http://HOST:PORT for HTTP/1.1, h2c:// for HTTP/2, https:// for TLS with what ALPN selects, h2:// for HTTP/2 over TLS; with +unix for a socket, as in h2c+unix:/run/app.sock. Repeatable: each request goes to one of them. It or --config is required."`
+	To            []string `name:"to" placeholder:"URL" help:"Server to forward to: http://HOST:PORT for HTTP/1.1, h2c:// for HTTP/2, https:// for TLS with what ALPN selects, h2:// for HTTP/2 over TLS; with +unix for a socket, as in h2c+unix:/run/app.sock. Every address of a name is a server, looked up again by its TTL. Repeatable: each request goes to one of them. It or --config is required."`
 	ViaName       string   `name:"via-name" placeholder:"NAME" help:"Pseudonym in Via. A request whose Via has it is a loop, 508; so gateways behind each other need different ones. By default gatewheel- and a random number."`
 	Forwarded     bool     `name:"forwarded" help:"Send Forwarded (RFC 7239) besides X-Forwarded-For, -Proto and -Host."`
 	ProxyStatus   bool     `name:"proxy-status" help:"Send Proxy-Status (RFC 9209) with every response."`
