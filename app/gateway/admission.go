@@ -16,8 +16,9 @@ import (
 // in progress, or the authentication of its case, asked in this order.
 func (s *settings) limits() bool { return s.rate != nil || s.concurrency != nil || s.auth != nil }
 
-// admit lets a request act that gets permission, and answers others. Permission that is
-// given at once costs no allocation. On the loop, left, with the request's case in l.match.
+// admit asks for the permission of a request, whose case is in l.match, and then acts on it
+// or refuses it. A permission that is ready costs no allocation. On the loop, lent to user
+// code.
 func (g *Gateway) admit(l *loopState, r *app.Request, s *settings, dialer spi.Dialer) app.Future[*app.Response] {
 	if s.rate != nil {
 		f := s.rate.Check(r)
@@ -53,8 +54,7 @@ func (g *Gateway) admit(l *loopState, r *app.Request, s *settings, dialer spi.Di
 	return g.denied(l, r, resp, err)
 }
 
-// admitted acts on a request that has permission. m is the search that has found its case;
-// nil: l.match.
+// admitted acts on a request that has permission. m is its match; nil is l.match.
 func (g *Gateway) admitted(l *loopState, r *app.Request, s *settings, dialer spi.Dialer, m *routing.Match) app.Future[*app.Response] {
 	if !dialer.Enter() {
 		return app.Failed[*app.Response](app.ErrPeerGone)
@@ -77,8 +77,8 @@ type waiting struct {
 	match  routing.Match
 }
 
-// wait keeps what is in l.match, which other requests use meanwhile. It returns nil if the
-// loop was taken from the caller.
+// wait copies l.match, which other requests overwrite meanwhile. It returns nil if the loop
+// was taken over from the caller.
 func (g *Gateway) wait(l *loopState, r *app.Request, s *settings, dialer spi.Dialer) *waiting {
 	w := &waiting{g: g, l: l, r: r, s: s, dialer: dialer}
 	if !dialer.Enter() {
@@ -119,8 +119,8 @@ func refuseFor(wait time.Duration) *refusal {
 	return &f
 }
 
-// denied answers a request with the response of its authentication, or for the failure of
-// that.
+// denied answers with resp, the response of the authentication, or with that of err, its
+// failure.
 func (g *Gateway) denied(l *loopState, r *app.Request, resp *app.Response, err error) app.Future[*app.Response] {
 	reason := Auth
 	if err != nil {
@@ -149,8 +149,8 @@ func (g *Gateway) denied(l *loopState, r *app.Request, resp *app.Response, err e
 	return app.Ready(resp)
 }
 
-// reasonOfPermission returns the Reason of a request about whose permission nothing could
-// be found out.
+// reasonOfPermission returns the Reason of a request whose authentication or limit has
+// failed with err.
 func reasonOfPermission(err error) Reason {
 	if failure, ok := errors.AsType[*client.Error](err); ok {
 		return reasonOf(failure) // of the backend that was asked

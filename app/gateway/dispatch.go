@@ -68,8 +68,8 @@ type outcome struct {
 	ofCase   bool // it may be compressed
 }
 
-// act does what the case of s says with a request. m is the search that has found it.
-// On the loop, entered.
+// act redirects, answers or forwards a request, as its case says. m is the match. On the
+// loop, owned.
 func (g *Gateway) act(l *loopState, r *app.Request, s *settings, dialer spi.Dialer, m *routing.Match) outcome {
 	if status, location, ok := m.Redirection(r); ok {
 		resp := app.Redirect(status, location)
@@ -109,7 +109,8 @@ func (g *Gateway) forward(l *loopState, r *app.Request, s *settings, dialer spi.
 	return outcome{response: x.begin(r, dialer), ofCase: true}
 }
 
-// finish returns the response. The loop was left: applications and middleware run.
+// finish runs the built-in application and middleware, and returns the response. On the
+// loop, lent to user code.
 func (o *outcome) finish(r *app.Request, s *settings) app.Future[*app.Response] {
 	f := o.response
 	if !o.ofCase {
@@ -135,8 +136,8 @@ func (o *outcome) finish(r *app.Request, s *settings) app.Future[*app.Response] 
 	return s.compress(func(*app.Request) app.Future[*app.Response] { return f })(r)
 }
 
-// wrappableHead gives a response to HEAD the content that GET would have had, which nobody
-// reads, so that middleware changes its fields alike.
+// wrappableHead gives a response to HEAD content of the length that GET would have, so that
+// middleware changes its fields in the same way. The content is never read.
 func wrappableHead(resp *app.Response) app.Future[*app.Response] {
 	if resp.Content != nil || resp.Status == 204 || resp.Status == 304 {
 		return app.Ready(resp)

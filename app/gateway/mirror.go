@@ -58,7 +58,7 @@ type requestCopy struct {
 	probe  bool // the copy decides about the return of peer
 	began  time.Time
 	until  time.Time
-	by     deadline.Entry // the next look at the time
+	by     deadline.Entry // the next check
 	wake   func()         // drop, as a value
 	read   int            // bytes of the response
 	judged bool           // the response has said something about the peer
@@ -187,7 +187,7 @@ func (c *requestCopy) Head(in *spi.Incoming) {
 	}
 }
 
-// drop reads content of the response, which nobody wants.
+// drop reads and discards content of the response.
 func (c *requestCopy) drop() {
 	for {
 		n, err := c.call.ReadBody(c.l.scratch(), c.wake)
@@ -207,8 +207,8 @@ func (c *requestCopy) Ended(err *client.Error) {
 	c.finish(err)
 }
 
-// nextLook returns the time of the next look at the copy. Nobody waits for it while the
-// server drains, so that is looked at often.
+// nextLook returns the time of the next check of the copy: at its deadline, but within a
+// second, since a draining server does not wait for copies.
 func (c *requestCopy) nextLook() time.Time {
 	next := c.l.home.Now().Add(time.Second)
 	if next.After(c.until) {

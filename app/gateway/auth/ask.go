@@ -13,7 +13,7 @@ type AskOptions struct {
 	// Send sends a request to the server that decides, such as client.Client.Do with the request's
 	// Origin set. It must not change the request in other ways. On the loop.
 	Send func(r *app.Request, req *client.Request) app.Future[*client.Response]
-	// Target is the path, and perhaps the query, of the question.
+	// Target is the path of the question, with an optional query.
 	Target string
 	// Copy has the names of fields of the response that the request gets.
 	Copy []string

@@ -11,8 +11,8 @@ import (
 
 // Checker decides which requests may pass. Any goroutine may use one.
 type Checker interface {
-	// Check returns nil if the request may pass, and has set its fields then; else the response for
-	// the client. It fails if that cannot be decided; the failure is a response with status 503. On
+	// Check decides about r. The result is nil if r may pass; its fields are set by then. Otherwise
+	// it is the response for the client. The future fails with a 503 if nothing can be decided. On
 	// the loop.
 	Check(r *app.Request) app.Future[*app.Response]
 	// Fields returns the names of the fields that Check sets in requests. Lines of these names that

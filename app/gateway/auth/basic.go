@@ -50,7 +50,7 @@ type Basic struct {
 // users are those of one version of the file.
 type users struct {
 	hashes   map[string][]byte
-	nobody   []byte
+	unknown  []byte // for users that do not exist
 	verifier *verifier[string]
 }
 
@@ -66,7 +66,7 @@ func OpenBasic(o BasicOptions) (*Basic, error) {
 	file, err := openFile(o.File, func(content []byte) error {
 		hashes, cost, err := parseHtpasswd(o.File, content)
 		if err == nil {
-			b.users.Store(&users{hashes, nobodysHash(cost), newVerifier[string](passwordsKept, 4*runtime.GOMAXPROCS(0))})
+			b.users.Store(&users{hashes, unknownUserHash(cost), newVerifier[string](passwordsKept, 4*runtime.GOMAXPROCS(0))})
 		}
 		return err
 	}, o.Warn)
@@ -130,7 +130,7 @@ func (b *Basic) pass(r *app.Request, user string) app.Future[*app.Response] {
 func (u *users) compare(user, password string) error {
 	hash, known := u.hashes[user]
 	if !known {
-		hash = u.nobody
+		hash = u.unknown
 	}
 	if err := bcrypt.CompareHashAndPassword(hash, []byte(password)); err != nil || !known {
 		return errRefused

@@ -53,8 +53,8 @@ func parseHtpasswd(name string, content []byte) (users map[string][]byte, cost i
 	return users, cost, nil
 }
 
-// nobodysHash returns the hash with which the passwords of unknown users are compared, so that they
+// unknownUserHash returns the hash with which the passwords of unknown users are compared, so that they
 // take as long as others. No password is known to fit it.
-func nobodysHash(cost int) []byte {
+func unknownUserHash(cost int) []byte {
 	return fmt.Appendf(nil, "$2a$%02d$%s", cost, strings.Repeat(".", hashSize-len("$2a$10$")))
 }

@@ -251,7 +251,7 @@ func (s *keySource) run(ctx context.Context) {
 	}
 }
 
-// begin marks a fetch that nobody has asked for.
+// begin marks a scheduled fetch.
 func (s *keySource) begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -35,7 +35,7 @@ type Backend struct {
 	// ProxyProtocol sends a PROXY header with the client's address, v1 or v2. Then
 	// connections are not shared between clients.
 	ProxyProtocol ProxyProtocol `file:"proxy-protocol" default:"off"`
-	// Share is false for connections that serve one client alone.
+	// Share is false for connections that each serve only one client.
 	Share Switch `file:"share" default:"true"`
 }
 

@@ -65,7 +65,7 @@ func (c *checker) checkReach(at Place, p *pattern.Pattern, cases Cases) {
 		if p.Method != "" && len(later.Method) > 0 && !slices.ContainsFunc(later.Method, func(m string) bool {
 			return m == p.Method || p.Method == "GET" && m == "HEAD"
 		}) {
-			c.warn(at.At(i).In("when", "method"), "the case never holds: the pattern matches %s alone", p.Method)
+			c.warn(at.At(i).In("when", "method"), "the case never holds: the pattern matches only %s", p.Method)
 		}
 		for j := range i {
 			if cases[j].When.covers(later) {

@@ -29,7 +29,7 @@ func (c *checker) checkCase(at Place, k *Case, p *pattern.Pattern) {
 		c.checkTemplate(at.In("rewrite", "path"), k.Rewrite.Path, p.Names, false)
 	}
 	if h := k.Rewrite.Host; h != "" && octets.Host(h) == "" {
-		c.fail(at.In("rewrite", "host"), "%q is not a host with a port perhaps, nor backend", h)
+		c.fail(at.In("rewrite", "host"), "%q is neither backend nor a host with an optional port", h)
 	}
 	c.checkEdits(at.In("request"), &k.Request)
 	c.checkEdits(at.In("response"), &k.Response)
@@ -102,7 +102,7 @@ func (c *checker) checkAction(at Place, k *Case, p *pattern.Pattern) {
 	}
 }
 
-// forwardingKeys returns the keys that k has and that matter to forwarded requests alone.
+// forwardingKeys returns the keys of k that have an effect only on forwarded requests.
 func (k *Case) forwardingKeys() (keys []string) {
 	for _, key := range []struct {
 		name string

@@ -163,7 +163,7 @@ type Limit struct {
 	Key Key `file:"key" default:"client"`
 	// Shared is the URL of a Redis server, redis://host:6379, that counts for several
 	// gateways.
-	Shared string `file:"shared" default:"this gateway alone"`
+	Shared string `file:"shared" default:"only this gateway counts"`
 }
 
 // Auth says who may ask. One of its fields is set, and Copy with Ask.
@@ -183,7 +183,7 @@ type Auth struct {
 type Ask struct {
 	// Backend is the name of the backend.
 	Backend string
-	// Path is the path, with a query perhaps.
+	// Path is the path, with an optional query.
 	Path string
 }
 

@@ -55,7 +55,7 @@ func ParsePeerURL(text string) (PeerURL, error) {
 	port, known := peerSchemes[name]
 	switch {
 	case !known || u.SRV && socket:
-		return u, fmt.Errorf("the scheme %q is neither target nor one of http, h2c, https and h2, with +unix or srv+ perhaps", scheme)
+		return u, fmt.Errorf("the scheme %q is not http, h2c, https or h2, with an optional +unix or srv+, nor target", scheme)
 	case socket:
 		u.Scheme = name
 		if u.Unix = strings.TrimPrefix(rest, "//"); u.Unix == "" || u.Unix[0] != '/' && u.Unix[0] != '@' {

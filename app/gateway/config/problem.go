@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Problem is a mistake in a Config, or what is probably one.
+// Problem is a mistake in a Config, or a warning.
 type Problem struct {
 	// Place leads to the mistake: the keys of the file and the indices of lists, from 0.
 	Place Place
@@ -17,7 +17,7 @@ type Problem struct {
 	Key bool
 	// Text is a sentence without its final period.
 	Text string
-	// Warning is set if the gateway can do what is said, which is probably not meant.
+	// Warning is set if the gateway can start with it, though it is probably unintended.
 	Warning bool
 }
 

@@ -92,7 +92,7 @@ func isBelow(text string, max int64) bool {
 	return n >= 0 && n < max
 }
 
-// ParseSize parses a number of bytes, with KiB, MiB or GiB perhaps.
+// ParseSize parses a number of bytes, with an optional unit: KiB, MiB or GiB.
 func ParseSize(text string) (Size, error) {
 	number, shift := text, 0
 	for i, unit := range []string{"KiB", "MiB", "GiB"} {

@@ -103,7 +103,7 @@ var faults = []fault{
 		"2:25: warning: no route uses the backend \"b\""},
 	{"routes: {/: a}\nbackends:\n  a: [h, \"ftp://h\", http://h/path, http://u@h, \"srv+http://h:80\", h2c+unix:sock, http://h:99999]\n",
 		"3:7: \"h\" has no scheme: write http, h2c, https or h2 in front, as in http://h\n" +
-			"3:10: the scheme \"ftp\" is neither target nor one of http, h2c, https and h2, with +unix or srv+ perhaps\n" +
+			"3:10: the scheme \"ftp\" is not http, h2c, https or h2, with an optional +unix or srv+, nor target\n" +
 			"3:21: a peer's URL has no path: \"/path\" is not forwarded; rewrite: {path} changes paths\n" +
 			"3:36: a peer's URL has no user and password\n" +
 			"3:48: SRV records name the port: leave it out\n" +
@@ -164,7 +164,7 @@ var faults = []fault{
 	{"routes:\n  /: {to: a, redirect: \"\"}\nbackends: {a: http://h}\n",
 		"2:24: redirect is empty"},
 	{"routes:\n  POST /: {to: a, when: {method: GET}}\nbackends: {a: http://h}\n",
-		"2:34: warning: the case never holds: the pattern matches POST alone"},
+		"2:34: warning: the case never holds: the pattern matches only POST"},
 	{"routes:\n  /: {to: a, status: 301}\nbackends: {a: http://h}\n",
 		"2:14: status has no effect without redirect"},
 	{"routes: {/: a}\nbackends: {a: target}\n",

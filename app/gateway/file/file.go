@@ -18,7 +18,7 @@ type File struct {
 	Name string
 	// Config is what it says.
 	Config *config.Config
-	// Warnings are what is probably not meant.
+	// Warnings are the problems with which a gateway can start.
 	Warnings Problems
 	// Files are the names of the files that it names, with the directory in front if they
 	// are relative to it.

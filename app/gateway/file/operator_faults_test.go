@@ -111,7 +111,7 @@ var operatorFaults = []fault{
 	{"routes:\n  /: a\nbackends:\n  a: localhost\n",
 		"4:6: \"localhost\" has no scheme: write http, h2c, https or h2 in front, as in http://localhost"},
 	{"routes:\n  /: a\nbackends:\n  a: grpc://h:50051\n",
-		"4:6: the scheme \"grpc\" is neither target nor one of http, h2c, https and h2, with +unix or srv+ perhaps"},
+		"4:6: the scheme \"grpc\" is not http, h2c, https or h2, with an optional +unix or srv+, nor target"},
 	{"routes:\n  /: a\nbackends:\n  a: http://h:80/path\n",
 		"4:6: a peer's URL has no path: \"/path\" is not forwarded; rewrite: {path} changes paths"},
 	{"routes:\n  /: a\nbackends:\n  a: [http://h, http://h]\n",

@@ -17,7 +17,7 @@ type Problem struct {
 	Line, Column int
 	// Text is a sentence without its final period.
 	Text string
-	// Warning is set if the gateway can do what is said, which is probably not meant.
+	// Warning is set if the gateway can start with it, though it is probably unintended.
 	Warning bool
 	// Source is the line of the file.
 	Source string

@@ -21,7 +21,7 @@ func Schema() []byte {
 	root["$defs"] = s.definitions
 	text, err := json.MarshalIndent(root, "", "  ")
 	if err != nil {
-		panic(err) // it has maps, slices, texts and numbers alone
+		panic(err) // it has only maps, slices, strings and numbers
 	}
 	return append(text, '\n')
 }

@@ -82,7 +82,7 @@ func NewRate(o RateOptions) (*Rate, error) {
 	return l, nil
 }
 
-// Check counts a request. The result is 0 if it may pass, else the time after which one may. It is
+// Check counts a request. The result is 0 if it may pass, otherwise the time until one may. It is
 // ready unless the limit is shared, and never fails. On the loop.
 func (l *Rate) Check(r *app.Request) app.Future[time.Duration] {
 	key, text := l.keyOf(r)

@@ -48,7 +48,7 @@ const (
 type Syntax uint8
 
 const (
-	// ServeMux is the syntax of net/http.ServeMux. Patterns that match unclean paths alone
+	// ServeMux is the syntax of net/http.ServeMux. Patterns that match only unclean paths
 	// are refused.
 	ServeMux Syntax = iota
 	// Gateway accepts empty segments, and hosts that begin with *. for any number of
