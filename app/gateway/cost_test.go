@@ -4,6 +4,7 @@ package gateway_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"runtime"
@@ -114,6 +115,27 @@ func TestAllocationsOfAForwardedRequest(t *testing.T) {
 		// Now and then the runtime allocates for itself.
 		if got > base+2.2 {
 			t.Errorf("%s: %.2f allocations a request, %.2f when it is served: want at most 2 more", name, got, base)
+		}
+	}
+}
+
+// Permission that is known costs no allocation.
+func TestAllocationsOfPermissions(t *testing.T) {
+	const request = "GET /users/7 HTTP/1.1\r\nHost: example.com\r\nAccept: */*\r\nUser-Agent: test\r\nAuthorization: %s\r\n\r\n"
+	text := fmt.Sprintf(request, password("alice", "secret"))
+	answer := "HTTP/1.1 204 No Content\r\nDate: Sat, 28 Nov 2026 12:00:00 GMT\r\n\r\n"
+	backend := "http://" + canned(t, answer)
+	cost := func(c string) float64 {
+		url, _ := open(t, "routes: {/: {to: a"+c+"}}\nbackends: {a: \""+backend+"\"}\n", nil)
+		address := strings.TrimPrefix(url, "http://")
+		return allocationsOf(t, address, text, sizeOf(t, address, text))
+	}
+	base := cost("")
+	for _, c := range []string{
+		", limit: {rate: 1000000/s}", ", limit: {rate: 1000000/s, key: \"header:User-Agent\"}", ", concurrency: 10", ", auth: {basic: " + htpasswd(t) + "}",
+	} {
+		if got := cost(c); got > base+0.2 {
+			t.Errorf("%s: %.2f allocations, %.2f without", c, got, base)
 		}
 	}
 }
