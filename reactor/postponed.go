@@ -7,11 +7,11 @@ package reactor
 // system call of its own, so that nothing is postponed for a while after wakes that have saved no write.
 type postponed struct {
 	conns  []*Conn
-	direct bool // in a wake turn: nothing is postponed
-	added  uint64
-	saved  int // turns that had output for a connection with output of an earlier turn
-	losses int // successive wakes that have saved nothing
-	pause  int // calls of TouchAfterPoll until output is postponed again
+	direct bool   // in a wake turn: nothing is postponed
+	added  uint64 // number of the last turn that had output to postpone
+	saved  int    // turns that had output for a connection with output of an earlier turn
+	losses int    // successive wakes that have saved nothing
+	pause  int    // calls of TouchAfterPoll until output is postponed again
 }
 
 const (
@@ -24,14 +24,18 @@ const (
 // for it once the input of all sockets that are ready was handled. It is for connections with several requests in
 // progress. While postponing saves no writes, it is Touch.
 func (c *Conn) TouchAfterPoll() {
-	if c.Closed() {
+	if c.touched && !c.postponed || c.Closed() {
 		return
 	}
+	c.postpone()
+}
+
+func (c *Conn) postpone() {
 	l := c.loop.Load()
 	p := &l.postponed
 	turn := l.turn.Load()
 	if c.touched {
-		if c.postponed && p.added != turn {
+		if p.added != turn {
 			p.added = turn
 			p.saved++
 		}
