@@ -47,8 +47,8 @@ func through(from, to protocol, atMost float64) benchCase {
 		load: wrk(50, 1), servers: gatewaysTo(to), reference: bestRival,
 	}
 	switch {
-	case from.secure(), from.multi() && to != h2:
-		// More than a thousand requests at once are more connections to a server, or handshakes, than some rivals stand.
+	case from.secure(), to.secure():
+		// More than a thousand requests at once are more handshakes than some rivals stand.
 		c.load = h2load(10, 100)
 		c.about = strings.Replace(c.about, "50", "10", 1) + ", 100 streams on each"
 	case from.multi():
