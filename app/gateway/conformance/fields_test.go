@@ -342,3 +342,17 @@ func TestNeverIndexed(t *testing.T) {
 		}
 	})
 }
+
+// Over HTTP/2, trailers may follow content with a length.
+func TestTrailersBehindALength(t *testing.T) {
+	http2 := []transport{h2c, h2}
+	over(t, http2, http2, options{}, func(s *site) {
+		q := s.ask(request{method: "POST", path: "/", content: "content", trailers: fieldsOf("x-a", "1"), size: 7})
+		server := s.accept().hear()
+		s.trails(server.content(), "content", "x-a: 1")
+		server.head(false, "200", "content-length", "6")
+		server.data("answer", false)
+		server.trailers("x-b", "2")
+		s.trails(q.answer(), "answer", "x-b: 2")
+	})
+}
