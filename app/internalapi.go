@@ -17,6 +17,9 @@ func init() { internalapi.App = internalAPI{} }
 // Bind implements spi.Bind.
 func (internalAPI) Bind(r *Request, x exchange, conn *ConnInfo) { r.bind(x, conn) }
 
+// Shrink implements spi.Shrink.
+func (internalAPI) Shrink(r *Request, conn *ConnInfo) { r.shrink(conn) }
+
 // Run implements spi.Run.
 func (internalAPI) Run(h Handler, r *Request, limit time.Duration) Future[*Response] {
 	return run(h, r, limit)

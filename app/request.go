@@ -85,6 +85,21 @@ func (r *Request) bind(x exchange, conn *ConnInfo) {
 	r.Body = &r.body
 }
 
+// shrink implements spi.Shrink.
+func (r *Request) shrink(conn *ConnInfo) {
+	r.conn = conn
+	r.head = nil
+	r.Fields = nil
+	r.Method, r.Authority = strings.Clone(r.Method), strings.Clone(r.Authority)
+	target := strings.Clone(r.Target)
+	if rest, ok := strings.CutPrefix(target, r.RawPath); ok && strings.TrimPrefix(rest, "?") == r.RawQuery {
+		r.RawPath, r.RawQuery = target[:len(r.RawPath)], target[len(target)-len(r.RawQuery):]
+	} else {
+		r.RawPath, r.RawQuery = strings.Clone(r.RawPath), strings.Clone(r.RawQuery)
+	}
+	r.Target = target
+}
+
 // enter begins a call that uses the loop's data; leave ends it. enter reports false
 // if the loop was taken from the calling goroutine, which then must not use them.
 func (r *Request) enter() bool {

@@ -146,7 +146,9 @@ func (c *Conn) takeDialling() *dialling {
 	if d == nil {
 		return nil
 	}
-	c.rare.dialling = nil
+	if c.rare.dialling = nil; c.rare.isEmpty() {
+		c.rare = nil
+	}
 	if d.ignoreContext != nil {
 		d.ignoreContext()
 	}

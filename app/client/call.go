@@ -78,7 +78,7 @@ type Preparer interface {
 	Prepare(protocol string, out *spi.Outgoing)
 }
 
-// Start sends a request on behalf of d. out is borrowed until Ended or Release; an empty
+// Start sends a request on behalf of d. out is borrowed until Head, Ended or Release; an empty
 // Scheme or Authority is that of the origin. A request that surely was not processed is
 // sent again, and one with an idempotent method also if a reused connection has ended
 // before any byte of a response (RFC 9110 section 9.2.2). Other failures are retried as

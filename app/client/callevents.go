@@ -33,7 +33,7 @@ func (e *callEvents) Head(in *spi.Incoming) {
 		c.again(&Error{Kind: UpstreamReset, Sent: true, Err: &app.StatusError{Status: in.Status}})
 		return
 	}
-	c.state = callHeaded
+	c.state, c.out = callHeaded, nil
 	c.loop.deadlines.Clear(&c.entry)
 	switch {
 	case c.conn.http2 && isLong(in):

@@ -16,7 +16,22 @@ type answer struct {
 	x        *exchange // nil: the exchange has ended. Owned
 	length   int64     // of the content; -1: unknown
 	trailers app.Fields
-	fields   [12]app.Field // memory of response.Fields
+}
+
+// newAnswer returns the answer of x, with memory for the fields of most responses. That of a
+// tunnel is apart, since an answer lasts as long as its content.
+func newAnswer(x *exchange) *answer {
+	if x.head.websocket {
+		a := &answer{l: x.l, x: x}
+		a.response.Fields = make(app.Fields, 0, 12)
+		return a
+	}
+	a := &struct {
+		answer
+		fields [12]app.Field
+	}{answer: answer{l: x.l, x: x}}
+	a.response.Fields = a.fields[:0]
+	return &a.answer
 }
 
 // content is the content of a response.
@@ -153,20 +168,21 @@ func (x *exchange) trailers() app.Fields {
 // upload is the content of the request, as the call reads it: that of the client's
 // request, or the client's bytes in a tunnel.
 type upload struct {
-	x     *exchange
-	input spi.TunnelInput // nil: the tunnel is not open
-	woken func()          // wake, as a value
-	ready func()          // of the call, which waits
-	read  int64           // bytes of the client's content
-	more  bool            // the call was not told yet of content
-	over  bool            // the client's content has ended, or failed
+	x      *exchange
+	input  spi.TunnelInput // nil: the tunnel is not open
+	woken  func()          // wake, as a value
+	ready  func()          // of the call, which waits
+	read   int64           // bytes of the client's content
+	more   bool            // the call was not told yet of content
+	tunnel bool            // it is that of a tunnel
+	over   bool            // the client's content has ended, or failed
 }
 
 var _ spi.Source = (*upload)(nil)
 
 func (u *upload) init(x *exchange) { u.x, u.woken = x, u.wake }
 
-func (u *upload) reset() { u.input, u.ready, u.read, u.more, u.over = nil, nil, 0, false, false }
+func (u *upload) reset() { *u = upload{x: u.x, woken: u.woken} }
 
 // open lets the client's bytes in a tunnel flow.
 func (u *upload) open(in spi.TunnelInput) {
@@ -176,7 +192,7 @@ func (u *upload) open(in spi.TunnelInput) {
 
 // Length implements app.Content.
 func (u *upload) Length() int64 {
-	if u.x.head.websocket {
+	if u.tunnel {
 		return -1
 	}
 	return u.x.r.ContentLength
@@ -189,7 +205,7 @@ func (u *upload) Read(p []byte) (n int, err error) {
 	switch {
 	case x.r == nil:
 		return 0, app.ErrPeerGone
-	case !x.head.websocket:
+	case !u.tunnel:
 		n, err = core.TakeBody(x.r, p, u.woken)
 		if u.read += int64(n); x.settings.maxBody > 0 && u.read > x.settings.maxBody {
 			return 0, errBodyTooLarge
@@ -233,7 +249,7 @@ func (u *upload) wake() {
 
 // Trailers implements spi.Source.
 func (u *upload) Trailers() app.Fields {
-	if u.x.r == nil || u.x.head.websocket {
+	if u.x.r == nil || u.tunnel {
 		return nil
 	}
 	return forwardedTrailers(u.x.r.Trailers(), u.x.settings.dropsTrailer)

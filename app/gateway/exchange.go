@@ -26,37 +26,32 @@ var core = internalapi.App.(interface {
 // the other. It belongs to the loop, which uses it again. What applications see of it is
 // answer.
 type exchange struct {
-	g      *Gateway
-	l      *loopState
-	r      *app.Request
-	dialer spi.Dialer
-	head   requestHead
-	out    spi.Outgoing
-	call   client.Call
-	upload upload
-	copies []*requestCopy // that were not sent yet
-	copied []byte         // content for them
-	answer *answer
-	peer   *peer // of the current try
-	probe  bool  // the try decides about the return of peer
+	*opening // nil: a tunnel is open
+	g        *Gateway
+	l        *loopState
+	r        *app.Request
+	dialer   spi.Dialer
+	call     client.Call
+	upload   upload
+	copies   []*requestCopy // that were not sent yet
+	copied   []byte         // content for them
+	answer   *answer
+	peer     *peer // of the current try
+	probe    bool  // the try decides about the return of peer
 
 	settings *settings
 	backend  *Backend
-	tried    time.Time // when the try began
-	judged   bool      // the try has said something about the peer
 
-	end      ending.Entry // of the request
-	headBy   deadline.Entry
-	idleBy   deadline.Entry
-	idle     time.Duration // of idleBy; 0: no limit
-	absolute bool          // headBy does not move with the content of the request
+	end    ending.Entry // of the request
+	idleBy deadline.Entry
+	idle   time.Duration // of idleBy; 0: no limit
 
 	resolving func() // resolve, as a value
 	woken     func() // wake, as a value
 	ready     func() // of the reader of the response that waits
 	more      bool   // the reader was not told yet of content
 
-	key      string // of a WebSocket's handshake over HTTP/1.1
+	judged   bool // the try has said something about the peer
 	reason   Reason
 	failure  error
 	starting bool // within begin
@@ -68,6 +63,22 @@ type exchange struct {
 	tunnel   bool
 }
 
+// opening is the part of an exchange that is needed until the head of the response has come. The
+// loop uses it again.
+type opening struct {
+	head     requestHead
+	out      spi.Outgoing
+	tried    time.Time // when the current try began
+	headBy   deadline.Entry
+	absolute bool   // headBy does not move with the content of the request
+	key      string // of a WebSocket's handshake over HTTP/1.1
+}
+
+func (o *opening) reset() {
+	o.head.reset()
+	*o = opening{head: o.head}
+}
+
 func newExchange(g *Gateway, l *loopState) *exchange {
 	x := &exchange{g: g, l: l, released: true}
 	x.resolving, x.woken = x.resolve, x.wake
@@ -77,19 +88,20 @@ func newExchange(g *Gateway, l *loopState) *exchange {
 
 // reset prepares x for another request.
 func (x *exchange) reset() {
-	x.head.reset()
+	if x.opening != nil {
+		x.opening.reset()
+	}
 	x.r, x.dialer, x.answer, x.peer, x.ready, x.failure = nil, nil, nil, nil, nil, nil
 	x.settings, x.backend = nil, nil
-	x.out = spi.Outgoing{}
 	x.upload.reset()
-	x.key, x.reason, x.idle = "", OK, 0
-	x.judged, x.absolute, x.more, x.answered, x.callOver, x.readOver, x.moved, x.tunnel = false, false, false, false, false, false, false, false
+	x.reason, x.idle = OK, 0
+	x.judged, x.more, x.answered, x.callOver, x.readOver, x.moved, x.tunnel = false, false, false, false, false, false, false
 }
 
 // begin sends the request.
 func (x *exchange) begin(r *app.Request, dialer spi.Dialer) app.Future[*app.Response] {
 	x.r, x.dialer = r, dialer
-	a := &answer{l: x.l, x: x}
+	a := newAnswer(x)
 	x.answer = a
 	core.InitPromise(&a.promise, r.Loop())
 	// The gateway has its own deadline, after which the status is 504.
@@ -109,9 +121,8 @@ func (x *exchange) begin(r *app.Request, dialer spi.Dialer) app.Future[*app.Resp
 		Sensitive: spi.Sensitive(r),
 	}
 	if x.head.websocket {
-		x.out.Protocol = "websocket"
-	}
-	if x.head.websocket || r.ContentLength != 0 {
+		x.out.Protocol = "websocket" // Prepare adds the content
+	} else if r.ContentLength != 0 {
 		x.out.Content = &x.upload
 	}
 	x.setHeadDeadline()
@@ -142,22 +153,18 @@ func (x *exchange) setHeadDeadline() {
 
 // Expired implements deadline.Expirer.
 func (x *exchange) Expired(e *deadline.Entry) {
-	switch e {
-	case &x.headBy:
-		if x.moved && !x.absolute {
-			x.moved = false
-			x.l.deadlines.Set(e, x.l.home.Now().Add(x.settings.timeout), x)
-			return
-		}
-		x.fail(HeadTimeout, nil)
-	case &x.idleBy:
-		if x.moved {
-			x.moved = false
-			x.l.deadlines.Set(e, x.l.home.Now().Add(x.idle), x)
-			return
-		}
-		x.fail(IdleTimeout, nil)
+	reason, limit, moved := HeadTimeout, x.settings.timeout, x.moved
+	if e == &x.idleBy {
+		reason, limit = IdleTimeout, x.idle
+	} else if x.absolute {
+		moved = false
 	}
+	if moved {
+		x.moved = false
+		x.l.deadlines.Set(e, x.l.home.Now().Add(limit), x)
+		return
+	}
+	x.fail(reason, nil)
 }
 
 // Origin implements client.Events.
@@ -201,7 +208,7 @@ func (x *exchange) Head(in *spi.Incoming) {
 	}
 	x.judge(in.Status)
 	a.response.Status = in.Status
-	a.response.Fields = x.settings.response.Apply(appendResponseFields(a.fields[:0], in, &x.g.policy))
+	a.response.Fields = x.settings.response.Apply(appendResponseFields(a.response.Fields, in, &x.g.policy))
 	a.response.Sensitive = in.Sensitive
 	if cookie := x.backend.setCookie(x.r, x.peer); cookie != "" {
 		a.response.Fields = append(a.response.Fields, app.Field{Name: "Set-Cookie", Value: cookie})
@@ -211,8 +218,10 @@ func (x *exchange) Head(in *spi.Incoming) {
 	case x.call.Tunnel():
 		x.tunnel, x.idle = true, x.settings.tunnelIdle
 		x.l.tunnels.Add(1)
-		// A tunnel may be open for days: what was needed for its head is not kept.
-		x.out.Fields, x.head = nil, requestHead{websocket: true}
+		// A tunnel may be open for days.
+		x.l.deadlines.Clear(&x.headBy)
+		x.l.giveOpening(x.opening)
+		x.opening = nil
 		a.response.Status = 200
 		a.response.Content = (*tunnel)(a)
 	case in.ContentLength == 0:
@@ -221,12 +230,14 @@ func (x *exchange) Head(in *spi.Incoming) {
 		a.length = in.ContentLength
 		a.response.Content = (*content)(a)
 	}
-	if x.out.Content != nil && !x.tunnel && !x.upload.over && x.r.Protocol != app.HTTP2 {
+	if !x.tunnel && x.out.Content != nil && !x.upload.over && x.r.Protocol != app.HTTP2 {
 		// RFC 9112 section 9.6: the rest of the request is not read, and the client is told that
 		// the connection ends.
 		a.response.Fields = append(a.response.Fields, app.Field{Name: "Connection", Value: "close"})
 	}
-	x.l.deadlines.Clear(&x.headBy)
+	if !x.tunnel {
+		x.l.deadlines.Clear(&x.headBy)
+	}
 	if x.moved = false; x.idle > 0 && !x.readOver {
 		x.l.deadlines.Set(&x.idleBy, x.l.home.Now().Add(x.idle), x)
 	}
@@ -384,7 +395,9 @@ func (x *exchange) finishIfOver() {
 func (x *exchange) finish() {
 	r, l := x.r, x.l
 	core.Detach(r, &x.end)
-	l.deadlines.Clear(&x.headBy)
+	if x.opening != nil {
+		l.deadlines.Clear(&x.headBy)
+	}
 	l.deadlines.Clear(&x.idleBy)
 	if x.peer != nil {
 		x.leavePeer(x.reason, asClientError(x.failure), l.home.Now())

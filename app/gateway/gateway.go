@@ -42,7 +42,8 @@ type Options struct {
 	// because the first connection has not taken it. 0 means 1, a negative value none.
 	Retries int
 	// Ended, if not nil, is called when an exchange has ended, for logs. err may be nil.
-	// It is called on the loop, as part of the gateway: it must not block.
+	// It is called on the loop, as part of the gateway: it must not block. r has no Fields if
+	// a tunnel was open.
 	Ended func(r *app.Request, reason Reason, err error)
 	// PeerChanged, if not nil, is called when a peer of a backend is ejected, returns, or is
 	// found unhealthy or healthy again, for logs. err, which may be nil, says why. It is
@@ -166,6 +167,7 @@ type loopState struct {
 	next      *loopState // with the same place in loops
 	deadlines deadline.Queue
 	free      reuse.List[exchange]
+	openings  reuse.List[opening]
 	addresses addresses
 	match     routing.Match
 	counts    [reasons]atomic.Uint64
@@ -203,10 +205,28 @@ func (ls *loops) each(visit func(l *loopState)) {
 
 // take returns an exchange that is not in use.
 func (l *loopState) take(g *Gateway) *exchange {
-	if x := l.free.Take(); x != nil {
-		return x
+	x := l.free.Take()
+	if x == nil {
+		x = newExchange(g, l)
 	}
-	return newExchange(g, l)
+	if x.opening == nil {
+		x.opening = l.takeOpening()
+	}
+	return x
+}
+
+// takeOpening returns an opening that is not in use.
+func (l *loopState) takeOpening() *opening {
+	if o := l.openings.Take(); o != nil {
+		return o
+	}
+	return &opening{}
+}
+
+// giveOpening keeps o for reuse.
+func (l *loopState) giveOpening(o *opening) {
+	o.reset()
+	l.openings.Give(o)
 }
 
 // give keeps x for reuse.

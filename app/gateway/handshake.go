@@ -14,6 +14,8 @@ import (
 
 // Prepare implements client.Preparer.
 func (x *exchange) Prepare(protocol string, out *spi.Outgoing) {
+	x.upload.tunnel = true
+	out.Content = &x.upload
 	x.key = ""
 	if protocol != app.HTTP11 {
 		return

@@ -35,7 +35,18 @@ func (x *exchange) openTunnel(r *app.Response, t spi.Tunnel) error {
 	x.outcome = Upgraded
 	x.response = r
 	t.Opened(x)
+	r.Fields = nil
+	x.loop.r.Post(x.shrink)
 	return nil
+}
+
+// shrink gives back what an open tunnel does not need. It is a task, since user code of the request has returned then.
+func (x *exchange) shrink() {
+	if x.conn.Orphaned() == &x.subject {
+		return
+	}
+	spi.Shrink(&x.Request, &x.connection.info)
+	x.subject = subjectOf(x.Method, x.Target)
 }
 
 // tunnel implements session: the content of the stream goes on in both directions.

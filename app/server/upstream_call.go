@@ -128,6 +128,9 @@ func (c *call) tellNext() bool {
 	case c.due&dueHead != 0:
 		c.due &^= dueHead
 		c.owner.Head(&c.head)
+		if c.tunnel { // it may be open for days
+			c.fields, c.head.Fields = nil, nil
+		}
 	case c.due&dueFill != 0:
 		c.due &^= dueFill
 		c.request.fill()

@@ -23,12 +23,19 @@ var core = internalapi.App.(interface {
 	Drain(r *app.Request)
 	MarkSensitive(r *app.Request, marked func(name string) bool)
 	Sensitive(r *app.Request) func(name string) bool
+	Shrink(r *app.Request, conn *app.ConnInfo)
 	ServeStream(s *app.Stream, r *app.Request)
 })
 
 // Bind connects a request with its Exchange. A server embeds app.Request by value in its
 // exchange, sets the fields, and calls Bind once before the handler. On the loop.
 func Bind(r *app.Request, x Exchange, conn *app.ConnInfo) { core.Bind(r, x, conn) }
+
+// Shrink gives back what a request holds of its head and of the wait for its response; method,
+// target, path, query and authority stay. conn describes the connection from now on. Servers
+// call it for an open tunnel, which may last for days. On the loop, not while user code of the
+// request runs.
+func Shrink(r *app.Request, conn *app.ConnInfo) { core.Shrink(r, conn) }
 
 // Run calls h for r and returns a future of r's loop with the response. A panic, a nil
 // response and an invalid status are failures; app.ErrorResponse makes responses of
