@@ -84,7 +84,7 @@ type gatewayFlags struct {
 	ViaName       string   `name:"via-name" placeholder:"NAME" help:"Pseudonym in Via. A request whose Via has it is a loop, 508; so gateways behind each other need different ones. By default gatewheel- and a random number."`
 	Forwarded     bool     `name:"forwarded" help:"Send Forwarded (RFC 7239) besides X-Forwarded-For, -Proto and -Host."`
 	ProxyStatus   bool     `name:"proxy-status" help:"Send Proxy-Status (RFC 9209) with every response."`
-	ToCA          string   `name:"to-ca" placeholder:"FILE" help:"PEM file with the authorities that verify the servers' certificates; by default those of the system."`
+	ToCA          string   `name:"to-ca" placeholder:"FILE" help:"PEM file with the authorities that verify the servers' certificates; by default those of the system. Reloaded when it changes and on SIGHUP, as those of --to-cert and --to-key are."`
 	ToName        string   `name:"to-name" placeholder:"NAME" help:"Name in the servers' certificates and in SNI; by default the host of the URL."`
 	ToCert        string   `name:"to-cert" placeholder:"FILE" help:"PEM file with the certificate that the servers are shown."`
 	ToKey         string   `name:"to-key" placeholder:"FILE" help:"PEM file with the key of --to-cert."`

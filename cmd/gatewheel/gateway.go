@@ -4,7 +4,6 @@ package main
 
 import (
 	"bytes"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -35,25 +34,39 @@ const (
 
 // Run forwards until a signal ends it.
 func (c *gatewayCommand) Run(s *streams, names variableNames) error {
-	var routes *routesFile // nil: there is no file
+	var files *gatewayFiles
 	return c.run(s, names, func(config *server.Config, log *zap.Logger) (started func(*server.Server), err error) {
-		started, routes, err = c.forward(s, config, log)
+		started, files, err = c.forward(s, config, log)
 		return started, err
-	}, func() bool {
-		if routes == nil {
-			return false
-		}
-		routes.again()
-		return true
-	})
+	}, func() bool { return files.again() })
 }
 
-// forward makes the gateway the handler. routes is nil without --config.
-func (c *gatewayCommand) forward(s *streams, config *server.Config, log *zap.Logger) (started func(*server.Server), routes *routesFile, err error) {
+// gatewayFiles are the files that a gateway reads again.
+type gatewayFiles struct {
+	routes       *routesFile        // of --config, or nil
+	certificates *certs.ClientStore // of --to-ca, --to-cert and --to-key, or nil
+	log          *zap.Logger
+}
+
+// again reads the files again. It reports whether there are any.
+func (f *gatewayFiles) again() bool {
+	switch {
+	case f.routes != nil:
+		f.routes.again()
+	case f.certificates == nil:
+		return false
+	case f.certificates.Reload() == nil:
+		f.log.Info("certificates for connections to servers loaded again")
+	}
+	return true
+}
+
+// forward makes the gateway the handler.
+func (c *gatewayCommand) forward(s *streams, config *server.Config, log *zap.Logger) (started func(*server.Server), files *gatewayFiles, err error) {
 	if err := c.gatewayFlags.check(); err != nil {
 		return nil, nil, usage(err)
 	}
-	g, routes, err := c.gateway(s, log)
+	g, files, err := c.gateway(s, log)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -63,9 +76,9 @@ func (c *gatewayCommand) forward(s *streams, config *server.Config, log *zap.Log
 		return nil, nil
 	}
 	if c.Admin == "" {
-		return func(*server.Server) {}, routes, nil
+		return func(*server.Server) {}, files, nil
 	}
-	admin := &adminHandler{next: g.Serve, counter: gatewayCounter{gateway: g, routes: routes}}
+	admin := &adminHandler{next: g.Serve, counter: gatewayCounter{gateway: g, routes: files.routes}}
 	admin.count = target.Count(&admin.counter)
 	config.Handler = admin.serve
 	place := len(config.Listeners)
@@ -76,11 +89,11 @@ func (c *gatewayCommand) forward(s *streams, config *server.Config, log *zap.Log
 			admin.port = uint16(a.Port)
 			log.Info("counters", zap.String("url", "http://"+a.String()+"/count"))
 		}
-	}, routes, nil
+	}, files, nil
 }
 
-// gateway returns the gateway of --config with its file, or that of --to.
-func (c *gatewayCommand) gateway(s *streams, log *zap.Logger) (*gateway.Gateway, *routesFile, error) {
+// gateway returns the gateway of --config, or that of --to.
+func (c *gatewayCommand) gateway(s *streams, log *zap.Logger) (*gateway.Gateway, *gatewayFiles, error) {
 	options := gateway.Options{
 		Via:         c.ViaName,
 		Forwarded:   c.Forwarded,
@@ -91,13 +104,21 @@ func (c *gatewayCommand) gateway(s *streams, log *zap.Logger) (*gateway.Gateway,
 		Warn:        reportFaults(log),
 	}
 	if c.gatewayFlags.Config != "" {
-		return openRoutes(s, &c.gatewayFlags, options, log)
+		g, routes, err := openRoutes(s, &c.gatewayFlags, options, log)
+		if err != nil {
+			return nil, nil, err
+		}
+		return g, &gatewayFiles{routes: routes}, nil
 	}
-	backend, err := c.backend(log)
+	backend, store, err := c.backend(log)
 	if err != nil {
 		return nil, nil, err
 	}
-	return gateway.New(backend, options), nil, nil
+	files := &gatewayFiles{log: log}
+	if c.ToCA != "" || c.ToCert != "" {
+		files.certificates = store
+	}
+	return gateway.New(backend, options), files, nil
 }
 
 // check returns the first mistake in flags that belong together.
@@ -137,23 +158,34 @@ func isPort(text string) bool {
 	return err == nil
 }
 
-// backend returns the servers of --to.
-func (f *gatewayFlags) backend(log *zap.Logger) (*gateway.Backend, error) {
-	// Each WebSocket over HTTP/1.1 has a connection of its own.
-	options := upstream.OriginOptions{HTTP1Connections: maxConnections, Wait: waitForConnection}
-	secure, err := f.tlsConfig(log)
+// backend returns the servers of --to, and what they are verified with.
+func (f *gatewayFlags) backend(log *zap.Logger) (*gateway.Backend, *certs.ClientStore, error) {
+	store, err := f.certificates(log)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	options.TLS = secure
 	if f.ToInsecure {
 		log.Warn("the certificates of the servers are not verified: --to-insecure")
 	}
+	// Each WebSocket over HTTP/1.1 has a connection of its own.
+	options := upstream.OriginOptions{HTTP1Connections: maxConnections, Wait: waitForConnection, Certificates: store.Config}
 	b, err := gateway.OpenBackend(gateway.BackendOptions{Origins: options, PeerChanged: reportPeers(log)}, f.To...)
 	if err != nil {
-		return nil, usage(fmt.Errorf("--to: %s", strings.TrimPrefix(err.Error(), "gateway: ")))
+		return nil, nil, usage(fmt.Errorf("--to: %s", strings.TrimPrefix(err.Error(), "gateway: ")))
 	}
-	return b, nil
+	return b, store, nil
+}
+
+// certificates opens the files for servers over TLS.
+func (f *gatewayFlags) certificates(log *zap.Logger) (*certs.ClientStore, error) {
+	options := certs.ClientOptions{Name: f.ToName, Insecure: f.ToInsecure, Logger: log}
+	if f.ToCA != "" {
+		options.Authorities = []string{f.ToCA}
+	}
+	if f.ToCert != "" {
+		options.Certificate = certs.Pair{Certificate: f.ToCert, Key: f.ToKey}
+	}
+	return certs.OpenClient(options)
 }
 
 // minCookieKey is the length of the shortest key in bytes.
@@ -172,25 +204,6 @@ func (f *gatewayFlags) cookieKey() ([]byte, error) {
 		return nil, fmt.Errorf("--cookie-key-file: %s has %d bytes, at least %d are needed: openssl rand -hex 32 makes them", f.CookieKeyFile, len(key), minCookieKey)
 	}
 	return key, nil
-}
-
-// tlsConfig returns the configuration for servers over TLS.
-func (f *gatewayFlags) tlsConfig(log *zap.Logger) (*tls.Config, error) {
-	options := certs.ClientOptions{Name: f.ToName, Insecure: f.ToInsecure, Logger: log}
-	if f.ToCA != "" {
-		options.Authorities = []string{f.ToCA}
-	}
-	if f.ToCert != "" {
-		options.Certificate = certs.Pair{Certificate: f.ToCert, Key: f.ToKey}
-	}
-	store, err := certs.OpenClient(options)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = store.Close() }()
-	config := store.Config("", "h2", "http/1.1")().Clone()
-	config.ServerName = f.ToName // else that of the URL
-	return config, nil
 }
 
 // reportExchanges returns a function that logs exchanges that a backend has failed: one line at most in each

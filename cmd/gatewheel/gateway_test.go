@@ -214,6 +214,60 @@ func testToClientCertificate(t *testing.T) {
 	}
 }
 
+// TestGatewayCertificatesAreLoadedAgain: authorities and certificates for servers are read again at SIGHUP, and those of
+// a file when they change.
+func TestGatewayCertificatesAreLoadedAgain(t *testing.T) {
+	dir := t.TempDir()
+	authority, other := makePair(t, dir, "authority", nil), makePair(t, dir, "other", nil)
+	pair := makePair(t, dir, "inside.test", authority)
+	to := "https://" + serve(t, "--listen-tls", "127.0.0.1:0", "--tls-cert", pair.certFile, "--tls-key", pair.keyFile).address()
+	copyFile := func(from, to string) {
+		t.Helper()
+		text, err := os.ReadFile(from)
+		if err == nil {
+			err = os.WriteFile(to+".next", text, 0o600)
+		}
+		if err == nil {
+			err = os.Rename(to+".next", to)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		name string
+		args func(ca string) []string
+	}{
+		{"--to", func(ca string) []string { return []string{"--to", to, "--to-ca", ca, "--to-name", "inside.test"} }},
+		{"--config", func(ca string) []string {
+			return []string{"--config", gatewayFile(t, "routes: {/: a}\nbackends: {a: {peers: \""+to+"\", eject: off, tls: {ca: "+ca+", name: inside.test}}}\n")}
+		}},
+	} {
+		for _, signal := range []bool{false, true} {
+			t.Run(c.name+" "+map[bool]string{false: "changes", true: "SIGHUP"}[signal], func(t *testing.T) {
+				t.Parallel()
+				ca := filepath.Join(t.TempDir(), "ca.pem")
+				copyFile(other.certFile, ca)
+				g := gate(t, c.args(ca)...)
+				if status, _ := g.get("/"); status != 502 {
+					t.Errorf("a certificate by an unknown authority: %d", status)
+				}
+				copyFile(authority.certFile, ca)
+				if signal {
+					g.signal(syscall.SIGHUP)
+				}
+				status := 0
+				for deadline := time.Now().Add(patience); status != 200 && time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+					status, _ = g.get("/")
+				}
+				if status != 200 {
+					t.Errorf("once its authority is known: %d\n%s", status, g.stderr.String())
+				}
+			})
+		}
+	}
+}
+
 // testAdmin: the counters are on a port of their own.
 func testAdmin(t *testing.T) {
 	c := gate(t, "--to", "http://"+serve(t).address(), "--admin", "127.0.0.1:0", "--loops", "1")

@@ -4,7 +4,6 @@ package main
 
 import (
 	"crypto/sha256"
-	"crypto/tls"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,24 +15,23 @@ import (
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/gateway"
-	"github.com/gatewheel/gatewheel/app/gateway/config"
 	"github.com/gatewheel/gatewheel/app/gateway/file"
 	"github.com/gatewheel/gatewheel/app/gateway/routing"
 	"github.com/gatewheel/gatewheel/app/target"
 	"github.com/gatewheel/gatewheel/internal/filewatch"
-	"github.com/gatewheel/gatewheel/reactor/certs"
 )
 
 // routesFile is the file of a gateway that is running.
 type routesFile struct {
-	name    string
-	gateway *gateway.Gateway
-	log     *zap.Logger
-	changed chan struct{} // a change, or a request to load, that was not looked at yet
-	asked   atomic.Bool   // SIGHUP has come
-	watch   *filewatch.Watch
-	digest  [sha256.Size]byte // of the files when they were read last
-	reloads atomic.Pointer[target.ReloadCounts]
+	name         string
+	gateway      *gateway.Gateway
+	certificates *upstreamCertificates
+	log          *zap.Logger
+	changed      chan struct{} // a change, or a request to load, that was not looked at yet
+	asked        atomic.Bool   // SIGHUP has come
+	watch        *filewatch.Watch
+	digest       [sha256.Size]byte // of the files when they were read last
+	reloads      atomic.Pointer[target.ReloadCounts]
 }
 
 // openRoutes returns the gateway that a file describes, and begins to watch the file and those that it names. Mistakes
@@ -52,14 +50,14 @@ func openRoutes(s *streams, flags *gatewayFlags, options gateway.Options, log *z
 	if err != nil {
 		return nil, nil, err
 	}
-	c := certificatesOf{directory: filepath.Dir(name), log: log}
+	c := &upstreamCertificates{directory: filepath.Dir(name), log: log}
 	g, err := gateway.Open(f.Config, options, gateway.Parts{
 		BuiltIn: builtIn, Certificates: c.open, ReadPeers: file.ReadPeers, Directory: c.directory, CookieKey: key,
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	r := &routesFile{name: name, gateway: g, log: log, changed: make(chan struct{}, 1)}
+	r := &routesFile{name: name, gateway: g, certificates: c, log: log, changed: make(chan struct{}, 1)}
 	r.reloads.Store(&target.ReloadCounts{})
 	r.digest = digestOf(name, f.Files)
 	r.follow(f.Files)
@@ -85,8 +83,12 @@ func (r *routesFile) look() {
 func (r *routesFile) run(named []string) {
 	for range r.changed {
 		digest := digestOf(r.name, named)
-		if !r.asked.Swap(false) && digest == r.digest {
+		asked := r.asked.Swap(false)
+		if !asked && digest == r.digest {
 			continue // an event of another file in its directory, or a touch
+		}
+		if asked {
+			r.certificates.reload()
 		}
 		r.digest = digest
 		if files, ok := r.load(); ok {
@@ -176,42 +178,4 @@ func (r *routesFile) follow(named []string) {
 // builtInApplication returns what target: stands for.
 func builtInApplication() (app.Handler, error) {
 	return target.New(target.Config{Draining: func() bool { return false }})
-}
-
-// certificatesOf opens what the peers of backends are verified with.
-type certificatesOf struct {
-	directory string // to which names of files are relative
-	log       *zap.Logger
-}
-
-// open implements gateway.Parts.Certificates.
-func (c certificatesOf) open(t *config.TLS) (func(host string, protocols ...string) func() *tls.Config, error) {
-	options := certs.ClientOptions{Logger: c.log}
-	if t != nil {
-		options.Name, options.Insecure = t.Name, t.Verify == config.Off
-		if t.CA != "" {
-			options.Authorities = []string{c.path(t.CA)}
-		}
-		if t.Cert != "" {
-			options.Certificate = certs.Pair{Certificate: c.path(t.Cert), Key: c.path(t.Key)}
-		}
-		if t.Min == "1.3" {
-			options.MinVersion = tls.VersionTLS13
-		}
-		if options.Insecure {
-			c.log.Warn("the certificates of a backend's servers are not verified: verify: false")
-		}
-	}
-	store, err := certs.OpenClient(options)
-	if err != nil {
-		return nil, err
-	}
-	return store.Config, nil
-}
-
-func (c certificatesOf) path(name string) string {
-	if filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(c.directory, name)
 }
