@@ -66,17 +66,18 @@ type exchange struct {
 // opening is the part of an exchange that is needed until the head of the response has come. The
 // loop uses it again.
 type opening struct {
-	head     requestHead
-	out      spi.Outgoing
-	tried    time.Time // when the current try began
-	headBy   deadline.Entry
-	absolute bool   // headBy does not move with the content of the request
-	key      string // of a WebSocket's handshake over HTTP/1.1
+	head       requestHead
+	out        spi.Outgoing
+	tried      time.Time // when the current try began
+	headBy     deadline.Entry
+	absolute   bool   // headBy does not move with the content of the request
+	halfClosed bool   // headBy is the end of waitHalfClosed
+	key        string // of a WebSocket's handshake over HTTP/1.1
 }
 
 func (o *opening) reset() {
-	o.head.reset()
-	*o = opening{head: o.head}
+	o.head.reset() // headBy keeps its place
+	o.out, o.tried, o.key, o.absolute, o.halfClosed = spi.Outgoing{}, time.Time{}, "", false, false
 }
 
 func newExchange(g *Gateway, l *loopState) *exchange {
@@ -154,9 +155,12 @@ func (x *exchange) setHeadDeadline() {
 // Expired implements deadline.Expirer.
 func (x *exchange) Expired(e *deadline.Entry) {
 	reason, limit, moved := HeadTimeout, x.settings.timeout, x.moved
-	if e == &x.idleBy {
+	switch {
+	case e == &x.idleBy:
 		reason, limit = IdleTimeout, x.idle
-	} else if x.absolute {
+	case x.halfClosed:
+		reason, moved = ClientGone, false
+	case x.absolute:
 		moved = false
 	}
 	if moved {
@@ -279,8 +283,12 @@ func (x *exchange) resolve() {
 	if !x.l.guard.Enter() {
 		return
 	}
-	a := x.answer
+	a, gone := x.answer, x.reason == ClientGone
 	x.l.guard.Leave()
+	if gone {
+		core.SettleWith(&a.promise, nil, spi.ErrAborted)
+		return
+	}
 	core.SettleWith(&a.promise, &a.response, nil)
 }
 
@@ -439,6 +447,25 @@ func (e *requestEnd) Ended(cause error) {
 	x.release()
 	x.answered, x.readOver = true, true
 	x.finishIfOver()
+}
+
+// waitHalfClosed is how long the head of a response may take after the client has closed its
+// sending side over HTTP/1.1: mostly it has left, but it may also wait for the response (RFC 9112
+// section 9.6).
+const waitHalfClosed = 500 * time.Millisecond
+
+// HalfClosed implements ending.HalfCloseListener.
+func (e *requestEnd) HalfClosed() {
+	x := (*exchange)(e)
+	if !x.l.guard.Enter() {
+		return
+	}
+	defer x.l.guard.Leave()
+	if x.r == nil || x.answered || x.halfClosed {
+		return
+	}
+	x.halfClosed = true
+	x.l.deadlines.Set(&x.headBy, x.l.home.Now().Add(waitHalfClosed), x)
 }
 
 // asClientError returns err as a failure of the call, or nil.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -65,6 +66,9 @@ func TestDrain(t *testing.T) {
 				if err := <-stopped; err == nil {
 					t.Error("the tunnel was not cut")
 				}
+				if n := g.Counts(); n.Exchanges[gateway.Drained] != 1 || n.Exchanges[gateway.OK] != 1 || n.Tunnels != 0 {
+					t.Errorf("counted %v, %d tunnels are open", n.Exchanges, n.Tunnels)
+				}
 			})
 		}
 	}
@@ -79,8 +83,13 @@ func TestStalls(t *testing.T) {
 			return app.Ready(app.Text(200, r.RawPath))
 		})
 	})
-	for _, out := range []string{"http", "h2c"} {
-		t.Run(out, func(t *testing.T) {
+	pairs := []struct {
+		in  bool
+		out string
+	}{{false, "http"}, {false, "h2c"}, {true, "http"}, {true, "h2c"}}
+	for _, pair := range pairs {
+		in, out := pair.in, pair.out
+		t.Run(fmt.Sprint(out, in), func(t *testing.T) {
 			g := gateway.New(backendOf(t, out+"://"+backend), gateway.Options{})
 			release := make(chan struct{})
 			defer close(release)
@@ -101,7 +110,7 @@ func TestStalls(t *testing.T) {
 			ask := func(path string) chan string {
 				got := make(chan string, 1)
 				go func() {
-					resp, err := clientOf(t, false).Get("http://" + address + path)
+					resp, err := clientOf(t, in).Get("http://" + address + path)
 					if err != nil {
 						got <- "broken off"
 						return
@@ -129,7 +138,7 @@ func TestStalls(t *testing.T) {
 			}
 			eventually(t, "all exchanges have ended", func() bool {
 				n := g.Counts()
-				return n.Exchanges[gateway.OK] == 9 && n.Backend.Active == 0
+				return n.Exchanges[gateway.OK] == 9 && n.Exchanges[gateway.Stalled] == 1 && n.Backend.Active == 0
 			})
 		})
 	}
@@ -254,5 +263,55 @@ func TestPeers(t *testing.T) {
 	ask()
 	if n := g.Counts(); n.Exchanges[gateway.OK] != 180 {
 		t.Errorf("%+v", n)
+	}
+}
+
+// TestHalfClosedClients: a client that closes its sending side over HTTP/1.1 gets a response that comes soon; else its
+// request ends at the backend.
+func TestHalfClosedClients(t *testing.T) {
+	for _, out := range []string{"http", "h2c"} {
+		t.Run(out, func(t *testing.T) {
+			left := make(chan error, 1)
+			backend, _ := serveOn(t, func(r *app.Request) app.Future[*app.Response] {
+				if r.RawPath == "/soon" {
+					return app.Ready(app.Text(200, "here"))
+				}
+				context.AfterFunc(r.Context(), func() { left <- context.Cause(r.Context()) })
+				_, never := app.Promised[*app.Response](r)
+				return never
+			})
+			g := gateway.New(backendOf(t, out+"://"+backend), gateway.Options{})
+			address, _ := serveOn(t, g.Serve, func(c *server.Config) { c.HalfClosedTimeout = time.Hour })
+			ask := func(path string) string {
+				c, err := net.Dial("tcp", address)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				_ = c.SetDeadline(time.Now().Add(patience))
+				fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path)
+				_ = c.(*net.TCPConn).CloseWrite()
+				b, err := io.ReadAll(c)
+				if err != nil {
+					t.Errorf("%s: %v", path, err)
+				}
+				return string(b)
+			}
+			if got := ask("/soon"); !strings.HasSuffix(got, "\r\n\r\nhere") {
+				t.Errorf("a response that comes soon: %q", got)
+			}
+			if got := ask("/never"); got != "" {
+				t.Errorf("a response that does not come: %q", got)
+			}
+			select {
+			case <-left:
+			case <-time.After(patience):
+				t.Error("the backend's request goes on")
+			}
+			eventually(t, "it is counted", func() bool {
+				n := g.Counts()
+				return n.Exchanges[gateway.OK] == 1 && n.Exchanges[gateway.ClientGone] == 1 && n.Backend.Active == 0
+			})
+		})
 	}
 }

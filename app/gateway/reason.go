@@ -5,6 +5,7 @@ import (
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/client"
+	"github.com/gatewheel/gatewheel/app/spi"
 )
 
 // Reason is why an exchange has ended. The set is closed: the log, the counters and
@@ -169,6 +170,10 @@ func reasonOf(err *client.Error) Reason {
 func reasonOfEnd(cause error) Reason {
 	own, ok := errors.AsType[*app.StatusError](cause)
 	switch {
+	case errors.Is(cause, spi.ErrStalled):
+		return Stalled
+	case errors.Is(cause, spi.ErrStopped):
+		return Drained
 	case errors.Is(cause, app.ErrPeerGone), errors.Is(cause, app.ErrRequestDone):
 		return ClientGone
 	case errors.Is(cause, app.ErrDeadline):

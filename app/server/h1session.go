@@ -285,7 +285,7 @@ func (s *h1Session) Closed(err error) {
 	if err == reactor.ErrMadeRoom {
 		s.loop.refused(HalfClosedTimeout, s.conn, err)
 	}
-	s.peerGone()
+	s.gone(err)
 	if s.next != nil {
 		s.next.peerGone() // before the connection has switched
 	}

@@ -327,7 +327,7 @@ func (s *h2Session) Closed(err error) {
 	if err == reactor.ErrMadeRoom {
 		s.loop.refused(HalfClosedTimeout, s.conn, err)
 	}
-	s.peerGone()
+	s.gone(err)
 	s.requestsEnded()
 	s.machine.Close()
 	s.loop.count.http2.publish(&s.loop.h2.Stats)

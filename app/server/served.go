@@ -5,6 +5,7 @@ package server
 import (
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/spi"
+	"github.com/gatewheel/gatewheel/reactor"
 )
 
 // served is the connection of a client, with its open exchanges. It belongs to the loop.
@@ -42,11 +43,25 @@ func (c *served) unlink(x *exchange) {
 }
 
 // peerGone cuts every open exchange with app.ErrPeerGone.
-func (c *served) peerGone() {
+func (c *served) peerGone() { c.cutAll(app.ErrPeerGone) }
+
+// gone cuts every open exchange after the end of the connection. err is that of reactor.Session.Closed.
+func (c *served) gone(err error) {
+	switch err {
+	case reactor.ErrStalled:
+		c.cutAll(spi.ErrStalled)
+	case reactor.ErrStopped:
+		c.cutAll(spi.ErrStopped)
+	default:
+		c.peerGone()
+	}
+}
+
+func (c *served) cutAll(cause error) {
 	for c.live != nil {
 		x := c.live
 		c.unlink(x)
-		x.cut(app.ErrPeerGone)
+		x.cut(cause)
 	}
 }
 

@@ -195,7 +195,7 @@ func (t *h1Tunnel) Timeout() {
 }
 
 // Closed implements reactor.Session.
-func (t *h1Tunnel) Closed(error) { t.peerGone() }
+func (t *h1Tunnel) Closed(err error) { t.gone(err) }
 
 // resume implements transport.
 func (t *h1Tunnel) resume(*stream) { t.conn.Touch() }

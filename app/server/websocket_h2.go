@@ -209,8 +209,11 @@ func (s *h2Session) sockets() (all []*h2Socket) {
 }
 
 // peerGone cuts every exchange of the connection and ends its WebSockets.
-func (s *h2Session) peerGone() {
-	s.served.peerGone()
+func (s *h2Session) peerGone() { s.gone(nil) }
+
+// gone is called with the error of reactor.Session.Closed when the connection has ended.
+func (s *h2Session) gone(err error) {
+	s.served.gone(err)
 	for _, k := range s.sockets() {
 		k.reset()
 	}

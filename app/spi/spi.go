@@ -8,6 +8,7 @@
 package spi
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
@@ -81,6 +82,15 @@ func Sensitive(r *app.Request) func(name string) bool { return core.Sensitive(r)
 // have taken the head; for HEAD they call Response.Close instead. On the loop, as user
 // code.
 func ServeStream(s *app.Stream, r *app.Request) { core.ServeStream(s, r) }
+
+// Causes of the end of a request besides those of package app. Each is an app.ErrPeerGone for
+// errors.Is, since the connection is closed.
+var (
+	// ErrStalled: code of a request of the connection has blocked its loop.
+	ErrStalled = fmt.Errorf("code has blocked the loop of its connection: %w", app.ErrPeerGone)
+	// ErrStopped: the server has stopped before the request had ended.
+	ErrStopped = fmt.Errorf("the server has stopped: %w", app.ErrPeerGone)
+)
 
 // ErrAborted is the failure of a handler or of content that must not be answered: the server
 // resets the stream or closes the connection, and logs nothing.
