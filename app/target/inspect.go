@@ -106,8 +106,15 @@ type GatewayCounts struct {
 	Exchanges map[string]uint64 `json:"exchanges"`
 	// Tunnels is the number of open WebSockets.
 	Tunnels int64 `json:"tunnels_open"`
-	// Connections is the number of open connections to other servers.
-	Connections int64 `json:"upstream_connections_open"`
+	// Active is the number of requests to other servers in progress, Waiting that of requests that wait for a
+	// connection.
+	Active  int64 `json:"upstream_active"`
+	Waiting int64 `json:"upstream_waiting"`
+	// Connections is the number of open connections to other servers. Opened has the number of those that were opened,
+	// by protocol, and Failed the number of dials and connections that have ended with a failure, by its reason.
+	Connections int64             `json:"upstream_connections_open"`
+	Opened      map[string]uint64 `json:"upstream_connections_opened"`
+	Failed      map[string]uint64 `json:"upstream_connections_failed"`
 	// Dials is the number of such connections that were begun, Requests that of requests to other servers, each try
 	// counted, Reused that of requests on a connection that had served one before, and Retries that of further tries.
 	Dials    uint64 `json:"upstream_dials"`

@@ -287,8 +287,10 @@ func (c *gatewayCounter) Counts() target.Counts {
 			exchanges[gateway.Reason(i).String()] = count
 		}
 	}
+	connections := c.server.Counts().Upstream
 	counts.Gateway = &target.GatewayCounts{
-		Exchanges: exchanges, Tunnels: n.Tunnels, Connections: n.Backend.Connections,
+		Exchanges: exchanges, Tunnels: n.Tunnels, Active: n.Backend.Active, Waiting: n.Backend.Waiting,
+		Connections: n.Backend.Connections, Opened: connections.Opened, Failed: connections.Failed,
 		Dials: n.Backend.Dials, Requests: n.Backend.Requests, Reused: n.Backend.Reused, Retries: n.Backend.Retries,
 		FailedLookUps: n.FailedLookUps,
 		Mirrored:      n.Mirrors.Sent, MirrorFailed: n.Mirrors.Failed, MirrorSkipped: n.Mirrors.Skipped,

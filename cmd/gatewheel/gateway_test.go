@@ -285,15 +285,23 @@ func testAdmin(t *testing.T) {
 	var counted struct {
 		Gateway struct {
 			Exchanges map[string]int
-			Open      int `json:"upstream_connections_open"`
-			Requests  int `json:"upstream_requests"`
-			Reused    int `json:"upstream_reused"`
+			Opened    map[string]int `json:"upstream_connections_opened"`
+			Failed    map[string]int `json:"upstream_connections_failed"`
+			Dials     int            `json:"upstream_dials"`
+			Retries   int            `json:"upstream_retries"`
+			Tunnels   int            `json:"tunnels_open"`
+			Active    int            `json:"upstream_active"`
+			Waiting   int            `json:"upstream_waiting"`
+			Open      int            `json:"upstream_connections_open"`
+			Requests  int            `json:"upstream_requests"`
+			Reused    int            `json:"upstream_reused"`
 		}
 	}
 	if err := json.Unmarshal(text, &counted); err != nil {
 		t.Fatalf("%v: %s", err, text)
 	}
-	if n := counted.Gateway; n.Exchanges["ok"] != 3 || n.Requests != 3 || n.Reused != 2 || n.Open != 1 {
+	if n := counted.Gateway; n.Exchanges["ok"] != 3 || n.Requests != 3 || n.Reused != 2 || n.Open != 1 || n.Dials != 1 || n.Opened["HTTP/1.1"] != 1 ||
+		len(n.Failed) != 0 || n.Retries+n.Tunnels+n.Active+n.Waiting != 0 {
 		t.Errorf("%s", text)
 	}
 	if status, _ := c.get("/count"); status != http.StatusOK {
