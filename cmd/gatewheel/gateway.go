@@ -185,7 +185,11 @@ func (f *gatewayFlags) certificates(log *zap.Logger) (*certs.ClientStore, error)
 	if f.ToCert != "" {
 		options.Certificate = certs.Pair{Certificate: f.ToCert, Key: f.ToKey}
 	}
-	return certs.OpenClient(options)
+	store, err := certs.OpenClient(options)
+	if err != nil {
+		return nil, fmt.Errorf("--to-ca, --to-cert and --to-key: %w", err)
+	}
+	return store, nil
 }
 
 // minCookieKey is the length of the shortest key in bytes.

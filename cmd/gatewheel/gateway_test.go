@@ -332,6 +332,11 @@ func TestGatewayMistakes(t *testing.T) {
 		}
 		oneSentence(t, stderr, c.says)
 	}
+	code, _, stderr := toEnd(t, nil, "gateway", "--to", "https://a", "--to-ca", "/nowhere/ca.pem")
+	if code == exitClean || code == exitUsage {
+		t.Errorf("without the file of --to-ca: exit %d", code)
+	}
+	oneSentence(t, stderr, "--to-ca")
 	if _, err := os.Stat("../../docs/gateway.md"); err != nil {
 		t.Error(err)
 	}
