@@ -138,7 +138,9 @@ func (b *Backend) prefers(p, q *peer, now time.Time) bool {
 		}
 		return p.cost(of) < q.cost(other)
 	}
-	return p.active.Load()*int64(q.weight.Load()) < q.active.Load()*int64(p.weight.Load())
+	// With the request, p would be no busier for its weight than q is without. A plain comparison
+	// would favor peers of small weight, which have no request in progress more often.
+	return (p.active.Load()+1)*int64(q.weight.Load()) <= q.active.Load()*int64(p.weight.Load())
 }
 
 // cost is the time in which p is expected to be done with one more request, for its weight.

@@ -89,8 +89,11 @@ func TestSharesOfLiveClients(t *testing.T) {
 		seen := sharesOf(t, balance, weights, delays, total, 0)
 		for i, n := range seen {
 			want := float64(weights[i]) / 10 * total
-			if off := (float64(n) - want) / want; math.Abs(off) > 0.05 {
-				t.Errorf("%s: the peer %d of weight %d got %d requests, %.1f %% off %.0f", balance, i, weights[i], n, 100*off, want)
+			off := float64(n) - want
+			t.Logf("%s: the peer of weight %d got %d requests, %.1f %% off %.0f", balance, weights[i], n, 100*off/want, want)
+			// Chance has its part where peers are drawn at random.
+			if math.Abs(off) > 0.05*want+2*math.Sqrt(want) {
+				t.Errorf("%s: the share of peer %d is wrong", balance, i)
 			}
 		}
 	}
