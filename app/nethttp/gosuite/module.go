@@ -17,6 +17,9 @@ type project struct {
 	version string // of Go: go1.26.8
 }
 
+// page is the page of the documentation that has the numbers.
+func (p project) page() string { return filepath.Join(p.root, "docs", "nethttp.md") }
+
 func findProject() (project, error) {
 	out, err := exec.Command("go", "env", "GOMOD", "GOROOT", "GOVERSION").Output()
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -35,9 +36,35 @@ func (r *report) write(p project) (bool, error) {
 		r.failf("exclusions line %d: %s has no test %s that starts a server: remove the line", x.line, p.version, x.test)
 	}
 	r.checkExclusions()
-	rows := r.count()
-	table := tableOf(rows)
-	fmt.Fprint(r.out, table)
+	n := numbers{rows: r.count(), version: p.version, classes: map[string]int{}}
+	for _, x := range r.list {
+		n.classes[x.class]++
+	}
+	fmt.Fprint(r.out, n.table())
+	if r.options.run != nil || r.options.server == "std" {
+		return !r.bad, nil
+	}
+	list := filepath.Join(p.module, "tests.txt")
+	if r.options.write {
+		if err := (known{minor(p.version), r.tests}).write(list); err != nil {
+			return false, err
+		}
+		return !r.bad, n.writePage(p.page())
+	}
+	k, err := readKnown(list)
+	if err != nil {
+		return false, err
+	}
+	for _, sentence := range k.differences(minor(p.version), r.tests) {
+		if k.version == minor(p.version) {
+			r.failf("%s; run `go run . -write`", sentence)
+			continue
+		}
+		fmt.Fprintln(r.out, sentence)
+	}
+	if err := n.checkPage(p.page()); err != nil {
+		r.failf("%v", err)
+	}
 	return !r.bad, nil
 }
 
@@ -176,17 +203,6 @@ func (r *report) outputOf(from *results, test string) string {
 		if name == test || strings.HasPrefix(name, test+"/") {
 			text.WriteString(from.byName[name].output.String())
 		}
-	}
-	return text.String()
-}
-
-// tableOf returns the table of the numbers, in Markdown.
-func tableOf(rows map[string]*row) string {
-	var text strings.Builder
-	text.WriteString("| Mode | Pass | Skip themselves | Excluded | Fail |\n|---|---|---|---|---|\n")
-	for _, m := range append(slices.Clone(modes), noMode) {
-		w := rows[m]
-		fmt.Fprintf(&text, "| %s | %d | %d | %d | %d |\n", m, w.passed, w.skipped, w.excluded, w.failed)
 	}
 	return text.String()
 }
