@@ -144,6 +144,14 @@ func (internalAPI) ConnValue(r *Request) *any {
 	return nil
 }
 
+// DrainConn asks the peer of r to send no more requests on its HTTP/2 connection, see spi.ConnDrainer. On the loop.
+func (internalAPI) DrainConn(r *Request) {
+	if v, ok := r.exchange.(interface{ DrainConn() }); ok && r.enter() {
+		defer r.leave()
+		v.DrainConn()
+	}
+}
+
 // Spawn runs f in a goroutine, as Blocking does. Any goroutine.
 func (internalAPI) Spawn(r *Request, f func()) { r.spawn(f) }
 

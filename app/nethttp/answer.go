@@ -34,6 +34,7 @@ type answer struct {
 type headFacts struct {
 	typed, coded, transfer, prefixed, dated bool
 	stated                                  bool // Content-Length is there without a number, so that none is added
+	last                                    bool // "Connection: close" over HTTP/2, which a GOAWAY says there
 }
 
 // Sizes in bytes up to which content is kept for a response whose length is sent, as in net/http.
@@ -128,6 +129,8 @@ func (e *exchange) snap(name string, values []string) {
 		if a.head.transfer = len(values) > 0 && values[0] != ""; !a.head.transfer {
 			return
 		}
+	case "Connection":
+		a.head.last = e.r.Protocol == app.HTTP2 && httpguts.HeaderValuesContainsToken(values, "close")
 	case "Content-Type":
 		a.head.typed = true
 	case "Content-Encoding":

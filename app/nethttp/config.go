@@ -60,11 +60,13 @@ func limitHeads(c *server.Config, n int) {
 // maxFields is the largest number of field lines. net/http has no limit of its own.
 const maxFields = 10_000
 
-// chooseProtocols turns HTTP/2 off if the http.Server does.
+// chooseProtocols turns off what the http.Server does. Without Protocols there is HTTP/2 in cleartext too.
 func chooseProtocols(c *server.Config, h *http.Server) {
 	switch p := h.Protocols; {
-	case p != nil && !p.HTTP2() && !p.UnencryptedHTTP2():
-		c.HTTP2.Disabled = true
+	case p != nil:
+		c.HTTP2.Disabled = c.HTTP2.Disabled || !p.HTTP2() && !p.UnencryptedHTTP2()
+		c.HTTP2.TLSOnly = c.HTTP2.TLSOnly || !p.UnencryptedHTTP2()
+		c.HTTP2.Only = c.HTTP2.Only || !p.HTTP1() && !c.HTTP2.Disabled
 	case p == nil && h.TLSNextProto != nil && h.TLSNextProto["h2"] == nil:
 		c.HTTP2.Disabled = true
 	}

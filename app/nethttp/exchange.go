@@ -177,6 +177,9 @@ func (e *exchange) turn() {
 	for i := range informs {
 		_ = e.r.Inform(informs[i].status, informs[i].fields)
 	}
+	if response != nil && e.answer.head.last {
+		core.DrainConn(e.r)
+	}
 	switch {
 	case response != nil:
 		core.SettleWith(&e.head, response, nil)

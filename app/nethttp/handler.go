@@ -19,6 +19,7 @@ var core = internalapi.App.(interface {
 	Attach(r *app.Request, e *ending.Entry, listener ending.Listener) bool
 	Detach(r *app.Request, e *ending.Entry) bool
 	ConnValue(r *app.Request) *any
+	DrainConn(r *app.Request)
 	InitPromise(p any, loop app.Loop)
 	SettleWith(p any, v any, err error)
 	Spawn(r *app.Request, f func())

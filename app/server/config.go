@@ -115,6 +115,10 @@ type HTTP2Config struct {
 	// NoConnectProtocol does not announce WebSockets over HTTP/2 (RFC 8441), for handlers that have none: clients then
 	// use an HTTP/1.1 connection.
 	NoConnectProtocol bool
+	// TLSOnly serves HTTP/2 over TLS only. A cleartext connection speaks HTTP/1, whatever its first bytes are.
+	TLSOnly bool
+	// Only serves HTTP/2 only: a connection that speaks HTTP/1 is closed.
+	Only bool
 	h2.Config
 }
 

@@ -354,6 +354,13 @@ func (x *exchangePool) Submit(work func()) error {
 // ConnValue implements spi.ConnValuer.
 func (x *exchange) ConnValue() *any { return x.conn.Value() }
 
+// DrainConn implements spi.ConnDrainer.
+func (x *exchange) DrainConn() {
+	if s, ok := x.session.(*h2Session); ok && !x.gone {
+		s.drainAlone()
+	}
+}
+
 // Draining implements spi.Drainer.
 func (x *exchange) Draining() bool { return x.loop.server.Draining() || x.server().agedOut() }
 

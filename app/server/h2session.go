@@ -405,6 +405,13 @@ func (s *h2Session) drain() {
 	s.watch()
 }
 
+// drainAlone tells the peer to open no more streams. Open requests are not told: they may last as long as they like.
+func (s *h2Session) drainAlone() {
+	s.loop.tick()
+	s.machine.Drain(s.loop.r.Now())
+	s.conn.Touch()
+}
+
 // notifyDrain tells open requests and WebSockets that the connection is draining, so that those without an end of
 // their own can end.
 func (s *h2Session) notifyDrain() {

@@ -32,6 +32,9 @@ func (s *Server) listen(l reactor.ListenerConfig) (net.Addr, error) {
 
 // withALPN returns config with the protocols that the server speaks, for ALPN (RFC 7301).
 func (s *Server) withALPN(config *tls.Config) *tls.Config {
+	if s.config.HTTP2.Only {
+		return certs.WithProtocols(config, "h2")
+	}
 	if !s.config.HTTP2.Disabled {
 		return certs.WithProtocols(config, "h2", "http/1.1")
 	}

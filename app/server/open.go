@@ -3,10 +3,14 @@
 package server
 
 import (
+	"errors"
 	"time"
 
 	"github.com/gatewheel/gatewheel/reactor"
 )
+
+// errHTTP2Only is the error of connections that speak HTTP/1 to a server without it.
+var errHTTP2Only = errors.New("the connection does not begin with the preface of HTTP/2, and HTTP/1 is turned off")
 
 // detector is the session of a connection whose protocol is unknown.
 type detector struct {
@@ -33,6 +37,11 @@ func (d *detector) Receive(in []byte) int {
 	}
 	switch d.choose(in) {
 	case protocolHTTP1:
+		if d.loop.server.config.HTTP2.Only {
+			d.loop.refused(MalformedHTTP2, d.conn, errHTTP2Only)
+			d.conn.Close()
+			return len(in)
+		}
 		s := newH1Session(newConnection(d.loop, d.conn))
 		d.conn.SetSession(s)
 		used := s.Receive(in)
@@ -50,6 +59,8 @@ func (d *detector) Receive(in []byte) int {
 func (d *detector) choose(in []byte) protocol {
 	switch state := d.conn.TLS(); {
 	case d.loop.server.config.HTTP2.Disabled:
+		return protocolHTTP1
+	case state == nil && d.loop.server.config.HTTP2.TLSOnly:
 		return protocolHTTP1
 	case state == nil:
 		return sniff(in)

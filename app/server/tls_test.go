@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -350,4 +351,31 @@ func TestCertificateStoreReloaded(t *testing.T) {
 	wantHTTP2(t, second)
 	first.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 	first.hear("GET", 200, "Hello, World!")
+}
+
+// A server whose HTTP/2 is for TLS takes a cleartext preface for a malformed request of HTTP/1, and one without HTTP/1
+// closes connections that speak it.
+func TestProtocolsThatAreTurnedOff(t *testing.T) {
+	for name, c := range map[string]struct {
+		change  func(*server.Config)
+		request string
+		want    string // begin of the answer; "": none
+	}{
+		"HTTP/2 over TLS only": {func(c *server.Config) { c.HTTP2.TLSOnly = true }, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "HTTP/1.1 "},
+		"HTTP/2 only":          {func(c *server.Config) { c.HTTP2.Only = true }, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, hello, c.change)
+			conn, err := net.Dial("tcp", s.Addrs()[0].String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			_, _ = io.WriteString(conn, c.request)
+			got, _ := io.ReadAll(conn)
+			if (c.want == "") != (len(got) == 0) || !strings.HasPrefix(string(got), c.want) {
+				t.Errorf("the answer is %q", got)
+			}
+		})
+	}
 }

@@ -59,6 +59,13 @@ type ConnValuer interface {
 	ConnValue() *any
 }
 
+// ConnDrainer is an optional interface of an Exchange whose connection can be drained alone.
+type ConnDrainer interface {
+	// DrainConn asks the peer to send no more requests on the connection. Over HTTP/1 it does nothing: there a
+	// Connection field of the response says so. On the loop, between Enter and Leave.
+	DrainConn()
+}
+
 // Guard is an optional interface of an app.Loop, or of an Exchange for its loop, that
 // can be taken from user code that blocks it. Package app and its siblings use what they
 // keep for a loop only between Enter and Leave. Calls nest.
