@@ -24,7 +24,7 @@ help:
 	@echo 'race     the unit tests with the race detector'
 	@echo 'fuzz     each fuzz target for FUZZTIME (30s)'
 	@echo 'long     tests of the gateway that take minutes: servers that close and restart, clients that stop reading'
-	@echo 'conform  h2spec in strict mode against the binary'
+	@echo 'conform  h2spec in strict mode against the binary, and the tests of Go'"'"'s net/http against app/nethttp'
 	@echo 'bench    CPU time a request and memory a connection beside other servers (BENCH=flags)'
 	@echo 'lint     gofmt, go vet, staticcheck'
 

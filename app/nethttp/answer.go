@@ -292,6 +292,7 @@ func (e *exchange) complete() {
 	}
 	trailers := e.promotedTrailers()
 	if !a.started {
+		e.dropUnread()
 		if len(trailers) == 0 && e.isWhole() {
 			e.whole()
 			return

@@ -27,6 +27,7 @@ type body struct {
 	trailers app.Fields
 	read     int64 // bytes that Reads have returned
 	closed   bool
+	dropped  bool // dropUnread has not come to the end
 	sawEnd   bool // a Read has returned io.EOF
 	mayGrow  bool // buf may have maxUnread bytes
 }
@@ -260,7 +261,34 @@ func (e *exchange) leavesTooMuch() bool {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.r.ContentLength-e.body.read >= maxUnread
+	switch b := e.body; {
+	case b.err != nil:
+		return b.err != io.EOF // the deadline of reads has passed
+	case e.r.ContentLength < 0:
+		return b.dropped
+	default:
+		return e.r.ContentLength-b.read >= maxUnread
+	}
+}
+
+// dropUnread reads content of unknown length over HTTP/1 that the handler has left, up to maxUnread bytes: the head of
+// the response has to say whether the connection ends. In the handler's goroutine, after the handler has returned.
+func (e *exchange) dropUnread() {
+	b := e.body
+	if b == nil || b.lazy || e.r.ContentLength >= 0 || e.r.Protocol == app.HTTP2 {
+		return
+	}
+	buf := newBuffer(largeContent)
+	defer freeBuffer(&buf)
+	for left := maxUnread; left > 0; {
+		n, err := (*requestBody)(e).Read(buf[:min(cap(buf), left)])
+		if left -= n; err != nil {
+			return
+		}
+	}
+	e.mu.Lock()
+	b.dropped = b.err == nil
+	e.mu.Unlock()
 }
 
 // readBesides makes the loop read content of a request over HTTP/1 while the handler waits for the peer to read the

@@ -71,6 +71,9 @@ func (r *report) write(p project) (bool, error) {
 // checkExclusions reports the excluded tests that did not fail.
 func (r *report) checkExclusions() {
 	for _, x := range r.list {
+		if x.unsteady() {
+			continue
+		}
 		for _, name := range x.names() {
 			t := r.excluded.byName[name]
 			switch {
@@ -111,6 +114,11 @@ func (r *report) count() map[string]*row {
 				}
 			}
 		}
+		if x.unsteady() {
+			for _, name := range x.names() {
+				seen[modeOf(name)] = true
+			}
+		}
 		if len(seen) > 1 {
 			delete(seen, noMode)
 		}
@@ -125,6 +133,9 @@ func (r *report) count() map[string]*row {
 				r.failf("%s did not run", test)
 			}
 			continue
+		}
+		if len(subs) == 1 && len(subs[noMode]) == 1 && r.isExcluded(test) {
+			continue // each of its modes is excluded
 		}
 		if len(subs) > 1 {
 			if o := r.results.get(test).outcome; o == failed && !r.anyFailed(subs) {
