@@ -275,7 +275,7 @@ func (e *exchange) leavesTooMuch() bool {
 // the response has to say whether the connection ends. In the handler's goroutine, after the handler has returned.
 func (e *exchange) dropUnread() {
 	b := e.body
-	if b == nil || b.lazy || e.r.ContentLength >= 0 || e.r.Protocol == app.HTTP2 {
+	if b == nil || b.lazy || e.fullDuplex || e.r.ContentLength >= 0 || e.r.Protocol == app.HTTP2 {
 		return
 	}
 	buf := newBuffer(largeContent)

@@ -34,6 +34,8 @@ type exchange struct {
 	answer   answer
 	returned atomic.Bool // the handler has returned, or is seen as such
 
+	fullDuplex bool // the handler has called EnableFullDuplex
+
 	mu      sync.Mutex
 	posted  bool          // turn is going to run
 	ready   *app.Response // for the loop to answer with

@@ -142,9 +142,12 @@ type writeOnly struct{ e *exchange }
 
 func (w writeOnly) Write(p []byte) (int, error) { return w.e.Write(p) }
 
-// EnableFullDuplex implements the method that http.ResponseController calls. It does nothing: content of the request may
-// always be read after the first write.
-func (e *exchange) EnableFullDuplex() error { return nil }
+// EnableFullDuplex implements the method that http.ResponseController calls. Content of the request may always be read
+// after the first write; with it, content of unknown length that is left unread does not delay the response.
+func (e *exchange) EnableFullDuplex() error {
+	e.fullDuplex = true
+	return nil
+}
 
 // CloseNotify implements http.CloseNotifier.
 func (e *exchange) CloseNotify() <-chan bool {
