@@ -37,6 +37,7 @@ type facts struct {
 	out      bool // the final head has been pulled
 	switches bool // the response is 101, or 2xx to CONNECT
 	offers   bool // the response has an Upgrade field
+	takeOver bool // the connection leaves HTTP after what is queued, see Conn.TakeOver
 }
 
 // push adds an exchange for a new request.

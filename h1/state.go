@@ -26,7 +26,7 @@ package h1
 //	│  └──────────── chunkEnded ───────┘                │         │
 //	└────────────── endEmitted, turnDeclined ───────────┴─────────┘
 //
-//	stopped leads from every state but switched to shut.
+//	stopped leads from every state but switched to shut, takenOver from every state to switched.
 //
 // Answering, one for each request:
 //
@@ -116,6 +116,7 @@ const (
 	interimRead
 	headUntilEOF
 	eofRead
+	takenOver
 	readInputs
 )
 
@@ -123,15 +124,15 @@ const (
 type readingTable [readings][readInputs]reading
 
 var serverTable = readingTable{
-	inHead:      {headPlain: inHead, headTurn: atTurn, headLength: inLength, headChunked: inChunkLine, stopped: shut},
-	inLength:    {lengthRead: atEnd, stopped: shut},
-	inChunkLine: {chunkBegun: inChunk, lastChunk: inTrailers, stopped: shut},
-	inChunk:     {chunkRead: inChunkEnd, stopped: shut},
-	inChunkEnd:  {chunkEnded: inChunkLine, stopped: shut},
-	inTrailers:  {trailersRead: atEnd, stopped: shut},
-	atEnd:       {endEmitted: inHead, endEmittedTurn: atTurn, stopped: shut},
-	atTurn:      {turnDeclined: inHead, turnTaken: switched, stopped: shut},
-	shut:        {stopped: shut},
+	inHead:      {headPlain: inHead, headTurn: atTurn, headLength: inLength, headChunked: inChunkLine, stopped: shut, takenOver: switched},
+	inLength:    {lengthRead: atEnd, stopped: shut, takenOver: switched},
+	inChunkLine: {chunkBegun: inChunk, lastChunk: inTrailers, stopped: shut, takenOver: switched},
+	inChunk:     {chunkRead: inChunkEnd, stopped: shut, takenOver: switched},
+	inChunkEnd:  {chunkEnded: inChunkLine, stopped: shut, takenOver: switched},
+	inTrailers:  {trailersRead: atEnd, stopped: shut, takenOver: switched},
+	atEnd:       {endEmitted: inHead, endEmittedTurn: atTurn, stopped: shut, takenOver: switched},
+	atTurn:      {turnDeclined: inHead, turnTaken: switched, stopped: shut, takenOver: switched},
+	shut:        {stopped: shut, takenOver: switched},
 }
 
 var clientTable = readingTable{

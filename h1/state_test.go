@@ -28,6 +28,7 @@ func TestReadTable(t *testing.T) {
 	may(atTurn, turnTaken, switched)
 	for _, from := range []reading{inHead, inLength, inChunkLine, inChunk, inChunkEnd, inTrailers, atEnd, atTurn, shut} {
 		may(from, stopped, shut)
+		may(from, takenOver, switched)
 	}
 	for from := reading(0); from < readings; from++ {
 		for in := readInput(0); in < readInputs; in++ {

@@ -13,6 +13,9 @@ func (c *Conn) Transmit(dst []byte, room int) []byte {
 			c.cutShort(ErrAborted)
 			return dst
 		}
+		if ex.takeOver {
+			return c.pullTakenOver(dst, ex, begin, bound)
+		}
 		if ex.interim > 0 {
 			return ex.pullInterim(dst)
 		}

@@ -162,6 +162,9 @@ func (c *Conn) close(err error) {
 	if c.rare != nil && c.rare.refused {
 		l.reactor.refusedOpen.Add(-1)
 	}
+	if c.rare != nil && c.rare.notAwaited {
+		l.reactor.notAwaited.Add(-1)
+	}
 	l.reactor.open.Add(-1)
 	l.reactor.presentDecreased()
 	if s := c.session; s != nil {

@@ -54,6 +54,7 @@ type rareState struct {
 	shutsWrite    bool     // writing is shut down once the output was sent
 	truncated     bool     // the peer has left without close_notify
 	refused       bool     // exceeds Config.MaxConnections
+	notAwaited    bool     // by Stop
 	lingerFrom    int64    // Loop.Age at the start of phaseDiscarding, in nanoseconds
 	lingerBy      int64    // Loop.Age at its end at the latest, in nanoseconds
 	lingerRead    int      // bytes discarded in phaseDiscarding
@@ -112,6 +113,17 @@ func (c *Conn) SetSession(s Session) {
 	c.switched = true
 	c.presentAgain()
 	c.Touch()
+}
+
+// DoNotAwait makes Stop wait no longer for the connection. Stop closes it at its end.
+func (c *Conn) DoNotAwait() {
+	if c.Closed() || c.ensureRare().notAwaited {
+		return
+	}
+	c.rare.notAwaited = true
+	r := c.loop.Load().reactor
+	r.notAwaited.Add(1)
+	r.signalEmpty()
 }
 
 // Touch has the session asked for output at the end of this turn, or later if TouchAfterPoll was called before.

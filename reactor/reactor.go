@@ -40,6 +40,7 @@ type Reactor struct {
 	drainBy      atomic.Int64 // see Loop.DrainBy
 	open         atomic.Int64
 	arriving     atomic.Int64 // sockets without a Conn, on their way to a Loop
+	notAwaited   atomic.Int64 // open connections that Stop does not wait for
 	refused      atomic.Int64
 	proxyRefused atomic.Int64 // connections without an acceptable PROXY header
 	shed         atomic.Int64 // connections closed with ErrShed
@@ -164,9 +165,12 @@ func (l *Loop) visit(conns []*Conn, visit func(*Conn)) {
 // present returns how many connections there are, including those that no session knows yet.
 func (r *Reactor) present() int64 { return r.open.Load() + r.arriving.Load() }
 
-// signalEmpty wakes Stop if no connection is present.
+// awaited returns how many connections Stop waits for.
+func (r *Reactor) awaited() int64 { return r.present() - r.notAwaited.Load() }
+
+// signalEmpty wakes Stop if there is no connection to wait for.
 func (r *Reactor) signalEmpty() {
-	if r.present() == 0 {
+	if r.awaited() == 0 {
 		select {
 		case r.empty <- struct{}{}:
 		default:

@@ -14,9 +14,10 @@ import (
 // stopPatience is how long a Loop that is to end may show no progress before it counts as stalled.
 const stopPatience = time.Second
 
-// Stop stops accepting, waits until all open connections have closed or ctx is done, closes those that
-// remain, and ends all loops at the same time. It does not wait for a stalled loop longer than a second. Stop returns the context's error if connections had to be closed. Further calls wait for
-// the first and return its result. On any goroutine but a loop's.
+// Stop stops accepting, waits until all open connections have closed, but for those of Conn.DoNotAwait, or ctx is done,
+// closes those that remain, and ends all loops at the same time. It does not wait for a stalled loop longer than a second.
+// Stop returns the context's error if connections had to be closed that it has waited for. Further calls wait for the
+// first and return its result. On any goroutine but a loop's.
 func (r *Reactor) Stop(ctx context.Context) error {
 	r.stopOnce.Do(func() { r.stopErr = r.stop(ctx) })
 	return r.stopErr
@@ -24,13 +25,13 @@ func (r *Reactor) Stop(ctx context.Context) error {
 
 func (r *Reactor) stop(ctx context.Context) (err error) {
 	r.StopAccepting(ctx)
-	for r.present() > 0 && ctx.Err() == nil {
+	for r.awaited() > 0 && ctx.Err() == nil {
 		select {
 		case <-r.empty:
 		case <-ctx.Done():
 		}
 	}
-	if r.present() > 0 {
+	if r.awaited() > 0 {
 		err = ctx.Err()
 	}
 	r.endLife()

@@ -23,6 +23,7 @@ type counts struct {
 	clientSockets     [len(protocolNames)]atomic.Uint64
 	openSockets       atomic.Int64
 	openClientSockets atomic.Int64
+	hijacked          atomic.Uint64
 	http2             h2counts
 	upstream          upstreamCounts
 }
@@ -98,6 +99,9 @@ type Counts struct {
 	// ones. ClientSockets and OpenClientSockets count those that were opened to other servers.
 	Sockets, ClientSockets         map[string]uint64
 	OpenSockets, OpenClientSockets uint64
+	// Hijacked is the number of connections that the application has taken from HTTP; OpenHijacked the number of open
+	// ones.
+	Hijacked, OpenHijacked uint64
 	// HTTP2 has the counters of HTTP/2.
 	HTTP2 HTTP2Counts
 	// Upstream has the counters of connections to other servers.
@@ -160,6 +164,10 @@ func (total *Counts) add(c *counts) {
 	total.PeerGone += c.ended[PeerGone].Load()
 	total.OpenSockets += uint64(c.openSockets.Load())
 	total.OpenClientSockets += uint64(c.openClientSockets.Load())
+	ended := c.ended[Hijacked].Load() // first: never more than were hijacked
+	hijacked := c.hijacked.Load()
+	total.Hijacked += hijacked
+	total.OpenHijacked += hijacked - ended
 	total.HTTP2.add(&c.http2)
 	total.Upstream.add(&c.upstream)
 }

@@ -317,7 +317,9 @@ func (x *exchange) cut(cause error) {
 
 // unread reports whether nobody will read content of the request that arrives from now on. The directions of a tunnel
 // end by themselves.
-func (x *exchange) unread() bool { return x.gone || x.ended && x.outcome != Upgraded }
+func (x *exchange) unread() bool {
+	return x.gone || x.ended && x.outcome != Upgraded && x.outcome != Hijacked
+}
 
 // over reports whether both directions have ended.
 func (x *exchange) over() bool { return x.ended && x.inputOver() }

@@ -210,7 +210,7 @@ func (s *h1Session) Transmit(dst []byte, room int) []byte {
 		s.lastActive = s.loop.instant()
 		s.sending.begin(s.lastActive)
 	}
-	if s.switchToWebSocket() {
+	if s.switchSession() {
 		return dst
 	}
 	if id := s.machine.Held(); id != 0 {

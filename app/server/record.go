@@ -17,6 +17,8 @@ const (
 	Complete Outcome = iota
 	// Upgraded means that the request became a WebSocket.
 	Upgraded
+	// Hijacked means that the application has taken the connection from HTTP. The request ends with the connection.
+	Hijacked
 	// PeerGone means that the peer left, or reset the stream.
 	PeerGone
 	// Cut means that the content of the request was malformed or late. The rest of request and response was dropped.

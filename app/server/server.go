@@ -133,9 +133,10 @@ type drainer interface{ drain() }
 
 // Shutdown stops accepting connections, answers the requests that have arrived, ends event streams, closes WebSockets
 // with 1001, and closes connections without requests: those that were silent for two seconds at once, others after
-// reactor.DrainGrace, so that requests on their way are answered. When ctx ends, it cuts the remaining connections.
-// Stop hooks are called after the last request. It returns when the server has stopped, with ctx's error if connections
-// were cut. Later calls return the same error. Any goroutine.
+// reactor.DrainGrace, so that requests on their way are answered. It does not wait for hijacked connections, and cuts
+// them when the last other connection has ended. When ctx ends, it cuts the remaining connections. Stop hooks are called
+// after the last request. It returns when the server has stopped, with ctx's error if connections were cut that it has
+// waited for. Later calls return the same error. Any goroutine.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop.Do(func() {
 		s.draining.Store(true)

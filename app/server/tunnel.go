@@ -88,14 +88,15 @@ func (s *h1Session) tunnel(x *exchange, fields app.Fields) error {
 	return nil
 }
 
-// h1Tunnel is an HTTP/1.1 connection after the 101 response to a WebSocket whose bytes are passed on. It is the
-// transport of the exchange's stream.
+// h1Tunnel is an HTTP/1.1 connection whose bytes are passed on: after the 101 response to a WebSocket, or when it was
+// hijacked. It is the transport of the exchange's stream.
 type h1Tunnel struct {
 	served
-	x       *exchange
-	sending progress
-	held    bool // input waits for its reader
-	fin     bool // the peer has sent its last byte
+	x        *exchange
+	hijacker spi.Source // gives the output of a hijacked connection; nil for a WebSocket
+	sending  progress
+	held     bool // input waits for its reader
+	fin      bool // the peer has sent its last byte
 }
 
 var _ reactor.Session = (*h1Tunnel)(nil)
@@ -168,8 +169,12 @@ func (t *h1Tunnel) outputEnded() {
 	}
 }
 
-// watch sets the time of the next Timeout.
+// watch sets the time of the next Timeout. A hijacked connection has none before the hijacker has closed it.
 func (t *h1Tunnel) watch() {
+	if t.hijacker != nil && !t.x.ended {
+		setTimeoutAt(t.conn, 0)
+		return
+	}
 	setTimeoutAt(t.conn, t.sending.by(t.conn, t.loop.instant(), t.loop.server.config.WriteTimeout))
 }
 

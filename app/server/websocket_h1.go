@@ -36,7 +36,7 @@ func (s *h1Session) upgrade(x *exchange, fields app.Fields) (*socket, error) {
 	return &k.socket, nil
 }
 
-// successor is the session that takes over an HTTP/1.1 connection after a 101 response: socket or tunnel.
+// successor is the session that takes over an HTTP/1.1 connection after HTTP: socket or tunnel.
 type successor struct {
 	socket *h1Socket
 	tunnel *h1Tunnel
@@ -46,6 +46,7 @@ type successor struct {
 func (n *successor) session(fin bool) reactor.Session {
 	if n.tunnel != nil {
 		n.tunnel.fin = fin
+		n.tunnel.begin()
 		return n.tunnel
 	}
 	n.socket.fin = fin
@@ -68,8 +69,8 @@ func (n *successor) goAway() {
 	}
 }
 
-// switchToWebSocket replaces the connection's session once the 101 response was sent.
-func (s *h1Session) switchToWebSocket() bool {
+// switchSession replaces the connection's session once the last bytes of HTTP were sent.
+func (s *h1Session) switchSession() bool {
 	if s.next == nil {
 		return false
 	}

@@ -8,6 +8,7 @@
 package spi
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -91,6 +92,9 @@ var (
 	// ErrStopped: the server has stopped before the request had ended.
 	ErrStopped = fmt.Errorf("the server has stopped: %w", app.ErrPeerGone)
 )
+
+// ErrNotHijackable is the error of Hijacker.Hijack for a connection that must go on with HTTP.
+var ErrNotHijackable = errors.New("the connection cannot be taken from HTTP")
 
 // ErrAborted is the failure of a handler or of content that must not be answered: the server
 // resets the stream or closes the connection, and logs nothing.

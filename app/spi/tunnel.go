@@ -17,3 +17,21 @@ type TunnelInput interface {
 	// ReadBody is that of an Exchange.
 	ReadBody(p []byte, ready func()) (n int, err error)
 }
+
+// Hijacker is an optional interface of an Exchange whose connection can be taken from HTTP.
+type Hijacker interface {
+	// Hijack ends HTTP on the connection after what was sent so far, and passes on its bytes in both directions: out
+	// gives those for the peer. The rest of the response is dropped. Bytes from the peer that come after those that
+	// were read as the request are read with the HijackedInput; unread content of a known length is among them. At the
+	// end of out, its direction alone ends, or the connection if the HijackedInput is closed. out is closed when no
+	// more is read from it. Hijack fails over HTTP/2, and if the response is complete, the connection is gone, or a
+	// later request was read. On the loop, between Enter and Leave or outside.
+	Hijack(out Source) (HijackedInput, error)
+}
+
+// HijackedInput reads the bytes of the peer of a hijacked connection. Its methods are called on the loop.
+type HijackedInput interface {
+	TunnelInput
+	// CloseInput drops what was not read, and what follows.
+	CloseInput()
+}
