@@ -152,6 +152,9 @@ func (internalAPI) DrainConn(r *Request) {
 	}
 }
 
+// Exchange returns the spi.Exchange of r. On the loop.
+func (internalAPI) Exchange(r *Request) any { return r.exchange }
+
 // Spawn runs f in a goroutine, as Blocking does. Any goroutine.
 func (internalAPI) Spawn(r *Request, f func()) { r.spawn(f) }
 

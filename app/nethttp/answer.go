@@ -28,6 +28,7 @@ type answer struct {
 	trailers []string // names that were announced
 	head     headFacts
 	err      error // of the first failed write
+	hijacked bool
 }
 
 // headFacts is what the fields of the response say to the server.
@@ -55,6 +56,10 @@ func (e *exchange) Header() http.Header {
 func (e *exchange) WriteHeader(status int) {
 	if e.returned.Load() {
 		e.logCall("WriteHeader after the handler has returned")
+		return
+	}
+	if e.answer.hijacked {
+		e.logCall("response.WriteHeader on hijacked connection")
 		return
 	}
 	e.writeHeader(status)
@@ -287,6 +292,9 @@ func (e *exchange) suppress() {
 // complete ends the response after the handler has returned.
 func (e *exchange) complete() {
 	a := &e.answer
+	if a.hijacked {
+		return
+	}
 	if a.status == 0 {
 		e.writeHeader(http.StatusOK)
 	}

@@ -98,6 +98,21 @@ func (c *content) keep(p []byte) {
 	c.kept = append(c.kept, p...)
 }
 
+// take moves up to len(p) bytes into p.
+func (c *content) take(p []byte) int {
+	n := copy(p, c.kept[c.off:])
+	if c.off += n; c.left() == 0 {
+		c.off, c.kept = 0, c.kept[:0]
+		if m := copy(p[n:], c.lent); m > 0 {
+			n += m
+			if c.lent = c.lent[m:]; len(c.lent) == 0 {
+				c.writable.Broadcast()
+			}
+		}
+	}
+	return n
+}
+
 // newContent returns content of that length; -1 is unknown.
 func (e *exchange) newContent(length int64) *content {
 	c := &content{length: length}
@@ -182,16 +197,7 @@ func (s *source) Read(p []byte) (int, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	c := e.content
-	n := copy(p, c.kept[c.off:])
-	if c.off += n; c.left() == 0 {
-		c.off, c.kept = 0, c.kept[:0]
-		if m := copy(p[n:], c.lent); m > 0 {
-			n += m
-			if c.lent = c.lent[m:]; len(c.lent) == 0 {
-				c.writable.Broadcast()
-			}
-		}
-	}
+	n := c.take(p)
 	switch {
 	case c.left() > 0 || len(c.lent) > 0:
 		return n, nil

@@ -1,6 +1,9 @@
 package nethttp
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 // times are the deadlines of an exchange, whose mutex guards them. Most exchanges have none.
 type times struct{ read, write deadline }
@@ -19,7 +22,11 @@ func (e *exchange) setDeadline(which func(*times) *deadline, t time.Time) {
 	if e.times == nil {
 		e.times = &times{}
 	}
-	d := which(e.times)
+	which(e.times).set(t, &e.mu, e.wake)
+}
+
+// set sets the deadline; the zero time is none. wake is called when it passes. With mu held.
+func (d *deadline) set(t time.Time, mu *sync.Mutex, wake func()) {
 	d.stop()
 	d.passed = false
 	if t.IsZero() {
@@ -28,16 +35,16 @@ func (e *exchange) setDeadline(which func(*times) *deadline, t time.Time) {
 	left := time.Until(t)
 	if left <= 0 {
 		d.passed = true
-		e.wake()
+		wake()
 		return
 	}
 	version := d.version
 	d.timer = time.AfterFunc(left, func() {
-		e.mu.Lock()
-		defer e.mu.Unlock()
+		mu.Lock()
+		defer mu.Unlock()
 		if d.version == version {
 			d.passed = true
-			e.wake()
+			wake()
 		}
 	})
 }

@@ -46,6 +46,9 @@ type exchange struct {
 	content *content // nil until the head of streamed content was passed
 	body    *body    // nil if the request has no content
 	times   *times   // nil if there are no deadlines
+
+	hijacker *hijackedConn // for the loop to give the connection to
+	hijacked bool          // it has
 }
 
 // inform is an informational response on its way to the loop.
@@ -116,11 +119,13 @@ func (e *exchange) failed(value any) {
 	}
 	e.returned.Store(true)
 	e.ctx.end()
-	e.mu.Lock()
-	e.abort = true
-	e.content.fail(spi.ErrAborted)
-	e.kick()
-	e.mu.Unlock()
+	if !e.answer.hijacked {
+		e.mu.Lock()
+		e.abort = true
+		e.content.fail(spi.ErrAborted)
+		e.kick()
+		e.mu.Unlock()
+	}
 	e.release()
 }
 
@@ -172,7 +177,10 @@ func (e *exchange) kick() {
 func (e *exchange) turn() {
 	e.mu.Lock()
 	e.posted = false
-	informs, response, abort := e.informs, e.ready, e.abort
+	informs, response, abort, hijacker := e.informs, e.ready, e.abort, e.hijacker
+	if e.hijacked {
+		hijacker = nil
+	}
 	e.informs, e.ready, e.abort = nil, nil, false
 	more := e.content.takeReady()
 	e.mu.Unlock()
@@ -191,6 +199,9 @@ func (e *exchange) turn() {
 	if more != nil {
 		more()
 	}
+	if hijacker != nil {
+		e.handOver(hijacker)
+	}
 	e.fill()
 }
 
@@ -200,10 +211,13 @@ type listener exchange
 // Ended implements ending.Listener.
 func (l *listener) Ended(cause error) {
 	e := (*exchange)(l)
-	e.ctx.end()
+	e.endContext()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.gone = cause
+	if e.hijacker != nil {
+		e.hijacker.begin(cause)
+	}
 	if e.notify != nil {
 		select {
 		case e.notify <- true:
@@ -211,6 +225,16 @@ func (l *listener) Ended(cause error) {
 		}
 	}
 	e.wake()
+}
+
+// endContext ends the context of the request, unless the connection was hijacked: then it ends when the handler returns.
+func (e *exchange) endContext() {
+	e.mu.Lock()
+	hijacked := e.hijacked
+	e.mu.Unlock()
+	if !hijacked {
+		e.ctx.end()
+	}
 }
 
 // HalfClosed implements ending.HalfCloseListener. net/http takes it for the end of the peer, too.

@@ -20,6 +20,7 @@ var core = internalapi.App.(interface {
 	Detach(r *app.Request, e *ending.Entry) bool
 	ConnValue(r *app.Request) *any
 	DrainConn(r *app.Request)
+	Exchange(r *app.Request) any
 	InitPromise(p any, loop app.Loop)
 	SettleWith(p any, v any, err error)
 	Spawn(r *app.Request, f func())

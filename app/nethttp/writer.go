@@ -33,6 +33,12 @@ func (e *exchange) Write(p []byte) (int, error) {
 		e.logCall("Write after the handler has returned")
 		return 0, errReturned
 	}
+	if a.hijacked {
+		if len(p) > 0 {
+			e.logCall("response.Write on hijacked connection")
+		}
+		return 0, http.ErrHijacked
+	}
 	if a.status == 0 {
 		e.WriteHeader(http.StatusOK)
 	}
@@ -107,6 +113,9 @@ func (e *exchange) FlushError() error {
 	if e.returned.Load() {
 		e.logCall("Flush after the handler has returned")
 		return errReturned
+	}
+	if a.hijacked {
+		return http.ErrHijacked
 	}
 	if a.status == 0 {
 		e.WriteHeader(http.StatusOK)

@@ -57,6 +57,9 @@ func (n *successor) session(fin bool) reactor.Session {
 func (n *successor) peerGone() {
 	if n.tunnel != nil {
 		n.tunnel.peerGone()
+		if out := n.tunnel.hijacker; out != nil {
+			_ = out.Close()
+		}
 	} else {
 		n.socket.peerGone(app.ErrPeerGone)
 	}
