@@ -48,7 +48,7 @@ func (c *Conn) Wanting() bool {
 	if ex == nil || c.writing != open {
 		return false
 	}
-	return ex.interim > 0 || ex.state == torn || ex.state == answered && !ex.held || ex.state == sending && ex.ready
+	return ex.takeOver || ex.interim > 0 || ex.state == torn || ex.state == answered && !ex.held || ex.state == sending && ex.ready
 }
 
 // Held returns the request whose final head waits because an informational one
