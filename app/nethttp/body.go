@@ -27,7 +27,7 @@ type body struct {
 	trailers app.Fields
 	read     int64 // bytes that Reads have returned
 	closed   bool
-	dropped  bool // dropUnread has not come to the end
+	dropped  bool // dropUnread has read more than maxUnread bytes
 	sawEnd   bool // a Read has returned io.EOF
 	mayGrow  bool // buf may have maxUnread bytes
 }
@@ -262,10 +262,10 @@ func (e *exchange) leavesTooMuch() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch b := e.body; {
+	case b.dropped:
+		return true
 	case b.err != nil:
 		return b.err != io.EOF // the deadline of reads has passed
-	case e.r.ContentLength < 0:
-		return b.dropped
 	default:
 		return e.r.ContentLength-b.read >= maxUnread
 	}
@@ -280,14 +280,14 @@ func (e *exchange) dropUnread() {
 	}
 	buf := newBuffer(largeContent)
 	defer freeBuffer(&buf)
-	for left := maxUnread; left > 0; {
+	for left := maxUnread + 1; left > 0; {
 		n, err := (*requestBody)(e).Read(buf[:min(cap(buf), left)])
 		if left -= n; err != nil {
 			return
 		}
 	}
 	e.mu.Lock()
-	b.dropped = b.err == nil
+	b.dropped = true // even if the loop has read the end ahead
 	e.mu.Unlock()
 }
 
