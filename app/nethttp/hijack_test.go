@@ -231,10 +231,11 @@ func TestCloseOfHijackedConnectionSendsWhatWasWritten(t *testing.T) {
 }
 
 func TestContextOfHijackedRequestLastsUntilTheHandlerReturns(t *testing.T) {
-	var ctx context.Context
+	contexts := make(chan context.Context, 1)
 	hijackOver(t, func(t *testing.T, c hijacked) {
 		defer c.Close()
-		ctx = c.r.Context()
+		ctx := c.r.Context()
+		contexts <- ctx
 		send(t, c, "yours")
 		if _, err := c.Read(make([]byte, 1)); err == nil {
 			t.Error("Read has succeeded after the peer has left")
@@ -246,7 +247,7 @@ func TestContextOfHijackedRequestLastsUntilTheHandlerReturns(t *testing.T) {
 		send(t, peer, getRequest)
 		expect(t, peer, "yours")
 		peer.Close()
-		within(t, "the context ends", ctx.Done())
+		within(t, "the context ends", (<-contexts).Done())
 	})
 }
 
