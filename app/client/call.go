@@ -139,14 +139,14 @@ func (c *Call) start() *Error {
 	if out.Authority == "" {
 		out.Authority = o.authority
 	}
+	if out.Protocol != "" && c.conn.http2 && !c.conn.acceptsTunnels() {
+		*out = spi.Outgoing{}
+		return &Error{Kind: UpstreamMalformed, Safe: true, Err: ErrNoTunnels}
+	}
 	if c.upload != nil {
 		out.Content = c.upload.attempt(c.conn.http2)
 	}
 	if out.Protocol != "" {
-		if c.conn.http2 && !c.conn.acceptsTunnels() {
-			*out = spi.Outgoing{}
-			return &Error{Kind: UpstreamMalformed, Safe: true, Err: ErrNoTunnels}
-		}
 		if p, ok := c.events.(Preparer); ok {
 			p.Prepare(c.conn.up.Protocol(), out)
 		}

@@ -67,13 +67,14 @@ func newUpload(c *Call, content app.Content) *upload {
 
 // attempt returns the content for a try.
 func (u *upload) attempt(http2 bool) app.Content {
-	if !http2 && !u.twice {
-		// Once a byte of it was sent, the request cannot be sent again.
-		u.dropKept()
-	}
 	a := &attempt{upload: u}
 	u.now = a
 	u.users++
+	if !http2 && !u.twice {
+		// Once a byte of it was sent, the request cannot be sent again. What earlier tries
+		// have read is kept until this one has sent it.
+		u.dropKept()
+	}
 	if u.pull == nil {
 		return a
 	}
