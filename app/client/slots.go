@@ -18,11 +18,15 @@ type slots struct {
 
 // take reports whether there was a free slot.
 func (s *slots) take() bool {
-	if s.taken.Add(1) <= s.most {
-		return true
+	for {
+		n := s.taken.Load()
+		if n >= s.most {
+			return false
+		}
+		if s.taken.CompareAndSwap(n, n+1) {
+			return true
+		}
 	}
-	s.taken.Add(-1)
-	return false
 }
 
 // give frees a slot.
@@ -49,9 +53,12 @@ func (s *slots) tellNext() {
 // await has p told when a slot is free.
 func (s *slots) await(p *pool) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.queue = append(s.queue, p)
 	s.waiting.Add(1)
+	s.mu.Unlock()
+	if s.taken.Load() < s.most {
+		s.tellNext() // give came between take and this
+	}
 }
 
 // withdraw undoes await.
