@@ -113,7 +113,9 @@ func (l *loop) originOf(c *Client, url string) (*Origin, error) {
 	if o := l.origins[url]; o != nil && !o.closed.Load() {
 		return o, nil
 	}
-	o, err := c.Origin(url)
+	c.mu.Lock()
+	o, err := c.originOf(url)
+	c.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}

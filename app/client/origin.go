@@ -21,6 +21,7 @@ type Origin struct {
 	closed atomic.Bool
 	pools  atomic.Pointer[[]*pool] // by loop.id; nil entries are not made yet
 	slots  slots                   // for HTTP/1 connections
+	kept   bool                    // the program has it; guarded by Client.mu
 	mu     sync.Mutex              // for making pools and http1
 	http1  *Origin                 // of HTTP1; nil: not made yet
 }
@@ -28,10 +29,21 @@ type Origin struct {
 // Origin returns the origin of a URL: SCHEME://HOST[:PORT], where http is HTTP/1.1, h2c
 // HTTP/2 without TLS, https HTTP/2 or HTTP/1.1 as the server prefers, and h2 HTTP/2 over
 // TLS; or SCHEME+unix:PATH for a socket. Calls with the same URL return the same origin,
-// which has the options of the Client. Any goroutine.
+// which has the options of the Client, and which is open until Origin.Close or Client.Close.
+// Any goroutine.
 func (c *Client) Origin(url string) (*Origin, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	o, err := c.originOf(url)
+	if err != nil {
+		return nil, err
+	}
+	o.kept = true
+	return o, nil
+}
+
+// originOf returns the origin of a URL. c.mu is locked.
+func (c *Client) originOf(url string) (*Origin, error) {
 	if o := c.origins[url]; o != nil && !o.closed.Load() {
 		return o, nil
 	}
@@ -70,13 +82,14 @@ func (c *Client) newOrigin(url string, options OriginOptions) (*Origin, error) {
 	return o, nil
 }
 
-// makeRoom forgets origins without requests when there are many. c.mu is locked.
+// makeRoom closes origins without requests when there are many, except those that the
+// program has. c.mu is locked.
 func (c *Client) makeRoom() {
 	if len(c.origins) < maxOrigins {
 		return
 	}
 	for url, o := range c.origins {
-		if s := o.Stats(); s.Active+s.Waiting == 0 {
+		if o.closed.Load() || !o.kept && o.Active() == 0 {
 			delete(c.origins, url)
 			o.Close()
 		}
