@@ -33,6 +33,9 @@ func newReport(c *benchCase, outcomes []outcome) report {
 	}
 	ours := find(outcomes, "gatewheel")
 	if ours == nil {
+		ours = find(outcomes, "adapter")
+	}
+	if ours == nil {
 		return rep
 	}
 	judge := func(text string, good bool) {
