@@ -19,6 +19,7 @@ type Origin struct {
 
 	known  atomic.Uint32 // what ALPN has selected last: 1 for HTTP/1, 2 for HTTP/2, 0 before
 	closed atomic.Bool
+	unkept atomic.Bool             // connections that become idle are closed
 	pools  atomic.Pointer[[]*pool] // by loop.id; nil entries are not made yet
 	slots  slots                   // for HTTP/1 connections
 	kept   bool                    // the program has it; guarded by Client.mu
@@ -167,6 +168,25 @@ func (o *Origin) Close() {
 	}
 	if o.http1 != nil {
 		o.http1.Close()
+	}
+}
+
+// CloseIdle closes the connections without requests, and from now on each connection when
+// its last request has ended: the origin is to be closed soon. Until then requests open
+// new connections. Any goroutine.
+func (o *Origin) CloseIdle() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.unkept.Swap(true) {
+		return
+	}
+	for _, p := range *o.pools.Load() {
+		if p != nil {
+			p.loop.post(p.closeUnused)
+		}
+	}
+	if o.http1 != nil {
+		o.http1.CloseIdle()
 	}
 }
 

@@ -224,7 +224,7 @@ func (p *pool) changed(c *conn) {
 			p.makeIdle(c)
 		}
 	}
-	if c.http2 && c.calls == 0 && c.state == open && c.up.Draining() {
+	if c.http2 && c.calls == 0 && c.state == open && (c.up.Draining() || p.keepsNone()) {
 		c.retire()
 	}
 	if c.calls == 0 && c.state == open {
@@ -238,13 +238,18 @@ func (p *pool) makeIdle(c *conn) {
 		p.awaitsSlot = false
 		p.origin.slots.withdraw(p)
 	}
-	if p.waiting.Len() == 0 && (p.isClosed() || p.origin.slots.wanted()) {
+	if p.keepsNone() || p.waiting.Len() == 0 && p.origin.slots.wanted() {
 		c.retire()
 		return
 	}
 	p.busy--
 	c.isIdle = true
 	p.idle = append(p.idle, c)
+}
+
+// keepsNone reports whether connections without calls are closed at once.
+func (p *pool) keepsNone() bool {
+	return p.waiting.Len() == 0 && (p.isClosed() || p.origin.unkept.Load())
 }
 
 // takeIdle removes a connection from the idle ones.
@@ -352,6 +357,18 @@ func (p *pool) closeIdle() {
 	}
 	for _, c := range p.http2 {
 		c.retire()
+	}
+}
+
+// closeUnused is a task of the loop: no connection is kept from now on.
+func (p *pool) closeUnused() {
+	for len(p.idle) > 0 {
+		p.takeIdle(len(p.idle) - 1).retire()
+	}
+	for _, c := range slices.Clone(p.http2) {
+		if c.calls == 0 {
+			c.retire()
+		}
 	}
 }
 

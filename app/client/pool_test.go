@@ -306,6 +306,46 @@ func TestStreamsOption(t *testing.T) {
 	}
 }
 
+func TestCloseIdle(t *testing.T) {
+	each(t, func(t *testing.T, scheme string) {
+		f := newFront(t, scheme, client.Options{}, apptest.Delay(time.Second, hello))
+		o, err := f.client.NewOrigin(f.url, client.OriginOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.request = func(r *app.Request, url string) *client.Request {
+			return &client.Request{Origin: o, Target: r.Target}
+		}
+		first := f.Do(get("/first"))
+		f.Advance(time.Second)
+		first.Want(t, 200, "GET /first")
+		f.wantConns(1)
+		second := f.Do(get("/second"))
+		o.CloseIdle()
+		f.Settle()
+		f.wantConns(1)
+		f.Advance(time.Second)
+		second.Want(t, 200, "GET /second")
+		f.wantConns(0)
+		third := f.Do(get("/third"))
+		f.Advance(time.Second)
+		third.Want(t, 200, "GET /third")
+		f.wantConns(0)
+		idle, err := f.client.NewOrigin(f.url, client.OriginOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o = idle
+		fourth := f.Do(get("/fourth"))
+		f.Advance(time.Second)
+		fourth.Want(t, 200, "GET /fourth")
+		f.wantConns(1)
+		o.CloseIdle()
+		f.Settle()
+		f.wantConns(0)
+	})
+}
+
 func TestClosedOriginDrains(t *testing.T) {
 	each(t, func(t *testing.T, scheme string) {
 		f := newFront(t, scheme, client.Options{}, apptest.Delay(time.Second, hello))

@@ -59,10 +59,13 @@ func (g *Gateway) Reload(c *config.Config) error {
 }
 
 // retire closes b when no request can have begun before. Its peers are neither looked
-// up nor asked for their health any more.
+// up nor asked for their health any more, and no connection to them is kept without a request.
 func (b *Backend) retire() {
 	if b.end != nil {
 		b.end()
+		for _, p := range b.set.Load().peers {
+			p.origin.CloseIdle()
+		}
 	}
 	time.AfterFunc(retireAfter, b.Close)
 }
