@@ -7,12 +7,15 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -26,8 +29,22 @@ const patience = 30 * time.Second
 // beGatewheel is the variable that makes the test binary run as the program.
 const beGatewheel = "BE_GATEWHEEL"
 
+// countGoroutines is the variable that makes it write the number of its goroutines to standard error at each SIGUSR2.
+const countGoroutines = "COUNT_GOROUTINES"
+
+func writeGoroutines() {
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGUSR2)
+	for range asked {
+		fmt.Fprintf(os.Stderr, "goroutines: %d\n", runtime.NumGoroutine())
+	}
+}
+
 func TestMain(m *testing.M) {
 	if os.Getenv(beGatewheel) != "" {
+		if os.Getenv(countGoroutines) != "" {
+			go writeGoroutines()
+		}
 		main()
 		return
 	}
