@@ -4,12 +4,8 @@ package nethttp
 
 import (
 	"cmp"
-	"log"
 	"net/http"
 	"time"
-
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 
 	"github.com/gatewheel/gatewheel/app/server"
 )
@@ -89,23 +85,4 @@ func setHTTP2(c *server.Config, h *http.HTTP2Config) {
 	c.HTTP2.KeepAlive = cmp.Or(c.HTTP2.KeepAlive, h.SendPingTimeout)
 	c.HTTP2.KeepAliveTimeout = cmp.Or(c.HTTP2.KeepAliveTimeout, h.PingTimeout)
 	c.HTTP2.StallTimeout = cmp.Or(c.HTTP2.StallTimeout, h.WriteByteTimeout)
-}
-
-// logger returns a log that writes to the http.Server's ErrorLog.
-func logger(h *http.Server) *zap.Logger {
-	to := h.ErrorLog
-	if to == nil {
-		to = log.Default()
-	}
-	encoder := zapcore.NewConsoleEncoder(zapcore.EncoderConfig{MessageKey: "message"})
-	return zap.New(zapcore.NewCore(encoder, zapcore.AddSync(logWriter{to}), zap.WarnLevel))
-}
-
-// logWriter writes lines to a log.
-type logWriter struct{ to *log.Logger }
-
-// Write implements io.Writer.
-func (w logWriter) Write(p []byte) (int, error) {
-	w.to.Print("http: ", string(p))
-	return len(p), nil
 }
