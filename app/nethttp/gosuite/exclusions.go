@@ -30,7 +30,7 @@ func (x exclusion) names() []string {
 }
 
 // unsteady reports whether the test may pass or fail, so that it is not run.
-func (x exclusion) unsteady() bool { return x.class == "timing" }
+func (x exclusion) unsteady() bool { return x.class == "timing" || x.class == "process" }
 
 // readExclusions reads a list with one exclusion a line, in four columns that | separates: the test, its modes separated
 // by commas or * for the whole test, the class, and the reason. Empty lines and those that begin with # are comments.
