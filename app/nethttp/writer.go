@@ -120,6 +120,9 @@ func (e *exchange) FlushError() error {
 	if a.status == 0 {
 		e.WriteHeader(http.StatusOK)
 	}
+	if a.status == http.StatusSwitchingProtocols {
+		return nil // the head leaves with Hijack
+	}
 	if a.err == nil {
 		e.passBuffer()
 	}
