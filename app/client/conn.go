@@ -17,21 +17,22 @@ import (
 //	                  open, probing ─→ leaving (takes no more calls)
 //	any ─Closed→ gone
 type conn struct {
-	pool   *pool
-	up     spi.Upstream // nil: dialling
-	state  connState
-	http2  bool
-	isIdle bool          // in pool.idle
-	slot   bool          // it has a slot of the origin's HTTP/1 connections
-	tried  int           // addresses that have failed
-	calls  int           // under way
-	began  int           // calls so far
-	calm   bool          // the peer has asked for fewer requests, which is noted
-	heard  time.Time     // when the peer has last said something
-	idle   time.Time     // when the last call ended
-	keep   time.Duration // how long it may be idle
-	until  time.Time     // takes no calls afterwards; the zero time is no limit
-	entry  deadline.Entry
+	pool      *pool
+	up        spi.Upstream // nil: dialling
+	state     connState
+	http2     bool
+	isIdle    bool          // in pool.idle
+	slot      bool          // it has a slot of the origin's HTTP/1 connections
+	addresses []string      // that it may be dialled at; nil: that of the URL
+	tried     int           // how many of them have failed
+	calls     int           // under way
+	began     int           // calls so far
+	calm      bool          // the peer has asked for fewer requests, which is noted
+	heard     time.Time     // when the peer has last said something
+	idle      time.Time     // when the last call ended
+	keep      time.Duration // how long it may be idle
+	until     time.Time     // takes no calls afterwards; the zero time is no limit
+	entry     deadline.Entry
 }
 
 type connState uint8

@@ -36,8 +36,12 @@ type dials struct {
 
 // grow opens connections for the waiting calls.
 func (p *pool) grow() {
-	for p.waiting.Len() > 0 && p.needsMore() && p.dials.mayDial() && p.takeSlot() {
-		p.dial()
+	for p.waiting.Len() > 0 && p.needsMore() && p.dials.mayDial() {
+		addresses := p.addresses()
+		if !p.takeSlot() {
+			return
+		}
+		p.dial(addresses)
 	}
 }
 
@@ -73,10 +77,10 @@ func (p *pool) isProbing() bool {
 	return false
 }
 
-// growForBulk opens a second HTTP/2 connection.
+// growForBulk opens a second HTTP/2 connection if there is one.
 func (p *pool) growForBulk() {
-	if p.dialing == 0 && p.origin.options.Connections > 1 && !p.isClosed() && p.dials.mayDial() {
-		p.dial()
+	if p.usable() == 1 && p.dialing == 0 && p.origin.options.Connections > 1 && !p.isClosed() && p.dials.mayDial() {
+		p.dial(p.addresses())
 	}
 }
 
@@ -98,9 +102,10 @@ func (p *pool) takeSlot() bool {
 	return false
 }
 
-// dial opens a connection. An HTTP/1 connection has its slot.
-func (p *pool) dial() {
-	c := &conn{pool: p, slot: p.origin.protocol() == app.HTTP11}
+// dial opens a connection to the first of addresses that accepts it. An HTTP/1 connection
+// has its slot.
+func (p *pool) dial(addresses []string) {
+	c := &conn{pool: p, slot: p.origin.protocol() == app.HTTP11, addresses: addresses}
 	p.dialing++
 	p.dialAddress(c)
 }
@@ -110,18 +115,18 @@ func (p *pool) dialAddress(c *conn) {
 	o := p.origin
 	address := o.place.address
 	if o.options.Resolve != nil || len(o.options.Addresses) > 0 {
-		addresses := p.addresses()
-		if c.tried >= len(addresses) {
+		if c.tried >= len(c.addresses) {
 			p.loop.post(func() { p.dialFailed(c, &Error{Kind: NoPeer, Safe: true, Err: errNoAddress}) })
 			return
 		}
-		address = addresses[(p.dials.good+c.tried)%len(addresses)]
+		address = c.addresses[(p.dials.good+c.tried)%len(c.addresses)]
 	}
 	p.count.dialed.Add(1)
 	p.loop.dialer.Dial(o.dial(address, p.prologue), c)
 }
 
-// addresses returns the addresses of the origin; nil if there is only that of its URL.
+// addresses returns the addresses of the origin; nil if there is only that of its URL. It may
+// not return, see spi.Dialer.Run.
 func (p *pool) addresses() (addresses []string) {
 	o := p.origin
 	if o.options.Resolve == nil {
@@ -134,7 +139,7 @@ func (p *pool) addresses() (addresses []string) {
 // dialFailed tries the next address, or gives up the connection.
 func (p *pool) dialFailed(c *conn, err *Error) {
 	c.tried++
-	if err != nil && err.Kind != NoPeer && !p.isClosed() && c.tried < len(p.addresses()) {
+	if err != nil && err.Kind != NoPeer && !p.isClosed() && c.tried < len(c.addresses) {
 		p.dialAddress(c)
 		return
 	}

@@ -153,9 +153,6 @@ func (p *pool) chooseHTTP2(c *Call, now time.Time) (chosen *conn) {
 			break
 		}
 	}
-	if c.bulk && chosen != nil && p.usable() == 1 {
-		p.growForBulk()
-	}
 	return chosen
 }
 
@@ -193,6 +190,9 @@ func (p *pool) send(conn *conn, c *Call) *Error {
 	}
 	if c.reused {
 		p.count.reused.Add(1)
+	}
+	if c.bulk && conn.http2 {
+		p.growForBulk()
 	}
 	return nil
 }
