@@ -225,7 +225,7 @@ func (c *Client) Transmit(dst []byte, room int) []byte {
 	return dst
 }
 
-// Wanting reports whether Transmit would give something.
+// Wanting reports whether Transmit has output.
 func (c *Client) Wanting() bool {
 	return c.ex != nil && (c.requesting == headQueued || c.requesting == contentSending && c.ex.ready)
 }

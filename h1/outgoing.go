@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Source gives the content of a message as it is pulled.
+// Source is the content of a message, which the machine reads when it has room for output.
 type Source interface {
 	// Read fills p with the content that is ready. (0, nil): none now; Resume is
 	// called when there is more. io.EOF ends the content and may come along
@@ -28,16 +28,16 @@ type FileSource interface {
 	// Send sends the next bytes of the content to the peer, at most limit, and
 	// returns how many it has sent. behind: output of Transmit is to be sent
 	// first, so Send sends nothing now. wait: Transmit returns, and is called
-	// again when the peer can take more. (0, false): Read gives the next bytes.
+	// again when the peer can take more. (0, false): the next bytes are read by Read.
 	Send(limit int64, behind bool) (n int64, wait bool)
 }
 
 const (
-	// leastRead is the least memory that a Source is offered: to serve crumbs
-	// of room costs more than to exceed it.
+	// leastRead is the smallest buffer in bytes that a Source gets: a Read of few bytes costs
+	// more than output that exceeds its room.
 	leastRead = 512
-	// mostRead is the most: larger pieces gain nothing, and the caller's buffer
-	// stays small.
+	// mostRead is the largest: larger pieces are not faster, and the caller's buffer stays
+	// small.
 	mostRead = maxChunk
 	// A chunk's header is four digits at most, CR and LF.
 	chunkHeader = 6
@@ -47,7 +47,7 @@ const (
 type outgoing struct {
 	bytes   []byte // content to be pulled
 	source  Source
-	left    int64  // bytes that source is still to give, if framing is sized
+	left    int64  // bytes of source that were not read, if framing is sized
 	uses    uint32 // changes when the message ends, also from inside a call of source
 	framing framing
 	ready   bool // source may have content
@@ -236,8 +236,8 @@ func closeChunk(dst []byte, begin int) []byte {
 		digits--
 	}
 	if digits < 4 {
-		// A small chunk moves up to its header: some readers are not fond of
-		// leading zeros.
+		// A small chunk moves up to its header: some parsers refuse leading
+		// zeros.
 		copy(dst[begin+digits+2:], dst[begin+chunkHeader:])
 		dst = dst[:len(dst)-(4-digits)]
 	}

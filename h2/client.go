@@ -124,7 +124,7 @@ func (c *Client) failing() {
 
 func (c *Client) maxHead() uint32 { return c.headLimit }
 
-// Ping asks the server for a sign of life. A Pong event follows the acknowledgement. It does nothing while an
+// Ping sends a PING. A Pong event follows its acknowledgement. It does nothing while an
 // earlier PING is on its way.
 func (c *Client) Ping() {
 	if c.err != nil || c.life == ended || c.known&pinging != 0 {

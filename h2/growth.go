@@ -2,10 +2,9 @@ package h2
 
 import "time"
 
-// growth is what a connection has learned of the path on which content comes in, and the window that it gives to
-// streams whose content is read as it arrives. The window grows to twice the product of bandwidth and round-trip
-// time, which PINGs measure: the content that the application reads between a PING and its acknowledgement. Connections without long
-// content have none.
+// growth measures the path on which content arrives, and has the window for streams whose content is read as it
+// arrives. The window grows to twice the product of bandwidth and round-trip time. PINGs measure that: it is the content
+// that the application reads between a PING and its acknowledgement. Connections without long content have none.
 type growth struct {
 	window   int32   // of a stream; up to Config.MaxWindow
 	streams  int32   // open ones whose window is larger than the initial one

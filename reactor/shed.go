@@ -15,7 +15,7 @@ import (
 // ErrShed closes a connection because a Loop whose engine was replaced lacks descriptors.
 var ErrShed = errors.New("reactor: connection closed to free a descriptor")
 
-// IdleSession is a Session that can tell that it is idle. Idle connections are closed first when descriptors are lacking.
+// IdleSession is a Session that reports whether it is idle. Idle connections are closed first when descriptors are lacking.
 type IdleSession interface {
 	Session
 	// IdleSince returns the time since which the session has had nothing to do, in the unit of Loop.Age; 0: it is not
@@ -33,8 +33,8 @@ type shortage struct {
 	begun bool
 }
 
-// lasts reports that the lack has been reported for longer than patience, in the unit of Loop.Age, and begins a new
-// period.
+// lasts reports whether the lack has lasted for longer than patience, in the unit of Loop.Age. It begins a new period
+// then, and with the first call.
 func (s *shortage) lasts(now, patience time.Duration) bool {
 	switch {
 	case !s.begun:

@@ -47,13 +47,13 @@ type callState uint8
 const (
 	callIdle callState = iota
 	callWaiting
-	callFailing // its failure is told in a task
+	callFailing // its failure is reported in a task
 	callStarted
 	callHeaded
 	callEnded
 )
 
-// Events hears about a Call. Its methods are called on the loop, owned, and never inside a
+// Events is notified of what happens to a Call. Its methods are called on the loop, owned, and never inside a
 // method of the Call other than Start: Interim any number of times, Head at most once, and
 // Ended exactly once, unless Release comes first. They may call any method of the Call.
 type Events interface {

@@ -49,7 +49,7 @@ type loop struct {
 	deadlines deadline.Queue
 	budget    budget
 	outgoing  spi.Outgoing                 // scratch for Start
-	failing   linked.List[waiter, *waiter] // calls whose failure is told in a task
+	failing   linked.List[waiter, *waiter] // calls whose failure is reported in a task
 	uploads   []*upload                    // free
 	buffers   [][]byte                     // free, for kept content
 	dropped   []byte                       // memory for content that nobody reads

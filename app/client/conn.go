@@ -27,7 +27,7 @@ type conn struct {
 	tried     int           // how many of them have failed
 	calls     int           // under way
 	began     int           // calls so far
-	calm      bool          // the peer has asked for fewer requests, which is noted
+	busyNoted bool          // noteBusy was called
 	heard     time.Time     // when the peer has last said something
 	idle      time.Time     // when the last call ended
 	keep      time.Duration // how long it may be idle
@@ -57,17 +57,17 @@ func (c *conn) Opened(u spi.Upstream) {
 // Changed implements spi.ConnOwner.
 func (c *conn) Changed() {
 	if c.up.Busy() {
-		c.noteCalm()
+		c.noteBusy()
 	}
 	c.pool.changed(c)
 }
 
-// noteCalm makes new connections wait, once for each connection whose peer has asked for
+// noteBusy makes new connections wait, once for each connection whose peer has asked for
 // fewer requests.
-func (c *conn) noteCalm() {
-	if !c.calm {
-		c.calm = true
-		c.pool.dials.calm()
+func (c *conn) noteBusy() {
+	if !c.busyNoted {
+		c.busyNoted = true
+		c.pool.dials.noteBusy()
 	}
 }
 

@@ -20,7 +20,7 @@ func (o *Origin) Connect(loop app.Loop, done func(error)) {
 	if len(o.options.Addresses) > 0 {
 		address = o.options.Addresses[0]
 	}
-	d.Dial(o.dial(address, o.options.Prologue), &knock{dialer: d, done: done})
+	d.Dial(o.dial(address, o.options.Prologue), &connectCheck{dialer: d, done: done})
 	d.Leave()
 }
 
@@ -40,25 +40,25 @@ func (o *Origin) dial(address string, prologue []byte) *spi.Dial {
 	}
 }
 
-// knock is the owner of a connection that is closed as soon as it is open.
-type knock struct {
+// connectCheck is the owner of a connection that is closed as soon as it is open.
+type connectCheck struct {
 	dialer spi.Dialer
 	done   func(error)
 	opened bool
 }
 
 // Opened implements spi.ConnOwner.
-func (k *knock) Opened(u spi.Upstream) {
+func (k *connectCheck) Opened(u spi.Upstream) {
 	k.opened = true
 	u.Close()
 	k.dialer.Run(func() { k.done(nil) })
 }
 
 // Changed implements spi.ConnOwner.
-func (k *knock) Changed() {}
+func (k *connectCheck) Changed() {}
 
 // Closed implements spi.ConnOwner.
-func (k *knock) Closed(err error) {
+func (k *connectCheck) Closed(err error) {
 	if !k.opened {
 		k.dialer.Run(func() { k.done(err) })
 	}

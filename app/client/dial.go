@@ -22,16 +22,16 @@ var (
 // dials decides when a pool opens connections: not before a pause has passed after
 // failures, which grows with them.
 type dials struct {
-	pool     *pool
-	good     int       // index of the address that has worked last
-	worked   bool      // a connection was open before
-	failures int       // since then
-	since    time.Time // of the first of them
-	last     *Error    // the latest of them
-	calms    int       // ENHANCE_YOUR_CALM in the last minute
-	calmed   time.Time // the latest of them
-	next     time.Time // no dial before that
-	entry    deadline.Entry
+	pool        *pool
+	good        int       // index of the address that has worked last
+	worked      bool      // a connection was open before
+	failures    int       // since then
+	since       time.Time // of the first of them
+	last        *Error    // the latest of them
+	busySignals int       // ENHANCE_YOUR_CALM in the last minute
+	lastBusy    time.Time // the latest of them
+	next        time.Time // no dial before that
+	entry       deadline.Entry
 }
 
 // grow opens connections for the waiting calls.
@@ -200,15 +200,16 @@ func (d *dials) refusal() *Error {
 	return nil
 }
 
-// calm notes an ENHANCE_YOUR_CALM of the peer.
-func (d *dials) calm() {
+// noteBusy delays the next dial after an ENHANCE_YOUR_CALM of the peer. The pause doubles with each one
+// within busyMemory.
+func (d *dials) noteBusy() {
 	now := d.pool.loop.now()
-	if now.Sub(d.calmed) > calmMemory {
-		d.calms = 0
+	if now.Sub(d.lastBusy) > busyMemory {
+		d.busySignals = 0
 	}
-	d.calms++
-	d.calmed = now
-	if next := now.Add(jitter(double(firstCalmPause, d.calms-1, maxCalmPause))); next.After(d.next) {
+	d.busySignals++
+	d.lastBusy = now
+	if next := now.Add(jitter(double(firstBusyPause, d.busySignals-1, maxBusyPause))); next.After(d.next) {
 		d.next = next
 	}
 }

@@ -7,7 +7,7 @@ const (
 	defaultTimeout  = 60 * time.Second
 	defaultConnect  = 2 * time.Second
 	defaultPatience = 2 * time.Second
-	// Common servers close idle connections after 60 s (Apache: 5 s, which it tells in
+	// Common servers close idle connections after 60 s (Apache: 5 s, which it states in
 	// Keep-Alive) and idle HTTP/2 connections after minutes.
 	defaultIdleHTTP1 = 30 * time.Second
 	defaultIdleHTTP2 = 5 * time.Minute
@@ -60,9 +60,9 @@ const (
 	firstPause     = 10 * time.Millisecond
 	maxPause       = 5 * time.Second
 	patientPause   = 100 * time.Millisecond // at most, while requests wait for a restart
-	firstCalmPause = 100 * time.Millisecond
-	maxCalmPause   = 10 * time.Second
-	calmMemory     = time.Minute
+	firstBusyPause = 100 * time.Millisecond
+	maxBusyPause   = 10 * time.Second
+	busyMemory     = time.Minute
 )
 
 // Retries of a loop may be a fifth of its requests, and minRetries at least, over budgetTime

@@ -56,7 +56,7 @@ type Pending struct {
 	ready    func() // who waits for content
 	wake     func() // contentReady, as a value
 	state    pendingState
-	told     bool // the promise is settled
+	settled  bool // the promise is settled
 	drains   bool // the rest of the content is read and dropped
 	read     bool // the content was read to its end
 	ended    bool // the call has ended
@@ -72,7 +72,7 @@ const (
 	pendingDone              // the call is released
 )
 
-// interim is a 1xx response that is to be told.
+// interim is a 1xx response that OnInterim has not received.
 type interim struct {
 	status int
 	fields app.Fields
@@ -129,7 +129,7 @@ func (p *Pending) fail(err *Error) {
 	p.dialer.Run(p.run)
 }
 
-// turn tells user code what has happened.
+// turn calls OnInterim and settles the promise, as user code.
 func (p *Pending) turn() {
 	for len(p.interim) > 0 {
 		i := p.interim[0]
@@ -137,12 +137,12 @@ func (p *Pending) turn() {
 		p.request.OnInterim(i.status, i.fields)
 	}
 	switch {
-	case p.told:
+	case p.settled:
 	case p.failure != nil && p.response.Status == 0:
-		p.told = true
+		p.settled = true
 		core.SettleWith(&p.promise, nil, p.failure)
 	case p.response.Status != 0:
-		p.told = true
+		p.settled = true
 		core.SettleWith(&p.promise, &p.response, nil)
 	}
 }

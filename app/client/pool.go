@@ -305,7 +305,7 @@ func (p *pool) lost(c *conn, err *Error) {
 	p.remove(c)
 	p.freeSlot(c)
 	if err != nil && err.Busy {
-		c.noteCalm()
+		c.noteBusy()
 	}
 	p.dispatch()
 }
@@ -376,7 +376,7 @@ func (p *pool) closeUnused() {
 func (p *pool) slotFree() {
 	p.awaitsSlot = false
 	if p.waiting.Len() == 0 {
-		p.origin.slots.tellNext()
+		p.origin.slots.notifyNext()
 	}
 	p.grow()
 }

@@ -31,7 +31,7 @@ var errTryTimeout = errors.New("the try has taken too long")
 // mayRepeat reports whether a call that has failed with err may be sent again, and counts
 // it.
 //
-//	failure                                          | any method | see mayTwice
+//	failure                                          | any method | see mayRepeatProcessed
 //	never sent, refused stream, beyond GOAWAY's last | yes        | yes
 //	a reused connection ends before any byte         | no         | yes
 //	no tunnels over HTTP/2, nothing sent             | yes        | yes
@@ -54,7 +54,7 @@ func (c *Call) mayRepeat(err *Error) bool {
 			return c.repeat(false)
 		}
 	case UpstreamReset, UpstreamEOF:
-		again := c.mayTwice() && silent // nothing of a tunnel is sent before its response
+		again := c.mayRepeatProcessed() && silent // nothing of a tunnel is sent before its response
 		switch {
 		case !err.Safe && !again:
 			return false
@@ -67,7 +67,7 @@ func (c *Call) mayRepeat(err *Error) bool {
 		// ErrNoTunnels: the Events may know another origin.
 		return err.Safe && c.repeat(false)
 	case HeadTimeout:
-		if err.Err != errTryTimeout || !err.Safe && !c.mayTwice() {
+		if err.Err != errTryTimeout || !err.Safe && !c.mayRepeatProcessed() {
 			return false
 		}
 	case ConnectFail, ConnectTimeout, TLSFail, NoPeer, Overflow:
@@ -83,12 +83,12 @@ func (c *Call) mayRepeat(err *Error) bool {
 // mayRepeatAfter reports whether a call is sent again in place of its response with that
 // status, and counts it.
 func (c *Call) mayRepeatAfter(status int) bool {
-	return c.state == callStarted && slices.Contains(c.retry.Statuses, status) && c.out.Protocol == "" && c.mayTwice() &&
+	return c.state == callStarted && slices.Contains(c.retry.Statuses, status) && c.out.Protocol == "" && c.mayRepeatProcessed() &&
 		(c.upload == nil || c.upload.isWhole()) && c.permitted()
 }
 
-// mayTwice reports whether a server may process the request twice.
-func (c *Call) mayTwice() bool {
+// mayRepeatProcessed reports whether a server may process the request twice.
+func (c *Call) mayRepeatProcessed() bool {
 	if c.retry.Methods != nil {
 		return slices.Contains(c.retry.Methods, c.out.Method)
 	}

@@ -32,11 +32,11 @@ func (s *slots) take() bool {
 // give frees a slot.
 func (s *slots) give() {
 	s.taken.Add(-1)
-	s.tellNext()
+	s.notifyNext()
 }
 
-// tellNext tells the pool that has waited longest that a slot is free.
-func (s *slots) tellNext() {
+// notifyNext calls slotFree, in a task, for the pool that has waited longest.
+func (s *slots) notifyNext() {
 	if s.waiting.Load() == 0 {
 		return
 	}
@@ -50,14 +50,14 @@ func (s *slots) tellNext() {
 	}
 }
 
-// await has p told when a slot is free.
+// await has slotFree of p called, in a task, when a slot is free.
 func (s *slots) await(p *pool) {
 	s.mu.Lock()
 	s.queue = append(s.queue, p)
 	s.waiting.Add(1)
 	s.mu.Unlock()
 	if s.taken.Load() < s.most {
-		s.tellNext() // give came between take and this
+		s.notifyNext() // give came between take and this
 	}
 }
 

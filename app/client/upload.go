@@ -12,22 +12,22 @@ import (
 // until the first byte of a response, so that another try can send it again. It belongs to
 // the loop, and is used again when the call and all tries are done with it.
 type upload struct {
-	loop   *loop
-	dialer spi.Dialer
-	pull   *app.Pull  // user code, or
-	source spi.Source // ours
-	now    *attempt   // of the present try
-	kept   []byte     // read so far
-	keeps  bool
-	lost   bool  // what was read is not kept
-	end    error // of the content: io.EOF, or why it has failed
-	failed error // why the content has failed
-	wakes  bool  // pull or source will call wake
-	ready  func()
-	close  func() // of pull, as user code
-	users  int    // the call, and the tries that are not closed
-	done   bool   // the content was closed
-	twice  bool   // the request may be sent again though a server has seen it
+	loop       *loop
+	dialer     spi.Dialer
+	pull       *app.Pull  // user code, or
+	source     spi.Source // ours
+	now        *attempt   // of the present try
+	kept       []byte     // read so far
+	keeps      bool
+	lost       bool  // what was read is not kept
+	end        error // of the content: io.EOF, or why it has failed
+	failed     error // why the content has failed
+	wakes      bool  // pull or source will call wake
+	ready      func()
+	close      func() // of pull, as user code
+	users      int    // the call, and the tries that are not closed
+	done       bool   // the content was closed
+	repeatable bool   // the request may be sent again though a server has seen it
 }
 
 // attempt is the content of one try, as an spi.Source.
@@ -56,7 +56,7 @@ func newUpload(c *Call, content app.Content) *upload {
 		u = &upload{loop: l}
 		u.close = u.closePull
 	}
-	u.dialer, u.keeps, u.users, u.twice = c.dialer, true, 1, c.mayTwice()
+	u.dialer, u.keeps, u.users, u.repeatable = c.dialer, true, 1, c.mayRepeatProcessed()
 	if isPull {
 		u.pull = pull
 	} else {
@@ -70,7 +70,7 @@ func (u *upload) attempt(http2 bool) app.Content {
 	a := &attempt{upload: u}
 	u.now = a
 	u.users++
-	if !http2 && !u.twice {
+	if !http2 && !u.repeatable {
 		// Once a byte of it was sent, the request cannot be sent again. What earlier tries
 		// have read is kept until this one has sent it.
 		u.dropKept()
@@ -117,8 +117,8 @@ func (u *upload) freeKept() {
 	u.kept = nil
 }
 
-// took notes what was read.
-func (u *upload) took(p []byte, err error) {
+// record keeps what was read from the content, or notes that it is not kept.
+func (u *upload) record(p []byte, err error) {
 	switch {
 	case len(p) == 0:
 	case u.keeps && len(u.kept)+len(p) <= keptSize:
@@ -150,8 +150,8 @@ func (l *loop) buffer() []byte {
 	return b
 }
 
-// again copies kept content into p. ok is false if the content itself is to be read.
-func (a *attempt) again(p []byte) (n int, err error, ok bool) {
+// copyKept copies kept content into p. ok is false if the content itself is to be read.
+func (a *attempt) copyKept(p []byte) (n int, err error, ok bool) {
 	u := a.upload
 	switch {
 	case u.now != a:
@@ -173,10 +173,10 @@ func (a *attempt) Length() int64 { return a.upload.source.Length() }
 
 // Read implements spi.Source.
 func (a *attempt) Read(p []byte) (int, error) {
-	n, err, ok := a.again(p)
+	n, err, ok := a.copyKept(p)
 	if !ok {
 		n, err = a.upload.source.Read(p)
-		a.upload.took(p[:n], err)
+		a.upload.record(p[:n], err)
 	}
 	return n, err
 }
@@ -203,7 +203,7 @@ func (u *upload) expect(a *attempt, ready func()) bool {
 
 // wake is called when source has more.
 func (u *upload) wake() {
-	if ready := u.woken(); ready != nil {
+	if ready := u.takeReady(); ready != nil {
 		ready()
 	}
 }
@@ -213,15 +213,15 @@ func (u *upload) pullWake() {
 	if !u.loop.dialer.Enter() {
 		return
 	}
-	ready := u.woken()
+	ready := u.takeReady()
 	u.loop.dialer.Leave()
 	if ready != nil {
 		ready()
 	}
 }
 
-// woken returns the function that waits for more.
-func (u *upload) woken() func() {
+// takeReady returns the function that waits for more content, which is called once.
+func (u *upload) takeReady() func() {
 	ready := u.ready
 	u.wakes, u.ready = false, nil
 	u.leaveIfUnused()
@@ -234,15 +234,15 @@ func (a *attempt) Trailers() app.Fields { return a.upload.source.Trailers() }
 // Close implements spi.Source: the try reads no more.
 func (a *attempt) Close() error {
 	u := a.upload
-	if a.leave() {
+	if a.detach() {
 		u.source.Close()
 	}
 	u.leave()
 	return nil
 }
 
-// leave notes that the try reads no more. It reports whether the content is to be closed.
-func (a *attempt) leave() bool {
+// detach notes that the try reads no more. It reports whether the content is to be closed.
+func (a *attempt) detach() bool {
 	u := a.upload
 	if u.now != a {
 		return false
@@ -262,7 +262,7 @@ func (a *attempt) pullRead(p []byte) (int, error) {
 	if !d.Enter() {
 		return 0, errContentClosed
 	}
-	n, err, ok := a.again(p)
+	n, err, ok := a.copyKept(p)
 	d.Leave()
 	if ok {
 		return n, err
@@ -272,7 +272,7 @@ func (a *attempt) pullRead(p []byte) (int, error) {
 		return 0, errContentClosed
 	}
 	if a.upload.now == a {
-		a.upload.took(p[:n], err)
+		a.upload.record(p[:n], err)
 	}
 	d.Leave()
 	return n, err
@@ -296,7 +296,7 @@ func (a *attempt) pullClosed() {
 	if !d.Enter() {
 		return
 	}
-	last := a.leave()
+	last := a.detach()
 	u.leave()
 	d.Leave()
 	if last {

@@ -99,7 +99,7 @@ type pendingSocket struct {
 	ending  ending.Entry
 	entry   deadline.Entry // until it is open
 	state   socketState
-	told    bool // the promise is settled
+	settled bool // the promise is settled
 	posted  atomic.Bool
 }
 
@@ -272,7 +272,7 @@ func (p *pendingSocket) Ended(err *Error) {
 		p.release()
 		p.fail(err)
 	case socketOpen:
-		if p.opened == nil && !p.told {
+		if p.opened == nil && !p.settled {
 			p.failure = err
 			p.dialer.Run(p.settle)
 		}
@@ -292,10 +292,10 @@ func (p *pendingSocket) fail(err *Error) {
 
 // settle settles the promise, as user code.
 func (p *pendingSocket) settle() {
-	if p.told {
+	if p.settled {
 		return
 	}
-	p.told = true
+	p.settled = true
 	if p.failure != nil {
 		core.SettleWith(&p.promise, nil, p.failure)
 		return

@@ -117,7 +117,7 @@ func (s *Server) newLoop(r *reactor.Loop) (*loop, error) {
 	}
 	l := &loop{r: r, server: s, h1: h1.NewShared(s.config.http1()), h2: shared}
 	l.messages.limit.Store(s.config.MessageMemory)
-	l.events.run = l.tell
+	l.events.run = l.notify
 	l.renew()
 	if hook := s.config.Hooks.LoopStart; hook != nil {
 		if l.state, err = hook(l); err != nil {

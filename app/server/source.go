@@ -44,7 +44,7 @@ func (s *sourceReader) free() {
 	l, waits := s.x.loop, s.waiting
 	s.x, s.source, s.waiting = nil, nil, false
 	if waits {
-		l.sources.Lose()
+		l.sources.Forget()
 		return
 	}
 	l.sources.Give(s)

@@ -16,11 +16,11 @@ import (
 // implements a part of spi.Upstream. It belongs to the loop.
 type upstream struct {
 	connection
-	telling
+	notifierState
 
 	self    upstreamSession // the session around it
 	owner   spi.ConnOwner
-	calls   linked.List[call, *call] // whose owners have not heard of their end
+	calls   linked.List[call, *call] // whose owners were not notified of their end
 	sending progress
 	failure *client.Error // with which the connection has ended; nil after Close
 	due     connDue
@@ -48,7 +48,7 @@ type upstreamSession interface {
 	reactor.Session
 	// proceed sends the content that Expect holds back.
 	proceed(c *call)
-	// cancel ends a call in progress so that the server can tell that its request is incomplete.
+	// cancel ends a call in progress in such a way that the server does not take its request for complete.
 	cancel(c *call)
 	// ended is called when the connection is done with c.
 	ended(c *call)
@@ -65,26 +65,26 @@ func (u *upstream) init(l *loop, c *reactor.Conn, owner spi.ConnOwner, self upst
 	u.connection = newConnection(l, c)
 	u.session, u.self, u.owner = self, self, owner
 	l.count.upstream.connected(self.Protocol())
-	u.has(dueOpened)
+	u.record(dueOpened)
 }
 
-// has records an event and has it told.
-func (u *upstream) has(event connDue) {
+// record notes that an event is due, and has the owner notified.
+func (u *upstream) record(event connDue) {
 	u.due |= event
-	u.loop.announce(u, &u.telling)
+	u.loop.announce(u, &u.notifierState)
 }
 
-// tell implements teller.
-func (u *upstream) tell() {
+// notify implements notifier.
+func (u *upstream) notify() {
 	u.queued, u.active = false, true
-	for u.tellNext() {
+	for u.notifyNext() {
 	}
 	u.active = false
 	u.leaveIfUnused()
 }
 
-// tellNext calls the method of the owner that is due first. It reports false if none is.
-func (u *upstream) tellNext() bool {
+// notifyNext calls the method of the owner that is due first. It reports false if none is.
+func (u *upstream) notifyNext() bool {
 	due := u.due
 	switch {
 	case len(u.pings) > 0 && (u.closed || due&duePong != 0):
@@ -127,10 +127,10 @@ func (u *upstream) answerPings() {
 	}
 }
 
-// interrupted implements teller.
+// interrupted implements notifier.
 func (u *upstream) interrupted() {
 	u.active = false
-	u.loop.announce(u, &u.telling)
+	u.loop.announce(u, &u.notifierState)
 }
 
 // callGone is called when a call has left calls.
@@ -139,7 +139,7 @@ func (u *upstream) callGone() {
 		return
 	}
 	if u.closed {
-		u.has(dueClosed)
+		u.record(dueClosed)
 		return
 	}
 	u.leaveIfUnused()
@@ -182,13 +182,13 @@ func (u *upstream) IdleSince() time.Duration {
 	return time.Duration(u.lastActive)
 }
 
-// retire lets no further call begin, and tells the owner.
+// retire lets no further call begin, and notifies the owner.
 func (u *upstream) retire() {
 	if u.closing {
 		return
 	}
 	u.closing = true
-	u.has(dueChanged)
+	u.record(dueChanged)
 	u.leaveIfUnused()
 }
 
@@ -221,7 +221,7 @@ func (u *upstream) gone(err error) {
 		u.failCalls(kind, cause)
 	}
 	u.loop.count.upstream.disconnected(u.failure)
-	u.has(dueClosed)
+	u.record(dueClosed)
 }
 
 // sentTo records that n bytes of output are written.

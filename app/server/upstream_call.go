@@ -17,7 +17,7 @@ import (
 type call struct {
 	linked.Links[call] // in upstream.calls
 	stream
-	telling
+	notifierState
 
 	up       *upstream
 	owner    spi.CallEvents
@@ -41,7 +41,7 @@ type call struct {
 var (
 	_ spi.Call = (*call)(nil)
 	_ receiver = (*call)(nil)
-	_ teller   = (*call)(nil)
+	_ notifier = (*call)(nil)
 )
 
 // callDue are events that are due, besides interims and ready.
@@ -54,7 +54,7 @@ const (
 	dueEnded                     // CallEvents.Ended
 )
 
-// interim is an interim response that is to be told.
+// interim is an interim response that the owner has not received.
 type interim struct {
 	status int
 	fields app.Fields
@@ -78,7 +78,7 @@ func (u *upstream) newCall(r *spi.Outgoing, owner spi.CallEvents) (*call, error)
 	return c, nil
 }
 
-// refuse ends a call whose request the machine has not taken. Its owner hears nothing.
+// refuse ends a call whose request the machine has not taken. Its owner is not notified.
 func (c *call) refuse() {
 	c.over = true
 	c.request.stop()
@@ -101,20 +101,20 @@ func (c *call) recycle() {
 	l.calls.Give(c)
 }
 
-// announce has tell called.
-func (c *call) announce() { c.loop.announce(c, &c.telling) }
+// announce has notify called.
+func (c *call) announce() { c.loop.announce(c, &c.notifierState) }
 
-// tell implements teller.
-func (c *call) tell() {
+// notify implements notifier.
+func (c *call) notify() {
 	c.queued, c.active = false, true
-	for c.tellNext() {
+	for c.notifyNext() {
 	}
 	c.active = false
 	c.recycle()
 }
 
-// tellNext does what is due first. It reports false if nothing is.
-func (c *call) tellNext() bool {
+// notifyNext does what is due first. It reports false if nothing is.
+func (c *call) notifyNext() bool {
 	switch {
 	case c.due&dueClose != 0:
 		c.due &^= dueClose
@@ -153,7 +153,7 @@ func (c *call) tellNext() bool {
 	return true
 }
 
-// interrupted implements teller. If it was in code of the request's content, the request cannot be completed.
+// interrupted implements notifier. If it was in code of the request's content, the request cannot be completed.
 func (c *call) interrupted() {
 	c.active = false
 	c.request.interrupted()
@@ -224,7 +224,7 @@ func (c *call) fail(kind client.Kind, unprocessed bool, err error) {
 	c.end()
 }
 
-// breakOff ends a call that cannot be completed, so that the server can tell.
+// breakOff ends a call that cannot be completed: the server must not take its request for complete.
 func (c *call) breakOff(kind client.Kind, err error) {
 	if c.over {
 		return

@@ -25,7 +25,7 @@ type requestContent struct {
 	kept     queue     // read from pull
 	trailers app.Fields
 	err      error   // the end of pull: io.EOF if it is complete
-	last     error   // the end of the content, as the machine was told
+	last     error   // the end of the content, as the machine knows it
 	waiter   *waiter // made on first use
 	waiting  bool    // for more content
 	running  bool    // a function of pull, or Wait of source
@@ -173,7 +173,7 @@ func (k *requestContent) awaitPull() error {
 	return err
 }
 
-// interrupted is called when a loop was taken from code that tell has run. If that was code of pull, it may still
+// interrupted is called when a loop was taken from code that notify has run. If that was code of pull, it may still
 // write to the memory that it has got, and the content is incomplete.
 func (k *requestContent) interrupted() {
 	if !k.running {

@@ -42,14 +42,14 @@ func (e *exchangeLoop) Leave() { e.loop.Leave() }
 
 // dialling is a spi.Dial in progress.
 type dialling struct {
-	telling
+	notifierState
 	loop    *loop
 	dial    spi.Dial
 	owner   spi.ConnOwner
 	failure *client.Error
 }
 
-var _ teller = (*dialling)(nil)
+var _ notifier = (*dialling)(nil)
 
 // Dial implements spi.Dialer.
 func (l *loop) Dial(d *spi.Dial, owner spi.ConnOwner) {
@@ -93,15 +93,15 @@ func (k *dialling) protocol(c *reactor.Conn) string {
 // fail ends a dial for an error of reactor.Loop.Dial.
 func (k *dialling) fail(err error) { k.end(dialKind(err), err) }
 
-// end tells the owner that the dial has failed.
+// end notifies the owner that the dial has failed.
 func (k *dialling) end(kind client.Kind, err error) {
 	k.failure = &client.Error{Kind: kind, Safe: true, Err: err}
 	k.loop.count.upstream.failed[kind].Add(1)
-	k.loop.announce(k, &k.telling)
+	k.loop.announce(k, &k.notifierState)
 }
 
-// tell implements teller.
-func (k *dialling) tell() { k.owner.Closed(k.failure) }
+// notify implements notifier.
+func (k *dialling) notify() { k.owner.Closed(k.failure) }
 
-// interrupted implements teller: there is nothing more to tell.
+// interrupted implements notifier: nothing else is due.
 func (k *dialling) interrupted() {}

@@ -16,7 +16,7 @@ var (
 	errWriteBlocked = errors.New("the server does not read")
 	errHeadSlow     = errors.New("the head of the response did not arrive in time")
 	errLeftIdle     = errors.New("the server has closed the connection")
-	errCalm         = errors.New("the server has asked for fewer requests")
+	errBusy         = errors.New("the server has asked for fewer requests")
 	errCodeStalled  = errors.New("the code of the request has blocked its loop")
 )
 

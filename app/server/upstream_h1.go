@@ -73,7 +73,7 @@ func (s *h1Upstream) Stale() bool {
 	return waiting || ended
 }
 
-// Ping implements spi.Upstream: HTTP/1.1 has none, Stale tells as much as can be told.
+// Ping implements spi.Upstream: HTTP/1.1 has none, Stale reports as much.
 func (s *h1Upstream) Ping(done func(err error)) {
 	s.loop.r.Post(func() {
 		if s.Stale() {
@@ -395,7 +395,7 @@ func (s *h1Upstream) ended(c *call) {
 		return
 	}
 	if s.machine.Idle() {
-		s.has(dueChanged)
+		s.record(dueChanged)
 	}
 	s.conn.Touch()
 }

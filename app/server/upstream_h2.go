@@ -56,14 +56,14 @@ func (s *h2Upstream) Busy() bool { return s.busy }
 // Tunnels implements spi.Upstream.
 func (s *h2Upstream) Tunnels() (accepts, known bool) { return s.machine.ConnectProtocol() }
 
-// Stale implements spi.Upstream: Ping tells more of an HTTP/2 connection.
+// Stale implements spi.Upstream: use Ping.
 func (s *h2Upstream) Stale() bool { return s.Draining() }
 
 // Ping implements spi.Upstream.
 func (s *h2Upstream) Ping(done func(err error)) {
 	s.pings = append(s.pings, done)
 	if s.closed {
-		s.has(duePong)
+		s.record(duePong)
 		return
 	}
 	s.loop.tick()
@@ -181,10 +181,10 @@ func (s *h2Upstream) handle(ev *h2.Event) {
 		s.retire()
 		return
 	case h2.Changed:
-		s.has(dueChanged)
+		s.record(dueChanged)
 		return
 	case h2.Pong:
-		s.has(duePong)
+		s.record(duePong)
 		return
 	}
 	c, ok := ev.Value.(*call)
@@ -334,7 +334,7 @@ func (s *h2Upstream) Closed(err error) {
 	s.gone(err)
 	if s.busy {
 		if s.failure == nil {
-			s.failure = &client.Error{Kind: client.Drained, Safe: true, Err: errCalm}
+			s.failure = &client.Error{Kind: client.Drained, Safe: true, Err: errBusy}
 		}
 		s.failure.Busy = true
 	}

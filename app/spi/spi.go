@@ -48,7 +48,7 @@ func Run(h app.Handler, r *app.Request, limit time.Duration) app.Future[*app.Res
 	return core.Run(h, r, limit)
 }
 
-// Answerer hears about the response of a handler, see RunFor. It is an alias of an unnamed
+// Answerer receives the response of a handler, see RunFor. It is an alias of an unnamed
 // interface, so that package app can have the same one.
 type Answerer = interface {
 	// Answered is called once, on the request's loop, as user code.

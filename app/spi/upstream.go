@@ -23,7 +23,7 @@ type Dialer interface {
 	Run(task func())
 }
 
-// ConnWatcher is an optional interface of an app.Loop that tells of the end of client
+// ConnWatcher is an optional interface of an app.Loop that reports the end of client
 // connections.
 type ConnWatcher interface {
 	// WatchConn has ended called once, on the loop, owned, when no further request can
@@ -49,7 +49,7 @@ type Dial struct {
 	MaxHead int
 }
 
-// ConnOwner hears about a connection that it has dialled. Its methods are called on the
+// ConnOwner is notified of what happens to a connection that it has dialled. Its methods are called on the
 // loop, owned, in a task of the turn in which the connection has changed: never inside a
 // method of Dialer, Upstream or Call, nor while the connection handles input. So they may
 // call any method, and Run.
@@ -87,8 +87,8 @@ type Upstream interface {
 	// Stale looks at the socket of an HTTP/1 connection without a call, and reports
 	// whether the peer has closed it or sent bytes. It costs a system call.
 	Stale() bool
-	// Ping asks an HTTP/2 peer for a sign of life. done is called once, on the loop,
-	// owned: with nil at the answer, or with the error with which the connection ended.
+	// Ping sends a PING to an HTTP/2 peer; over HTTP/1 it looks at the socket. done is called once, on the loop,
+	// owned: with nil when the answer has come, or with the error with which the connection ended.
 	Ping(done func(err error))
 	// Start sends a request. On an error, which is a *client.Error, nothing was sent
 	// and no method of the events is called.
@@ -183,7 +183,7 @@ type Call interface {
 	ReceivedAny() bool
 }
 
-// CallEvents hears about a call. Its methods are called on the loop, owned, as those of a
+// CallEvents is notified of what happens to a call. Its methods are called on the loop, owned, as those of a
 // ConnOwner are, and in this order: Interim any number of times, Head at most once, Ended
 // exactly once. None is called after Release.
 type CallEvents interface {

@@ -27,7 +27,7 @@ func (l *List[T]) Take() *T {
 
 // Give keeps o, which came from Take or was made in its place, for the next use.
 func (l *List[T]) Give(o *T) {
-	l.Lose()
+	l.Forget()
 	if limit := max(kept, l.inUse); len(l.free) < limit {
 		l.free = append(l.free, o)
 	} else if last := len(l.free) - 1; last >= limit {
@@ -36,5 +36,5 @@ func (l *List[T]) Give(o *T) {
 	}
 }
 
-// Lose tells that an object which is in use is never given.
-func (l *List[T]) Lose() { l.inUse-- }
+// Forget records that an object in use will not be passed to Give.
+func (l *List[T]) Forget() { l.inUse-- }

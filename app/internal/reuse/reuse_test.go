@@ -45,7 +45,7 @@ func TestLostObjectsAreNotInUse(t *testing.T) {
 	var l List[int]
 	burst, _ := taken(&l, 10*kept)
 	for range burst {
-		l.Lose()
+		l.Forget()
 	}
 	if l.inUse != 0 || len(l.free) != 0 {
 		t.Errorf("%d objects are in use, %d kept", l.inUse, len(l.free))
