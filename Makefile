@@ -23,7 +23,7 @@ help:
 	@echo 'poison   the tests of those who borrow bytes, with borrowed bytes overwritten'
 	@echo 'race     the unit tests with the race detector'
 	@echo 'fuzz     each fuzz target for FUZZTIME (30s)'
-	@echo 'long     tests of the gateway that take minutes: servers that close and restart, clients that stop reading, files that change'
+	@echo 'long     tests that take minutes: servers that close and restart, clients that stop reading, files that change, a gRPC stream'
 	@echo 'conform  h2spec in strict mode against the binary, and the tests of Go'"'"'s net/http against app/nethttp'
 	@echo 'bench    CPU time a request and memory a connection beside other servers (BENCH=flags)'
 	@echo 'lint     gofmt, go vet, staticcheck'
@@ -83,6 +83,7 @@ long: tools
 	cd app/gateway/interop && RACE_TIME=1m go test -count 1 -v -run 'IdleRaces|Goaway|Restarts' .
 	RELOAD_TIME=1m go test -count 1 -v -run ReloadsUnderLoad ./cmd/gatewheel
 	STOPPED_READERS=1000 go test -count 1 -v -run StopReading ./app/gateway/conformance
+	cd app/nethttp/interop && STREAM_TIME=1m go test -count 1 -v -run GRPCLastingStream .
 
 bench: tools build
 	cd bench && go build -o ../bin/bench . && ../bin/bench -gatewheel ../bin/gatewheel $(BENCH)

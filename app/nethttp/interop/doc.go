@@ -1,3 +1,3 @@
-// Package interop tests package nethttp with libraries that take connections by http.Hijacker. It is a module of its own,
-// so that they stay out of the main one.
+// Package interop holds tests of package nethttp with libraries and clients by others. It is a module of its own, so that
+// they stay out of the main one.
 package interop

@@ -1,0 +1,21 @@
+//go:build linux
+
+package interop
+
+import (
+	"os"
+	"testing"
+	"time"
+)
+
+// TestMain runs this test's program as a client of one gRPC case if the environment names one.
+func TestMain(m *testing.M) {
+	if name := os.Getenv(grpcCase); name != "" {
+		runGRPCCase(name)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// patience bounds a failure, not a success.
+const patience = time.Minute
