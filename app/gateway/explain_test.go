@@ -35,7 +35,7 @@ func TestExamples(t *testing.T) {
 		for _, p := range append(f.Warnings, f.Locate(gateway.CheckTests(f.Config, table))...) {
 			t.Error(p)
 		}
-		g, err := gateway.Open(f.Config, gateway.Options{}, gateway.Parts{BuiltIn: says("built-in"), Certificates: noCertificates})
+		g, err := gateway.Open(f.Config, gateway.Options{}, gateway.Parts{BuiltIn: says("built-in"), Certificates: noCertificates, Directory: filepath.Dir(name)})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
