@@ -19,7 +19,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/nethttp"
 	"github.com/gatewheel/gatewheel/app/nethttp/nethttptest"
+	"github.com/gatewheel/gatewheel/app/server"
+	"github.com/gatewheel/gatewheel/reactor"
 )
 
 // hijacked is what a test's handler has got by Hijack.
@@ -372,5 +376,69 @@ func TestNoHijackOverHTTP2(t *testing.T) {
 				t.Errorf("ErrNotSupported: %s", content)
 			}
 		})
+	}
+}
+
+// TestServerCountsHijackedConnections also covers a server whose connections have several requests in progress: the
+// connection cannot be taken while another request has been read.
+func TestServerCountsHijackedConnections(t *testing.T) {
+	results, conns, records := make(chan error, 2), make(chan net.Conn, 1), make(chan server.Record, 3)
+	both := make(chan struct{})
+	handler := nethttp.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/first":
+			<-both
+		case "/second":
+			close(both)
+			return
+		}
+		conn, _, err := http.NewResponseController(w).Hijack()
+		results <- err
+		if err == nil {
+			conns <- conn
+		}
+	}))
+	s, err := server.New(server.Config{
+		Handler:   handler,
+		Listeners: []reactor.ListenerConfig{{Address: "127.0.0.1:0"}},
+		Finished:  func(_ *app.Request, r server.Record) { records <- r },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	peer, err := net.Dial("tcp", s.Addrs()[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer peer.Close()
+	send(t, peer, "GET /first HTTP/1.1\r\nHost: a\r\n\r\nGET /second HTTP/1.1\r\nHost: a\r\n\r\n")
+	if err := <-results; err == nil {
+		t.Error("a connection was taken whose next request is in progress")
+	}
+	<-records
+	<-records
+	send(t, peer, "GET /third HTTP/1.1\r\nHost: a\r\n\r\n")
+	if err := <-results; err != nil {
+		t.Fatal(err)
+	}
+	if n := s.Counts(); n.Hijacked != 1 || n.OpenHijacked != 1 {
+		t.Errorf("counted %d, %d open", n.Hijacked, n.OpenHijacked)
+	}
+	conn := <-conns
+	send(t, conn, "bye")
+	conn.Close()
+	if r := <-records; r.Outcome != server.Hijacked || r.Out != 3 {
+		t.Errorf("the record is %+v", r)
+	}
+	if n := s.Counts(); n.Hijacked != 1 || n.OpenHijacked != 0 {
+		t.Errorf("counted %d, %d open at the end", n.Hijacked, n.OpenHijacked)
 	}
 }
