@@ -191,6 +191,13 @@ var conformance = []struct {
 		{request: "GET http://h/307", want: "307 https://h/307"},
 		{request: "GET http://h/308?q=1", want: "308 https://h/308?q=1"},
 	}},
+	{"redirect port", `{/port: {redirect: "{$scheme}://{$host}:8083{$path}"}, /port-and-host: {redirect: "{$scheme}://example.org:8083{$path}"},
+		/port-and-status: {redirect: "{$scheme}://{$host}:8083{$path}", status: 301}, /port-and-host-and-status: {redirect: "{$scheme}://example.org:8083{$path}", status: 302}}`, []step{
+		{request: "GET http://h:8080/port", want: "302 http://h:8083/port"},
+		{request: "GET http://h/port-and-host", want: "302 http://example.org:8083/port-and-host"},
+		{request: "GET http://h/port-and-status", want: "301 http://h:8083/port-and-status"},
+		{request: "GET http://h/port-and-host-and-status", want: "302 http://example.org:8083/port-and-host-and-status"},
+	}},
 	{"redirect port and scheme", `{/nil-nil: {redirect: "{$scheme}://example.org{$path}"}, /nil-8080: {redirect: "{$scheme}://example.org:8080{$path}"},
 		/https-nil: {redirect: "https://example.org{$path}"}, /https-8443: {redirect: "https://example.org:8443{$path}"}}`, []step{
 		{request: "GET http://example.org/nil-nil", want: "302 http://example.org/nil-nil"},
