@@ -18,8 +18,10 @@ type sourceReader struct {
 	source   spi.Source
 	left     int64 // bytes of its length; -1: unknown
 	trailers app.Fields
-	waiting  bool   // for more content
-	ready    func() // resume
+	waiting  bool // for more content
+	// awaitsEnd is set once WaitEnd of source was called: source may call resume, even when it is closed.
+	awaitsEnd bool
+	ready     func() // resume
 }
 
 var (
@@ -38,11 +40,11 @@ func (l *loop) sourceReader(x *exchange, content spi.Source) *sourceReader {
 	return s
 }
 
-// free keeps s for reuse once its exchange has ended. One that waits is left to the garbage collector: its content may
-// still call resume.
+// free keeps s for reuse once its exchange has ended. One that waits for content or for the end is left to the garbage
+// collector: its content may still call resume.
 func (s *sourceReader) free() {
-	l, waits := s.x.loop, s.waiting
-	s.x, s.source, s.waiting = nil, nil, false
+	l, waits := s.x.loop, s.waiting || s.awaitsEnd
+	s.x, s.source, s.waiting, s.awaitsEnd = nil, nil, false, false
 	if waits {
 		l.sources.Forget()
 		return
@@ -73,6 +75,7 @@ func (s *sourceReader) Read(p []byte) (int, error) {
 			}
 		case n == 0:
 			if w, ok := s.source.(spi.EndWaiter); ok {
+				s.awaitsEnd = true
 				w.WaitEnd(s.ready)
 			}
 		}
