@@ -119,6 +119,25 @@ func TestAllocationsOfAForwardedRequest(t *testing.T) {
 	}
 }
 
+// A file of 10,000 routes, whose backend has health checks and ejection, costs no allocation more than one backend alone.
+func TestAllocationsAmongManyRoutes(t *testing.T) {
+	const request = "GET /service-7777/users/7 HTTP/1.1\r\nHost: example.com\r\nAccept: */*\r\nUser-Agent: test\r\n\r\n"
+	backend := "http://" + canned(t, "HTTP/1.1 200 OK\r\nDate: Sat, 28 Nov 2026 12:00:00 GMT\r\nContent-Length: 2\r\n\r\nok")
+	alone, _ := forward(t, gateway.Options{}, backend)
+	base := allocationsOf(t, alone, request, sizeOf(t, alone, request))
+	var text strings.Builder
+	text.WriteString("routes:\n")
+	for i := range 10_000 {
+		fmt.Fprintf(&text, "  '/service-%d/{rest...}': a\n", i)
+	}
+	fmt.Fprintf(&text, "backends: {a: {peers: %q, health: {request: GET /healthz, every: 10s}, eject: {failures: 5}}}\n", backend)
+	url, _ := open(t, text.String(), nil)
+	address := strings.TrimPrefix(url, "http://")
+	if got := allocationsOf(t, address, request, sizeOf(t, address, request)); got > base+0.2 {
+		t.Errorf("%.2f allocations a request, %.2f with one backend and no routes", got, base)
+	}
+}
+
 // Permission that is known costs no allocation.
 func TestAllocationsOfPermissions(t *testing.T) {
 	const request = "GET /users/7 HTTP/1.1\r\nHost: example.com\r\nAccept: */*\r\nUser-Agent: test\r\nAuthorization: %s\r\n\r\n"
