@@ -25,7 +25,7 @@ type Hijacker interface {
 	// were read as the request are read with the HijackedInput; unread content of a known length is among them. At the
 	// end of out, its direction alone ends, or the connection if the HijackedInput is closed. out is closed when no
 	// more is read from it. Hijack fails over HTTP/2, and if the response is complete, the connection is gone, or a
-	// later request was read. On the loop, between Enter and Leave or outside.
+	// later request was read. On the loop, from user code.
 	Hijack(out Source) (HijackedInput, error)
 }
 
