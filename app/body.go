@@ -103,7 +103,7 @@ func (b *Body) Read(p []byte) Future[int] {
 }
 
 // take reads without waiting. After (0, nil), ready is called when there is content; a nil
-// ready stands for resume.
+// ready stands for resume. A Read into no memory finds the end of content alone.
 func (b *Body) take(p []byte, ready func()) (int, error) {
 	length := b.from.Length()
 	if length == 0 {
@@ -115,9 +115,10 @@ func (b *Body) take(p []byte, ready func()) (int, error) {
 		return 0, reads.err
 	case b.left >= 0 && length > b.left && !reads.taken:
 		return 0, b.fail(b.from.TooLong(b.left))
+	case ready != nil:
 	case len(p) == 0:
 		return 0, nil
-	case ready == nil:
+	default:
 		ready = reads.wake
 	}
 	reads.taken = true

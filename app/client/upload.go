@@ -188,6 +188,15 @@ func (a *attempt) Wait(ready func()) {
 	}
 }
 
+// WaitEnd implements spi.EndWaiter.
+func (a *attempt) WaitEnd(ready func()) {
+	u := a.upload
+	if w, ok := u.source.(spi.EndWaiter); ok && u.now == a {
+		u.ready = ready
+		w.WaitEnd(u.wake)
+	}
+}
+
 // expect notes who waits. It reports whether the content has to be asked.
 func (u *upload) expect(a *attempt, ready func()) bool {
 	if u.now != a {

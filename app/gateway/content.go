@@ -37,7 +37,10 @@ func newAnswer(x *exchange) *answer {
 // content is the content of a response.
 type content answer
 
-var _ spi.Source = (*content)(nil)
+var (
+	_ spi.Source    = (*content)(nil)
+	_ spi.EndWaiter = (*content)(nil)
+)
 
 // Length implements app.Content.
 func (c *content) Length() int64 { return c.length }
@@ -47,6 +50,9 @@ func (c *content) Read(p []byte) (n int, err error) { return (*answer)(c).read(p
 
 // Wait implements spi.Source.
 func (c *content) Wait(ready func()) { (*answer)(c).wait(ready) }
+
+// WaitEnd implements spi.EndWaiter.
+func (c *content) WaitEnd(ready func()) { (*answer)(c).wait(ready) }
 
 // Trailers implements spi.Source.
 func (c *content) Trailers() app.Fields { return c.trailers }
@@ -75,6 +81,9 @@ func (t *tunnel) Read(p []byte) (int, error) { return (*answer)(t).read(p) }
 
 // Wait implements spi.Source.
 func (t *tunnel) Wait(ready func()) { (*answer)(t).wait(ready) }
+
+// WaitEnd implements spi.EndWaiter.
+func (t *tunnel) WaitEnd(ready func()) { (*answer)(t).wait(ready) }
 
 // Trailers implements spi.Source: a tunnel has none.
 func (t *tunnel) Trailers() app.Fields { return nil }
@@ -178,7 +187,10 @@ type upload struct {
 	over   bool            // the client's content has ended, or failed
 }
 
-var _ spi.Source = (*upload)(nil)
+var (
+	_ spi.Source    = (*upload)(nil)
+	_ spi.EndWaiter = (*upload)(nil)
+)
 
 func (u *upload) init(x *exchange) { u.x, u.woken = x, u.wake }
 
@@ -231,6 +243,9 @@ func (u *upload) Wait(ready func()) {
 	}
 	u.ready = ready
 }
+
+// WaitEnd implements spi.EndWaiter.
+func (u *upload) WaitEnd(ready func()) { u.Wait(ready) }
 
 // wake tells the call that there is content, or its end. It is called on the loop, as user
 // code or owned.

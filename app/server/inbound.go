@@ -103,8 +103,6 @@ func (s *stream) read(p []byte, ready func()) (int, error) {
 		return 0, nil // content precedes the end
 	case b.err != nil:
 		return 0, b.err
-	case len(p) == 0:
-		return 0, nil
 	}
 	b.ready = ready
 	s.session.want(s)

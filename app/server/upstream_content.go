@@ -28,6 +28,7 @@ type requestContent struct {
 	last     error   // the end of the content, as the machine knows it
 	waiter   *waiter // made on first use
 	waiting  bool    // for more content
+	ending   bool    // waits for the end of content whose stream has no window
 	running  bool    // a function of pull, or Wait of source
 	held     bool    // until a tunnel is open
 	over     bool    // nothing more is read, or there was no content but bytes
@@ -73,7 +74,7 @@ func (k *requestContent) open() {
 // resume continues after a wait.
 func (k *requestContent) resume() {
 	c := k.call
-	k.waiting = false
+	k.waiting, k.ending = false, false
 	switch {
 	case k.over, k.held, k.source != nil && k.running:
 	case k.pull != nil:
@@ -197,7 +198,7 @@ func (w *waiter) resume() {
 		return
 	}
 	defer w.loop.r.Leave()
-	if c := w.call; c != nil && c.request.waiting {
+	if c := w.call; c != nil && (c.request.waiting || c.request.ending) {
 		c.request.resume()
 	}
 }
@@ -213,7 +214,7 @@ func (k *requestContent) wake() func() {
 
 // reset prepares the content for another request.
 func (k *requestContent) reset() {
-	if k.waiting && k.waiter != nil {
+	if (k.waiting || k.ending) && k.waiter != nil {
 		k.waiter.call = nil
 		k.waiter = nil
 	}
@@ -268,6 +269,12 @@ func (k *requestContent) readSource(buf []byte) (int, error) {
 	for !k.waiting {
 		n, err := k.source.Read(buf)
 		err = checkRead(&k.left, n, len(buf), true, err)
+		if n == 0 && err == nil && len(buf) == 0 {
+			if w, ok := k.source.(spi.EndWaiter); ok {
+				k.ending = true
+				w.WaitEnd(k.wake())
+			}
+		}
 		if n > 0 || err != nil || len(buf) == 0 {
 			return n, err
 		}

@@ -407,6 +407,18 @@ func (q *linkAsked) answer() *message {
 	return m
 }
 
+// takesContent reads content of a message until it has n bytes.
+func (l *link) takesContent(id uint32, m *message, n int) {
+	l.t.Helper()
+	for len(m.content) < n {
+		f := l.of(id)
+		if m.cut(f) || f.kind != http2.FrameData || f.end {
+			l.t.Fatalf("%v after %d bytes, in place of content", f, len(m.content))
+		}
+		m.content += f.data
+	}
+}
+
 // rest reads a message to its end.
 func (l *link) rest(id uint32, m *message) {
 	for !m.whole && m.end == "" {
