@@ -1,0 +1,52 @@
+//go:build linux
+
+// Command hello answers on the event loop, with futures: at once, after a while, and after blocking work on the pool.
+package main
+
+import (
+	"context"
+	"log"
+	"time"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/router"
+	"github.com/gatewheel/gatewheel/app/server"
+	"github.com/gatewheel/gatewheel/examples/internal/address"
+)
+
+func main() {
+	log.Fatal(server.ListenAndServe(context.Background(), address.FromArguments(), routes().Serve))
+}
+
+// routes returns the routes of the program.
+func routes() *router.Router {
+	var r router.Router
+	r.Handle("GET /hello/{name}", hello)
+	r.Handle("GET /later/{name}", later)
+	r.Handle("GET /blocking/{name}", blocking)
+	return &r
+}
+
+// greeting is the response for a name.
+func greeting(name string) *app.Response { return app.Text(200, "Hello, "+name+"!\n") }
+
+// hello answers at once.
+func hello(r *app.Request) app.Future[*app.Response] {
+	return app.Ready(greeting(r.PathValue("name")))
+}
+
+// later answers after 100 ms, in which the loop serves other requests.
+func later(r *app.Request) app.Future[*app.Response] {
+	return app.Map(app.Sleep(r, 100*time.Millisecond), func(app.Done) (*app.Response, error) {
+		return greeting(r.PathValue("name")), nil
+	})
+}
+
+// blocking answers with the result of a function that blocks, which runs in a goroutine of the pool.
+func blocking(r *app.Request) app.Future[*app.Response] {
+	name := r.PathValue("name")
+	return app.Offload(r, func(context.Context) (*app.Response, error) {
+		time.Sleep(100 * time.Millisecond) // a query of a database, for example
+		return greeting(name), nil
+	})
+}
