@@ -80,6 +80,7 @@ var arrows = []arrow{
 	{packages: "app/target", own: []string{"app", "app/client", "app/compress", "app/events", "app/files", "app/middleware", "app/router", "app/spi", "app/websocket", "internal/..."}},
 	{packages: "app/...", own: []string{"app", "app/apptest", "app/internal/...", "internal/..."}, others: []string{
 		"github.com/klauspost/compress/..."}},
+	{packages: "examples"},
 	{packages: "examples/internal/exampletest", own: []string{"internal/testport"}},
 	{packages: "examples/...", own: []string{"app", "app/...", "examples/internal/address"}},
 	{packages: "cmd/...", own: []string{"app", "app/...", "reactor", "reactor/certs", "internal/..."}, others: []string{
