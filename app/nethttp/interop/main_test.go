@@ -8,11 +8,14 @@ import (
 	"time"
 )
 
-// TestMain runs this test's program as a client of one gRPC case if the environment names one.
+// TestMain runs this test's program as a client of one gRPC case, or as a gRPC server, if the environment names one.
 func TestMain(m *testing.M) {
 	if name := os.Getenv(grpcCase); name != "" {
 		runGRPCCase(name)
 		return
+	}
+	if name := os.Getenv(grpcCost); name != "" {
+		runGRPCServer(name)
 	}
 	os.Exit(m.Run())
 }
