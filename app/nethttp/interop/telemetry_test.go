@@ -56,7 +56,7 @@ func TestOTelHTTP(t *testing.T) {
 			}
 			got := map[attribute.Key]string{}
 			for _, a := range spans[0].Attributes() {
-				got[a.Key] = a.Value.Emit()
+				got[a.Key] = a.Value.String()
 			}
 			for key, want := range map[attribute.Key]string{
 				"http.request.method": "POST", "http.response.status_code": "418", "network.protocol.version": version,
