@@ -17,6 +17,7 @@ func (l *Loop) newConn(s engine.Socket, fd int, ln *listener) *Conn {
 // accept makes a connection of a socket that was accepted from ln.
 func (l *Loop) accept(s engine.Socket, fd int, ln *listener) *Conn {
 	l.stats.accepted.Add(1)
+	ln.prepare(l, fd)
 	c := l.newConn(s, fd, ln)
 	l.reactor.gate.check()
 	l.start(c)

@@ -3,6 +3,7 @@
 package reactor
 
 import (
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -22,7 +23,7 @@ func faked(t testing.TB, config Config, open func(*Conn) Session) *Reactor {
 		t.Fatal(err)
 	}
 	r.makeEngine = func(c engine.Config, h engine.Handler) engine.Engine { return enginetest.New(c, h) }
-	r.listeners = append(r.listeners, &listener{config: ListenerConfig{Open: open}})
+	r.listeners = append(r.listeners, &listener{config: ListenerConfig{Open: open}, early: make([]atomic.Int32, len(r.loops))})
 	if err := r.Start(); err != nil {
 		t.Fatal(err)
 	}

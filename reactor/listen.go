@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -56,9 +57,39 @@ type listener struct {
 	config ListenerConfig
 	addr   net.Addr
 	shared bool // all Loops accept from one socket
+	// early has, for each socket, the number of connections that may have been established before its options were set,
+	// and so have not inherited them. Set before the first accept, then counted down by those who accept.
+	early []atomic.Int32
+	// multipath reports whether the sockets speak Multipath TCP, as those of package net do. Connections accepted from them
+	// do not inherit all options.
+	multipath bool
 
 	mu      sync.Mutex
 	sockets sockets // without descriptors once closed
+}
+
+// newListener returns the listener of open sockets, for so many Loops.
+func newListener(config ListenerConfig, s sockets, loops int) *listener {
+	ln := &listener{config: config, addr: s.addr, shared: len(s.fds) < loops, sockets: s, early: make([]atomic.Int32, len(s.fds))}
+	if s.addr.Network() == "tcp" {
+		for i, fd := range s.fds {
+			ln.early[i].Store(int32(waitingConnections(fd)))
+			protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+			ln.multipath = ln.multipath || err == nil && protocol == unix.IPPROTO_MPTCP
+		}
+	}
+	return ln
+}
+
+// prepare sets the options of a connection that l has accepted, if it may not have inherited them.
+func (ln *listener) prepare(l *Loop, fd int) {
+	early := &ln.early[0]
+	if !ln.shared {
+		early = &ln.early[l.index]
+	}
+	if ln.multipath || early.Load() > 0 && early.Add(-1) >= 0 {
+		_ = prepareTCP(fd, l.reactor.config.NotsentLowat) // it works without, if more slowly
+	}
 }
 
 // duplicate returns a new descriptor of the socket that the Loop with that index accepts from.

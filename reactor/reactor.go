@@ -99,9 +99,7 @@ func (r *Reactor) Listen(config ListenerConfig) (net.Addr, error) {
 		return nil, err
 	}
 	config.TLS = r.tls.configs.of(config.TLS)
-	r.listeners = append(r.listeners, &listener{
-		config: config, addr: s.addr, shared: len(s.fds) < len(r.loops), sockets: s,
-	})
+	r.listeners = append(r.listeners, newListener(config, s, len(r.loops)))
 	return s.addr, nil
 }
 

@@ -61,6 +61,7 @@ func acceptFor(l *Loop, ln *listener, fd int) error {
 		return err
 	}
 	l.stats.accepted.Add(1)
+	ln.prepare(l, accepted)
 	l.arrivals.add(l, &arrival{fresh: accepted, listener: ln})
 	return nil
 }
