@@ -72,7 +72,7 @@ func (s *pullSource) Read(p []byte) (int, error) {
 	n, err := x.loop.pull(s.pull, p)
 	x.loop.r.Reclaim()
 	x.sent += int64(n)
-	switch err = checkRead(&s.left, n, len(p), s.pull.Wait != nil, err); err {
+	switch err = checkRead(s.pull, &s.left, n, len(p), err); err {
 	case nil:
 		if n == 0 && len(p) > 0 {
 			s.wait()
@@ -94,22 +94,32 @@ func (s *trailedSource) Trailers() (trailers []app.Field) {
 	return trailers
 }
 
-// checkRead returns the error of a read of content, given its results. It compares them with the rest of the content's
-// length, which it updates; -1 is unknown. Content that cannot wait must make progress.
-func checkRead(left *int64, n, asked int, waits bool, err error) error {
-	if *left >= 0 {
-		*left -= int64(n)
-		switch {
-		case *left < 0:
-			return app.ErrTooLong
-		case *left > 0 && err == io.EOF:
-			return io.ErrUnexpectedEOF
-		case *left == 0 && err == nil && n == 0:
-			return io.EOF
-		}
-	}
-	if err == nil && n == 0 && asked > 0 && !waits {
+// checkRead returns the error of a read of p, given its results and the number of bytes asked for. It does what
+// checkLength does. Content that cannot wait must make progress. Content without trailers has ended when its length was
+// read, whether it reports that or not; trailers come with the end that it reports.
+func checkRead(p *app.Pull, left *int64, n, asked int, err error) error {
+	switch err = checkLength(left, n, err); {
+	case err != nil || n > 0:
+		return err
+	case *left == 0 && (p.Trailers == nil || p.Wait == nil):
+		return io.EOF
+	case asked > 0 && p.Wait == nil:
 		return io.ErrNoProgress
+	}
+	return nil
+}
+
+// checkLength returns the error of a read of n bytes. It compares them with the rest of the content's length, which it
+// updates; -1 is unknown.
+func checkLength(left *int64, n int, err error) error {
+	if *left < 0 {
+		return err
+	}
+	switch *left -= int64(n); {
+	case *left < 0:
+		return app.ErrTooLong
+	case *left > 0 && err == io.EOF:
+		return io.ErrUnexpectedEOF
 	}
 	return err
 }

@@ -61,7 +61,7 @@ func (s *sourceReader) Read(p []byte) (int, error) {
 	for {
 		n, err := s.source.Read(p)
 		x.sent += int64(n)
-		switch err = checkRead(&s.left, n, len(p), true, err); {
+		switch err = checkLength(&s.left, n, err); {
 		case err == io.EOF:
 			s.trailers = s.source.Trailers() // the end frees s
 			x.outputEnded(nil)

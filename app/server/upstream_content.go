@@ -124,7 +124,7 @@ func (k *requestContent) fill() {
 			return
 		}
 		k.kept.grow(n)
-		k.err = checkRead(&k.left, n, len(p), k.pull.Wait != nil, err)
+		k.err = checkRead(k.pull, &k.left, n, len(p), err)
 		if n == 0 && k.err == nil {
 			k.waiting = true
 			k.err = k.awaitPull()
@@ -268,7 +268,7 @@ func (k *requestContent) take(buf []byte) (int, error) {
 func (k *requestContent) readSource(buf []byte) (int, error) {
 	for !k.waiting {
 		n, err := k.source.Read(buf)
-		err = checkRead(&k.left, n, len(buf), true, err)
+		err = checkLength(&k.left, n, err)
 		if n == 0 && err == nil && len(buf) == 0 {
 			if w, ok := k.source.(spi.EndWaiter); ok {
 				k.ending = true
