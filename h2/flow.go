@@ -33,8 +33,8 @@ func (c *machine) creditConnection() {
 	cfg := &c.sh.cfg
 	window, buffer := int64(cfg.ConnectionWindow), int64(cfg.ConnectionBuffer)
 	if g := c.growth; g != nil && g.streams > 0 {
-		window = g.connection(cfg)
 		buffer += g.reserved
+		window = min(g.connection(cfg), buffer)
 	}
 	target := window
 	if c.flags&asClient == 0 {

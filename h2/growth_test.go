@@ -147,6 +147,32 @@ func TestUploadFillsPath(t *testing.T) {
 	}
 }
 
+// TestConnectionWindowOpensBeforeStreamsGrow: the connection has learned of a long path, and its streams have not grown to
+// it yet. Its window must go on opening within what it may hold.
+func TestConnectionWindowOpensBeforeStreamsGrow(t *testing.T) {
+	p := connect(t, Config{})
+	p.c.growth = &growth{window: 16 << 20, streams: 1, grown: 1 << 16, reserved: 1 << 16}
+	window := int64(defaultConnectionWindow)
+	for id := StreamID(1); id < 200; id += 2 {
+		p.writes(p.post(id))
+		for range 3 {
+			if window -= 16 << 10; window < 0 {
+				t.Fatalf("the window of the connection is not opened any more, at stream %d", id)
+			}
+			p.writes(dataFrame(id, 0, kib(16)))
+			p.c.Consumed(id, 16<<10)
+		}
+		for _, f := range p.frames() {
+			var n int64
+			if _, err := fmt.Sscanf(f, "WINDOW_UPDATE 0 %d", &n); err == nil {
+				window += n
+			}
+		}
+		p.c.Reset(id, CodeCancel)
+		p.frames()
+	}
+}
+
 // TestSlowReaderKeepsWindow: the window of content that is read at 1 MB/s grows once, since that brings nothing.
 func TestSlowReaderKeepsWindow(t *testing.T) {
 	u := newUplink(connect(t, Config{}), 20, 20_000, 1)
