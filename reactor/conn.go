@@ -82,7 +82,8 @@ func (c *Conn) ensureRare() *rareState {
 func (r *rareState) isEmpty() bool {
 	return r.unread == nil && r.remote == nil && r.local == nil && r.cause == nil && r.peeked == nil &&
 		!r.closeNotified && !r.shutsWrite && !r.truncated && !r.refused && r.lingerFrom == 0 && r.lingerBy == 0 &&
-		r.departure == nil && r.ending == nil && r.halfClosed == nil && r.dialling == nil && r.orphan == nil
+		r.departure == nil && r.ending == nil && r.halfClosed == nil && r.dialling == nil && r.orphan == nil &&
+		!r.notAwaited && r.lingerRead == 0 && r.value == nil
 }
 
 // takeUnread removes and returns the input that a replaced filter has left.

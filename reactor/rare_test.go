@@ -30,8 +30,8 @@ func some(t reflect.Type) reflect.Value {
 	switch t.Kind() {
 	case reflect.Bool:
 		return reflect.ValueOf(true).Convert(t)
-	case reflect.Int64:
-		return reflect.ValueOf(int64(1)).Convert(t)
+	case reflect.Int, reflect.Int64:
+		return reflect.ValueOf(1).Convert(t)
 	case reflect.Slice:
 		return reflect.MakeSlice(t, 1, 1)
 	case reflect.Pointer:
