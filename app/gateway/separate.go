@@ -71,7 +71,7 @@ func (l *loopState) private(conn *app.ConnInfo, d spi.Dialer, o *client.Origin, 
 
 // proxyHeader returns the header of the PROXY protocol with the addresses of a client's
 // connection; nil for version 0. Without a connection, or without addresses, as of a unix
-// socket, it says that the gateway speaks for itself.
+// socket, it declares the connection as the gateway's own (LOCAL, UNKNOWN).
 func proxyHeader(version byte, conn *app.ConnInfo) []byte {
 	if version == 0 {
 		return nil

@@ -127,7 +127,7 @@ func TestConnectionsOfOneClient(t *testing.T) {
 	}
 }
 
-// A header without addresses says that the gateway speaks for itself.
+// A header without addresses declares a connection of the gateway itself.
 func TestProxyHeaderOfAUnixClient(t *testing.T) {
 	socket := t.TempDir() + "/s"
 	peer, _ := serveOn(t, tellConn, func(c *server.Config) { c.Listeners[0].ProxyProtocol = reactor.ProxyRequire })
