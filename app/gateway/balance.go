@@ -29,7 +29,7 @@ type choice struct {
 	last *peer // has failed at the request; nil: none
 	now  time.Time
 	luck float64 // peers that are less warm are not asked
-	all  bool    // peers may be asked whatever is known of them
+	all  bool    // peers that are out or unhealthy may be asked, too
 }
 
 // choose returns the peer for the next try, which has entered; nil if there is none. probe:

@@ -9,7 +9,8 @@ import (
 
 // workers runs the blocking handlers of a loop, each in a goroutine of its own. A goroutine that has ended its work waits
 // for more for up to two periods of workersSwept, so that its stack need not grow again. There is no limit: what limits
-// concurrent handlers are the limits of connections and streams. Any goroutine.
+// concurrent handlers are the limits of connections and streams. Any goroutine. The loop takes mu for each handler, since
+// handlers end on other goroutines; it is held for a few instructions, and never while a handler runs.
 type workers struct {
 	mu     sync.Mutex
 	idle   []*worker // the one that ended its work last is at the end, and gets the next
