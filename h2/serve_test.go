@@ -25,17 +25,26 @@ func startServer(t testing.TB, cfg Config) *testServer {
 		t.Fatal(err)
 	}
 	s := &testServer{listener: l, cfg: cfg}
-	s.wg.Go(func() {
+	var conns []net.Conn
+	accepting := make(chan struct{})
+	go func() {
+		defer close(accepting)
 		for {
 			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
+			conns = append(conns, conn)
 			s.wg.Go(func() { s.serve(conn) })
 		}
-	})
+	}()
 	t.Cleanup(func() {
 		l.Close()
+		<-accepting
+		// A client that has canceled a request may keep its connection for a while.
+		for _, conn := range conns {
+			conn.Close()
+		}
 		s.wg.Wait()
 	})
 	return s
