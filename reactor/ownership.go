@@ -6,6 +6,8 @@ import (
 	"errors"
 	"runtime"
 	"sync/atomic"
+
+	"github.com/gatewheel/gatewheel/internal/goroutine"
 )
 
 // The ownership word of a Loop decides who may touch it:
@@ -181,9 +183,12 @@ func (l *Loop) Leave() {
 	o.word.Store(o.compose(stateLent))
 }
 
-// here reports whether the caller is the goroutine that turns the Loop. It costs about a microsecond and
-// is asked only while an orphan runs.
-func (o *ownership) here() bool { return goroutineNumber() == o.goroutine.Load() }
+// OnLoop reports whether the caller is the goroutine that turns the Loop. It costs about a microsecond. Any
+// goroutine.
+func (l *Loop) OnLoop() bool { return l.own.here() }
+
+// here reports whether the caller is the goroutine that turns the Loop. It costs about a microsecond.
+func (o *ownership) here() bool { return goroutine.Number() == o.goroutine.Load() }
 
 // leaveFenced ends the calling goroutine, which has lost the Loop. Engine.Done is closed afterwards.
 func (l *Loop) leaveFenced() { runtime.Goexit() }
@@ -215,25 +220,3 @@ func (o *ownership) forget() {
 
 // errGoroutineNumber refuses a Go runtime in which an orphan could not be told from the owner.
 var errGoroutineNumber = errors.New("reactor: stack traces of this version of Go do not begin with \"goroutine NUMBER [\"")
-
-// goroutineNumber returns the number of the calling goroutine. Only the head of a stack trace has it:
-// "goroutine 18 [running]:". New refuses to work where that cannot be read, which is 0 here.
-func goroutineNumber() (n uint64) {
-	const prefix = "goroutine "
-	var buf [len(prefix) + 22]byte // a number of 20 digits, and " ["
-	head := buf[:runtime.Stack(buf[:], false)]
-	if len(head) < len(prefix) || string(head[:len(prefix)]) != prefix {
-		return 0
-	}
-	for i, c := range head[len(prefix):] {
-		switch {
-		case c >= '0' && c <= '9':
-			n = 10*n + uint64(c-'0')
-		case i > 0 && c == ' ':
-			return n
-		default:
-			return 0
-		}
-	}
-	return 0
-}

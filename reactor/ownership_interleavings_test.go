@@ -5,6 +5,8 @@ package reactor
 import (
 	"fmt"
 	"testing"
+
+	"github.com/gatewheel/gatewheel/internal/goroutine"
 )
 
 // actor is a goroutine that does one thing at a time, when the test says so.
@@ -118,7 +120,7 @@ func playOwners(t *testing.T, l *Loop, name string, old []move, kill int, next [
 	t.Helper()
 	first, second := newActor(), newActor()
 	defer close(second.steps)
-	first.do(func() { l.own.goroutine.Store(goroutineNumber()) })
+	first.do(func() { l.own.goroutine.Store(goroutine.Number()) })
 	for _, m := range old[:kill+1] {
 		first.do(func() { m.do(l) })
 		if l.state() != m.state {
@@ -132,7 +134,7 @@ func playOwners(t *testing.T, l *Loop, name string, old []move, kill int, next [
 	l.fence(t)
 	l.own.forget()
 	l.own.orphans++
-	second.do(func() { l.own.goroutine.Store(goroutineNumber()) })
+	second.do(func() { l.own.goroutine.Store(goroutine.Number()) })
 	l.own.word.Store(l.own.compose(stateOwned))
 	orphan, owner, alive := refused(old[kill+1:]), next, true
 	for _, isOrphan := range order {

@@ -3,9 +3,10 @@
 package reactor
 
 import (
-	"runtime"
 	"testing"
 	"time"
+
+	"github.com/gatewheel/gatewheel/internal/goroutine"
 )
 
 // bare is a Loop that nothing turns.
@@ -119,7 +120,7 @@ func TestOrphanIsToldFromTheOwner(t *testing.T) {
 	// The Loop goes on here.
 	l.own.forget()
 	l.own.orphans++
-	l.own.goroutine.Store(goroutineNumber())
+	l.own.goroutine.Store(goroutine.Number())
 	l.own.word.Store(l.own.compose(stateOwned))
 	l.Lend(nil, nil)
 	close(goOn)
@@ -161,16 +162,6 @@ func TestHeldWordIsWaitedFor(t *testing.T) {
 	if l.state() != stateOwned {
 		t.Error("not owned")
 	}
-}
-
-func TestGoroutineNumber(t *testing.T) {
-	mine := goroutineNumber()
-	other := make(chan uint64)
-	go func() { other <- goroutineNumber() }()
-	if await(t, other) == mine || goroutineNumber() != mine {
-		t.Error("numbers do not tell goroutines apart")
-	}
-	runtime.KeepAlive(mine)
 }
 
 func BenchmarkLendReclaim(b *testing.B) {

@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/gatewheel/gatewheel/internal/goroutine"
 	"github.com/gatewheel/gatewheel/internal/loglimit"
 	"github.com/gatewheel/gatewheel/reactor/internal/engine"
 )
@@ -62,7 +63,7 @@ func New(config Config) (*Reactor, error) {
 	if config.Loops < 1 || config.WriteHigh < 1 || config.WriteLow >= config.WriteHigh {
 		return nil, fmt.Errorf("reactor: want at least one loop, and WriteLow (%d) below WriteHigh (%d)", config.WriteLow, config.WriteHigh)
 	}
-	if goroutineNumber() == 0 {
+	if goroutine.Number() == 0 {
 		return nil, errGoroutineNumber
 	}
 	raiseDescriptorLimit()

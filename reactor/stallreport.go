@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/gatewheel/gatewheel/internal/goroutine"
 )
 
 const (
@@ -147,7 +149,7 @@ const labelName = "gatewheel-loop-goroutine"
 
 // identify makes the calling goroutine known as the one that turns the Loop.
 func (l *Loop) identify() {
-	n := goroutineNumber()
+	n := goroutine.Number()
 	l.own.goroutine.Store(n)
 	pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels(labelName, strconv.FormatUint(n, 10))))
 }
