@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
 // Blocking returns a handler that runs serve in a goroutine of its own for each request.
@@ -39,7 +41,8 @@ type ResponseWriter struct {
 	trailers Fields
 	buf      []byte
 	head     *Promise[*Response]
-	started  bool // the head has left
+	started  bool   // the head has left
+	sent     Fields // the fields of the head that has left
 	discard  bool
 	err      error
 
@@ -66,18 +69,21 @@ var ErrNoContentAllowed = errors.New("app: a response with this status has no co
 var errDropped = errors.New("app: the response was dropped")
 
 // Fields returns the field lines of the response. They may be changed until the head has
-// left.
+// left, see Started. Later changes have no effect, except for one line in the log.
 func (w *ResponseWriter) Fields() *Fields { return &w.fields }
 
-// SetStatus sets the status, 200 to 599. The default is 200. It does nothing after the
-// head has left.
+// SetStatus sets the status, 200 to 599. The default is 200. After the head has left it
+// has no effect, except for one line in the log.
 func (w *ResponseWriter) SetStatus(status int) {
-	if !w.started {
-		w.status = status
+	if w.started {
+		warn(w.r.Loop(), "SetStatus("+strconv.Itoa(status)+") after the head of the response had left with "+strconv.Itoa(w.statusOr200()))
+		return
 	}
+	w.status = status
 }
 
-// Started reports whether the head has left.
+// Started reports whether the head has left: after a Flush, or a Write for which the
+// buffer was too small.
 func (w *ResponseWriter) Started() bool { return w.started }
 
 // Trailer adds a trailer field, which is sent after the content. A response with trailer
@@ -180,6 +186,7 @@ func (w *ResponseWriter) start() {
 		}
 		fields.Del("Content-Length")
 	}
+	w.sent = fields
 	resp := &Response{Status: w.statusOr200(), Fields: fields}
 	if allowsContent(resp.Status) {
 		resp.Content = &Stream{Size: size, Produce: w.produce, OnClose: w.closed}
@@ -246,6 +253,9 @@ func (w *ResponseWriter) finish(err error) {
 		w.whole()
 		return
 	}
+	if w.started && w.fieldsChanged() {
+		warn(w.r.Loop(), "the fields of a response were changed after its head had left")
+	}
 	if err == nil {
 		err = w.Flush()
 	}
@@ -264,6 +274,22 @@ func (w *ResponseWriter) finish(err error) {
 			w.end.Resolve(Done{})
 		}
 	})
+}
+
+// fieldsChanged reports whether the fields are not those that have left. Content-Length
+// did not leave as a field.
+func (w *ResponseWriter) fieldsChanged() bool {
+	left := w.sent
+	for _, f := range w.fields {
+		if octets.EqualFold(f.Name, "Content-Length") {
+			continue
+		}
+		if len(left) == 0 || left[0] != f {
+			return true
+		}
+		left = left[1:]
+	}
+	return len(left) > 0
 }
 
 // whole sends everything that was written as one response.

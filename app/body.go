@@ -10,7 +10,8 @@ import (
 // stops the peer. Methods are for the loop; other goroutines use Reader.
 type Body struct {
 	from  bodySource
-	left  int64 // bytes that the limit still allows; -1: no limit
+	left  int64 // bytes that limit still allows; -1: no limit
+	limit int64 // of Limit
 	began atomic.Pointer[bodyReads]
 }
 
@@ -114,7 +115,7 @@ func (b *Body) take(p []byte, ready func()) (int, error) {
 	case reads.err != nil:
 		return 0, reads.err
 	case b.left >= 0 && length > b.left && !reads.taken:
-		return 0, b.fail(b.from.TooLong(b.left))
+		return 0, b.fail(b.from.TooLong(b.limit))
 	case ready != nil:
 	case len(p) == 0:
 		return 0, nil
@@ -125,7 +126,7 @@ func (b *Body) take(p []byte, ready func()) (int, error) {
 	n, err := b.from.ReadBody(p, ready)
 	if b.left >= 0 && n > 0 {
 		if int64(n) > b.left {
-			return 0, b.fail(b.from.TooLong(b.left))
+			return 0, b.fail(b.from.TooLong(b.limit))
 		}
 		b.left -= int64(n)
 	}
@@ -182,7 +183,7 @@ func (b *Body) Limit(n int64) {
 	}
 	defer b.from.Leave()
 	if b.left < 0 || n < b.left {
-		b.left = n
+		b.left, b.limit = n, n
 	}
 }
 

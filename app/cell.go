@@ -11,7 +11,7 @@ import (
 // in between leaves no partial state for others to see.
 type cell[T any] struct {
 	loop    Loop
-	taken   atomic.Bool
+	marks   atomic.Uint32
 	idle    atomic.Int32 // waiters that were forgotten, minus those that stay
 	waiters atomic.Pointer[node]
 	value   T
@@ -39,11 +39,14 @@ var settled node
 // settle sets the result. It reports false if there is one already. Waiters are added
 // to q if that runs on the cell's loop, else posted there; q may be nil.
 func (c *cell[T]) settle(value T, err error, q *queue) bool {
-	if !c.taken.CompareAndSwap(false, true) {
+	if c.marks.Or(markTaken)&markTaken != 0 {
 		return false
 	}
 	c.value, c.err = value, err
 	newest := c.waiters.Swap(&settled)
+	if err != nil && allIdle(newest) {
+		c.unclaimed()
+	}
 	if newest == nil {
 		return true
 	}
@@ -52,6 +55,16 @@ func (c *cell[T]) settle(value T, err error, q *queue) bool {
 		return true
 	}
 	c.post(newest)
+	return true
+}
+
+// allIdle reports whether all waiters of the list were forgotten.
+func allIdle(n *node) bool {
+	for ; n != nil; n = n.next {
+		if !n.idle.Load() {
+			return false
+		}
+	}
 	return true
 }
 
@@ -79,11 +92,13 @@ var queues = sync.Pool{New: func() any { return new(queue) }}
 
 func (c *cell[T]) isSettled() bool { return c.waiters.Load() == &settled }
 
-// subscribe adds a waiter. It reports false if the cell is settled. Any goroutine.
+// subscribe adds a waiter. It reports false if the cell is settled: then the caller takes
+// the result. Any goroutine.
 func (c *cell[T]) subscribe(n *node) bool {
 	for {
 		newest := c.waiters.Load()
 		if newest == &settled {
+			c.claim()
 			return false
 		}
 		n.next = newest

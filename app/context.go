@@ -18,8 +18,8 @@ type lifetime struct {
 	cause   error // of gone
 }
 
-func newLifetime() *lifetime {
-	ctx, cancel := context.WithCancelCause(context.Background())
+func newLifetime(parent context.Context) *lifetime {
+	ctx, cancel := context.WithCancelCause(parent)
 	return &lifetime{ctx: ctx, cancel: cancel, gone: make(chan struct{})}
 }
 
@@ -37,7 +37,7 @@ func answerable(cause error) bool { return cause == ErrHalfClosed || cause == Er
 
 // ended is the lifetime of every request that ended before it was observed.
 var ended = func() *lifetime {
-	l := newLifetime()
+	l := newLifetime(context.Background())
 	l.end(ErrRequestDone)
 	return l
 }()
@@ -46,7 +46,7 @@ func (r *Request) lifetime() *lifetime {
 	if l := r.life.Load(); l != nil {
 		return l
 	}
-	l := newLifetime()
+	l := newLifetime((*valueContext)(r))
 	if r.life.CompareAndSwap(nil, l) {
 		return l
 	}
@@ -56,9 +56,25 @@ func (r *Request) lifetime() *lifetime {
 // Context returns the request's context. It ends when the peer leaves, the deadline
 // passes, the response is complete, or the server stops without waiting; that of an
 // event stream also when the server starts to drain. context.Cause gives the reason:
-// ErrPeerGone, ErrHalfClosed, ErrDeadline, ErrRequestDone or ErrDraining. Any
-// goroutine.
-func (r *Request) Context() context.Context { return r.lifetime().ctx }
+// ErrPeerGone, ErrHalfClosed, ErrDeadline, ErrRequestDone or ErrDraining. Its Value
+// returns what SetValue has attached, before or after the call of Context. Any goroutine.
+func (r *Request) Context() context.Context {
+	if set := r.values.Load().find(contextKey{}); set != nil {
+		return set.value.(context.Context)
+	}
+	l := r.lifetime()
+	if l == ended {
+		return endedContext{l.ctx, r}
+	}
+	return l.ctx
+}
+
+// contextKey is the key of the context that SetContext has set.
+type contextKey struct{}
+
+// SetContext replaces the context that Context returns by ctx, for example by one with the
+// span of a trace. ctx must be derived from Context, so that it ends with it. On the loop.
+func (r *Request) SetContext(ctx context.Context) { r.SetValue(contextKey{}, ctx) }
 
 // cancel implements spi.Cancel.
 func (r *Request) cancel(cause error) {

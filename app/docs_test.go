@@ -14,7 +14,7 @@ func TestHandlersPageShowsTestedCode(t *testing.T) {
 		t.Fatal(err)
 	}
 	code := ""
-	for _, file := range []string{"example_test.go", "server/example_hooks_test.go"} {
+	for _, file := range []string{"example_test.go", "answer_test.go", "server/example_hooks_test.go"} {
 		source, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

@@ -8,9 +8,9 @@ import (
 )
 
 var (
-	// ErrPoolFull reports that the queue of the pool is at its limit. As a response it
-	// is 503 with Retry-After.
-	ErrPoolFull = errors.New("app: the pool's queue is full")
+	// ErrPoolFull reports that the queue of a pool, or the number of calls of Go, is at its
+	// limit. As a response it is 503 with Retry-After.
+	ErrPoolFull = errors.New("app: no room for more work")
 	// ErrDeadline reports that a result was not ready in time. errors.Is takes it for
 	// context.DeadlineExceeded; as a response it is 503.
 	ErrDeadline error = deadlineError{}
@@ -26,6 +26,10 @@ var (
 	ErrBusy = errors.New("app: another operation on this body is pending")
 	// ErrNoResponse reports that a handler answered with nil.
 	ErrNoResponse = errors.New("app: the handler answered with a nil response")
+	// ErrOnLoop reports that a call that waits for a loop was made on that loop, where it
+	// would wait for itself: Await, a Read of BodyReader, or a Write of ResponseWriter.
+	// Handlers on the loop combine futures; Blocking handlers, Go and Offload may wait.
+	ErrOnLoop = errors.New("app: a call that waits was made on the loop that it waits for")
 	// ErrQueueFull reports that the queue of messages or events for a peer is at its
 	// limit. The message was not queued; the peer keeps its connection.
 	ErrQueueFull = errors.New("app: the queue towards the peer is full")
@@ -44,7 +48,8 @@ type StatusError struct {
 	Status int
 	// Message is sent to the peer; the reason phrase of the status if it is empty.
 	Message string
-	// Fields are added to the response.
+	// Fields are field lines of the response. They replace those of the same name that
+	// the response has otherwise, such as Content-Type.
 	Fields Fields
 	// Err is the reason, for logs. It is not sent to the peer.
 	Err error
@@ -65,9 +70,13 @@ func (e *StatusError) Error() string {
 
 func (e *StatusError) Unwrap() error { return e.Err }
 
-// Response returns the response for the failure.
+// Response returns the response for the failure: Message and a newline, as plain text
+// unless Fields has another Content-Type.
 func (e *StatusError) Response() *Response {
 	resp := Error(e.Status, e.message())
+	for _, f := range e.Fields {
+		resp.Fields.Del(f.Name)
+	}
 	resp.Fields = append(resp.Fields, e.Fields...)
 	return resp
 }

@@ -20,13 +20,13 @@ import (
 
 // What stands in docs/handlers.md is copied from here; a test compares.
 
-func hello(r *app.Request) app.Future[*app.Response] {
-	return app.Ready(app.Text(200, "hello, "+r.PathValue("name")+"\n"))
+func hello(r *app.Request) (*app.Response, error) {
+	return app.Text(200, "hello, "+r.PathValue("name")+"\n"), nil
 }
 
 func Example_router() {
 	var routes router.Router
-	routes.Handle("GET /hello/{name}", hello)
+	routes.Handle("GET /hello/{name}", app.Sync(hello))
 	routes.Handle("POST /orders", createOrder)
 
 	host := apptest.New(routes.Serve)
@@ -42,13 +42,13 @@ type order struct {
 	Count int    `json:"count"`
 }
 
-func createOrder(r *app.Request) app.Future[*app.Response] {
-	return app.Then(r.Body.ReadAll(64<<10), func(body []byte) app.Future[*app.Response] {
+func createOrder(r *app.Request) app.Answer {
+	return app.Then(r.Body.ReadAll(64<<10), func(body []byte) app.Answer {
 		var o order
 		if err := json.Unmarshal(body, &o); err != nil {
-			return app.Failed[*app.Response](app.Statusf(400, "the order is no JSON: %v", err))
+			return app.Fail(app.Statusf(400, "the order is not JSON: %v", err))
 		}
-		return app.Offload(r, func(ctx context.Context) (*app.Response, error) {
+		return app.Go(r, func(ctx context.Context) (*app.Response, error) {
 			id, err := store(ctx, o)
 			if err != nil {
 				return nil, err
@@ -71,7 +71,7 @@ func Example_content() {
 	}
 	// Output:
 	// 201 {"id":"tea-3"}
-	// 400 the order is no JSON: invalid character 'e' in literal true (expecting 'r')
+	// 400 the order is not JSON: invalid character 'e' in literal true (expecting 'r')
 }
 
 // queue stands for anything with goroutines of its own, such as a message bus.
@@ -80,7 +80,7 @@ type queue struct{ replies chan func(string) }
 func (q *queue) ask(question string, reply func(string)) { q.replies <- reply }
 
 func asks(q *queue) app.Handler {
-	return func(r *app.Request) app.Future[*app.Response] {
+	return func(r *app.Request) app.Answer {
 		answer, arrived := app.Promised[string](r)
 		q.ask("what time is it?", func(reply string) {
 			answer.Resolve(reply) // any goroutine
@@ -106,7 +106,7 @@ func Example_promise() {
 
 // poll answers with news, or without when the server drains, so that the client asks again, elsewhere.
 func poll(listen func(told func(news string))) app.Handler {
-	return func(r *app.Request) app.Future[*app.Response] {
+	return func(r *app.Request) app.Answer {
 		answer, f := app.Promised[*app.Response](r)
 		listen(func(news string) { answer.Resolve(app.Text(200, news)) })
 		r.Draining().Done(func(_ app.Done, err error) {
@@ -131,7 +131,7 @@ func Example_draining() {
 
 var shops = client.New(client.Options{})
 
-func prices(r *app.Request) app.Future[*app.Response] {
+func prices(r *app.Request) app.Answer {
 	names := []string{"north", "south", "east"}
 	asked := make([]app.Future[int], len(names))
 	for i, name := range names {
@@ -157,7 +157,7 @@ func price(resp *client.Response) app.Future[int] {
 func Example_fanOut() {
 	host := apptest.New(prices)
 	for name, d := range map[string]time.Duration{"north": 10 * time.Millisecond, "south": time.Hour, "east": 0} {
-		host.Answer(name+".shops.internal:8080", apptest.Delay(d, func(*app.Request) app.Future[*app.Response] {
+		host.Answer(name+".shops.internal:8080", apptest.Delay(d, func(*app.Request) app.Answer {
 			return app.Ready(app.Text(200, strconv.Itoa(len(name))))
 		}))
 	}
@@ -168,11 +168,11 @@ func Example_fanOut() {
 	// {"east":4,"north":5}
 }
 
-func checksum(r *app.Request) app.Future[*app.Response] {
+func checksum(r *app.Request) app.Answer {
 	hash := sha256.New()
-	read := r.Body.Each(make([]byte, 32<<10), func(p []byte) app.Future[app.Done] {
-		hash.Write(p)
-		return app.Ready(app.Done{})
+	read := r.Body.Each(nil, func(p []byte) app.Future[app.Done] {
+		_, err := hash.Write(p)
+		return app.Complete(err)
 	})
 	return app.Map(read, func(n int64) (*app.Response, error) {
 		return app.Text(200, fmt.Sprintf("%d bytes, %x\n", n, hash.Sum(nil)[:4])), nil
@@ -186,18 +186,15 @@ func Example_upload() {
 	// 100000 bytes, d69e6898
 }
 
-func clock(r *app.Request) app.Future[*app.Response] {
+func clock(r *app.Request) app.Answer {
 	return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
 		ticks := 0
-		return app.While(func() app.Future[bool] {
+		return app.Every(r, time.Second, func() app.Future[app.Done] {
+			if ticks == 3 {
+				return app.Complete(io.EOF)
+			}
 			ticks++
-			written := w.WriteString(fmt.Sprintf("tick %d\n", ticks))
-			return app.Then(written, func(app.Done) app.Future[bool] {
-				if ticks == 3 {
-					return app.Ready(false)
-				}
-				return app.Map(app.Sleep(r, time.Second), func(app.Done) (bool, error) { return true, nil })
-			})
+			return w.WriteString(fmt.Sprintf("tick %d\n", ticks))
 		})
 	}))
 }
@@ -206,7 +203,7 @@ func Example_stream() {
 	host := apptest.New(clock)
 	call := host.Do(apptest.Get("/"))
 	fmt.Print(string(call.Content))
-	host.Advance(2 * time.Second)
+	host.Advance(3 * time.Second)
 	fmt.Print(string(call.Content), call.Complete)
 	// Output:
 	// tick 1
@@ -243,11 +240,11 @@ func Example_blocking() {
 // logged calls log for each request with what became of it.
 func logged(log func(line string)) app.Middleware {
 	return func(next app.Handler) app.Handler {
-		return func(r *app.Request) app.Future[*app.Response] {
-			return app.After(next.Try(r), func(resp *app.Response, err error) app.Future[*app.Response] {
+		return func(r *app.Request) app.Answer {
+			return app.After(next.Try(r), func(resp *app.Response, err error) app.Answer {
 				if err != nil {
 					log(fmt.Sprint(r.Method, " ", r.Target, ": ", err))
-					return app.Failed[*app.Response](err)
+					return app.Fail(err)
 				}
 				log(fmt.Sprint(r.Method, " ", r.Target, ": ", resp.Status))
 				return app.Ready(resp)
@@ -273,7 +270,7 @@ func Example_middleware() {
 }
 
 func Example_test() {
-	patient := middleware.Timeout(time.Minute)(func(r *app.Request) app.Future[*app.Response] {
+	patient := middleware.Timeout(time.Minute)(func(r *app.Request) app.Answer {
 		_, never := app.Promised[*app.Response](r)
 		return never
 	})

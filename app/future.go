@@ -33,6 +33,7 @@ func (f Future[T]) Result() (T, error) {
 	if !f.cell.isSettled() {
 		panic("app: Result of a pending future")
 	}
+	f.cell.claim()
 	return f.cell.value, f.cell.err
 }
 
@@ -94,6 +95,7 @@ func (p *Promise[T]) Fail(err error) bool {
 func Then[T, U any](f Future[T], next func(T) Future[U]) Future[U] {
 	if f.cell != nil {
 		t := &then[T, U]{from: f.cell, next: next}
+		t.inherit(f.cell.marks.Load())
 		t.loop, t.node.wake = f.cell.loop, t
 		if f.cell.subscribe(&t.node) {
 			return t.future()
@@ -161,6 +163,7 @@ func (t *then[T, U]) follow(f Future[U], q *queue) {
 func After[T, U any](f Future[T], next func(T, error) Future[U]) Future[U] {
 	if f.cell != nil {
 		t := &then[T, U]{from: f.cell, after: next}
+		t.inherit(f.cell.marks.Load())
 		t.loop, t.node.wake = f.cell.loop, t
 		if f.cell.subscribe(&t.node) {
 			return t.future()

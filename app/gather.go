@@ -159,6 +159,11 @@ func (p *part[T]) woken(q *queue) {
 
 func (p *part[T]) arrive(q *queue) {
 	p.over = true
+	if p.whole.isSettled() {
+		drop(p.from.value)
+		p.from.dropped(&p.node)
+		return
+	}
 	p.whole.note(p.i, p.from.value, p.from.err, q)
 }
 

@@ -40,9 +40,10 @@ type Pool interface {
 	Submit(work func()) error
 }
 
-// Package spi documents these interfaces: exchange is spi.Exchange, fence is
-// spi.Guard, spawner is spi.Spawner and drainer is spi.Drainer. This package cannot
-// import spi, which imports it.
+// Package spi documents these interfaces: exchange is spi.Exchange, fence is spi.Guard,
+// spawner is spi.Spawner, drainer is spi.Drainer, caller is spi.Caller, reporter is
+// spi.Reporter and located is spi.Located. This package cannot import spi, which imports
+// it.
 type (
 	exchange = interface {
 		Loop() Loop
@@ -63,6 +64,16 @@ type (
 		Unpark()
 	}
 	drainer interface{ Draining() bool }
+	caller  interface {
+		Call(work func()) error
+		FilePool() Pool
+	}
+	reporter interface {
+		ForRequest() *Request
+		Report(err error)
+		Warn(text string)
+	}
+	located interface{ OnLoop() bool }
 )
 
 // ConnInfo describes a connection. All requests of the connection share it, and it

@@ -100,13 +100,34 @@ type sensitiveKey struct{}
 
 // MarkSensitive implements spi.MarkSensitive.
 func (internalAPI) MarkSensitive(r *Request, marked func(name string) bool) {
-	r.values = append(r.values, value{sensitiveKey{}, marked})
+	r.setValue(sensitiveKey{}, marked)
 }
 
 // Sensitive implements spi.Sensitive.
 func (internalAPI) Sensitive(r *Request) func(name string) bool {
 	marked, _ := r.Value(sensitiveKey{}).(func(name string) bool)
 	return marked
+}
+
+// requestIDKey is the key of a request's identifier.
+type requestIDKey struct{}
+
+// SetRequestID implements spi.SetRequestID.
+func (internalAPI) SetRequestID(r *Request, id string) { r.SetValue(requestIDKey{}, id) }
+
+// RequestID implements spi.RequestID.
+func (internalAPI) RequestID(r *Request) string {
+	id, _ := r.Value(requestIDKey{}).(string)
+	return id
+}
+
+// FilePool returns the pool for work on files, in which other work does not wait. Any
+// goroutine.
+func (internalAPI) FilePool(r *Request) Pool {
+	if c, ok := r.exchange.(caller); ok {
+		return c.FilePool()
+	}
+	return r.Pool()
 }
 
 // TakeBody reads content of r into p. After (0, nil), ready is called when there is more.

@@ -19,16 +19,17 @@ const (
 	HTTP2  = "HTTP/2.0"
 )
 
-// Handler answers requests. It runs on the loop that owns the connection and must
-// not block: what takes time is answered by a future.
-type Handler func(*Request) Future[*Response]
+// Handler answers requests. It runs on the loop that owns the connection and must not
+// block: it answers at once, or with a future. Sync makes a Handler of a function that
+// always answers at once, Blocking one of a function that blocks.
+type Handler func(*Request) Answer
 
 // Middleware wraps a handler.
 type Middleware func(Handler) Handler
 
 // Try calls the handler and turns a panic into a failure, as servers do. Middleware
 // that acts on the response calls the next handler with Try.
-func (h Handler) Try(r *Request) Future[*Response] { return guarded(r, h) }
+func (h Handler) Try(r *Request) Answer { return guarded(r, h) }
 
 // Request is one request. Its exported fields are set before the handler runs;
 // middleware may change them before it calls the next handler. Requests are not
@@ -66,14 +67,12 @@ type Request struct {
 	client   atomic.Pointer[forwarded.Client]
 	route    *internalapi.Route
 	captures []string
-	values   []value
+	values   atomic.Pointer[value]
 	limit    time.Duration // from Arrived to the deadline; 0: none
 	head     *headWait     // nil: nothing waits for the response
 	endings  ending.List
 	body     Body
 }
-
-type value struct{ key, value any }
 
 // bind implements spi.Bind.
 func (r *Request) bind(x exchange, conn *ConnInfo) {
@@ -194,32 +193,6 @@ func unescapeQuery(raw string) (string, bool) {
 // goroutine.
 func (r *Request) IsWebSocket() bool {
 	return r.Fields.HasToken("Upgrade", "websocket") && r.Fields.HasToken("Connection", "upgrade")
-}
-
-// SetValue attaches a value for later handlers. The key should have a type of its
-// own, as in context.WithValue. On the loop.
-func (r *Request) SetValue(key, v any) {
-	if !r.enter() {
-		return
-	}
-	defer r.leave()
-	for i := range r.values {
-		if r.values[i].key == key {
-			r.values[i].value = v
-			return
-		}
-	}
-	r.values = append(r.values, value{key, v})
-}
-
-// Value returns the value that SetValue attached, or nil.
-func (r *Request) Value(key any) any {
-	for i := range r.values {
-		if r.values[i].key == key {
-			return r.values[i].value
-		}
-	}
-	return nil
 }
 
 // Inform sends an interim response before the final one, such as 103 Early Hints (RFC

@@ -145,8 +145,19 @@ func (resp *Response) Close() {
 	}
 }
 
-// With returns a copy of the response with one more field line. It shares the content.
+// With returns a copy of the response with that value in place of those that the field
+// name has had, if any. It shares the content. For fields of which a response may have
+// several lines, such as Set-Cookie, Vary and Link, see WithAdded. Any goroutine.
 func (resp *Response) With(name, value string) *Response {
+	copied := *resp
+	copied.Fields = resp.Fields.Clone(1)
+	copied.Fields.Set(name, value)
+	return &copied
+}
+
+// WithAdded returns a copy of the response with one more field line, after those that it
+// has. It shares the content. Any goroutine.
+func (resp *Response) WithAdded(name, value string) *Response {
 	copied := *resp
 	copied.Fields = append(resp.Fields.Clone(1), Field{Name: name, Value: value})
 	return &copied

@@ -32,3 +32,18 @@ func (s *sleep) cut(cause error, q *queue) {
 	}
 	s.settle(Done{}, cause, q)
 }
+
+// Every calls step at once, and again when d has passed since the future of the last call
+// was ready. It ends when a step fails, with its failure, or when r ends, as Sleep does.
+// A step that fails with io.EOF ends it without a failure. A panic of step is a failure. On
+// the loop.
+func Every(r *Request, d time.Duration, step func() Future[Done]) Future[Done] {
+	again := func(Done) (bool, error) { return true, nil }
+	pause := func(_ Done, err error) Future[bool] {
+		if err != nil {
+			return more(err)
+		}
+		return Map(Sleep(r, d), again)
+	}
+	return While(func() Future[bool] { return After(step(), pause) })
+}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/internal/goroutine"
 )
 
 // Host runs handlers like a server, without sockets and with a clock that only Advance
@@ -32,6 +33,10 @@ type Host struct {
 	busy    int // goroutines of blocking handlers and of the pool, except parked ones
 	alive   int // all of them
 	panics  []any
+
+	settling uint64 // number of the goroutine that runs the loops
+	reports  []error
+	warnings []string
 
 	live     map[*Call]struct{} // calls that have not ended
 	backends map[string]*Backend
@@ -180,6 +185,7 @@ func (h *Host) settle(wait bool) {
 	if h.running != nil {
 		panic("apptest: Settle inside of a handler")
 	}
+	h.settling = goroutine.Number()
 	for {
 		switch {
 		case h.turn():

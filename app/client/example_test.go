@@ -14,12 +14,12 @@ import (
 
 var servers = client.New(client.Options{Timeout: 5 * time.Second})
 
-func user(r *app.Request) app.Future[*app.Response] {
+func user(r *app.Request) app.Answer {
 	asked := servers.Do(r, &client.Request{URL: "h2c://users.internal:8080/users/" + r.QueryValue("id")})
-	return app.Then(asked, func(resp *client.Response) app.Future[*app.Response] {
+	return app.Then(asked, func(resp *client.Response) app.Answer {
 		if resp.Status != 200 {
 			resp.Close()
-			return app.Failed[*app.Response](app.Statusf(502, "users answers %d", resp.Status))
+			return app.Fail(app.Statusf(502, "users answers %d", resp.Status))
 		}
 		return app.Map(resp.Body.ReadAll(64<<10), func(b []byte) (*app.Response, error) {
 			return app.Text(200, "hello, "+string(b)), nil
@@ -29,7 +29,7 @@ func user(r *app.Request) app.Future[*app.Response] {
 
 func Example() {
 	host := apptest.New(user)
-	host.Answer("users.internal:8080", func(r *app.Request) app.Future[*app.Response] {
+	host.Answer("users.internal:8080", func(r *app.Request) app.Answer {
 		return app.Ready(app.Text(200, "user "+strings.TrimPrefix(r.RawPath, "/users/")))
 	})
 	fmt.Println(string(host.Do(apptest.Get("/?id=7")).Content))
@@ -37,7 +37,7 @@ func Example() {
 	// hello, user 7
 }
 
-func pass(r *app.Request) app.Future[*app.Response] {
+func pass(r *app.Request) app.Answer {
 	asked := servers.Do(r, &client.Request{
 		Method:  r.Method,
 		URL:     "http://files.internal" + r.Target,
@@ -51,7 +51,7 @@ func pass(r *app.Request) app.Future[*app.Response] {
 
 func Example_pass() {
 	host := apptest.New(pass)
-	host.Answer("files.internal:80", func(r *app.Request) app.Future[*app.Response] {
+	host.Answer("files.internal:80", func(r *app.Request) app.Answer {
 		return app.Ready(&app.Response{Status: 201, Content: r.Body.Pull()})
 	})
 	call := host.Do(apptest.Post("/x", "text/plain", "as it came"))
@@ -73,15 +73,15 @@ func origin(url string, options client.OriginOptions) *client.Origin {
 	return o
 }
 
-func order(r *app.Request) app.Future[*app.Response] {
+func order(r *app.Request) app.Answer {
 	asked := servers.Do(r, &client.Request{Origin: orders, Target: "/orders/7", Retries: 1})
-	return app.After(asked, func(resp *client.Response, err error) app.Future[*app.Response] {
+	return app.After(asked, func(resp *client.Response, err error) app.Answer {
 		var failure *client.Error
 		switch {
 		case errors.As(err, &failure) && failure.Kind == client.ConnectFail:
 			return app.Ready(app.Error(503, "no orders today"))
 		case err != nil:
-			return app.Failed[*app.Response](err) // 502, 503 or 504
+			return app.Fail(err) // 502, 503 or 504
 		}
 		return app.Ready(resp.Response())
 	})
@@ -109,7 +109,7 @@ func check(loop app.Loop, o *client.Origin, tell func(healthy bool)) {
 
 func Example_background() {
 	host := apptest.New(nil)
-	backend := host.Answer("users.internal:8080", func(*app.Request) app.Future[*app.Response] {
+	backend := host.Answer("users.internal:8080", func(*app.Request) app.Answer {
 		return app.Ready(app.Text(200, "ok"))
 	})
 	o := origin("h2c://users.internal:8080", client.OriginOptions{Patience: -1})
@@ -138,7 +138,7 @@ var count = app.Blocking(func(w *app.ResponseWriter, r *app.Request) error {
 
 func Example_blocking() {
 	host := apptest.New(count)
-	host.Answer("users.internal:8080", func(*app.Request) app.Future[*app.Response] {
+	host.Answer("users.internal:8080", func(*app.Request) app.Answer {
 		return app.Ready(app.JSON(200, []string{"ann", "bob"}))
 	})
 	fmt.Print(string(host.Do(apptest.Get("/")).Content))

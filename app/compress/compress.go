@@ -199,7 +199,7 @@ func varying(resp *app.Response) *app.Response {
 	if resp.Fields.HasToken("Vary", "Accept-Encoding") || resp.Fields.HasToken("Vary", "*") {
 		return resp
 	}
-	return resp.With("Vary", "Accept-Encoding")
+	return resp.WithAdded("Vary", "Accept-Encoding")
 }
 
 // encoded returns the response with encoded content.

@@ -2,6 +2,7 @@ package events_test
 
 import (
 	"fmt"
+	"io"
 	"strconv"
 	"sync"
 	"time"
@@ -13,15 +14,15 @@ import (
 
 // What stands in docs/events.md is copied from here; a test compares.
 
-func countdown(r *app.Request) app.Future[*app.Response] {
+func countdown(r *app.Request) app.Answer {
 	return app.Ready(events.Streamed(func(s *events.Stream) app.Future[app.Done] {
 		n := 3
-		return app.While(func() app.Future[bool] {
-			sent := s.Send(events.Event{Name: "countdown", Data: strconv.Itoa(n)})
+		return app.Every(r, time.Second, func() app.Future[app.Done] {
+			if n == 0 {
+				return app.Complete(io.EOF) // the end
+			}
 			n--
-			return app.Then(sent, func(app.Done) app.Future[bool] {
-				return app.Map(app.Sleep(r, time.Second), func(app.Done) (bool, error) { return n > 0, nil })
-			})
+			return s.Send(events.Event{Name: "countdown", Data: strconv.Itoa(n + 1)})
 		})
 	}))
 }
@@ -49,7 +50,7 @@ type quotes struct {
 	listeners map[*events.Stream]bool
 }
 
-func (q *quotes) listen(r *app.Request) app.Future[*app.Response] {
+func (q *quotes) listen(r *app.Request) app.Answer {
 	if q.isUpToDate(events.LastID(r)) {
 		return app.Ready(app.Empty(204))
 	}

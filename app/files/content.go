@@ -175,7 +175,7 @@ func (s *fileReader) close() {
 	if s.pending {
 		return
 	}
-	if s.r.Pool().Submit(s.content.closeFile) != nil {
+	if core.FilePool(s.r).Submit(s.content.closeFile) != nil {
 		s.content.closeFile()
 	}
 }
@@ -184,14 +184,15 @@ func (s *fileReader) close() {
 // that is full.
 const poolRetry = 20 * time.Millisecond
 
-// patiently is Offload for a response that has begun: it is too late to say 503.
+// patiently runs work in the pool for files. It waits for a place, since the response has
+// begun and it is too late for a 503.
 func patiently[T any](r *app.Request, work func(context.Context) (T, error)) app.Future[T] {
-	f := app.Offload(r, work)
+	f := app.OffloadTo(r, core.FilePool(r), work)
 	if !refusedByPool(f) {
 		return f
 	}
 	again := func(app.Done) (bool, error) {
-		f = app.Offload(r, work)
+		f = app.OffloadTo(r, core.FilePool(r), work)
 		return refusedByPool(f), nil
 	}
 	admitted := app.While(func() app.Future[bool] { return app.Map(app.Sleep(r, poolRetry), again) })

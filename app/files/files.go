@@ -17,6 +17,7 @@ import (
 // core is what package app does for this one only.
 var core = internalapi.App.(interface {
 	Rest(r *app.Request) (path string, ok bool)
+	FilePool(r *app.Request) app.Pool
 })
 
 // Options configure how files are served.
@@ -116,7 +117,7 @@ func (d *Dir) File(r *app.Request, name string) app.Future[*app.Response] {
 	if !isLocal(plain) || !d.options.Hidden && isHidden(plain) {
 		return app.Failed[*app.Response](app.Statusf(404, ""))
 	}
-	return app.Offload(r, func(context.Context) (*app.Response, error) {
+	return app.OffloadTo(r, core.FilePool(r), func(context.Context) (*app.Response, error) {
 		resp, err := d.open(r, plain, slash)
 		return resp, d.judge(r, plain, err)
 	})

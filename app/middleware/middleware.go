@@ -18,6 +18,8 @@ import (
 var core = internalapi.App.(interface {
 	Attach(r *app.Request, e *ending.Entry, who ending.Listener) bool
 	Detach(r *app.Request, e *ending.Entry) bool
+	SetRequestID(r *app.Request, id string)
+	RequestID(r *app.Request) string
 })
 
 // Chain wraps a handler in middleware. The first is the outermost.
@@ -122,8 +124,6 @@ func (p *place) Ended(error) { p.waiting.Add(-1) }
 // RequestIDField is the name of the field that RequestID reads and writes.
 const RequestIDField = "X-Request-Id"
 
-type requestIDKey struct{}
-
 // RequestID gives each request an identifier: that of the field X-Request-Id if a trusted
 // proxy has sent it, else 32 random hexadecimal digits. It adds the field to the response;
 // RequestIDOf returns the identifier.
@@ -136,18 +136,15 @@ func RequestID(next app.Handler) app.Handler {
 		if !isRequestID(id) {
 			id = newRequestID()
 		}
-		r.SetValue(requestIDKey{}, id)
+		core.SetRequestID(r, id)
 		return Changed(next.Try(r), func(resp *app.Response) *app.Response {
 			return resp.With(RequestIDField, id)
 		})
 	}
 }
 
-// RequestIDOf returns the identifier that RequestID gave to r, or "". On the loop.
-func RequestIDOf(r *app.Request) string {
-	id, _ := r.Value(requestIDKey{}).(string)
-	return id
-}
+// RequestIDOf returns the identifier that RequestID gave to r, or "". Any goroutine.
+func RequestIDOf(r *app.Request) string { return core.RequestID(r) }
 
 func isRequestID(id string) bool {
 	for i := 0; i < len(id); i++ {

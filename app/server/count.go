@@ -102,6 +102,9 @@ type Counts struct {
 	// Hijacked is the number of connections that the application has taken from HTTP; OpenHijacked the number of open
 	// ones.
 	Hijacked, OpenHijacked uint64
+	// Pool has the state of the pool of app.Offload, FilePool that of the pool of package files, and Calls that of the
+	// calls of app.Go.
+	Pool, FilePool, Calls PoolCounts
 	// HTTP2 has the counters of HTTP/2.
 	HTTP2 HTTP2Counts
 	// Upstream has the counters of connections to other servers.
@@ -114,6 +117,13 @@ type Counts struct {
 	BytesIn, BytesOut uint64
 }
 
+// PoolCounts is the state of a pool at a time.
+type PoolCounts struct {
+	Running, Waiting uint64 // jobs
+	Limit            uint64 // of both together
+	Refused          uint64 // jobs since the start for which there was no room
+}
+
 // Counts returns the counters. Any goroutine.
 func (s *Server) Counts() Counts {
 	total := Counts{Responses: map[string]map[int]uint64{}, Sockets: map[string]uint64{}, ClientSockets: map[string]uint64{}}
@@ -121,6 +131,7 @@ func (s *Server) Counts() Counts {
 		total.add(&l.count)
 	}
 	total.Refused.add(&s.refusals)
+	total.Pool, total.FilePool, total.Calls = s.pool.counts(), s.files.counts(), s.calls.counts()
 	total.LogDropped = logqueue.Dropped(s.log)
 	stats := s.reactor.Stats()
 	total.Refused[DescriptorLimit] += uint64(stats.Withheld)

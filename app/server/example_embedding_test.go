@@ -26,7 +26,7 @@ import (
 	"github.com/gatewheel/gatewheel/reactor/certs"
 )
 
-func greet(r *app.Request) app.Future[*app.Response] {
+func greet(r *app.Request) app.Answer {
 	return app.Ready(app.Text(200, "hello, "+r.PathValue("name")+"\n"))
 }
 

@@ -17,7 +17,7 @@ var hooks = server.Hooks{
 	LoopStart: func(app.Loop) (any, error) { return &counters{}, nil },
 }
 
-func counting(r *app.Request) app.Future[*app.Response] {
+func counting(r *app.Request) app.Answer {
 	mine := r.Loop().State().(*counters)
 	mine.requests++
 	return app.Ready(app.Text(200, fmt.Sprintln(mine.requests, "on this loop")))

@@ -14,7 +14,7 @@ import (
 
 // Certificates from files, which are loaded again when they change.
 func ExampleNew_tls() {
-	handler := func(r *app.Request) app.Future[*app.Response] {
+	handler := func(r *app.Request) app.Answer {
 		return app.Ready(app.Text(200, "Hello, World!"))
 	}
 	certificates, err := certs.Open(certs.Options{

@@ -119,6 +119,9 @@ func (x *exchange) Leave() { x.loop.r.Leave() }
 // already or the exchange was cut.
 func (x *exchange) answer(r *app.Response, err error) {
 	if x.answered || x.gone {
+		if err != nil && err != spi.ErrAborted {
+			x.loop.report(x, err)
+		}
 		x.discard(r)
 		return
 	}
@@ -131,7 +134,7 @@ func (x *exchange) answer(r *app.Response, err error) {
 	}
 	if err != nil {
 		if errors.Is(err, app.ErrDeadline) {
-			x.loop.refused(RequestTimeout, x.conn, errors.New(x.String()))
+			x.loop.server.refusedRequest(RequestTimeout, x, nil)
 		}
 		x.loop.report(x, err)
 		r = app.ErrorResponse(err)
@@ -348,7 +351,7 @@ func (x *exchangePool) Submit(work func()) error {
 	s := x.loop.server
 	err := s.pool.Submit(work)
 	if err != nil {
-		s.refused(PoolFull, x.info.PeerString(), err)
+		s.refusedRequest(PoolFull, (*exchange)(x), errPoolFull)
 	}
 	return err
 }

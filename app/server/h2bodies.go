@@ -34,7 +34,7 @@ func (s *h2Session) expireBodies(now instant) {
 		}
 		by := x.in.asked.after(s.loop.server.config.BodyTimeout)
 		if by.passed(now) {
-			s.loop.refused(BodyTimeout, s.conn, nil)
+			s.loop.server.refusedRequest(BodyTimeout, x, nil)
 			s.cutOff(x, 408, "the request did not arrive in time")
 		} else {
 			s.bodyBy = earlier(s.bodyBy, by)

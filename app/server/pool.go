@@ -10,18 +10,30 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 )
 
-// PoolConfig configures the pool of app.Offload.
+// PoolConfig configures the work that runs outside the loops. Workers and Queue are for app.Offload.
 type PoolConfig struct {
 	// Workers is the number of jobs that run at the same time; 0 means 256.
 	Workers int
 	// Queue is the number of jobs that may wait; 0 means 1024, a negative number none. Further jobs fail with
 	// app.ErrPoolFull.
 	Queue int
+	// FileWorkers and FileQueue are the same for package files, whose jobs have places of their own, so that a slow disk
+	// does not keep computations waiting, nor these the disk. 0 means 128 and 1024.
+	FileWorkers, FileQueue int
+	// Calls is the number of calls of app.Go that run at the same time, each in a goroutine of its own; 0 means 10,000.
+	// A call that waits takes about 8 KiB besides what it keeps. Further calls fail with app.ErrPoolFull.
+	Calls int
 }
 
 func (c PoolConfig) withDefaults() PoolConfig {
 	if c.Workers <= 0 {
 		c.Workers = 256
+	}
+	if c.FileWorkers <= 0 {
+		c.FileWorkers = 128
+	}
+	if c.Calls <= 0 {
+		c.Calls = 10_000
 	}
 	switch {
 	case c.Queue == 0:
@@ -32,6 +44,11 @@ func (c PoolConfig) withDefaults() PoolConfig {
 	return c
 }
 
+// forFiles returns the configuration of the pool for files.
+func (c PoolConfig) forFiles() PoolConfig {
+	return PoolConfig{Workers: c.withDefaults().FileWorkers, Queue: c.FileQueue}
+}
+
 // pool runs jobs in a bounded number of goroutines, behind a bounded queue. A worker ends when the queue is empty.
 type pool struct {
 	queue chan func()
@@ -39,6 +56,7 @@ type pool struct {
 	max   int64 // of workers
 
 	admitted atomic.Int64 // jobs that wait or run
+	refused  atomic.Uint64
 	workers  atomic.Int64 // goroutines that will look at the queue
 	closing  atomic.Bool
 	ended    chan struct{} // a job has ended while the pool was closing
@@ -57,6 +75,7 @@ func newPool(c PoolConfig) *pool {
 func (p *pool) Submit(work func()) error {
 	if p.admitted.Add(1) > p.limit {
 		p.admitted.Add(-1)
+		p.refused.Add(1)
 		return app.ErrPoolFull
 	}
 	p.queue <- work // has room: it holds as many as are admitted
@@ -75,6 +94,14 @@ func (p *pool) addWorker() {
 			go p.work()
 			return
 		}
+	}
+}
+
+// counts returns the state of the pool. Any goroutine.
+func (p *pool) counts() PoolCounts {
+	admitted, waiting := p.admitted.Load(), int64(len(p.queue))
+	return PoolCounts{
+		Running: uint64(max(admitted-waiting, 0)), Waiting: uint64(waiting), Limit: uint64(p.limit), Refused: p.refused.Load(),
 	}
 }
 
@@ -116,15 +143,30 @@ var errPoolBusy = errors.New("server: jobs of the pool are still running")
 
 // close waits until all jobs have ended, or fails when the time is up.
 func (p *pool) close(timeout time.Duration) error {
-	p.closing.Store(true)
 	late := time.NewTimer(timeout)
 	defer late.Stop()
+	if !p.await(late.C) {
+		return errPoolBusy
+	}
+	return nil
+}
+
+// await waits until all jobs have ended. It reports false if the time is up.
+func (p *pool) await(late <-chan time.Time) bool {
+	p.closing.Store(true)
 	for p.admitted.Load() > 0 {
 		select {
 		case <-p.ended:
-		case <-late.C:
-			return errPoolBusy
+		case <-late:
+			return false
 		}
 	}
-	return nil
+	return true
+}
+
+// awaitWork waits for work outside the loops, which is told by its context that its request has ended.
+func (s *Server) awaitWork(timeout time.Duration) {
+	late := time.NewTimer(timeout)
+	defer late.Stop()
+	_ = s.pool.await(late.C) && s.files.await(late.C) && s.calls.await(late.C)
 }

@@ -65,7 +65,7 @@ var reasonTable = [reasons]struct {
 	ConnectionLimit:     {"connection-limit", "connection limit reached", zap.WarnLevel},
 	DescriptorLimit:     {"descriptor-limit", "descriptor limit reached", zap.WarnLevel},
 	DescriptorShed:      {"descriptor-shed", "connection closed to free a descriptor", zap.WarnLevel},
-	PoolFull:            {"pool-full", "pool queue is full", zap.WarnLevel},
+	PoolFull:            {"pool-full", "no room for more work of the application", zap.WarnLevel},
 	HeadTimeout:         {"head-timeout", "request head timed out", zap.DebugLevel},
 	BodyTimeout:         {"body-timeout", "request content timed out", zap.DebugLevel},
 	WriteTimeout:        {"write-timeout", "peer does not read", zap.DebugLevel},
@@ -125,6 +125,14 @@ func (s *Server) refused(reason Reason, peer string, err error) {
 	}
 }
 
+// refusedRequest is refused for the request of x; err may be nil. Any goroutine.
+func (s *Server) refusedRequest(reason Reason, x *exchange, err error) {
+	s.refusals[reason].Add(1)
+	if suppressed, ok := s.lineDue(reason, time.Now()); ok {
+		s.logRefusal(reason, x.info.PeerString(), err, suppressed, fieldsOf(x)...)
+	}
+}
+
 // lineDue reports whether a line for reason may be logged at now, and returns the number of lines that were
 // suppressed since the last one. Any goroutine.
 func (s *Server) lineDue(reason Reason, now time.Time) (suppressed int, ok bool) {
@@ -135,9 +143,9 @@ func (s *Server) lineDue(reason Reason, now time.Time) (suppressed int, ok bool)
 }
 
 // logRefusal logs a refusal. peer may be empty, err nil. Any goroutine.
-func (s *Server) logRefusal(reason Reason, peer string, err error, suppressed int) {
+func (s *Server) logRefusal(reason Reason, peer string, err error, suppressed int, about ...zap.Field) {
 	row := &reasonTable[reason]
-	fields := []zap.Field{zap.String("reason", row.label)}
+	fields := append([]zap.Field{zap.String("reason", row.label)}, about...)
 	if peer != "" {
 		fields = append(fields, zap.String("peer", peer))
 	}

@@ -24,22 +24,47 @@ func (l *loop) report(x *exchange, err error) {
 
 // reportFor is report for code that ran for who, on the connection c, which may be nil.
 func (l *loop) reportFor(c *reactor.Conn, who lender, err error) {
-	var f failure
-	// The methods of an error are code of the application.
+	f := l.failureOf(c, who, func(f *failure) { f.describe(err) })
+	switch {
+	case f.panicked:
+		l.count.failed.Add(1)
+		l.reportPanic(who, f)
+	case f.unexpected:
+		l.count.failed.Add(1)
+		l.server.log.Error("request failed", append(fieldsOf(who), zap.String("error", f.text))...)
+	}
+}
+
+// reportUnclaimed logs a failure of work whose result nobody has taken, on the connection c, which may be nil. On the
+// loop, owned.
+func (l *loop) reportUnclaimed(c *reactor.Conn, who lender, err error) {
+	f := l.failureOf(c, who, func(f *failure) {
+		if f.describe(err); !f.panicked && f.text == "" {
+			f.text = err.Error()
+		}
+	})
+	if f.panicked {
+		l.reportPanic(who, f)
+		return
+	}
+	l.server.log.Error("work failed whose result nobody has taken", append(fieldsOf(who), zap.String("error", f.text))...)
+}
+
+// reportPanic counts and logs a panic.
+func (l *loop) reportPanic(who lender, f failure) {
+	l.count.panics.Add(1)
+	l.server.log.Error("panic in the application",
+		append(fieldsOf(who), zap.String("value", f.text), zap.ByteString("stack", f.stack))...)
+}
+
+// failureOf returns the failure that fill describes. fill calls methods of an error, which are code of the application.
+func (l *loop) failureOf(c *reactor.Conn, who lender, fill func(*failure)) (f failure) {
 	l.r.Lend(c, who.lentFor())
-	if recovered(func() { f.describe(err) }) != nil {
+	if recovered(func() { fill(&f) }) != nil {
 		f.text = "its error panics"
 	}
 	l.r.Reclaim()
-	switch {
-	case f.panicked:
-		l.count.panics.Add(1)
-		l.count.failed.Add(1)
-		l.server.log.Error("panic in the application", zap.String("request", who.String()), zap.String("value", f.text), zap.ByteString("stack", f.stack))
-	case f.unexpected:
-		l.count.failed.Add(1)
-		l.server.log.Error("request failed", zap.String("request", who.String()), zap.String("error", f.text))
-	}
+	return f
 }
 
 // failure describes an error of the application for the log.

@@ -29,13 +29,17 @@ type Server struct {
 	config   Config
 	log      *zap.Logger
 	reactor  *reactor.Reactor
-	pool     *pool
+	pool     *pool // of app.Offload
+	files    *pool // of package files
+	calls    calls // of app.Go
 	trust    *forwarded.Trust
 	loops    []*loop
 	lines    [reasons]loglimit.Limit // of refusals
 	refusals refusals                // by goroutines that belong to no loop
+	mistakes loglimit.Limit          // lines about mistakes of the application
 	addrs    []net.Addr
 
+	begun    atomic.Bool // Start was called
 	started  bool        // Hooks.Start has succeeded
 	draining atomic.Bool // Shutdown has begun
 	stop     sync.Once
@@ -54,14 +58,15 @@ func New(config Config) (*Server, error) {
 	if len(config.TrustedProxies) > 0 || config.TrustUnix {
 		s.trust = &forwarded.Trust{Networks: config.TrustedProxies, Unix: config.TrustUnix, OnIgnored: s.forwardingIgnored}
 	}
-	s.pool = newPool(config.Pool)
+	s.pool, s.files = newPool(config.Pool), newPool(config.Pool.forFiles())
+	s.calls.init(config.Pool.withDefaults().Calls)
 	if s.reactor, err = reactor.New(s.reactorConfig()); err != nil {
 		return nil, err
 	}
 	for _, l := range config.Listeners {
 		addr, err := s.listen(l)
 		if err != nil {
-			return nil, errors.Join(err, s.reactor.Stop(context.Background()), s.pool.close(time.Second))
+			return nil, errors.Join(err, s.reactor.Stop(context.Background()))
 		}
 		s.addrs = append(s.addrs, addr)
 	}
@@ -76,8 +81,11 @@ func (s *Server) Addrs() []net.Addr { return s.addrs }
 func (s *Server) Draining() bool { return s.draining.Load() }
 
 // Start calls the start hooks and accepts connections. If a hook fails, Start stops what it has started, calls the stop
-// hooks and returns the error.
+// hooks and returns the error. A second call does nothing and returns an error.
 func (s *Server) Start(ctx context.Context) error {
+	if s.begun.Swap(true) {
+		return errStarted
+	}
 	err := s.start(ctx)
 	if err != nil {
 		s.stop.Do(func() {
@@ -87,6 +95,8 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	return err
 }
+
+var errStarted = errors.New("server: Start was called before")
 
 func (s *Server) start(ctx context.Context) error {
 	if hook := s.config.Hooks.Start; hook != nil {
@@ -173,7 +183,7 @@ const flushTimeout = 500 * time.Millisecond
 func (s *Server) close(ctx context.Context) error {
 	err := s.reactor.Stop(ctx)
 	defer logqueue.Flush(s.log, flushTimeout)
-	_ = s.pool.close(time.Second)
+	s.awaitWork(time.Second)
 	for _, l := range s.loops {
 		l.workers.close()
 	}

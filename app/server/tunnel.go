@@ -22,7 +22,7 @@ func (x *exchange) openTunnel(r *app.Response, t spi.Tunnel) error {
 	hello, refusal := x.handshake()
 	if refusal != nil {
 		text, _ := refusal.Content.(app.Bytes)
-		x.loop.refused(WebSocketHandshake, x.conn, errors.New(strings.TrimSpace(string(text))))
+		x.loop.server.refusedRequest(WebSocketHandshake, x, errors.New(strings.TrimSpace(string(text))))
 		x.discard(r)
 		return x.respond(refusal)
 	}

@@ -23,7 +23,7 @@ func (x *exchange) upgrade(r *app.Response, u *websocket.Upgrade) error {
 	}
 	if refusal != nil {
 		text, _ := refusal.Content.(app.Bytes)
-		x.loop.refused(reason, x.conn, errors.New(strings.TrimSpace(string(text))))
+		x.loop.server.refusedRequest(reason, x, errors.New(strings.TrimSpace(string(text))))
 		return x.respond(refusal)
 	}
 	t := endpointOptionsOf(u.Endpoint)

@@ -151,7 +151,7 @@ func TestSocketNegotiation(t *testing.T) {
 		e.Protocols = []string{"v1", "v2"}
 		e.Origins = []string{"https://*.example.org"}
 		s := serve(t, func(*app.Request) app.Future[*app.Response] {
-			return app.Ready(websocket.Accept(e).With("Set-Cookie", "a=b"))
+			return app.Ready(websocket.Accept(e).WithAdded("Set-Cookie", "a=b"))
 		})
 		peer := s.open(protocol, "/", "Origin", "https://www.example.org",
 			"Sec-WebSocket-Protocol", "v3, v2, v1", "Sec-WebSocket-Extensions", "permessage-deflate")

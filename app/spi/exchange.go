@@ -43,6 +43,34 @@ type Spawner interface {
 	Unpark()
 }
 
+// Caller is an optional interface of an Exchange whose server bounds blocking work apart
+// from Pool. Any goroutine.
+type Caller interface {
+	// Call runs work of app.Go in a goroutine of its own. It returns app.ErrPoolFull if as
+	// many as the server allows run already, and never blocks.
+	Call(work func()) error
+	// FilePool returns the pool for work on files.
+	FilePool() app.Pool
+}
+
+// Reporter is an optional interface of an app.Loop whose server has a log. Any goroutine.
+type Reporter interface {
+	// ForRequest returns the request for which tasks that are posted to the Loop run, or nil.
+	ForRequest() *app.Request
+	// Report logs a failure or a panic of the application that no response shows. It is
+	// called as user code.
+	Report(err error)
+	// Warn logs a mistake of the application that does not make its request fail.
+	Warn(text string)
+}
+
+// Located is an optional interface of an app.Loop that recognises its own goroutine. Any
+// goroutine.
+type Located interface {
+	// OnLoop reports whether the caller runs on the loop. It may cost a microsecond.
+	OnLoop() bool
+}
+
 // Drainer is an optional interface of an Exchange, or an app.Loop, whose server can drain.
 // Any goroutine.
 type Drainer interface {

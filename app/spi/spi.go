@@ -27,6 +27,8 @@ var core = internalapi.App.(interface {
 	Sensitive(r *app.Request) func(name string) bool
 	Shrink(r *app.Request, conn *app.ConnInfo)
 	ServeStream(s *app.Stream, r *app.Request)
+	SetRequestID(r *app.Request, id string)
+	RequestID(r *app.Request) string
 })
 
 // Bind connects a request with its Exchange. A server embeds app.Request by value in its
@@ -77,6 +79,13 @@ func MarkSensitive(r *app.Request, marked func(name string) bool) { core.MarkSen
 
 // Sensitive returns the function that MarkSensitive has set, or nil. On the loop.
 func Sensitive(r *app.Request) func(name string) bool { return core.Sensitive(r) }
+
+// SetRequestID gives a request the identifier that RequestID returns. On the loop.
+func SetRequestID(r *app.Request, id string) { core.SetRequestID(r, id) }
+
+// RequestID returns the identifier of a request, by which its lines in logs are found, or
+// "" if it has none. Package middleware sets it. Any goroutine.
+func RequestID(r *app.Request) string { return core.RequestID(r) }
 
 // ServeStream calls Produce of s, and Finish of r's Exchange when the content is complete
 // or has failed. A panic of Produce is an *app.PanicError. Servers call it once, when they

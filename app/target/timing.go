@@ -38,7 +38,7 @@ func withTiming(resp *app.Response, arrived, start, end time.Time) *app.Response
 	timed := *resp
 	timed.Fields = append(app.Fields(nil), resp.Fields...)
 	queue, total := start.Sub(arrived), end.Sub(arrived)
-	return timed.With("Server-Timing", fmt.Sprintf("queue;dur=%s, handler;dur=%s, first-byte;dur=%s",
+	return timed.WithAdded("Server-Timing", fmt.Sprintf("queue;dur=%s, handler;dur=%s, first-byte;dur=%s",
 		milliseconds(queue), milliseconds(total-queue), milliseconds(total)))
 }
 

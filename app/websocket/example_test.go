@@ -21,7 +21,7 @@ var echo = &websocket.Endpoint{
 	},
 }
 
-func echoHandler(r *app.Request) app.Future[*app.Response] {
+func echoHandler(r *app.Request) app.Answer {
 	if !r.IsWebSocket() {
 		return app.Ready(app.HTML(200, "<script>new WebSocket(location)</script>"))
 	}
@@ -50,7 +50,7 @@ var game = &websocket.Endpoint{
 	},
 }
 
-func join(r *app.Request) app.Future[*app.Response] {
+func join(r *app.Request) app.Answer {
 	name := r.QueryValue("name")
 	if name == "" {
 		return app.Ready(app.Error(403, "say who you are"))
@@ -105,7 +105,7 @@ var files = &websocket.Endpoint{
 
 func Example_socketServe() {
 	for _, e := range []*websocket.Endpoint{lines, files} {
-		host := apptest.New(func(*app.Request) app.Future[*app.Response] { return app.Ready(websocket.Accept(e)) })
+		host := apptest.New(func(*app.Request) app.Answer { return app.Ready(websocket.Accept(e)) })
 		socket := host.Do(apptest.Get("/")).Socket()
 		socket.Say("one\n")
 		socket.Say("quit")
@@ -137,7 +137,7 @@ var totals = &websocket.Endpoint{
 }
 
 func Example_socketPieces() {
-	host := apptest.New(func(*app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(*app.Request) app.Answer {
 		return app.Ready(websocket.AcceptWith(totals, new(int64)))
 	})
 	socket := host.Do(apptest.Get("/")).Socket()
@@ -150,7 +150,7 @@ func Example_socketPieces() {
 func report(s *websocket.Socket, rows func() ([]byte, bool)) app.Future[app.Done] {
 	w, err := s.Begin(websocket.Text)
 	if err != nil {
-		return app.Failed[app.Done](err)
+		return app.Complete(err)
 	}
 	written := app.While(func() app.Future[bool] {
 		row, more := rows()
@@ -169,15 +169,12 @@ var member = &websocket.Endpoint{
 
 	Open: func(s *websocket.Socket, r *app.Request) { chat.Join(s) },
 	Message: func(s *websocket.Socket, m websocket.Message) app.Future[app.Done] {
-		if err := chat.Broadcast(m.Kind, m.Data); err != nil {
-			return app.Failed[app.Done](err)
-		}
-		return app.Ready(app.Done{})
+		return app.Complete(chat.Broadcast(m.Kind, m.Data))
 	},
 }
 
 func Example_socketRoom() {
-	host := apptest.New(func(*app.Request) app.Future[*app.Response] { return app.Ready(websocket.Accept(member)) })
+	host := apptest.New(func(*app.Request) app.Answer { return app.Ready(websocket.Accept(member)) })
 	first, second := host.Do(apptest.Get("/")).Socket(), host.Do(apptest.Get("/")).Socket()
 	first.Say("hello")
 	fmt.Println(first.Heard[0].Text(), second.Heard[0].Text())
@@ -207,7 +204,7 @@ var questions = &websocket.Endpoint{
 	},
 }
 
-func ask(r *app.Request) app.Future[*app.Response] {
+func ask(r *app.Request) app.Answer {
 	answer, response := app.Promised[*app.Response](r)
 	opened := others.WebSocket(r, &client.SocketRequest{
 		URL:              "h2c://127.0.0.1:9000/questions",
@@ -215,7 +212,7 @@ func ask(r *app.Request) app.Future[*app.Response] {
 		State:            answer,
 		UntilRequestEnds: true,
 	})
-	return app.Then(opened, func(s *websocket.Socket) app.Future[*app.Response] {
+	return app.Then(opened, func(s *websocket.Socket) app.Answer {
 		s.SendText(r.QueryValue("q"))
 		return response
 	})
@@ -257,10 +254,10 @@ func subscribe(loop app.Loop) {
 }
 
 func Example_socketOfALoop() {
-	host := apptest.New(func(*app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(*app.Request) app.Answer {
 		return app.Ready(websocket.Accept(&websocket.Endpoint{Open: func(s *websocket.Socket, _ *app.Request) { prices.Join(s) }}))
 	})
-	backend := host.Answer("feed.example.org:443", func(*app.Request) app.Future[*app.Response] {
+	backend := host.Answer("feed.example.org:443", func(*app.Request) app.Answer {
 		return app.Ready(websocket.Accept(&websocket.Endpoint{}))
 	})
 	member := host.Do(apptest.Get("/")).Socket()

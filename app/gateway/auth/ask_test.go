@@ -32,10 +32,10 @@ func TestAsk(t *testing.T) {
 	h, _ := asking(t, func(r *app.Request) app.Future[*app.Response] {
 		switch r.Fields.Get("Cookie") {
 		case "good":
-			resp := app.Text(200, "welcome\n").With("X-User", "alice").With("x-group", "a").With("X-Group", "b").With("X-Secret", "s")
+			resp := app.Text(200, "welcome\n").With("X-User", "alice").With("X-Group", "a").WithAdded("x-group", "b").With("X-Secret", "s")
 			return app.Ready(resp)
 		case "login":
-			return app.Ready(app.Redirect(302, "https://login.example/").With("Set-Cookie", "back=1"))
+			return app.Ready(app.Redirect(302, "https://login.example/").WithAdded("Set-Cookie", "back=1"))
 		case "forbidden":
 			return app.Ready(app.Text(403, "no\n"))
 		}
