@@ -28,17 +28,14 @@ var member = &websocket.Endpoint{
 	KeepAlive:  30 * time.Second,
 	Open:       func(s *websocket.Socket, _ *app.Request) { room.Join(s) },
 	Message: func(_ *websocket.Socket, m websocket.Message) app.Future[app.Done] {
-		if err := room.Broadcast(m.Kind, m.Data); err != nil {
-			return app.Failed[app.Done](err)
-		}
-		return app.Ready(app.Done{})
+		return app.Complete(room.Broadcast(m.Kind, m.Data))
 	},
 }
 
 func main() {
 	document := app.HTML(200, page)
 	var r router.Router
-	r.Handle("GET /{$}", func(*app.Request) app.Future[*app.Response] { return app.Ready(document) })
-	r.Handle("GET /chat", func(*app.Request) app.Future[*app.Response] { return app.Ready(websocket.Accept(member)) })
+	r.Handle("GET /{$}", func(*app.Request) app.Answer { return app.Ready(document) })
+	r.Handle("GET /chat", func(*app.Request) app.Answer { return app.Ready(websocket.Accept(member)) })
 	log.Fatal(server.ListenAndServe(context.Background(), address.FromArguments(), r.Serve))
 }

@@ -20,13 +20,10 @@ import (
 var page string
 
 // clock sends the time each second until the peer leaves or the server drains.
-func clock(r *app.Request) app.Future[*app.Response] {
+func clock(r *app.Request) app.Answer {
 	return app.Ready(events.Streamed(func(s *events.Stream) app.Future[app.Done] {
-		return app.While(func() app.Future[bool] {
-			sent := s.Send(events.Event{Name: "time", Data: time.Now().Format(time.TimeOnly)})
-			return app.Then(sent, func(app.Done) app.Future[bool] {
-				return app.Map(app.Sleep(r, time.Second), func(app.Done) (bool, error) { return true, nil })
-			})
+		return app.Every(r, time.Second, func() app.Future[app.Done] {
+			return s.Send(events.Event{Name: "time", Data: time.Now().Format(time.TimeOnly)})
 		})
 	}))
 }
@@ -34,7 +31,7 @@ func clock(r *app.Request) app.Future[*app.Response] {
 func main() {
 	document := app.HTML(200, page)
 	var r router.Router
-	r.Handle("GET /{$}", func(*app.Request) app.Future[*app.Response] { return app.Ready(document) })
+	r.Handle("GET /{$}", func(*app.Request) app.Answer { return app.Ready(document) })
 	r.Handle("GET /clock", clock)
 	log.Fatal(server.ListenAndServe(context.Background(), address.FromArguments(), r.Serve))
 }

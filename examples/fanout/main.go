@@ -23,7 +23,7 @@ var delays = map[string]time.Duration{"north": 0, "south": 50 * time.Millisecond
 var shops = client.New(client.Options{})
 
 // prices asks each shop and answers with a JSON object of the prices that have arrived in time.
-func prices(r *app.Request) app.Future[*app.Response] {
+func prices(r *app.Request) app.Answer {
 	var names []string
 	var asked []app.Future[string]
 	for name := range delays {
@@ -48,7 +48,7 @@ func content(response *client.Response) app.Future[string] {
 }
 
 // shop answers with a price after its delay.
-func shop(r *app.Request) app.Future[*app.Response] {
+func shop(r *app.Request) app.Answer {
 	delay, known := delays[r.PathValue("name")]
 	if !known {
 		return app.Ready(app.Error(404, "no such shop"))

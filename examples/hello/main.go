@@ -1,6 +1,6 @@
 //go:build linux
 
-// Command hello answers on the event loop, with futures: at once, after a while, and after blocking work on the pool.
+// Command hello answers on the event loop, with futures: at once, after a while, and after a call that blocks.
 package main
 
 import (
@@ -21,7 +21,7 @@ func main() {
 // routes returns the routes of the program.
 func routes() *router.Router {
 	var r router.Router
-	r.Handle("GET /hello/{name}", hello)
+	r.Handle("GET /hello/{name}", app.Sync(hello))
 	r.Handle("GET /later/{name}", later)
 	r.Handle("GET /blocking/{name}", blocking)
 	return &r
@@ -31,21 +31,21 @@ func routes() *router.Router {
 func greeting(name string) *app.Response { return app.Text(200, "Hello, "+name+"!\n") }
 
 // hello answers at once.
-func hello(r *app.Request) app.Future[*app.Response] {
-	return app.Ready(greeting(r.PathValue("name")))
+func hello(r *app.Request) (*app.Response, error) {
+	return greeting(r.PathValue("name")), nil
 }
 
 // later answers after 100 ms, in which the loop serves other requests.
-func later(r *app.Request) app.Future[*app.Response] {
+func later(r *app.Request) app.Answer {
 	return app.Map(app.Sleep(r, 100*time.Millisecond), func(app.Done) (*app.Response, error) {
 		return greeting(r.PathValue("name")), nil
 	})
 }
 
-// blocking answers with the result of a function that blocks, which runs in a goroutine of the pool.
-func blocking(r *app.Request) app.Future[*app.Response] {
+// blocking answers with the result of a call that blocks, which runs in a goroutine of its own.
+func blocking(r *app.Request) app.Answer {
 	name := r.PathValue("name")
-	return app.Offload(r, func(context.Context) (*app.Response, error) {
+	return app.Go(r, func(context.Context) (*app.Response, error) {
 		time.Sleep(100 * time.Millisecond) // a query of a database, for example
 		return greeting(name), nil
 	})
