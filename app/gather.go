@@ -161,7 +161,7 @@ func (p *part[T]) arrive(q *queue) {
 	p.over = true
 	if p.whole.isSettled() {
 		drop(p.from.value)
-		p.from.dropped(&p.node)
+		p.from.dropped()
 		return
 	}
 	p.whole.note(p.i, p.from.value, p.from.err, q)

@@ -87,7 +87,7 @@ func (w *headWait) arrive(q *queue) {
 	f := checked(w.from.value, w.from.err)
 	if !w.answer(f.value, f.err, q) {
 		f.value.Close()
-		w.from.dropped(&w.node)
+		w.from.dropped()
 	}
 }
 

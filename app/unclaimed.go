@@ -12,6 +12,7 @@ const (
 	markTaken   uint32 = 1 << iota // settle was called
 	markClaimed                    // somebody has taken the failure
 	markWork                       // the result of Offload or Go, or of a continuation of one
+	markLost                       // unclaimed was called
 )
 
 // claim marks the failure of a settled cell as taken.
@@ -32,17 +33,16 @@ func (c *cell[T]) inherit(marks uint32) {
 // panics and failures of work are logged. Any goroutine.
 func (c *cell[T]) unclaimed() {
 	_, panicked := c.err.(*PanicError)
-	if !panicked && c.marks.Load()&markWork == 0 {
+	if !panicked && c.marks.Load()&markWork == 0 || c.marks.Or(markLost)&markLost != 0 {
 		return
 	}
 	u := &unclaimed{loop: c.loop, marks: &c.marks, err: c.err}
 	c.loop.Post(u.await)
 }
 
-// dropped has a failure logged that came too late for its waiter. If the waiter was
-// forgotten, settle has done that.
-func (c *cell[T]) dropped(waiter *node) {
-	if c.err != nil && !waiter.idle.Load() {
+// dropped has a failure logged that came too late for its waiter.
+func (c *cell[T]) dropped() {
+	if c.err != nil {
 		c.unclaimed()
 	}
 }

@@ -67,7 +67,7 @@ func (w *wait[T]) arrive(q *queue) {
 	w.bound.stop()
 	if !w.settle(w.from.value, w.from.err, q) && !w.shared {
 		drop(w.from.value)
-		w.from.dropped(&w.node)
+		w.from.dropped()
 	}
 }
 
