@@ -1,6 +1,7 @@
 package app
 
 import (
+	"slices"
 	"time"
 
 	"github.com/gatewheel/gatewheel/app/internal/ending"
@@ -39,9 +40,23 @@ func (internalAPI) Drain(r *Request) { r.drain() }
 // ServeStream implements spi.ServeStream.
 func (internalAPI) ServeStream(s *Stream, r *Request) { s.serve(r) }
 
-// SetRoute sets the route of r and the values of its wildcards. On the loop.
-func (internalAPI) SetRoute(r *Request, route *internalapi.Route, captures []string) {
-	r.route, r.captures = route, captures
+// SetRoute sets the route of r and the values of its wildcards, below the mount that has led
+// to its router. On the loop.
+func (internalAPI) SetRoute(r *Request, route *internalapi.Route, values []string) {
+	if mount := r.route.Base(); mount != nil {
+		route = route.Below(mount)
+		values = append(slices.Clip(r.captures[:len(mount.Names)]), values...)
+	}
+	r.route, r.captures = route, values
+}
+
+// MountPrefix returns the part of the path of r that mounts have removed from RawPath,
+// encoded. On the loop.
+func (internalAPI) MountPrefix(r *Request) string {
+	if mount := r.route.Base(); mount != nil {
+		return mount.Prefix(r.captures)
+	}
+	return ""
 }
 
 // Rest returns what the last wildcard of r's route has matched. ok is false unless

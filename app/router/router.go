@@ -1,4 +1,5 @@
-// Package router chooses handlers by the patterns of net/http.ServeMux.
+// Package router chooses handlers by the patterns of net/http.ServeMux, in groups with
+// middleware and in routers below a prefix.
 package router
 
 import (
@@ -15,7 +16,9 @@ import (
 
 // core has functions of package app that applications cannot see.
 var core = internalapi.App.(interface {
-	SetRoute(r *app.Request, route *internalapi.Route, captures []string)
+	SetRoute(r *app.Request, route *internalapi.Route, values []string)
+	Captures(r *app.Request) (names, values []string)
+	MountPrefix(r *app.Request) string
 })
 
 // Router calls the handler of the pattern that matches a request best. Patterns and
@@ -34,31 +37,58 @@ var core = internalapi.App.(interface {
 // pattern, is redirected (307); a WebSocket handshake, which cannot follow redirects, is
 // served. Patterns conflict if both match a request and neither is more specific.
 //
-// Serve may run on any number of loops, but not at the same time as Handle. Routes without
+// Routes are registered before requests are served, and hooks are set before: Serve may run
+// on any number of loops, but not at the same time as other methods. Routes without
 // wildcards do not allocate. The zero Router is ready for use.
 type Router struct {
-	// NotFound answers requests that match no pattern. The default is 404.
+	// NotFound answers requests that match no pattern. Without it they fail with a
+	// *app.StatusError (404). It is called on the loop.
 	NotFound app.Handler
+	// MethodNotAllowed answers requests whose path matches with other methods only. The
+	// router adds Allow to its response. Without it such requests fail with a
+	// *app.StatusError (405). It is called on the loop.
+	MethodNotAllowed app.Handler
+	// Failed returns the response for a failure of a handler, of a router below a mount that
+	// has no such hook, or of the router itself (404, 405). Without it, or if it returns nil,
+	// app.ErrorResponse makes the response. The failure stays one for middleware and for the
+	// server, which logs a panic or an unexpected error. Failures of the server, such as a
+	// missed deadline, do not reach the router. It is called on the loop.
+	Failed func(r *app.Request, err error) *app.Response
 
 	routes pattern.Set[*route]
+	all    []*route // in the order of their registration
 }
 
 type route struct {
 	handler app.Handler
 	match   internalapi.Route // as requests see it
+	router  *Router           // of MountRouter
 }
 
 // Handle registers a handler. It panics if the pattern is invalid or conflicts with
 // another one.
-func (m *Router) Handle(text string, h app.Handler) {
+func (m *Router) Handle(pattern string, h app.Handler) {
+	m.add(pattern, &route{handler: h})
+}
+
+// HandleFunc registers a handler that answers at once, see app.Sync. It panics as Handle
+// does.
+func (m *Router) HandleFunc(pattern string, h func(*app.Request) (*app.Response, error)) {
+	m.Handle(pattern, app.Sync(h))
+}
+
+// add registers a route, of which it sets match but for Mount.
+func (m *Router) add(text string, added *route) {
 	p, err := pattern.Parse(text, pattern.ServeMux)
 	if err != nil {
 		panic(fmt.Sprintf("router: pattern %q: %v", text, err))
 	}
-	added := &route{handler: h, match: internalapi.Route{Pattern: text, Names: p.Names, Rest: p.Rest()}}
+	added.match.Pattern, added.match.Names = text, p.Names
+	added.match.Rest = p.Rest() && !added.match.Mount
 	if other := m.routes.Add(p, added); other != nil {
 		panic(fmt.Sprintf("router: patterns %q and %q match the same request, and neither is more specific", text, other.Text))
 	}
+	m.all = append(m.all, added)
 }
 
 // Serve answers r with the handler of the best pattern. It is an app.Handler.
@@ -69,13 +99,13 @@ func (m *Router) Serve(r *app.Request) app.Future[*app.Response] {
 	}
 	if found := m.routes.Exact(r.Method, path); found != nil {
 		core.SetRoute(r, &found.Value.match, nil)
-		return found.Value.handler(r)
+		return m.call(found.Value.handler, r)
 	}
 	return m.search(r, path)
 }
 
 func redirectPath(r *app.Request, path string) app.Future[*app.Response] {
-	return app.Ready(app.Redirect(307, uri.Location(path, r.RawQuery)))
+	return app.Ready(app.Redirect(307, uri.Location(core.MountPrefix(r)+path, r.RawQuery)))
 }
 
 func (m *Router) search(r *app.Request, path string) app.Future[*app.Response] {
@@ -83,7 +113,7 @@ func (m *Router) search(r *app.Request, path string) app.Future[*app.Response] {
 	clean := path
 	if r.Method != "CONNECT" {
 		if path[0] != '/' {
-			return pathless(r)
+			return m.pathless(r)
 		}
 		clean = pattern.Clean(path)
 	}
@@ -91,6 +121,7 @@ func (m *Router) search(r *app.Request, path string) app.Future[*app.Response] {
 	if m.routes.HasHosts() {
 		name = octets.Host(r.Authority)
 	}
+	matched := clean
 	found, captures := m.routes.Find(name, r.Method, clean, space[:0])
 	if (found == nil || openEnded(found.Pattern, captures)) && !strings.HasSuffix(clean, "/") {
 		inHost := found != nil && found.Host != ""
@@ -98,46 +129,33 @@ func (m *Router) search(r *app.Request, path string) app.Future[*app.Response] {
 			if !r.IsWebSocket() {
 				return redirectPath(r, clean+"/")
 			}
-			found, captures = m.routes.Find(name, r.Method, clean+"/", space[:0])
+			matched = clean + "/"
+			found, captures = m.routes.Find(name, r.Method, matched, space[:0])
 		}
 	}
 	if clean != path && !r.IsWebSocket() {
 		return redirectPath(r, clean)
 	}
 	if found != nil {
-		core.SetRoute(r, &found.Value.match, decoded(captures))
-		return found.Value.handler(r)
+		values := decoded(captures)
+		if last := len(values) - 1; found.Value.match.Mount {
+			values[last] = matched[:len(matched)-len(captures[last])-1]
+		}
+		core.SetRoute(r, &found.Value.match, values)
+		return m.call(found.Value.handler, r)
 	}
 	if r.Method == "CONNECT" {
 		// RFC 9110 section 9.3.6, and section 4 of RFC 8441 for protocols other than WebSocket: there
 		// is no tunnel.
-		return app.Ready(app.Error(501, ""))
+		return m.fail(r, errNoTunnel)
 	}
 	if allow := m.routes.Allowed(name, path); len(allow) > 0 {
-		return app.Ready(otherMethod(r, allow))
+		return m.otherMethod(r, allow)
 	}
 	if m.NotFound != nil {
-		return m.NotFound(r)
+		return m.call(m.NotFound, r)
 	}
-	return app.Ready(app.Error(404, ""))
-}
-
-// otherMethod answers a request whose path has other methods. OPTIONS asks for them (RFC
-// 9110 section 9.3.7), as health checks of load balancers do.
-func otherMethod(r *app.Request, allow []string) *app.Response {
-	if r.Method == "OPTIONS" {
-		return app.Empty(204).With("Allow", strings.Join(append(allow, "OPTIONS"), ", "))
-	}
-	return app.Error(405, "").With("Allow", strings.Join(allow, ", "))
-}
-
-// pathless answers OPTIONS for the whole server (RFC 9110 section 9.3.7), and refuses other
-// targets without a path.
-func pathless(r *app.Request) app.Future[*app.Response] {
-	if r.Method == "OPTIONS" && r.RawPath == "*" {
-		return app.Ready(app.Empty(204))
-	}
-	return app.Ready(app.Error(400, ""))
+	return m.fail(r, errNotFound)
 }
 
 // openEnded reports whether a wildcard of many segments has matched something. Then the

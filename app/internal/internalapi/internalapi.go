@@ -19,14 +19,3 @@ var App, WebSocket any
 
 // ErrAborted is that of package spi.
 var ErrAborted = errors.New("app: the response was aborted")
-
-// Route is a pattern of a router, as a request that matched it keeps it.
-type Route struct {
-	// Pattern is the text of the pattern.
-	Pattern string
-	// Names are the names of the wildcards, in order. The wildcard of a final slash has
-	// an empty name.
-	Names []string
-	// Rest reports whether the last wildcard matches any number of segments.
-	Rest bool
-}

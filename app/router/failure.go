@@ -1,0 +1,87 @@
+package router
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/internal/internalapi"
+)
+
+// Failures of a router. They do not change.
+var (
+	errNotFound = &app.StatusError{Status: 404}
+	errNoTunnel = &app.StatusError{Status: 501}
+	errNoPath   = &app.StatusError{Status: 400}
+)
+
+// call answers r with h. The hook Failed makes the response of a failure.
+func (m *Router) call(h app.Handler, r *app.Request) app.Future[*app.Response] {
+	if m.Failed == nil {
+		return h(r)
+	}
+	f := h.Try(r)
+	if f.Ready() {
+		if resp, err := f.Result(); err == nil && resp != nil {
+			return f
+		}
+	}
+	return app.After(f, func(resp *app.Response, err error) app.Future[*app.Response] {
+		switch {
+		case err != nil:
+			return m.fail(r, err)
+		case resp == nil:
+			return m.fail(r, app.ErrNoResponse)
+		}
+		return app.Ready(resp)
+	})
+}
+
+// fail returns the failure err, with the response of the hook Failed.
+func (m *Router) fail(r *app.Request, err error) app.Future[*app.Response] {
+	var before *rendered
+	if m.Failed == nil || errors.As(err, &before) || errors.Is(err, internalapi.ErrAborted) {
+		return app.Failed[*app.Response](err)
+	}
+	resp := m.Failed(r, err)
+	if resp == nil {
+		return app.Failed[*app.Response](err)
+	}
+	return app.Failed[*app.Response](&rendered{error: err, response: resp})
+}
+
+// rendered is a failure with the response of a hook.
+type rendered struct {
+	error
+	response *app.Response
+}
+
+// Unwrap returns the failure as the handler has returned it.
+func (e *rendered) Unwrap() error { return e.error }
+
+// Response returns the response of the hook, see app.ErrorResponse.
+func (e *rendered) Response() *app.Response { return e.response }
+
+// otherMethod answers a request whose path has other methods. OPTIONS asks for them (RFC
+// 9110 section 9.3.7), as health checks of load balancers do.
+func (m *Router) otherMethod(r *app.Request, methods []string) app.Future[*app.Response] {
+	if r.Method == "OPTIONS" {
+		return app.Ready(app.Empty(204).With("Allow", strings.Join(append(methods, "OPTIONS"), ", ")))
+	}
+	allow := strings.Join(methods, ", ")
+	if m.MethodNotAllowed == nil {
+		return m.fail(r, &app.StatusError{Status: 405, Fields: app.Fields{{Name: "Allow", Value: allow}}})
+	}
+	return app.Map(m.call(m.MethodNotAllowed, r), func(resp *app.Response) (*app.Response, error) {
+		return resp.With("Allow", allow), nil
+	})
+}
+
+// pathless answers OPTIONS for the whole server (RFC 9110 section 9.3.7), and refuses other
+// targets without a path.
+func (m *Router) pathless(r *app.Request) app.Future[*app.Response] {
+	if r.Method == "OPTIONS" && r.RawPath == "*" {
+		return app.Ready(app.Empty(204))
+	}
+	return m.fail(r, errNoPath)
+}
