@@ -128,24 +128,6 @@ func withoutNominations(list string, names []string) string {
 	return strings.Join(kept, ", ")
 }
 
-// credentials returns what follows the scheme in the field Authorization, as it was sent. ok is false
-// if there is no such field, several, or one of another scheme.
-func credentials(r *app.Request, scheme string) (value string, ok bool) {
-	for i := range r.Fields {
-		if !octets.EqualFold(r.Fields[i].Name, "Authorization") {
-			continue
-		}
-		if ok {
-			return "", false
-		}
-		value, ok = r.Fields[i].Value, true
-	}
-	if !ok || len(value) <= len(scheme) || value[len(scheme)] != ' ' || !octets.EqualFold(value[:len(scheme)], scheme) {
-		return "", false
-	}
-	return octets.Trim(value[len(scheme):]), true
-}
-
 // unauthorized returns the response to requests without valid credentials.
 func unauthorized(challenge string) *app.Response {
 	return app.Error(401, "not authorized").With("WWW-Authenticate", challenge)

@@ -86,7 +86,7 @@ var (
 // Check implements Checker. A request whose password is remembered costs no allocation, unless
 // BasicOptions.User is set.
 func (b *Basic) Check(r *app.Request) app.Future[*app.Response] {
-	encoded, ok := credentials(r, "Basic")
+	encoded, ok := r.Authorization("Basic")
 	if !ok || len(encoded) > basicSize {
 		return app.Ready(unauthorized(b.challenge))
 	}

@@ -113,7 +113,7 @@ var errNoKeys = &app.StatusError{Status: 503, Message: "tokens cannot be verifie
 // Check implements Checker. A token that is remembered costs no allocation, unless claims are copied,
 // which costs one.
 func (j *JWT) Check(r *app.Request) app.Future[*app.Response] {
-	token, ok := credentials(r, "Bearer")
+	token, ok := r.Authorization("Bearer")
 	switch {
 	case !ok && !r.Fields.Has("Authorization"):
 		return app.Ready(unauthorized(j.challenge))
