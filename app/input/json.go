@@ -1,0 +1,127 @@
+package input
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/gatewheel/gatewheel/app"
+)
+
+// offloadFrom is the length in bytes of content that is decoded on the pool. Shorter content
+// is decoded within about a millisecond, on the loop.
+const offloadFrom = 64 << 10
+
+// JSON reads the content of r, one JSON value (RFC 8259), into a T as encoding/json does.
+// The content type must be application/json or end in +json. Besides the failures of the
+// content (see the package) it fails as app.Body.ReadAll does, and with app.ErrPoolFull:
+// content of 64 KiB and more is decoded on the pool. On the loop.
+func JSON[T any](r *app.Request, given ...Option) app.Future[T] {
+	o := collect(given)
+	if _, err := contentType(r, "application/json", isJSON); err != nil {
+		return app.Failed[T](err)
+	}
+	return app.Then(r.Body.ReadAll(o.limit), func(content []byte) app.Future[T] {
+		if len(content) < offloadFrom {
+			return outcome(decodeJSON[T](content, o))
+		}
+		return app.Offload(r, func(context.Context) (T, error) { return decodeJSON[T](content, o) })
+	})
+}
+
+// outcome returns a result as a future.
+func outcome[T any](v T, err error) app.Future[T] {
+	if err != nil {
+		return app.Failed[T](err)
+	}
+	return app.Ready(v)
+}
+
+func isJSON(mediaType string) bool {
+	return mediaType == "application/json" || strings.HasSuffix(mediaType, "+json")
+}
+
+// DecodeJSON is JSON for content that was read already, of any length. Any goroutine.
+func DecodeJSON[T any](content []byte, given ...Option) (T, error) {
+	return decodeJSON[T](content, collect(given))
+}
+
+func decodeJSON[T any](content []byte, o options) (v T, err error) {
+	var zero T
+	if len(bytes.TrimLeft(content, " \t\r\n")) == 0 {
+		return zero, app.Statusf(400, "the content is empty, JSON is expected")
+	}
+	if at := invalidUTF8(content); at >= 0 {
+		return zero, app.Statusf(400, "the content is not valid UTF-8 at %s", place(content, at))
+	}
+	d := json.NewDecoder(bytes.NewReader(content))
+	if o.knownOnly {
+		d.DisallowUnknownFields()
+	}
+	if err := d.Decode(&v); err != nil {
+		return zero, jsonError(content, d.InputOffset(), err)
+	}
+	end := int(d.InputOffset())
+	if rest := bytes.TrimLeft(content[end:], " \t\r\n"); len(rest) > 0 {
+		return zero, app.Statusf(400, "the content has more than one JSON value: the second begins at %s", place(content, len(content)-len(rest)))
+	}
+	return v, nil
+}
+
+// invalidUTF8 returns the index of the first byte that is not UTF-8, or -1.
+func invalidUTF8(content []byte) int {
+	if utf8.Valid(content) {
+		return -1
+	}
+	at := 0
+	for {
+		r, size := utf8.DecodeRune(content[at:])
+		if r == utf8.RuneError && size <= 1 {
+			return at
+		}
+		at += size
+	}
+}
+
+// jsonError returns the failure for an error of encoding/json at that offset, unless the error
+// has one of its own.
+func jsonError(content []byte, offset int64, err error) error {
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return &app.StatusError{Status: 400, Err: err, Message: fmt.Sprintf("the content is not valid JSON at %s: %s", place(content, int(syntax.Offset)-1), syntax.Error())}
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return &app.StatusError{Status: 400, Err: err, Message: "the content is not valid JSON: it ends too early"}
+	}
+	if kind, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return &app.StatusError{Status: 422, Err: err, Message: fmt.Sprintf("%s is a JSON %s, which is no %s (%s)", fieldName(kind.Field), kind.Value, kindName(kind.Type), place(content, int(kind.Offset)-1))}
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return &app.StatusError{Status: 422, Err: err, Message: "the field " + name + " is not known"}
+	}
+	if own, ok := errors.AsType[*app.StatusError](err); ok {
+		return own
+	}
+	// An UnmarshalJSON or UnmarshalText has refused a value.
+	return &app.StatusError{Status: 422, Err: err, Message: strings.TrimPrefix(err.Error(), "json: ") + " (before " + place(content, int(offset)) + ")"}
+}
+
+// fieldName describes the path of a field, which is empty for the whole value.
+func fieldName(path string) string {
+	if path == "" {
+		return "the content"
+	}
+	return "the field " + path
+}
+
+// place describes the offset of a byte for the author of the content.
+func place(content []byte, offset int) string {
+	before := content[:min(max(offset, 0), len(content))]
+	line := bytes.Count(before, []byte("\n")) + 1
+	column := utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
+	return fmt.Sprintf("line %d, column %d", line, column)
+}
