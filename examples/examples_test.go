@@ -79,3 +79,28 @@ func TestFanout(t *testing.T) {
 		t.Errorf("prices %s", got)
 	}
 }
+
+func TestCRUD(t *testing.T) { exampletest.CRUD(t, exampletest.Run(t, "crud")) }
+
+// TestMisbehaving: each mistake has its response, and the program goes on.
+func TestMisbehaving(t *testing.T) {
+	address := exampletest.Run(t, "misbehaving")
+	exampletest.Expect(t, "http://"+address+"/fine", "fine")
+	const mistake = "Internal Server Error\n"
+	for _, s := range []exampletest.Step{
+		{Method: "GET", Path: "/fails", Status: 500, Contains: mistake},
+		{Method: "GET", Path: "/panics", Status: 500, Contains: mistake},
+		{Method: "GET", Path: "/nothing", Status: 500, Contains: mistake},
+		{Method: "GET", Path: "/forgets", Status: 503},
+		{Method: "GET", Path: "/waits", Status: 503},
+		{Method: "GET", Path: "/blocks", Status: 200, Contains: "late"},
+		{Method: "GET", Path: "/fine", Status: 200, Contains: "fine"},
+	} {
+		s.Run(t, address)
+	}
+	response := exampletest.Open(t, "http://"+address+"/breaks")
+	if content, err := io.ReadAll(response.Body); err == nil {
+		t.Errorf("half of a response looks complete: %q", content)
+	}
+	exampletest.Expect(t, "http://"+address+"/fine", "fine")
+}

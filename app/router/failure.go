@@ -16,7 +16,7 @@ var (
 )
 
 // call answers r with h. The hook Failed makes the response of a failure.
-func (m *Router) call(h app.Handler, r *app.Request) app.Future[*app.Response] {
+func (m *Router) call(h app.Handler, r *app.Request) app.Answer {
 	if m.Failed == nil {
 		return h(r)
 	}
@@ -26,7 +26,7 @@ func (m *Router) call(h app.Handler, r *app.Request) app.Future[*app.Response] {
 			return f
 		}
 	}
-	return app.After(f, func(resp *app.Response, err error) app.Future[*app.Response] {
+	return app.After(f, func(resp *app.Response, err error) app.Answer {
 		switch {
 		case err != nil:
 			return m.fail(r, err)
@@ -38,16 +38,16 @@ func (m *Router) call(h app.Handler, r *app.Request) app.Future[*app.Response] {
 }
 
 // fail returns the failure err, with the response of the hook Failed.
-func (m *Router) fail(r *app.Request, err error) app.Future[*app.Response] {
+func (m *Router) fail(r *app.Request, err error) app.Answer {
 	var before *rendered
 	if m.Failed == nil || errors.As(err, &before) || errors.Is(err, internalapi.ErrAborted) {
-		return app.Failed[*app.Response](err)
+		return app.Fail(err)
 	}
 	resp := m.Failed(r, err)
 	if resp == nil {
-		return app.Failed[*app.Response](err)
+		return app.Fail(err)
 	}
-	return app.Failed[*app.Response](&rendered{error: err, response: resp})
+	return app.Fail(&rendered{error: err, response: resp})
 }
 
 // rendered is a failure with the response of a hook.
@@ -64,7 +64,7 @@ func (e *rendered) Response() *app.Response { return e.response }
 
 // otherMethod answers a request whose path has other methods. OPTIONS asks for them (RFC
 // 9110 section 9.3.7), as health checks of load balancers do.
-func (m *Router) otherMethod(r *app.Request, methods []string) app.Future[*app.Response] {
+func (m *Router) otherMethod(r *app.Request, methods []string) app.Answer {
 	if r.Method == "OPTIONS" {
 		return app.Ready(app.Empty(204).With("Allow", strings.Join(append(methods, "OPTIONS"), ", ")))
 	}
@@ -79,7 +79,7 @@ func (m *Router) otherMethod(r *app.Request, methods []string) app.Future[*app.R
 
 // pathless answers OPTIONS for the whole server (RFC 9110 section 9.3.7), and refuses other
 // targets without a path.
-func (m *Router) pathless(r *app.Request) app.Future[*app.Response] {
+func (m *Router) pathless(r *app.Request) app.Answer {
 	if r.Method == "OPTIONS" && r.RawPath == "*" {
 		return app.Ready(app.Empty(204))
 	}

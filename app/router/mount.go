@@ -44,14 +44,14 @@ func (g *Group) mount(prefix string, h app.Handler, below *Router) {
 
 // stripped returns a handler that removes the prefix of a mount from RawPath and calls h.
 func stripped(h app.Handler) app.Handler {
-	return func(r *app.Request) app.Future[*app.Response] {
+	return func(r *app.Request) app.Answer {
 		_, values := core.Captures(r)
 		prefix := values[len(values)-1]
 		rest, ok := strings.CutPrefix(r.RawPath, prefix)
 		if !ok {
 			// A handshake is not redirected to the clean path.
 			if rest, ok = strings.CutPrefix(pattern.Clean(r.RawPath), prefix); !ok {
-				return app.Failed[*app.Response](errNotFound) // middleware has changed the path
+				return app.Fail(errNotFound) // middleware has changed the path
 			}
 		}
 		if rest == "" {

@@ -92,7 +92,7 @@ func (m *Router) add(text string, added *route) {
 }
 
 // Serve answers r with the handler of the best pattern. It is an app.Handler.
-func (m *Router) Serve(r *app.Request) app.Future[*app.Response] {
+func (m *Router) Serve(r *app.Request) app.Answer {
 	path := r.RawPath
 	if path == "" {
 		path = "/"
@@ -104,11 +104,11 @@ func (m *Router) Serve(r *app.Request) app.Future[*app.Response] {
 	return m.search(r, path)
 }
 
-func redirectPath(r *app.Request, path string) app.Future[*app.Response] {
+func redirectPath(r *app.Request, path string) app.Answer {
 	return app.Ready(app.Redirect(307, uri.Location(core.MountPrefix(r)+path, r.RawQuery)))
 }
 
-func (m *Router) search(r *app.Request, path string) app.Future[*app.Response] {
+func (m *Router) search(r *app.Request, path string) app.Answer {
 	var space [8]string
 	clean := path
 	if r.Method != "CONNECT" {

@@ -41,7 +41,7 @@ func TestRouterMatchesLikeServeMux(t *testing.T) {
 		mux := http.NewServeMux()
 		for _, pattern := range set {
 			names := wildcards(pattern)
-			routes.Handle(pattern, func(r *app.Request) app.Future[*app.Response] {
+			routes.Handle(pattern, func(r *app.Request) app.Answer {
 				return app.Ready(app.Text(200, describe(r.Pattern(), names, r.PathValue)))
 			})
 			mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
@@ -160,7 +160,7 @@ func TestConflictingPatterns(t *testing.T) {
 
 func TestOptionsOfTheWholeServer(t *testing.T) {
 	var routes router.Router
-	routes.Handle("/", func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, "")) })
+	routes.Handle("/", func(*app.Request) app.Answer { return app.Ready(app.Text(200, "")) })
 	host := apptest.New(routes.Serve)
 	host.Do(&apptest.Request{Method: "OPTIONS", Target: "*"}).Want(t, 204, "")
 	host.Do(apptest.Get("*")).Want(t, 400, "Bad Request\n")
@@ -170,7 +170,7 @@ func TestOptionsOfTheWholeServer(t *testing.T) {
 func TestHostsIgnoreCaseAndPort(t *testing.T) {
 	var routes router.Router
 	for _, pattern := range []string{"Example.COM/", "other.example/{x}", "[::1]/", "/"} {
-		routes.Handle(pattern, func(r *app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, r.Pattern())) })
+		routes.Handle(pattern, func(r *app.Request) app.Answer { return app.Ready(app.Text(200, r.Pattern())) })
 	}
 	host := apptest.New(routes.Serve)
 	for authority, want := range map[string]string{
@@ -191,10 +191,10 @@ func TestHostsIgnoreCaseAndPort(t *testing.T) {
 }
 
 func TestRouterNotFound(t *testing.T) {
-	routes := router.Router{NotFound: func(*app.Request) app.Future[*app.Response] {
+	routes := router.Router{NotFound: func(*app.Request) app.Answer {
 		return app.Ready(app.Text(404, "nothing here"))
 	}}
-	routes.Handle("/a", func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Empty(204)) })
+	routes.Handle("/a", func(*app.Request) app.Answer { return app.Ready(app.Empty(204)) })
 	apptest.New(routes.Serve).Do(apptest.Get("/b")).Want(t, 404, "nothing here")
 }
 
@@ -203,8 +203,8 @@ var slashSegment = regexp.MustCompile("/%2[fF]($|[/?])")
 
 func TestEncodedSlashIsPartOfASegment(t *testing.T) {
 	var routes router.Router
-	routes.Handle("/{$}", func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, "root")) })
-	routes.Handle("/{x}", func(r *app.Request) app.Future[*app.Response] {
+	routes.Handle("/{$}", func(*app.Request) app.Answer { return app.Ready(app.Text(200, "root")) })
+	routes.Handle("/{x}", func(r *app.Request) app.Answer {
 		return app.Ready(app.Text(200, r.PathValue("x")))
 	})
 	host := apptest.New(routes.Serve)
@@ -214,7 +214,7 @@ func TestEncodedSlashIsPartOfASegment(t *testing.T) {
 
 func TestRedirectsStayOnTheHost(t *testing.T) {
 	var routes router.Router
-	routes.Handle("/a/", func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Empty(204)) })
+	routes.Handle("/a/", func(*app.Request) app.Answer { return app.Ready(app.Empty(204)) })
 	host := apptest.New(routes.Serve)
 	for target, want := range map[string]string{
 		"//evil.example/x/..":    "/evil.example",
@@ -242,7 +242,7 @@ func FuzzRouterRoutesAsServeMux(f *testing.F) {
 		var routes router.Router
 		mux := http.NewServeMux()
 		for _, pattern := range set {
-			routes.Handle(pattern, func(r *app.Request) app.Future[*app.Response] {
+			routes.Handle(pattern, func(r *app.Request) app.Answer {
 				return app.Ready(app.Text(200, r.Pattern()))
 			})
 			mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Pattern) })
@@ -266,7 +266,7 @@ func FuzzRouterRoutesAsServeMux(f *testing.F) {
 func TestHandshakesAreNotRedirected(t *testing.T) {
 	var routes router.Router
 	for _, pattern := range []string{"/ws", "/room/{name}/", "/{rest...}"} {
-		routes.Handle(pattern, func(r *app.Request) app.Future[*app.Response] {
+		routes.Handle(pattern, func(r *app.Request) app.Answer {
 			return app.Ready(app.Text(200, r.Pattern()+" "+r.PathValue("name")))
 		})
 	}
@@ -289,7 +289,7 @@ func TestHandshakesAreNotRedirected(t *testing.T) {
 // RFC 9110 section 9.3.7.
 func TestOptionsOfAPath(t *testing.T) {
 	var routes router.Router
-	ok := func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, "handler")) }
+	ok := func(*app.Request) app.Answer { return app.Ready(app.Text(200, "handler")) }
 	routes.Handle("GET /items/{id}", ok)
 	routes.Handle("PUT /items/{id}", ok)
 	routes.Handle("OPTIONS /own", ok)
@@ -311,7 +311,7 @@ func TestOptionsOfAPath(t *testing.T) {
 // RFC 9110 section 9.3.6: a server without tunnels does not implement the method, on any path.
 func TestConnectIsNotImplemented(t *testing.T) {
 	var routes router.Router
-	ok := func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, "handler")) }
+	ok := func(*app.Request) app.Answer { return app.Ready(app.Text(200, "handler")) }
 	routes.Handle("GET /{$}", ok)
 	routes.Handle("GET /items/{id}", ok)
 	host := apptest.New(routes.Serve)
@@ -333,7 +333,7 @@ func TestHostsInNormalForm(t *testing.T) {
 		"xn--bcher-kva.ch/a": {"XN--BCHER-KVA.ch"},
 	} {
 		var routes router.Router
-		routes.Handle(pattern, func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Empty(204)) })
+		routes.Handle(pattern, func(*app.Request) app.Answer { return app.Ready(app.Empty(204)) })
 		host := apptest.New(routes.Serve)
 		for _, authority := range authorities {
 			if got := host.Do(&apptest.Request{Target: "/a", Host: authority}).Status; got != 204 {

@@ -54,7 +54,8 @@ func (s *shelf) list(r *app.Request) (*app.Response, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := slices.SortedFunc(maps.Values(s.books), func(a, b book) int { return cmp.Compare(a.ID, b.ID) })
+	all := slices.AppendSeq([]book{}, maps.Values(s.books))
+	slices.SortFunc(all, func(a, b book) int { return cmp.Compare(a.ID, b.ID) })
 	return app.JSON(200, all[:max(0, min(query.Limit, len(all)))]), nil
 }
 

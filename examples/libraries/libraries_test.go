@@ -22,6 +22,9 @@ func TestChi(t *testing.T) {
 	exampletest.Expect(t, "http://"+exampletest.Run(t, "chi")+"/hello/Ada", "Hello, Ada!\n")
 }
 
+// TestCRUD: the twin of examples/crud.
+func TestCRUD(t *testing.T) { exampletest.CRUD(t, exampletest.Run(t, "chi/crud")) }
+
 // expectHealthy asks the health service with a client of grpc-go.
 func expectHealthy(t *testing.T, address, service string) {
 	t.Helper()

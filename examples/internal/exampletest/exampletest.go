@@ -23,7 +23,7 @@ const Patience = 30 * time.Second
 // Run builds the program in directory name, runs it until the test ends and returns its address.
 func Run(t *testing.T, name string) (address string) {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), name)
+	program := filepath.Join(t.TempDir(), filepath.Base(name))
 	if out, err := exec.Command("go", "build", "-o", program, "./"+name).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

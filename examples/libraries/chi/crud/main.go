@@ -59,7 +59,8 @@ func (s *shelf) list(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := slices.SortedFunc(maps.Values(s.books), func(a, b book) int { return cmp.Compare(a.ID, b.ID) })
+	all := slices.AppendSeq([]book{}, maps.Values(s.books))
+	slices.SortFunc(all, func(a, b book) int { return cmp.Compare(a.ID, b.ID) })
 	respond(w, 200, all[:max(0, min(limit, len(all)))])
 }
 
