@@ -54,7 +54,7 @@ var arrows = []arrow{
 	{packages: "app/internal/deadline", own: []string{"app"}},
 	{packages: "app/internal/...", own: []string{"app/internal/...", "internal/..."}},
 	{packages: "app/spi", own: []string{"app", "app/websocket", "app/internal/..."}},
-	{packages: "app/client", own: []string{"app", "app/spi", "app/websocket", "app/internal/...", "internal/..."}},
+	{packages: "app/client", own: []string{"app", "app/spi", "app/trace", "app/websocket", "app/internal/...", "internal/..."}},
 	{packages: "app/server", own: []string{"app", "app/...", "reactor", "reactor/certs", "h1", "h2", "ws", "internal/..."},
 		others: []string{"go.uber.org/zap", "go.uber.org/zap/...", "golang.org/x/sys/unix"}},
 	{packages: "app/server/...", own: []string{"app", "app/server/..."},
@@ -65,7 +65,7 @@ var arrows = []arrow{
 	{packages: "app/files", own: []string{"app", "app/internal/...", "internal/..."}, others: []string{"golang.org/x/sys/unix"}},
 	{packages: "app/websocket", own: []string{"app", "app/internal/...", "internal/..."}},
 	{packages: "app/events", own: []string{"app", "app/internal/...", "internal/..."}},
-	{packages: "app/middleware", own: []string{"app", "app/internal/...", "internal/..."}},
+	{packages: "app/middleware", own: []string{"app", "app/forwarded", "app/internal/...", "internal/..."}, others: []string{"github.com/gorilla/securecookie"}},
 	{packages: "app/gateway", own: []string{"app", "app/client", "app/compress", "app/gateway/auth", "app/gateway/config", "app/gateway/discovery", "app/gateway/limit", "app/gateway/routing", "app/spi", "app/forwarded", "app/router", "app/websocket", "app/internal/...", "internal/..."},
 		others: []string{"github.com/pires/go-proxyproto"}},
 	{packages: "app/apptest", own: []string{"app", "app/client", "app/spi", "app/websocket", "internal/goroutine"}},
@@ -77,7 +77,7 @@ var arrows = []arrow{
 	{packages: "app/gateway/auth", own: []string{"app", "app/client", "internal/filewatch", "internal/octets"}, others: []string{
 		"golang.org/x/crypto/bcrypt", "github.com/lestrrat-go/jwx/v3/jwa", "github.com/lestrrat-go/jwx/v3/jwk", "github.com/lestrrat-go/jwx/v3/jwt"}},
 	{packages: "app/gateway/limit", own: []string{"app", "app/internal/...", "internal/octets"}, others: []string{"github.com/gomodule/redigo/redis"}},
-	{packages: "app/compress", own: []string{"app", "app/middleware", "internal/..."}, others: []string{"github.com/klauspost/compress/..."}},
+	{packages: "app/compress", own: []string{"app", "app/middleware", "app/internal/...", "internal/..."}, others: []string{"github.com/klauspost/compress/..."}},
 	{packages: "app/target", own: []string{"app", "app/client", "app/compress", "app/events", "app/files", "app/middleware", "app/router", "app/spi", "app/websocket", "internal/..."}},
 	{packages: "app/...", own: []string{"app", "app/apptest", "app/internal/...", "internal/..."}, others: []string{
 		"github.com/klauspost/compress/..."}},

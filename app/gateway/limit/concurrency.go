@@ -60,9 +60,9 @@ func (c *Concurrency) Enter(r *app.Request) bool {
 
 // Middleware answers requests beyond the limit with 503 and Retry-After.
 func (c *Concurrency) Middleware(next app.Handler) app.Handler {
-	return func(r *app.Request) app.Future[*app.Response] {
+	return func(r *app.Request) app.Answer {
 		if !c.Enter(r) {
-			return app.Failed[*app.Response](app.ErrPoolFull)
+			return app.Fail(app.ErrPoolFull)
 		}
 		return next(r)
 	}

@@ -3,17 +3,16 @@ package limit
 import (
 	"errors"
 	"fmt"
-	"math"
-	"strconv"
 	"sync/atomic"
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/internal/rate"
 	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
 // DefaultKeys is the default of RateOptions.Keys.
-const DefaultKeys = 65536
+const DefaultKeys = rate.DefaultKeys
 
 // RateOptions describe a limit of the rate of requests.
 type RateOptions struct {
@@ -37,85 +36,54 @@ type RateOptions struct {
 	Name   string
 }
 
-// Rate limits the rate of requests by a key. For each key it keeps the time at which the requests
-// that passed would be over if they had come at an even rate (GCRA): a request passes if that time
-// is less than a burst ahead. Any goroutine may use it.
+// Rate limits the rate of requests by a key, see package rate. Any goroutine may use it.
 type Rate struct {
-	table    *table
-	header   string
-	interval int64 // nanoseconds a request
-	span     int64 // nanoseconds a burst
-	shared   *Shared
-	prefix   string // of keys in shared
-	refused  atomic.Uint64
+	table   *rate.Table
+	limit   rate.Limit
+	header  string
+	shared  *Shared
+	prefix  string // of keys in shared
+	refused atomic.Uint64
 }
-
-// longest is the longest burst.
-const longest = math.MaxInt64 / 4
 
 // NewRate returns a limit.
 func NewRate(o RateOptions) (*Rate, error) {
-	if o.Per == 0 {
-		o.Per = time.Second
+	l, err := rate.NewLimit(o.Count, o.Per, o.Burst)
+	if err != nil {
+		return nil, fmt.Errorf("limit: %w", err)
 	}
-	if !(o.Count > 0) || o.Per < 0 || o.Burst < 0 || o.Keys < 0 {
-		return nil, errors.New("limit: the rate, the burst and the number of keys must be above 0")
+	if o.Keys < 0 {
+		return nil, errors.New("limit: the number of keys must be above 0")
 	}
 	if o.Header != "" && !octets.IsToken(o.Header) {
 		return nil, fmt.Errorf("limit: %q is not the name of a field", o.Header)
 	}
-	interval := math.Max(1, math.Round(float64(o.Per)/o.Count))
-	if o.Burst == 0 {
-		o.Burst = int(min(math.MaxInt32, math.Max(1, float64(time.Second)/interval)))
+	limited := &Rate{table: rate.NewTable(o.Keys), limit: l, header: o.Header, shared: o.Shared}
+	if limited.shared != nil {
+		limited.prefix = fmt.Sprintf("gatewheel:%s:%d:%d:", o.Name, int64(l.Interval), l.Burst)
 	}
-	span := interval * float64(o.Burst)
-	if span > longest {
-		return nil, fmt.Errorf("limit: at that rate a burst of %d lasts for more than 70 years", o.Burst)
-	}
-	if o.Keys == 0 {
-		o.Keys = DefaultKeys
-	}
-	l := &Rate{table: newTable(o.Keys), header: o.Header, interval: int64(interval), span: int64(span), shared: o.Shared}
-	if l.shared != nil {
-		l.prefix = fmt.Sprintf("gatewheel:%s:%d:%d:", o.Name, l.interval, o.Burst)
-	}
-	return l, nil
+	return limited, nil
 }
 
 // Check counts a request. The result is 0 if it may pass, otherwise the time until one may. It is
 // ready unless the limit is shared, and never fails. On the loop.
 func (l *Rate) Check(r *app.Request) app.Future[time.Duration] {
 	key, text := l.keyOf(r)
-	now := l.table.clock(r.Loop().Now())
+	now := l.table.Clock(r.Loop().Now())
 	if l.shared != nil {
 		return l.checkShared(r, key, text, now)
 	}
-	return app.Ready(l.counted(l.admit(key, now)))
+	return app.Ready(l.counted(l.limit.Count(l.table, key, now).Wait))
 }
 
 // keyOf returns the hash of a request's key; and the key, if it is the value of a field.
 func (l *Rate) keyOf(r *app.Request) (key uint64, text string) {
 	if l.header != "" {
 		if text = r.Fields.Get(l.header); text != "" {
-			return l.table.ofText(text), text
+			return l.table.OfText(text), text
 		}
 	}
-	return l.table.ofAddress(r.Client().Addr.Addr()), ""
-}
-
-// admit counts a request at now, and returns 0 or the time to wait.
-func (l *Rate) admit(key uint64, now int64) time.Duration {
-	word := &l.table.slot(key, now).time
-	for {
-		old := word.Load()
-		next := max(old, now) + l.interval
-		if wait := next - now - l.span; wait > 0 {
-			return time.Duration(wait)
-		}
-		if word.CompareAndSwap(old, next) {
-			return 0
-		}
-	}
+	return l.table.OfAddress(r.Client().Addr.Addr()), ""
 }
 
 // counted counts a refusal.
@@ -128,7 +96,7 @@ func (l *Rate) counted(wait time.Duration) time.Duration {
 
 // Middleware answers requests beyond the limit with 429 and Retry-After.
 func (l *Rate) Middleware(next app.Handler) app.Handler {
-	return func(r *app.Request) app.Future[*app.Response] {
+	return func(r *app.Request) app.Answer {
 		f := l.Check(r)
 		if f.Ready() {
 			if wait, _ := f.Result(); wait > 0 {
@@ -136,7 +104,7 @@ func (l *Rate) Middleware(next app.Handler) app.Handler {
 			}
 			return next(r)
 		}
-		return app.Then(f, func(wait time.Duration) app.Future[*app.Response] {
+		return app.Then(f, func(wait time.Duration) app.Answer {
 			if wait > 0 {
 				return app.Ready(TooMany(wait))
 			}
@@ -152,13 +120,7 @@ func TooMany(wait time.Duration) *app.Response {
 }
 
 // RetryAfter returns the value of Retry-After for wait: seconds, rounded up, at least 1.
-func RetryAfter(wait time.Duration) string {
-	seconds := int64(wait / time.Second)
-	if wait%time.Second > 0 || seconds <= 0 {
-		seconds++
-	}
-	return strconv.FormatInt(max(1, seconds), 10)
-}
+func RetryAfter(wait time.Duration) string { return rate.Seconds(max(wait, 1)) }
 
 // RateStats are counters since the start.
 type RateStats struct {
@@ -171,5 +133,5 @@ type RateStats struct {
 
 // Stats returns the counters. Any goroutine.
 func (l *Rate) Stats() RateStats {
-	return RateStats{Refused: l.refused.Load(), Evicted: l.table.evicted.Load()}
+	return RateStats{Refused: l.refused.Load(), Evicted: l.table.Evicted()}
 }

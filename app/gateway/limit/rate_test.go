@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func served(*app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, "served\n")) }
+func served(*app.Request) app.Answer { return app.Ready(app.Text(200, "served\n")) }
 
 // newRate returns a limit with those options.
 func newRate(t *testing.T, o limit.RateOptions) *limit.Rate {
@@ -193,7 +193,7 @@ func BenchmarkRate(b *testing.B) {
 func TestConcurrency(t *testing.T) {
 	l := limit.NewConcurrency(2)
 	answers := []*app.Promise[*app.Response]{}
-	h := apptest.New(l.Middleware(func(r *app.Request) app.Future[*app.Response] {
+	h := apptest.New(l.Middleware(func(r *app.Request) app.Answer {
 		p, f := app.Promised[*app.Response](r)
 		answers = append(answers, p)
 		return f
@@ -227,7 +227,7 @@ func TestConcurrency(t *testing.T) {
 // TestConcurrencyCountsContent has a response whose content the client has not taken.
 func TestConcurrencyCountsContent(t *testing.T) {
 	l := limit.NewConcurrency(1)
-	h := apptest.New(l.Middleware(func(*app.Request) app.Future[*app.Response] {
+	h := apptest.New(l.Middleware(func(*app.Request) app.Answer {
 		return app.Ready(app.Pulled(200, "text/plain", 1<<20, func(p []byte) (int, error) { return len(p), nil }))
 	}))
 	slow := h.Do(&apptest.Request{Target: "/", Slow: true, Room: 1})

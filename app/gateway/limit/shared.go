@@ -107,13 +107,7 @@ type question struct {
 func (q *question) answer(wait time.Duration) {
 	if wait > 0 {
 		// Until then the server refuses the key, so it is not asked.
-		word := &q.limit.table.slot(q.hash, q.now).time
-		for until := q.now + int64(wait); ; {
-			old := word.Load()
-			if old >= until || word.CompareAndSwap(old, until) {
-				break
-			}
-		}
+		q.limit.table.Refuse(q.hash, q.now, q.now+int64(wait))
 	}
 	q.promise.Resolve(q.limit.counted(wait))
 }
@@ -121,7 +115,7 @@ func (q *question) answer(wait time.Duration) {
 // checkShared counts a request in the server, unless the key is known to be refused. The time in the
 // table is that until which it is.
 func (l *Rate) checkShared(r *app.Request, key uint64, text string, now int64) app.Future[time.Duration] {
-	if wait := l.table.slot(key, now).time.Load() - now; wait > 0 {
+	if wait := l.table.Until(key, now) - now; wait > 0 {
 		return app.Ready(l.counted(time.Duration(wait)))
 	}
 	if text == "" {
@@ -284,7 +278,7 @@ func (s *Shared) ask(batch []*question) error {
 	}
 	for _, g := range order {
 		l := g.first.limit
-		if err := s.conn.Send("EVALSHA", s.hash, 1, g.first.key, micros(l.interval), micros(l.span), g.count); err != nil {
+		if err := s.conn.Send("EVALSHA", s.hash, 1, g.first.key, micros(int64(l.limit.Interval)), micros(int64(l.limit.Span())), g.count); err != nil {
 			return err
 		}
 	}
