@@ -10,6 +10,9 @@ type Options struct {
 	// Timeout is the time until the head of a response, for requests that set none. 0 is
 	// 60 s, a negative value no limit.
 	Timeout time.Duration
+	// NoTrace leaves out the trace context (package trace) of the request that asks, for
+	// servers that should not see it.
+	NoTrace bool
 	// Origins has the options of origins that are named by a URL.
 	Origins OriginOptions
 }

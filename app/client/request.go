@@ -23,7 +23,9 @@ type Request struct {
 	// Host is sent as Host or :authority in place of the origin's.
 	Host string
 	// Fields are sent in order. Connection-specific fields, Host, Content-Length and
-	// Transfer-Encoding are left out: the connection makes its own.
+	// Transfer-Encoding are left out: the connection makes its own. traceparent and
+	// tracestate of the request that asks are added if there is no traceparent, see
+	// Options.NoTrace.
 	Fields app.Fields
 	// Content is nil, app.Bytes, or *app.Pull: its Trailers are sent, too. The content of
 	// the request being answered is r.Body.Pull().
@@ -120,8 +122,12 @@ func (p *Pending) start(c *Client) {
 	l := c.loopOf(p.dialer)
 	req := p.request
 	p.on = l
+	fields := req.Fields
+	if p.asking != nil && !c.options.NoTrace {
+		fields = withTrace(p.asking, fields)
+	}
 	p.state, p.out = pendingHead, spi.Outgoing{
-		Method: req.Method, Target: req.Target, Authority: req.Host, Fields: req.Fields,
+		Method: req.Method, Target: req.Target, Authority: req.Host, Fields: fields,
 		Content: req.Content, Expect: req.Expect, Sensitive: req.Sensitive,
 	}
 	if p.out.Method == "" {

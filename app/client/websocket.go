@@ -28,7 +28,7 @@ type SocketRequest struct {
 	Target string
 	Host   string
 	// Fields are sent in order, such as Authorization, or the Origin of a page. Those of
-	// the opening handshake are refused.
+	// the opening handshake are refused. The trace context is added as to a Request.
 	Fields app.Fields
 	// Endpoint has the callbacks and limits of the socket, and the offered compression.
 	Endpoint *websocket.Endpoint
@@ -86,6 +86,7 @@ type pendingSocket struct {
 	on      *loop
 	promise app.Promise[*websocket.Socket]
 	request *SocketRequest
+	fields  app.Fields // of request, with the trace context
 	origin  *Origin
 	asking  *app.Request // nil: a loop asks
 	loop    app.Loop
@@ -141,6 +142,10 @@ func (c *Client) openSocket(p *pendingSocket, s *SocketRequest) app.Future[*webs
 // start begins the opening.
 func (p *pendingSocket) start(c *Client) *Error {
 	s := p.request
+	p.fields = s.Fields
+	if p.asking != nil && !c.options.NoTrace {
+		p.fields = withTrace(p.asking, p.fields)
+	}
 	p.out = spi.Outgoing{Method: "GET", Target: s.Target, Authority: s.Host, Protocol: "websocket", Sensitive: s.Sensitive}
 	if p.origin = s.Origin; p.origin == nil {
 		url, target := splitURL(socketURL(s.URL))
@@ -234,7 +239,7 @@ func (p *pendingSocket) Origin(_ int, failed *Error) *Origin {
 func (p *pendingSocket) Prepare(protocol string, out *spi.Outgoing) {
 	p.socket = p.sockets.ClientSocket(&p.offer)
 	fields, _ := p.socket.Offer(protocol) // check has seen to it
-	out.Fields = append(p.request.Fields.Clone(len(fields)), fields...)
+	out.Fields = append(p.fields.Clone(len(fields)), fields...)
 	out.Content = p.socket
 }
 
