@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gatewheel/gatewheel/app/forwarded"
 	"github.com/gatewheel/gatewheel/app/internal/ending"
 	"github.com/gatewheel/gatewheel/app/internal/internalapi"
 )
@@ -109,6 +110,9 @@ func (p *Promise[T]) settleAny(v any, err error) {
 	value, _ := v.(T)
 	p.settleHere(value, err)
 }
+
+// SetClient sets what Client of r returns. On the loop.
+func (internalAPI) SetClient(r *Request, c *forwarded.Client) { r.client.Store(c) }
 
 // sensitiveKey is the key of a request's value that reports whether a field was marked.
 type sensitiveKey struct{}

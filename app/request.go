@@ -212,13 +212,13 @@ func (r *Request) Trailers() Fields { return r.exchange.Trailers() }
 // Client returns the client's address, scheme and host: those of the connection
 // and of the request, or what trusted proxies say in their place. Any goroutine.
 func (r *Request) Client() forwarded.Client {
+	if c := r.client.Load(); c != nil {
+		return *c
+	}
 	peer := forwarded.Client{Addr: r.conn.Peer, Scheme: r.Scheme, Host: r.Authority}
 	trust := r.conn.Trust
 	if trust == nil {
 		return peer
-	}
-	if c := r.client.Load(); c != nil {
-		return *c
 	}
 	c, ignored := trust.Resolve(peer, r.Fields)
 	if r.client.CompareAndSwap(nil, &c) && ignored != "" && trust.OnIgnored != nil {

@@ -1,5 +1,9 @@
-// Package middleware has middleware of general use: timeouts, limits, recovery from panics
-// and request identifiers.
+// Package middleware has middleware of general use: limits of time, size, number and rate;
+// what browsers need (CORS, CSRF, SecurityFields, ETag, Sessions); recovery from panics,
+// request identifiers, and the client's address behind proxies.
+//
+// Chain puts them around a handler. Those that change responses change failures too, see
+// Changed.
 package middleware
 
 import (
@@ -10,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/forwarded"
 	"github.com/gatewheel/gatewheel/app/internal/ending"
 	"github.com/gatewheel/gatewheel/app/internal/internalapi"
 )
@@ -20,6 +25,7 @@ var core = internalapi.App.(interface {
 	Detach(r *app.Request, e *ending.Entry) bool
 	SetRequestID(r *app.Request, id string)
 	RequestID(r *app.Request) string
+	SetClient(r *app.Request, c *forwarded.Client)
 })
 
 // Chain wraps a handler in middleware. The first is the outermost.
@@ -35,7 +41,7 @@ func Chain(h app.Handler, around ...app.Middleware) app.Handler {
 // deadline.
 func Timeout(d time.Duration) app.Middleware {
 	return func(next app.Handler) app.Handler {
-		return func(r *app.Request) app.Future[*app.Response] {
+		return func(r *app.Request) app.Answer {
 			r.SetTimeout(d)
 			return next(r)
 		}
@@ -47,21 +53,21 @@ func Timeout(d time.Duration) app.Middleware {
 // response is 500 and the server logs the panic. answer is called on the loop.
 func Recover(answer func(*app.Request, *app.PanicError) *app.Response) app.Middleware {
 	return func(next app.Handler) app.Handler {
-		return func(r *app.Request) app.Future[*app.Response] {
+		return func(r *app.Request) app.Answer {
 			f := next.Try(r)
 			if f.Ready() {
 				if _, err := f.Result(); err == nil {
 					return f
 				}
 			}
-			return app.Catch(f, func(err error) app.Future[*app.Response] {
+			return app.Catch(f, func(err error) app.Answer {
 				var p *app.PanicError
 				if errors.As(err, &p) {
 					if resp := answer(r, p); resp != nil {
 						return app.Ready(resp)
 					}
 				}
-				return app.Failed[*app.Response](err)
+				return app.Fail(err)
 			})
 		}
 	}
@@ -72,9 +78,9 @@ func Recover(answer func(*app.Request, *app.PanicError) *app.Response) app.Middl
 // limit fails with a *app.StatusError (413).
 func LimitBody(bytes int64) app.Middleware {
 	return func(next app.Handler) app.Handler {
-		return func(r *app.Request) app.Future[*app.Response] {
+		return func(r *app.Request) app.Answer {
 			if r.ContentLength > bytes {
-				return app.Failed[*app.Response](app.Statusf(413, "the request's content is larger than %d bytes", bytes))
+				return app.Fail(app.Statusf(413, "the request's content is larger than %d bytes", bytes))
 			}
 			r.Body.Limit(bytes)
 			return next(r)
@@ -88,10 +94,10 @@ func LimitBody(bytes int64) app.Middleware {
 func LimitConcurrency(n int64) app.Middleware {
 	return func(next app.Handler) app.Handler {
 		var waiting atomic.Int64
-		return func(r *app.Request) app.Future[*app.Response] {
+		return func(r *app.Request) app.Answer {
 			if waiting.Add(1) > n {
 				waiting.Add(-1)
-				return app.Failed[*app.Response](app.ErrPoolFull)
+				return app.Fail(app.ErrPoolFull)
 			}
 			f := next.Try(r)
 			if f.Ready() {
@@ -128,7 +134,7 @@ const RequestIDField = "X-Request-Id"
 // proxy has sent it, else 32 random hexadecimal digits. It adds the field to the response;
 // RequestIDOf returns the identifier.
 func RequestID(next app.Handler) app.Handler {
-	return func(r *app.Request) app.Future[*app.Response] {
+	return func(r *app.Request) app.Answer {
 		id := ""
 		if trust := r.Conn().Trust; trust != nil && trust.Trusts(r.Conn().Peer) {
 			id = r.Fields.Get(RequestIDField)
@@ -168,13 +174,13 @@ func newRequestID() string {
 // Changed returns a future with the result of change for the response of f. If f fails,
 // change gets the response for the failure, and the future fails with the same error,
 // which is logged, and the changed response. On the loop.
-func Changed(f app.Future[*app.Response], change func(*app.Response) *app.Response) app.Future[*app.Response] {
-	return app.After(f, func(resp *app.Response, err error) app.Future[*app.Response] {
+func Changed(f app.Answer, change func(*app.Response) *app.Response) app.Answer {
+	return app.After(f, func(resp *app.Response, err error) app.Answer {
 		if err == nil && resp == nil {
 			err = app.ErrNoResponse
 		}
 		if err != nil {
-			return app.Failed[*app.Response](&changedError{err, change(app.ErrorResponse(err))})
+			return app.Fail(&changedError{err, change(app.ErrorResponse(err))})
 		}
 		return app.Ready(change(resp))
 	})

@@ -19,13 +19,13 @@ func TestChain(t *testing.T) {
 	var order []string
 	around := func(name string) app.Middleware {
 		return func(next app.Handler) app.Handler {
-			return func(r *app.Request) app.Future[*app.Response] {
+			return func(r *app.Request) app.Answer {
 				order = append(order, name)
 				return next(r)
 			}
 		}
 	}
-	h := middleware.Chain(func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, "")) },
+	h := middleware.Chain(func(*app.Request) app.Answer { return app.Ready(app.Text(200, "")) },
 		around("a"), around("b"), around("c"))
 	apptest.New(h).Do(apptest.Get("/"))
 	if fmt.Sprint(order) != "[a b c]" {
@@ -41,15 +41,15 @@ func TestRecover(t *testing.T) {
 		return app.Text(500, fmt.Sprintf("sorry about %v", p.Value))
 	})
 	var routes router.Router
-	routes.Handle("/now", func(*app.Request) app.Future[*app.Response] { panic("now") })
-	routes.Handle("/plain", func(*app.Request) app.Future[*app.Response] { panic("plain") })
-	routes.Handle("/later", func(r *app.Request) app.Future[*app.Response] {
+	routes.Handle("/now", func(*app.Request) app.Answer { panic("now") })
+	routes.Handle("/plain", func(*app.Request) app.Answer { panic("plain") })
+	routes.Handle("/later", func(r *app.Request) app.Answer {
 		return app.Map(app.Sleep(r, 1), func(app.Done) (*app.Response, error) { panic("later") })
 	})
-	routes.Handle("/failure", func(r *app.Request) app.Future[*app.Response] {
-		return app.Failed[*app.Response](errors.New("no panic"))
+	routes.Handle("/failure", func(r *app.Request) app.Answer {
+		return app.Fail(errors.New("no panic"))
 	})
-	routes.Handle("/fine", func(r *app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, "fine")) })
+	routes.Handle("/fine", func(r *app.Request) app.Answer { return app.Ready(app.Text(200, "fine")) })
 	host := apptest.New(page(routes.Serve))
 	for path, content := range map[string]string{
 		"/now": "sorry about now", "/later": "sorry about later", "/plain": "Internal Server Error\n",
@@ -64,7 +64,7 @@ func TestRecover(t *testing.T) {
 }
 
 func TestLimitBody(t *testing.T) {
-	host := apptest.New(middleware.LimitBody(5)(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(middleware.LimitBody(5)(func(r *app.Request) app.Answer {
 		return app.Map(r.Body.ReadAll(1000), func(b []byte) (*app.Response, error) { return app.Text(200, string(b)), nil })
 	}))
 	host.Do(apptest.Post("/", "", "12345")).Want(t, 200, "12345")
@@ -76,7 +76,7 @@ func TestLimitBody(t *testing.T) {
 
 func TestLimitConcurrency(t *testing.T) {
 	var promises []*app.Promise[*app.Response]
-	host := apptest.New(middleware.LimitConcurrency(2)(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(middleware.LimitConcurrency(2)(func(r *app.Request) app.Answer {
 		if r.Path() == "/panic" {
 			panic("x")
 		}
@@ -106,9 +106,9 @@ func TestLimitConcurrency(t *testing.T) {
 }
 
 func TestRequestID(t *testing.T) {
-	h := middleware.RequestID(func(r *app.Request) app.Future[*app.Response] {
+	h := middleware.RequestID(func(r *app.Request) app.Answer {
 		if r.Path() == "/fails" {
-			return app.Failed[*app.Response](app.Statusf(418, "no"))
+			return app.Fail(app.Statusf(418, "no"))
 		}
 		return app.Ready(app.Text(200, middleware.RequestIDOf(r)))
 	})
@@ -140,7 +140,7 @@ func TestRequestID(t *testing.T) {
 
 func TestLimitConcurrencyForgetsEndedRequests(t *testing.T) {
 	var promises []*app.Promise[*app.Response]
-	host := apptest.New(middleware.LimitConcurrency(1)(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(middleware.LimitConcurrency(1)(func(r *app.Request) app.Answer {
 		p, f := app.Promised[*app.Response](r)
 		promises = append(promises, p)
 		return f
