@@ -1,7 +1,6 @@
 package files
 
 import (
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -27,10 +26,9 @@ type cache struct {
 
 // entry is one version of a file in the cache.
 type entry struct {
-	key   string
-	path  string // absolute
-	state state
-	*variant
+	key string
+	*choice
+	size int64
 
 	// used is set by loops that have answered with the entry, and cleared by the hand.
 	used atomic.Bool
@@ -47,13 +45,14 @@ func (c *cache) answer(r *app.Request, name string) (resp *app.Response, err err
 		return nil, nil, false
 	}
 	e := found.(*entry)
-	if !e.isCurrent(r.Loop()) {
+	v := e.variants[e.of(r.Fields)]
+	if !v.isHeld() || !e.isCurrentOn(r.Loop()) {
 		return nil, nil, false
 	}
 	if !e.used.Load() {
 		e.used.Store(true)
 	}
-	resp, err = e.answer(r, nil)
+	resp, err = v.answer(r, nil)
 	return resp, err, true
 }
 
@@ -64,15 +63,15 @@ type turner interface {
 	Turn() uint64
 }
 
-// isCurrent reports whether the file at the entry's path is still the version in the
-// entry. It costs one stat a turn, of a file on a local disk whose path was walked
-// lately, so that the answer is in the kernel's memory.
-func (e *entry) isCurrent(loop app.Loop) bool {
+// isCurrentOn reports whether the files are still those in the entry. It costs one stat a file
+// and turn, of files on a local disk whose paths were walked lately, so that the answer is in
+// the kernel's memory.
+func (e *entry) isCurrentOn(loop app.Loop) bool {
 	t, numbered := loop.(turner)
 	if numbered && e.confirmed.Load() == t.Turn() {
 		return true
 	}
-	if now, err := stateAt(e.path); err != nil || now != e.state {
+	if !e.isCurrent() {
 		return false
 	}
 	if numbered {
@@ -81,13 +80,9 @@ func (e *entry) isCurrent(loop app.Loop) bool {
 	return true
 }
 
-// put adds a version of a file, in place of an older one. A version whose tag is weak
-// may change without a trace, and is not held. On the pool.
-func (c *cache) put(key, path string, s state, v *variant) {
-	if strings.HasPrefix(v.etag, "W/") {
-		return
-	}
-	e := &entry{key: key, path: path, state: s, variant: v}
+// put adds a version of a file, in place of an older one. On the pool.
+func (c *cache) put(key string, version *choice) {
+	e := &entry{key: key, choice: version, size: version.size()}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if old, ok := c.entries.Swap(key, e); ok {

@@ -2,7 +2,6 @@ package files
 
 import (
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"io/fs"
 	"net/http"
@@ -10,14 +9,15 @@ import (
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/internal/entitytag"
 	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
 // validators are what conditional requests are compared with (RFC 9110 section
 // 8.8).
 type validators struct {
-	etag     string // with quotes, W/ before a weak one
-	modified time.Time
+	etag     string    // with quotes, W/ before a weak one
+	modified time.Time // the zero time: unknown
 	changed  time.Time // of the content or of anything else of the file; nobody can set it
 	now      time.Time // at which the file was looked at
 }
@@ -44,13 +44,13 @@ func fileValidators(info fs.FileInfo, now time.Time) validators {
 	}
 	sum := sha256.Sum256(parts[:])
 	v := validators{modified: info.ModTime(), changed: time.Unix(0, s.changed), now: now}
-	v.etag = `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+	v.etag = entitytag.FromSum(sum[:])
 	granularity := fineGranularity
 	if v.changed.Nanosecond() == 0 {
 		granularity = coarseGranularity
 	}
 	if now.Sub(v.changed).Abs() < granularity {
-		v.etag = "W/" + v.etag
+		v.etag = entitytag.Weak(v.etag)
 	}
 	return v
 }
@@ -74,7 +74,7 @@ func (v *validators) evaluate(r *app.Request) int {
 	// RFC 9110 section 13.2.2, steps 1 and 2: If-Match, without it
 	// If-Unmodified-Since.
 	if r.Fields.Has("If-Match") {
-		if !matchesAny(r.Fields.Joined("If-Match"), v.etag, strongMatch) {
+		if !entitytag.MatchesAny(r.Fields.Joined("If-Match"), v.etag, entitytag.StrongMatch) {
 			return 412
 		}
 	} else if since, ok := date(r.Fields, "If-Unmodified-Since"); ok && v.second().After(since) {
@@ -82,7 +82,7 @@ func (v *validators) evaluate(r *app.Request) int {
 	}
 	// Steps 3 and 4: If-None-Match, without it If-Modified-Since.
 	if r.Fields.Has("If-None-Match") {
-		if !matchesAny(r.Fields.Joined("If-None-Match"), v.etag, weakMatch) {
+		if !entitytag.MatchesAny(r.Fields.Joined("If-None-Match"), v.etag, entitytag.WeakMatch) {
 			return 0
 		}
 		if safe {
@@ -104,8 +104,8 @@ func (v *validators) rangeApplies(r *app.Request) bool {
 	switch {
 	case condition == "":
 		return true
-	case strings.HasPrefix(condition, `"`) || strings.HasPrefix(condition, "W/"):
-		return strongMatch(condition, v.etag)
+	case strings.HasPrefix(condition, `"`) || entitytag.IsWeak(condition):
+		return entitytag.StrongMatch(condition, v.etag)
 	}
 	at, err := http.ParseTime(condition)
 	// RFC 9110 section 8.8.2.2: a date is strong when the file was not changed
@@ -118,7 +118,7 @@ func (v *validators) rangeApplies(r *app.Request) bool {
 // set by a program (an archive, SOURCE_DATE_EPOCH, a package of files from 1980), and
 // the next version may have the very same; likewise one in the future.
 func (v *validators) dateHolds() bool {
-	if v.modified.After(v.now) {
+	if v.modified.IsZero() || v.modified.After(v.now) {
 		return false
 	}
 	return v.modified.Nanosecond() != 0 || v.changed.Sub(v.modified) < coarseGranularity
@@ -144,50 +144,4 @@ func date(fields app.Fields, name string) (time.Time, bool) {
 	}
 	t, err := http.ParseTime(text)
 	return t, err == nil
-}
-
-// strongMatch and weakMatch are the comparisons of RFC 9110 section 8.8.3.2.
-func strongMatch(a, b string) bool { return a == b && !strings.HasPrefix(a, "W/") }
-
-func weakMatch(a, b string) bool {
-	return strings.TrimPrefix(a, "W/") == strings.TrimPrefix(b, "W/")
-}
-
-// matchesAny tells whether a list of entity tags, or *, contains etag. What is
-// malformed ends the list.
-func matchesAny(list, etag string, match func(a, b string) bool) bool {
-	for rest := strings.TrimLeft(list, " \t,"); rest != ""; rest = strings.TrimLeft(rest, " \t,") {
-		if rest[0] == '*' {
-			return true
-		}
-		end := entityTag(rest)
-		if end == 0 {
-			return false
-		}
-		if match(rest[:end], etag) {
-			return true
-		}
-		rest = rest[end:]
-	}
-	return false
-}
-
-// entityTag is the length of the entity tag at the front of s, 0 for none.
-func entityTag(s string) int {
-	start := 0
-	if strings.HasPrefix(s, "W/") {
-		start = 2
-	}
-	if len(s) <= start || s[start] != '"' {
-		return 0
-	}
-	for i := start + 1; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '"':
-			return i + 1
-		case c <= ' ' || c == 0x7f:
-			return 0
-		}
-	}
-	return 0
 }

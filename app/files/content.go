@@ -15,7 +15,7 @@ import (
 // fileContent is a file, or parts of one with text between them.
 type fileContent struct {
 	from  io.ReaderAt
-	file  *os.File // the same, to be closed; nil: from is memory
+	file  file // the same, to be closed; nil: from is memory
 	parts []filePart
 	size  int64
 	at    int   // the part that is being read
@@ -67,7 +67,7 @@ func (c *fileContent) content(r *app.Request) (app.Content, error) {
 		return &app.Stream{Size: c.size}, nil
 	}
 	if c.size > fileChunk {
-		s := &fileReader{content: c, r: r, ahead: newAhead(c.file)}
+		s := &fileReader{content: c, r: r, ahead: c.ahead()}
 		return s.pull(), nil
 	}
 	defer c.closeFile()
@@ -77,6 +77,17 @@ func (c *fileContent) content(r *app.Request) (app.Content, error) {
 		err = io.ErrUnexpectedEOF
 	}
 	return app.Bytes(b), err
+}
+
+// ahead returns what reads the file without ever waiting, nil if there is no way to.
+func (c *fileContent) ahead() io.ReaderAt {
+	switch f := c.file.(type) {
+	case *os.File:
+		return newAhead(f)
+	case resident:
+		return f
+	}
+	return nil
 }
 
 func (c *fileContent) closeFile() {
@@ -103,7 +114,7 @@ var errWouldWait = errors.New("files: the file is not in memory")
 
 func (s *fileReader) pull() *app.Pull {
 	p := &app.Pull{Size: s.content.size, Read: s.read, Wait: s.wait, OnClose: s.close}
-	if s.ahead != nil {
+	if _, ok := s.content.file.(*os.File); ok && s.ahead != nil {
 		p.Spans = s
 	}
 	return p
@@ -207,8 +218,8 @@ func refusedByPool[T any](f app.Future[T]) bool {
 	return errors.Is(err, app.ErrPoolFull)
 }
 
-// fd returns the descriptor of the file.
-func (c *fileContent) fd() int { return int(c.file.Fd()) }
+// fd returns the descriptor of the file, which is one of the system.
+func (c *fileContent) fd() int { return int(c.file.(*os.File).Fd()) }
 
 // skip takes n bytes of the present part as read.
 func (c *fileContent) skip(n int64) {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 
@@ -19,7 +18,7 @@ const maxListed = 10000
 
 // list makes the page that lists a directory.
 type list struct {
-	dir   *os.File
+	dir   file
 	limit int // of entries
 	// shows reports whether an entry of that name is listed.
 	shows func(name string) bool
@@ -30,7 +29,13 @@ type list struct {
 
 // page answers with the list. On the pool.
 func (l *list) page() (*app.Response, error) {
-	entries, err := l.dir.ReadDir(l.limit + 1)
+	dir, ok := l.dir.(interface {
+		ReadDir(n int) ([]fs.DirEntry, error)
+	})
+	if !ok {
+		return nil, errNoList
+	}
+	entries, err := dir.ReadDir(l.limit + 1)
 	if err != nil && err != io.EOF {
 		return nil, err
 	}

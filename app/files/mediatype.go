@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"mime"
 	"net/http"
-	"os"
 	"path"
 	"strings"
 )
@@ -69,7 +68,7 @@ func mediaType(extension string) string {
 
 // contentType returns the media type of a file by the extension of its name, else by
 // its first bytes.
-func contentType(file *os.File, info fs.FileInfo) (string, error) {
+func contentType(file io.ReaderAt, info fs.FileInfo) (string, error) {
 	if kind := mediaType(path.Ext(info.Name())); kind != "" {
 		return kind, nil
 	}

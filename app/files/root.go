@@ -1,8 +1,12 @@
 package files
 
 import (
+	"io/fs"
 	"os"
+	"path"
 	"sync"
+	"syscall"
+	"time"
 )
 
 // root is the directory at a path, whichever that is at the moment. It is used on
@@ -24,8 +28,17 @@ type handle struct {
 	uses int // under root.mu; the current one counts as a use
 }
 
-// acquire returns the directory that is at the path now; the caller releases it.
-func (r *root) acquire() (*handle, error) {
+// acquire implements source.
+func (r *root) acquire() (tree, error) {
+	h, err := r.atPath()
+	if err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// atPath returns the directory that is at the path now; the caller releases it.
+func (r *root) atPath() (*handle, error) {
 	info, err := os.Stat(r.path)
 	if err != nil {
 		return nil, err
@@ -75,6 +88,31 @@ func (r *root) replace(h *handle) (*handle, error) {
 	return h, nil
 }
 
+// open implements tree. It does not wait for the other end of a pipe.
+func (h *handle) open(name string) (file, fs.FileInfo, error) {
+	f, err := h.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return f, info, nil
+}
+
+// stat implements tree.
+func (h *handle) stat(name string) (fs.FileInfo, error) { return h.Stat(name) }
+
+// absolute implements tree.
+func (h *handle) absolute(name string) string { return path.Join(h.root.path, name) }
+
+// validators implements tree.
+func (h *handle) validators(_ string, _ file, info fs.FileInfo, now time.Time) (validators, error) {
+	return fileValidators(info, now), nil
+}
+
 // release ends a use of the handle.
 func (h *handle) release() {
 	h.root.mu.Lock()
@@ -86,7 +124,7 @@ func (h *handle) release() {
 	}
 }
 
-// close closes the directory once nobody uses it.
+// close implements source: it closes the directory once nobody uses it.
 func (r *root) close() error {
 	r.mu.Lock()
 	h := r.current

@@ -8,8 +8,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// isFromSystem reports whether stateOf knows the file.
+func isFromSystem(info fs.FileInfo) bool {
+	_, ok := info.Sys().(*syscall.Stat_t)
+	return ok
+}
+
+// stateOf returns the state of a file; the zero state if the system does not describe it.
 func stateOf(info fs.FileInfo) state {
-	s := info.Sys().(*syscall.Stat_t)
+	s, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return state{}
+	}
 	return state{inode{uint64(s.Dev), s.Ino}, s.Size, s.Mtim.Nano(), s.Ctim.Nano()}
 }
 
@@ -32,6 +42,7 @@ var localDisks = map[int64]bool{
 	0x2fc12fc1: true, // ZFS
 }
 
+// isLocalDisk reports whether a file is in one of localDisks.
 func isLocalDisk(file *os.File) bool {
 	var s unix.Statfs_t
 	return unix.Fstatfs(int(file.Fd()), &s) == nil && localDisks[int64(s.Type)]
