@@ -57,6 +57,7 @@ var arrows = []arrow{
 	{packages: "app/client", own: []string{"app", "app/spi", "app/trace", "app/websocket", "app/internal/...", "internal/..."}},
 	{packages: "app/server", own: []string{"app", "app/...", "reactor", "reactor/certs", "h1", "h2", "ws", "internal/..."},
 		others: []string{"go.uber.org/zap", "go.uber.org/zap/...", "golang.org/x/sys/unix"}},
+	{packages: "app/server/admin", own: []string{"internal/loglimit"}, others: []string{"go.uber.org/zap", "go.uber.org/zap/...", "golang.org/x/sys/unix"}, not: []string{"net/http/pprof"}},
 	{packages: "app/server/...", own: []string{"app", "app/server/..."},
 		others: []string{"go.uber.org/zap", "go.uber.org/zap/...", "golang.org/x/sys/unix"}},
 	{packages: "app/nethttp", own: []string{"app", "app/server", "app/spi", "app/internal/...", "internal/...", "reactor"}, others: []string{"go.uber.org/zap", "go.uber.org/zap/zapcore", "golang.org/x/net/http/httpguts"}},

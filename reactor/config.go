@@ -67,6 +67,8 @@ type Config struct {
 	// shortagePatience is the time for which a lack of descriptors keeps a Loop from starting an engine, or from polling
 	// a connection, before it closes connections.
 	shortagePatience time.Duration
+	// StallReported, if set, is called for each report of a stall that is logged, on the goroutine that logs them.
+	StallReported func(StallReport)
 	// StallRestarts is the number of takeovers per minute, of all loops together, beyond which Abort is called;
 	// default 8.
 	StallRestarts int

@@ -63,10 +63,11 @@ func (r *report) describe(code *lend) {
 
 // reporter logs reports in a goroutine of its own: neither the log nor a stack keeps the watchdog.
 type reporter struct {
-	log     *zap.Logger
-	queue   chan *report
-	dropped int
-	done    chan struct{}
+	log      *zap.Logger
+	reported func(StallReport) // may be nil
+	queue    chan *report
+	dropped  int
+	done     chan struct{}
 
 	// The following fields belong to the goroutine.
 	walked time.Time // when a stack was last taken
@@ -79,8 +80,17 @@ type stackOf struct {
 	text    string
 }
 
-func startReporter(log *zap.Logger) *reporter {
-	p := &reporter{log: log, queue: make(chan *report, reportsWaiting), done: make(chan struct{}), stacks: map[*Loop]stackOf{}}
+// StallReport describes a stall: a turn of a loop that takes longer than Config.StallWarn.
+type StallReport struct {
+	Loop    int
+	For     time.Duration // so far
+	Stopped bool          // the loop was taken from the code that has stalled it
+	What    string        // what the code runs for; may be empty
+	Stack   string        // of the code, or the reason for its absence
+}
+
+func startReporter(log *zap.Logger, reported func(StallReport)) *reporter {
+	p := &reporter{log: log, reported: reported, queue: make(chan *report, reportsWaiting), done: make(chan struct{}), stacks: map[*Loop]stackOf{}}
 	go p.run()
 	return p
 }
@@ -115,7 +125,11 @@ func (p *reporter) run() {
 		if r.dropped > 0 {
 			fields = append(fields, zap.Int("reports dropped before", r.dropped))
 		}
-		stack := zap.String("stack", p.stack(r))
+		text := p.stack(r)
+		stack := zap.String("stack", text)
+		if p.reported != nil {
+			p.reported(StallReport{Loop: r.loop.index, For: r.busy, Stopped: r.kill, What: r.what, Stack: text})
+		}
 		if r.kill {
 			p.log.Error(r.message, append(fields, zap.String("reason", "stall-kill"), zap.Int("connections", r.connections), stack)...)
 		} else {

@@ -59,7 +59,7 @@ func startWatchdog(r *Reactor) *watchdog {
 	}
 	w := &watchdog{
 		reactor: r, period: min(max(shortest/2, minPeriod), maxPeriod),
-		seen: make([]observation, len(r.loops)), reports: startReporter(r.log),
+		seen: make([]observation, len(r.loops)), reports: startReporter(r.log, r.config.StallReported),
 		over: make(chan struct{}), done: make(chan struct{}),
 	}
 	go w.run()

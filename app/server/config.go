@@ -103,6 +103,9 @@ type StallConfig struct {
 	Timeout time.Duration
 	// Restarts is the number of times a minute that this may happen before Abort; 0 means 8.
 	Restarts int
+	// Reported, if not nil, is called for each stall that is logged, on a goroutine of the watchdog's, which it may block
+	// for a moment.
+	Reported func(reactor.StallReport)
 	// Abort ends a process that cannot continue; nil writes the stacks to standard error and exits with 70.
 	Abort func(reason string, stacks []byte)
 }
@@ -220,6 +223,7 @@ func (s *Server) reactorConfig() reactor.Config {
 		StallWarn:        c.Stall.Warn,
 		StallTimeout:     c.Stall.Timeout,
 		StallRestarts:    c.Stall.Restarts,
+		StallReported:    c.Stall.Reported,
 		Abort:            c.Stall.Abort,
 		MaxKept:          s.inputLimit(),
 		Renew:            func(r *reactor.Loop) { loopOf.Get(r).renew() },

@@ -24,8 +24,8 @@ type endpoint struct {
 	handler app.Handler
 	// value reports that a value follows in the path, as in /bytes/{n}.
 	value bool
-	// content reports that the endpoint reads request content, and accepts contentMethods.
-	content bool
+	// methods are the methods that the endpoint accepts; nil is GET, which includes HEAD.
+	methods []string
 	// query has the names of the query parameters besides timing.
 	query []string
 	// anyQuery accepts any query.
@@ -42,9 +42,9 @@ func (t *target) endpoints() []endpoint {
 		{path: "/delay", value: true, handler: delay, query: []string{"seed"}},
 		{path: "/status", value: true, handler: status},
 		{path: "/unstable", handler: unstable, query: []string{"fail", "seed", "status"}},
-		{path: "/echo", content: true, handler: t.echo, query: []string{"after"}},
-		{path: "/upload", content: true, handler: upload, query: []string{"rate"}},
-		{path: "/headers", content: true, handler: headers, anyQuery: true},
+		{path: "/echo", methods: contentMethods, handler: t.echo, query: []string{"after"}},
+		{path: "/upload", methods: contentMethods, handler: upload, query: []string{"rate"}},
+		{path: "/headers", methods: contentMethods, handler: headers, anyQuery: true},
 		{path: "/trailers", handler: trailers},
 		{path: "/offload", value: true, handler: offload},
 		{path: "/fanout", handler: t.fanout, query: []string{repeatable, "deadline", "delay", "n", "seed"}},
@@ -56,7 +56,7 @@ func (t *target) endpoints() []endpoint {
 		all = append(all, endpoint{path: "/stall", value: true, handler: stall, query: []string{"spin"}})
 	}
 	if t.config.Counter != nil {
-		all = append(all, endpoint{path: "/count", handler: newCount(t.config.Counter).serve, query: []string{"reset"}})
+		all = append(all, endpoint{path: "/count", methods: []string{"GET", "POST"}, handler: newCount(t.config.Counter).serve, query: []string{"reset"}})
 	}
 	return all
 }
@@ -66,9 +66,9 @@ var contentMethods = []string{"GET", "POST", "PUT", "PATCH", "DELETE"}
 
 // handle adds an endpoint to the routes. Its other methods get 405, its other parameters 400.
 func (t *target) handle(routes *router.Router, e endpoint) {
-	methods := []string{"GET"} // includes HEAD
-	if e.content {
-		methods = contentMethods
+	methods := e.methods
+	if methods == nil {
+		methods = []string{"GET"}
 	}
 	handler := e.handler
 	if !e.anyQuery {

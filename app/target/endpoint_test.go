@@ -58,7 +58,7 @@ func TestOtherMethodsAreNotAllowed(t *testing.T) {
 	for path, allowed := range map[string]string{
 		"/": reading, "/bytes/1": reading, "/bytes": reading, "/stream/1": reading, "/drip?bytes=1": reading, "/delay/0s": reading,
 		"/status/200": reading, "/unstable?fail=0": reading, "/trailers": reading, "/offload/0s": reading, "/fanout?n=1": reading,
-		"/events?n=1": reading, "/count": reading, "/healthz": reading, "/readyz": reading, "/stall/0s": reading, "/ws": reading,
+		"/events?n=1": reading, "/count": "GET, HEAD, POST", "/healthz": reading, "/readyz": reading, "/stall/0s": reading, "/ws": reading,
 		"/ws/flood": reading, "/ws/chat": reading, "/echo": content, "/upload": content, "/headers": content,
 	} {
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW"} {

@@ -27,7 +27,7 @@ const Help = `/                  Hello, World!
 /ws  /ws/chat  /ws/flood?n=1000&size=1KiB
                    WebSocket: an echo, a room, so many messages
 /file/             files of --root
-/count?reset=0     what the server has counted
+/count?reset=0     what the server has counted; POST with reset=1 resets it
 /healthz  /readyz  200; readyz is 503 while the server drains
 /stall/{duration}?spin=0
                    blocks its loop; only with --allow-stall

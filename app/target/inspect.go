@@ -161,14 +161,18 @@ type count struct {
 
 func newCount(c Counter) *count { return &count{counter: c} }
 
-// Count returns the handler of /count.
-func Count(c Counter) app.Handler { return newCount(c).serve }
+// Totals returns the counters of c since the start in the form of /count, for encoding/json.
+func Totals(c Counter) any { return since(c.Counts(), Counts{}) }
 
+// serve answers GET, and POST, which alone may reset.
 func (c *count) serve(r *app.Request) app.Future[*app.Response] {
 	p := params{r: r}
 	reset := p.flag("reset")
 	if p.err != nil {
 		return p.refusal()
+	}
+	if reset && r.Method != "POST" {
+		return app.Ready(app.Error(405, "reset=1 needs POST").With("Allow", "POST"))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

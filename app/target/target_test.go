@@ -482,7 +482,10 @@ func TestCountTellsWhatCameSinceTheReset(t *testing.T) {
 	}}
 	host := newHost(t, target.Config{Counter: c})
 	want := `{"requests":{"HTTP/1.1":{"200":5,"404":1}},"total":6,"bytes_in":100,"bytes_out":200,"connections_accepted":3,"connections_open":2,"errors":{"panic":1}}` + "\n"
-	if call := host.Do(apptest.Get("/count?reset=1")); string(call.Content) != want {
+	if call := host.Do(apptest.Get("/count?reset=1")); call.Status != 405 || call.Header.Get("Allow") != "POST" {
+		t.Fatalf("GET with reset=1: %d, Allow %q", call.Status, call.Header.Get("Allow"))
+	}
+	if call := host.Do(apptest.Post("/count?reset=1", "", "")); string(call.Content) != want {
 		t.Fatalf("got %s", call.Content)
 	}
 	c.counts.Requests = map[string]map[int]uint64{"HTTP/1.1": {200: 7, 404: 1}, "HTTP/2.0": {200: 1}}
@@ -522,9 +525,9 @@ func TestCountsOfTwoAtOnceDoNotRunBackwards(t *testing.T) {
 	again.Add(1)
 	c.again = func() {
 		defer again.Done()
-		apptest.New(handler).Do(apptest.Get("/count?reset=1"))
+		apptest.New(handler).Do(apptest.Post("/count?reset=1", "", ""))
 	}
-	call := apptest.New(handler).Do(apptest.Get("/count?reset=1"))
+	call := apptest.New(handler).Do(apptest.Post("/count?reset=1", "", ""))
 	again.Wait()
 	if !strings.Contains(string(call.Content), `"bytes_in":1,`) {
 		t.Errorf("got %s", call.Content)

@@ -110,6 +110,6 @@ func TestStaleSocketFile(t *testing.T) {
 		t.Fatalf("there is no stale file: %v", err)
 	}
 	serve(t, "--listen", "unix:"+path)
-	status, text := overUnix(t, path)
+	status, text := overUnix(t, path, "/")
 	wantHello(t, status, text)
 }

@@ -162,6 +162,14 @@ type proxy struct {
 	unix    bool
 }
 
+// String returns p as the flag takes it.
+func (p proxy) String() string {
+	if p.unix {
+		return "unix"
+	}
+	return p.network.String()
+}
+
 func (p *proxy) UnmarshalText(text []byte) error {
 	if p.unix = string(text) == "unix"; p.unix {
 		return nil

@@ -23,6 +23,7 @@ var groups = []kong.Group{
 	{Key: "http2", Title: "HTTP/2"},
 	{Key: "watchdog", Title: "Watchdog"},
 	{Key: "log", Title: "Log"},
+	{Key: "admin", Title: "For the operator"},
 	{Key: "application", Title: "The built-in application", Description: indented(target.Help)},
 	{Key: "websocket", Title: "WebSocket"},
 }
@@ -42,6 +43,7 @@ type serverFlags struct {
 	http2Flags    `embed:"" group:"http2"`
 	watchdogFlags `embed:"" group:"watchdog"`
 	logFlags      `embed:"" group:"log"`
+	adminFlags    `embed:"" group:"admin"`
 }
 
 // serveCommand has the flags of `gatewheel serve`. Each is also an environment variable.
@@ -90,7 +92,6 @@ type gatewayFlags struct {
 	ToKey         string   `name:"to-key" placeholder:"FILE" help:"PEM file with the key of --to-cert."`
 	ToInsecure    bool     `name:"to-insecure" help:"Do not verify the servers' certificates. The log warns about it."`
 	CookieKeyFile string   `name:"cookie-key-file" placeholder:"FILE" help:"Key of 32 bytes or more that signs the cookies of balance: cookie. With it, clients keep their servers over a restart and at gateways with the same key; by default each start has its own key. It is read at the start."`
-	Admin         string   `name:"admin" placeholder:"ADDRESS" help:"Address HOST:PORT for GET /count, the counters, without TLS; it must not be reachable for clients. None by default."`
 }
 
 type loopFlags struct {

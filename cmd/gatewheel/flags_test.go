@@ -75,6 +75,9 @@ var flagTests = map[string]func(*testing.T){
 	"stall-timeout":  testStallTimeout,
 	"stall-restarts": testStallRestarts,
 
+	"admin":            testAdmin,
+	"admin-token-file": testAdminToken,
+
 	"listen-tls":      testListenTLS,
 	"tls-cert":        testCertificates,
 	"tls-key":         testCertificates,
@@ -131,16 +134,16 @@ func testListen(t *testing.T) {
 		status, text := answer(t, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, request)
 		wantHello(t, status, text)
 	}
-	status, text := overUnix(t, path)
+	status, text := overUnix(t, path, "/")
 	wantHello(t, status, text)
 }
 
-func overUnix(t *testing.T, path string) (status int, text string) {
+func overUnix(t *testing.T, path, target string) (status int, text string) {
 	t.Helper()
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", path)
 	}
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/", nil)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost"+target, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,11 +4,10 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -21,7 +20,6 @@ import (
 	"github.com/gatewheel/gatewheel/app/target"
 	"github.com/gatewheel/gatewheel/internal/loglimit"
 	"github.com/gatewheel/gatewheel/internal/octets"
-	"github.com/gatewheel/gatewheel/reactor"
 	"github.com/gatewheel/gatewheel/reactor/certs"
 )
 
@@ -33,12 +31,12 @@ const (
 )
 
 // Run forwards until a signal ends it.
-func (c *gatewayCommand) Run(s *streams, names variableNames) error {
-	var files *gatewayFiles
+func (c *gatewayCommand) Run(s *streams, names variableNames, all settings) error {
+	op := &operator{settings: all}
 	return c.run(s, names, func(config *server.Config, log *zap.Logger) (started func(*server.Server), err error) {
-		started, files, err = c.forward(s, config, log)
-		return started, err
-	}, func() bool { return files.again() })
+		op.gateway, op.files, err = c.forward(s, config, log)
+		return func(*server.Server) {}, err
+	}, op)
 }
 
 // gatewayFiles are the files that a gateway reads again.
@@ -48,7 +46,7 @@ type gatewayFiles struct {
 	log          *zap.Logger
 }
 
-// again reads the files again. It reports whether there are any.
+// again begins to read the files again. It reports whether there are any.
 func (f *gatewayFiles) again() bool {
 	switch {
 	case f.routes != nil:
@@ -61,12 +59,23 @@ func (f *gatewayFiles) again() bool {
 	return true
 }
 
+// reload reads the files again and returns what is wrong with them. It reports whether there are any.
+func (f *gatewayFiles) reload(ctx context.Context) (any bool, err error) {
+	switch {
+	case f.routes != nil:
+		return true, f.routes.reload(ctx)
+	case f.certificates != nil:
+		return true, f.certificates.Reload()
+	}
+	return false, nil
+}
+
 // forward makes the gateway the handler.
-func (c *gatewayCommand) forward(s *streams, config *server.Config, log *zap.Logger) (started func(*server.Server), files *gatewayFiles, err error) {
+func (c *gatewayCommand) forward(s *streams, config *server.Config, log *zap.Logger) (g *gateway.Gateway, files *gatewayFiles, err error) {
 	if err := c.gatewayFlags.check(); err != nil {
 		return nil, nil, usage(err)
 	}
-	g, files, err := c.gateway(s, log)
+	g, files, err = c.gateway(s, log)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -75,21 +84,7 @@ func (c *gatewayCommand) forward(s *streams, config *server.Config, log *zap.Log
 		g.LoopStart(loop)
 		return nil, nil
 	}
-	if c.Admin == "" {
-		return func(*server.Server) {}, files, nil
-	}
-	admin := &adminHandler{next: g.Serve, counter: gatewayCounter{gateway: g, routes: files.routes}}
-	admin.count = target.Count(&admin.counter)
-	config.Handler = admin.serve
-	place := len(config.Listeners)
-	config.Listeners = append(config.Listeners, reactor.ListenerConfig{Address: c.Admin})
-	return func(srv *server.Server) {
-		admin.counter.server = srv
-		if a, ok := srv.Addrs()[place].(*net.TCPAddr); ok {
-			admin.port = uint16(a.Port)
-			log.Info("counters", zap.String("url", "http://"+a.String()+"/count"))
-		}
-	}, files, nil
+	return g, files, nil
 }
 
 // gateway returns the gateway of --config, or that of --to.
@@ -145,17 +140,7 @@ func (f *gatewayFlags) check() error {
 	case !secure && (f.ToCA != "" || f.ToName != "" || f.ToCert != "" || f.ToInsecure):
 		return errors.New("--to-ca, --to-name, --to-cert and --to-insecure have no effect without a --to with https or h2")
 	}
-	if f.Admin != "" {
-		if _, port, err := net.SplitHostPort(f.Admin); err != nil || !isPort(port) {
-			return fmt.Errorf("--admin: %q is not HOST:PORT", f.Admin)
-		}
-	}
 	return nil
-}
-
-func isPort(text string) bool {
-	_, err := strconv.ParseUint(text, 10, 16)
-	return err == nil
 }
 
 // backend returns the servers of --to, and what they are verified with.
@@ -253,26 +238,6 @@ func reportFaults(log *zap.Logger) func(subject string, err error) {
 		}
 		log.Warn("what the gateway's file names cannot be used", zap.String("subject", subject), zap.Error(err))
 	}
-}
-
-// adminHandler answers GET /count on the port of --admin, and forwards the requests of others.
-type adminHandler struct {
-	next    app.Handler
-	count   app.Handler
-	counter gatewayCounter
-	port    uint16 // set before the first request
-}
-
-func (h *adminHandler) serve(r *app.Request) app.Future[*app.Response] {
-	switch {
-	case r.Conn().Local.Port() != h.port:
-		return h.next(r)
-	case r.RawPath != "/count":
-		return app.Ready(app.Error(404, ""))
-	case r.Method != "GET" && r.Method != "HEAD":
-		return app.Ready(app.Error(405, "").With("Allow", "GET, HEAD"))
-	}
-	return h.count(r)
 }
 
 // gatewayCounter adds the counters of a gateway to those of its server.

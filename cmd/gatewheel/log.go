@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/gatewheel/gatewheel/app/server/admin"
 	"github.com/gatewheel/gatewheel/internal/logqueue"
 )
 
@@ -22,13 +23,16 @@ type logFlags struct {
 const formatJSON = "json"
 
 // logger returns the Logger that writes to w, which is standard error, so that lines do not mix with what the
-// program prints. Its calls never wait for w: see package logqueue.
-func (f *logFlags) logger(w io.Writer) (*zap.Logger, error) {
+// program prints. Its calls never wait for w: see package logqueue. op keeps what it needs of it.
+func (f *logFlags) logger(w io.Writer, op *operator) (*zap.Logger, error) {
 	level, err := zapcore.ParseLevel(f.LogLevel)
 	if err != nil {
 		return nil, err
 	}
-	return logqueue.Wrap(zap.New(zapcore.NewCore(encoder(f.LogFormat), zapcore.AddSync(w), level))), nil
+	op.level = zap.NewAtomicLevelAt(level)
+	op.recent = admin.NewRecent()
+	written := zapcore.NewCore(encoder(f.LogFormat), zapcore.AddSync(w), op.level)
+	return logqueue.Wrap(zap.New(zapcore.NewTee(op.recent, written))), nil
 }
 
 // direct returns a Logger that writes to w in the call.

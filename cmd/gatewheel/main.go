@@ -57,7 +57,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if strings.HasPrefix(context.Command(), "gateway") {
 		format = c.Gateway.LogFormat
 	}
-	return exit(stderr, format, context.Run(&streams{stdout, stderr}, names))
+	return exit(stderr, format, context.Run(&streams{stdout, stderr}, names, settingsOf(context)))
 }
 
 // streams are standard output and standard error.

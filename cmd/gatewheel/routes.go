@@ -3,18 +3,23 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/gateway"
+	"github.com/gatewheel/gatewheel/app/gateway/config"
 	"github.com/gatewheel/gatewheel/app/gateway/file"
 	"github.com/gatewheel/gatewheel/app/gateway/routing"
 	"github.com/gatewheel/gatewheel/app/target"
@@ -29,9 +34,23 @@ type routesFile struct {
 	log          *zap.Logger
 	changed      chan struct{} // a change, or a request to load, that was not looked at yet
 	asked        atomic.Bool   // SIGHUP has come
+	requests     chan chan<- error
 	watch        *filewatch.Watch
 	digest       [sha256.Size]byte // of the files when they were read last
 	reloads      atomic.Pointer[target.ReloadCounts]
+	status       atomic.Pointer[fileStatus] // of the file in force
+}
+
+// fileStatus is what /config shows of the file in force. What else the file has may be secret.
+type fileStatus struct {
+	Name     string    `json:"name"`
+	Loaded   time.Time `json:"loaded"`
+	Routes   []string  `json:"routes"`
+	Backends []string  `json:"backends"`
+}
+
+func statusOf(name string, c *config.Config) *fileStatus {
+	return &fileStatus{name, time.Now(), slices.Sorted(maps.Keys(c.Routes)), slices.Sorted(maps.Keys(c.Backends))}
 }
 
 // openRoutes returns the gateway that a file describes, and begins to watch the file and those that it names. Mistakes
@@ -57,8 +76,9 @@ func openRoutes(s *streams, flags *gatewayFlags, options gateway.Options, log *z
 	if err != nil {
 		return nil, nil, err
 	}
-	r := &routesFile{name: name, gateway: g, certificates: c, log: log, changed: make(chan struct{}, 1)}
+	r := &routesFile{name: name, gateway: g, certificates: c, log: log, changed: make(chan struct{}, 1), requests: make(chan chan<- error)}
 	r.reloads.Store(&target.ReloadCounts{})
+	r.status.Store(statusOf(name, f.Config))
 	r.digest = digestOf(name, f.Files)
 	r.follow(f.Files)
 	go r.run(f.Files)
@@ -71,6 +91,22 @@ func (r *routesFile) again() {
 	r.look()
 }
 
+// reload has the file read, changed or not, and returns what is wrong with it, or the error of ctx. Any goroutine.
+func (r *routesFile) reload(ctx context.Context) error {
+	answer := make(chan error, 1)
+	select {
+	case r.requests <- answer:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // look has the file read if it has changed. Any goroutine.
 func (r *routesFile) look() {
 	select {
@@ -79,24 +115,39 @@ func (r *routesFile) look() {
 	}
 }
 
-// run reads the file after each change, of it or of those that it names.
+// run reads the file after each change, of it or of those that it names, and when it is asked to.
 func (r *routesFile) run(named []string) {
-	for range r.changed {
-		digest := digestOf(r.name, named)
-		asked := r.asked.Swap(false)
-		if !asked && digest == r.digest {
-			continue // an event of another file in its directory, or a touch
-		}
-		if asked {
-			r.certificates.reload()
-		}
-		r.digest = digest
-		if files, ok := r.load(); ok {
-			named = files
-			r.digest = digestOf(r.name, named)
-			r.follow(named)
+	for {
+		select {
+		case <-r.changed:
+			named, _ = r.read(named, r.asked.Swap(false))
+		case answer := <-r.requests:
+			var err error
+			named, err = r.read(named, true)
+			answer <- err
 		}
 	}
+}
+
+// read reads the file if it, or one of those that it names, has changed, or if that was asked for. It returns the files
+// that are named now, and what is wrong.
+func (r *routesFile) read(named []string, asked bool) ([]string, error) {
+	digest := digestOf(r.name, named)
+	if !asked && digest == r.digest {
+		return named, nil // an event of another file in its directory, or a touch
+	}
+	var wrong error
+	if asked {
+		wrong = r.certificates.reload()
+	}
+	r.digest = digest
+	files, err := r.load()
+	if err != nil {
+		return named, errors.Join(wrong, err)
+	}
+	r.digest = digestOf(r.name, files)
+	r.follow(files)
+	return files, wrong
 }
 
 // digestOf returns a digest of the content of files. One that cannot be read counts as empty.
@@ -112,7 +163,7 @@ func digestOf(name string, named []string) (digest [sha256.Size]byte) {
 }
 
 // load reads the file and has the gateway do what it says. If that is wrong in any way, the gateway goes on as it is.
-func (r *routesFile) load() (named []string, ok bool) {
+func (r *routesFile) load() (named []string, err error) {
 	f, err := file.Open(r.name)
 	if err == nil {
 		err = checkRoutes(f)
@@ -124,11 +175,12 @@ func (r *routesFile) load() (named []string, ok bool) {
 	if err != nil {
 		r.log.Error("the gateway's file is wrong, and the last one stays in force", zap.String("file", r.name),
 			zap.Strings("mistakes", strings.Split(err.Error(), "\n")))
-		return nil, false
+		return nil, err
 	}
 	r.log.Info("the gateway's file was loaded again", zap.String("file", r.name),
 		zap.Int("routes", len(f.Config.Routes)), zap.Int("backends", len(f.Config.Backends)))
-	return f.Files, true
+	r.status.Store(statusOf(r.name, f.Config))
+	return f.Files, nil
 }
 
 // count counts a load. It is called by one goroutine.

@@ -26,23 +26,22 @@ import (
 )
 
 // Run serves until a signal ends it.
-func (c *serveCommand) Run(s *streams, names variableNames) error {
-	return c.run(s, names, c.application, nil)
+func (c *serveCommand) Run(s *streams, names variableNames, all settings) error {
+	return c.run(s, names, c.application, &operator{settings: all})
 }
 
 // addHandler completes the configuration of a server: its handler, and listeners of its own. It returns what to call
 // with the server, before the first request.
 type addHandler func(config *server.Config, log *zap.Logger) (started func(*server.Server), err error)
 
-// run serves with that handler until a signal ends it. again, if not nil, is called at SIGHUP, besides loading the
-// certificates again, and reports whether it has something to load.
-func (c *serverFlags) run(s *streams, names variableNames, add addHandler, again func() bool) error {
+// run serves with that handler until a signal ends it.
+func (c *serverFlags) run(s *streams, names variableNames, add addHandler, op *operator) error {
 	// A write to a closed pipe fails instead of ending the process.
 	signal.Ignore(syscall.SIGPIPE)
 	received := signals{reload: make(chan os.Signal, 1), stop: make(chan os.Signal, 2)}
 	signal.Notify(received.reload, syscall.SIGHUP)
 
-	log, err := c.logger(s.stderr)
+	log, err := c.logger(s.stderr, op)
 	if err != nil {
 		return usage(err)
 	}
@@ -56,32 +55,39 @@ func (c *serverFlags) run(s *streams, names variableNames, add addHandler, again
 	if certificates != nil {
 		defer within(exitPatience, func() { _ = certificates.Close() })
 	}
+	op.certificates = certificates
+	if err := op.listen(&c.adminFlags, log); err != nil {
+		return err
+	}
+	defer op.close()
 	// Until here a file may block, and a signal ends the process at once.
 	signal.Notify(received.stop, syscall.SIGINT, syscall.SIGTERM)
-	srv, listeners, err := c.open(s, log, certificates, add)
+	srv, listeners, err := c.open(s, log, op, add)
 	if err != nil {
 		return err
 	}
+	op.serve(srv, received.stop)
 	tuneCollector()
 	if err := srv.Start(context.Background()); err != nil {
 		return err
 	}
+	op.started.Store(true)
 	warnUnused(log, sockets, listeners)
 	announce(s, log, listeners, srv.Addrs()[:len(listeners)], certificates)
-	go reload(certificates, again, log, received.reload)
+	go op.reloadAt(received.reload)
 	return c.wait(srv, log, received.stop)
 }
 
 // open creates the server and opens the listening sockets. It returns those of --listen and --listen-tls.
-func (c *serverFlags) open(s *streams, log *zap.Logger, certificates *certs.Store, add addHandler) (*server.Server, []reactor.ListenerConfig, error) {
+func (c *serverFlags) open(s *streams, log *zap.Logger, op *operator, add addHandler) (*server.Server, []reactor.ListenerConfig, error) {
 	config, err := c.config(log)
 	if err != nil {
 		return nil, nil, usage(err)
 	}
 	config.Stall.Abort = abort(log, s.stderr, c.LogFormat)
 	var secure *tls.Config
-	if certificates != nil {
-		secure = certificates.Config()
+	if op.certificates != nil {
+		secure = op.certificates.Config()
 	}
 	listeners, err := c.listeners(secure)
 	if err != nil {
@@ -92,6 +98,7 @@ func (c *serverFlags) open(s *streams, log *zap.Logger, certificates *certs.Stor
 	if err != nil {
 		return nil, nil, err
 	}
+	op.observe(&config)
 	srv, err := server.New(config)
 	if err != nil {
 		return nil, nil, err
@@ -159,21 +166,6 @@ func url(scheme string, a net.Addr) string {
 type signals struct {
 	reload chan os.Signal // SIGHUP
 	stop   chan os.Signal // SIGINT and SIGTERM
-}
-
-// reload loads the certificates again at each SIGHUP, and calls again. It has a goroutine of its own, since reading
-// the files may block. certificates and again may be nil.
-func reload(certificates *certs.Store, again func() bool, log *zap.Logger, received <-chan os.Signal) {
-	for range received {
-		loads := again != nil && again()
-		if certificates == nil {
-			if !loads {
-				log.Info("nothing to load again: no TLS listener")
-			}
-		} else if err := certificates.Reload(); err == nil {
-			log.Info("certificates loaded again")
-		}
-	}
 }
 
 // wait drains the server at the first signal and cuts what is left at the second.

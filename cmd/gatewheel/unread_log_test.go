@@ -227,7 +227,7 @@ func TestNobodyReadsStandardOutput(t *testing.T) {
 				<-c.ended
 			})
 			c.logs("listening")
-			status, text := overUnix(t, path)
+			status, text := overUnix(t, path, "/")
 			wantHello(t, status, text)
 			c.signal(syscall.SIGTERM)
 			if code := c.exit(); code != exitClean {

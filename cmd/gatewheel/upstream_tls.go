@@ -4,6 +4,7 @@ package main
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -68,12 +69,14 @@ func (c *upstreamCertificates) store(options certs.ClientOptions) (*certs.Client
 }
 
 // reload reads all files again. Those that cannot be used are logged, and what was read before stays in use.
-func (c *upstreamCertificates) reload() {
+func (c *upstreamCertificates) reload() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	var all []error
 	for _, store := range c.stores {
-		_ = store.Reload()
+		all = append(all, store.Reload())
 	}
+	return errors.Join(all...)
 }
 
 func (c *upstreamCertificates) path(name string) string {

@@ -1,0 +1,232 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/gateway"
+	"github.com/gatewheel/gatewheel/app/server"
+	"github.com/gatewheel/gatewheel/app/server/admin"
+	"github.com/gatewheel/gatewheel/app/target"
+	"github.com/gatewheel/gatewheel/reactor"
+	"github.com/gatewheel/gatewheel/reactor/certs"
+)
+
+type adminFlags struct {
+	Admin          string `name:"admin" placeholder:"ADDRESS" help:"Address for the operator, HOST:PORT or unix:PATH: a live page, metrics, profiles and commands; see docs/admin.md. One of this machine alone, 127.0.0.1, [::1] or a unix socket, unless there is --admin-token-file. None by default."`
+	AdminTokenFile string `name:"admin-token-file" placeholder:"FILE" help:"File with a token of 16 bytes or more that requests to --admin need: Authorization: Bearer, or as the password of any user. Read again when it changes."`
+}
+
+// operator is what the admin listener of a process shows and does. Its fields are set while the process starts.
+type operator struct {
+	settings     settings
+	level        zap.AtomicLevel
+	recent       *admin.Recent
+	stalls       admin.Stalls
+	certificates *certs.Store     // nil: no TLS listener
+	gateway      *gateway.Gateway // nil: the built-in application is served
+	files        *gatewayFiles    // nil: the same
+
+	log      *zap.Logger
+	listener *admin.Listener // nil: there is no --admin
+	admin    *admin.Server
+	server   *server.Server
+	started  atomic.Bool
+	draining sync.Once
+	lag      admin.LagProbe
+}
+
+// listen opens the listener of --admin.
+func (o *operator) listen(f *adminFlags, log *zap.Logger) error {
+	o.log = log
+	if f.Admin == "" {
+		if f.AdminTokenFile != "" {
+			return usage(errors.New("--admin-token-file has no effect without --admin"))
+		}
+		return nil
+	}
+	var err error
+	if o.listener, err = admin.Listen(f.Admin, f.AdminTokenFile); err == nil {
+		return nil
+	}
+	_, network := errors.AsType[*net.OpError](err)
+	_, file := errors.AsType[*fs.PathError](err)
+	switch {
+	case file:
+		return fmt.Errorf("--admin-token-file: %w", err)
+	case network:
+		return fmt.Errorf("--admin: %w", err)
+	}
+	return usage(fmt.Errorf("--admin: %w", err))
+}
+
+// observe adds to the configuration of the server what the admin listener shows.
+func (o *operator) observe(config *server.Config) {
+	if o.listener == nil {
+		return
+	}
+	config.Stall.Reported = func(r reactor.StallReport) { o.stalls.Add(stallOf(r)) }
+	next := config.Hooks.LoopStart
+	config.Hooks.LoopStart = func(loop app.Loop) (state any, err error) {
+		o.lag.Add(loop.Post)
+		if next != nil {
+			return next(loop)
+		}
+		return nil, nil
+	}
+}
+
+// serve begins to answer on the admin listener. stop gets what begins the end of the process.
+func (o *operator) serve(srv *server.Server, stop chan<- os.Signal) {
+	o.server = srv
+	if o.listener == nil {
+		return
+	}
+	options := admin.Options{
+		Version: programVersion(),
+		Log:     o.log,
+		Level:   &o.level,
+		Ready:   o.state,
+		Totals:  o.totals,
+		Loops:   o.loops,
+		Stalls:  &o.stalls,
+		Recent:  o.recent,
+		Config:  o.config,
+		Count:   func() any { return target.Totals(o.counter()) },
+		Drain:   func() { o.draining.Do(func() { stop <- askedToDrain{} }) },
+		Reload:  o.reload,
+	}
+	o.admin = admin.New(o.listener, options)
+	o.admin.Serve()
+	o.log.Info("admin listener", zap.String("url", o.listener.URL()))
+}
+
+// close ends the admin listener.
+func (o *operator) close() {
+	switch {
+	case o.admin != nil:
+		o.admin.Close()
+	case o.listener != nil:
+		_ = o.listener.Close()
+	}
+}
+
+// askedToDrain is in the place of the signal when POST /drain begins the end of the process.
+type askedToDrain struct{}
+
+// Signal implements os.Signal.
+func (askedToDrain) Signal() {}
+
+// String implements os.Signal.
+func (askedToDrain) String() string { return "POST /drain" }
+
+func (o *operator) state() admin.State {
+	switch {
+	case o.server.Draining():
+		return admin.StateDraining
+	case !o.started.Load():
+		return admin.StateStarting
+	}
+	return admin.StateReady
+}
+
+// counter returns the counters of the server, with those of the gateway if there is one.
+func (o *operator) counter() target.Counter {
+	c := counter{server: o.server}
+	if o.gateway == nil {
+		return c
+	}
+	return &gatewayCounter{counter: c, gateway: o.gateway, routes: o.files.routes}
+}
+
+func (o *operator) totals() admin.Totals {
+	n := counter{server: o.server}.Counts()
+	return admin.Totals{Open: n.Open, Accepted: n.Accepted, BytesIn: n.BytesIn, BytesOut: n.BytesOut, Requests: n.Requests, Errors: n.Errors}
+}
+
+func (o *operator) loops() []admin.Loop {
+	stats, lags := o.server.Stats().Loops, o.lag.Measure()
+	all := make([]admin.Loop, len(stats))
+	for i, l := range stats {
+		all[i] = admin.Loop{
+			Loop: i, Connections: l.Connections, Accepted: l.Accepted, Turns: l.Turns, Wakes: l.Wakes, Inbox: l.InboxDepth,
+			BytesIn: l.BytesIn, BytesOut: l.BytesOut, Busy: l.Busy.Seconds(), Stalls: l.Stalls, StallTime: l.StallTime.Seconds(),
+			Kills: l.Kills, Replaced: l.Replaced, StandIns: l.StandIns, MovedIn: l.MovedIn, Panics: l.Panics,
+		}
+		if i < len(lags) {
+			all[i].Lag, all[i].Stalled = lags[i].Seconds(), lags[i] >= admin.StalledLag
+		}
+	}
+	return all
+}
+
+func stallOf(r reactor.StallReport) admin.Stall {
+	return admin.Stall{Time: time.Now(), Loop: r.Loop, For: r.For.Seconds(), Killed: r.Stopped, What: r.What, Stack: r.Stack}
+}
+
+// config is what /config answers.
+func (o *operator) config() any {
+	c := struct {
+		Flags settings    `json:"flags"`
+		Level string      `json:"log_level"`
+		File  *fileStatus `json:"gateway_file,omitempty"`
+	}{o.settings, o.level.Level().String(), nil}
+	if o.files != nil && o.files.routes != nil {
+		c.File = o.files.routes.status.Load()
+	}
+	return c
+}
+
+// reload loads certificates and the files of the gateway again, and returns what is wrong with them.
+func (o *operator) reload(ctx context.Context) error {
+	var wrong []error
+	loads := o.certificates != nil
+	done := make(chan struct{})
+	go func() { // a file may block
+		defer close(done)
+		if o.certificates != nil {
+			wrong = append(wrong, o.certificates.Reload())
+		}
+		if o.files != nil {
+			has, err := o.files.reload(ctx)
+			loads = loads || has
+			wrong = append(wrong, err)
+		}
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		return errors.New("the files could not be read in time")
+	}
+	if !loads {
+		return errors.New("there is nothing to load again: no certificate and no file of a gateway")
+	}
+	return errors.Join(wrong...)
+}
+
+// reloadAt loads certificates and the files of the gateway again at each SIGHUP. It has a goroutine of its own, since
+// reading the files may block.
+func (o *operator) reloadAt(received <-chan os.Signal) {
+	for range received {
+		loads := o.files != nil && o.files.again()
+		if o.certificates == nil {
+			if !loads {
+				o.log.Info("nothing to load again: no TLS listener")
+			}
+		} else if err := o.certificates.Reload(); err == nil {
+			o.log.Info("certificates loaded again")
+		}
+	}
+}
