@@ -37,6 +37,7 @@ var arrows = []arrow{
 	{packages: "reactor/certs/certstest"},
 	{packages: "internal/filewatch", others: []string{"github.com/fsnotify/fsnotify"}},
 	{packages: "internal/goroutine", not: sansIO},
+	{packages: "internal/histogram", not: sansIO},
 	{packages: "internal/linked", not: sansIO},
 	{packages: "internal/loglimit", not: sansIO},
 	{packages: "internal/logqueue", others: []string{"go.uber.org/zap", "go.uber.org/zap/..."}},
