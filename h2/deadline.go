@@ -98,14 +98,32 @@ func (c *machine) keepAlive(at instant) *ConnError {
 func (c *machine) stall(st *stream) {
 	if st.since == 0 {
 		st.since = c.sh.now
+		c.stats().StreamWindow.Times++
 		c.watchStalls()
+	}
+}
+
+// unblock records that content of st has left, or is not waiting any more.
+func (c *machine) unblock(st *stream) {
+	if st.since != 0 {
+		c.stats().StreamWindow.Lasted += time.Duration(c.sh.now - st.since)
+		st.since = 0
 	}
 }
 
 func (c *machine) stallConnection() {
 	if c.stalledAt == 0 {
 		c.stalledAt = c.sh.now
+		c.stats().ConnWindow.Times++
 		c.watchStalls()
+	}
+}
+
+// unblockConnection records that content has left, or that none is waiting.
+func (c *machine) unblockConnection() {
+	if c.stalledAt != 0 {
+		c.stats().ConnWindow.Lasted += time.Duration(c.sh.now - c.stalledAt)
+		c.stalledAt = 0
 	}
 }
 
@@ -115,9 +133,11 @@ func (c *machine) stallConnection() {
 func (c *machine) trickle(st *stream, n int) {
 	c.stall(st)
 	if st.trickled += int32(n); st.trickled >= leastProgress {
+		c.unblock(st)
 		st.since, st.trickled = c.sh.now, 0
 	}
 	if c.trickled += int32(n); c.stalledAt != 0 && c.trickled >= leastProgress {
+		c.unblockConnection()
 		c.stalledAt, c.trickled = c.sh.now, 0
 	}
 }

@@ -111,7 +111,8 @@ func (c *machine) unschedule(st *stream) {
 		c.queue.remove(st)
 		if c.queue.waiting == 0 {
 			c.sh.giveSchedule(c.queue)
-			c.queue, c.stalledAt = nil, 0
+			c.queue = nil
+			c.unblockConnection()
 		}
 	}
 }

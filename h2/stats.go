@@ -1,5 +1,7 @@
 package h2
 
+import "time"
+
 // Stats has the counters of all connections of a loop in one role. Only the loop reads and writes it.
 type Stats struct {
 	Connections uint64 // calls of Init
@@ -11,9 +13,27 @@ type Stats struct {
 	PeerResets  uint64 // streams that the peer reset before they were complete
 	Stalled     uint64 // streams reset because the peer's windows stayed closed
 
+	ResetsSent     [CodeKinds]uint64 // RST_STREAM frames, by CodeKind
+	ResetsReceived [CodeKinds]uint64 // those of open streams
+	StreamWindow   Blockage          // content that the window of its stream has held up
+	ConnWindow     Blockage          // content that the window of its connection has held up
+
 	ConnErrors uint64          // connections ended for an error
 	Calmed     [budgets]uint64 // connections ended with ENHANCE_YOUR_CALM, by Budget
 }
+
+// Blockage counts how often a window of the peer's was too small for waiting content, and for how long together. Its
+// clock is that of Shared.Tick.
+type Blockage struct {
+	Times  uint64
+	Lasted time.Duration // of those that are over, and did not end with their connection
+}
+
+// CodeKinds is the number of error codes that are counted each: those of RFC 9113, and one for all others.
+const CodeKinds = len(codeNames) + 1
+
+// CodeKind returns the index of a code in Stats.ResetsSent and ResetsReceived.
+func CodeKind(code ErrCode) int { return min(int(code), len(codeNames)) }
 
 // Budget is a kind of behaviour that is harmless in small numbers and an attack in large ones. It
 // indexes Stats.Calmed.

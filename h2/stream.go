@@ -96,6 +96,9 @@ func (c *machine) openStream(id StreamID, by input) *stream {
 
 // closeStream removes st and returns its storage.
 func (c *machine) closeStream(st *stream) {
+	if st.flags&early == 0 {
+		c.unblock(st)
+	}
 	c.unschedule(st)
 	c.dropContent(st)
 	c.streams.remove(st, c.sh)
@@ -131,7 +134,8 @@ func (c *machine) finished(st *stream) {
 		return
 	}
 	c.unschedule(st)
-	st.since, st.trickled = 0, 0
+	c.unblock(st)
+	st.trickled = 0
 	c.role.outputEnded(st)
 }
 
@@ -140,6 +144,7 @@ func (c *machine) queueReset(st *stream, code ErrCode) {
 	id := st.id
 	c.history.markReset(id)
 	c.closeStream(st)
+	c.stats().ResetsSent[CodeKind(code)]++
 	c.out = appendReset(c.output(), id, code)
 	c.role.resetQueued()
 }
@@ -153,6 +158,7 @@ func (c *machine) resetProvoked(st *stream, code ErrCode) *ConnError {
 // refuse resets a stream that is not open.
 func (c *machine) refuse(id StreamID, code ErrCode) *ConnError {
 	c.history.markReset(id)
+	c.stats().ResetsSent[CodeKind(code)]++
 	return c.answer(appendReset(c.output(), id, code))
 }
 
@@ -196,6 +202,7 @@ func (c *machine) resetByPeer(h frameHeader, payload []byte, ev *Event) *ConnErr
 		return err
 	}
 	c.stats().PeerResets++
+	c.stats().ResetsReceived[CodeKind(ev.Code)]++
 	ev.Kind = Reset
 	c.closeStream(st)
 	return nil

@@ -140,8 +140,9 @@ func (c *machine) sent(st *stream, n int, cut bool) {
 		c.trickle(st, n)
 	} else {
 		c.work++
-		st.since, st.trickled = 0, 0
-		c.stalledAt, c.trickled = 0, 0
+		c.unblock(st)
+		c.unblockConnection()
+		st.trickled, c.trickled = 0, 0
 	}
 	if st.sendWindow <= 0 {
 		c.stall(st)
@@ -172,7 +173,7 @@ func (c *machine) transmitSource(dst []byte, st *stream, size int, cut bool) []b
 	case err == io.EOF:
 		return c.endSource(dst, start, st, n)
 	case n == 0:
-		st.since = 0
+		c.unblock(st)
 		if st.flags&dry != 0 {
 			c.unschedule(st)
 		}
