@@ -74,6 +74,9 @@ func (c *Conn) transmit() {
 			return
 		}
 	}
+	if more {
+		l.stats.fullPulls.Add(1)
+	}
 	switch {
 	case c.backlog != nil, c.file&fileBlocked != 0:
 		c.arm(l)
@@ -147,6 +150,7 @@ func (c *Conn) write(l *Loop, out []byte) bool {
 	n = max(n, 0)
 	l.stats.bytesOut.Add(int64(n))
 	if n < len(out) {
+		l.stats.shortWrites.Add(1)
 		c.queue(l, out[n:])
 	}
 	return true

@@ -79,6 +79,9 @@ func (l *Loop) expire() {
 	l.readClock()
 	now := int64(l.clock.age)
 	t.expired = now
+	if len(t.heap) > 0 && t.heap[0].when <= now {
+		l.stats.timerLag.Add(time.Duration(now - t.heap[0].when))
+	}
 	ran := false
 	for len(t.heap) > 0 && t.heap[0].when <= now {
 		if l.Charge(unitsPerExpiry); ran && l.Spent() {

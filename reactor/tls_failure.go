@@ -133,6 +133,7 @@ type tlsCounters struct {
 
 	handshakes atomic.Uint64
 	resumed    atomic.Uint64
+	versions   [tlsVersions][2]atomic.Uint64
 	failures   [tlsFailures]atomic.Uint64
 	lines      [tlsFailures]loglimit.Limit
 }
@@ -164,13 +165,34 @@ type TLSStats struct {
 
 // TLSCounts has counters since the start.
 type TLSCounts struct {
-	Handshakes uint64              // completed
-	Resumed    uint64              // of these, resumptions of an earlier session
-	Failures   [tlsFailures]uint64 // by TLSFailure
+	Handshakes uint64 // completed
+	Resumed    uint64 // of these, resumptions of an earlier session
+	// Versions has the handshakes by version, TLS 1.0 first, and by whether they were resumptions.
+	Versions [tlsVersions][2]uint64
+	Failures [tlsFailures]uint64 // by TLSFailure
+}
+
+// tlsVersions is the number of versions of TLS that crypto/tls knows, from TLS 1.0.
+const tlsVersions = tls.VersionTLS13 - tls.VersionTLS10 + 1
+
+// completed counts a handshake that has succeeded.
+func (t *tlsCounters) completed(state *tls.ConnectionState) {
+	t.handshakes.Add(1)
+	resumed := 0
+	if state.DidResume {
+		resumed = 1
+		t.resumed.Add(1)
+	}
+	if v := state.Version - tls.VersionTLS10; v < tlsVersions {
+		t.versions[v][resumed].Add(1)
+	}
 }
 
 func (t *tlsCounters) counts() TLSCounts {
 	s := TLSCounts{Handshakes: t.handshakes.Load(), Resumed: t.resumed.Load()}
+	for v := range t.versions {
+		s.Versions[v] = [2]uint64{t.versions[v][0].Load(), t.versions[v][1].Load()}
+	}
 	for i := range t.failures {
 		s.Failures[i] = t.failures[i].Load()
 	}

@@ -146,10 +146,8 @@ func (f *tlsFilter) receiveHandshake(raw []byte, deliver func([]byte)) error {
 	f.phase = tlsOpen
 	f.config = nil
 	f.holdInput(false)
-	f.service.handshakes.Add(1)
-	if f.tlsMachine.conn.ConnectionState().DidResume {
-		f.service.resumed.Add(1)
-	}
+	state := f.tlsMachine.conn.ConnectionState()
+	f.service.completed(&state)
 	return f.decrypt(rest, deliver)
 }
 
