@@ -60,6 +60,16 @@ func (internalAPI) MountPrefix(r *Request) string {
 	return ""
 }
 
+// SetPattern sets the route of r unless a router has chosen one. On the loop.
+func (internalAPI) SetPattern(r *Request, route *internalapi.Route) {
+	if r.route == nil {
+		r.route = route
+	}
+}
+
+// RouteOf returns the route of r; nil before one was chosen. On the loop.
+func (internalAPI) RouteOf(r *Request) *internalapi.Route { return r.route }
+
 // Rest returns what the last wildcard of r's route has matched. ok is false unless
 // that matches any number of segments. Any goroutine.
 func (internalAPI) Rest(r *Request) (path string, ok bool) {

@@ -27,6 +27,7 @@ type conn struct {
 	tried     int           // how many of them have failed
 	calls     int           // under way
 	began     int           // calls so far
+	dialed    time.Time     // when the dial of the current address began
 	busyNoted bool          // noteBusy was called
 	heard     time.Time     // when the peer has last said something
 	idle      time.Time     // when the last call ended
@@ -51,6 +52,7 @@ func (c *conn) Opened(u spi.Upstream) {
 	now := p.loop.now()
 	c.up, c.http2 = u, u.Protocol() == app.HTTP2
 	c.state, c.heard, c.idle = open, now, now
+	p.count.connect.Add(now.Sub(c.dialed))
 	p.opened(c)
 }
 

@@ -122,6 +122,7 @@ func (p *pool) dialAddress(c *conn) {
 		address = c.addresses[(p.dials.good+c.tried)%len(c.addresses)]
 	}
 	p.count.dialed.Add(1)
+	c.dialed = p.loop.now()
 	p.loop.dialer.Dial(o.dial(address, p.prologue), c)
 }
 

@@ -1,6 +1,10 @@
 package client
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/gatewheel/gatewheel/internal/histogram"
+)
 
 // Stats are the counters of an origin, over all loops.
 type Stats struct {
@@ -12,6 +16,7 @@ type Stats struct {
 	Reused      uint64 // requests on a connection that had served one before
 	Dials       uint64 // connections that were begun
 	Failures    [numKinds]uint64
+	Connect     histogram.Totals // times of connecting, TLS included, of the dials that have succeeded
 }
 
 // counters are the Stats of a pool. Its loop writes them.
@@ -19,6 +24,7 @@ type counters struct {
 	active, waiting, connections      atomic.Int64
 	requests, retries, reused, dialed atomic.Uint64
 	failures                          [numKinds]atomic.Uint64
+	connect                           histogram.Durations
 }
 
 // Active returns the number of requests that wait or are under way, over all loops. Any
@@ -48,6 +54,7 @@ func (o *Origin) Stats() (s Stats) {
 		for i := range s.Failures {
 			s.Failures[i] += p.count.failures[i].Load()
 		}
+		s.Connect.Collect(&p.count.connect)
 	}
 	return s
 }

@@ -208,4 +208,5 @@ func addStats(total *client.Stats, s client.Stats) {
 	for kind := range s.Failures {
 		total.Failures[kind] += s.Failures[kind]
 	}
+	total.Connect.Add(&s.Connect)
 }

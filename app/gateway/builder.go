@@ -10,6 +10,7 @@ import (
 	"github.com/gatewheel/gatewheel/app/gateway/config"
 	"github.com/gatewheel/gatewheel/app/gateway/limit"
 	"github.com/gatewheel/gatewheel/app/gateway/routing"
+	"github.com/gatewheel/gatewheel/app/internal/internalapi"
 )
 
 // builder makes routes of a config.Config, with what is the same in the routes before.
@@ -43,9 +44,11 @@ func (b *builder) build(table *routing.Table) (cases []settings, err error) {
 	}
 	before := b.old.routesByPattern()
 	for _, route := range table.Routes {
+		known := &internalapi.Route{Pattern: route.Pattern, Slot: internalapi.SlotOf(route.Pattern)}
 		kept := keptCases{routes: b.old, route: before[route.Pattern]}
 		for _, k := range route.Cases {
 			s := b.options.settingsOf(k, b.backends)
+			s.route = known
 			if err := b.restrict(&s, route, k, &kept); err != nil {
 				return nil, fmt.Errorf("route %q, case %d: %w", route.Pattern, k.Number, err)
 			}

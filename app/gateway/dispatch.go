@@ -48,12 +48,13 @@ func (rs *routes) choose(l *loopState, r *app.Request) (*settings, *refusal) {
 		}
 		return nil, &refusals[NoRoute]
 	}
+	s := &rs.cases[m.Case.Index]
+	core.SetPattern(r, s.route)
 	if !m.Case.Raw() {
 		if refused := refusePath(r.RawPath, m.Ambiguous); refused != nil {
 			return nil, refused
 		}
 	}
-	s := &rs.cases[m.Case.Index]
 	if s.maxBody > 0 && r.ContentLength > s.maxBody {
 		return nil, &refusals[BodyLimit]
 	}

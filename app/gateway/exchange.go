@@ -17,6 +17,7 @@ var core = internalapi.App.(interface {
 	Attach(r *app.Request, e *ending.Entry, who ending.Listener) bool
 	Detach(r *app.Request, e *ending.Entry) bool
 	InitPromise(p any, loop app.Loop)
+	SetPattern(r *app.Request, route *internalapi.Route)
 	SettleWith(p any, v any, err error)
 	TakeBody(r *app.Request, p []byte, ready func()) (int, error)
 })
@@ -181,8 +182,11 @@ func (x *exchange) Origin(try int, failed *client.Error) *client.Origin {
 		}
 		if dropped, ok := errors.AsType[*app.StatusError](failed); ok {
 			x.judge(dropped.Status) // of client.Retry.Statuses
+		} else {
+			x.peer.countsOn(x.l).failed(reasonOf(failed))
 		}
-		x.leavePeer(reasonOf(failed), failed, now)
+		x.peer.leaveAfter(x.judged, x.probe, reasonOf(failed), failed, now)
+		x.judged = false
 	}
 	next, probe := x.backend.choose(x.r, x.peer, now)
 	if x.peer, x.probe, x.tried = next, probe, now; next == nil {
@@ -251,13 +255,9 @@ func (x *exchange) Head(in *spi.Incoming) {
 // judge records what the status of the response says about the peer.
 func (x *exchange) judge(status int) {
 	now := x.l.home.Now()
-	x.judged = x.peer.judge(status, x.probe, now.Sub(x.tried), now)
-}
-
-// leavePeer ends a try.
-func (x *exchange) leavePeer(reason Reason, failure *client.Error, now time.Time) {
-	x.peer.leaveAfter(x.judged, x.probe, reason, failure, now)
-	x.judged = false
+	took := now.Sub(x.tried)
+	x.peer.countsOn(x.l).responded(status, took)
+	x.judged = x.peer.judge(status, x.probe, took, now)
 }
 
 // mayPass reports whether a response to the handshake of a WebSocket may be passed on: one
@@ -408,7 +408,8 @@ func (x *exchange) finish() {
 	}
 	l.deadlines.Clear(&x.idleBy)
 	if x.peer != nil {
-		x.leavePeer(x.reason, asClientError(x.failure), l.home.Now())
+		x.peer.countsOn(l).failed(x.reason)
+		x.peer.leaveAfter(x.judged, x.probe, x.reason, asClientError(x.failure), l.home.Now())
 	}
 	if x.tunnel {
 		l.tunnels.Add(-1)

@@ -163,6 +163,7 @@ type loops struct {
 // loopState is the state of a gateway on a loop. It belongs to the loop, but for counts.
 type loopState struct {
 	home      app.Loop
+	index     int        // of home
 	guard     spi.Guard  // home
 	next      *loopState // with the same place in loops
 	deadlines deadline.Queue
@@ -186,7 +187,7 @@ func (ls *loops) of(home app.Loop) *loopState {
 			return l
 		}
 	}
-	l := &loopState{home: home, guard: home.(spi.Guard)}
+	l := &loopState{home: home, index: home.Index(), guard: home.(spi.Guard)}
 	l.deadlines.Init(home)
 	for l.next = first; !place.CompareAndSwap(l.next, l); {
 		l.next = place.Load()

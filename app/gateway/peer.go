@@ -21,6 +21,7 @@ type peer struct {
 	weight   atomic.Int32
 	id       uint64 // hash of URL and address, for hash and cookie
 	cookie   string // the value of the cookie of balanceCookie
+	counts   [countPlaces]atomic.Pointer[peerCounts]
 
 	_         [64]byte // the state has cache lines of its own
 	active    atomic.Int64

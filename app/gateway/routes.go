@@ -48,7 +48,7 @@ func openBackend(s *shared, name string, described *config.Backend, notify func(
 		if parts.BuiltIn == nil {
 			return nil, fmt.Errorf("target: stands for nothing here")
 		}
-		return &Backend{client: s.client, builtIn: parts.BuiltIn}, nil
+		return &Backend{name: name, client: s.client, builtIn: parts.BuiltIn}, nil
 	}
 	options := client.OriginOptions{
 		Connect: described.Connect, Wait: described.Connect, Idle: described.Idle, Age: described.Age,

@@ -12,6 +12,7 @@ import (
 	"github.com/gatewheel/gatewheel/app/gateway/config"
 	"github.com/gatewheel/gatewheel/app/gateway/limit"
 	"github.com/gatewheel/gatewheel/app/gateway/routing"
+	"github.com/gatewheel/gatewheel/app/internal/internalapi"
 )
 
 // settings are what a gateway does with the requests of a case, or of all. They do not
@@ -32,6 +33,7 @@ type settings struct {
 	mirrors           []*mirror
 	answer            *app.Response  // of the gateway's own; nil: none
 	compress          app.Middleware // nil: responses are passed on as they are
+	route             *internalapi.Route
 }
 
 // settings returns those of o for one backend.

@@ -83,7 +83,7 @@ func (m *Router) add(text string, added *route) {
 	if err != nil {
 		panic(fmt.Sprintf("router: pattern %q: %v", text, err))
 	}
-	added.match.Pattern, added.match.Names = text, p.Names
+	added.match.Pattern, added.match.Names, added.match.Slot = text, p.Names, internalapi.SlotOf(text)
 	added.match.Rest = p.Rest() && !added.match.Mount
 	if other := m.routes.Add(p, added); other != nil {
 		panic(fmt.Sprintf("router: patterns %q and %q match the same request, and neither is more specific", text, other.Text))

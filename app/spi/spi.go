@@ -29,6 +29,7 @@ var core = internalapi.App.(interface {
 	ServeStream(s *app.Stream, r *app.Request)
 	SetRequestID(r *app.Request, id string)
 	RequestID(r *app.Request) string
+	RouteOf(r *app.Request) *internalapi.Route
 })
 
 // Bind connects a request with its Exchange. A server embeds app.Request by value in its

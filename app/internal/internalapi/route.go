@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 )
 
-// Route is a pattern of a router, as a request that matched it keeps it. It must not be
+// Route is a pattern of a router, or of a gateway, as a request that matched it keeps it. It must not be
 // copied.
 type Route struct {
 	// Pattern is the text of the pattern.
@@ -19,6 +19,9 @@ type Route struct {
 	// Mount marks a pattern whose handler gets the path without its prefix. The value of
 	// the last wildcard is then that prefix, encoded.
 	Mount bool
+
+	// Slot is SlotOf(Pattern), by which metrics find their counters.
+	Slot uint32
 
 	base     *Route // the mount that leads to the route
 	prefixes []int  // places of the prefixes of base among the values
@@ -63,8 +66,10 @@ func (r *Route) Below(mount *Route) *Route {
 }
 
 func (r *Route) composed(mount *Route) *Route {
+	pattern := JoinPatterns(mount.Pattern, r.Pattern)
 	return &Route{
-		Pattern:  JoinPatterns(mount.Pattern, r.Pattern),
+		Pattern:  pattern,
+		Slot:     SlotOf(pattern), // waits for those who make routes, which is short
 		Names:    slices.Concat(mount.Names, r.Names),
 		Rest:     r.Rest,
 		Mount:    r.Mount,
