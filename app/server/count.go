@@ -24,8 +24,20 @@ type counts struct {
 	openSockets       atomic.Int64
 	openClientSockets atomic.Int64
 	hijacked          atomic.Uint64
-	http2             h2counts
-	upstream          upstreamCounts
+	// active has, for HTTP/1 and HTTP/2, the open exchanges, and above connectionsShift the connections that have one.
+	active   [2]atomic.Int64
+	http1    atomic.Int64 // open connections of HTTP/1
+	switched atomic.Int64 // open connections of HTTP/1 that have become a WebSocket or a tunnel
+	http2    h2counts
+	upstream upstreamCounts
+}
+
+// connectionsShift is the place of the number of connections in counts.active.
+const connectionsShift = 32
+
+// activity returns the numbers in a word of counts.active.
+func activity(word int64) (exchanges, connections uint64) {
+	return uint64(word) & (1<<connectionsShift - 1), uint64(word) >> connectionsShift
 }
 
 var protocolNames = [...]string{app.HTTP10, app.HTTP11, app.HTTP2}
@@ -102,6 +114,12 @@ type Counts struct {
 	// Hijacked is the number of connections that the application has taken from HTTP; OpenHijacked the number of open
 	// ones.
 	Hijacked, OpenHijacked uint64
+	// ActiveRequests has the number of requests in progress, Connections the number of open connections of clients, both
+	// by protocol: app.HTTP11 stands for HTTP/1.0 too.
+	ActiveRequests map[string]uint64
+	Connections    map[string]ConnectionCounts
+	// Goroutines is the number of blocking handlers that run on goroutines of their own.
+	Goroutines uint64
 	// Pool has the state of the pool of app.Offload, FilePool that of the pool of package files, and Calls that of the
 	// calls of app.Go.
 	Pool, FilePool, Calls PoolCounts
@@ -117,6 +135,17 @@ type Counts struct {
 	BytesIn, BytesOut uint64
 }
 
+// ConnectionCounts are numbers of open connections: those with a request in progress, and the others.
+type ConnectionCounts struct{ Active, Idle uint64 }
+
+// Keys of Counts.Connections besides the protocols.
+const (
+	// Upgraded connections have become a WebSocket over HTTP/1, a tunnel, or were hijacked. All are active.
+	UpgradedConnections = "upgraded"
+	// Undecided connections have not shown their protocol. All are idle.
+	UndecidedConnections = "undecided"
+)
+
 // PoolCounts is the state of a pool at a time.
 type PoolCounts struct {
 	Running, Waiting uint64 // jobs
@@ -129,6 +158,8 @@ func (s *Server) Counts() Counts {
 	total := Counts{Responses: map[string]map[int]uint64{}, Sockets: map[string]uint64{}, ClientSockets: map[string]uint64{}}
 	for _, l := range s.loops {
 		total.add(&l.count)
+		total.HTTP2.Active += uint64(max(l.load.streams.Load(), 0))
+		total.Goroutines += uint64(max(l.workers.busy.Load(), 0))
 	}
 	total.Refused.add(&s.refusals)
 	total.Pool, total.FilePool, total.Calls = s.pool.counts(), s.files.counts(), s.calls.counts()
@@ -144,8 +175,37 @@ func (s *Server) Counts() Counts {
 		total.BytesOut += uint64(l.BytesOut)
 		total.Refused[StallKill] += uint64(l.Kills)
 	}
+	s.countConnections(&total)
 	return total
 }
+
+// countConnections sets the numbers of open connections and of requests in progress. They are read one after another, so
+// differences are limited to what there may be.
+func (s *Server) countConnections(total *Counts) {
+	var requests, active [2]uint64
+	var http1, http2, upgraded int64
+	for _, l := range s.loops {
+		for i := range l.count.active {
+			n, connections := activity(l.count.active[i].Load())
+			requests[i] += n
+			active[i] += connections
+		}
+		http1 += l.count.http1.Load()
+		upgraded += l.count.switched.Load()
+		http2 += l.load.connections.Load()
+	}
+	total.ActiveRequests = map[string]uint64{app.HTTP11: requests[0], app.HTTP2: requests[1]}
+	known := http1 + http2 + upgraded + int64(total.Upstream.Open)
+	total.Connections = map[string]ConnectionCounts{
+		app.HTTP11:           {Active: active[0], Idle: above(http1, active[0])},
+		app.HTTP2:            {Active: active[1], Idle: above(http2, active[1])},
+		UpgradedConnections:  {Active: uint64(max(upgraded, 0))},
+		UndecidedConnections: {Idle: above(int64(total.Open), uint64(max(known, 0)))},
+	}
+}
+
+// above returns n-m, or 0 if m is greater.
+func above(n int64, m uint64) uint64 { return uint64(max(n-int64(m), 0)) }
 
 // Stats returns the counters of the reactor. Any goroutine.
 func (s *Server) Stats() reactor.Stats { return s.reactor.Stats() }

@@ -32,6 +32,7 @@ func newH1Session(p connection) *h1Session {
 	s := &h1Session{served: served{connection: p}}
 	s.session = s
 	s.machine.Init(p.loop.h1)
+	p.loop.count.http1.Add(1)
 	return s
 }
 
@@ -285,6 +286,7 @@ func (s *h1Session) Closed(err error) {
 	if err == reactor.ErrMadeRoom {
 		s.loop.refused(HalfClosedTimeout, s.conn, err)
 	}
+	s.loop.count.http1.Add(-1)
 	s.gone(err)
 	if s.next != nil {
 		s.next.peerGone() // before the connection has switched

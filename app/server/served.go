@@ -19,11 +19,26 @@ type served struct {
 func (c *served) open(id uint64) *exchange {
 	x := &exchange{stream: stream{connection: &c.connection, id: id}}
 	x.next = c.live
+	c.count(1)
 	if x.next != nil {
 		x.next.previous = x
 	}
 	c.live = x
 	return x
+}
+
+// count adds n, 1 or -1, to the loop's open exchanges; and, while live is empty, to its connections with open exchanges.
+// Those of tunnels do not count.
+func (c *served) count(n int64) {
+	if c.live == nil {
+		n += n << connectionsShift
+	}
+	switch c.session.(type) {
+	case *h1Session:
+		c.loop.count.active[0].Add(n)
+	case *h2Session:
+		c.loop.count.active[1].Add(n)
+	}
 }
 
 // unlink removes x from live. It does nothing if x is not in it.
@@ -40,6 +55,7 @@ func (c *served) unlink(x *exchange) {
 		x.next.previous = x.previous
 	}
 	x.previous, x.next = nil, nil
+	c.count(-1)
 }
 
 // peerGone cuts every open exchange with app.ErrPeerGone.

@@ -200,7 +200,10 @@ func (t *h1Tunnel) Timeout() {
 }
 
 // Closed implements reactor.Session.
-func (t *h1Tunnel) Closed(err error) { t.gone(err) }
+func (t *h1Tunnel) Closed(err error) {
+	t.loop.count.switched.Add(-1)
+	t.gone(err)
+}
 
 // resume implements transport.
 func (t *h1Tunnel) resume(*stream) { t.conn.Touch() }

@@ -81,6 +81,8 @@ func (s *h1Session) switchSession() bool {
 	if _, err := s.machine.Next(nil, ev); err != nil || ev.Kind != h1.Switched {
 		return false
 	}
+	s.loop.count.http1.Add(-1)
+	s.loop.count.switched.Add(1)
 	s.conn.SetSession(s.next.session(s.input.last()))
 	s.conn.Resume()
 	s.requestsEnded()
@@ -170,7 +172,10 @@ func (s *h1Socket) Timeout() {
 }
 
 // Closed implements reactor.Session.
-func (s *h1Socket) Closed(error) { s.peerGone(app.ErrPeerGone) }
+func (s *h1Socket) Closed(error) {
+	s.loop.count.switched.Add(-1)
+	s.peerGone(app.ErrPeerGone)
+}
 
 // drain implements drainer.
 func (s *h1Socket) drain() { s.goAway() }

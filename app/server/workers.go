@@ -4,6 +4,7 @@ package server
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,6 +18,7 @@ type workers struct {
 	period uint64    // counts sweeps
 	closed bool
 	sweep  *time.Timer // nil: none is idle
+	busy   atomic.Int64
 }
 
 // worker is a goroutine that waits for work.
@@ -30,6 +32,7 @@ const workersSwept = 5 * time.Second
 
 // run runs f in a goroutine.
 func (p *workers) run(f func()) {
+	p.busy.Add(1)
 	p.mu.Lock()
 	var w *worker
 	if last := len(p.idle) - 1; last >= 0 {
@@ -51,6 +54,7 @@ func (p *workers) run(f func()) {
 func (p *workers) serve(w *worker) {
 	for f := range w.work {
 		f()
+		p.busy.Add(-1)
 		if !p.wait(w) {
 			return
 		}
