@@ -252,10 +252,10 @@ func TestFilesByEntityTag(t *testing.T) {
 }
 
 // strongTag waits until the file was not changed for so long that its tag is strong.
-func strongTag(t *testing.T, host *apptest.Host, path string) string {
+func strongTag(t *testing.T, host *apptest.Host, path string, fields ...string) string {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
-		if etag := host.Do(apptest.Get(path)).Header.Get("ETag"); etag != "" && !strings.HasPrefix(etag, "W/") {
+		if etag := host.Do(apptest.Get(path, fields...)).Header.Get("ETag"); etag != "" && !strings.HasPrefix(etag, "W/") {
 			return etag
 		}
 	}
