@@ -69,11 +69,12 @@ var ErrNoContentAllowed = errors.New("app: a response with this status has no co
 var errDropped = errors.New("app: the response was dropped")
 
 // Fields returns the field lines of the response. They may be changed until the head has
-// left, see Started. Later changes have no effect, except for one line in the log.
+// left, see Started. Later changes have no effect, except for one line in the log. In
+// the goroutine of the handler.
 func (w *ResponseWriter) Fields() *Fields { return &w.fields }
 
 // SetStatus sets the status, 200 to 599. The default is 200. After the head has left it
-// has no effect, except for one line in the log.
+// has no effect, except for one line in the log. In the goroutine of the handler.
 func (w *ResponseWriter) SetStatus(status int) {
 	if w.started {
 		warn(w.r.Loop(), "SetStatus("+strconv.Itoa(status)+") after the head of the response had left with "+strconv.Itoa(w.statusOr200()))
@@ -83,14 +84,15 @@ func (w *ResponseWriter) SetStatus(status int) {
 }
 
 // Started reports whether the head has left: after a Flush, or a Write for which the
-// buffer was too small.
+// buffer was too small. In the goroutine of the handler.
 func (w *ResponseWriter) Started() bool { return w.started }
 
 // Trailer adds a trailer field, which is sent after the content. A response with trailer
-// fields is streamed.
+// fields is streamed. In the goroutine of the handler.
 func (w *ResponseWriter) Trailer(name, value string) { w.trailers.Add(name, value) }
 
-// Inform sends an interim response, see Request.Inform.
+// Inform sends an interim response, with the errors of Request.Inform, and blocks until
+// the server has taken it. In the goroutine of the handler, before the head has left.
 func (w *ResponseWriter) Inform(status int, fields Fields) error {
 	var e loopCall
 	e.init(w.r, w.r.Loop(), func(func()) (int, bool, error) { return 0, false, w.r.Inform(status, fields) })
@@ -100,12 +102,14 @@ func (w *ResponseWriter) Inform(status int, fields Fields) error {
 
 // Write implements io.Writer. It copies p, and blocks while the peer reads slowly. It
 // fails with the cause of the request's end, ErrNoContentAllowed, ErrTooLong if the
-// handler has set a smaller Content-Length, and os.ErrDeadlineExceeded.
+// handler has set a smaller Content-Length, and os.ErrDeadlineExceeded. In the goroutine
+// of the handler.
 func (w *ResponseWriter) Write(p []byte) (int, error) {
 	return write(w, p, func(dst []byte, p []byte) []byte { return append(dst, p...) })
 }
 
-// WriteString implements io.StringWriter. It is like Write.
+// WriteString implements io.StringWriter. It is like Write. In the goroutine of the
+// handler.
 func (w *ResponseWriter) WriteString(s string) (int, error) {
 	return write(w, s, func(dst []byte, s string) []byte { return append(dst, s...) })
 }
@@ -150,7 +154,7 @@ func (w *ResponseWriter) statusOr200() int {
 }
 
 // Flush sends the head and what was written so far, and blocks until the server has
-// taken it. Its errors are those of Write.
+// taken it. Its errors are those of Write. In the goroutine of the handler.
 func (w *ResponseWriter) Flush() error {
 	if w.err == nil && !w.started {
 		w.start()
@@ -164,7 +168,8 @@ func (w *ResponseWriter) Flush() error {
 }
 
 // SetDeadline sets the deadline of later writes. A write that waits at t fails with
-// os.ErrDeadlineExceeded, and so do all that follow. The zero time is no deadline.
+// os.ErrDeadlineExceeded, and so do all that follow. The zero time is no deadline. Any
+// goroutine.
 func (w *ResponseWriter) SetDeadline(t time.Time) {
 	w.once.Do(w.prepare)
 	w.call.deadline.Store(&t)

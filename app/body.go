@@ -80,11 +80,11 @@ func (b *Body) reads() *bodyReads {
 	return b.began.Load()
 }
 
-// Read reads available content into p, and waits for at least one byte if there is
-// none. p must not be used until the future is ready. It fails with io.EOF at the end,
-// and with ErrBusy while another Read is pending. The body of a request fails with a
+// Read reads available content into p, and waits for at least one byte if there is none.
+// p must not be used until the future is ready. It fails with io.EOF at the end, and
+// with ErrBusy while another Read is pending. The body of a request fails with a
 // *StatusError (413) beyond the limit, and with ErrPeerGone when the peer has left; that
-// of a response with a *client.Error.
+// of a response with a *client.Error. On the loop.
 func (b *Body) Read(p []byte) Future[int] {
 	if !b.from.Enter() {
 		return Failed[int](ErrPeerGone)
@@ -176,7 +176,8 @@ func (b *Body) resumed() (waiting *cell[int], n int, err error) {
 }
 
 // Limit limits the content that may still be read to n bytes. Beyond, Read fails; if the
-// declared length is larger, the first Read does. A limit can only be lowered.
+// declared length is larger, the first Read does. A limit can only be lowered. On the
+// loop.
 func (b *Body) Limit(n int64) {
 	if !b.from.Enter() {
 		return
@@ -187,7 +188,8 @@ func (b *Body) Limit(n int64) {
 	}
 }
 
-// ReadAll reads the rest of the body. It fails as Read does, and beyond limit bytes.
+// ReadAll reads the rest of the body. It fails as Read does, and beyond limit bytes. On
+// the loop.
 func (b *Body) ReadAll(limit int64) Future[[]byte] {
 	b.Limit(limit)
 	size := b.from.Length()
@@ -231,7 +233,8 @@ func more(err error) Future[bool] {
 	return Future[bool]{value: err == nil, err: err}
 }
 
-// Discard reads and drops the rest of the body. The value is the number of bytes.
+// Discard reads and drops the rest of the body. The value is the number of bytes. It
+// fails as Read does. On the loop.
 func (b *Body) Discard() Future[int64] {
 	return b.Each(nil, func([]byte) Future[Done] { return Ready(Done{}) })
 }
@@ -245,7 +248,7 @@ const (
 
 // Each reads the body to its end into buf and calls use for each part. The next read
 // starts when the future of use is ready. The value is the number of bytes. With a nil
-// buf it uses a buffer of its own, which is small until content arrives.
+// buf it uses a buffer of its own, which is small until content arrives. On the loop.
 func (b *Body) Each(buf []byte, use func(p []byte) Future[Done]) Future[int64] {
 	e := &each{body: b, buf: buf, use: use}
 	if buf == nil {

@@ -51,9 +51,11 @@ func (r *BodyReader) try(ready func()) (int, bool, error) {
 	return n, n == 0 && err == nil, err
 }
 
-// Trailers returns the trailer fields, after Read has returned io.EOF.
+// Trailers returns the trailer fields, after Read has returned io.EOF. In the goroutine
+// that reads.
 func (r *BodyReader) Trailers() Fields { return r.trailers }
 
 // SetDeadline sets the deadline of later reads. A Read that waits at t fails with
-// os.ErrDeadlineExceeded, and may be repeated. The zero time is no deadline.
+// os.ErrDeadlineExceeded, and may be repeated. The zero time is no deadline. Any
+// goroutine.
 func (r *BodyReader) SetDeadline(t time.Time) { r.call.deadline.Store(&t) }

@@ -5,11 +5,12 @@
 // server, package server serves them, and package spi is for those who write
 // servers.
 //
-// A [Handler] runs on an event loop and must not block. It answers at once with
-// [Ready], or later with a future: a [Promise] resolved by any goroutine, work on
-// the bounded pool ([Offload]), a timer ([Sleep]), or a combination of these. A
-// [Blocking] handler runs in a goroutine of its own and has an [io.Reader] and an
-// [io.Writer].
+// A [Handler] runs on an event loop and must not block. It returns an [Answer], which is
+// a future of a response: one that is [Ready], or the result of a call in a goroutine
+// ([Go]), of work in the bounded pool ([Offload]), of a timer ([Sleep]), of a [Promise]
+// that any goroutine resolves, or of a combination of these. [Sync] makes a Handler of a
+// function that returns a response and an error. A [Blocking] handler runs in a goroutine
+// of its own and has an [io.Reader] and an [io.Writer].
 //
 // Applications may rely on the following:
 //
@@ -21,6 +22,8 @@
 //   - A promise that is never resolved fails at the request's deadline, with 503.
 //     The deadline ends with the head of the response.
 //   - A panic becomes a 500 and one log line with the stack.
+//   - A failure of Go or Offload, and a panic of a continuation, whose result nobody takes
+//     is logged.
 //   - Content is read into the reader's memory, and content in both directions is
 //     subject to backpressure.
 //

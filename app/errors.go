@@ -55,11 +55,13 @@ type StatusError struct {
 	Err error
 }
 
-// Statusf returns a StatusError whose message is formatted as by fmt.Sprintf.
+// Statusf returns a StatusError whose message is formatted as by fmt.Sprintf. Any
+// goroutine.
 func Statusf(status int, format string, args ...any) *StatusError {
 	return &StatusError{Status: status, Message: fmt.Sprintf(format, args...)}
 }
 
+// Error returns the status, the message and the reason, for logs.
 func (e *StatusError) Error() string {
 	text := fmt.Sprintf("%d %s", e.Status, e.message())
 	if e.Err != nil {
@@ -68,10 +70,11 @@ func (e *StatusError) Error() string {
 	return text
 }
 
+// Unwrap returns Err.
 func (e *StatusError) Unwrap() error { return e.Err }
 
 // Response returns the response for the failure: Message and a newline, as plain text
-// unless Fields has another Content-Type.
+// unless Fields has another Content-Type. Any goroutine.
 func (e *StatusError) Response() *Response {
 	resp := Error(e.Status, e.message())
 	for _, f := range e.Fields {
@@ -91,13 +94,16 @@ func (e *StatusError) message() string {
 // PanicError is the failure that stands for a panic of a handler, a continuation, a
 // stream or offloaded work. As a response it is 500.
 type PanicError struct {
+	// Value is the value of the panic.
 	Value any
+	// Stack is the stack of the goroutine, as debug.Stack returns it.
 	Stack []byte
 }
 
+// Error returns the value of the panic as text, without the stack.
 func (e *PanicError) Error() string { return fmt.Sprintf("app: panic: %v", e.Value) }
 
-// Response returns a 500 without the reason.
+// Response returns a 500 without the reason. Any goroutine.
 func (e *PanicError) Response() *Response { return Error(500, "") }
 
 // Unwrap returns the value of the panic if that is an error.

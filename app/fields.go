@@ -14,7 +14,8 @@ type Field = struct{ Name, Value string }
 // nil Fields is empty and ready for use.
 type Fields []Field
 
-// Get returns the value of the first line with that name, or "".
+// Get returns the value of the first line with that name, or "". Any goroutine, while
+// nobody changes the Fields.
 func (fs Fields) Get(name string) string {
 	for i := range fs {
 		if octets.EqualFold(fs[i].Name, name) {
@@ -24,7 +25,8 @@ func (fs Fields) Get(name string) string {
 	return ""
 }
 
-// Has reports whether there is a line with that name.
+// Has reports whether there is a line with that name. Any goroutine, while nobody
+// changes the Fields.
 func (fs Fields) Has(name string) bool {
 	for i := range fs {
 		if octets.EqualFold(fs[i].Name, name) {
@@ -34,7 +36,8 @@ func (fs Fields) Has(name string) bool {
 	return false
 }
 
-// Values returns the values of all lines with that name, in order.
+// Values returns the values of all lines with that name, in order. Any goroutine, while
+// nobody changes the Fields.
 func (fs Fields) Values(name string) []string {
 	var values []string
 	for i := range fs {
@@ -45,8 +48,9 @@ func (fs Fields) Values(name string) []string {
 	return values
 }
 
-// Joined returns the values of all lines with that name as one comma-separated list
-// (RFC 9110 section 5.3). It allocates only if there are several.
+// Joined returns the values of all lines with that name as one comma-separated list (RFC
+// 9110 section 5.3). It allocates only if there are several. Any goroutine, while nobody
+// changes the Fields.
 func (fs Fields) Joined(name string) string {
 	first, several := "", false
 	for i := range fs {
@@ -61,13 +65,13 @@ func (fs Fields) Joined(name string) string {
 	return first
 }
 
-// Add appends a line.
+// Add appends a line. One goroutine at a time, like Set and Del.
 func (fs *Fields) Add(name, value string) {
 	*fs = append(*fs, Field{Name: name, Value: value})
 }
 
 // Set replaces the value of the first line with that name and removes the others. If
-// there is none, it appends a line.
+// there is none, it appends a line. One goroutine at a time.
 func (fs *Fields) Set(name, value string) {
 	lines := *fs
 	for i := range lines {
@@ -86,7 +90,7 @@ func (fs *Fields) Set(name, value string) {
 	fs.Add(name, value)
 }
 
-// Del removes all lines with that name.
+// Del removes all lines with that name. One goroutine at a time.
 func (fs *Fields) Del(name string) {
 	kept := (*fs)[:0]
 	for _, line := range *fs {
@@ -97,13 +101,15 @@ func (fs *Fields) Del(name string) {
 	*fs = kept
 }
 
-// Clone returns a copy with room for extra more lines.
+// Clone returns a copy with room for extra more lines. Any goroutine, while nobody
+// changes the Fields.
 func (fs Fields) Clone(extra int) Fields {
 	return append(make(Fields, 0, len(fs)+extra), fs...)
 }
 
 // HasToken reports whether the comma-separated lists of that name have an element that
-// equals token when the case of ASCII letters is ignored.
+// equals token when the case of ASCII letters is ignored. Any goroutine, while nobody
+// changes the Fields.
 func (fs Fields) HasToken(name, token string) bool {
 	for i := range fs {
 		if !octets.EqualFold(fs[i].Name, name) {

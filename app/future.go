@@ -14,11 +14,11 @@ type Future[T any] struct {
 	err   error
 }
 
-// Ready returns a future that has its value. It does not allocate.
+// Ready returns a future that has its value. It does not allocate. Any goroutine.
 func Ready[T any](v T) Future[T] { return Future[T]{value: v} }
 
 // Failed returns a future that has failed; with a nil err it is ready with the zero T.
-// It does not allocate.
+// It does not allocate. Any goroutine.
 func Failed[T any](err error) Future[T] { return Future[T]{err: err} }
 
 // Ready reports whether the future has its result. Any goroutine.

@@ -91,7 +91,7 @@ type ConnInfo struct {
 }
 
 // ClientCertificate returns the certificate of the client, verified against the
-// listener's authorities, or nil if the client has shown none.
+// listener's authorities, or nil if the client has shown none. Any goroutine.
 func (c *ConnInfo) ClientCertificate() *x509.Certificate {
 	if c.TLS == nil || len(c.TLS.VerifiedChains) == 0 {
 		return nil
@@ -99,7 +99,7 @@ func (c *ConnInfo) ClientCertificate() *x509.Certificate {
 	return c.TLS.PeerCertificates[0]
 }
 
-// PeerString returns the address of the peer as text, for logs.
+// PeerString returns the address of the peer as text, for logs. Any goroutine.
 func (c *ConnInfo) PeerString() string {
 	if c.Peer.IsValid() {
 		return c.Peer.String()

@@ -27,8 +27,8 @@ type Handler func(*Request) Answer
 // Middleware wraps a handler.
 type Middleware func(Handler) Handler
 
-// Try calls the handler and turns a panic into a failure, as servers do. Middleware
-// that acts on the response calls the next handler with Try.
+// Try calls the handler and turns a panic into a failure, as servers do. Middleware that
+// acts on the response calls the next handler with Try. On the loop.
 func (h Handler) Try(r *Request) Answer { return guarded(r, h) }
 
 // Request is one request. Its exported fields are set before the handler runs;
@@ -205,8 +205,8 @@ func (r *Request) Inform(status int, fields Fields) error {
 	return r.exchange.Inform(status, fields)
 }
 
-// Trailers returns the trailer fields of the request, which are known when the body
-// has been read to its end.
+// Trailers returns the trailer fields of the request, which are known when the body has
+// been read to its end. On the loop. Goroutines use BodyReader.Trailers.
 func (r *Request) Trailers() Fields { return r.exchange.Trailers() }
 
 // Client returns the client's address, scheme and host: those of the connection

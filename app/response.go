@@ -75,7 +75,7 @@ type Spans interface {
 	Skip(n int)
 }
 
-// Close calls OnClose once.
+// Close calls OnClose once. Later calls do nothing. It returns nil. On the loop.
 func (p *Pull) Close() error {
 	if release := p.OnClose; release != nil {
 		p.OnClose = nil
@@ -106,7 +106,7 @@ type Done = struct{}
 // Length returns Size.
 func (s *Stream) Length() int64 { return s.Size }
 
-// Close calls OnClose once.
+// Close calls OnClose once. Later calls do nothing. It returns nil. On the loop.
 func (s *Stream) Close() error {
 	if release := s.OnClose; release != nil {
 		s.OnClose = nil
@@ -164,7 +164,7 @@ func (resp *Response) WithAdded(name, value string) *Response {
 }
 
 // Length returns the length of the content in bytes: 0 without content, -1 if it is
-// unknown.
+// unknown. Any goroutine.
 func (resp *Response) Length() int64 {
 	if resp.Content == nil {
 		return 0
@@ -174,7 +174,8 @@ func (resp *Response) Length() int64 {
 
 const textPlain = "text/plain; charset=utf-8"
 
-// Blob returns a response with bytes of that content type. b must not be changed.
+// Blob returns a response with bytes of that content type. b must not be changed. Any
+// goroutine.
 func Blob(status int, contentType string, b []byte) *Response {
 	return &Response{
 		Status:  status,
@@ -183,18 +184,18 @@ func Blob(status int, contentType string, b []byte) *Response {
 	}
 }
 
-// Text returns a response with plain text in UTF-8.
+// Text returns a response with plain text in UTF-8. Any goroutine.
 func Text(status int, text string) *Response {
 	return Blob(status, textPlain, []byte(text))
 }
 
-// HTML returns a response with an HTML document in UTF-8.
+// HTML returns a response with an HTML document in UTF-8. Any goroutine.
 func HTML(status int, document string) *Response {
 	return Blob(status, "text/html; charset=utf-8", []byte(document))
 }
 
 // JSON returns a response with v as encoding/json encodes it, and a newline. It panics
-// if v cannot be encoded, which becomes a 500 and a line in the log.
+// if v cannot be encoded, which becomes a 500 and a line in the log. Any goroutine.
 func JSON(status int, v any) *Response {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -203,17 +204,17 @@ func JSON(status int, v any) *Response {
 	return Blob(status, "application/json", append(b, '\n'))
 }
 
-// Empty returns a response without content, as 204 and 304 require.
+// Empty returns a response without content, as 204 and 304 require. Any goroutine.
 func Empty(status int) *Response { return &Response{Status: status} }
 
 // Redirect returns a response with a Location field. status is 301, 302, 303, 307 or
-// 308.
+// 308. Any goroutine.
 func Redirect(status int, location string) *Response {
 	return Text(status, location+"\n").With("Location", location)
 }
 
 // Streamed returns a response with content that produce writes, of unknown length. See
-// Stream.
+// Stream. Any goroutine.
 func Streamed(status int, contentType string, produce func(w *Writer) Future[Done]) *Response {
 	return &Response{
 		Status:  status,
@@ -223,7 +224,7 @@ func Streamed(status int, contentType string, produce func(w *Writer) Future[Don
 }
 
 // Pulled returns a response with size bytes (-1: up to io.EOF) that the server reads as
-// the peer takes them. See Pull.
+// the peer takes them. See Pull. Any goroutine.
 func Pulled(status int, contentType string, size int64, read func(p []byte) (int, error)) *Response {
 	return &Response{
 		Status:  status,
@@ -233,7 +234,7 @@ func Pulled(status int, contentType string, size int64, read func(p []byte) (int
 }
 
 // Error returns a response with one line of text, which is the reason phrase of the
-// status if message is empty.
+// status if message is empty. Any goroutine.
 func Error(status int, message string) *Response {
 	if message == "" {
 		message = reason(status)

@@ -22,7 +22,7 @@ var ErrTooLong = errors.New("app: more content than the stream's Size")
 // Write passes p to the server. The value is len(p). The future is pending while the
 // peer reads slowly, and p must not be used until it is ready. It fails with ErrPeerGone
 // when the peer has left, with ErrTooLong, and with ErrBusy while another Write is
-// pending.
+// pending. On the loop.
 func (w *Writer) Write(p []byte) Future[int] {
 	if w.through != nil {
 		return w.through(p)
@@ -82,7 +82,7 @@ func (w *Writer) resumed() (waiting *cell[int], n int, err error) {
 	return waiting, n, err
 }
 
-// WriteAll is like Write, without the number of bytes.
+// WriteAll is like Write, for a future without the number of bytes. On the loop.
 func (w *Writer) WriteAll(p []byte) Future[Done] {
 	f := w.Write(p)
 	if f.Ready() {
@@ -92,11 +92,12 @@ func (w *Writer) WriteAll(p []byte) Future[Done] {
 	return Map(f, func(int) (Done, error) { return Done{}, nil })
 }
 
-// WriteString is like WriteAll, for a string.
+// WriteString is like WriteAll, for a string. On the loop.
 func (w *Writer) WriteString(s string) Future[Done] { return w.WriteAll([]byte(s)) }
 
 // Trailer adds a trailer field (RFC 9110 section 6.5), which is sent after the content.
-// A Trailer field in the response should announce it.
+// A Trailer field in the response should announce it. On the loop. It has no effect
+// after the producer has ended.
 func (w *Writer) Trailer(name, value string) {
 	for w.parent != nil {
 		w = w.parent
@@ -108,12 +109,12 @@ func (w *Writer) Trailer(name, value string) {
 	w.trailers.Add(name, value)
 }
 
-// Request returns the request of the response.
+// Request returns the request of the response. Any goroutine.
 func (w *Writer) Request() *Request { return w.r }
 
 // Wrap returns a Writer that calls write with what is written to it. Middleware uses it
 // to transform a stream: write transforms p and writes the result to w. Trailers go to
-// w.
+// w. On the loop.
 func (w *Writer) Wrap(write func(p []byte) Future[int]) *Writer {
 	return &Writer{r: w.r, through: write, parent: w, left: -1}
 }
