@@ -6,8 +6,6 @@ package examples_test
 import (
 	"bufio"
 	"io"
-	"net/http"
-	"strings"
 	"testing"
 
 	"github.com/gatewheel/gatewheel/examples/internal/exampletest"
@@ -24,32 +22,7 @@ func TestHandler(t *testing.T) {
 	exampletest.Expect(t, "http://"+exampletest.Run(t, "handler")+"/hello/Ada", "Hello, Ada!\n")
 }
 
-// TestChat: what one member says reaches both, as text.
-func TestChat(t *testing.T) {
-	address := exampletest.Run(t, "chat")
-	exampletest.Expect(t, "http://"+address+"/", `new WebSocket("/chat")`)
-	var members []io.ReadWriteCloser
-	for range 2 {
-		response := exampletest.Open(t, "http://"+address+"/chat", "Connection", "Upgrade", "Upgrade", "websocket",
-			"Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
-		socket, ok := response.Body.(io.ReadWriteCloser)
-		if response.StatusCode != http.StatusSwitchingProtocols || !ok {
-			t.Fatalf("the server answers %s", response.Status)
-		}
-		members = append(members, socket)
-	}
-	// A text frame with the mask 0 (RFC 6455 section 5.2), and the same frame without mask.
-	const text = "hello"
-	if _, err := io.WriteString(members[0], "\x81\x85\x00\x00\x00\x00"+text); err != nil {
-		t.Fatal(err)
-	}
-	for i, member := range members {
-		got := make([]byte, 2+len(text))
-		if _, err := io.ReadFull(member, got); err != nil || string(got) != "\x81\x05"+text {
-			t.Errorf("member %d hears %q, %v", i, got, err)
-		}
-	}
-}
+func TestChat(t *testing.T) { exampletest.Chat(t, exampletest.Run(t, "chat")) }
 
 // TestEvents: the clock sends events while the response is open.
 func TestEvents(t *testing.T) {
@@ -67,20 +40,11 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// TestFanout: the answer has the shops that are in time.
-func TestFanout(t *testing.T) {
-	response := exampletest.Open(t, "http://"+exampletest.Run(t, "fanout")+"/prices")
-	content, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := string(content)
-	if !strings.Contains(got, `"north":"1.99"`) || strings.Contains(got, "east") {
-		t.Errorf("prices %s", got)
-	}
-}
+func TestFanout(t *testing.T) { exampletest.Fanout(t, exampletest.Run(t, "fanout")) }
 
 func TestCRUD(t *testing.T) { exampletest.CRUD(t, exampletest.Run(t, "crud")) }
+
+func TestSite(t *testing.T) { exampletest.Site(t, exampletest.Run(t, "site")) }
 
 // TestMisbehaving: each mistake has its response, and the program goes on.
 func TestMisbehaving(t *testing.T) {

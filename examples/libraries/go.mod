@@ -7,6 +7,7 @@ replace github.com/gatewheel/gatewheel => ../..
 require (
 	connectrpc.com/connect v1.21.1
 	connectrpc.com/grpchealth v1.5.0
+	github.com/coder/websocket v1.8.15
 	github.com/gatewheel/gatewheel v0.0.0
 	github.com/go-chi/chi/v5 v5.5.0
 	google.golang.org/grpc v1.76.0

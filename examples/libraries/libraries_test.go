@@ -25,6 +25,15 @@ func TestChi(t *testing.T) {
 // TestCRUD: the twin of examples/crud.
 func TestCRUD(t *testing.T) { exampletest.CRUD(t, exampletest.Run(t, "chi/crud")) }
 
+// TestSite: the twin of examples/site.
+func TestSite(t *testing.T) { exampletest.Site(t, exampletest.Run(t, "chi/site")) }
+
+// TestFanout: the twin of examples/fanout.
+func TestFanout(t *testing.T) { exampletest.Fanout(t, exampletest.Run(t, "chi/fanout")) }
+
+// TestChat: the twin of examples/chat.
+func TestChat(t *testing.T) { exampletest.Chat(t, exampletest.Run(t, "chi/chat")) }
+
 // expectHealthy asks the health service with a client of grpc-go.
 func expectHealthy(t *testing.T, address, service string) {
 	t.Helper()

@@ -18,6 +18,8 @@ type Step struct {
 	Contains string
 	// Fields are fields of the response: name, value, name, value.
 	Fields []string
+	// Send are fields of the request, besides Content-Type.
+	Send []string
 }
 
 // Run sends the request and checks the response.
@@ -31,6 +33,9 @@ func (s Step) Run(t *testing.T, address string) {
 	}
 	if s.ContentType != "" {
 		r.Header.Set("Content-Type", s.ContentType)
+	}
+	for i := 0; i < len(s.Send); i += 2 {
+		r.Header.Set(s.Send[i], s.Send[i+1])
 	}
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {
