@@ -349,6 +349,9 @@ func (c *Conn) Phase() Phase {
 // end, including one that was refused by the machine.
 func (c *Conn) Pending() int { return int(c.pending) }
 
+// Requests returns the number of requests that have arrived, with one that was refused.
+func (c *Conn) Requests() uint64 { return c.requests }
+
 // Release ends the connection and returns its storage to Shared. Call it when the
 // connection is closed.
 func (c *Conn) Release() {

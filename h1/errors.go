@@ -20,6 +20,9 @@ func (e *Error) Error() string {
 	return "h1: " + strconv.Itoa(e.Status) + ": " + e.Reason
 }
 
+// Incomplete reports whether the peer's FIN has ended a request before it was complete.
+func (e *Error) Incomplete() bool { return e == errIncomplete }
+
 // ResponseError is a mistake of a server, for which a Client ends the connection.
 type ResponseError struct {
 	Fault  Fault

@@ -101,6 +101,9 @@ func (c *Conn) Loop() *Loop { return c.loop.Load() }
 // Handle returns the Handle of the connection. On any goroutine.
 func (c *Conn) Handle() Handle { return Handle{c.loop.Load().reactor.table, c.id} }
 
+// Number returns a number that no other connection of the process has. On any goroutine.
+func (c *Conn) Number() uint64 { return c.id }
+
 // Closed reports whether the connection is closed.
 func (c *Conn) Closed() bool { return c.phase == phaseClosed }
 
@@ -259,6 +262,9 @@ func (c *Conn) Untaken() int {
 	}
 	return c.Queued() + n
 }
+
+// KeptInput returns the input that the session has not consumed. It is borrowed until the next event of the connection.
+func (c *Conn) KeptInput() []byte { return c.kept }
 
 // Kept returns the number of input bytes that the session has not consumed.
 func (c *Conn) Kept() int { return len(c.kept) }

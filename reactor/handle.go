@@ -49,6 +49,7 @@ type table struct {
 	chunks atomic.Pointer[[]*[tableChunk]tableEntry]
 	free   []uint32
 	used   uint32
+	first  uint32 // generation before the first one
 }
 
 type tableEntry struct {
@@ -56,8 +57,11 @@ type tableEntry struct {
 	generation uint32 // under mu
 }
 
+// tables counts the tables of the process, so that their connections have different numbers.
+var tables atomic.Uint32
+
 func newTable() *table {
-	t := &table{}
+	t := &table{first: (tables.Add(1) - 1) << 20}
 	t.chunks.Store(&[]*[tableChunk]tableEntry{})
 	return t
 }
@@ -99,7 +103,7 @@ func (t *table) insert(c *Conn) {
 	}
 	e := t.entry(index)
 	e.generation++
-	c.id = uint64(e.generation)<<tableIndexBits | uint64(index)
+	c.id = uint64(t.first+e.generation)<<tableIndexBits | uint64(index)
 	e.conn.Store(c)
 }
 

@@ -140,12 +140,18 @@ func (r *Reactor) Loops() []*Loop { return r.loops }
 // the connections of that Loop were visited before. On any goroutine.
 func (r *Reactor) EachConn(visit func(*Conn)) {
 	for _, l := range r.loops {
-		l.Post(func() { l.visit(slices.Clone(l.conns), visit) })
+		l.EachConn(visit, func() {})
 	}
 }
 
-// visit calls visit for conns, beyond the budget of the turn in another one.
-func (l *Loop) visit(conns []*Conn, visit func(*Conn)) {
+// EachConn is Reactor.EachConn for the connections of one Loop. done is called on the loop, owned, after the last visit of
+// a connection that has stayed on it. On any goroutine.
+func (l *Loop) EachConn(visit func(*Conn), done func()) {
+	l.Post(func() { l.visit(slices.Clone(l.conns), visit, done) })
+}
+
+// visit calls visit for conns, beyond the budget of the turn in another one, and then done.
+func (l *Loop) visit(conns []*Conn, visit func(*Conn), done func()) {
 	for i, c := range conns {
 		switch {
 		case c.Closed():
@@ -155,10 +161,11 @@ func (l *Loop) visit(conns []*Conn, visit func(*Conn)) {
 			l.guarded(c, visit)
 		}
 		if l.Charge(unitsPerTask); l.Spent() {
-			l.Post(func() { l.visit(conns[i+1:], visit) })
+			l.Post(func() { l.visit(conns[i+1:], visit, done) })
 			return
 		}
 	}
+	done()
 }
 
 // present returns how many connections there are, including those that no session knows yet.

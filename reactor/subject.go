@@ -50,6 +50,9 @@ func NewSubject(kind Kind, name string) Subject {
 	return Subject{name: unsafe.StringData(name), length: uint32(min(len(name), math.MaxUint32)), kind: kind}
 }
 
+// Name returns the name alone.
+func (s *Subject) Name() string { return unsafe.String(s.name, s.length) }
+
 // String returns kind and name, separated by a space; nothing for a nil Subject.
 func (s *Subject) String() string {
 	if s == nil {

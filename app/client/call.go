@@ -78,6 +78,12 @@ type Preparer interface {
 	Prepare(protocol string, out *spi.Outgoing)
 }
 
+// Starter is an optional interface of Events of calls that are timed.
+type Starter interface {
+	// Started is called for each try, when the request was passed to a connection.
+	Started()
+}
+
 // Start sends a request on behalf of d. out is borrowed until Head, Ended or Release; an empty
 // Scheme or Authority is that of the origin. A request that surely was not processed is
 // sent again, and one with an idempotent method also if a reused connection has ended
@@ -158,6 +164,9 @@ func (c *Call) start() *Error {
 		return asError(err)
 	}
 	c.up, c.state = up, callStarted
+	if s, ok := c.events.(Starter); ok {
+		s.Started()
+	}
 	if expects {
 		l.deadlines.Set(&c.entry, l.now().Add(expectTime), (*callEvents)(c))
 	}

@@ -126,6 +126,7 @@ func (g *Gateway) denied(l *loopState, r *app.Request, resp *app.Response, err e
 	if err != nil {
 		if reason = reasonOfPermission(err); reason == ClientGone {
 			l.count(reason)
+			noteAnswer(r, reason)
 			if g.ended != nil {
 				g.ended(r, reason, err)
 			}
@@ -143,6 +144,7 @@ func (g *Gateway) denied(l *loopState, r *app.Request, resp *app.Response, err e
 		resp.Fields = append(resp.Fields, app.Field{Name: proxyStatusName, Value: g.policy.proxyStatusOf(reason)})
 	}
 	l.count(reason)
+	noteAnswer(r, reason)
 	if g.ended != nil {
 		g.ended(r, reason, err)
 	}

@@ -21,6 +21,7 @@ func (g *Gateway) serveRoutes(rs *routes, r *app.Request) app.Future[*app.Respon
 	}
 	l := g.loops.of(dialer.Home())
 	s, refused := rs.choose(l, r)
+	noteRoute(r, s)
 	var o outcome
 	switch {
 	case refused != nil:

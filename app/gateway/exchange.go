@@ -52,6 +52,8 @@ type exchange struct {
 	ready     func() // of the reader of the response that waits
 	more      bool   // the reader was not told yet of content
 
+	note *spi.UpstreamRecord // for the server's observers; nil: there are none, or it is complete
+
 	judged   bool // the try has said something about the peer
 	reason   Reason
 	failure  error
@@ -94,7 +96,7 @@ func (x *exchange) reset() {
 		x.opening.reset()
 	}
 	x.r, x.dialer, x.answer, x.peer, x.ready, x.failure = nil, nil, nil, nil, nil, nil
-	x.settings, x.backend = nil, nil
+	x.settings, x.backend, x.note = nil, nil, nil
 	x.upload.reset()
 	x.reason, x.idle = OK, 0
 	x.judged, x.more, x.answered, x.callOver, x.readOver, x.moved, x.tunnel = false, false, false, false, false, false, false
@@ -105,6 +107,7 @@ func (x *exchange) begin(r *app.Request, dialer spi.Dialer) app.Future[*app.Resp
 	x.r, x.dialer = r, dialer
 	a := newAnswer(x)
 	x.answer = a
+	x.observe()
 	core.InitPromise(&a.promise, r.Loop())
 	// The gateway has its own deadline, after which the status is 504.
 	r.SetTimeout(0)
@@ -189,6 +192,7 @@ func (x *exchange) Origin(try int, failed *client.Error) *client.Origin {
 		x.judged = false
 	}
 	next, probe := x.backend.choose(x.r, x.peer, now)
+	x.noteTry(next, now)
 	if x.peer, x.probe, x.tried = next, probe, now; next == nil {
 		return nil
 	}
@@ -215,6 +219,9 @@ func (x *exchange) Head(in *spi.Incoming) {
 		return
 	}
 	x.judge(in.Status)
+	if x.note != nil {
+		x.note.Head = x.sinceTry()
+	}
 	a.response.Status = in.Status
 	a.response.Fields = x.settings.response.Apply(appendResponseFields(a.response.Fields, in, &x.g.policy))
 	a.response.Sensitive = in.Sensitive
@@ -323,6 +330,7 @@ func (x *exchange) release() {
 func (x *exchange) failed(reason Reason, err error) {
 	if x.reason == OK {
 		x.reason, x.failure = reason, err
+		spi.EndedBy(x.r, reason.Ender())
 	}
 	if x.answered {
 		x.wake() // the next read fails
@@ -418,6 +426,7 @@ func (x *exchange) finish() {
 		x.skipCopies()
 	}
 	x.release()
+	x.endNote()
 	l.count(x.reason)
 	x.answer.x = nil
 	reason, failure, ended := x.reason, x.failure, x.g.ended
@@ -439,12 +448,14 @@ func (e *requestEnd) Ended(cause error) {
 	}
 	defer x.l.guard.Leave()
 	if cause == app.ErrRequestDone && x.answered && x.readOver {
+		x.endNote()
 		x.finishIfOver() // else the call ends by itself
 		return
 	}
 	if x.reason == OK {
 		x.reason = reasonOfEnd(cause)
 	}
+	x.endNote()
 	x.release()
 	x.answered, x.readOver = true, true
 	x.finishIfOver()

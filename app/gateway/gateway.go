@@ -148,6 +148,7 @@ func (g *Gateway) refuse(l *loopState, r *app.Request, refused *refusal) app.Fut
 // answer returns a response of the gateway's own.
 func (g *Gateway) answer(l *loopState, r *app.Request, reason Reason, resp *app.Response) app.Future[*app.Response] {
 	l.count(reason)
+	noteAnswer(r, reason)
 	if g.ended != nil {
 		g.ended(r, reason, nil)
 	}

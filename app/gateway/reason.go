@@ -82,36 +82,38 @@ const (
 )
 
 // reasonTable has, for each Reason, its label, the status of the response that the
-// gateway makes, the text of its content, the status code of gRPC, and the error type of
-// Proxy-Status (RFC 9209 section 2.3). A Reason without a status is never answered.
+// gateway makes, the text of its content, the status code of gRPC, the error type of
+// Proxy-Status (RFC 9209 section 2.3), and who has ended the request. A Reason without a
+// status is never answered.
 var reasonTable = [reasons]struct {
 	label  string
 	status int
 	text   string
 	grpc   int
 	proxy  string
+	by     spi.Ender
 }{
-	OK:                {"ok", 0, "", 0, ""},
-	ClientGone:        {"client-gone", 0, "", grpcCancelled, ""},
-	ClientTimeout:     {"client-timeout", 408, "the request did not arrive in time", grpcCancelled, "http_request_error"},
-	ClientMalformed:   {"client-malformed", 400, "the request cannot be forwarded", grpcInternal, "http_request_error"},
-	BodyLimit:         {"body-limit", 413, "the request's content is too large", grpcResourceExhausted, "http_request_error"},
-	RateLimit:         {"rate-limit", 429, "too many requests", grpcResourceExhausted, "http_request_denied"},
-	Auth:              {"auth", 401, "not authorized", grpcUnauthenticated, "http_request_denied"},
-	NoRoute:           {"no-route", 404, "there is nothing here", grpcUnimplemented, "destination_not_found"},
-	NoPeer:            {"no-peer", 503, "no server is available", grpcUnavailable, "destination_unavailable"},
-	Overflow:          {"overflow", 503, "the server has too many requests", grpcUnavailable, "connection_limit_reached"},
-	ConnectFail:       {"connect-fail", 502, "the server cannot be reached", grpcUnavailable, "connection_refused"},
-	ConnectTimeout:    {"connect-timeout", 504, "the server cannot be reached in time", grpcUnavailable, "connection_timeout"},
-	TLSFail:           {"tls-fail", 502, "no secure connection to the server", grpcUnavailable, "tls_protocol_error"},
-	UpstreamReset:     {"upstream-reset", 502, "the server has broken off", grpcUnavailable, "connection_terminated"},
-	UpstreamEOF:       {"upstream-eof", 502, "the server has broken off", grpcUnavailable, "http_response_incomplete"},
-	UpstreamMalformed: {"upstream-malformed", 502, "the server's response is malformed", grpcUnavailable, "http_protocol_error"},
-	HeadTimeout:       {"head-timeout", 504, "the server did not answer in time", grpcUnavailable, "http_response_timeout"},
-	IdleTimeout:       {"idle-timeout", 504, "the server was silent for too long", grpcUnavailable, "connection_read_timeout"},
-	Drained:           {"drained", 503, "the gateway is stopping", grpcUnavailable, "proxy_internal_error"},
-	Stalled:           {"stalled", 503, "the gateway did not answer in time", grpcUnavailable, "proxy_internal_error"},
-	Loop:              {"loop", 508, "the request has passed this gateway before", grpcInternal, "proxy_loop_detected"},
+	OK:                {"ok", 0, "", 0, "", spi.EndedByNobody},
+	ClientGone:        {"client-gone", 0, "", grpcCancelled, "", spi.EndedByClient},
+	ClientTimeout:     {"client-timeout", 408, "the request did not arrive in time", grpcCancelled, "http_request_error", spi.EndedBySlow},
+	ClientMalformed:   {"client-malformed", 400, "the request cannot be forwarded", grpcInternal, "http_request_error", spi.EndedByMalformed},
+	BodyLimit:         {"body-limit", 413, "the request's content is too large", grpcResourceExhausted, "http_request_error", spi.EndedByLimit},
+	RateLimit:         {"rate-limit", 429, "too many requests", grpcResourceExhausted, "http_request_denied", spi.EndedByLimit},
+	Auth:              {"auth", 401, "not authorized", grpcUnauthenticated, "http_request_denied", spi.EndedByNobody},
+	NoRoute:           {"no-route", 404, "there is nothing here", grpcUnimplemented, "destination_not_found", spi.EndedByNobody},
+	NoPeer:            {"no-peer", 503, "no server is available", grpcUnavailable, "destination_unavailable", spi.EndedByBackend},
+	Overflow:          {"overflow", 503, "the server has too many requests", grpcUnavailable, "connection_limit_reached", spi.EndedByLimit},
+	ConnectFail:       {"connect-fail", 502, "the server cannot be reached", grpcUnavailable, "connection_refused", spi.EndedByBackend},
+	ConnectTimeout:    {"connect-timeout", 504, "the server cannot be reached in time", grpcUnavailable, "connection_timeout", spi.EndedByLate},
+	TLSFail:           {"tls-fail", 502, "no secure connection to the server", grpcUnavailable, "tls_protocol_error", spi.EndedByBackend},
+	UpstreamReset:     {"upstream-reset", 502, "the server has broken off", grpcUnavailable, "connection_terminated", spi.EndedByBackend},
+	UpstreamEOF:       {"upstream-eof", 502, "the server has broken off", grpcUnavailable, "http_response_incomplete", spi.EndedByBackend},
+	UpstreamMalformed: {"upstream-malformed", 502, "the server's response is malformed", grpcUnavailable, "http_protocol_error", spi.EndedByBackend},
+	HeadTimeout:       {"head-timeout", 504, "the server did not answer in time", grpcUnavailable, "http_response_timeout", spi.EndedByLate},
+	IdleTimeout:       {"idle-timeout", 504, "the server was silent for too long", grpcUnavailable, "connection_read_timeout", spi.EndedByLate},
+	Drained:           {"drained", 503, "the gateway is stopping", grpcUnavailable, "proxy_internal_error", spi.EndedByDrain},
+	Stalled:           {"stalled", 503, "the gateway did not answer in time", grpcUnavailable, "proxy_internal_error", spi.EndedByWatchdog},
+	Loop:              {"loop", 508, "the request has passed this gateway before", grpcInternal, "proxy_loop_detected", spi.EndedByLimit},
 }
 
 // String returns the label of r.
@@ -120,6 +122,15 @@ func (r Reason) String() string {
 		return reasonTable[r].label
 	}
 	return "unknown"
+}
+
+// Ender returns who has ended requests for r; spi.EndedByNobody if they were answered as they
+// should be.
+func (r Reason) Ender() spi.Ender {
+	if r < reasons {
+		return reasonTable[r].by
+	}
+	return spi.EndedByNobody
 }
 
 // BackendFailed reports whether r is a failure of the backend, or that none could be asked.

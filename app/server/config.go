@@ -28,9 +28,12 @@ type Config struct {
 	Listeners []reactor.ListenerConfig
 	// Hooks are called when the process and each loop start and stop.
 	Hooks Hooks
-	// Finished, if not nil, is called for each request that has ended, for access logs and metrics. It runs on the
-	// request's loop, like a handler, and must not block.
+	// Finished, if not nil, is called for each request that has ended and had a complete head, once it has become a
+	// WebSocket for one that does. It runs on the request's loop, like a handler, and must not block.
 	Finished func(r *app.Request, record Record)
+	// Observers are told of every request, for access logs and metrics. They cost less than Finished, and must be
+	// trusted.
+	Observers []Observer
 	// Logger is the log for the operator; nil logs nothing. Its core is called by one goroutine, behind a bounded
 	// queue: lines that a blocked or failing log does not take are dropped and counted (Counts.LogDropped). Only its
 	// Enabled is called on loops.

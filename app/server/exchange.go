@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/spi"
@@ -24,16 +23,16 @@ type exchange struct {
 	// Neighbours in the list of the connection's open exchanges.
 	previous, next *exchange
 
-	response  *app.Response // while its content is being sent
-	source    *sourceReader // of a spi.Source in response
-	inline    [2]app.Field  // the request's field lines, if there are at most two
-	headAfter time.Duration // from the request's arrival to the head of the response
-	status    uint16        // of the response; 0: none was sent
-	outcome   Outcome
-	answered  bool            // the machine has taken the head of the response
-	ended     bool            // the machine has taken all of the response
-	extended  bool            // an extended CONNECT for a WebSocket, which the application sees as the equivalent GET
-	subject   reactor.Subject // for the watchdog
+	response *app.Response // while its content is being sent
+	source   *sourceReader // of a spi.Source in response
+	inline   [2]app.Field  // the request's field lines, if there are at most two
+	seen     *observation  // for observers; nil: there are none, or they were told of the end
+	status   uint16        // of the response; 0: none was sent
+	outcome  Outcome
+	answered bool            // the machine has taken the head of the response
+	ended    bool            // the machine has taken all of the response
+	extended bool            // an extended CONNECT for a WebSocket, which the application sees as the equivalent GET
+	subject  reactor.Subject // for the watchdog
 }
 
 var (
@@ -128,15 +127,15 @@ func (x *exchange) answer(r *app.Response, err error) {
 	// The loop may have been idle before this turn.
 	x.loop.tickTurn()
 	if err == spi.ErrAborted {
-		x.answered = true
 		x.fail(err)
 		return
 	}
 	if err != nil {
 		if errors.Is(err, app.ErrDeadline) {
+			x.endsFor(RequestTimeout)
 			x.loop.server.refusedRequest(RequestTimeout, x, nil)
 		}
-		x.loop.report(x, err)
+		x.failed(err)
 		r = app.ErrorResponse(err)
 	}
 	switch err = x.respond(r); {
@@ -147,12 +146,30 @@ func (x *exchange) answer(r *app.Response, err error) {
 		x.cut(err)
 		return
 	}
-	x.loop.report(x, fmt.Errorf("response refused: %w", err))
+	x.failed(fmt.Errorf("response refused: %w", err))
 	x.discard(r)
 	x.out = nil
 	if err = x.respond(app.ErrorResponse(err)); err != nil {
-		x.answered = true
 		x.fail(err)
+	}
+}
+
+// failed reports a failure of the handler, or of the content of its response, and records it as the end of the request
+// unless the error has a status of its own.
+func (x *exchange) failed(err error) {
+	f := x.loop.report(x, err)
+	switch {
+	case x.seen == nil:
+	case f.panicked:
+		x.ends(spi.EndedByPanic, "")
+	case f.unexpected:
+		x.ends(spi.EndedByHandler, "")
+	case errors.Is(err, app.ErrPoolFull):
+		x.endsFor(PoolFull)
+	default:
+		if own, ok := errors.AsType[*app.StatusError](err); ok && own.Status == 413 {
+			x.ends(spi.EndedByLimit, bodyLimit)
+		}
 	}
 }
 
@@ -198,7 +215,7 @@ func (x *exchange) respond(r *app.Response) error {
 		x.freeSource()
 		return err
 	}
-	x.headTaken(status)
+	x.headTaken(status, r.Fields)
 	x.loop.count.response(x.Protocol, status)
 	x.response = r
 	// RFC 9110 section 6.4.1: these have no content.
@@ -208,6 +225,12 @@ func (x *exchange) respond(r *app.Response) error {
 		}
 		x.endResponse()
 		return nil
+	}
+	if x.seen != nil {
+		x.waited()
+		if isEventStream(r) {
+			x.begun()
+		}
 	}
 	if s, ok := r.Content.(*app.Stream); ok {
 		x.loop.run(x, func() { spi.ServeStream(s, &x.Request) })
@@ -224,11 +247,10 @@ func (x *exchange) refuseTunnel() *app.Response {
 }
 
 // headTaken records that the machine has taken the head of the response.
-func (x *exchange) headTaken(status int) {
+func (x *exchange) headTaken(status int, fields app.Fields) {
 	x.answered, x.status = true, uint16(status)
-	if x.loop.server.config.Finished != nil {
-		// The handler has run since the clock was read, and reading it again costs a twentieth of a request.
-		x.headAfter = x.loop.r.Now().Sub(x.Arrived)
+	if x.seen != nil {
+		x.seen.sentFields = sizeOfHead(fields)
 	}
 	if x.in != nil {
 		x.in.expects = false
@@ -267,10 +289,11 @@ func (x *exchange) inputEnded() { x.finish() }
 // outputEnded implements producer.
 func (x *exchange) outputEnded(err error) {
 	if err != nil {
-		x.outcome = Aborted
 		if err != spi.ErrAborted {
-			x.loop.report(x, fmt.Errorf("response aborted: %w", err))
+			x.failed(fmt.Errorf("response aborted: %w", err))
 		}
+		x.ends(spi.EndedByHandler, "")
+		x.outcome = Aborted
 	}
 	x.endResponse()
 }
@@ -294,10 +317,11 @@ func (x *exchange) discard(r *app.Response) {
 
 // fail ends a response that cannot be completed.
 func (x *exchange) fail(err error) {
-	x.outcome = Aborted
 	if err != spi.ErrAborted {
-		x.loop.report(x, err)
+		x.failed(err)
 	}
+	x.ends(spi.EndedByHandler, "")
+	x.answered, x.outcome = true, Aborted
 	x.session.abort(&x.stream)
 	x.cut(app.ErrPeerGone)
 }
@@ -310,6 +334,7 @@ func (x *exchange) cut(cause error) {
 		return
 	}
 	x.gone = true
+	x.endsForCause(cause)
 	if x.outcome == Complete && !x.ended {
 		x.outcome = outcomeOf(cause)
 	}

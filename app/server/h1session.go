@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/spi"
 	"github.com/gatewheel/gatewheel/h1"
 	"github.com/gatewheel/gatewheel/reactor"
 )
@@ -24,12 +25,13 @@ type h1Session struct {
 	ending  h1Drain
 
 	pendingAtPause uint16 // requests that were pending when the machine blocked
+	opened         uint32 // Loop.Age at the start, in seconds
 }
 
 var _ reactor.IdleSession = (*h1Session)(nil)
 
 func newH1Session(p connection) *h1Session {
-	s := &h1Session{served: served{connection: p}}
+	s := &h1Session{served: served{connection: p}, opened: p.loop.ageInSeconds()}
 	s.session = s
 	s.machine.Init(p.loop.h1)
 	p.loop.count.http1.Add(1)
@@ -68,7 +70,7 @@ func (s *h1Session) Receive(in []byte) int {
 	case s.input.paused():
 		s.conn.Pause()
 	case s.input.last():
-		s.endInput()
+		s.endInput(in[used:])
 	}
 	return used
 }
@@ -104,15 +106,17 @@ func (s *h1Session) step(in []byte) (n int, more bool) {
 	ev := s.loop.h1Event
 	n, err := s.machine.Next(in, ev)
 	if err != nil {
-		s.malformed(err)
+		s.malformed(err, in)
 		return len(in), false
 	}
 	switch ev.Kind {
 	case h1.Request:
-		s.accept(ev)
+		s.accept(ev, n)
 	case h1.Data:
+		s.reading.received(n)
 		s.deliver(ev.Data)
 	case h1.End:
+		s.reading.received(n)
 		s.complete(ev.Trailers)
 	case h1.Blocked:
 		s.input.step(inputPause)
@@ -124,8 +128,8 @@ func (s *h1Session) step(in []byte) (n int, more bool) {
 	return n, true
 }
 
-// accept creates the exchange of a request and runs its handler.
-func (s *h1Session) accept(ev *h1.Event) {
+// accept creates the exchange of a request, whose head has that size, and runs its handler.
+func (s *h1Session) accept(ev *h1.Event, size int) {
 	head := &ev.Head
 	x := s.open(ev.ID)
 	x.Method, x.Authority, x.Target = head.Method, head.Authority, head.Target
@@ -136,12 +140,20 @@ func (s *h1Session) accept(ev *h1.Event) {
 	x.Scheme = s.scheme()
 	x.ContentLength = head.ContentLength
 	x.setFields(head.Fields)
+	if o := x.seen; o != nil {
+		o.number, o.received, o.head = x.id, int64(size), s.headTime()
+	}
 	s.lastActive = s.loop.turnInstant()
 	if head.ContentLength != 0 {
 		x.in = &inbound{owner: x}
 		s.reading = x
 	}
 	x.admit()
+}
+
+// headTime returns the time for which the head that was read last, or is being read, has been arriving.
+func (s *h1Session) headTime() time.Duration {
+	return max(time.Duration(s.loop.turnInstant()-s.lastActive), 0)
 }
 
 // deliver passes content to the application, unless it has answered.
@@ -159,15 +171,33 @@ func (s *h1Session) complete(trailers []app.Field) {
 	x.endInput(io.EOF)
 }
 
-// malformed counts and logs input that the machine has refused, and ends its request.
-func (s *h1Session) malformed(err error) {
+// malformed counts and logs input that the machine has refused, and ends its request. in is the input from the part
+// that was refused.
+func (s *h1Session) malformed(err error, in []byte) {
 	s.loop.refused(MalformedHTTP1, s.conn, err)
-	s.endRefused(err)
+	by, reason := enderOfRefusal(err)
+	s.endRefused(err, by, reason, in)
 }
 
-// endRefused ends the request whose content was refused, if any. The machine has queued its own answer.
-func (s *h1Session) endRefused(err error) {
+// enderOfRefusal returns who has ended a request that the machine has refused, and the label of the reason.
+func enderOfRefusal(err error) (by spi.Ender, reason string) {
+	refused, _ := errors.AsType[*h1.Error](err)
+	switch {
+	case refused == nil:
+	case refused.Incomplete():
+		return spi.EndedByClient, ""
+	case refused.Status == 413:
+		return spi.EndedByLimit, bodyLimit
+	case refused.Status == 414, refused.Status == 431:
+		return spi.EndedByLimit, MalformedHTTP1.String()
+	}
+	return spi.EndedByMalformed, MalformedHTTP1.String()
+}
+
+// endRefused ends the request whose head or content was refused. The machine has queued its own answer.
+func (s *h1Session) endRefused(err error, by spi.Ender, reason string, in []byte) {
 	x := s.reading
+	s.observeRefusal(err, by, reason, in)
 	s.countRefusal(x, err)
 	if x != nil {
 		s.reading = nil
@@ -178,6 +208,21 @@ func (s *h1Session) endRefused(err error) {
 		x.cut(err)
 	}
 	s.conn.Touch()
+}
+
+// observeRefusal records who has ended the request that was refused, or tells the observers of its head.
+func (s *h1Session) observeRefusal(err error, by spi.Ender, reason string, in []byte) {
+	if s.reading != nil {
+		s.reading.ends(by, reason)
+		return
+	}
+	status, protocol := 0, ""
+	if refused, ok := errors.AsType[*h1.Error](err); ok && refused.Status != 0 {
+		status, protocol = refused.Status, app.HTTP11
+	}
+	if o := s.refusedHead(protocol, 0, status, by, reason, in); o != nil {
+		o.number, o.head = s.machine.Requests(), s.headTime()
+	}
 }
 
 // countRefusal counts the answer of the machine, unless the head of x's own has left.
@@ -211,6 +256,7 @@ func (s *h1Session) Transmit(dst []byte, room int) []byte {
 		s.lastActive = s.loop.instant()
 		s.sending.begin(s.lastActive)
 	}
+	s.loop.flushEnded()
 	if s.switchSession() {
 		return dst
 	}
@@ -246,6 +292,11 @@ func (s *h1Session) finishTurn() {
 // close ends the connection. linger discards input for a while, so that the peer can read the last answer.
 func (s *h1Session) close(linger bool) {
 	s.endAnswered()
+	if s.ending != drainNone {
+		s.endAll(spi.EndedByDrain, "")
+	} else {
+		s.endAll(spi.EndedByHandler, "") // of an earlier request, whose response was cut or is the last one
+	}
 	s.peerGone()
 	switch {
 	case s.machine.Resets():
@@ -265,7 +316,7 @@ func (s *h1Session) EOF() bool {
 	s.halfClose()
 	switch {
 	case s.conn.Kept() == 0:
-		s.endInput()
+		s.endInput(nil)
 	case !s.input.paused():
 		// An incomplete request waits for bytes that will not arrive.
 		s.conn.Resume()
@@ -274,10 +325,11 @@ func (s *h1Session) EOF() bool {
 	return s.conn.Kept() > 0 || s.machine.Pending() > 0
 }
 
-// endInput tells the machine of the peer's FIN. Call it when the machine has consumed all bytes before it.
-func (s *h1Session) endInput() {
+// endInput tells the machine of the peer's FIN. Call it when the machine has got all bytes before it. in are those that
+// it has not consumed.
+func (s *h1Session) endInput(in []byte) {
 	if err := s.machine.EOF(); err != nil {
-		s.malformed(err)
+		s.malformed(err, in)
 	}
 }
 
@@ -287,12 +339,17 @@ func (s *h1Session) Closed(err error) {
 		s.loop.refused(HalfClosedTimeout, s.conn, err)
 	}
 	s.loop.count.http1.Add(-1)
+	if s.reading == nil && s.machine.Phase() == h1.InHead {
+		by, reason := enderOfClose(err)
+		s.observeRefusal(err, by, reason, s.conn.KeptInput())
+	}
 	s.gone(err)
 	if s.next != nil {
-		s.next.peerGone() // before the connection has switched
+		s.next.peerGone(err) // before the connection has switched
 	}
 	s.requestsEnded()
 	s.machine.Release()
+	s.loop.flushEnded()
 }
 
 // setTimeout sets the time at which Timeout checks whether the peer has acted.
@@ -353,6 +410,7 @@ func (s *h1Session) Timeout() {
 	now := s.loop.instant()
 	if s.sending.stuck(s.conn, now, s.loop.server.config.WriteTimeout) {
 		s.loop.refused(WriteTimeout, s.conn, nil)
+		s.endAll(spi.EndedBySlow, WriteTimeout.String())
 		s.peerGone()
 		s.conn.Reset()
 		return
@@ -360,6 +418,7 @@ func (s *h1Session) Timeout() {
 	switch {
 	case s.halfClosedBy().passed(now):
 		s.loop.refused(HalfClosedTimeout, s.conn, nil)
+		s.endAll(spi.EndedByClient, HalfClosedTimeout.String())
 		s.peerGone()
 		s.conn.Close()
 		return
@@ -374,11 +433,11 @@ func (s *h1Session) Timeout() {
 
 // readTimeout ends a connection whose peer has not sent in time, with 408 if a request has begun.
 func (s *h1Session) readTimeout() {
+	reason := HeadTimeout
 	switch s.machine.Phase() {
 	case h1.InHead:
-		s.loop.refused(HeadTimeout, s.conn, nil)
 	case h1.InContent:
-		s.loop.refused(BodyTimeout, s.conn, nil)
+		reason = BodyTimeout
 	default:
 		s.loop.refused(IdleTimeout, s.conn, nil)
 		s.conn.CloseFlushed()
@@ -386,8 +445,13 @@ func (s *h1Session) readTimeout() {
 	}
 	// RFC 9110 section 15.5.9.
 	err := &h1.Error{Status: 408, Reason: "the request did not arrive in time"}
+	s.loop.refused(reason, s.conn, nil)
 	s.machine.Refuse(err)
-	s.endRefused(err)
+	by := spi.EndedBySlow
+	if reason == HeadTimeout && s.loop.drainBy().passed(s.loop.instant()) {
+		by = spi.EndedByDrain // which has shortened the time
+	}
+	s.endRefused(err, by, reason.String(), s.conn.KeptInput())
 }
 
 // drain implements drainer: requests that have arrived are answered, then the connection ends.

@@ -35,6 +35,7 @@ func (s *h2Session) expireBodies(now instant) {
 		by := x.in.asked.after(s.loop.server.config.BodyTimeout)
 		if by.passed(now) {
 			s.loop.server.refusedRequest(BodyTimeout, x, nil)
+			x.endsFor(BodyTimeout)
 			s.cutOff(x, 408, "the request did not arrive in time")
 		} else {
 			s.bodyBy = earlier(s.bodyBy, by)
@@ -52,6 +53,7 @@ func (s *h2Session) cutOff(x *exchange, status int, reason string) {
 	case s.machine.Refuse(h2.StreamID(x.id), status, reason):
 		s.loop.count.withdrawn(app.HTTP2, x.response.Status)
 		s.loop.count.response(app.HTTP2, status)
+		x.status = uint16(status)
 	default:
 		// The response may depend on the content that is missing.
 		s.machine.Reset(h2.StreamID(x.id), h2.CodeCancel)

@@ -30,6 +30,8 @@ type h2Session struct {
 	held     []*exchange // requests whose handlers wait until answers have left, oldest first
 	bodyBy   instant     // when to check the requests that wait for content; 0: none waits
 	messages *memory     // of incomplete WebSocket messages; nil while there was no WebSocket
+	opened   uint32      // Loop.Age at the start, in seconds
+	requests uint32      // that have arrived
 }
 
 var _ reactor.IdleSession = (*h2Session)(nil)
@@ -37,7 +39,7 @@ var _ reactor.IdleSession = (*h2Session)(nil)
 // newH2Session starts HTTP/2 on a loop whose load counts the connection already.
 func newH2Session(p connection) *h2Session {
 	p.loop.tick()
-	s := &h2Session{served: served{connection: p}}
+	s := &h2Session{served: served{connection: p}, opened: p.loop.ageInSeconds()}
 	s.session = s
 	s.machine.Init(p.loop.h2, rand.Float64())
 	if !p.info.Local.IsValid() {
@@ -69,6 +71,9 @@ func (s *h2Session) feed(in []byte) (used int) {
 		if ev.Kind == h2.NeedMore {
 			break
 		}
+		if s.loop.observed {
+			s.account(ev, n)
+		}
 		if x := gatherable(ev); x != nil {
 			x.gather(ev.Data)
 		} else {
@@ -85,6 +90,14 @@ func (s *h2Session) feed(in []byte) (used int) {
 		s.conn.Touch()
 	}
 	return used
+}
+
+// account counts n bytes for the request that ev concerns.
+func (s *h2Session) account(ev *h2.Event, n int) {
+	s.loop.eventSize = n // for accept
+	if x, ok := ev.Value.(*exchange); ok && (ev.Kind == h2.Data || ev.Kind == h2.Trailers) {
+		x.received(n)
+	}
 }
 
 // serveHeld runs handlers that were held back while the machine was congested. It reports whether it has run
@@ -120,6 +133,7 @@ func (s *h2Session) countFailure(err error, late bool) {
 	case late && calm:
 		reason = HeadTimeout
 	case late && s.machine.Draining():
+		s.endAll(spi.EndedByDrain, "")
 		return // the grace after --max-connection-age is over
 	case late:
 		reason = PingTimeout
@@ -128,6 +142,7 @@ func (s *h2Session) countFailure(err error, late bool) {
 	case failure.Code == h2.CodeNoError:
 		return
 	}
+	s.endAll(reasonTable[reason].by, reasonTable[reason].label)
 	s.loop.refused(reason, s.conn, err)
 }
 
@@ -176,7 +191,19 @@ func (s *h2Session) countRefusal(ev *h2.Event) {
 	if ev.Status != 0 {
 		s.loop.count.response(app.HTTP2, ev.Status)
 	}
-	s.loop.refused(streamRefusal(ev), s.conn, errors.New(ev.Reason))
+	reason := streamRefusal(ev)
+	if x, ok := ev.Value.(*exchange); ok {
+		x.endsFor(reason)
+		if ev.Status != 0 && x.seen != nil {
+			x.status = uint16(ev.Status)
+		}
+	} else if ev.Kind == h2.Refused {
+		s.requests++
+		if o := s.refusedHead(app.HTTP2, uint64(ev.Stream), ev.Status, reasonTable[reason].by, reason.String(), nil); o != nil {
+			o.number, o.received = uint64(s.requests), int64(s.loop.eventSize)
+		}
+	}
+	s.loop.refused(reason, s.conn, errors.New(ev.Reason))
 }
 
 // streamRefusal returns why the machine has refused or reset a stream.
@@ -197,6 +224,12 @@ func (s *h2Session) handleSocket(k *h2Socket, ev *h2.Event) {
 	case h2.Data:
 		k.deliver(ev)
 	case h2.Reset:
+		switch {
+		case ev.ByPeer:
+			k.endsBy(spi.EndedByReset, "")
+		case ev.Reason != "":
+			k.endsFor(streamRefusal(ev))
+		}
 		k.reset()
 	}
 }
@@ -205,7 +238,11 @@ func (s *h2Session) handleSocket(k *h2Socket, ev *h2.Event) {
 func (s *h2Session) accept(ev *h2.Event) {
 	head := &ev.Head
 	s.accepted = true
+	s.requests++
 	x := s.open(uint64(ev.Stream))
+	if o := x.seen; o != nil {
+		o.number, o.received = uint64(s.requests), int64(s.loop.eventSize)
+	}
 	x.Method, x.Authority, x.Target, x.Protocol = head.Method, head.Authority, head.Path, app.HTTP2
 	if head.Path == "" {
 		// RFC 9110 section 9.3.6: the target of CONNECT is an authority.
@@ -267,6 +304,9 @@ func gatherable(ev *h2.Event) *exchange {
 // reset handles the end of a stream before both sides were complete. With CodeNoError the response is complete.
 func (s *h2Session) reset(x *exchange, ev *h2.Event) {
 	s.unlink(x)
+	if ev.ByPeer {
+		x.ends(spi.EndedByReset, "")
+	}
 	switch {
 	case ev.Code == h2.CodeNoError && x.ended && x.in != nil:
 		x.endInput(app.ErrRequestDone)
@@ -293,6 +333,7 @@ func (s *h2Session) Transmit(dst []byte, room int) []byte {
 		s.peerGone()
 		s.closeConn()
 	}
+	s.loop.flushEnded()
 	s.watch()
 	return dst
 }
@@ -313,6 +354,7 @@ func (s *h2Session) EOF() bool {
 	s.halfClose()
 	for x := range s.unfinished() {
 		if !x.extended {
+			x.ends(spi.EndedByClient, "")
 			s.cutOff(x, 400, "the request ends before it is complete")
 		}
 	}
@@ -333,6 +375,7 @@ func (s *h2Session) Closed(err error) {
 	s.loop.count.http2.publish(&s.loop.h2.Stats)
 	s.loop.load.connections.Add(-1)
 	s.loop.load.streams.Add(int64(-s.streams))
+	s.loop.flushEnded()
 }
 
 // Timeout implements reactor.Session.
@@ -341,6 +384,7 @@ func (s *h2Session) Timeout() {
 	now := s.loop.instant()
 	if s.sending.stuck(s.conn, now, s.loop.server.config.WriteTimeout) {
 		s.loop.refused(WriteTimeout, s.conn, nil)
+		s.endAll(spi.EndedBySlow, WriteTimeout.String())
 		s.peerGone()
 		s.conn.Close()
 		return

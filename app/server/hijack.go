@@ -54,6 +54,8 @@ func (s *h1Session) hijack(x *exchange, out spi.Source) *h1Tunnel {
 	x.stream.connection = &t.connection
 	x.answered, x.outcome = true, Hijacked
 	s.loop.count.hijacked.Add(1)
+	x.waited()
+	x.begun()
 	s.next = &successor{tunnel: t}
 	s.conn.Touch()
 	return t

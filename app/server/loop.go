@@ -10,6 +10,7 @@ import (
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/internal/reuse"
+	"github.com/gatewheel/gatewheel/app/spi"
 	"github.com/gatewheel/gatewheel/h1"
 	"github.com/gatewheel/gatewheel/h2"
 	"github.com/gatewheel/gatewheel/internal/linked"
@@ -38,14 +39,25 @@ type loop struct {
 	ticked        time.Time // the time that the machines know
 	published     int64     // Unix second in which counts of HTTP/2 were published last
 	chunks        chunks
+	observers     []LoopObserver
+	observed      bool         // there are observers, or Config.Finished
+	ended         []*exchange  // of which observers are to be told
+	record        Record       // scratch memory of fill
+	connRecord    ConnRecord   // scratch memory of fill
+	snapshots     atomic.Int32 // that the loop owes
+	eventSize     int          // bytes that the present event of an HTTP/2 machine has consumed
 	calls         reuse.List[call]
 	sources       reuse.List[sourceReader]
-	events        events
-	workers       workers // of blocking handlers
-	count         counts
-	load          load
-	state         any                        // of Hooks.LoopStart
-	watched       map[*app.ConnInfo][]func() // of WatchConn
+
+	observations    reuse.List[observation]
+	upstreamRecords reuse.List[spi.UpstreamRecord]
+
+	events  events
+	workers workers // of blocking handlers
+	count   counts
+	load    load
+	state   any                        // of Hooks.LoopStart
+	watched map[*app.ConnInfo][]func() // of WatchConn
 }
 
 // loopOf has the loop of a reactor.Loop.
@@ -124,6 +136,9 @@ type instant int64
 
 // instant returns the current time.
 func (l *loop) instant() instant { return max(instant(l.r.Age()), 1) }
+
+// ageInSeconds returns the age of the reactor plus 1, so that 0 is unknown.
+func (l *loop) ageInSeconds() uint32 { return uint32(l.r.Age()/time.Second) + 1 }
 
 // turnInstant returns the time at which the turn began.
 func (l *loop) turnInstant() instant { return max(instant(l.r.TurnAge()), 1) }

@@ -39,6 +39,7 @@ func (d *detector) Receive(in []byte) int {
 	case protocolHTTP1:
 		if d.loop.server.config.HTTP2.Only {
 			d.loop.refused(MalformedHTTP2, d.conn, errHTTP2Only)
+			d.loop.refusedConnection(d.conn, "", 0, MalformedHTTP2)
 			d.conn.Close()
 			return len(in)
 		}
@@ -74,7 +75,7 @@ func (d *detector) choose(in []byte) protocol {
 func (d *detector) startHTTP2() {
 	if state := d.conn.TLS(); state != nil && reactor.InadequateSecurity(state) != "" {
 		// RFC 9113 section 9.2: the connection is ended with INADEQUATE_SECURITY.
-		d.conn.SetSession(&refusedSession{conn: d.conn, output: inadequateSecurity})
+		d.conn.SetSession(&refusedSession{conn: d.conn, loop: d.loop, output: inadequateSecurity})
 		return
 	}
 	d.moveToLightest()
@@ -97,6 +98,9 @@ func (d *detector) Timeout() {
 		return
 	}
 	d.loop.refused(HeadTimeout, d.conn, nil)
+	if d.conn.Kept() > 0 {
+		d.loop.refusedConnection(d.conn, "", 0, HeadTimeout)
+	}
 	d.conn.Close()
 }
 
@@ -105,6 +109,7 @@ func (d *detector) Closed(error) {
 	if d.movingTo != nil {
 		d.movingTo.load.connections.Add(-1)
 	}
+	d.loop.flushEnded()
 }
 
 // IdleSince implements reactor.IdleSession.

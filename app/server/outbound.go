@@ -86,6 +86,9 @@ type producedSource stream
 func (p *producedSource) Read(buf []byte) (int, error) {
 	s := (*stream)(p)
 	o := s.out
+	if x, ok := o.owner.(*exchange); ok {
+		x.firstRead()
+	}
 	n := o.kept.read(&s.loop.chunks, buf)
 	s.sent += int64(n)
 	if o.kept.len() <= streamLow {

@@ -37,6 +37,7 @@ func (s *pullSource) Send(limit int64, behind bool) (sent int64, wait bool) {
 	if behind {
 		return 0, x.conn.FollowWithFile()
 	}
+	x.firstRead()
 	x.loop.r.Lend(x.conn, &x.subject)
 	fd, offset, n, err := x.loop.span(spans, int(min(limit, spanMost)))
 	x.loop.r.Reclaim()
@@ -64,6 +65,7 @@ func (s *pullSource) Read(p []byte) (int, error) {
 	if s.waiting {
 		return 0, nil
 	}
+	x.firstRead()
 	if s.failed != nil {
 		x.outputEnded(s.failed)
 		return 0, s.failed

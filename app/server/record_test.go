@@ -83,13 +83,13 @@ func TestFinished(t *testing.T) {
 				cancel()
 				select {
 				case got := <-told:
-					if want.path == "/late" && (got.Head < 50*time.Millisecond || got.Total < got.Head || got.Total > patience) {
-						t.Errorf("%s: head after %v, over after %v", want.path, got.Head, got.Total)
+					if want.path == "/late" && (got.Wait < 50*time.Millisecond || got.Total < got.Wait || got.Total > patience) {
+						t.Errorf("%s: head after %v, over after %v", want.path, got.Wait, got.Total)
 					}
 					if want.Outcome == server.PeerGone && got.Out > 0 {
 						got.Out = 0 // as much as the peer's windows took
 					}
-					got.Head, got.Total = 0, 0
+					got.Record = server.Record{Outcome: got.Outcome, Status: got.Status, In: got.In, Out: got.Out}
 					if got != want {
 						t.Errorf("%s: got %+v, want %+v", want.path, got, want)
 					}

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/gatewheel/gatewheel/app/spi"
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
@@ -46,37 +47,56 @@ const (
 	reasons
 )
 
-// reasonTable has the label of each Reason in metrics and /count, and the text and level of its log line.
+// reasonTable has the label of each Reason in metrics and /count, the text and level of its log line, and who has ended
+// requests for it: spi.EndedByNobody if it ends none, or answers them.
 var reasonTable = [reasons]struct {
 	label, line string
 	level       zapcore.Level
+	by          spi.Ender
 }{
-	MalformedHTTP1:      {"h1-malformed", "malformed HTTP/1 request", zap.DebugLevel},
-	MalformedHTTP2:      {"h2-malformed", "malformed HTTP/2 request", zap.DebugLevel},
-	TooLargeHTTP2:       {"h2-too-large", "HTTP/2 request fields are too large", zap.DebugLevel},
-	StreamLimit:         {"h2-stream-limit", "too many HTTP/2 streams on a connection", zap.DebugLevel},
-	ConnectionError:     {"h2-connection-error", "HTTP/2 connection ended for an error of the peer", zap.DebugLevel},
-	Flood:               {"h2-flood", "HTTP/2 connection ended for a flood", zap.WarnLevel},
-	PingTimeout:         {"h2-ping-timeout", "HTTP/2 peer did not acknowledge in time", zap.DebugLevel},
-	WebSocketHandshake:  {"websocket-handshake", "WebSocket handshake refused", zap.DebugLevel},
-	WebSocketOrigin:     {"websocket-origin", "WebSocket of a foreign origin refused", zap.WarnLevel},
-	MalformedWebSocket:  {"websocket-error", "WebSocket ended for an error of the peer", zap.DebugLevel},
-	MessageMemory:       {"websocket-memory", "too many incomplete WebSocket messages", zap.WarnLevel},
-	ConnectionLimit:     {"connection-limit", "connection limit reached", zap.WarnLevel},
-	DescriptorLimit:     {"descriptor-limit", "descriptor limit reached", zap.WarnLevel},
-	DescriptorShed:      {"descriptor-shed", "connection closed to free a descriptor", zap.WarnLevel},
-	PoolFull:            {"pool-full", "no room for more work of the application", zap.WarnLevel},
-	HeadTimeout:         {"head-timeout", "request head timed out", zap.DebugLevel},
-	BodyTimeout:         {"body-timeout", "request content timed out", zap.DebugLevel},
-	WriteTimeout:        {"write-timeout", "peer does not read", zap.DebugLevel},
-	IdleTimeout:         {"idle-timeout", "idle connection closed", zap.DebugLevel},
-	HalfClosedTimeout:   {"half-closed-timeout", "half-closed connection closed", zap.DebugLevel},
-	RequestTimeout:      {"request-timeout", "handler did not answer in time", zap.WarnLevel},
-	WebSocketTimeout:    {"websocket-timeout", "WebSocket timed out", zap.DebugLevel},
-	StallKill:           {"stall-kill", "connection closed for a stalled handler", zap.WarnLevel},
-	ProxyHeader:         {"proxy-header", "PROXY header refused", zap.WarnLevel},
-	UntrustedForwarding: {"forwarding-untrusted", "forwarding fields of an untrusted peer ignored", zap.DebugLevel},
-	MalformedForwarding: {"forwarding-malformed", "forwarding fields of a proxy not understood", zap.DebugLevel},
+	MalformedHTTP1:      {"h1-malformed", "malformed HTTP/1 request", zap.DebugLevel, spi.EndedByMalformed},
+	MalformedHTTP2:      {"h2-malformed", "malformed HTTP/2 request", zap.DebugLevel, spi.EndedByMalformed},
+	TooLargeHTTP2:       {"h2-too-large", "HTTP/2 request fields are too large", zap.DebugLevel, spi.EndedByLimit},
+	StreamLimit:         {"h2-stream-limit", "too many HTTP/2 streams on a connection", zap.DebugLevel, spi.EndedByLimit},
+	ConnectionError:     {"h2-connection-error", "HTTP/2 connection ended for an error of the peer", zap.DebugLevel, spi.EndedByMalformed},
+	Flood:               {"h2-flood", "HTTP/2 connection ended for a flood", zap.WarnLevel, spi.EndedByLimit},
+	PingTimeout:         {"h2-ping-timeout", "HTTP/2 peer did not acknowledge in time", zap.DebugLevel, spi.EndedBySlow},
+	WebSocketHandshake:  {"websocket-handshake", "WebSocket handshake refused", zap.DebugLevel, spi.EndedByMalformed},
+	WebSocketOrigin:     {"websocket-origin", "WebSocket of a foreign origin refused", zap.WarnLevel, spi.EndedByNobody},
+	MalformedWebSocket:  {"websocket-error", "WebSocket ended for an error of the peer", zap.DebugLevel, spi.EndedByMalformed},
+	MessageMemory:       {"websocket-memory", "too many incomplete WebSocket messages", zap.WarnLevel, spi.EndedByLimit},
+	ConnectionLimit:     {"connection-limit", "connection limit reached", zap.WarnLevel, spi.EndedByLimit},
+	DescriptorLimit:     {"descriptor-limit", "descriptor limit reached", zap.WarnLevel, spi.EndedByLimit},
+	DescriptorShed:      {"descriptor-shed", "connection closed to free a descriptor", zap.WarnLevel, spi.EndedByLimit},
+	PoolFull:            {"pool-full", "no room for more work of the application", zap.WarnLevel, spi.EndedByLimit},
+	HeadTimeout:         {"head-timeout", "request head timed out", zap.DebugLevel, spi.EndedBySlow},
+	BodyTimeout:         {"body-timeout", "request content timed out", zap.DebugLevel, spi.EndedBySlow},
+	WriteTimeout:        {"write-timeout", "peer does not read", zap.DebugLevel, spi.EndedBySlow},
+	IdleTimeout:         {"idle-timeout", "idle connection closed", zap.DebugLevel, spi.EndedByNobody},
+	HalfClosedTimeout:   {"half-closed-timeout", "half-closed connection closed", zap.DebugLevel, spi.EndedByClient},
+	RequestTimeout:      {"request-timeout", "handler did not answer in time", zap.WarnLevel, spi.EndedByDeadline},
+	WebSocketTimeout:    {"websocket-timeout", "WebSocket timed out", zap.DebugLevel, spi.EndedBySlow},
+	StallKill:           {"stall-kill", "connection closed for a stalled handler", zap.WarnLevel, spi.EndedByWatchdog},
+	ProxyHeader:         {"proxy-header", "PROXY header refused", zap.WarnLevel, spi.EndedByMalformed},
+	UntrustedForwarding: {"forwarding-untrusted", "forwarding fields of an untrusted peer ignored", zap.DebugLevel, spi.EndedByNobody},
+	MalformedForwarding: {"forwarding-malformed", "forwarding fields of a proxy not understood", zap.DebugLevel, spi.EndedByNobody},
+}
+
+// Ender returns who has ended requests for r; spi.EndedByNobody if it ends none.
+func (r Reason) Ender() spi.Ender {
+	if r < reasons {
+		return reasonTable[r].by
+	}
+	return spi.EndedByNobody
+}
+
+// Reasons returns every Reason, in order.
+func Reasons() []Reason {
+	all := make([]Reason, reasons)
+	for i := range all {
+		all[i] = Reason(i)
+	}
+	return all
 }
 
 // String returns the label of r in metrics and /count.

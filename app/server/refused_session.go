@@ -2,7 +2,10 @@
 
 package server
 
-import "github.com/gatewheel/gatewheel/reactor"
+import (
+	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/reactor"
+)
 
 // Output of refused connections.
 const (
@@ -26,6 +29,7 @@ const (
 // refusedSession is the session of a refused connection: it sends output, then closes. Input is ignored.
 type refusedSession struct {
 	conn   *reactor.Conn
+	loop   *loop
 	output string
 }
 
@@ -34,13 +38,25 @@ var _ reactor.Session = (*refusedSession)(nil)
 // refuseConnection counts c, which exceeds Config.MaxConnections, and returns its session: 503 over HTTP/1, GOAWAY over
 // HTTP/2 with TLS. On its loop.
 func (s *Server) refuseConnection(c *reactor.Conn) reactor.Session {
-	loopOf.Get(c.Loop()).refused(ConnectionLimit, c, nil)
-	r := &refusedSession{conn: c, output: busyHTTP1}
+	l := loopOf.Get(c.Loop())
+	l.refused(ConnectionLimit, c, nil)
+	r := &refusedSession{conn: c, loop: l, output: busyHTTP1}
+	status, protocol := 503, app.HTTP11
 	if state := c.TLS(); state != nil && state.NegotiatedProtocol == "h2" {
-		r.output = busyHTTP2
+		r.output, status, protocol = busyHTTP2, 0, app.HTTP2
 	}
+	l.refusedConnection(c, protocol, status, ConnectionLimit)
 	c.Touch()
 	return r
+}
+
+// refusedConnection tells the observers of a connection that is refused before a request was read.
+func (l *loop) refusedConnection(c *reactor.Conn, protocol string, status int, reason Reason) {
+	if len(l.observers) == 0 {
+		return
+	}
+	refused := &served{connection: newConnection(l, c)}
+	refused.refusedHead(protocol, 0, status, reason.Ender(), reason.String(), c.KeptInput())
 }
 
 // Receive implements reactor.Session. Input is ignored.
@@ -51,6 +67,7 @@ func (r *refusedSession) Transmit(dst []byte, _ int) []byte {
 	dst = append(dst, r.output...)
 	r.output = ""
 	r.conn.Linger()
+	r.loop.flushEnded()
 	return dst
 }
 
@@ -61,7 +78,7 @@ func (r *refusedSession) EOF() bool { return false }
 func (r *refusedSession) Timeout() { r.conn.Close() }
 
 // Closed implements reactor.Session.
-func (r *refusedSession) Closed(error) {}
+func (r *refusedSession) Closed(error) { r.loop.flushEnded() }
 
 // drain implements drainer.
 func (r *refusedSession) drain() {}

@@ -14,16 +14,15 @@ import (
 
 // report counts and logs an error of the application for x; a nil x stands for the loop itself. It ignores errors
 // that have a status of their own. On the loop, owned.
-func (l *loop) report(x *exchange, err error) {
+func (l *loop) report(x *exchange, err error) failure {
 	if x == nil {
-		l.reportFor(nil, l, err)
-	} else {
-		l.reportFor(x.conn, x, err)
+		return l.reportFor(nil, l, err)
 	}
+	return l.reportFor(x.conn, x, err)
 }
 
 // reportFor is report for code that ran for who, on the connection c, which may be nil.
-func (l *loop) reportFor(c *reactor.Conn, who lender, err error) {
+func (l *loop) reportFor(c *reactor.Conn, who lender, err error) failure {
 	f := l.failureOf(c, who, func(f *failure) { f.describe(err) })
 	switch {
 	case f.panicked:
@@ -33,6 +32,7 @@ func (l *loop) reportFor(c *reactor.Conn, who lender, err error) {
 		l.count.failed.Add(1)
 		l.server.log.Error("request failed", append(fieldsOf(who), zap.String("error", f.text))...)
 	}
+	return f
 }
 
 // reportUnclaimed logs a failure of work whose result nobody has taken, on the connection c, which may be nil. On the

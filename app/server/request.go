@@ -76,6 +76,7 @@ func (x *exchange) withinLimit(n int) bool {
 		return true
 	}
 	x.in.taken += int64(n)
+	x.ends(spi.EndedByLimit, bodyLimit)
 	x.endInput(tooLarge(limit))
 	return false
 }

@@ -17,7 +17,7 @@ type served struct {
 // open returns a new exchange for a request whose head has arrived, and adds it to live. id is the machine's name
 // for its stream.
 func (c *served) open(id uint64) *exchange {
-	x := &exchange{stream: stream{connection: &c.connection, id: id}}
+	x := &exchange{stream: stream{connection: &c.connection, id: id}, seen: c.loop.observe()}
 	x.next = c.live
 	c.count(1)
 	if x.next != nil {
@@ -41,6 +41,14 @@ func (c *served) count(n int64) {
 	}
 }
 
+// openExchanges returns the number of open exchanges.
+func (c *served) openExchanges() (n int) {
+	for x := c.live; x != nil; x = x.next {
+		n++
+	}
+	return n
+}
+
 // unlink removes x from live. It does nothing if x is not in it.
 func (c *served) unlink(x *exchange) {
 	switch {
@@ -61,8 +69,19 @@ func (c *served) unlink(x *exchange) {
 // peerGone cuts every open exchange with app.ErrPeerGone.
 func (c *served) peerGone() { c.cutAll(app.ErrPeerGone) }
 
+// endAll records who has ended the open exchanges.
+func (c *served) endAll(by spi.Ender, reason string) {
+	if !c.loop.observed {
+		return
+	}
+	for x := c.live; x != nil; x = x.next {
+		x.ends(by, reason)
+	}
+}
+
 // gone cuts every open exchange after the end of the connection. err is that of reactor.Session.Closed.
 func (c *served) gone(err error) {
+	c.endAll(enderOfClose(err))
 	switch err {
 	case reactor.ErrStalled:
 		c.cutAll(spi.ErrStalled)
@@ -104,6 +123,9 @@ func (c *served) halfClose() {
 // notifyDrain tells open requests that the connection is draining, so that event streams can end.
 func (c *served) notifyDrain() {
 	for x := c.live; x != nil; x = x.next {
+		if x.seen != nil && x.seen.event == EventOpen {
+			x.ends(spi.EndedByDrain, "")
+		}
 		spi.Drain(&x.Request)
 	}
 }

@@ -129,6 +129,10 @@ func (s *Server) newLoop(r *reactor.Loop) (*loop, error) {
 	l.messages.limit.Store(s.config.MessageMemory)
 	l.events.run = l.notify
 	l.renew()
+	for _, observer := range s.config.Observers {
+		l.observers = append(l.observers, observer.Loop(r.Index()))
+	}
+	l.observed = len(l.observers) > 0 || s.config.Finished != nil
 	if hook := s.config.Hooks.LoopStart; hook != nil {
 		if l.state, err = hook(l); err != nil {
 			return nil, fmt.Errorf("start-up hook of loop %d: %w", r.Index(), err)

@@ -58,6 +58,7 @@ func (s *sourceReader) Read(p []byte) (int, error) {
 	if x == nil || s.waiting {
 		return 0, nil
 	}
+	x.firstRead()
 	for {
 		n, err := s.source.Read(p)
 		x.sent += int64(n)

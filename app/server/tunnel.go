@@ -22,6 +22,7 @@ func (x *exchange) openTunnel(r *app.Response, t spi.Tunnel) error {
 	hello, refusal := x.handshake()
 	if refusal != nil {
 		text, _ := refusal.Content.(app.Bytes)
+		x.endsFor(WebSocketHandshake)
 		x.loop.server.refusedRequest(WebSocketHandshake, x, errors.New(strings.TrimSpace(string(text))))
 		x.discard(r)
 		return x.respond(refusal)
@@ -34,6 +35,8 @@ func (x *exchange) openTunnel(r *app.Response, t spi.Tunnel) error {
 	}
 	x.outcome = Upgraded
 	x.response = r
+	x.waited()
+	x.begun()
 	t.Opened(x)
 	r.Fields = nil
 	x.loop.r.Post(x.shrink)
@@ -60,7 +63,7 @@ func (s *h2Session) tunnel(x *exchange, fields app.Fields) error {
 	}
 	x.ContentLength = -1 // it may be silent for as long as it likes
 	s.conn.Touch()
-	x.headTaken(200)
+	x.headTaken(200, fields)
 	x.loop.count.response(x.Protocol, 200)
 	return nil
 }
@@ -75,7 +78,7 @@ func (s *h1Session) tunnel(x *exchange, fields app.Fields) error {
 		return err
 	}
 	s.conn.Touch()
-	x.headTaken(101)
+	x.headTaken(101, fields)
 	x.loop.count.response(x.Protocol, 101)
 	t := &h1Tunnel{x: x}
 	t.connection = s.connection
@@ -112,6 +115,7 @@ func (t *h1Tunnel) Receive(in []byte) int {
 		return 0
 	}
 	t.loop.r.Charge(unitsPerEvent)
+	x.received(len(in))
 	x.stream.deliver(in)
 	if x.in.kept.len() >= streamHigh {
 		t.hold()
@@ -156,6 +160,7 @@ func (t *h1Tunnel) Transmit(dst []byte, room int) []byte {
 	if n := len(dst) - start; n > 0 {
 		t.sending.add(t.conn.Queued(), n, t.loop.instant())
 	}
+	t.loop.flushEnded()
 	t.watch()
 	return dst
 }
@@ -192,6 +197,7 @@ func (t *h1Tunnel) EOF() bool {
 func (t *h1Tunnel) Timeout() {
 	if t.sending.stuck(t.conn, t.loop.instant(), t.loop.server.config.WriteTimeout) {
 		t.loop.refused(WriteTimeout, t.conn, nil)
+		t.x.endsFor(WriteTimeout)
 		t.peerGone()
 		t.conn.Reset()
 		return
@@ -203,6 +209,7 @@ func (t *h1Tunnel) Timeout() {
 func (t *h1Tunnel) Closed(err error) {
 	t.loop.count.switched.Add(-1)
 	t.gone(err)
+	t.loop.flushEnded()
 }
 
 // resume implements transport.

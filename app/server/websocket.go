@@ -23,6 +23,7 @@ func (x *exchange) upgrade(r *app.Response, u *websocket.Upgrade) error {
 	}
 	if refusal != nil {
 		text, _ := refusal.Content.(app.Bytes)
+		x.endsFor(reason)
 		x.loop.server.refusedRequest(reason, x, errors.New(strings.TrimSpace(string(text))))
 		return x.respond(refusal)
 	}
@@ -43,6 +44,7 @@ func (x *exchange) upgrade(r *app.Response, u *websocket.Upgrade) error {
 	}
 	x.outcome = Upgraded
 	s.begin(x.loop, x.conn, x.Protocol, ws.Server, t, ext)
+	s.observe(x)
 	s.user.Bind((*wire)(s), u, protocol)
 	s.opened(&x.Request)
 	x.endResponse()

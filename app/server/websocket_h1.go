@@ -29,7 +29,7 @@ func (s *h1Session) upgrade(x *exchange, fields app.Fields) (*socket, error) {
 	}
 	s.conn.Touch()
 	x.loop.count.response(x.Protocol, 101)
-	x.headTaken(101)
+	x.headTaken(101, fields)
 	k := &h1Socket{}
 	k.carrier = k
 	s.next = &successor{socket: k}
@@ -53,14 +53,15 @@ func (n *successor) session(fin bool) reactor.Session {
 	return n.socket
 }
 
-// peerGone tells the session that the connection is gone.
-func (n *successor) peerGone() {
+// peerGone tells the session that the connection is gone. err is that of reactor.Session.Closed.
+func (n *successor) peerGone(err error) {
 	if n.tunnel != nil {
-		n.tunnel.peerGone()
+		n.tunnel.gone(err)
 		if out := n.tunnel.hijacker; out != nil {
 			_ = out.Close()
 		}
 	} else {
+		n.socket.endsBy(enderOfClose(err))
 		n.socket.peerGone(app.ErrPeerGone)
 	}
 }
@@ -125,6 +126,7 @@ func (s *h1Socket) Transmit(dst []byte, room int) []byte {
 	if s.machine.Compresses() && n < room {
 		s.conn.Yield()
 	}
+	s.loop.flushEnded()
 	if s.machine.Done() {
 		// RFC 6455 section 7.1.1: the server ends the connection first.
 		s.conn.Linger()
@@ -162,6 +164,7 @@ func (s *h1Socket) Timeout() {
 	s.loop.tick()
 	if s.sending.stuck(s.conn, s.loop.instant(), s.loop.server.config.WriteTimeout) {
 		s.loop.refused(WriteTimeout, s.conn, nil)
+		s.endsFor(WriteTimeout)
 		s.peerGone(app.ErrPeerGone)
 		s.conn.Close()
 		return
@@ -172,9 +175,11 @@ func (s *h1Socket) Timeout() {
 }
 
 // Closed implements reactor.Session.
-func (s *h1Socket) Closed(error) {
+func (s *h1Socket) Closed(err error) {
 	s.loop.count.switched.Add(-1)
+	s.endsBy(enderOfClose(err))
 	s.peerGone(app.ErrPeerGone)
+	s.loop.flushEnded()
 }
 
 // drain implements drainer.

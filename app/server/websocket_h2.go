@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/spi"
 	"github.com/gatewheel/gatewheel/h2"
 )
 
@@ -43,7 +44,7 @@ func (s *h2Session) upgrade(x *exchange, fields app.Fields) (*socket, error) {
 	s.machine.SetValue(id, k)
 	s.conn.Touch()
 	x.loop.count.response(x.Protocol, 200)
-	x.headTaken(200)
+	x.headTaken(200, fields)
 	k.inherit(x)
 	return &k.socket, nil
 }
@@ -213,8 +214,20 @@ func (s *h2Session) peerGone() { s.gone(nil) }
 
 // gone is called with the error of reactor.Session.Closed when the connection has ended.
 func (s *h2Session) gone(err error) {
+	s.endAll(enderOfClose(err))
 	s.served.gone(err)
 	for _, k := range s.sockets() {
 		k.reset()
+	}
+}
+
+// endAll records who has ended the open requests and WebSockets.
+func (s *h2Session) endAll(by spi.Ender, reason string) {
+	if !s.loop.observed {
+		return
+	}
+	s.served.endAll(by, reason)
+	for _, k := range s.sockets() {
+		k.endsBy(by, reason)
 	}
 }

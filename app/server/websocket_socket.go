@@ -21,7 +21,7 @@ type socket struct {
 	carrier carrier
 	loop    *loop
 	conn    *reactor.Conn
-	marks   *marks // of queued messages; nil if they are not counted
+	rare    *socketRare // nil: it has none
 
 	low int32 // bytes in the queue at which QueueDrained is to be called, plus 1; 0 if it is not
 
@@ -62,6 +62,29 @@ type carrier interface {
 	memory() *memory
 }
 
+// socketRare is the state of sockets whose queued messages are counted, or that observers are told of.
+type socketRare struct {
+	marks    *marks    // of queued messages; nil if they are not counted
+	seen     *exchange // what is told at the end; nil if there are no observers, or they were told
+	received int64     // bytes of frames
+}
+
+// ensureRare returns the rare state, allocated if there was none.
+func (s *socket) ensureRare() *socketRare {
+	if s.rare == nil {
+		s.rare = &socketRare{}
+	}
+	return s.rare
+}
+
+// marks returns the marks of queued messages; nil if they are not counted.
+func (s *socket) marks() *marks {
+	if s.rare == nil {
+		return nil
+	}
+	return s.rare.marks
+}
+
 // marks are the positions of the ends of queued messages, on the scale of ws.Conn.Sent.
 type marks struct {
 	ends []uint64
@@ -89,7 +112,7 @@ func (s *socket) begin(l *loop, c *reactor.Conn, protocol string, role ws.Role, 
 	s.loop, s.conn = l, c
 	s.machine.Init(&l.ws, role, ext, &t.settings)
 	if t.queueMessages > 0 {
-		s.marks = &marks{}
+		s.ensureRare().marks = &marks{}
 	}
 	s.carrier.memory().allow(t.largest())
 	s.loop.count.socketOpened(protocol, role)
@@ -117,7 +140,10 @@ func (s *socket) handlerFailed(err error) {
 	if err == nil {
 		return
 	}
-	s.loop.reportFor(s.conn, s, err)
+	if s.loop.reportFor(s.conn, s, err).panicked {
+		s.endsBy(spi.EndedByPanic, "")
+	}
+	s.endsBy(spi.EndedByHandler, "")
 	s.loop.tick()
 	if s.machine.Close(ws.CloseInternalError, "") == nil {
 		s.closing()
@@ -135,10 +161,14 @@ func (s *socket) feed(in []byte) (used int) {
 	for s.intake == flowing {
 		n, err := s.machine.Next(in[used:], ev)
 		used += n
+		if s.rare != nil {
+			s.rare.received += int64(n)
+		}
 		if err != nil {
 			if !s.ended {
 				s.loop.refused(MalformedWebSocket, s.conn, err)
 			}
+			s.endsFor(reasonOfSocket(err))
 			s.fail(err)
 			return len(in)
 		}
@@ -210,6 +240,14 @@ func (s *socket) fail(err error) {
 	s.end(c)
 }
 
+// reasonOfSocket returns the reason of a socket that ends for an error of its machine.
+func reasonOfSocket(err error) Reason {
+	if e, ok := errors.AsType[*ws.Error](err); ok && e.Code == ws.CloseTryAgainLater {
+		return MessageMemory
+	}
+	return MalformedWebSocket
+}
+
 // peerGone ends the socket because its transport has ended.
 func (s *socket) peerGone(err error) {
 	_ = s.machine.EOF() // it releases a message in progress
@@ -240,11 +278,13 @@ func (s *socket) end(c websocket.Closed) {
 	if err != nil {
 		s.loop.reportFor(s.conn, s, err)
 	}
+	s.tellEnd()
 }
 
 // goAway closes the socket because the server stops.
 func (s *socket) goAway() {
 	s.loop.tick()
+	s.endsBy(spi.EndedByDrain, "")
 	if s.machine.Close(ws.CloseGoingAway, "") == nil {
 		s.closing()
 	}
@@ -300,6 +340,7 @@ var errSocketIdle = errors.New("websocket: no message within the idle timeout")
 // expire does what is due at now.
 func (s *socket) expire(now time.Time) {
 	if !s.machine.Open() && s.loop.drainBy().passed(s.loop.instant()) {
+		s.endsBy(spi.EndedByDrain, "")
 		s.carrier.cut()
 		return
 	}
@@ -313,9 +354,11 @@ func (s *socket) expire(now time.Time) {
 		if !s.idle {
 			s.loop.refused(WebSocketTimeout, s.conn, err)
 		}
+		s.endsFor(WebSocketTimeout)
 		s.fail(err)
 	case !closing && !s.machine.Open():
 		s.idle = true
+		s.endsFor(WebSocketTimeout)
 		s.loop.refused(WebSocketTimeout, s.conn, errSocketIdle)
 	}
 	if err != nil && closing {
@@ -329,7 +372,7 @@ func (s *socket) expire(now time.Time) {
 // queued follows the queuing of a message, and returns the number of bytes that wait.
 func (s *socket) queued() int {
 	n := s.machine.Queued()
-	if m := s.marks; m != nil {
+	if m := s.marks(); m != nil {
 		sent := s.machine.Sent()
 		m.add(sent, sent+uint64(n))
 	}
@@ -339,7 +382,7 @@ func (s *socket) queued() int {
 
 // messages returns the number of messages in the queue; 0 if they are not counted.
 func (s *socket) messages() int {
-	m := s.marks
+	m := s.marks()
 	if m == nil {
 		return 0
 	}
@@ -354,5 +397,5 @@ func (s *socket) isFull() bool {
 		return false
 	}
 	t := endpointOptionsOf(s.user.Endpoint())
-	return queued >= t.queueBytes || s.marks != nil && s.messages() >= t.queueMessages
+	return queued >= t.queueBytes || s.marks() != nil && s.messages() >= t.queueMessages
 }

@@ -30,6 +30,7 @@ var core = internalapi.App.(interface {
 	SetRequestID(r *app.Request, id string)
 	RequestID(r *app.Request) string
 	RouteOf(r *app.Request) *internalapi.Route
+	Exchange(r *app.Request) any
 })
 
 // Bind connects a request with its Exchange. A server embeds app.Request by value in its
