@@ -222,6 +222,9 @@ func (s *h1Session) observeRefusal(err error, by spi.Ender, reason string, in []
 	}
 	if o := s.refusedHead(protocol, 0, status, by, reason, in); o != nil {
 		o.number, o.head = s.machine.Requests(), s.headTime()
+		if status == 0 {
+			o.number++ // the machine has not counted it
+		}
 	}
 }
 
