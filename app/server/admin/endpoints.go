@@ -28,7 +28,9 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /debug/pprof/{name}", s.takeProfile)
 	if o.Loops != nil {
 		mux.HandleFunc("GET /loops", func(w http.ResponseWriter, _ *http.Request) {
-			writeJSON(w, http.StatusOK, map[string]any{"loops": o.Loops()})
+			all, start := o.Loops(), (*changes)(nil)
+			start.loops(all)
+			writeJSON(w, http.StatusOK, map[string]any{"loops": all})
 		})
 	}
 	if o.Connections != nil {
@@ -39,7 +41,9 @@ func (s *Server) routes() http.Handler {
 	}
 	if o.Backends != nil {
 		mux.HandleFunc("GET /backends", func(w http.ResponseWriter, _ *http.Request) {
-			writeJSON(w, http.StatusOK, map[string]any{"backends": o.Backends()})
+			all, start := o.Backends(), (*changes)(nil)
+			start.backends(all)
+			writeJSON(w, http.StatusOK, map[string]any{"backends": all})
 		})
 	}
 	if o.Stalls != nil {

@@ -86,7 +86,7 @@ func TestLists(t *testing.T) {
 	for target, says := range map[string]string{
 		"/connections?loop=x":           `loop is a number from 0 to 65536, not "x"`,
 		"/connections?limit=1000000":    "limit is a number from 0 to 10000",
-		"/connections?sort=peer":        `sort is one of age, bytes_in, bytes_out, requests, not "peer"`,
+		"/connections?sort=peer":        `sort is one of age, idle, requests, bytes_in, bytes_out, not "peer"`,
 		"/connections?order=age":        `there is no parameter "order"`,
 		"/requests?limit=-1":            "limit is a number",
 		"/requests?format=%25q%20%25Q":  "there is no atom %Q at byte 3",

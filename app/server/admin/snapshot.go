@@ -42,7 +42,11 @@ type Loop struct {
 	MovedIn     int64   `json:"moved_in"`
 	Panics      int64   `json:"panics"`
 
-	// Of the last second, in a Snapshot.
+	Times Histogram `json:"-"` // of turns
+
+	// TurnP99 is the 99th percentile of Times; in a Snapshot of the turns since the Snapshot before.
+	TurnP99 float64 `json:"turn_p99_seconds"`
+	// Since the Snapshot before, in a Snapshot.
 	TurnRate float64 `json:"turns_per_second,omitempty"`
 	TurnTime float64 `json:"turn_seconds,omitempty"` // mean
 	BusyPart float64 `json:"busy_part,omitempty"`    // from 0 to 1
@@ -64,10 +68,11 @@ type Connection struct {
 	Protocol string  `json:"protocol"`
 	TLS      string  `json:"tls,omitempty"`
 	Age      float64 `json:"age_seconds"`
+	Idle     float64 `json:"idle_seconds"`
 	Requests uint64  `json:"requests"`
 	InFlight int     `json:"in_flight"`
-	BytesIn  int64   `json:"bytes_in"`
-	BytesOut int64   `json:"bytes_out"`
+	BytesIn  uint64  `json:"bytes_in"`
+	BytesOut uint64  `json:"bytes_out"`
 }
 
 // ConnectionQuery asks for connections.
@@ -77,8 +82,8 @@ type ConnectionQuery struct {
 	Limit int
 }
 
-// ConnectionOrders are the orders of connections: the largest first, with age the oldest.
-var ConnectionOrders = []string{"age", "bytes_in", "bytes_out", "requests"}
+// ConnectionOrders are the orders of connections, the largest first.
+var ConnectionOrders = []string{"age", "idle", "requests", "bytes_in", "bytes_out"}
 
 // Connections are connections, with the loops that did not answer in time because they are stalled.
 type Connections struct {
@@ -96,8 +101,9 @@ type Request struct {
 	Method     string  `json:"method"`
 	Host       string  `json:"host"`
 	Target     string  `json:"target"`
+	Route      string  `json:"route,omitempty"`
 	Age        float64 `json:"age_seconds"`
-	Phase      string  `json:"phase"`
+	Phase      string  `json:"phase"` // such as waiting, for the handler or the backend
 	Status     int     `json:"status,omitempty"`
 	In         int64   `json:"content_in"`
 	Out        int64   `json:"content_out"`
@@ -118,23 +124,28 @@ type Backend struct {
 	Peers []Peer `json:"peers"`
 }
 
-// Peer is a server of a backend. Numbers are since the start unless named otherwise, times in seconds.
+// Peer is a server of a backend. Numbers are since it was found, times in seconds.
 type Peer struct {
-	Name     string  `json:"name"`
-	State    string  `json:"state"` // up, paused, ejected, probed, unhealthy
-	Why      string  `json:"why,omitempty"`
-	Since    float64 `json:"since_seconds,omitempty"` // time in State
-	Weight   int     `json:"weight"`
-	Active   int64   `json:"active"` // requests in progress
-	Requests uint64  `json:"requests"`
-	Errors   uint64  `json:"errors"`
-	Open     int64   `json:"connections"`
-	Latency  float64 `json:"latency_seconds"`
+	Name     string     `json:"name"`
+	State    string     `json:"state"`           // PeerInUse, or why it gets no requests
+	Until    *time.Time `json:"until,omitempty"` // the end of State, if that is known
+	Weight   int        `json:"weight"`
+	Active   int64      `json:"active"` // requests in progress
+	Requests uint64     `json:"requests"`
+	Errors   uint64     `json:"errors"`
+	Open     int64      `json:"connections"`
+	Times    Histogram  `json:"-"` // to the heads of its responses
 
-	// Of the last second, in a Snapshot.
+	// Of Times; in a Snapshot of those since the Snapshot before.
+	P50 float64 `json:"p50_seconds"`
+	P99 float64 `json:"p99_seconds"`
+	// Since the Snapshot before, in a Snapshot.
 	Rate      float64 `json:"requests_per_second,omitempty"`
 	ErrorRate float64 `json:"errors_per_second,omitempty"`
 }
+
+// PeerInUse is the State of a peer that gets requests.
+const PeerInUse = "in-use"
 
 // Snapshot is what the page shows. Rates are those since the Snapshot before; they are 0 in the first one.
 type Snapshot struct {
@@ -143,6 +154,7 @@ type Snapshot struct {
 	PID       int        `json:"pid"`
 	Uptime    float64    `json:"uptime_seconds"`
 	State     State      `json:"state"`
+	Times     bool       `json:"times"` // response times are known
 	Open      uint64     `json:"connections"`
 	Accepted  Number     `json:"accepted"`
 	BytesIn   Number     `json:"bytes_in"`
@@ -278,13 +290,16 @@ func (c *changes) errors(now *Totals) []Named {
 	return all
 }
 
-// loops completes what concerns the last second.
+// loops completes what concerns the last second; without earlier counters the times since the start.
 func (c *changes) loops(now []Loop) {
-	if c == nil || len(c.before.loops) != len(now) {
-		return
-	}
 	for i := range now {
-		l, then := &now[i], &c.before.loops[i]
+		l := &now[i]
+		if c == nil || len(c.before.loops) != len(now) {
+			l.TurnP99 = l.Times.quantile(0.99)
+			continue
+		}
+		then := &c.before.loops[i]
+		l.TurnP99 = l.Times.minus(then.Times).quantile(0.99)
 		turns, busy := float64(l.Turns-then.Turns), max(l.Busy-then.Busy, 0)
 		l.TurnRate = turns / c.seconds
 		l.BusyPart = min(busy/c.seconds, 1)
@@ -294,17 +309,19 @@ func (c *changes) loops(now []Loop) {
 	}
 }
 
-// backends completes what concerns the last second.
+// backends completes what concerns the last second; without earlier counters the times since the start.
 func (c *changes) backends(now []Backend) {
-	if c == nil {
-		return
-	}
 	for _, b := range now {
 		for i := range b.Peers {
 			p := &b.Peers[i]
-			if then, ok := c.before.peers[[2]string{b.Name, p.Name}]; ok {
-				p.Rate, p.ErrorRate = c.rate(p.Requests, then.Requests), c.rate(p.Errors, then.Errors)
+			times := p.Times
+			if c != nil {
+				if then, ok := c.before.peers[[2]string{b.Name, p.Name}]; ok {
+					p.Rate, p.ErrorRate = c.rate(p.Requests, then.Requests), c.rate(p.Errors, then.Errors)
+					times = times.minus(then.Times)
+				}
 			}
+			p.P50, p.P99 = times.quantile(0.5), times.quantile(0.99)
 		}
 	}
 }

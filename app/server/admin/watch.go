@@ -18,7 +18,7 @@ const snapshotInterval = time.Second
 // snapshot computes a Snapshot, with rates since the sample before, and its own sample.
 func (s *Server) snapshot(before *sample) (*Snapshot, *sample) {
 	o, now := &s.options, time.Now()
-	shot := &Snapshot{Time: now, Version: o.Version, PID: os.Getpid(), Uptime: now.Sub(s.started).Seconds(), State: s.state()}
+	shot := &Snapshot{Time: now, Version: o.Version, PID: os.Getpid(), Uptime: now.Sub(s.started).Seconds(), State: s.state(), Times: o.Latency != nil}
 	next, passed := &sample{at: now, latency: map[string]Histogram{}, peers: map[[2]string]Peer{}}, since(before, now)
 	if o.Latency != nil {
 		for _, h := range o.Latency() {
@@ -96,8 +96,7 @@ func (w *watch) current() *Snapshot {
 	return w.last
 }
 
-// renew computes the next Snapshot. With the lock. Rates over less than a tenth of the interval would be noise, over
-// more than ten intervals no rates of now.
+// renew computes the next Snapshot. With the lock. Rates since a Snapshot of long ago would not be those of now.
 func (w *watch) renew() {
 	before := w.sample
 	if before != nil && time.Since(before.at) > 10*snapshotInterval {
@@ -155,7 +154,9 @@ func (w *watch) show() bool {
 	if w.running = len(w.viewers) > 0; !w.running {
 		return false
 	}
-	w.renew()
+	if w.last == nil || time.Since(w.last.Time) >= snapshotInterval/2 { // rates over less would be noise
+		w.renew()
+	}
 	text, err := json.Marshal(w.last)
 	if err != nil {
 		return true // no type in it can fail but a float that is no number

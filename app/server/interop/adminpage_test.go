@@ -31,6 +31,11 @@ type pageReport struct {
 
 const markup = `</script><script>alert(1)</script><img src=x onerror=alert(2)>"'&`
 
+// times are response times that grow with i.
+func times(i uint64) admin.Histogram {
+	return admin.Histogram{Bounds: []float64{1e-4, 1e-3, 1e-2, 0.1}, Counts: []uint64{900 * i, 400 * i, 90 * i, 9 * i, i}}
+}
+
 // pageOptions are those of a busy gateway, with markup in each text that others can choose.
 func pageOptions() admin.Options {
 	var n atomic.Int64
@@ -55,15 +60,14 @@ func pageOptions() admin.Options {
 		},
 		Latency: func() []admin.Histogram {
 			i := uint64(n.Load()) + 1
-			h := admin.Histogram{Bounds: []float64{1e-4, 1e-3, 1e-2, 0.1}, Counts: []uint64{900 * i, 400 * i, 90 * i, 9 * i, i}}
-			one, two := h, h
+			one, two := times(i), times(2*i)
 			one.Protocol, two.Protocol = "HTTP/1.1", "HTTP/2.0"
 			return []admin.Histogram{one, two}
 		},
 		Backends: func() []admin.Backend {
 			i := uint64(n.Load())
 			return []admin.Backend{{Name: "shop", Peers: []admin.Peer{
-				{Name: "http://10.0.0.6:9000", State: "up", Weight: 1, Active: 3, Requests: 800 * i, Open: 4, Latency: 0.004},
+				{Name: "http://10.0.0.6:9000", State: admin.PeerInUse, Weight: 1, Active: 3, Requests: 800 * i, Open: 4, Times: times(i)},
 				{Name: "http://10.0.0.7:9000", State: "ejected", Weight: 1, Requests: 7, Errors: 5},
 				{Name: markup, State: "unhealthy"}}}}
 		},
