@@ -108,6 +108,9 @@ func (o *operator) serve(srv *server.Server, stop chan<- os.Signal) {
 		Drain:   func() { o.draining.Do(func() { stop <- askedToDrain{} }) },
 		Reload:  o.reload,
 	}
+	if o.gateway != nil {
+		options.Backends = o.backends
+	}
 	o.admin = admin.New(o.listener, options)
 	o.admin.Serve()
 	o.log.Info("admin listener", zap.String("url", o.listener.URL()))
@@ -154,22 +157,6 @@ func (o *operator) counter() target.Counter {
 func (o *operator) totals() admin.Totals {
 	n := counter{server: o.server}.Counts()
 	return admin.Totals{Open: n.Open, Accepted: n.Accepted, BytesIn: n.BytesIn, BytesOut: n.BytesOut, Requests: n.Requests, Errors: n.Errors}
-}
-
-func (o *operator) loops() []admin.Loop {
-	stats, lags := o.server.Stats().Loops, o.lag.Measure()
-	all := make([]admin.Loop, len(stats))
-	for i, l := range stats {
-		all[i] = admin.Loop{
-			Loop: i, Connections: l.Connections, Accepted: l.Accepted, Turns: l.Turns, Wakes: l.Wakes, Inbox: l.InboxDepth,
-			BytesIn: l.BytesIn, BytesOut: l.BytesOut, Busy: l.Busy.Seconds(), Stalls: l.Stalls, StallTime: l.StallTime.Seconds(),
-			Kills: l.Kills, Replaced: l.Replaced, StandIns: l.StandIns, MovedIn: l.MovedIn, Panics: l.Panics,
-		}
-		if i < len(lags) {
-			all[i].Lag, all[i].Stalled = lags[i].Seconds(), lags[i] >= admin.StalledLag
-		}
-	}
-	return all
 }
 
 func stallOf(r reactor.StallReport) admin.Stall {

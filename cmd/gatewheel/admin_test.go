@@ -74,7 +74,7 @@ func testAdmin(t *testing.T) {
 	}
 	wantAsked(t, 202, "draining", "POST", url+"/drain")
 	wantAsked(t, 202, "draining", "POST", url+"/drain") // which does not cut
-	if got := rest(t, waiting); !strings.HasPrefix(got, "HTTP/1.1 200") && got != "" {
+	if got := rest(t, waiting); !strings.HasPrefix(got, "HTTP/1.1 200") {
 		t.Errorf("the request in progress was answered %q", got)
 	}
 	if code := c.exit(); code != exitClean {
@@ -162,6 +162,27 @@ func TestAdminReload(t *testing.T) {
 		t.Errorf("after a reload: %d", status)
 	}
 	wantAsked(t, 200, `"routes": [`, "GET", url+"/config")
+	wantAsked(t, 200, `"backends": []`, "GET", url+"/backends")
+}
+
+// TestAdminBackends: /backends has the peers with what they have answered.
+func TestAdminBackends(t *testing.T) {
+	peer := serve(t)
+	c := gate(t, "--to", "http://"+peer.address(), "--admin", "127.0.0.1:0", "--loops", "1")
+	for _, path := range []string{"/", "/status/503", "/status/404"} {
+		c.get(path)
+	}
+	var seen struct{ Backends []admin.Backend }
+	if err := json.Unmarshal([]byte(wantAsked(t, 200, "", "GET", adminURL(c)+"/backends")), &seen); err != nil {
+		t.Fatal(err)
+	}
+	if len(seen.Backends) != 1 || len(seen.Backends[0].Peers) != 1 {
+		t.Fatalf("%+v", seen)
+	}
+	p := seen.Backends[0].Peers[0]
+	if p.Name != "http://"+peer.address() || p.State != admin.PeerInUse || p.Requests < 3 || p.Errors == 0 || p.Open != 1 || p.P99 <= 0 {
+		t.Errorf("%+v", p)
+	}
 }
 
 // TestAdminOnASocket: curl reaches a unix socket.
