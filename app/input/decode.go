@@ -21,7 +21,7 @@ func Query[T any](r *app.Request, given ...Option) (T, error) {
 	values, err := url.ParseQuery(r.RawQuery)
 	if err != nil {
 		var zero T
-		return zero, &app.StatusError{Status: 400, Message: "the query is malformed", Err: err}
+		return zero, &app.StatusError{Status: 400, Message: "the query is malformed: " + err.Error(), Err: err}
 	}
 	return decode[T](values, subject{"parameter", 400}, collect(given))
 }

@@ -63,8 +63,8 @@ func TestQuery(t *testing.T) {
 		"q=%ff":                               `400 the parameter q is "\xff", which is not valid UTF-8`,
 		"q=a&Ignored=1":                       `400 the parameter "Ignored" is not known`,
 		"q=a&x=" + strings.Repeat("y", 50):    `400 the parameter "x" is not known`,
-		"q=a;b":                               "400 the query is malformed",
-		"q=%zz":                               "400 the query is malformed",
+		"q=a;b":                               "400 the query is malformed: invalid semicolon separator in query",
+		"q=%zz":                               `400 the query is malformed: invalid URL escape "%zz"`,
 		"q=a&page=" + strings.Repeat("9", 50): `400 the parameter page is "` + strings.Repeat("9", 40) + `"..., which is not from -9223372036854775808 to 9223372036854775807`,
 	} {
 		got := host.Do(apptest.Get("/?" + query))
@@ -111,6 +111,8 @@ type (
 	}
 )
 
+var _ = hidden{}.a
+
 func TestForm(t *testing.T) {
 	type login struct {
 		Name string `input:"name,required"`
@@ -121,8 +123,11 @@ func TestForm(t *testing.T) {
 	host.Do(post(mime, "name=A+%C3%A9&age=3&more=1")).Want(t, 200, "{Name:A é Age:3}")
 	host.Do(post(mime, "age=3")).Want(t, 422, "the field name is required\n")
 	host.Do(post(mime, "name=A&age=x")).Want(t, 422, "the field age is \"x\", which is no whole number\n")
-	host.Do(post(mime, "name=%")).Want(t, 400, "the form is malformed\n")
+	host.Do(post(mime, "name=%")).Want(t, 400, "the form is malformed: invalid URL escape \"%\"\n")
 	host.Do(post(mime, "name="+strings.Repeat("a", 30))).Want(t, 413, "the request's content is larger than 30 bytes\n")
+	long := apptest.New(answered(func(r *app.Request) app.Future[login] { return input.Form[login](r) }))
+	long.Do(post(mime, "name=A&age="+strings.Repeat("1", 70_000))).Want(t, 422, `the field age is "`+strings.Repeat("1", 40)+`"..., which is not from -9223372036854775808 to 9223372036854775807`+"\n")
+	long.Do(post(mime, strings.Repeat("a=b&", 20_000))).Want(t, 400, "the form is malformed: number of URL query parameters exceeded limit\n")
 	host.Do(post("application/json", "{}")).Want(t, 415, "the content is application/json, application/x-www-form-urlencoded is expected\n")
 }
 

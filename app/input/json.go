@@ -13,10 +13,6 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 )
 
-// offloadFrom is the length in bytes of content that is decoded on the pool. Shorter content
-// is decoded within about a millisecond, on the loop.
-const offloadFrom = 64 << 10
-
 // JSON reads the content of r, one JSON value (RFC 8259), into a T as encoding/json does.
 // The content type must be application/json or end in +json. Besides the failures of the
 // content (see the package) it fails as app.Body.ReadAll does, and with app.ErrPoolFull:
@@ -27,15 +23,20 @@ func JSON[T any](r *app.Request, given ...Option) app.Future[T] {
 		return app.Failed[T](err)
 	}
 	return app.Then(r.Body.ReadAll(o.limit), func(content []byte) app.Future[T] {
-		if len(content) < offloadFrom {
-			return outcome(decodeJSON[T](content, o))
-		}
-		return app.Offload(r, func(context.Context) (T, error) { return decodeJSON[T](content, o) })
+		return parsed(r, content, func(content []byte) (T, error) { return decodeJSON[T](content, o) })
 	})
 }
 
-// outcome returns a result as a future.
-func outcome[T any](v T, err error) app.Future[T] {
+// onLoop is the length in bytes up to which content is parsed on the loop, which takes about
+// a millisecond.
+const onLoop = 64 << 10
+
+// parsed returns the result of parse, on the loop or, for long content, on the pool.
+func parsed[T any](r *app.Request, content []byte, parse func([]byte) (T, error)) app.Future[T] {
+	if len(content) >= onLoop {
+		return app.Offload(r, func(context.Context) (T, error) { return parse(content) })
+	}
+	v, err := parse(content)
 	if err != nil {
 		return app.Failed[T](err)
 	}

@@ -88,9 +88,9 @@ func TestMultipart(t *testing.T) {
 		{formType, form("x=y", ""), 400, "a part of the form has no name\n"},
 		{formType, form(nameHead, "\xff"), 422, "the field \"name\" is not valid UTF-8\n"},
 		{formType, "--B\r\nContent-Disposition: form-data; name=a\r\n\r\nx", 400, "the form ends too early\n"},
-		{formType, "--B\r\nContent-Disposition", 400, "the form is malformed\n"},
+		{formType, "--B\r\nContent-Disposition", 400, "the form is malformed: malformed MIME header: missing colon: \"Content-Disposition\"\n"},
 		{formType, "", 400, "the form ends too early\n"},
-		{formType, "--B\r\n:\r\n\r\n", 400, "the form is malformed\n"},
+		{formType, "--B\r\n:\r\n\r\n", 400, "the form is malformed: malformed MIME header line: \":\"\n"},
 		{"multipart/form-data", form(), 400, "the Content-Type has no valid boundary\n"},
 		{"multipart/mixed; boundary=B", form(), 415, "the content is multipart/mixed, multipart/form-data is expected\n"},
 	} {
