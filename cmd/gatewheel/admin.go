@@ -104,9 +104,13 @@ func (o *operator) serve(srv *server.Server, stop chan<- os.Signal) {
 		Stalls:  &o.stalls,
 		Recent:  o.recent,
 		Config:  o.config,
-		Count:   func() any { return target.Totals(o.counter()) },
-		Drain:   func() { o.draining.Do(func() { stop <- askedToDrain{} }) },
-		Reload:  o.reload,
+
+		Connections: o.connections,
+		Requests:    o.requests,
+
+		Count:  func() any { return target.Totals(o.counter()) },
+		Drain:  func() { o.draining.Do(func() { stop <- askedToDrain{} }) },
+		Reload: o.reload,
 	}
 	if o.gateway != nil {
 		options.Backends = o.backends

@@ -3,8 +3,14 @@
 package main
 
 import (
+	"bytes"
+	"crypto/tls"
+
+	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/gateway"
+	"github.com/gatewheel/gatewheel/app/server"
 	"github.com/gatewheel/gatewheel/app/server/admin"
+	"github.com/gatewheel/gatewheel/app/spi"
 	"github.com/gatewheel/gatewheel/internal/histogram"
 )
 
@@ -66,4 +72,65 @@ func peerOf(p *gateway.PeerStatus) admin.Peer {
 		shown.Errors += n
 	}
 	return shown
+}
+
+// connectionOrders are the orders of /connections.
+var connectionOrders = map[string]server.ConnSort{
+	"age": server.ByAge, "idle": server.ByIdle, "requests": server.ByRequests, "bytes_in": server.ByIn, "bytes_out": server.ByOut,
+}
+
+// connections is what /connections answers.
+func (o *operator) connections(q admin.ConnectionQuery) admin.Connections {
+	found, stalled := o.server.Connections(server.ConnQuery{Loop: q.Loop, Sort: connectionOrders[q.Sort], Limit: q.Limit})
+	answer := admin.Connections{Connections: make([]admin.Connection, len(found)), Stalled: stalled}
+	for i, c := range found {
+		answer.Connections[i] = admin.Connection{
+			Number: c.Number, Loop: c.Loop, Peer: c.Peer, Local: c.Local, Protocol: c.Protocol, Age: c.Age.Seconds(),
+			Idle: c.Idle.Seconds(), Requests: c.Requests, InFlight: c.Open, BytesIn: c.In, BytesOut: c.Out,
+		}
+		if c.TLS.Version != 0 {
+			answer.Connections[i].TLS = tls.VersionName(c.TLS.Version)
+		}
+	}
+	return answer
+}
+
+// phases are the phases of requests in words.
+var phases = map[spi.Phase]string{
+	spi.PhaseHead: "head", spi.PhaseContent: "receiving content", spi.PhaseWait: "waiting", spi.PhaseResponse: "sending response",
+	spi.PhaseUpgraded: "open", spi.PhaseComplete: "complete",
+}
+
+// requests is what /requests answers.
+func (o *operator) requests(limit int, format string) (admin.Requests, error) {
+	line, err := lineOf(format)
+	if err != nil {
+		return admin.Requests{}, err
+	}
+	found, stalled := o.server.Requests(server.RequestQuery{Limit: limit, Line: line})
+	answer := admin.Requests{Requests: make([]admin.Request, len(found)), Stalled: stalled}
+	for i, r := range found {
+		parts := bytes.SplitN(r.Line, []byte{0}, 3)
+		answer.Requests[i] = admin.Request{
+			Loop: r.Loop, Connection: r.Conn, Stream: r.Stream, Peer: r.Peer, Protocol: r.Protocol, Method: r.Method,
+			Host: r.Authority, Target: r.Target, Route: r.Route, Age: r.Age.Seconds(), Phase: phases[r.Phase], Status: r.Status,
+			In: r.In, Out: r.Out, Backend: string(parts[0]), UpstreamTo: string(parts[1]), Line: string(parts[2]),
+		}
+	}
+	return answer, nil
+}
+
+// lineOf returns what renders a request on its loop: the names of its backend and of its peer, each with a zero byte
+// behind it, which they do not contain, and its line in the access log.
+func lineOf(format string) (func(dst []byte, r *app.Request, rec *server.Record) []byte, error) {
+	return func(dst []byte, r *app.Request, rec *server.Record) []byte {
+		if u := rec.Upstream; u != nil {
+			dst = append(dst, u.Backend...)
+			dst = append(dst, 0)
+			dst = append(dst, u.Peer...)
+		} else {
+			dst = append(dst, 0)
+		}
+		return append(dst, 0)
+	}, nil
 }
