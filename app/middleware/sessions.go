@@ -170,12 +170,15 @@ func SessionOf(r *app.Request) *Session {
 func (s *Session) load() {
 	s.values = map[string]string{}
 	tried := 0
-	for value := range cookiesNamed(s.r.Fields, s.sessions.options.Name) {
+	for _, sent := range s.r.Cookies() {
+		if sent.Name != s.sessions.options.Name {
+			continue
+		}
 		if tried++; tried > maxSessionCookies {
 			return
 		}
 		var c sessionCookie
-		if securecookie.DecodeMulti(s.sessions.options.Name, value, &c, s.sessions.codecs...) != nil {
+		if securecookie.DecodeMulti(sent.Name, sent.Value, &c, s.sessions.codecs...) != nil {
 			continue
 		}
 		if c.Values != nil {
@@ -185,23 +188,6 @@ func (s *Session) load() {
 		age := s.r.Arrived.Sub(time.Unix(c.Set, 0))
 		s.changed = age > s.sessions.options.MaxAge/2
 		return
-	}
-}
-
-// cookiesNamed yields the values of the cookies with that name (RFC 6265 section 4.2.1).
-func cookiesNamed(fields app.Fields, name string) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		for i := range fields {
-			if !octets.EqualFold(fields[i].Name, "Cookie") {
-				continue
-			}
-			for pair := range strings.SplitSeq(fields[i].Value, ";") {
-				found, value, _ := strings.Cut(octets.Trim(pair), "=")
-				if found == name && !yield(value) {
-					return
-				}
-			}
-		}
 	}
 }
 
