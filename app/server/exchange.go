@@ -251,6 +251,9 @@ func (x *exchange) headTaken(status int, fields app.Fields) {
 	x.answered, x.status = true, uint16(status)
 	if x.seen != nil {
 		x.seen.sentFields = sizeOfHead(fields)
+		if names := x.loop.responseFields; names != nil {
+			x.seen.keepFields(fields, names)
+		}
 	}
 	if x.in != nil {
 		x.in.expects = false

@@ -34,20 +34,21 @@ type loop struct {
 	wsEvent       *ws.Event
 	messages      memory // of incomplete WebSocket messages
 	// clientSockets are the open WebSockets to other servers that have not been told to close because of a drain.
-	clientSockets linked.List[clientSocket, *clientSocket]
-	gathered      []*stream // streams whose readers are still to be woken
-	ticked        time.Time // the time that the machines know
-	published     int64     // Unix second in which counts of HTTP/2 were published last
-	chunks        chunks
-	observers     []LoopObserver
-	observed      bool         // there are observers, or Config.Finished
-	ended         []*exchange  // of which observers are to be told
-	record        Record       // scratch memory of fill
-	connRecord    ConnRecord   // scratch memory of fill
-	snapshots     atomic.Int32 // that the loop owes
-	eventSize     int          // bytes that the present event of an HTTP/2 machine has consumed
-	calls         reuse.List[call]
-	sources       reuse.List[sourceReader]
+	clientSockets  linked.List[clientSocket, *clientSocket]
+	gathered       []*stream // streams whose readers are still to be woken
+	ticked         time.Time // the time that the machines know
+	published      int64     // Unix second in which counts of HTTP/2 were published last
+	chunks         chunks
+	observers      []LoopObserver
+	responseFields []string     // names of FieldObserver
+	observed       bool         // there are observers, or Config.Finished
+	ended          []*exchange  // of which observers are to be told
+	record         Record       // scratch memory of fill
+	connRecord     ConnRecord   // scratch memory of fill
+	snapshots      atomic.Int32 // that the loop owes
+	eventSize      int          // bytes that the present event of an HTTP/2 machine has consumed
+	calls          reuse.List[call]
+	sources        reuse.List[sourceReader]
 
 	observations    reuse.List[observation]
 	upstreamRecords reuse.List[spi.UpstreamRecord]

@@ -7,11 +7,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/spi"
+	"github.com/gatewheel/gatewheel/internal/octets"
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
@@ -34,6 +36,12 @@ type LoopObserver interface {
 	// Finished is called once for each request that has ended, after the output of the turn in which it has. The head of
 	// a request that was refused counts as a request: r has what was understood, Method and Target may be empty.
 	Finished(r *app.Request, rec *Record)
+}
+
+// FieldObserver is an optional interface of an Observer that uses fields of responses.
+type FieldObserver interface {
+	// ResponseFields returns the names of the fields whose lines Record.Fields has. It is called once for each loop.
+	ResponseFields() []string
 }
 
 // Event is what a Record describes.
@@ -89,6 +97,7 @@ type observation struct {
 	received   int64           // bytes of the request with its head
 	sentFields int64           // bytes of the head of the response
 	route      string          // of a request whose Pattern is gone
+	fields     app.Fields      // of the response, those that observers use
 	upstream   *spi.UpstreamRecord
 	socket     bool // it ends with its WebSocket
 	refused    bool // its head was refused
@@ -116,8 +125,21 @@ func (l *loop) unobserve(x *exchange) {
 		*u = spi.UpstreamRecord{}
 		l.upstreamRecords.Give(u)
 	}
-	*o = observation{}
+	clear(o.fields)
+	*o = observation{fields: o.fields[:0]}
 	l.observations.Give(o)
+}
+
+// keepFields keeps the lines of a response that observers use. The response may be gone when they are told.
+func (o *observation) keepFields(fields app.Fields, names []string) {
+	for i := range fields {
+		for _, name := range names {
+			if octets.EqualFold(fields[i].Name, name) {
+				o.fields = append(o.fields, fields[i])
+				break
+			}
+		}
+	}
 }
 
 // ends records who has ended the request. Later calls do nothing, nor do those after its response.
@@ -303,7 +325,7 @@ func (l *loop) tellFinished(x *exchange, now time.Time) {
 // callFinished calls Config.Finished in a task, since it is user code, with a copy of rec.
 func (l *loop) callFinished(hook func(*app.Request, Record), x *exchange, rec *Record) {
 	r, c := *rec, *rec.Conn
-	r.Conn = &c
+	r.Conn, r.Fields = &c, slices.Clone(r.Fields)
 	if r.Upstream != nil {
 		u := *r.Upstream
 		r.Upstream = &u

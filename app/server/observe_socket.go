@@ -41,7 +41,7 @@ func (s *socket) observe(x *exchange) {
 	k.seen = l.observe()
 	*k.seen = *x.seen
 	k.seen.socket = false
-	x.seen.upstream = nil
+	x.seen.upstream, x.seen.fields = nil, nil
 	s.ensureRare().seen = k
 }
 

@@ -73,6 +73,8 @@ type Record struct {
 	Conn *ConnRecord
 	// Stream is the number of the HTTP/2 stream; 0 over HTTP/1.
 	Stream uint32
+	// Fields are lines of the response that the application has made, see FieldObserver.
+	Fields app.Fields
 	// Route is the pattern of the route; empty if there is none.
 	Route string
 	// Upstream is nil unless a gateway has served the request.
@@ -108,7 +110,7 @@ func (l *loop) fill(x *exchange, now time.Time) *Record {
 		Outcome: x.outcome, Status: int(x.status), End: o.end, Reason: o.reason, Event: o.event, Target: x.subject.Name(),
 		Out: x.sent, Received: o.received, Sent: x.sent + o.sentFields,
 		HeadTime: o.head, Wait: o.wait, FirstByte: o.firstByte, Total: max(now.Sub(x.Arrived), 0),
-		Conn: &l.connRecord, Route: o.route, Upstream: o.upstream,
+		Conn: &l.connRecord, Fields: o.fields, Route: o.route, Upstream: o.upstream,
 	}
 	if o.end.By == 0 {
 		rec.End = spi.Complete

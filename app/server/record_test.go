@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -90,7 +91,7 @@ func TestFinished(t *testing.T) {
 						got.Out = 0 // as much as the peer's windows took
 					}
 					got.Record = server.Record{Outcome: got.Outcome, Status: got.Status, In: got.In, Out: got.Out}
-					if got != want {
+					if !reflect.DeepEqual(got, want) {
 						t.Errorf("%s: got %+v, want %+v", want.path, got, want)
 					}
 				case <-time.After(patience):

@@ -131,6 +131,9 @@ func (s *Server) newLoop(r *reactor.Loop) (*loop, error) {
 	l.renew()
 	for _, observer := range s.config.Observers {
 		l.observers = append(l.observers, observer.Loop(r.Index()))
+		if o, ok := observer.(FieldObserver); ok {
+			l.responseFields = append(l.responseFields, o.ResponseFields()...)
+		}
 	}
 	l.observed = len(l.observers) > 0 || s.config.Finished != nil
 	if hook := s.config.Hooks.LoopStart; hook != nil {
