@@ -8,6 +8,7 @@ import (
 
 	"github.com/gatewheel/gatewheel/app/internal/pattern"
 	"github.com/gatewheel/gatewheel/internal/octets"
+	"github.com/gatewheel/gatewheel/internal/suggest"
 )
 
 // Check returns the mistakes of c, and warnings. It reads no files. A gateway with
@@ -119,7 +120,7 @@ func (c *checker) use(at Place, key bool, name string) {
 	if _, ok := c.config.Backends[name]; ok {
 		return
 	}
-	text := "there is no backend " + quoted(name) + Suggest(name, c.backendNames())
+	text := "there is no backend " + quoted(name) + suggest.Name(name, c.backendNames())
 	if strings.Contains(name, "://") {
 		text = "a route names a backend; give " + quoted(name) + " a name under backends"
 	}

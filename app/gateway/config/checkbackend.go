@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gatewheel/gatewheel/internal/octets"
+	"github.com/gatewheel/gatewheel/internal/suggest"
 )
 
 func (c *checker) checkBackend(at Place, b *Backend) {
@@ -22,7 +23,7 @@ func (c *checker) checkBackend(at Place, b *Backend) {
 		}
 	default:
 		c.fail(at.In("balance"), "%q is not one of least, round, ewma, cookie and {hash: key}%s", string(b.Balance.Method),
-			Suggest(string(b.Balance.Method), []string{"least", "round", "ewma", "cookie"}))
+			suggest.Name(string(b.Balance.Method), []string{"least", "round", "ewma", "cookie"}))
 	}
 	c.checkCounts(at, b)
 	for key, d := range map[string]time.Duration{"connect": b.Connect, "idle": b.Idle, "age": b.Age, "slow-start": b.SlowStart} {
@@ -186,7 +187,7 @@ func (c *checker) checkTest(at Place, t *Test) {
 	}
 	if t.Backend != "" {
 		if _, ok := c.config.Backends[t.Backend]; !ok {
-			c.fail(at.In("backend"), "there is no backend %q%s", t.Backend, Suggest(t.Backend, c.backendNames()))
+			c.fail(at.In("backend"), "there is no backend %q%s", t.Backend, suggest.Name(t.Backend, c.backendNames()))
 		}
 	}
 	if t.Route != "" {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gatewheel/gatewheel/internal/octets"
+	"github.com/gatewheel/gatewheel/internal/suggest"
 )
 
 // Template is a text with the values of wildcards in it.
@@ -96,7 +97,7 @@ func (c *checker) checkTemplate(at Place, text string, wildcards []string, redir
 	}
 	for _, name := range t.Names() {
 		if !contains(known, name) {
-			c.fail(at, "the pattern has no wildcard {%s}%s", name, Suggest(name, known))
+			c.fail(at, "the pattern has no wildcard {%s}%s", name, suggest.Name(name, known))
 		}
 	}
 	for _, p := range t.parts {

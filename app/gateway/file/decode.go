@@ -12,6 +12,7 @@ import (
 
 	"github.com/gatewheel/gatewheel/app/gateway/config"
 	"github.com/gatewheel/gatewheel/internal/octets"
+	"github.com/gatewheel/gatewheel/internal/suggest"
 )
 
 // decode sets to, a pointer, to the value of a node.
@@ -186,8 +187,8 @@ func (d *decoder) unknownKey(e entry, at config.Place, fields []field) {
 	switch {
 	case e.key == "include" || e.key == "import":
 		d.fail(e.node, place, "there is no key %q: files cannot be included", e.key)
-	case config.Suggest(e.key, known) != "":
-		d.fail(e.node, place, "there is no key %q%s", e.key, config.Suggest(e.key, known))
+	case suggest.Name(e.key, known) != "":
+		d.fail(e.node, place, "there is no key %q%s", e.key, suggest.Name(e.key, known))
 	default:
 		d.fail(e.node, place, "there is no key %q here; there are %s", e.key, strings.Join(known, ", "))
 	}
