@@ -46,6 +46,7 @@ var arrows = []arrow{
 	{packages: "internal/memo", own: []string{"internal/octets"}, not: sansIO},
 	{packages: "internal/inflate", not: sansIO},
 	{packages: "internal/redistest"},
+	{packages: "internal/suggest", not: sansIO},
 	{packages: "internal/testport", others: []string{"golang.org/x/sys/unix"}},
 	{packages: "h1", not: sansIO, own: []string{"internal/..."}},
 	{packages: "h2", not: sansIO, own: []string{"internal/..."}, others: []string{"golang.org/x/net/http2/hpack"}},
@@ -59,6 +60,9 @@ var arrows = []arrow{
 	{packages: "app/server", own: []string{"app", "app/...", "reactor", "reactor/certs", "h1", "h2", "ws", "internal/..."},
 		others: []string{"go.uber.org/zap", "go.uber.org/zap/...", "golang.org/x/sys/unix"}},
 	{packages: "app/server/admin", own: []string{"internal/loglimit"}, others: []string{"go.uber.org/zap", "go.uber.org/zap/...", "golang.org/x/sys/unix"}, not: []string{"net/http/pprof"}},
+	// accesslog renders what the server and the gateway know of a request, and rotates files.
+	{packages: "app/server/accesslog", own: []string{"app", "app/server", "app/spi", "internal/..."},
+		others: []string{"go.uber.org/zap", "go.uber.org/zap/...", "golang.org/x/sys/unix", "gopkg.in/natefinch/lumberjack.v2"}},
 	{packages: "app/server/...", own: []string{"app", "app/server/..."},
 		others: []string{"go.uber.org/zap", "go.uber.org/zap/...", "golang.org/x/sys/unix"}},
 	{packages: "app/nethttp", own: []string{"app", "app/server", "app/spi", "app/internal/...", "internal/...", "reactor"}, others: []string{"go.uber.org/zap", "go.uber.org/zap/zapcore", "golang.org/x/net/http/httpguts"}},

@@ -87,6 +87,7 @@ type child struct {
 	cmd    *exec.Cmd
 	urls   []string // of the start-up line
 	stdout *bufio.Reader
+	pipe   *os.File // that stdout reads
 	ended  chan struct{}
 	stderr synced
 }
@@ -146,7 +147,7 @@ func begin(t *testing.T, cmd *exec.Cmd) *child {
 			t.Logf("the server's log:\n%s", c.stderr.String())
 		}
 	})
-	c.stdout = bufio.NewReader(r)
+	c.stdout, c.pipe = bufio.NewReader(r), r
 	line := c.line()
 	_, where, ok := strings.Cut(strings.TrimSpace(line), " listens on ")
 	if !ok {

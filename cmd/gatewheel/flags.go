@@ -23,6 +23,7 @@ var groups = []kong.Group{
 	{Key: "http2", Title: "HTTP/2"},
 	{Key: "watchdog", Title: "Watchdog"},
 	{Key: "log", Title: "Log"},
+	{Key: "accesslog", Title: "Access log"},
 	{Key: "admin", Title: "For the operator"},
 	{Key: "application", Title: "The built-in application", Description: indented(target.Help)},
 	{Key: "websocket", Title: "WebSocket"},
@@ -35,15 +36,16 @@ func indented(text string) string {
 
 // serverFlags are the flags that every command has that serves.
 type serverFlags struct {
-	listenFlags   `embed:"" group:"listen"`
-	tlsFlags      `embed:"" group:"tls"`
-	loopFlags     `embed:"" group:"loops"`
-	limitFlags    `embed:"" group:"limits"`
-	http1Flags    `embed:"" group:"http1"`
-	http2Flags    `embed:"" group:"http2"`
-	watchdogFlags `embed:"" group:"watchdog"`
-	logFlags      `embed:"" group:"log"`
-	adminFlags    `embed:"" group:"admin"`
+	listenFlags    `embed:"" group:"listen"`
+	tlsFlags       `embed:"" group:"tls"`
+	loopFlags      `embed:"" group:"loops"`
+	limitFlags     `embed:"" group:"limits"`
+	http1Flags     `embed:"" group:"http1"`
+	http2Flags     `embed:"" group:"http2"`
+	watchdogFlags  `embed:"" group:"watchdog"`
+	logFlags       `embed:"" group:"log"`
+	accessLogFlags `embed:"" group:"accesslog"`
+	adminFlags     `embed:"" group:"admin"`
 }
 
 // serveCommand has the flags of `gatewheel serve`. Each is also an environment variable.

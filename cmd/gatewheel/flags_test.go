@@ -45,6 +45,15 @@ var flagTests = map[string]func(*testing.T){
 	"log-level":           testLogLevel,
 	"log-format":          testLogFormat,
 
+	"access-log":           testAccessLog,
+	"access-log-format":    testAccessLogFormat,
+	"access-log-skip":      testAccessLogSkip,
+	"access-log-sample":    testAccessLogSample,
+	"access-log-max-size":  testAccessLogRotation,
+	"access-log-max-files": testAccessLogRotation,
+	"access-log-max-days":  testAccessLogRotation,
+	"access-log-compress":  testAccessLogRotation,
+
 	"h1-max-target":      testH1Limits,
 	"h1-max-headers":     testH1Limits,
 	"h1-max-header-size": testH1Limits,

@@ -53,6 +53,10 @@ var quantities = []struct {
 	{"stall-timeout", anyTime, noTime, saysTime},
 	{"stall-restarts", []string{"1", "1000000"}, []string{"0", "1000001"}, "a number from 1 to 1000000"},
 	{"tls-handshake-timeout", []string{"1ms", "8760h"}, append(noTime, "0"), "a duration from 1ms to 8760h"},
+	{"access-log-sample", []string{"1", "1000000000"}, []string{"0", "1000000001"}, "a number from 1 to 1000000000"},
+	{"access-log-max-size", []string{"0", "1", "1024GiB"}, []string{"1025GiB"}, "from 0 to 1024GiB"},
+	{"access-log-max-files", []string{"0", "1000000"}, []string{"1000001"}, "a number from 0 to 1000000"},
+	{"access-log-max-days", []string{"0", "36500"}, []string{"36501"}, "a number from 0 to 36500"},
 	{"socket-mode", []string{"1", "0777"}, []string{"0", "1000", "8"}, "socket mode"},
 }
 

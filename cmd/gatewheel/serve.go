@@ -40,6 +40,8 @@ func (c *serverFlags) run(s *streams, names variableNames, add addHandler, op *o
 	signal.Ignore(syscall.SIGPIPE)
 	received := signals{reload: make(chan os.Signal, 1), stop: make(chan os.Signal, 2)}
 	signal.Notify(received.reload, syscall.SIGHUP)
+	received.reopen = make(chan os.Signal, 1)
+	signal.Notify(received.reopen, syscall.SIGUSR1)
 
 	log, err := c.logger(s.stderr, op)
 	if err != nil {
@@ -48,6 +50,11 @@ func (c *serverFlags) run(s *streams, names variableNames, add addHandler, op *o
 	defer logqueue.Flush(log, exitPatience)
 	names.warnUnknown(log, os.Environ())
 	sockets := passedSockets()
+	access, err := c.accessLogFlags.open(log)
+	if err != nil {
+		return err
+	}
+	defer access.close(log)
 	certificates, err := c.certificates(c.Enabled, log)
 	if err != nil {
 		return err
@@ -62,7 +69,7 @@ func (c *serverFlags) run(s *streams, names variableNames, add addHandler, op *o
 	defer op.close()
 	// Until here a file may block, and a signal ends the process at once.
 	signal.Notify(received.stop, syscall.SIGINT, syscall.SIGTERM)
-	srv, listeners, err := c.open(s, log, op, add)
+	srv, listeners, err := c.open(s, log, access, op, add)
 	if err != nil {
 		return err
 	}
@@ -75,16 +82,18 @@ func (c *serverFlags) run(s *streams, names variableNames, add addHandler, op *o
 	warnUnused(log, sockets, listeners)
 	announce(s, log, listeners, srv.Addrs()[:len(listeners)], certificates)
 	go op.reloadAt(received.reload)
+	go access.reopen(log, received.reopen)
 	return c.wait(srv, log, received.stop)
 }
 
 // open creates the server and opens the listening sockets. It returns those of --listen and --listen-tls.
-func (c *serverFlags) open(s *streams, log *zap.Logger, op *operator, add addHandler) (*server.Server, []reactor.ListenerConfig, error) {
+func (c *serverFlags) open(s *streams, log *zap.Logger, access *accessLog, op *operator, add addHandler) (*server.Server, []reactor.ListenerConfig, error) {
 	config, err := c.config(log)
 	if err != nil {
 		return nil, nil, usage(err)
 	}
-	config.Stall.Abort = abort(log, s.stderr, c.LogFormat)
+	config.Stall.Abort = access.flushBefore(abort(log, s.stderr, c.LogFormat))
+	access.observe(&config)
 	var secure *tls.Config
 	if op.certificates != nil {
 		secure = op.certificates.Config()
@@ -165,6 +174,7 @@ func url(scheme string, a net.Addr) string {
 // signals are the channels on which the process gets its signals.
 type signals struct {
 	reload chan os.Signal // SIGHUP
+	reopen chan os.Signal // SIGUSR1
 	stop   chan os.Signal // SIGINT and SIGTERM
 }
 
