@@ -59,7 +59,7 @@ func (s *Server) page(w http.ResponseWriter, _ *http.Request) {
 	}
 	var content bytes.Buffer
 	err = parts.template.Execute(&content, map[string]any{
-		"Style": template.CSS(parts.style), "Script": template.JS(parts.script), "Snapshot": shot, "First": string(first),
+		"Style": template.CSS(parts.style), "Script": template.JS(parts.script), "Snapshot": shot, "First": string(first), "Links": s.options.links(),
 	})
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -70,11 +70,36 @@ func (s *Server) page(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(content.Bytes())
 }
 
-// durationText formats seconds with three digits, as the script does.
+// links returns what else there is to read: paths and their names.
+func (o *Options) links() (all [][2]string) {
+	for _, l := range []struct {
+		there      bool
+		path, name string
+	}{
+		{o.Loops != nil, "loops", "loops"},
+		{o.Connections != nil, "connections?sort=bytes_out&limit=100", "connections"},
+		{o.Requests != nil, "requests", "requests"},
+		{o.Backends != nil, "backends", "backends"},
+		{o.Stalls != nil, "stalls", "stalls"},
+		{o.Recent != nil, "log/recent", "log"},
+		{o.Count != nil, "count", "counters"},
+		{o.Metrics != nil, "metrics", "metrics"},
+		{o.Config != nil, "config", "configuration"},
+		{true, "debug/pprof/", "profiles"},
+		{true, "version", "version"},
+	} {
+		if l.there {
+			all = append(all, [2]string{l.path, l.name})
+		}
+	}
+	return all
+}
+
+// durationText formats seconds with three digits, as the script does. 0 is a time that is not known.
 func durationText(seconds float64) string {
 	switch {
 	case seconds == 0:
-		return "0"
+		return "–"
 	case seconds < 1e-3:
 		return fmt.Sprintf("%.3g µs", seconds*1e6)
 	case seconds < 1:

@@ -3,6 +3,8 @@
 package admin
 
 import (
+	"html"
+	"net/http"
 	"regexp"
 	"strings"
 	"testing"
@@ -60,8 +62,27 @@ func TestPagePolicy(t *testing.T) {
 	}
 }
 
+// Each link of the page leads somewhere.
+func TestPageLinks(t *testing.T) {
+	options := hostileOptions()
+	options.Connections = func(ConnectionQuery) Connections { return Connections{} }
+	options.Config = func() any { return nil }
+	options.Count = options.Config
+	options.Metrics = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	for _, o := range []Options{{}, options} {
+		s := start(t, "127.0.0.1:0", "", o)
+		links := regexp.MustCompile(`<a href="([^"]+)"`).FindAllStringSubmatch(s.want(200, "GET", "/"), -1)
+		if len(links) != len(o.links()) {
+			t.Errorf("%d links, want %d", len(links), len(o.links()))
+		}
+		for _, link := range links {
+			s.want(200, "GET", "/"+html.UnescapeString(link[1]))
+		}
+	}
+}
+
 func TestTexts(t *testing.T) {
-	for v, want := range map[float64]string{0: "0", 12e-6: "12 µs", 0.0015: "1.5 ms", 2.5: "2.5 s", 90: "1m30s"} {
+	for v, want := range map[float64]string{0: "–", 12e-6: "12 µs", 0.0015: "1.5 ms", 2.5: "2.5 s", 90: "1m30s"} {
 		if got := durationText(v); got != want {
 			t.Errorf("%v: %q, want %q", v, got, want)
 		}
