@@ -124,3 +124,32 @@ func allocations(runs int, run func()) float64 {
 	runtime.ReadMemStats(&after)
 	return float64(after.Mallocs-before.Mallocs) / float64(runs)
 }
+
+// idleWatcher is an observer that does nothing.
+type idleWatcher struct{ told int }
+
+func (w *idleWatcher) Loop(int) server.LoopObserver { return w }
+
+func (w *idleWatcher) Opened(*app.Request, *server.Record)   { w.told++ }
+func (w *idleWatcher) Finished(*app.Request, *server.Record) { w.told++ }
+
+// An observer adds no allocation to a request.
+func TestAllocationsOfAnObservedRequest(t *testing.T) {
+	static := app.Text(200, "Hello, World!")
+	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+		return app.Ready(static)
+	}, func(c *server.Config) { c.Loops, c.Observers = 1, []server.Observer{&idleWatcher{}} })
+	const batch = 50
+	l := s.dial()
+	words := []byte(strings.Repeat(get("/", "Accept: */*"), batch))
+	answers := make([]byte, batch*len(helloAnswer))
+	one := allocations(200, func() { exchangeBytes(t, l.Conn, words, answers) }) / batch
+
+	l2 := s.dial2()
+	l2.request(1, "GET", "/", true, "accept", "*/*")
+	l2.answer(1, "200", "Hello, World!")
+	two := allocations(200, l2.rounds(batch)) / batch
+	if one > 1.1 || two > 1.1 {
+		t.Errorf("%.2f allocations a request over HTTP/1.1 and %.2f over HTTP/2, want 1", one, two)
+	}
+}
