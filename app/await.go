@@ -33,8 +33,7 @@ func Await[T any](r *Request, f Future[T]) (T, error) {
 	}
 }
 
-// isOn reports whether the caller runs on loop, as far as the loop knows. It costs about a
-// microsecond.
+// isOn reports whether the caller runs on loop, as far as the loop knows.
 func isOn(loop Loop) bool {
 	l, ok := loop.(located)
 	return ok && l.OnLoop()

@@ -19,7 +19,6 @@ import (
 type loopCall struct {
 	r        *Request // or nil
 	loop     Loop
-	used     bool // by a goroutine, which was not the loop's
 	state    atomic.Uint32
 	try      func(ready func()) (n int, wait bool, err error) // on the loop
 	attempt  func()                                           // run, as a value
@@ -45,11 +44,8 @@ func (c *loopCall) init(r *Request, loop Loop, try func(ready func()) (int, bool
 
 // do makes the call and waits. Any goroutine but the loop's, where it fails with ErrOnLoop.
 func (c *loopCall) do() (int, error) {
-	if !c.used {
-		if isOn(c.loop) {
-			return 0, ErrOnLoop
-		}
-		c.used = true
+	if isOn(c.loop) {
+		return 0, ErrOnLoop
 	}
 	var gone chan struct{}
 	if c.r != nil {

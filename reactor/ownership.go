@@ -45,6 +45,8 @@ type ownership struct {
 	word atomic.Uint64
 	// goroutine is the number of the goroutine that turns the Loop; 0: none does.
 	goroutine atomic.Uint64
+	// self is goroutine.Self of that goroutine; 0: none turns the Loop.
+	self atomic.Uintptr
 
 	// The following fields belong to the owner.
 	section uint64
@@ -183,11 +185,11 @@ func (l *Loop) Leave() {
 	o.word.Store(o.compose(stateLent))
 }
 
-// OnLoop reports whether the caller is the goroutine that turns the Loop. It costs about a microsecond. Any
-// goroutine.
-func (l *Loop) OnLoop() bool { return l.own.here() }
+// OnLoop reports whether the caller is the goroutine that turns the Loop. Any goroutine.
+func (l *Loop) OnLoop() bool { return l.own.self.Load() == goroutine.Self() }
 
-// here reports whether the caller is the goroutine that turns the Loop. It costs about a microsecond.
+// here reports whether the caller is the goroutine that turns the Loop. It costs microseconds and is asked only
+// while an orphan runs.
 func (o *ownership) here() bool { return goroutine.Number() == o.goroutine.Load() }
 
 // leaveFenced ends the calling goroutine, which has lost the Loop. Engine.Done is closed afterwards.

@@ -135,6 +135,7 @@ func (l *Loop) takeOver(e *loopEngine, fenced bool) {
 	l.own.forget()
 	// No goroutine runs the Loop's turns until the next engine does.
 	l.own.goroutine.Store(0)
+	l.own.self.Store(0)
 	if fenced {
 		l.own.orphans++
 		go func() {

@@ -165,6 +165,7 @@ const labelName = "gatewheel-loop-goroutine"
 func (l *Loop) identify() {
 	n := goroutine.Number()
 	l.own.goroutine.Store(n)
+	l.own.self.Store(goroutine.Self())
 	pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels(labelName, strconv.FormatUint(n, 10))))
 }
 

@@ -34,7 +34,7 @@ type Host struct {
 	alive   int // all of them
 	panics  []any
 
-	settling uint64 // number of the goroutine that runs the loops
+	settling uintptr // the goroutine that runs the loops
 	reports  []error
 	warnings []string
 
@@ -185,7 +185,7 @@ func (h *Host) settle(wait bool) {
 	if h.running != nil {
 		panic("apptest: Settle inside of a handler")
 	}
-	h.settling = goroutine.Number()
+	h.settling = goroutine.Self()
 	for {
 		switch {
 		case h.turn():

@@ -32,7 +32,7 @@ func (l *Loop) Warn(text string) {
 func (l *Loop) OnLoop() bool {
 	l.host.mu.Lock()
 	defer l.host.mu.Unlock()
-	return l.host.running == l && l.host.settling == goroutine.Number()
+	return l.host.running == l && l.host.settling == goroutine.Self()
 }
 
 // Reports returns the failures of work whose result nobody has taken, which a server would

@@ -67,7 +67,7 @@ type Reporter interface {
 // Located is an optional interface of an app.Loop that recognises its own goroutine. Any
 // goroutine.
 type Located interface {
-	// OnLoop reports whether the caller runs on the loop. It may cost a microsecond.
+	// OnLoop reports whether the caller runs on the loop.
 	OnLoop() bool
 }
 
