@@ -1,7 +1,7 @@
 // Package app is the interface between HTTP applications and the server:
 // requests, responses, bodies and futures. It knows neither sockets nor frames.
-// Packages router, files, websocket, events, middleware, compress and forwarded
-// have what only some handlers need. Package apptest tests handlers without a
+// Packages router, input, problem, files, websocket, events, middleware, compress
+// and forwarded have what only some handlers need. Package apptest tests handlers without a
 // server, package server serves them, and package spi is for those who write
 // servers.
 //

@@ -5,7 +5,6 @@ package examples_test
 
 import (
 	"bufio"
-	"io"
 	"testing"
 
 	"github.com/gatewheel/gatewheel/examples/internal/exampletest"
@@ -46,25 +45,4 @@ func TestCRUD(t *testing.T) { exampletest.CRUD(t, exampletest.Run(t, "crud")) }
 
 func TestSite(t *testing.T) { exampletest.Site(t, exampletest.Run(t, "site")) }
 
-// TestMisbehaving: each mistake has its response, and the program goes on.
-func TestMisbehaving(t *testing.T) {
-	address := exampletest.Run(t, "misbehaving")
-	exampletest.Expect(t, "http://"+address+"/fine", "fine")
-	const mistake = "Internal Server Error\n"
-	for _, s := range []exampletest.Step{
-		{Method: "GET", Path: "/fails", Status: 500, Contains: mistake},
-		{Method: "GET", Path: "/panics", Status: 500, Contains: mistake},
-		{Method: "GET", Path: "/nothing", Status: 500, Contains: mistake},
-		{Method: "GET", Path: "/forgets", Status: 503},
-		{Method: "GET", Path: "/waits", Status: 503},
-		{Method: "GET", Path: "/blocks", Status: 200, Contains: "late"},
-		{Method: "GET", Path: "/fine", Status: 200, Contains: "fine"},
-	} {
-		s.Run(t, address)
-	}
-	response := exampletest.Open(t, "http://"+address+"/breaks")
-	if content, err := io.ReadAll(response.Body); err == nil {
-		t.Errorf("half of a response looks complete: %q", content)
-	}
-	exampletest.Expect(t, "http://"+address+"/fine", "fine")
-}
+func TestMisbehaving(t *testing.T) { exampletest.Misbehaving(t, exampletest.Run(t, "misbehaving")) }

@@ -34,6 +34,9 @@ func TestFanout(t *testing.T) { exampletest.Fanout(t, exampletest.Run(t, "chi/fa
 // TestChat: the twin of examples/chat.
 func TestChat(t *testing.T) { exampletest.Chat(t, exampletest.Run(t, "chi/chat")) }
 
+// TestMisbehaving: the twin of examples/misbehaving.
+func TestMisbehaving(t *testing.T) { exampletest.Misbehaving(t, exampletest.Run(t, "chi/misbehaving")) }
+
 // expectHealthy asks the health service with a client of grpc-go.
 func expectHealthy(t *testing.T, address, service string) {
 	t.Helper()
