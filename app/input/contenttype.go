@@ -19,13 +19,13 @@ func contentType(r *app.Request, want string, accepts func(mediaType string) boo
 	case err != nil || len(r.Fields.Values("Content-Type")) > 1:
 		return nil, unsupported("the Content-Type is malformed", "Accept", want)
 	case !accepts(mediaType):
-		return nil, unsupported("the content is "+mediaType+", "+want+" is expected", "Accept", want)
+		return nil, unsupported("the content is "+shortened(mediaType)+", "+want+" is expected", "Accept", want)
 	}
 	if charset := parameters["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "us-ascii") {
-		return nil, unsupported("the charset is "+charset+", utf-8 is expected", "Accept", want+"; charset=utf-8")
+		return nil, unsupported("the charset is "+shortened(charset)+", utf-8 is expected", "Accept", want+"; charset=utf-8")
 	}
 	if coding := r.Fields.Joined("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
-		return nil, unsupported("the content is encoded with "+coding, "Accept-Encoding", "identity")
+		return nil, unsupported("the content is encoded with "+shortened(coding), "Accept-Encoding", "identity")
 	}
 	return parameters, nil
 }

@@ -71,7 +71,7 @@ func decode[T any](values url.Values, s subject, o options) (T, error) {
 	for i := range p.fields {
 		f := &p.fields[i]
 		if err := f.fill(target.FieldByIndex(f.index), values[f.name]); err != nil {
-			return zero, &app.StatusError{Status: s.status, Message: "the " + s.noun + " " + f.name + " " + err.Error(), Err: errors.Unwrap(err)}
+			return zero, &app.StatusError{Status: s.status, Message: "the " + s.noun + " " + f.name + " " + shortened(err.Error()), Err: errors.Unwrap(err)}
 		}
 	}
 	return v, nil
@@ -164,14 +164,14 @@ func setBasic(target reflect.Value, text string) error {
 	case target.CanInt():
 		n, err := strconv.ParseInt(text, 10, target.Type().Bits())
 		if err != nil {
-			bits := target.Type().Bits()
-			return notNumber(text, err, int64(math.MinInt64)>>(64-bits), int64(math.MaxInt64)>>(64-bits))
+			least, most := signedRange(target.Type())
+			return notNumber(text, err, least, most)
 		}
 		target.SetInt(n)
 	case target.CanUint():
 		n, err := strconv.ParseUint(text, 10, target.Type().Bits())
 		if err != nil {
-			return notNumber(text, err, 0, uint64(math.MaxUint64)>>(64-target.Type().Bits()))
+			return notNumber(text, err, 0, unsignedLimit(target.Type()))
 		}
 		target.SetUint(n)
 	default:
@@ -202,23 +202,34 @@ func notNumber(text string, err error, least, most any) error {
 	return fmt.Errorf("is %s, which is no whole number", quoted(text))
 }
 
-// kindName describes the type of a value for the author of JSON.
-func kindName(t reflect.Type) string {
-	switch t.Kind() {
-	case reflect.String:
+// kindName describes the type of a value for the author of JSON, in which it was a number or
+// not.
+func kindName(t reflect.Type, number bool) string {
+	switch kind := t.Kind(); {
+	case kind == reflect.String:
 		return "string"
-	case reflect.Bool:
+	case kind == reflect.Bool:
 		return "boolean"
-	case reflect.Float32, reflect.Float64:
+	case kind == reflect.Float32, kind == reflect.Float64:
 		return "number that fits"
-	case reflect.Slice, reflect.Array:
+	case kind == reflect.Slice, kind == reflect.Array:
 		return "array"
-	case reflect.Map, reflect.Struct:
+	case kind == reflect.Map, kind == reflect.Struct:
 		return "object"
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return fmt.Sprintf("whole number from %d to %d", int64(math.MinInt64)>>(64-t.Bits()), int64(math.MaxInt64)>>(64-t.Bits()))
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		return fmt.Sprintf("whole number from 0 to %d", uint64(math.MaxUint64)>>(64-t.Bits()))
+	case kind < reflect.Int || kind > reflect.Uint64:
+		return t.String()
+	case !number:
+		return "whole number"
+	case kind <= reflect.Int64:
+		least, most := signedRange(t)
+		return fmt.Sprintf("whole number from %d to %d", least, most)
+	default:
+		return fmt.Sprintf("whole number from 0 to %d", unsignedLimit(t))
 	}
-	return t.String()
 }
+
+func signedRange(t reflect.Type) (least, most int64) {
+	return math.MinInt64 >> (64 - t.Bits()), math.MaxInt64 >> (64 - t.Bits())
+}
+
+func unsignedLimit(t reflect.Type) uint64 { return math.MaxUint64 >> (64 - t.Bits()) }

@@ -34,7 +34,7 @@ func ExampleJSON() {
 	}
 	// Output:
 	// 201 {"guest":"Ada","nights":2}
-	// 422 the field nights is a JSON string, which is no whole number from -9223372036854775808 to 9223372036854775807 (line 1, column 29)
+	// 422 the field nights is a JSON string, which is no whole number (line 1, column 29)
 	// 422 the field "pets" is not known
 }
 

@@ -92,23 +92,34 @@ func invalidUTF8(content []byte) int {
 // jsonError returns the failure for an error of encoding/json at that offset, unless the error
 // has one of its own.
 func jsonError(content []byte, offset int64, err error) error {
-	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return &app.StatusError{Status: 400, Err: err, Message: fmt.Sprintf("the content is not valid JSON at %s: %s", place(content, int(syntax.Offset)-1), syntax.Error())}
-	}
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return &app.StatusError{Status: 400, Err: err, Message: "the content is not valid JSON: it ends too early"}
-	}
-	if kind, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return &app.StatusError{Status: 422, Err: err, Message: fmt.Sprintf("%s is a JSON %s, which is no %s (%s)", fieldName(kind.Field), kind.Value, kindName(kind.Type), place(content, int(kind.Offset)-1))}
-	}
-	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		return &app.StatusError{Status: 422, Err: err, Message: "the field " + name + " is not known"}
-	}
 	if own, ok := errors.AsType[*app.StatusError](err); ok {
 		return own
 	}
-	// An UnmarshalJSON or UnmarshalText has refused a value.
-	return &app.StatusError{Status: 422, Err: err, Message: strings.TrimPrefix(err.Error(), "json: ") + " (before " + place(content, int(offset)) + ")"}
+	failure := &app.StatusError{Status: 422, Err: err}
+	text := shortened(strings.TrimPrefix(err.Error(), "json: "))
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		failure.Status, failure.Message = 400, "the content is not valid JSON at "+place(content, int(syntax.Offset)-1)+": "+text
+	} else if errors.Is(err, io.ErrUnexpectedEOF) {
+		failure.Status, failure.Message = 400, "the content is not valid JSON: it ends too early"
+	} else if kind, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		want := kindName(kind.Type, strings.HasPrefix(kind.Value, "number"))
+		failure.Message = fmt.Sprintf("%s is a JSON %s, which is no %s (%s)", fieldName(kind.Field), shortened(kind.Value), want, place(content, int(kind.Offset)-1))
+	} else if name, ok := strings.CutPrefix(text, "unknown field "); ok {
+		failure.Message = "the field " + name + " is not known"
+	} else {
+		// An UnmarshalJSON or UnmarshalText has refused a value.
+		failure.Message = text + " (before " + place(content, int(offset)) + ")"
+	}
+	return failure
+}
+
+// shortened returns the start of text that may contain parts of the content.
+func shortened(text string) string {
+	const limit = 200
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:limit], "") + "..."
 }
 
 // fieldName describes the path of a field, which is empty for the whole value.

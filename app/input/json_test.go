@@ -57,8 +57,9 @@ func TestJSON(t *testing.T) {
 		{mime, "{} {}", 400, "the content has more than one JSON value: the second begins at line 1, column 4\n"},
 		{mime, "{}x", 400, "the content has more than one JSON value: the second begins at line 1, column 3\n"},
 		{mime, "{\"item\":\"t\xff\"}", 400, "the content is not valid UTF-8 at line 1, column 11\n"},
-		{mime, `{"count":"three"}`, 422, "the field count is a JSON string, which is no whole number from -128 to 127 (line 1, column 16)\n"},
+		{mime, `{"count":"three"}`, 422, "the field count is a JSON string, which is no whole number (line 1, column 16)\n"},
 		{mime, `{"count":300}`, 422, "the field count is a JSON number 300, which is no whole number from -128 to 127 (line 1, column 12)\n"},
+		{mime, `{"count":1.5}`, 422, "the field count is a JSON number 1.5, which is no whole number from -128 to 127 (line 1, column 12)\n"},
 		{mime, `{"lines":[{"price":1},{"price":"2"}]}`, 422, "the field lines.price is a JSON string, which is no number that fits (line 1, column 34)\n"},
 		{mime, `[]`, 422, "the content is a JSON array, which is no object (line 1, column 1)\n"},
 		{mime, `{"colour":1}`, 422, "the field \"colour\" is not known\n"},
@@ -84,6 +85,18 @@ func TestJSON(t *testing.T) {
 	}
 	if accept := host.Do(post("text/html", "{}")).Header.Get("Accept"); accept != "application/json" {
 		t.Errorf("Accept: %q", accept)
+	}
+}
+
+// TestMessagesAreShort: a message does not repeat long content.
+func TestMessagesAreShort(t *testing.T) {
+	long := strings.Repeat("1", 10_000)
+	for _, content := range []string{`{"count":` + long + `}`, `{"` + long + `":1}`, `{"due":"` + long + `"}`} {
+		_, err := input.DecodeJSON[order]([]byte(content), input.KnownFieldsOnly())
+		status, ok := errors.AsType[*app.StatusError](err)
+		if !ok || status.Status != 422 || len(status.Message) > 400 {
+			t.Errorf("%.300v", err)
+		}
 	}
 }
 

@@ -160,7 +160,7 @@ func (s *partSource) failure(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		return &app.StatusError{Status: 400, Message: "the form ends too early", Err: err}
 	}
-	return &app.StatusError{Status: 400, Message: "the form is malformed: " + err.Error(), Err: err}
+	return &app.StatusError{Status: 400, Message: "the form is malformed: " + shortened(err.Error()), Err: err}
 }
 
 // partContent is the content of a part.
