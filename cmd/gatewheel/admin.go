@@ -19,6 +19,7 @@ import (
 	"github.com/gatewheel/gatewheel/app/gateway"
 	"github.com/gatewheel/gatewheel/app/server"
 	"github.com/gatewheel/gatewheel/app/server/admin"
+	"github.com/gatewheel/gatewheel/app/server/metrics"
 	"github.com/gatewheel/gatewheel/app/target"
 	"github.com/gatewheel/gatewheel/reactor"
 	"github.com/gatewheel/gatewheel/reactor/certs"
@@ -46,6 +47,7 @@ type operator struct {
 	started  atomic.Bool
 	draining sync.Once
 	lag      admin.LagProbe
+	metrics  *metrics.Metrics // nil: there are none
 }
 
 // listen opens the listener of --admin.
@@ -115,6 +117,7 @@ func (o *operator) serve(srv *server.Server, stop chan<- os.Signal) {
 	if o.gateway != nil {
 		options.Backends = o.backends
 	}
+	o.showMetrics(&options)
 	o.admin = admin.New(o.listener, options)
 	o.admin.Serve()
 	o.log.Info("admin listener", zap.String("url", o.listener.URL()))

@@ -46,6 +46,7 @@ type serverFlags struct {
 	logFlags       `embed:"" group:"log"`
 	accessLogFlags `embed:"" group:"accesslog"`
 	adminFlags     `embed:"" group:"admin"`
+	metricsFlags   `embed:"" group:"admin"`
 }
 
 // serveCommand has the flags of `gatewheel serve`. Each is also an environment variable.

@@ -86,6 +86,7 @@ var flagTests = map[string]func(*testing.T){
 
 	"admin":            testAdmin,
 	"admin-token-file": testAdminToken,
+	"metrics":          testMetrics,
 
 	"listen-tls":      testListenTLS,
 	"tls-cert":        testCertificates,

@@ -78,6 +78,9 @@ func (c *serverFlags) run(s *streams, names variableNames, add addHandler, op *o
 	if err := srv.Start(context.Background()); err != nil {
 		return err
 	}
+	if op.metrics != nil {
+		op.metrics.Watch(srv)
+	}
 	op.started.Store(true)
 	warnUnused(log, sockets, listeners)
 	announce(s, log, listeners, srv.Addrs()[:len(listeners)], certificates)
@@ -108,6 +111,7 @@ func (c *serverFlags) open(s *streams, log *zap.Logger, access *accessLog, op *o
 		return nil, nil, err
 	}
 	op.observe(&config)
+	op.measure(&c.metricsFlags, access, &config)
 	srv, err := server.New(config)
 	if err != nil {
 		return nil, nil, err

@@ -7,7 +7,7 @@ replace github.com/gatewheel/gatewheel => ../../..
 require (
 	github.com/gatewheel/gatewheel v0.0.0
 	google.golang.org/grpc v1.76.0
-	google.golang.org/protobuf v1.36.6
+	google.golang.org/protobuf v1.36.12
 )
 
 require (
