@@ -5,6 +5,7 @@ package accesslog
 import (
 	"crypto/tls"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -51,8 +52,10 @@ func mustCompile(t testing.TB, format string) *Format {
 	return f
 }
 
-// TestMain makes local time UTC.
+// TestMain makes local time UTC. Package time reads the variable when it needs the zone first.
 func TestMain(m *testing.M) {
-	time.Local = time.UTC
+	if err := os.Setenv("TZ", "UTC"); err != nil {
+		panic(err)
+	}
 	m.Run()
 }
