@@ -9,6 +9,7 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/gateway"
 	"github.com/gatewheel/gatewheel/app/server"
+	"github.com/gatewheel/gatewheel/app/server/accesslog"
 	"github.com/gatewheel/gatewheel/app/server/admin"
 	"github.com/gatewheel/gatewheel/app/spi"
 	"github.com/gatewheel/gatewheel/internal/histogram"
@@ -101,7 +102,7 @@ var phases = map[spi.Phase]string{
 	spi.PhaseUpgraded: "open", spi.PhaseComplete: "complete",
 }
 
-// requests is what /requests answers.
+// requests is what /requests answers. With a format of the access log, each has its line.
 func (o *operator) requests(limit int, format string) (admin.Requests, error) {
 	line, err := lineOf(format)
 	if err != nil {
@@ -121,8 +122,15 @@ func (o *operator) requests(limit int, format string) (admin.Requests, error) {
 }
 
 // lineOf returns what renders a request on its loop: the names of its backend and of its peer, each with a zero byte
-// behind it, which they do not contain, and its line in the access log.
+// behind it, which they do not contain, and its line in that format of the access log; "" is none.
 func lineOf(format string) (func(dst []byte, r *app.Request, rec *server.Record) []byte, error) {
+	var compiled *accesslog.Format
+	if format != "" {
+		var err error
+		if compiled, err = accesslog.Compile(format); err != nil {
+			return nil, err
+		}
+	}
 	return func(dst []byte, r *app.Request, rec *server.Record) []byte {
 		if u := rec.Upstream; u != nil {
 			dst = append(dst, u.Backend...)
@@ -131,6 +139,10 @@ func lineOf(format string) (func(dst []byte, r *app.Request, rec *server.Record)
 		} else {
 			dst = append(dst, 0)
 		}
-		return append(dst, 0)
+		dst = append(dst, 0)
+		if compiled == nil {
+			return dst
+		}
+		return bytes.TrimSuffix(compiled.Append(dst, r, rec), []byte("\n"))
 	}, nil
 }

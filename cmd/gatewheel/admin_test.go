@@ -85,6 +85,8 @@ func testAdmin(t *testing.T) {
 	if r.Target != "/delay/1s" || r.Method != "GET" || r.Host != "x" || r.Protocol != "HTTP/1.1" || r.Phase != "waiting" || r.Peer != waiting.LocalAddr().String() {
 		t.Errorf("in flight is %+v", r)
 	}
+	wantAsked(t, 200, `"line": "GET /delay/1s HTTP/1.1 --"`, "GET", url+"/requests?format=%25m+%25U+%25H+%25%7Bend%7Dx")
+	wantAsked(t, 400, "column 5", "GET", url+"/requests?format=%25m+%25%7B")
 	var seen admin.Connections
 	text := wantAsked(t, 200, "", "GET", url+"/connections?sort=requests&limit=1")
 	if err := json.Unmarshal([]byte(text), &seen); err != nil || len(seen.Connections) != 1 {

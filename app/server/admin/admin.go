@@ -19,7 +19,8 @@ import (
 )
 
 // Options are what a Server shows and does. A field that is nil takes its endpoint away. The functions are called on
-// any goroutine, several at a time, and should return within a second.
+// any goroutine, several at a time, and should return within a second. Those other than Ready are not called while the
+// state is StateStarting.
 type Options struct {
 	// Version is the version of the program.
 	Version string
@@ -27,7 +28,7 @@ type Options struct {
 	Log   *zap.Logger
 	Level *zap.AtomicLevel
 
-	// Ready returns StateReady if the server accepts requests.
+	// Ready returns whether the server takes requests; nil means that it does.
 	Ready func() State
 	// Totals are the counters of the page.
 	Totals func() Totals
@@ -37,8 +38,8 @@ type Options struct {
 	Latency func() []Histogram
 	// Connections are the open connections that a query asks for.
 	Connections func(ConnectionQuery) Connections
-	// Requests are the requests in flight, oldest first, limit at most. format is a format of the access log that Line
-	// is rendered with; "" is the default. An error is a mistake in format.
+	// Requests are the requests in flight, oldest first, limit at most. format is a format of the access log in which
+	// Line is rendered; with "" there is none. An error is a mistake in format.
 	Requests func(limit int, format string) (Requests, error)
 	// Backends are the backends of a gateway.
 	Backends func() []Backend
@@ -93,7 +94,7 @@ func New(l *Listener, options Options) *Server {
 	s.watch = &watch{compute: s.snapshot, ended: s.ended}
 	held := &connections{limit: maxConnections, all: map[net.Conn]*connection{}}
 	s.http = http.Server{
-		Handler:           held.mark(s.guard.protect(s.routes())),
+		Handler:           held.mark(s.guard.protect(s.onceStarted(s.routes()))),
 		ReadHeaderTimeout: headTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,

@@ -95,6 +95,21 @@ func (s *Server) state() State {
 	return s.options.Ready()
 }
 
+// whileStarting are the endpoints that answer before the server has started.
+var whileStarting = map[string]bool{"/healthz": true, "/readyz": true, "/version": true}
+
+// onceStarted answers requests to other endpoints with 503 until the server has started.
+func (s *Server) onceStarted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !whileStarting[r.URL.Path] && s.state() == StateStarting {
+			w.Header().Set("Retry-After", "1")
+			writeText(w, http.StatusServiceUnavailable, string(StateStarting))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	state := s.state()
 	status := http.StatusOK

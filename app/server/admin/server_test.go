@@ -56,6 +56,12 @@ func TestReadiness(t *testing.T) {
 			t.Errorf("%s: %q", c.state, got)
 		}
 		s.want(200, "GET", "/healthz")
+		s.want(200, "GET", "/version")
+		other := 200
+		if c.state == StateStarting {
+			other = 503
+		}
+		s.want(other, "GET", "/")
 	}
 }
 
