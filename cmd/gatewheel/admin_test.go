@@ -207,6 +207,32 @@ func TestAdminBackends(t *testing.T) {
 	}
 }
 
+// TestAdminTimes: the page knows the response times of each protocol.
+func TestAdminTimes(t *testing.T) {
+	c := serve(t, "--admin", "127.0.0.1:0")
+	url := adminURL(c)
+	clients := []*http.Client{{Transport: transport(1, false), Timeout: patience}, {Transport: transport(2, false), Timeout: patience}}
+	known := map[string]bool{}
+	for deadline := time.Now().Add(patience); len(known) < len(clients); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("times are known of %v", known)
+		}
+		for _, client := range clients {
+			getWith(t, client, c, "/")
+		}
+		var shot admin.Snapshot
+		_, text := asked(t, "GET", url+"/snapshot")
+		if err := json.Unmarshal([]byte(text), &shot); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range shot.Protocols {
+			if p.P50 > 0 && p.P99 >= p.P50 {
+				known[p.Name] = true
+			}
+		}
+	}
+}
+
 // TestAdminOnASocket: curl reaches a unix socket.
 func TestAdminOnASocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "admin.sock")

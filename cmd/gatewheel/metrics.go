@@ -3,10 +3,10 @@
 package main
 
 import (
+	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/server"
 	"github.com/gatewheel/gatewheel/app/server/admin"
 	"github.com/gatewheel/gatewheel/app/server/metrics"
-	"github.com/gatewheel/gatewheel/internal/histogram"
 )
 
 type metricsFlags struct {
@@ -36,11 +36,14 @@ func (o *operator) showMetrics(options *admin.Options) {
 	}
 }
 
+// protocolsOfMetrics are the names that counters of the server have for the protocols of metrics.
+var protocolsOfMetrics = map[string]string{"1.0": app.HTTP10, "1.1": app.HTTP11, "2": app.HTTP2}
+
 // latency has the response times by protocol.
 func (o *operator) latency() []admin.Histogram {
 	var all []admin.Histogram
 	for _, l := range o.metrics.Latency() {
-		all = append(all, admin.Histogram{Protocol: "HTTP/" + l.Protocol, Bounds: histogram.Bounds(), Counts: l.Times.Counts[:]})
+		all = append(all, histogramOf(protocolsOfMetrics[l.Protocol], &l.Times))
 	}
 	return all
 }
