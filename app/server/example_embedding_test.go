@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -22,6 +23,7 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/router"
 	"github.com/gatewheel/gatewheel/app/server"
+	"github.com/gatewheel/gatewheel/app/server/metrics"
 	"github.com/gatewheel/gatewheel/reactor"
 	"github.com/gatewheel/gatewheel/reactor/certs"
 )
@@ -59,6 +61,30 @@ func run(ctx context.Context, log *zap.Logger, socket string, ready func([]net.A
 	if err := s.Start(ctx); err != nil {
 		return err
 	}
+	ready(s.Addrs())
+
+	<-ctx.Done()
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	return s.Shutdown(grace)
+}
+
+// measured serves with metrics until ctx ends.
+func measured(ctx context.Context, operators *http.ServeMux, ready func([]net.Addr)) error {
+	m := metrics.New(metrics.Options{Version: "1.0"})
+	s, err := server.New(server.Config{
+		Handler:   greet,
+		Listeners: []reactor.ListenerConfig{{Address: "127.0.0.1:0"}},
+		Observers: []server.Observer{m},
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.Start(ctx); err != nil {
+		return err
+	}
+	m.Watch(s)
+	operators.Handle("GET /metrics", m.Handler())
 	ready(s.Addrs())
 
 	<-ctx.Done()
@@ -110,6 +136,36 @@ func ExampleServer() {
 	// Output:
 	// hello, you
 	// <nil>
+}
+
+func TestTheMetricsOfThePageCountRequests(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var operators http.ServeMux
+	err := measured(ctx, &operators, func(addresses []net.Addr) {
+		defer cancel()
+		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+		response, err := client.Get("http://" + addresses[0].String())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_ = response.Body.Close()
+		const want = `http_server_request_duration_seconds_count{http_request_method="GET",http_response_status_code="200",http_route="",network_protocol_version="1.1"} 1`
+		text := ""
+		for end := time.Now().Add(20 * time.Second); !strings.Contains(text, want); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Errorf("the metrics lack %s", want)
+				return
+			}
+			w := httptest.NewRecorder()
+			operators.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+			text = w.Body.String()
+		}
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 func TestAServerThatIsNotStartedIsGivenBack(t *testing.T) {
