@@ -23,7 +23,7 @@ import (
 // serve waits for futures with Await. It must not call methods of r that are for the
 // loop.
 func Blocking(serve func(w *ResponseWriter, r *Request) error) Handler {
-	return func(r *Request) Future[*Response] {
+	return func(r *Request) Answer {
 		head, f := Promised[*Response](r)
 		w := &ResponseWriter{r: r, head: head, discard: r.Method == "HEAD"}
 		r.lifetime()

@@ -372,7 +372,7 @@ func TestBlockingResponseDropped(t *testing.T) {
 		}
 		return failure
 	})
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		return app.Map(inner(r), func(resp *app.Response) (*app.Response, error) {
 			resp.Close()
 			return app.Text(200, "another"), nil
@@ -385,7 +385,7 @@ func TestBlockingResponseDropped(t *testing.T) {
 }
 
 func TestBodyReaderOnThePool(t *testing.T) {
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		return app.Map(app.Offload(r, func(context.Context) ([]byte, error) { return io.ReadAll(r.Body.Reader()) }),
 			func(b []byte) (*app.Response, error) { return text(string(b)) })
 	})

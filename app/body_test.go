@@ -14,7 +14,7 @@ import (
 
 func TestBodyRead(t *testing.T) {
 	var p [8]byte
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		return app.Map(r.Body.Read(p[:]), func(n int) (*app.Response, error) { return text(string(p[:n])) })
 	})
 	host.Do(apptest.Post("/", "text/plain", "ready")).Want(t, 200, "ready")
@@ -27,7 +27,7 @@ func TestBodyRead(t *testing.T) {
 func TestBodyReadEOF(t *testing.T) {
 	var ends []error
 	var p [2]byte
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		return app.Map(app.While(func() app.Future[bool] {
 			return app.After(r.Body.Read(p[:]), func(n int, err error) app.Future[bool] {
 				ends = append(ends, err)
@@ -47,7 +47,7 @@ func TestBodyReadEOF(t *testing.T) {
 }
 
 func TestUnreadBodyStopsPeer(t *testing.T) {
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		return app.Map(app.Sleep(r, time.Second), func(app.Done) (*app.Response, error) { return text("") })
 	})
 	call := host.Do(&apptest.Request{Target: "/", Body: "begin", Open: true})
@@ -60,7 +60,7 @@ func TestUnreadBodyStopsPeer(t *testing.T) {
 }
 
 func TestBodyReadBusy(t *testing.T) {
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		var p, q [8]byte
 		first := r.Body.Read(p[:])
 		if _, err := r.Body.Read(q[:]).Result(); err != app.ErrBusy {
@@ -75,11 +75,11 @@ func TestBodyReadBusy(t *testing.T) {
 
 func TestBodyReadPeerLeaves(t *testing.T) {
 	var failure error
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		return app.Catch(app.Map(r.Body.ReadAll(100), func([]byte) (*app.Response, error) { return text("") }),
-			func(err error) app.Future[*app.Response] {
+			func(err error) app.Answer {
 				failure = err
-				return app.Failed[*app.Response](err)
+				return app.Fail(err)
 			})
 	})
 	call := host.Do(&apptest.Request{Target: "/", Open: true})
@@ -90,7 +90,7 @@ func TestBodyReadPeerLeaves(t *testing.T) {
 }
 
 func readAll(limit int64) app.Handler {
-	return func(r *app.Request) app.Future[*app.Response] {
+	return func(r *app.Request) app.Answer {
 		return app.Map(r.Body.ReadAll(limit), func(b []byte) (*app.Response, error) { return text(string(b)) })
 	}
 }
@@ -119,7 +119,7 @@ func TestReadAll(t *testing.T) {
 }
 
 func TestLongBodyNeedsNoStack(t *testing.T) {
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		one := make([]byte, 1)
 		return app.Map(r.Body.Each(one, func([]byte) app.Future[app.Done] { return app.Ready(app.Done{}) }),
 			func(n int64) (*app.Response, error) { return text(fmt.Sprint(n)) })
@@ -128,7 +128,7 @@ func TestLongBodyNeedsNoStack(t *testing.T) {
 }
 
 func TestDiscard(t *testing.T) {
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		return app.Map(r.Body.Discard(), func(n int64) (*app.Response, error) { return text(fmt.Sprint(n)) })
 	})
 	call := host.Do(&apptest.Request{Target: "/", Body: "abc", Open: true})
@@ -138,7 +138,7 @@ func TestDiscard(t *testing.T) {
 }
 
 func TestRequestTrailers(t *testing.T) {
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		return app.Map(r.Body.Discard(), func(int64) (*app.Response, error) { return text(r.Trailers().Get("sum")) })
 	})
 	call := host.Do(&apptest.Request{Target: "/", Body: "abc", Open: true})
@@ -147,7 +147,7 @@ func TestRequestTrailers(t *testing.T) {
 }
 
 func streamOf(produce func(w *app.Writer) app.Future[app.Done]) app.Handler {
-	return func(*app.Request) app.Future[*app.Response] {
+	return func(*app.Request) app.Answer {
 		return app.Ready(app.Streamed(200, "text/plain", produce))
 	}
 }
@@ -215,7 +215,7 @@ func TestWriteBusy(t *testing.T) {
 func TestWritePeerLeaves(t *testing.T) {
 	var failure error
 	closed := 0
-	host := apptest.New(func(*app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(*app.Request) app.Answer {
 		return app.Ready(&app.Response{Status: 200, Content: &app.Stream{
 			Size: -1,
 			Produce: func(w *app.Writer) app.Future[app.Done] {
@@ -236,7 +236,7 @@ func TestWritePeerLeaves(t *testing.T) {
 
 func TestStreamSize(t *testing.T) {
 	for content, complete := range map[string]bool{"": false, "12": false, "123": true, "1234": false} {
-		host := apptest.New(func(*app.Request) app.Future[*app.Response] {
+		host := apptest.New(func(*app.Request) app.Answer {
 			return app.Ready(&app.Response{Status: 200, Content: &app.Stream{
 				Size:    3,
 				Produce: func(w *app.Writer) app.Future[app.Done] { return w.WriteString(content) },
@@ -251,7 +251,7 @@ func TestStreamSize(t *testing.T) {
 
 func TestHeadDoesNotProduce(t *testing.T) {
 	closed := 0
-	host := apptest.New(func(*app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(*app.Request) app.Answer {
 		return app.Ready(&app.Response{Status: 200, Content: &app.Stream{
 			Size:    3,
 			Produce: func(*app.Writer) app.Future[app.Done] { t.Error("produced"); return app.Ready(app.Done{}) },
@@ -282,7 +282,7 @@ func TestResponseTrailers(t *testing.T) {
 
 func TestPull(t *testing.T) {
 	read := 0
-	host := apptest.New(func(*app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(*app.Request) app.Answer {
 		return app.Ready(app.Pulled(200, "text/plain", 1000, func(p []byte) (int, error) {
 			n := min(len(p), 1000-read)
 			read += n
@@ -305,7 +305,7 @@ func TestPull(t *testing.T) {
 
 func TestPullFails(t *testing.T) {
 	torn := errors.New("torn")
-	host := apptest.New(func(*app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(*app.Request) app.Answer {
 		return app.Ready(app.Pulled(200, "text/plain", 10, func([]byte) (int, error) { return 0, torn }))
 	})
 	if call := host.Do(apptest.Get("/")); !call.Aborted || call.Err != torn {
@@ -314,7 +314,7 @@ func TestPullFails(t *testing.T) {
 }
 
 func TestEarlyHints(t *testing.T) {
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		if err := r.Inform(103, app.Fields{{Name: "Link", Value: "</a.css>; rel=preload"}}); err != nil {
 			t.Error(err)
 		}
@@ -350,7 +350,7 @@ func TestResponses(t *testing.T) {
 		"left":     {app.ErrorResponse(fmt.Errorf("why: %w", app.ErrHalfClosed)), 503, "the request was cancelled\n", "text/plain; charset=utf-8"},
 		"full":     {app.ErrorResponse(app.ErrPoolFull), 503, "too busy, try again\n", "text/plain; charset=utf-8"},
 	} {
-		host := apptest.New(func(*app.Request) app.Future[*app.Response] { return app.Ready(c.resp) })
+		host := apptest.New(func(*app.Request) app.Answer { return app.Ready(c.resp) })
 		call := host.Do(apptest.Get("/"))
 		if call.Status != c.status || string(call.Content) != c.content || call.Header.Get("Content-Type") != c.contentType {
 			t.Errorf("%s: got %d %q %v", name, call.Status, call.Content, call.Header)

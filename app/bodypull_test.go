@@ -9,7 +9,7 @@ import (
 )
 
 // echoPull answers with the content of the request.
-func echoPull(r *app.Request) app.Future[*app.Response] {
+func echoPull(r *app.Request) app.Answer {
 	return app.Ready(&app.Response{Status: 200, Content: r.Body.Pull()})
 }
 
@@ -50,9 +50,9 @@ func TestBodyPullStopsThePeer(t *testing.T) {
 }
 
 func TestBodyPullOfTheRest(t *testing.T) {
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		first := make([]byte, 2)
-		return app.Then(r.Body.Read(first), func(int) app.Future[*app.Response] { return echoPull(r) })
+		return app.Then(r.Body.Read(first), func(int) app.Answer { return echoPull(r) })
 	})
 	call := host.Do(apptest.Post("/", "text/plain", "abcde"))
 	call.Want(t, 200, "cde")
@@ -62,7 +62,7 @@ func TestBodyPullOfTheRest(t *testing.T) {
 }
 
 func TestBodyPullFails(t *testing.T) {
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		r.Body.Limit(4)
 		return echoPull(r)
 	})
@@ -73,7 +73,7 @@ func TestBodyPullFails(t *testing.T) {
 	if !call.Aborted || !errors.As(call.Err, &tooLong) || tooLong.Status != 413 {
 		t.Errorf("beyond the limit: %v", call.Err)
 	}
-	host = apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host = apptest.New(func(r *app.Request) app.Answer {
 		r.Body.Read(make([]byte, 1))
 		return echoPull(r)
 	})

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // that returns the promise.
 func promising() (app.Handler, func() *app.Promise[string]) {
 	var promise *app.Promise[string]
-	handler := func(r *app.Request) app.Future[*app.Response] {
+	handler := func(r *app.Request) app.Answer {
 		p, f := app.Promised[string](r)
 		promise = p
 		return app.Map(f, func(s string) (*app.Response, error) { return app.Text(200, s), nil })
@@ -39,7 +39,7 @@ func promising() (app.Handler, func() *app.Promise[string]) {
 func text(s string) (*app.Response, error) { return app.Text(200, s), nil }
 
 func TestReadyAnswersInTheSameTurn(t *testing.T) {
-	host := apptest.New(func(*app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(*app.Request) app.Answer {
 		return app.Ready(app.Text(200, "hello"))
 	})
 	before := host.Loop(0).Posted
@@ -82,7 +82,7 @@ func TestSubscribeWhileResolving(t *testing.T) {
 	const rounds = 200
 	var sum atomic.Int64
 	for round := range int64(rounds) {
-		host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+		host := apptest.New(func(r *app.Request) app.Answer {
 			p, f := app.Promised[int](r)
 			go p.Resolve(1)
 			for range 8 {
@@ -148,7 +148,7 @@ func TestUnresolvedPromiseIs503AtDeadline(t *testing.T) {
 
 func TestLateResponseIsClosed(t *testing.T) {
 	closed := 0
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		return later(r, time.Minute, &app.Response{Status: 200, Content: &app.Stream{OnClose: func() { closed++ }}})
 	})
 	host.Timeout = time.Second
@@ -162,7 +162,7 @@ func TestLateResponseIsClosed(t *testing.T) {
 }
 
 func TestDeadlineEndsWithTheHead(t *testing.T) {
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
 			return app.Then(app.Sleep(r, time.Hour), func(app.Done) app.Future[app.Done] {
 				return w.WriteString("at last")
@@ -180,7 +180,7 @@ func TestDeadlineEndsWithTheHead(t *testing.T) {
 }
 
 func TestDeadlineOfARoute(t *testing.T) {
-	never := func(r *app.Request) app.Future[*app.Response] {
+	never := func(r *app.Request) app.Answer {
 		_, f := app.Promised[*app.Response](r)
 		return f
 	}
@@ -209,7 +209,7 @@ func TestDeadlineOfARoute(t *testing.T) {
 
 func TestSetTimeoutWhileWaiting(t *testing.T) {
 	var r *app.Request
-	host := apptest.New(func(req *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(req *app.Request) app.Answer {
 		r = req
 		_, f := app.Promised[*app.Response](req)
 		return f
@@ -229,28 +229,28 @@ func TestSetTimeoutWhileWaiting(t *testing.T) {
 func TestPanicIs500(t *testing.T) {
 	boom := func() *app.Response { panic("boom") }
 	for name, handler := range map[string]app.Handler{
-		"handler": func(*app.Request) app.Future[*app.Response] { return app.Ready(boom()) },
-		"continuation": func(r *app.Request) app.Future[*app.Response] {
+		"handler": func(*app.Request) app.Answer { return app.Ready(boom()) },
+		"continuation": func(r *app.Request) app.Answer {
 			return app.Map(app.Sleep(r, 1), func(app.Done) (*app.Response, error) { return boom(), nil })
 		},
-		"continuation of a ready future": func(*app.Request) app.Future[*app.Response] {
-			return app.Then(app.Ready(1), func(int) app.Future[*app.Response] { return app.Ready(boom()) })
+		"continuation of a ready future": func(*app.Request) app.Answer {
+			return app.Then(app.Ready(1), func(int) app.Answer { return app.Ready(boom()) })
 		},
-		"continuation after a failure": func(*app.Request) app.Future[*app.Response] {
-			return app.Catch(app.Failed[*app.Response](errors.New("x")), func(error) app.Future[*app.Response] { return app.Ready(boom()) })
+		"continuation after a failure": func(*app.Request) app.Answer {
+			return app.Catch(app.Fail(errors.New("x")), func(error) app.Answer { return app.Ready(boom()) })
 		},
-		"iteration": func(*app.Request) app.Future[*app.Response] {
+		"iteration": func(*app.Request) app.Answer {
 			return app.Map(app.While(func() app.Future[bool] { boom(); return app.Ready(true) }),
 				func(app.Done) (*app.Response, error) { return text("no") })
 		},
-		"offload": func(r *app.Request) app.Future[*app.Response] {
+		"offload": func(r *app.Request) app.Answer {
 			return app.Offload(r, func(context.Context) (*app.Response, error) { return boom(), nil })
 		},
 		"goroutine": app.Blocking(func(*app.ResponseWriter, *app.Request) error { boom(); return nil }),
-		"closing": func(r *app.Request) app.Future[*app.Response] {
+		"closing": func(r *app.Request) app.Answer {
 			return after(r, 1, &app.Response{Status: 99, Content: &app.Stream{OnClose: func() { boom() }}})
 		},
-		"JSON": func(*app.Request) app.Future[*app.Response] { return app.Ready(app.JSON(200, func() {})) },
+		"JSON": func(*app.Request) app.Answer { return app.Ready(app.JSON(200, func() {})) },
 	} {
 		host := apptest.New(handler)
 		call := host.Do(apptest.Get("/"))
@@ -292,7 +292,7 @@ func TestErrorResponse(t *testing.T) {
 		if resp := app.ErrorResponse(err); resp.Status != 500 || string(resp.Content.(app.Bytes)) != "Internal Server Error\n" {
 			t.Errorf("%d: got %d %q", status, resp.Status, resp.Content)
 		}
-		host := apptest.New(func(*app.Request) app.Future[*app.Response] { return app.Failed[*app.Response](err) })
+		host := apptest.New(func(*app.Request) app.Answer { return app.Fail(err) })
 		host.Do(apptest.Get("/")).Want(t, 500, "Internal Server Error\n")
 	}
 	for _, status := range []int{200, 404, 599} {
@@ -309,24 +309,24 @@ func TestErrorResponse(t *testing.T) {
 		"a panic":   {func(*app.Response) *app.Response { panic("boom") }, 500},
 		"another":   {func(*app.Response) *app.Response { return app.Text(418, "") }, 418},
 	} {
-		host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
-			return middleware.Changed(app.Failed[*app.Response](app.Statusf(404, "x")), c.change)
+		host := apptest.New(func(r *app.Request) app.Answer {
+			return middleware.Changed(app.Fail(app.Statusf(404, "x")), c.change)
 		})
 		if call := host.Do(apptest.Get("/")); call.Status != c.status || len(host.Panics()) > 0 {
 			t.Errorf("%s: got %d, panics %v", name, call.Status, host.Panics())
 		}
 	}
 	// The outermost status counts.
-	outer := app.Catch(middleware.Changed(app.Failed[*app.Response](app.Statusf(404, "x")), func(r *app.Response) *app.Response { return r }),
-		func(err error) app.Future[*app.Response] {
-			return app.Failed[*app.Response](&app.StatusError{Status: 502, Err: err})
+	outer := app.Catch(middleware.Changed(app.Fail(app.Statusf(404, "x")), func(r *app.Response) *app.Response { return r }),
+		func(err error) app.Answer {
+			return app.Fail(&app.StatusError{Status: 502, Err: err})
 		})
 	_, err := outer.Result()
 	if got := app.ErrorResponse(err).Status; got != 502 {
 		t.Errorf("got %d", got)
 	}
 	calls := 0
-	changed := middleware.Changed(app.Failed[*app.Response](errTorn), func(r *app.Response) *app.Response {
+	changed := middleware.Changed(app.Fail(errTorn), func(r *app.Response) *app.Response {
 		calls++
 		return r.With("X", "y")
 	})
@@ -348,7 +348,7 @@ func TestPanicOfAStreamAborts(t *testing.T) {
 			return app.Then(app.Sleep(w.Request(), 1), func(app.Done) app.Future[app.Done] { panic("boom") })
 		},
 	} {
-		host := apptest.New(func(*app.Request) app.Future[*app.Response] {
+		host := apptest.New(func(*app.Request) app.Answer {
 			return app.Ready(app.Streamed(200, "text/plain", produce))
 		})
 		call := host.Do(apptest.Get("/"))
@@ -361,7 +361,7 @@ func TestPanicOfAStreamAborts(t *testing.T) {
 }
 
 func TestPanicOfOnClose(t *testing.T) {
-	host := apptest.New(func(*app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(*app.Request) app.Answer {
 		return app.Ready(&app.Response{Status: 200, Content: &app.Stream{
 			Size:    -1,
 			Produce: func(w *app.Writer) app.Future[app.Done] { return w.WriteString("whole") },
@@ -381,13 +381,13 @@ func TestContinuationsRunOnTheRequestsOwnLoop(t *testing.T) {
 			t.Errorf("%s of a request of loop %d ran on loop %d", where, r.Loop().Index(), host.Running())
 		}
 	}
-	host = apptest.NewLoops(func(r *app.Request) app.Future[*app.Response] {
+	host = apptest.NewLoops(func(r *app.Request) app.Answer {
 		check(r, "handler")
 		p, promised := app.Promised[int](r)
 		go p.Resolve(1)
 		slept := app.Map(app.Sleep(r, time.Second), func(app.Done) (int, error) { check(r, "sleep"); return 2, nil })
 		worked := app.Offload(r, func(context.Context) (int, error) { return 3, nil })
-		return app.Then(app.All(promised, slept, worked), func(all []int) app.Future[*app.Response] {
+		return app.Then(app.All(promised, slept, worked), func(all []int) app.Answer {
 			check(r, "all")
 			return app.Ready(app.Text(200, fmt.Sprint(all)))
 		})
@@ -410,7 +410,7 @@ func TestHere(t *testing.T) {
 	var promise *app.Promise[string]
 	var ran []int
 	var host *apptest.Host
-	host = apptest.NewLoops(func(r *app.Request) app.Future[*app.Response] {
+	host = apptest.NewLoops(func(r *app.Request) app.Answer {
 		if promise == nil {
 			promise, shared = app.Promised[string](r)
 		}
@@ -432,8 +432,8 @@ func TestHere(t *testing.T) {
 
 func TestResponseOfAnotherLoop(t *testing.T) {
 	var promise *app.Promise[*app.Response]
-	var shared app.Future[*app.Response]
-	host := apptest.NewLoops(func(r *app.Request) app.Future[*app.Response] {
+	var shared app.Answer
+	host := apptest.NewLoops(func(r *app.Request) app.Answer {
 		if promise == nil {
 			promise, shared = app.Promised[*app.Response](r)
 		}
@@ -449,7 +449,7 @@ func TestResponseOfAnotherLoop(t *testing.T) {
 
 func TestStreamAndIterationOfAnotherLoop(t *testing.T) {
 	var foreign *app.Request
-	host := apptest.NewLoops(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.NewLoops(func(r *app.Request) app.Answer {
 		if r.Loop().Index() == 1 {
 			foreign = r
 			_, f := app.Promised[*app.Response](r)
@@ -483,7 +483,7 @@ func TestStreamAndIterationOfAnotherLoop(t *testing.T) {
 
 func TestOneResolutionIsOneTask(t *testing.T) {
 	var p *app.Promise[int]
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		promise, f := app.Promised[int](r)
 		p = promise
 		for range 100 {
@@ -516,7 +516,7 @@ func TestHalfClosedPeerGetsItsAnswer(t *testing.T) {
 
 func TestContextEndsWithTheRequest(t *testing.T) {
 	var early, late context.Context
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		early = r.Context()
 		return app.Ready(app.Text(200, ""))
 	})
@@ -524,7 +524,7 @@ func TestContextEndsWithTheRequest(t *testing.T) {
 	if context.Cause(early) != app.ErrRequestDone {
 		t.Fatalf("asked before the end: %v", context.Cause(early))
 	}
-	host = apptest.New(func(r *app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, "")) })
+	host = apptest.New(func(r *app.Request) app.Answer { return app.Ready(app.Text(200, "")) })
 	call := host.Do(apptest.Get("/"))
 	if late = call.Request.Context(); context.Cause(late) != app.ErrRequestDone {
 		t.Fatalf("asked after the end: %v", context.Cause(late))
@@ -533,7 +533,7 @@ func TestContextEndsWithTheRequest(t *testing.T) {
 
 func TestResponseOfBytesIsReusable(t *testing.T) {
 	static := app.Ready(app.Text(200, "static"))
-	host := apptest.NewLoops(middleware.RequestID(func(*app.Request) app.Future[*app.Response] { return static }), 2)
+	host := apptest.NewLoops(middleware.RequestID(func(*app.Request) app.Answer { return static }), 2)
 	ids := map[string]bool{}
 	for i := range 10 {
 		call := host.Do(&apptest.Request{Target: "/", Loop: i % 2})
@@ -550,7 +550,7 @@ func TestResponseOfBytesIsReusable(t *testing.T) {
 
 func TestInvalidResponseIs500(t *testing.T) {
 	for _, resp := range []*app.Response{nil, {Status: 0}, {Status: 100}, {Status: 600}} {
-		host := apptest.New(func(*app.Request) app.Future[*app.Response] { return app.Ready(resp) })
+		host := apptest.New(func(*app.Request) app.Answer { return app.Ready(resp) })
 		host.Do(apptest.Get("/")).Want(t, 500, "Internal Server Error\n")
 	}
 }

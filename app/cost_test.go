@@ -85,7 +85,7 @@ var (
 
 func helloRouter() *router.Router {
 	var routes router.Router
-	hello := func(*app.Request) app.Future[*app.Response] { return static }
+	hello := func(*app.Request) app.Answer { return static }
 	routes.Handle("GET /{$}", hello)
 	routes.Handle("GET /items/all", hello)
 	routes.Handle("GET /items/{id}", hello)
@@ -220,8 +220,8 @@ func BenchmarkThen(b *testing.B) {
 func BenchmarkDelayedAnswer(b *testing.B) {
 	loop := &bareLoop{}
 	loop.post = func(task func()) { task() }
-	h := func(r *app.Request) app.Future[*app.Response] {
-		return app.Then(app.Sleep(r, time.Second), func(app.Done) app.Future[*app.Response] { return static })
+	h := func(r *app.Request) app.Answer {
+		return app.Then(app.Sleep(r, time.Second), func(app.Done) app.Answer { return static })
 	}
 	b.ReportAllocs()
 	for b.Loop() {

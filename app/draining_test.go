@@ -12,7 +12,7 @@ import (
 
 // Requests go on when the server drains. All calls of Draining return the same future.
 func TestDraining(t *testing.T) {
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		f := app.Sleep(r, time.Minute)
 		if r.RawPath == "/asks" {
 			f = r.Draining()
@@ -42,7 +42,7 @@ func TestDraining(t *testing.T) {
 func TestDrainingOfAnEndedRequest(t *testing.T) {
 	for how, way := range ways {
 		var p *app.Promise[*app.Response]
-		host := apptest.New(func(r *app.Request) (f app.Future[*app.Response]) {
+		host := apptest.New(func(r *app.Request) (f app.Answer) {
 			p, f = app.Promised[*app.Response](r)
 			return f
 		})

@@ -53,7 +53,7 @@ func TestWaitsEndWithTheRequest(t *testing.T) {
 			var got, late error
 			ended := false
 			var p *app.Promise[*app.Response]
-			host := apptest.New(func(r *app.Request) (f app.Future[*app.Response]) {
+			host := apptest.New(func(r *app.Request) (f app.Answer) {
 				wait(r).Done(func(_ app.Done, err error) { ended, got = true, err })
 				p, f = app.Promised[*app.Response](r)
 				return f
@@ -108,10 +108,10 @@ func TestDeadlineTimerEndsWithTheRequest(t *testing.T) {
 
 // Requests that have ended do not wait for a shared result; others get it.
 func TestHereForgetsEndedRequests(t *testing.T) {
-	var shared app.Future[*app.Response]
+	var shared app.Answer
 	var promise *app.Promise[*app.Response]
 	closed := 0
-	host := apptest.NewLoops(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.NewLoops(func(r *app.Request) app.Answer {
 		if promise == nil {
 			promise, shared = app.Promised[*app.Response](r)
 		}
@@ -150,7 +150,7 @@ func TestReadDeadlineTimerEndsWithTheRequest(t *testing.T) {
 func TestLateResultOfATimeoutIsClosed(t *testing.T) {
 	closed := 0
 	var late *app.Promise[*app.Response]
-	host := apptest.New(func(r *app.Request) (f app.Future[*app.Response]) {
+	host := apptest.New(func(r *app.Request) (f app.Answer) {
 		late, f = app.Promised[*app.Response](r)
 		return app.Timeout(r, time.Hour, f)
 	})
@@ -165,7 +165,7 @@ func TestLateResultOfATimeoutIsClosed(t *testing.T) {
 
 func TestContinuationsOfAnEndedSleep(t *testing.T) {
 	steps, cleaned := 0, false
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
 			return app.Finally(app.While(func() app.Future[bool] {
 				steps++

@@ -14,7 +14,7 @@ import (
 // within runs body in a handler that answers with the result of its future.
 func within[T any](t *testing.T, body func(r *app.Request) app.Future[T]) (*apptest.Host, *apptest.Call) {
 	t.Helper()
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		return app.Map(body(r), func(v T) (*app.Response, error) { return text(fmt.Sprint(v)) })
 	})
 	return host, host.Do(apptest.Get("/"))
@@ -225,7 +225,7 @@ func TestLongChainNeedsNoDeepStack(t *testing.T) {
 }
 
 func TestResultOfPendingFuturePanics(t *testing.T) {
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		_, f := app.Promised[*app.Response](r)
 		if f.Ready() {
 			t.Error("a pending future says that it is ready")
@@ -237,23 +237,23 @@ func TestResultOfPendingFuturePanics(t *testing.T) {
 }
 
 func TestDroppedResponsesAreClosed(t *testing.T) {
-	for name, wait := range map[string]func(r *app.Request, late app.Future[*app.Response]) app.Future[*app.Response]{
-		"timeout": func(r *app.Request, late app.Future[*app.Response]) app.Future[*app.Response] {
+	for name, wait := range map[string]func(r *app.Request, late app.Answer) app.Answer{
+		"timeout": func(r *app.Request, late app.Answer) app.Answer {
 			return app.Timeout(r, 1, late)
 		},
-		"collect": func(r *app.Request, late app.Future[*app.Response]) app.Future[*app.Response] {
+		"collect": func(r *app.Request, late app.Answer) app.Answer {
 			return app.Map(app.Collect(r, 1, late), func([]app.Outcome[*app.Response]) (*app.Response, error) { return nil, errTorn })
 		},
-		"all, late": func(r *app.Request, late app.Future[*app.Response]) app.Future[*app.Response] {
-			return app.Map(app.All(app.Failed[*app.Response](errTorn), late), func([]*app.Response) (*app.Response, error) { return nil, nil })
+		"all, late": func(r *app.Request, late app.Answer) app.Answer {
+			return app.Map(app.All(app.Fail(errTorn), late), func([]*app.Response) (*app.Response, error) { return nil, nil })
 		},
-		"all, early": func(r *app.Request, late app.Future[*app.Response]) app.Future[*app.Response] {
-			torn := app.Then(app.Sleep(r, 5), func(app.Done) app.Future[*app.Response] { return app.Failed[*app.Response](errTorn) })
+		"all, early": func(r *app.Request, late app.Answer) app.Answer {
+			torn := app.Then(app.Sleep(r, 5), func(app.Done) app.Answer { return app.Fail(errTorn) })
 			return app.Map(app.All(late, torn), func([]*app.Response) (*app.Response, error) { return nil, nil })
 		},
 	} {
 		closed := 0
-		host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+		host := apptest.New(func(r *app.Request) app.Answer {
 			return wait(r, later(r, 2, &app.Response{Status: 200, Content: &app.Stream{OnClose: func() { closed++ }}}))
 		})
 		call := host.Do(apptest.Get("/"))

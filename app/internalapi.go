@@ -23,12 +23,12 @@ func (internalAPI) Bind(r *Request, x exchange, conn *ConnInfo) { r.bind(x, conn
 func (internalAPI) Shrink(r *Request, conn *ConnInfo) { r.shrink(conn) }
 
 // Run implements spi.Run.
-func (internalAPI) Run(h Handler, r *Request, limit time.Duration) Future[*Response] {
+func (internalAPI) Run(h Handler, r *Request, limit time.Duration) Answer {
 	return run(h, r, limit)
 }
 
 // RunFor implements spi.RunFor.
-func (internalAPI) RunFor(h Handler, r *Request, limit time.Duration, a answerer) (f Future[*Response], pending bool) {
+func (internalAPI) RunFor(h Handler, r *Request, limit time.Duration, a answerer) (f Answer, pending bool) {
 	return runFor(h, r, limit, a)
 }
 

@@ -13,7 +13,7 @@ import (
 )
 
 func TestOffloadPoolFull(t *testing.T) {
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		return app.Offload(r, func(context.Context) (*app.Response, error) { return text("worked") })
 	})
 	host.PoolQueue, host.HoldPool = 64, true
@@ -37,7 +37,7 @@ func TestOffloadPoolFull(t *testing.T) {
 
 func TestOffloadedWorkIsNotStartedAfterTheEnd(t *testing.T) {
 	begun := 0
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		return app.Offload(r, func(context.Context) (*app.Response, error) { begun++; return text("") })
 	})
 	host.HoldPool = true
@@ -54,7 +54,7 @@ func TestOffloadedWorkIsNotStartedAfterTheEnd(t *testing.T) {
 func TestOffloadContext(t *testing.T) {
 	var cause error
 	started := make(chan struct{})
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		return app.Offload(r, func(ctx context.Context) (*app.Response, error) {
 			close(started)
 			<-ctx.Done()
@@ -74,7 +74,7 @@ func TestOffloadContext(t *testing.T) {
 }
 
 func TestOffloadGoexit(t *testing.T) {
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		return app.Offload(r, func(context.Context) (*app.Response, error) { runtime.Goexit(); return nil, nil })
 	})
 	host.Do(apptest.Get("/")).Want(t, 500, "Internal Server Error\n")

@@ -11,8 +11,8 @@ import (
 
 // received answers with the number of bytes of the content, and takes work of its own for that.
 func received(work time.Duration) app.Handler {
-	return func(r *app.Request) app.Future[*app.Response] {
-		return app.Then(r.Body.Discard(), func(n int64) app.Future[*app.Response] {
+	return func(r *app.Request) app.Answer {
+		return app.Then(r.Body.Discard(), func(n int64) app.Answer {
 			return app.Map(app.Sleep(r, work), func(app.Done) (*app.Response, error) { return app.Text(200, "received"), nil })
 		})
 	}
@@ -38,7 +38,7 @@ func TestContentThatKeepsComingMovesTheDeadline(t *testing.T) {
 
 // The time in which the handler does not wait for content is its own.
 func TestWorkBetweenContentCounts(t *testing.T) {
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		f := r.Body.Each(make([]byte, 3000), func([]byte) app.Future[app.Done] { return app.Sleep(r, 3*time.Second) })
 		return app.Map(f, func(int64) (*app.Response, error) { return app.Text(200, "received"), nil })
 	})

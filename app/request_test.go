@@ -45,7 +45,7 @@ func TestFields(t *testing.T) {
 }
 
 func TestQuery(t *testing.T) {
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		_, has := r.LookupQuery("empty")
 		_, not := r.LookupQuery("none")
 		return app.Ready(app.Text(200, fmt.Sprintf("%s|%s|%v|%v|%s", r.Path(), r.QueryValue("a b"), has, not, r.Query().Get("z"))))
@@ -81,7 +81,7 @@ func TestQueryAndLookupQueryAgree(t *testing.T) {
 
 func TestValues(t *testing.T) {
 	type key struct{}
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		if r.Value(key{}) != nil {
 			t.Error("a fresh request has a value")
 		}

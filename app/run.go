@@ -8,7 +8,7 @@ import (
 )
 
 // run implements spi.Run.
-func run(h Handler, r *Request, limit time.Duration) Future[*Response] {
+func run(h Handler, r *Request, limit time.Duration) Answer {
 	f, w := start(h, r, limit, nil)
 	if w == nil {
 		return f
@@ -22,14 +22,14 @@ type answerer = interface {
 }
 
 // runFor implements spi.RunFor.
-func runFor(h Handler, r *Request, limit time.Duration, a answerer) (f Future[*Response], pending bool) {
+func runFor(h Handler, r *Request, limit time.Duration, a answerer) (f Answer, pending bool) {
 	f, w := start(h, r, limit, a)
 	return f, w != nil
 }
 
 // start calls h. If its future is pending, start returns the wait for it, which tells a if
 // that is not nil; else the future, which is checked.
-func start(h Handler, r *Request, limit time.Duration, a answerer) (Future[*Response], *headWait) {
+func start(h Handler, r *Request, limit time.Duration, a answerer) (Answer, *headWait) {
 	r.limit = max(limit, 0)
 	f := guarded(r, h)
 	if f.Ready() {
@@ -45,12 +45,12 @@ func start(h Handler, r *Request, limit time.Duration, a answerer) (Future[*Resp
 	return f, w
 }
 
-func checked(resp *Response, err error) Future[*Response] {
+func checked(resp *Response, err error) Answer {
 	switch {
 	case err != nil:
-		return Failed[*Response](err)
+		return Fail(err)
 	case resp == nil:
-		return Failed[*Response](ErrNoResponse)
+		return Fail(ErrNoResponse)
 	case !isFinal(resp.Status) && !(resp.anyStatus && resp.Status >= 600 && resp.Status <= 999):
 		return invalidStatus(resp)
 	}
@@ -59,10 +59,10 @@ func checked(resp *Response, err error) Future[*Response] {
 
 // invalidStatus closes a response whose status is not final, and fails. Closing may
 // panic.
-func invalidStatus(resp *Response) (f Future[*Response]) {
+func invalidStatus(resp *Response) (f Answer) {
 	defer rescue(&f)
 	resp.Close()
-	return Failed[*Response](fmt.Errorf("app: the handler answered with the status %d", resp.Status))
+	return Fail(fmt.Errorf("app: the handler answered with the status %d", resp.Status))
 }
 
 // headWait waits for the response of a handler until the request's deadline. The end

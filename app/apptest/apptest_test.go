@@ -15,7 +15,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func Example() {
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		return app.Map(app.Sleep(r, time.Second), func(app.Done) (*app.Response, error) {
 			return app.Text(200, "good morning"), nil
 		})
@@ -48,7 +48,7 @@ func TestTimers(t *testing.T) {
 }
 
 func TestExchangeOffItsLoopPanics(t *testing.T) {
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		return app.Ready(app.Text(200, ""))
 	})
 	call := host.Do(apptest.Get("/"))
@@ -71,7 +71,7 @@ func TestPanics(t *testing.T) {
 }
 
 func TestAbsoluteTargets(t *testing.T) {
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		return app.Ready(app.Text(200, r.Scheme+" "+r.Authority+" "+r.RawPath+" "+r.RawQuery))
 	})
 	call := host.Do(apptest.Get("https://site.example/a/b?c=d"))

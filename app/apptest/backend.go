@@ -133,7 +133,7 @@ func (l *Loop) Dial(d *spi.Dial, o spi.ConnOwner) {
 
 // Delay returns a handler that answers with h after d.
 func Delay(d time.Duration, h app.Handler) app.Handler {
-	return func(r *app.Request) app.Future[*app.Response] {
-		return app.Then(app.Sleep(r, d), func(app.Done) app.Future[*app.Response] { return h(r) })
+	return func(r *app.Request) app.Answer {
+		return app.Then(app.Sleep(r, d), func(app.Done) app.Answer { return h(r) })
 	}
 }

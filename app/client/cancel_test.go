@@ -12,12 +12,12 @@ import (
 )
 
 // endless answers with content that does not end.
-func endless(*app.Request) app.Future[*app.Response] {
+func endless(*app.Request) app.Answer {
 	return app.Ready(app.Pulled(200, "", -1, func(p []byte) (int, error) { return len(p), nil }))
 }
 
 // quiet answers with a head, and with no content.
-func quiet(*app.Request) app.Future[*app.Response] {
+func quiet(*app.Request) app.Answer {
 	return app.Ready(app.Streamed(200, "", func(w *app.Writer) app.Future[app.Done] {
 		_, f := app.Promised[app.Done](w.Request())
 		return f
@@ -43,7 +43,7 @@ func TestCancelledByTheEndOfTheAskingRequest(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, scheme string) {
 				f := newFront(t, scheme, origins(client.OriginOptions{Connections: 1, HTTP1Connections: 1}),
-					func(r *app.Request) app.Future[*app.Response] {
+					func(r *app.Request) app.Answer {
 						switch r.Target {
 						case "/endless":
 							return endless(r)
@@ -133,10 +133,10 @@ func TestCancelledWhileContentIsRead(t *testing.T) {
 func TestLateResponsesAreClosed(t *testing.T) {
 	each(t, func(t *testing.T, scheme string) {
 		f := newFront(t, scheme, client.Options{}, apptest.Delay(2*time.Second, endless))
-		host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+		host := apptest.New(func(r *app.Request) app.Answer {
 			asked := f.client.Do(r, &client.Request{URL: f.url})
 			late := app.Map(app.Timeout(r, time.Second, asked), func(*client.Response) (*app.Response, error) { return nil, nil })
-			return app.After(late, func(*app.Response, error) app.Future[*app.Response] {
+			return app.After(late, func(*app.Response, error) app.Answer {
 				return app.Map(app.Sleep(r, 5*time.Second), func(app.Done) (*app.Response, error) { return app.Empty(204), nil })
 			})
 		})
@@ -191,7 +191,7 @@ func TestRequestTimeoutCountsWaiting(t *testing.T) {
 
 func TestContentHasNoDeadlineButSilenceHas(t *testing.T) {
 	each(t, func(t *testing.T, scheme string) {
-		f := newFront(t, scheme, client.Options{Timeout: time.Second}, func(r *app.Request) app.Future[*app.Response] {
+		f := newFront(t, scheme, client.Options{Timeout: time.Second}, func(r *app.Request) app.Answer {
 			n := 0
 			return app.Ready(app.Streamed(200, "", func(w *app.Writer) app.Future[app.Done] {
 				return app.While(func() app.Future[bool] {
@@ -221,11 +221,11 @@ func TestContentHasNoDeadlineButSilenceHas(t *testing.T) {
 func TestExpectWaitsForASecond(t *testing.T) {
 	each(t, func(t *testing.T, scheme string) {
 		reads := false
-		f := newFront(t, scheme, client.Options{}, func(r *app.Request) app.Future[*app.Response] {
+		f := newFront(t, scheme, client.Options{}, func(r *app.Request) app.Answer {
 			if reads {
 				return answer200(r)
 			}
-			return app.Then(app.Sleep(r, 5*time.Second), func(app.Done) app.Future[*app.Response] { return answer200(r) })
+			return app.Then(app.Sleep(r, 5*time.Second), func(app.Done) app.Answer { return answer200(r) })
 		})
 		request := f.request
 		var interims []int

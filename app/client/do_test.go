@@ -12,7 +12,7 @@ import (
 
 func TestRequestIsAnswered(t *testing.T) {
 	each(t, func(t *testing.T, scheme string) {
-		f := newFront(t, scheme, client.Options{}, func(r *app.Request) app.Future[*app.Response] {
+		f := newFront(t, scheme, client.Options{}, func(r *app.Request) app.Answer {
 			resp := app.Text(200, strings.Join([]string{r.Method, r.Scheme, r.Authority, r.Target, r.Fields.Get("X")}, " "))
 			return app.Ready(resp.With("Y", "z").With("Connection", "Hop").With("Hop", "1").With("Keep-Alive", "x"))
 		})
@@ -39,7 +39,7 @@ func TestRequestIsAnswered(t *testing.T) {
 func TestContentAndTrailersPassBothWays(t *testing.T) {
 	each(t, func(t *testing.T, scheme string) {
 		var seen app.Fields
-		f := newFront(t, scheme, client.Options{}, func(r *app.Request) app.Future[*app.Response] {
+		f := newFront(t, scheme, client.Options{}, func(r *app.Request) app.Answer {
 			return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
 				return app.Map(app.Copy(w, r.Body), func(int64) (app.Done, error) {
 					seen = r.Trailers()
@@ -71,7 +71,7 @@ func TestContentAndTrailersPassBothWays(t *testing.T) {
 func TestSlowReaderStopsTheServer(t *testing.T) {
 	each(t, func(t *testing.T, scheme string) {
 		written := 0
-		f := newFront(t, scheme, client.Options{}, func(r *app.Request) app.Future[*app.Response] {
+		f := newFront(t, scheme, client.Options{}, func(r *app.Request) app.Answer {
 			return app.Ready(app.Pulled(200, "text/plain", 1<<20, func(p []byte) (int, error) {
 				written += len(p)
 				return len(p), nil
@@ -96,7 +96,7 @@ func TestSlowServerStopsTheClient(t *testing.T) {
 }
 
 func TestInterimResponsesAreTold(t *testing.T) {
-	f := newFront(t, "h2c", client.Options{}, func(r *app.Request) app.Future[*app.Response] {
+	f := newFront(t, "h2c", client.Options{}, func(r *app.Request) app.Answer {
 		r.Inform(103, app.Fields{{Name: "Link", Value: "</a>"}})
 		return hello(r)
 	})
@@ -116,7 +116,7 @@ func TestInterimResponsesAreTold(t *testing.T) {
 
 func TestHeadAndEmptyResponses(t *testing.T) {
 	each(t, func(t *testing.T, scheme string) {
-		f := newFront(t, scheme, client.Options{}, func(r *app.Request) app.Future[*app.Response] {
+		f := newFront(t, scheme, client.Options{}, func(r *app.Request) app.Answer {
 			if r.Target == "/204" {
 				return app.Ready(app.Empty(204))
 			}
@@ -133,12 +133,12 @@ func TestHeadAndEmptyResponses(t *testing.T) {
 
 func TestLimitOfContent(t *testing.T) {
 	each(t, func(t *testing.T, scheme string) {
-		f := newFront(t, scheme, client.Options{}, func(r *app.Request) app.Future[*app.Response] {
+		f := newFront(t, scheme, client.Options{}, func(r *app.Request) app.Answer {
 			resp := app.Pulled(200, "text/plain", -1, strings.NewReader(strings.Repeat("x", 1000)).Read)
 			return app.Ready(resp)
 		})
 		f.request = func(r *app.Request, url string) *client.Request { return &client.Request{URL: url, Limit: 999} }
-		f.answer = func(resp *client.Response) app.Future[*app.Response] {
+		f.answer = func(resp *client.Response) app.Answer {
 			return app.Map(resp.Body.ReadAll(1<<20), func(b []byte) (*app.Response, error) { return app.Blob(200, "", b), nil })
 		}
 		f.wantFailure(f.Do(get("/")), client.BodyLimit)
@@ -187,7 +187,7 @@ func TestBlockingHandlersAsk(t *testing.T) {
 				w.Write(buf[:n])
 			}
 		}))
-		host.Answer("backend:80", apptest.Delay(time.Second, func(r *app.Request) app.Future[*app.Response] {
+		host.Answer("backend:80", apptest.Delay(time.Second, func(r *app.Request) app.Answer {
 			return app.Ready(app.Streamed(200, "", func(w *app.Writer) app.Future[app.Done] {
 				w.Trailer("Sum", "6")
 				return app.Map(app.Copy(w, r.Body), func(int64) (app.Done, error) { return app.Done{}, nil })
@@ -214,13 +214,13 @@ func TestInvalidURLs(t *testing.T) {
 func TestExplicitAddressesAndSockets(t *testing.T) {
 	c := client.New(client.Options{})
 	var origin *client.Origin
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		return app.Map(c.Do(r, &client.Request{Origin: origin, Target: "/t"}), func(resp *client.Response) (*app.Response, error) {
 			return resp.Response(), nil
 		})
 	})
 	where := func(name string) app.Handler {
-		return func(r *app.Request) app.Future[*app.Response] {
+		return func(r *app.Request) app.Answer {
 			return app.Ready(app.Text(200, name+" "+r.Authority+r.Target))
 		}
 	}
@@ -251,7 +251,7 @@ func TestExplicitAddressesAndSockets(t *testing.T) {
 func TestClosedResponsesLeaveTheirConnection(t *testing.T) {
 	each(t, func(t *testing.T, scheme string) {
 		f := newFront(t, scheme, client.Options{}, hello)
-		f.answer = func(resp *client.Response) app.Future[*app.Response] {
+		f.answer = func(resp *client.Response) app.Answer {
 			resp.Close()
 			return app.Ready(app.Empty(204))
 		}
@@ -267,10 +267,10 @@ func TestClosedResponsesLeaveTheirConnection(t *testing.T) {
 // A handler may forget the response of another server: the end of its request ends that too.
 func TestForgottenResponsesEndWithTheirRequest(t *testing.T) {
 	each(t, func(t *testing.T, scheme string) {
-		f := newFront(t, scheme, client.Options{}, func(r *app.Request) app.Future[*app.Response] {
+		f := newFront(t, scheme, client.Options{}, func(r *app.Request) app.Answer {
 			return app.Ready(app.Pulled(200, "", 1<<20, func(p []byte) (int, error) { return len(p), nil }))
 		})
-		f.answer = func(*client.Response) app.Future[*app.Response] { return app.Ready(app.Empty(204)) }
+		f.answer = func(*client.Response) app.Answer { return app.Ready(app.Empty(204)) }
 		f.Do(get("/")).Want(t, 204, "")
 		for _, c := range f.backend.Conns() {
 			if c.UnderWay() != 0 {

@@ -3,7 +3,7 @@
 //
 //	var c = client.New(client.Options{})
 //
-//	func handle(r *app.Request) app.Future[*app.Response] {
+//	func handle(r *app.Request) app.Answer {
 //		asked := c.Do(r, &client.Request{URL: "h2c://127.0.0.1:9000/users/7"})
 //		return app.Map(asked, func(resp *client.Response) (*app.Response, error) {
 //			return resp.Response(), nil

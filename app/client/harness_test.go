@@ -30,7 +30,7 @@ type front struct {
 	// request returns the request for r, given its target.
 	request func(r *app.Request, url string) *client.Request
 	// answer makes the response.
-	answer func(*client.Response) app.Future[*app.Response]
+	answer func(*client.Response) app.Answer
 	errs   []error
 }
 
@@ -44,7 +44,7 @@ func newFront(t *testing.T, scheme string, options client.Options, h app.Handler
 		}
 		return req
 	}
-	f.answer = func(resp *client.Response) app.Future[*app.Response] { return app.Ready(resp.Response()) }
+	f.answer = func(resp *client.Response) app.Answer { return app.Ready(resp.Response()) }
 	f.Host = apptest.NewLoops(f.serve, 2)
 	f.backend = f.Answer("backend:80", h)
 	t.Cleanup(func() {
@@ -55,12 +55,12 @@ func newFront(t *testing.T, scheme string, options client.Options, h app.Handler
 	return f
 }
 
-func (f *front) serve(r *app.Request) app.Future[*app.Response] {
+func (f *front) serve(r *app.Request) app.Answer {
 	answered := f.client.Do(r, f.request(r, f.url+r.Target))
-	return app.After(answered, func(resp *client.Response, err error) app.Future[*app.Response] {
+	return app.After(answered, func(resp *client.Response, err error) app.Answer {
 		if err != nil {
 			f.errs = append(f.errs, err)
-			return app.Failed[*app.Response](err)
+			return app.Fail(err)
 		}
 		return f.answer(resp)
 	})
@@ -86,12 +86,12 @@ func (f *front) wantConns(n int) []*apptest.BackendConn {
 }
 
 // hello answers with what it was asked for.
-func hello(r *app.Request) app.Future[*app.Response] {
+func hello(r *app.Request) app.Answer {
 	return app.Ready(app.Text(200, r.Method+" "+r.Target))
 }
 
 // never does not answer.
-func never(r *app.Request) app.Future[*app.Response] {
+func never(r *app.Request) app.Answer {
 	_, f := app.Promised[*app.Response](r)
 	return f
 }

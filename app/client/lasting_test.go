@@ -13,7 +13,7 @@ import (
 // lastingFront is a front whose backend has streams that last: /events, whose content does not end, and WebSockets.
 func lastingFront(t *testing.T, o client.OriginOptions) (f *front, openSockets func(n int)) {
 	o.Streams = 10
-	f = newFront(t, "h2c", origins(o), func(r *app.Request) app.Future[*app.Response] {
+	f = newFront(t, "h2c", origins(o), func(r *app.Request) app.Answer {
 		switch {
 		case r.IsWebSocket():
 			return app.Ready(websocket.Accept(&websocket.Endpoint{}))

@@ -134,7 +134,7 @@ func TestLiveStalledLoop(t *testing.T) {
 			l := newLive(t, scheme+"://"+addr, client.OriginOptions{}, func(l *live, c *server.Config) {
 				c.Loops = 1
 				c.Stall.Timeout = 300 * time.Millisecond
-				c.Handler = func(r *app.Request) app.Future[*app.Response] {
+				c.Handler = func(r *app.Request) app.Answer {
 					if r.Target == "/block" {
 						close(blocked)
 						<-release

@@ -83,7 +83,7 @@ func newLive(t *testing.T, url string, options client.OriginOptions, change ...f
 	return l
 }
 
-func (l *live) serve(r *app.Request) app.Future[*app.Response] {
+func (l *live) serve(r *app.Request) app.Answer {
 	req := &client.Request{
 		Method: r.Method, Origin: l.origin, Target: r.Target, Retries: int(l.retries.Load()),
 		Fields: app.Fields{{Name: "Id", Value: r.Fields.Get("Id")}, {Name: "Trailer", Value: r.Fields.Get("Trailer")}},
@@ -91,9 +91,9 @@ func (l *live) serve(r *app.Request) app.Future[*app.Response] {
 	if r.ContentLength != 0 {
 		req.Content = r.Body.Pull()
 	}
-	return app.After(l.client.Do(r, req), func(resp *client.Response, err error) app.Future[*app.Response] {
+	return app.After(l.client.Do(r, req), func(resp *client.Response, err error) app.Answer {
 		if err != nil {
-			return app.Failed[*app.Response](&app.StatusError{Status: 502, Message: err.Error()})
+			return app.Fail(&app.StatusError{Status: 502, Message: err.Error()})
 		}
 		return app.Ready(resp.Response())
 	})

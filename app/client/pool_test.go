@@ -47,7 +47,7 @@ func TestWaitingRequestsAreServedInOrder(t *testing.T) {
 	each(t, func(t *testing.T, scheme string) {
 		var order []string
 		f := newFront(t, scheme, origins(client.OriginOptions{Connections: 1, HTTP1Connections: 1}),
-			apptest.Delay(time.Second, func(r *app.Request) app.Future[*app.Response] {
+			apptest.Delay(time.Second, func(r *app.Request) app.Answer {
 				order = append(order, r.Target)
 				return hello(r)
 			}))
@@ -182,7 +182,7 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 
 func TestKeepAliveLimitsIdleTime(t *testing.T) {
 	keep := "timeout=5, max=100"
-	f := newFront(t, "http", client.Options{}, func(*app.Request) app.Future[*app.Response] {
+	f := newFront(t, "http", client.Options{}, func(*app.Request) app.Answer {
 		return app.Ready(app.Text(200, "").With("Keep-Alive", keep))
 	})
 	f.Do(get("/"))

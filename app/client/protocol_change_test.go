@@ -13,9 +13,9 @@ import (
 func TestContentIsSentAgainOverHTTP1(t *testing.T) {
 	for _, length := range []string{"stated", "unknown"} {
 		t.Run(length, func(t *testing.T) {
-			f := newFront(t, "https", origins(client.OriginOptions{Connections: 1}), func(r *app.Request) app.Future[*app.Response] {
-				return app.Then(answer200(r), func(resp *app.Response) app.Future[*app.Response] {
-					return apptest.Delay(time.Second, func(*app.Request) app.Future[*app.Response] { return app.Ready(resp) })(r)
+			f := newFront(t, "https", origins(client.OriginOptions{Connections: 1}), func(r *app.Request) app.Answer {
+				return app.Then(answer200(r), func(resp *app.Response) app.Answer {
+					return apptest.Delay(time.Second, func(*app.Request) app.Answer { return app.Ready(resp) })(r)
 				})
 			})
 			if length == "unknown" {

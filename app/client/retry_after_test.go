@@ -48,7 +48,7 @@ func TestRetriesAfterAResponse(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			each(t, func(t *testing.T, scheme string) {
 				try := 0
-				f := retrying(t, scheme, c.retry, func(r *app.Request) app.Future[*app.Response] {
+				f := retrying(t, scheme, c.retry, func(r *app.Request) app.Answer {
 					status := 200
 					if try < len(c.statuses) {
 						status = c.statuses[try]
@@ -69,7 +69,7 @@ func TestRetriesAfterAResponse(t *testing.T) {
 func TestRetryAfterAnEarlyResponse(t *testing.T) {
 	each(t, func(t *testing.T, scheme string) {
 		try := 0
-		f := retrying(t, scheme, client.Retry{Tries: 1, Statuses: []int{503}}, func(r *app.Request) app.Future[*app.Response] {
+		f := retrying(t, scheme, client.Retry{Tries: 1, Statuses: []int{503}}, func(r *app.Request) app.Answer {
 			if try++; try == 1 {
 				return app.Ready(app.Text(503, "busy"))
 			}
@@ -81,7 +81,7 @@ func TestRetryAfterAnEarlyResponse(t *testing.T) {
 
 // All retries after responses count against the budget of a fifth.
 func TestRetriesAfterResponsesAreAFifth(t *testing.T) {
-	f := retrying(t, "h2c", client.Retry{Tries: 5, Statuses: []int{503}}, func(*app.Request) app.Future[*app.Response] {
+	f := retrying(t, "h2c", client.Retry{Tries: 5, Statuses: []int{503}}, func(*app.Request) app.Answer {
 		return app.Ready(app.Text(503, ""))
 	})
 	for range 100 {
@@ -102,7 +102,7 @@ func TestTryTimeout(t *testing.T) {
 		}{{"GET", true}, {"POST", false}} {
 			f := retrying(t, scheme, client.Retry{Tries: 1, Timeout: time.Second}, nil)
 			try := 0
-			f.backend = f.Answer("backend:80", func(r *app.Request) app.Future[*app.Response] {
+			f.backend = f.Answer("backend:80", func(r *app.Request) app.Answer {
 				if try++; try == 1 {
 					return never(r)
 				}

@@ -27,7 +27,7 @@ var faultNames = map[apptest.Fault]string{
 }
 
 // answer200 reads all content, and answers with its length.
-func answer200(r *app.Request) app.Future[*app.Response] {
+func answer200(r *app.Request) app.Answer {
 	return app.Map(r.Body.Discard(), func(n int64) (*app.Response, error) { return app.Text(200, fmt.Sprint(n)), nil })
 }
 
@@ -118,8 +118,8 @@ func TestContentIsSentAgain(t *testing.T) {
 			// The first answer comes when all content has arrived, so that it was sent.
 			nth := 2
 			f := newFront(t, c.scheme, origins(client.OriginOptions{Connections: 1}), nil)
-			f.backend = f.Answer("backend:80", func(r *app.Request) app.Future[*app.Response] {
-				return app.Then(answer200(r), func(resp *app.Response) app.Future[*app.Response] {
+			f.backend = f.Answer("backend:80", func(r *app.Request) app.Answer {
+				return app.Then(answer200(r), func(resp *app.Response) app.Answer {
 					if fault := f.backend.Calls; c.fault >= apptest.EOFBeforeHead && len(fault) == nth {
 						for _, conn := range f.backend.Conns() {
 							f.Loop(0).Post(conn.End(c.fault == apptest.ResetBeforeHead))
@@ -176,7 +176,7 @@ func TestGoawayMovesRequests(t *testing.T) {
 
 func TestNothingIsRetriedAfterTheHead(t *testing.T) {
 	each(t, func(t *testing.T, scheme string) {
-		f := newFront(t, scheme, client.Options{}, func(*app.Request) app.Future[*app.Response] {
+		f := newFront(t, scheme, client.Options{}, func(*app.Request) app.Answer {
 			return app.Ready(app.Pulled(200, "", 1<<20, func(p []byte) (int, error) { return len(p), nil }))
 		})
 		f.backend.Fault = faultOnce(1, apptest.ResetAfterHead)

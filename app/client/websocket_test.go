@@ -34,8 +34,8 @@ func newSocketHost(t *testing.T, request client.SocketRequest) *socketHost {
 		Pong:  func(_ *websocket.Socket, payload []byte) { h.pongs = append(h.pongs, string(payload)) },
 		Close: func(_ *websocket.Socket, closed websocket.Closed) { h.closed = append(h.closed, closed) },
 	}
-	h.Host = apptest.New(func(r *app.Request) app.Future[*app.Response] {
-		return app.After(c.WebSocket(r, &request), func(s *websocket.Socket, err error) app.Future[*app.Response] {
+	h.Host = apptest.New(func(r *app.Request) app.Answer {
+		return app.After(c.WebSocket(r, &request), func(s *websocket.Socket, err error) app.Answer {
 			h.socket, h.err = s, err
 			return app.Ready(app.Text(200, ""))
 		})
@@ -53,7 +53,7 @@ func TestSocketWithoutNetwork(t *testing.T) {
 	for _, scheme := range []string{"ws", "h2c", "wss"} {
 		t.Run(scheme, func(t *testing.T) {
 			h := newSocketHost(t, client.SocketRequest{URL: scheme + "://a.test:80/feed"})
-			b := h.Answer("a.test:80", func(r *app.Request) app.Future[*app.Response] {
+			b := h.Answer("a.test:80", func(r *app.Request) app.Answer {
 				if !r.IsWebSocket() {
 					return app.Ready(app.Text(400, ""))
 				}
@@ -93,7 +93,7 @@ func TestSocketWithoutTunnels(t *testing.T) {
 	for scheme, works := range map[string]bool{"h2c": false, "h2": false, "ws": true} {
 		t.Run(scheme, func(t *testing.T) {
 			h := newSocketHost(t, client.SocketRequest{URL: scheme + "://a.test:80/feed"})
-			b := h.Answer("a.test:80", func(*app.Request) app.Future[*app.Response] {
+			b := h.Answer("a.test:80", func(*app.Request) app.Answer {
 				return app.Ready(websocket.Accept(&websocket.Endpoint{}))
 			})
 			b.NoTunnels = true
@@ -110,7 +110,7 @@ func TestSocketWithoutTunnels(t *testing.T) {
 
 func TestSocketIsDeclined(t *testing.T) {
 	h := newSocketHost(t, client.SocketRequest{URL: "ws://a.test:80/feed"})
-	h.Answer("a.test:80", func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Text(403, "no")) })
+	h.Answer("a.test:80", func(*app.Request) app.Answer { return app.Ready(app.Text(403, "no")) })
 	h.Do(apptest.Get("/"))
 	var declined *client.Declined
 	if !errors.As(h.err, &declined) || declined.Status != 403 {

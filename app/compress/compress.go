@@ -62,7 +62,7 @@ func New(options Options) app.Middleware {
 	}
 	c := &compressor{options: options, encoders: newEncoders(options.GzipLevel)}
 	return func(next app.Handler) app.Handler {
-		return func(r *app.Request) app.Future[*app.Response] {
+		return func(r *app.Request) app.Answer {
 			f := next(r)
 			if f.Ready() {
 				resp, err := f.Result()
@@ -70,7 +70,7 @@ func New(options Options) app.Middleware {
 					return f
 				}
 			}
-			return app.Then(f, func(resp *app.Response) app.Future[*app.Response] {
+			return app.Then(f, func(resp *app.Response) app.Answer {
 				return c.answer(r, resp)
 			})
 		}
@@ -122,7 +122,7 @@ func compressible(kind string) bool {
 	return false
 }
 
-func (c *compressor) answer(r *app.Request, resp *app.Response) app.Future[*app.Response] {
+func (c *compressor) answer(r *app.Request, resp *app.Response) app.Answer {
 	coding := negotiate(r.Fields)
 	switch {
 	case isPartial(resp):
@@ -219,7 +219,7 @@ func encoded(resp *app.Response, c coding, content app.Content) *app.Response {
 
 // bytes compresses content in memory, on the pool unless it is small. Content that does
 // not become smaller, and that for which the pool has no room, stays as it is.
-func (c *compressor) bytes(r *app.Request, resp *app.Response, content []byte, coding coding) app.Future[*app.Response] {
+func (c *compressor) bytes(r *app.Request, resp *app.Response, content []byte, coding coding) app.Answer {
 	work := func() *app.Response {
 		enc := c.encoders.get(coding)
 		defer enc.release()
@@ -233,7 +233,7 @@ func (c *compressor) bytes(r *app.Request, resp *app.Response, content []byte, c
 		return app.Ready(work())
 	}
 	offloaded := app.Offload(r, func(context.Context) (*app.Response, error) { return work(), nil })
-	return app.Catch(offloaded, func(error) app.Future[*app.Response] {
+	return app.Catch(offloaded, func(error) app.Answer {
 		return app.Ready(varying(resp))
 	})
 }

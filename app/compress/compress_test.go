@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func host(h app.Handler) *apptest.Host { return apptest.New(compress.New(compress.Options{})(h)) }
 
 func answering(resp *app.Response) app.Handler {
-	return func(*app.Request) app.Future[*app.Response] { return app.Ready(resp) }
+	return func(*app.Request) app.Answer { return app.Ready(resp) }
 }
 
 // decoded returns the decoded content, as far as it has arrived.
@@ -138,7 +138,7 @@ func TestFieldsOfACompressedResponse(t *testing.T) {
 
 // RFC 9110 section 15.4.5: a 304 has the ETag and the Vary of the corresponding 200; a 206 has its Vary.
 func TestNotModifiedAndPartialFields(t *testing.T) {
-	page := func(r *app.Request) app.Future[*app.Response] {
+	page := func(r *app.Request) app.Answer {
 		resp := app.Text(200, words).With("ETag", `"x"`)
 		known := r.Fields.Get("If-None-Match")
 		switch {
@@ -211,7 +211,7 @@ func TestLargeContentIsCompressedOnThePool(t *testing.T) {
 
 func TestStreamIsFlushedWhenItsProducerPauses(t *testing.T) {
 	for _, coding := range []string{"gzip", "zstd"} {
-		h := host(func(r *app.Request) app.Future[*app.Response] {
+		h := host(func(r *app.Request) app.Answer {
 			return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
 				n := 0
 				return app.While(func() app.Future[bool] {
@@ -245,7 +245,7 @@ func TestStreamIsFlushedWhenItsProducerPauses(t *testing.T) {
 func TestStreamsAndPullsKeepTheirContent(t *testing.T) {
 	long := strings.Repeat(words, 200)
 	for name, h := range map[string]app.Handler{
-		"stream": func(*app.Request) app.Future[*app.Response] {
+		"stream": func(*app.Request) app.Answer {
 			return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
 				rest := long
 				return app.While(func() app.Future[bool] {
@@ -256,7 +256,7 @@ func TestStreamsAndPullsKeepTheirContent(t *testing.T) {
 				})
 			}))
 		},
-		"pull": func(*app.Request) app.Future[*app.Response] {
+		"pull": func(*app.Request) app.Answer {
 			return app.Ready(app.Pulled(200, "text/plain", int64(len(long)), strings.NewReader(long).Read))
 		},
 		"goroutine": app.Blocking(func(w *app.ResponseWriter, r *app.Request) error {
@@ -308,7 +308,7 @@ func TestEndlessContentYields(t *testing.T) {
 				}
 			})
 		}
-		h := host(func(r *app.Request) app.Future[*app.Response] {
+		h := host(func(r *app.Request) app.Answer {
 			watch(r.Loop())
 			if size == 0 {
 				return app.Ready(app.Pulled(200, "text/plain", -1, func(p []byte) (int, error) {
@@ -335,7 +335,7 @@ func TestEndlessContentYields(t *testing.T) {
 
 func TestEndlessContentEndsWithItsPeer(t *testing.T) {
 	given := 0
-	h := host(func(r *app.Request) app.Future[*app.Response] {
+	h := host(func(r *app.Request) app.Answer {
 		return app.Ready(app.Pulled(200, "text/plain", -1, func(p []byte) (int, error) {
 			if given += len(p); given == 1<<20 {
 				r.Loop().Post(func() { spi.Cancel(r, app.ErrPeerGone) })

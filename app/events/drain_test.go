@@ -36,7 +36,7 @@ func TestDrainEndsEvents(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var end error
-			host := apptest.New(func(*app.Request) app.Future[*app.Response] {
+			host := apptest.New(func(*app.Request) app.Answer {
 				return app.Ready(events.Streamed(func(s *events.Stream) app.Future[app.Done] {
 					s.Send(events.Event{Data: "a"})
 					f := produce(s)
@@ -111,7 +111,7 @@ func takeAll(call *apptest.Call) {
 
 // A stream that starts while the server drains ends at once, without a failure.
 func TestEventsWhileDraining(t *testing.T) {
-	host := apptest.New(func(*app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(*app.Request) app.Answer {
 		return app.Ready(events.StreamedWith(events.Options{Retry: time.Second}, func(s *events.Stream) app.Future[app.Done] {
 			return s.Send(events.Event{Data: "too late"})
 		}))
@@ -126,7 +126,7 @@ func TestEventsWhileDraining(t *testing.T) {
 // A failure of the application aborts a draining stream.
 func TestEventsFailWhileDraining(t *testing.T) {
 	failure := errors.New("of the application")
-	host := apptest.New(func(*app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(*app.Request) app.Answer {
 		return app.Ready(events.Streamed(func(s *events.Stream) app.Future[app.Done] {
 			s.Send(events.Event{Data: "a"})
 			return app.Catch(app.Sleep(s.Request(), time.Hour), func(error) app.Future[app.Done] { return app.Failed[app.Done](failure) })
@@ -142,7 +142,7 @@ func TestEventsFailWhileDraining(t *testing.T) {
 
 // Queued events are sent even if the producer fails after its own Close.
 func TestEventsAfterClose(t *testing.T) {
-	host := apptest.New(func(*app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(*app.Request) app.Answer {
 		return app.Ready(events.Streamed(func(s *events.Stream) app.Future[app.Done] {
 			s.Send(events.Event{Data: "a"})
 			s.Close()

@@ -114,7 +114,7 @@ func FuzzEventFormat(f *testing.F) {
 // the stream.
 func streaming(options events.Options) (*apptest.Host, func() *events.Stream) {
 	var stream *events.Stream
-	host := apptest.New(func(*app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(*app.Request) app.Answer {
 		return app.Ready(events.StreamedWith(options, func(s *events.Stream) app.Future[app.Done] {
 			stream = s
 			return s.Closed()
@@ -124,7 +124,7 @@ func streaming(options events.Options) (*apptest.Host, func() *events.Stream) {
 }
 
 func TestEvents(t *testing.T) {
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		return app.Ready(events.Streamed(func(s *events.Stream) app.Future[app.Done] {
 			n, _ := strconv.Atoi(events.LastID(s.Request()))
 			return app.While(func() app.Future[bool] {
@@ -306,7 +306,7 @@ func TestEventsEndWhenThePeerLeaves(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			closed := make(chan struct{})
-			host := apptest.New(func(*app.Request) app.Future[*app.Response] {
+			host := apptest.New(func(*app.Request) app.Answer {
 				return app.Ready(events.Streamed(func(s *events.Stream) app.Future[app.Done] {
 					return app.Finally(s.Closed(), func() { close(closed) })
 				}))
@@ -368,7 +368,7 @@ func TestEventsThatFail(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			host := apptest.New(func(*app.Request) app.Future[*app.Response] { return app.Ready(events.Streamed(produce)) })
+			host := apptest.New(func(*app.Request) app.Answer { return app.Ready(events.Streamed(produce)) })
 			call := host.Do(apptest.Get("/"))
 			host.Advance(time.Second)
 			if !call.Aborted || !errors.Is(call.Err, failure) || string(call.Content) != "data: a\n\n" {
@@ -383,7 +383,7 @@ func TestEventsThatFail(t *testing.T) {
 
 // HEAD and a declined stream do not call the producer.
 func TestEventsDeclined(t *testing.T) {
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		if r.RawPath == "/stop" {
 			return app.Ready(app.Empty(204))
 		}

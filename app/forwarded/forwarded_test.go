@@ -88,7 +88,7 @@ func TestTheClientBehindProxies(t *testing.T) {
 		{"both, but different: one of them is the client's invention", proxy,
 			[]string{"Forwarded", "for=1.2.3.4", "X-Forwarded-For", "203.0.113.7"}, proxy, "http", "own"},
 	} {
-		host := apptest.New(func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Empty(204)) })
+		host := apptest.New(func(*app.Request) app.Answer { return app.Ready(app.Empty(204)) })
 		request := apptest.Get("/", c.fields...)
 		request.Host = "own"
 		request.Conn = &app.ConnInfo{Peer: netip.MustParseAddrPort(c.peer), Trust: trust}
@@ -153,7 +153,7 @@ func TestIgnoredFieldsAreReported(t *testing.T) {
 		var got []string
 		trust := forwarded.TrustNetworks(netip.MustParsePrefix("10.0.0.0/8"))
 		trust.OnIgnored = func(_ forwarded.Client, field string) { got = append(got, field) }
-		host := apptest.New(func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Empty(204)) })
+		host := apptest.New(func(*app.Request) app.Answer { return app.Ready(app.Empty(204)) })
 		request := apptest.Get("/", c.fields...)
 		request.Conn = &app.ConnInfo{Peer: netip.MustParseAddrPort(c.peer), Trust: trust}
 		r := host.Do(request).Request

@@ -19,13 +19,13 @@ func (s *settings) limits() bool { return s.rate != nil || s.concurrency != nil 
 // admit asks for the permission of a request, whose case is in l.match, and then acts on it
 // or refuses it. A permission that is ready costs no allocation. On the loop, lent to user
 // code.
-func (g *Gateway) admit(l *loopState, r *app.Request, s *settings, dialer spi.Dialer) app.Future[*app.Response] {
+func (g *Gateway) admit(l *loopState, r *app.Request, s *settings, dialer spi.Dialer) app.Answer {
 	if s.rate != nil {
 		f := s.rate.Check(r)
 		if !f.Ready() {
 			w := g.wait(l, r, s, dialer)
 			if w == nil {
-				return app.Failed[*app.Response](app.ErrPeerGone)
+				return app.Fail(app.ErrPeerGone)
 			}
 			return app.After(f, w.rated)
 		}
@@ -43,7 +43,7 @@ func (g *Gateway) admit(l *loopState, r *app.Request, s *settings, dialer spi.Di
 	if !f.Ready() {
 		w := g.wait(l, r, s, dialer)
 		if w == nil {
-			return app.Failed[*app.Response](app.ErrPeerGone)
+			return app.Fail(app.ErrPeerGone)
 		}
 		return app.After(f, w.checked)
 	}
@@ -55,9 +55,9 @@ func (g *Gateway) admit(l *loopState, r *app.Request, s *settings, dialer spi.Di
 }
 
 // admitted acts on a request that has permission. m is its match; nil is l.match.
-func (g *Gateway) admitted(l *loopState, r *app.Request, s *settings, dialer spi.Dialer, m *routing.Match) app.Future[*app.Response] {
+func (g *Gateway) admitted(l *loopState, r *app.Request, s *settings, dialer spi.Dialer, m *routing.Match) app.Answer {
 	if !dialer.Enter() {
-		return app.Failed[*app.Response](app.ErrPeerGone)
+		return app.Fail(app.ErrPeerGone)
 	}
 	if m == nil {
 		m = &l.match
@@ -90,7 +90,7 @@ func (g *Gateway) wait(l *loopState, r *app.Request, s *settings, dialer spi.Dia
 }
 
 // rated goes on when the rate has answered.
-func (w *waiting) rated(wait time.Duration, err error) app.Future[*app.Response] {
+func (w *waiting) rated(wait time.Duration, err error) app.Answer {
 	switch {
 	case err != nil:
 		return w.g.denied(w.l, w.r, nil, err)
@@ -105,7 +105,7 @@ func (w *waiting) rated(wait time.Duration, err error) app.Future[*app.Response]
 }
 
 // checked goes on when the authentication has answered.
-func (w *waiting) checked(resp *app.Response, err error) app.Future[*app.Response] {
+func (w *waiting) checked(resp *app.Response, err error) app.Answer {
 	if resp == nil && err == nil {
 		return w.g.admitted(w.l, w.r, w.s, w.dialer, &w.match)
 	}
@@ -121,7 +121,7 @@ func refuseFor(wait time.Duration) *refusal {
 
 // denied answers with resp, the response of the authentication, or with that of err, its
 // failure.
-func (g *Gateway) denied(l *loopState, r *app.Request, resp *app.Response, err error) app.Future[*app.Response] {
+func (g *Gateway) denied(l *loopState, r *app.Request, resp *app.Response, err error) app.Answer {
 	reason := Auth
 	if err != nil {
 		if reason = reasonOfPermission(err); reason == ClientGone {
@@ -130,7 +130,7 @@ func (g *Gateway) denied(l *loopState, r *app.Request, resp *app.Response, err e
 			if g.ended != nil {
 				g.ended(r, reason, err)
 			}
-			return app.Failed[*app.Response](err)
+			return app.Fail(err)
 		}
 		resp = app.ErrorResponse(err)
 	}

@@ -73,7 +73,7 @@ func TestBasicAuth(t *testing.T) {
 }
 
 // guard is a backend that decides by the cookie of the question.
-func guard(r *app.Request) app.Future[*app.Response] {
+func guard(r *app.Request) app.Answer {
 	switch r.Fields.Get("Cookie") {
 	case "good":
 		return app.Ready(app.Empty(204).With("X-User", "alice").With("X-Asked", r.Method+" "+r.Fields.Get("X-Forwarded-Uri")))
@@ -122,7 +122,7 @@ func TestForwardAuth(t *testing.T) {
 
 // The fields that the server of ask sets do not come in trailers either.
 func TestTrailersWithFieldsOfAuth(t *testing.T) {
-	url, _ := open(t, guarded, map[string]app.Handler{"GUARD": guard, "BACKEND": func(r *app.Request) app.Future[*app.Response] {
+	url, _ := open(t, guarded, map[string]app.Handler{"GUARD": guard, "BACKEND": func(r *app.Request) app.Answer {
 		return app.Map(r.Body.Discard(), func(int64) (*app.Response, error) {
 			return app.Text(200, fmt.Sprint(r.Fields.Get("X-User"), r.Trailers())), nil
 		})
@@ -175,11 +175,11 @@ func TestClientLeavesDuringAuth(t *testing.T) {
 	asked, ended := make(chan bool, 1), make(chan bool, 1)
 	var forwarded atomic.Int32
 	backend := map[string]app.Handler{
-		"BACKEND": func(r *app.Request) app.Future[*app.Response] {
+		"BACKEND": func(r *app.Request) app.Answer {
 			forwarded.Add(1)
 			return app.Ready(app.Text(200, ""))
 		},
-		"GUARD": func(r *app.Request) app.Future[*app.Response] {
+		"GUARD": func(r *app.Request) app.Answer {
 			_, f := app.Promised[*app.Response](r)
 			asked <- true
 			go func() {
@@ -221,7 +221,7 @@ func TestClientLeavesDuringAuth(t *testing.T) {
 // While permission is asked for, the content of the request waits at the client.
 func TestContentWaitsForAuth(t *testing.T) {
 	release := make(chan bool)
-	url, _ := open(t, guarded, map[string]app.Handler{"BACKEND": echo, "GUARD": func(r *app.Request) app.Future[*app.Response] {
+	url, _ := open(t, guarded, map[string]app.Handler{"BACKEND": echo, "GUARD": func(r *app.Request) app.Answer {
 		p, f := app.Promised[*app.Response](r)
 		go func() {
 			<-release
@@ -303,7 +303,7 @@ func TestTunnelsNeedPermission(t *testing.T) {
 func TestOrderOfPermissions(t *testing.T) {
 	var asked atomic.Int32
 	url, _ := open(t, "routes: {/: {respond: {status: 204}, limit: {rate: 1/h, burst: 2}, auth: {ask: guard /}}}\nbackends: {guard: GUARD}\n",
-		map[string]app.Handler{"GUARD": func(r *app.Request) app.Future[*app.Response] {
+		map[string]app.Handler{"GUARD": func(r *app.Request) app.Answer {
 			asked.Add(1)
 			return guard(r)
 		}})

@@ -103,7 +103,7 @@ func sizeOf(t *testing.T, address, request string) int {
 func TestAllocationsOfAForwardedRequest(t *testing.T) {
 	const request = "GET /users/7 HTTP/1.1\r\nHost: example.com\r\nAccept: */*\r\nUser-Agent: test\r\n\r\n"
 	static := app.Text(200, "Hello, World!")
-	served, _ := serveOn(t, func(*app.Request) app.Future[*app.Response] { return app.Ready(static) })
+	served, _ := serveOn(t, func(*app.Request) app.Answer { return app.Ready(static) })
 	base := allocationsOf(t, served, request, sizeOf(t, served, request))
 	for name, answer := range map[string]string{
 		"with content":    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nDate: Sat, 28 Nov 2026 12:00:00 GMT\r\nContent-Length: 13\r\n\r\nHello, World!",

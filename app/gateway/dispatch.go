@@ -11,13 +11,13 @@ import (
 )
 
 // serveRoutes answers a request by its route.
-func (g *Gateway) serveRoutes(rs *routes, r *app.Request) app.Future[*app.Response] {
+func (g *Gateway) serveRoutes(rs *routes, r *app.Request) app.Answer {
 	dialer, ok := r.Loop().(spi.Dialer)
 	if !ok {
 		return app.Ready(g.policy.errorResponse(&refusals[NoPeer], false))
 	}
 	if !dialer.Enter() {
-		return app.Failed[*app.Response](app.ErrPeerGone)
+		return app.Fail(app.ErrPeerGone)
 	}
 	l := g.loops.of(dialer.Home())
 	s, refused := rs.choose(l, r)
@@ -65,7 +65,7 @@ func (rs *routes) choose(l *loopState, r *app.Request) (*settings, *refusal) {
 // outcome is what a case does with a request: a response, or builtIn, the application
 // inside the process, makes one.
 type outcome struct {
-	response app.Future[*app.Response]
+	response app.Answer
 	builtIn  app.Handler
 	ofCase   bool // it may be compressed
 }
@@ -113,7 +113,7 @@ func (g *Gateway) forward(l *loopState, r *app.Request, s *settings, dialer spi.
 
 // finish runs the built-in application and middleware, and returns the response. On the
 // loop, lent to user code.
-func (o *outcome) finish(r *app.Request, s *settings) app.Future[*app.Response] {
+func (o *outcome) finish(r *app.Request, s *settings) app.Answer {
 	f := o.response
 	if !o.ofCase {
 		return f
@@ -122,7 +122,7 @@ func (o *outcome) finish(r *app.Request, s *settings) app.Future[*app.Response] 
 	case o.builtIn != nil:
 		f = o.builtIn(r)
 		if edits := s.response; edits != nil {
-			f = app.Then(f, func(resp *app.Response) app.Future[*app.Response] {
+			f = app.Then(f, func(resp *app.Response) app.Answer {
 				resp.Fields = edits.Apply(resp.Fields)
 				return app.Ready(resp)
 			})
@@ -135,12 +135,12 @@ func (o *outcome) finish(r *app.Request, s *settings) app.Future[*app.Response] 
 	if s.compress == nil {
 		return f
 	}
-	return s.compress(func(*app.Request) app.Future[*app.Response] { return f })(r)
+	return s.compress(func(*app.Request) app.Answer { return f })(r)
 }
 
 // wrappableHead gives a response to HEAD content of the length that GET would have, so that
 // middleware changes its fields in the same way. The content is never read.
-func wrappableHead(resp *app.Response) app.Future[*app.Response] {
+func wrappableHead(resp *app.Response) app.Answer {
 	if resp.Content != nil || resp.Status == 204 || resp.Status == 304 {
 		return app.Ready(resp)
 	}
@@ -154,7 +154,7 @@ func wrappableHead(resp *app.Response) app.Future[*app.Response] {
 }
 
 // wrappable gives a response content that middleware can change.
-func wrappable(resp *app.Response) app.Future[*app.Response] {
+func wrappable(resp *app.Response) app.Answer {
 	if c, ok := resp.Content.(*content); ok {
 		resp.Content = c.Pull()
 	}

@@ -103,7 +103,7 @@ func (x *exchange) reset() {
 }
 
 // begin sends the request.
-func (x *exchange) begin(r *app.Request, dialer spi.Dialer) app.Future[*app.Response] {
+func (x *exchange) begin(r *app.Request, dialer spi.Dialer) app.Answer {
 	x.r, x.dialer = r, dialer
 	a := newAnswer(x)
 	x.answer = a
@@ -114,7 +114,7 @@ func (x *exchange) begin(r *app.Request, dialer spi.Dialer) app.Future[*app.Resp
 	if !core.Attach(r, &x.end, (*requestEnd)(x)) {
 		x.reason = ClientGone
 		x.finish()
-		return app.Failed[*app.Response](app.ErrPeerGone)
+		return app.Fail(app.ErrPeerGone)
 	}
 	x.out = spi.Outgoing{
 		Method:    x.head.method,

@@ -95,7 +95,7 @@ type faulty struct {
 	asked  atomic.Int32
 }
 
-func (f *faulty) serve(r *app.Request) app.Future[*app.Response] {
+func (f *faulty) serve(r *app.Request) app.Answer {
 	f.asked.Add(1)
 	switch status := int(f.status.Load()); status {
 	case 0:

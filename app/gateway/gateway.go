@@ -118,7 +118,7 @@ func (g *Gateway) shared() *shared {
 func (g *Gateway) LoopStart(loop app.Loop) { g.loops.known.add(loop) }
 
 // Serve forwards a request. It is an app.Handler.
-func (g *Gateway) Serve(r *app.Request) app.Future[*app.Response] {
+func (g *Gateway) Serve(r *app.Request) app.Answer {
 	if rs := g.routes.Load(); rs != nil {
 		return g.serveRoutes(rs, r)
 	}
@@ -127,7 +127,7 @@ func (g *Gateway) Serve(r *app.Request) app.Future[*app.Response] {
 		return app.Ready(g.policy.errorResponse(&refusals[NoPeer], false))
 	}
 	if !dialer.Enter() {
-		return app.Failed[*app.Response](app.ErrPeerGone)
+		return app.Fail(app.ErrPeerGone)
 	}
 	defer dialer.Leave()
 	l := g.loops.of(dialer.Home())
@@ -141,12 +141,12 @@ func (g *Gateway) Serve(r *app.Request) app.Future[*app.Response] {
 }
 
 // refuse answers a request that is not forwarded.
-func (g *Gateway) refuse(l *loopState, r *app.Request, refused *refusal) app.Future[*app.Response] {
+func (g *Gateway) refuse(l *loopState, r *app.Request, refused *refusal) app.Answer {
 	return g.answer(l, r, refused.reason, g.policy.errorResponse(refused, isGRPC(r.Fields.Get(contentTypeName))))
 }
 
 // answer returns a response of the gateway's own.
-func (g *Gateway) answer(l *loopState, r *app.Request, reason Reason, resp *app.Response) app.Future[*app.Response] {
+func (g *Gateway) answer(l *loopState, r *app.Request, reason Reason, resp *app.Response) app.Answer {
 	l.count(reason)
 	noteAnswer(r, reason)
 	if g.ended != nil {

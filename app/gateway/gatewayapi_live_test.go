@@ -20,7 +20,7 @@ import (
 // echoServer answers as that of the conformance tests does, whose response has the fields that X-Echo-Set-Header names,
 // and which waits for the parameter delay.
 func echoServer(name string) app.Handler {
-	return func(r *app.Request) app.Future[*app.Response] {
+	return func(r *app.Request) app.Answer {
 		resp := app.Text(200, r.Protocol).With("X-Server", name)
 		for text := range strings.SplitSeq(r.Fields.Get("X-Echo-Set-Header"), ",") {
 			if name, value, ok := strings.Cut(text, ":"); ok {
@@ -95,7 +95,7 @@ func TestGatewayAPIMirrors(t *testing.T) {
 	var copies [2]atomic.Int32
 	var faults atomic.Int32
 	mirror := func(n *atomic.Int32) app.Handler {
-		return func(r *app.Request) app.Future[*app.Response] {
+		return func(r *app.Request) app.Answer {
 			n.Add(1)
 			if r.Method != "GET" || strings.HasSuffix(r.RawPath, "headers") && (r.Fields.Has("X-Header-Remove") || r.Fields.Get("X-Header-Add") != "header-val-1" ||
 				r.Fields.Joined("X-Header-Add-Append") != "append-val-1, header-val-2" || r.Fields.Get("X-Header-Set") != "set-overwrites-values") {

@@ -38,7 +38,7 @@ var ownPolicy = policy{pseudonym: "gw", via: newViaLines("gw")}
 func onward(t testing.TB, req *apptest.Request, p *policy) (h requestHead, refused *refusal) {
 	t.Helper()
 	seen := false
-	apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	apptest.New(func(r *app.Request) app.Answer {
 		seen = true
 		refused = h.make(r, p, &addresses{})
 		return app.Ready(app.Empty(204))
@@ -193,7 +193,7 @@ func TestTargets(t *testing.T) {
 		{"GET", "/a/b?c", "/b", "c", "/b?c"}, // middleware has taken a prefix away
 		{"GET", "/a/b?c", "/b", "", "/b"},
 	} {
-		apptest.New(func(r *app.Request) app.Future[*app.Response] {
+		apptest.New(func(r *app.Request) app.Answer {
 			r.Target, r.RawPath, r.RawQuery = c.target, c.path, c.query
 			if got, refused := forwardedTarget(r); refused != nil || got != c.want {
 				t.Errorf("%s %s is forwarded as %q (%+v), want %q", c.method, c.target, got, refused, c.want)
@@ -321,7 +321,7 @@ func TestFieldsAboutTheClient(t *testing.T) {
 func TestHeadsAreMadeInPlace(t *testing.T) {
 	var h requestHead
 	from := &addresses{}
-	apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	apptest.New(func(r *app.Request) app.Answer {
 		if n := testing.AllocsPerRun(100, func() {
 			h.reset()
 			if refused := h.make(r, &ownPolicy, from); refused != nil {

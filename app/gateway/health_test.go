@@ -69,7 +69,7 @@ type switchable struct {
 	ill   func(r *app.Request) *app.Response
 }
 
-func (s *switchable) serve(r *app.Request) app.Future[*app.Response] {
+func (s *switchable) serve(r *app.Request) app.Answer {
 	if strings.Contains(r.RawPath, "ealth") {
 		line := fmt.Sprint(r.Method, " ", r.Target, " ", r.Protocol)
 		s.asked.Store(&line)
@@ -167,7 +167,7 @@ func TestHealthChecksWhileALoopStalls(t *testing.T) {
 	}
 	t.Cleanup(g.Close)
 	stalled, release := make(chan struct{}), make(chan struct{})
-	address, _ := serveOn(t, func(r *app.Request) app.Future[*app.Response] {
+	address, _ := serveOn(t, func(r *app.Request) app.Answer {
 		close(stalled)
 		<-release
 		return g.Serve(r)
@@ -195,7 +195,7 @@ func TestHealthChecksWhileALoopStalls(t *testing.T) {
 func TestHealthChecksOfManyPeers(t *testing.T) {
 	const peers = 200
 	var asked atomic.Int64
-	first, _ := serveOn(t, func(*app.Request) app.Future[*app.Response] {
+	first, _ := serveOn(t, func(*app.Request) app.Answer {
 		asked.Add(1)
 		return app.Ready(app.Text(200, ""))
 	})
@@ -227,7 +227,7 @@ func healthy(status int) func(*app.Request) *app.Response {
 func TestPeerThatAnswers503IsEjected(t *testing.T) {
 	var sick atomic.Bool
 	var asked atomic.Int64
-	bad, _ := serveOn(t, func(r *app.Request) app.Future[*app.Response] {
+	bad, _ := serveOn(t, func(r *app.Request) app.Answer {
 		asked.Add(1)
 		if sick.Load() {
 			return app.Ready(app.Error(503, ""))

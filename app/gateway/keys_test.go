@@ -149,7 +149,7 @@ func TestAGatewayWithoutAFile(t *testing.T) {
 }
 
 func TestIdleOfACase(t *testing.T) {
-	url, g := open(t, "routes: {/: {to: a, idle: 100ms}}\nbackends: {a: A}\n", map[string]app.Handler{"A": func(r *app.Request) app.Future[*app.Response] {
+	url, g := open(t, "routes: {/: {to: a, idle: 100ms}}\nbackends: {a: A}\n", map[string]app.Handler{"A": func(r *app.Request) app.Answer {
 		return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
 			return app.Then(w.WriteString("begun"), func(app.Done) app.Future[app.Done] { return app.Sleep(r, time.Hour) })
 		}))
@@ -193,7 +193,7 @@ func TestRawPaths(t *testing.T) {
 // compress leaves alone what must not be changed, and agrees with HEAD.
 func TestWhatIsCompressed(t *testing.T) {
 	text := strings.Repeat("compressible ", 1000)
-	url, _ := open(t, "routes: {/: {to: a, compress: on, response: {set: {X-After: '1'}}}}\nbackends: {a: TEXT}\n", map[string]app.Handler{"TEXT": func(r *app.Request) app.Future[*app.Response] {
+	url, _ := open(t, "routes: {/: {to: a, compress: on, response: {set: {X-After: '1'}}}}\nbackends: {a: TEXT}\n", map[string]app.Handler{"TEXT": func(r *app.Request) app.Answer {
 		resp := app.Text(200, text).With("ETag", `"1"`)
 		switch r.RawPath {
 		case "/no-transform":

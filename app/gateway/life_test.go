@@ -24,7 +24,7 @@ func TestDrain(t *testing.T) {
 		for _, in := range []bool{false, true} {
 			t.Run(fmt.Sprint(out, in), func(t *testing.T) {
 				arrived, release := make(chan struct{}), make(chan struct{})
-				backend, _ := serveOn(t, func(r *app.Request) app.Future[*app.Response] {
+				backend, _ := serveOn(t, func(r *app.Request) app.Answer {
 					if r.IsWebSocket() {
 						return sockets(r)
 					}
@@ -77,9 +77,9 @@ func TestDrain(t *testing.T) {
 // Middleware that blocks its loop costs its own exchange on both sides, and no other.
 func TestStalls(t *testing.T) {
 	var ended atomic.Int32
-	backend, _ := serveOn(t, func(r *app.Request) app.Future[*app.Response] {
+	backend, _ := serveOn(t, func(r *app.Request) app.Answer {
 		context.AfterFunc(r.Context(), func() { ended.Add(1) })
-		return app.After(app.Sleep(r, 300*time.Millisecond), func(app.Done, error) app.Future[*app.Response] {
+		return app.After(app.Sleep(r, 300*time.Millisecond), func(app.Done, error) app.Answer {
 			return app.Ready(app.Text(200, r.RawPath))
 		})
 	})
@@ -93,12 +93,12 @@ func TestStalls(t *testing.T) {
 			g := gateway.New(backendOf(t, out+"://"+backend), gateway.Options{})
 			release := make(chan struct{})
 			defer close(release)
-			handler := func(r *app.Request) app.Future[*app.Response] {
+			handler := func(r *app.Request) app.Answer {
 				f := g.Serve(r)
 				if r.RawPath != "/stall" {
 					return f
 				}
-				return app.Then(f, func(resp *app.Response) app.Future[*app.Response] {
+				return app.Then(f, func(resp *app.Response) app.Answer {
 					<-release // the loop is blocked by the answer's middleware
 					return app.Ready(resp)
 				})
@@ -146,7 +146,7 @@ func TestStalls(t *testing.T) {
 
 // A client that does not read stalls nobody else on the backend's connection.
 func TestSlowReadersHarmNobody(t *testing.T) {
-	backend, _ := serveOn(t, func(r *app.Request) app.Future[*app.Response] {
+	backend, _ := serveOn(t, func(r *app.Request) app.Answer {
 		if r.RawPath == "/large" {
 			return app.Ready(app.Pulled(200, "text/plain", 64<<20, func(p []byte) (int, error) { return len(p), nil }))
 		}
@@ -179,7 +179,7 @@ func TestSlowReadersHarmNobody(t *testing.T) {
 
 // A response that falls silent ends, and does not look complete.
 func TestSilentResponsesEnd(t *testing.T) {
-	silent := func(r *app.Request) app.Future[*app.Response] {
+	silent := func(r *app.Request) app.Answer {
 		return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
 			return app.Then(w.WriteAll([]byte("begun")), func(app.Done) app.Future[app.Done] { return app.Sleep(r, time.Hour) })
 		}))
@@ -200,8 +200,8 @@ func TestSilentResponsesEnd(t *testing.T) {
 
 // A client of gRPC reads errors from a head that ends the stream; its deadline is that of the exchange.
 func TestGRPCErrors(t *testing.T) {
-	hangs, _ := serveOn(t, func(r *app.Request) app.Future[*app.Response] {
-		return app.After(app.Sleep(r, time.Hour), func(app.Done, error) app.Future[*app.Response] { return app.Ready(app.Empty(204)) })
+	hangs, _ := serveOn(t, func(r *app.Request) app.Answer {
+		return app.After(app.Sleep(r, time.Hour), func(app.Done, error) app.Answer { return app.Ready(app.Empty(204)) })
 	})
 	for url, reason := range map[string]gateway.Reason{"h2c://" + hangs: gateway.HeadTimeout, "h2c://127.0.0.1:1": gateway.ConnectFail} {
 		status := "14" // UNAVAILABLE
@@ -232,7 +232,7 @@ func TestPeers(t *testing.T) {
 	var urls []string
 	var servers []*server.Server
 	for i := range got {
-		address, s := serveOn(t, func(r *app.Request) app.Future[*app.Response] {
+		address, s := serveOn(t, func(r *app.Request) app.Answer {
 			got[i].Add(1)
 			return app.Ready(app.Text(200, "hello"))
 		})
@@ -272,7 +272,7 @@ func TestHalfClosedClients(t *testing.T) {
 	for _, out := range []string{"http", "h2c"} {
 		t.Run(out, func(t *testing.T) {
 			left := make(chan error, 1)
-			backend, _ := serveOn(t, func(r *app.Request) app.Future[*app.Response] {
+			backend, _ := serveOn(t, func(r *app.Request) app.Answer {
 				if r.RawPath == "/soon" {
 					return app.Ready(app.Text(200, "here"))
 				}

@@ -30,7 +30,7 @@ func parsed(t *testing.T, text string) *config.Config {
 func TestReload(t *testing.T) {
 	kept, keptServer := serveOn(t, says("kept"))
 	release := make(chan bool)
-	other, _ := serveOn(t, func(r *app.Request) app.Future[*app.Response] {
+	other, _ := serveOn(t, func(r *app.Request) app.Answer {
 		if r.RawPath == "/slow" {
 			return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
 				p, f := app.Promised[app.Done](r)

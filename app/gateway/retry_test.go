@@ -17,7 +17,7 @@ import (
 
 // counted returns a handler that counts its requests, and answers with a status and what it has read.
 func counted(n *atomic.Int32, status func(n int32) int) app.Handler {
-	return func(r *app.Request) app.Future[*app.Response] {
+	return func(r *app.Request) app.Answer {
 		k := n.Add(1)
 		return app.Map(r.Body.ReadAll(1<<20), func(b []byte) (*app.Response, error) {
 			return app.Text(status(k), string(b)), nil
@@ -75,8 +75,8 @@ func TestRetriesOfOnePeer(t *testing.T) {
 }
 
 func TestTryTimeoutOfACase(t *testing.T) {
-	slow := func(r *app.Request) app.Future[*app.Response] {
-		return app.After(app.Sleep(r, time.Hour), func(app.Done, error) app.Future[*app.Response] { return app.Ready(app.Empty(204)) })
+	slow := func(r *app.Request) app.Answer {
+		return app.After(app.Sleep(r, time.Hour), func(app.Done, error) app.Answer { return app.Ready(app.Empty(204)) })
 	}
 	url, g := open(t, "routes: {/: {to: a, try-timeout: 50ms, timeout: 10s}}\nbackends: {a: {peers: [{url: SLOW, weight: 1000}, FAST], balance: round}}\n",
 		map[string]app.Handler{"SLOW": slow, "FAST": says("fast")})
@@ -94,7 +94,7 @@ func TestTryTimeoutOfACase(t *testing.T) {
 // A mirror gets copies with method, path, fields and content; its answers are dropped, and its failures counted.
 func TestMirror(t *testing.T) {
 	copies := make(chan string, 100)
-	mirror := func(r *app.Request) app.Future[*app.Response] {
+	mirror := func(r *app.Request) app.Answer {
 		return app.Map(r.Body.ReadAll(1<<20), func(b []byte) (*app.Response, error) {
 			copies <- strings.Join([]string{r.Method, r.Target, r.Authority, r.Fields.Get("X-Set"), string(b)}, " ")
 			return app.Text(200, strings.Repeat("dropped", 10_000)), nil
@@ -137,14 +137,14 @@ backends: {a: A, m: M}
 
 // A mirror that answers with errors, refuses connections or hangs concerns nobody. The copies under way are bounded.
 func TestMirrorThatFails(t *testing.T) {
-	hangs := func(r *app.Request) app.Future[*app.Response] {
-		return app.After(r.Draining(), func(app.Done, error) app.Future[*app.Response] { return app.Ready(app.Empty(204)) })
+	hangs := func(r *app.Request) app.Answer {
+		return app.After(r.Draining(), func(app.Done, error) app.Answer { return app.Ready(app.Empty(204)) })
 	}
 	for peer, want := range map[string]gateway.MirrorCounts{
 		"FAILS": {Sent: 300, Failed: 300}, "http://127.0.0.1:1": {Sent: 300, Failed: 300}, "HANGS": {Sent: 256, Skipped: 44},
 	} {
 		url, g := open(t, "routes: {/: {to: a, mirror: m}}\nbackends: {a: ONE, m: {peers: \""+peer+"\", connections: 1024}}\n", map[string]app.Handler{
-			"ONE": says("a"), "HANGS": hangs, "FAILS": func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Error(500, "")) }})
+			"ONE": says("a"), "HANGS": hangs, "FAILS": func(*app.Request) app.Answer { return app.Ready(app.Error(500, "")) }})
 		c := clientOf(t, true)
 		for n := range 300 {
 			if resp, _ := ask(t, c, "GET", url, ""); resp.StatusCode != 200 {
@@ -161,7 +161,7 @@ func TestMirrorThatFails(t *testing.T) {
 // A copy under way does not delay the end of the server.
 func TestMirrorDoesNotDelayShutdown(t *testing.T) {
 	hangs := make(chan bool)
-	m, _ := serveOn(t, func(r *app.Request) app.Future[*app.Response] {
+	m, _ := serveOn(t, func(r *app.Request) app.Answer {
 		p, f := app.Promised[*app.Response](r)
 		go func() {
 			<-hangs
@@ -192,7 +192,7 @@ func TestMirrorOfABrokenUpload(t *testing.T) {
 	begun := make(chan bool)
 	url, g := open(t, "routes: {/: {to: a, mirror: m}}\nbackends: {a: A, m: M}\n", map[string]app.Handler{
 		"M": counted(&copies, always(200)),
-		"A": func(r *app.Request) app.Future[*app.Response] {
+		"A": func(r *app.Request) app.Answer {
 			begun <- true
 			return echo(r)
 		}})

@@ -45,7 +45,7 @@ func openOver(t *testing.T, scheme, text string, backends map[string]app.Handler
 
 // says answers with a name, the target and host that it has seen, and the fields that begin with X-.
 func says(name string) app.Handler {
-	return func(r *app.Request) app.Future[*app.Response] {
+	return func(r *app.Request) app.Answer {
 		text := fmt.Sprintln(name, r.Method, r.Target, r.Authority)
 		for _, f := range r.Fields {
 			if name := http.CanonicalHeaderKey(f.Name); strings.HasPrefix(name, "X-") && !strings.HasPrefix(name, "X-Forwarded-") {
@@ -184,7 +184,7 @@ func TestRateLimit(t *testing.T) {
 
 func TestConcurrency(t *testing.T) {
 	begun, end := make(chan bool), make(chan bool)
-	url, _ := open(t, "routes: {/: {to: a, concurrency: 1}}\nbackends: {a: SLOW}\n", map[string]app.Handler{"SLOW": func(r *app.Request) app.Future[*app.Response] {
+	url, _ := open(t, "routes: {/: {to: a, concurrency: 1}}\nbackends: {a: SLOW}\n", map[string]app.Handler{"SLOW": func(r *app.Request) app.Answer {
 		p, f := app.Promised[*app.Response](r)
 		go func() {
 			begun <- true
@@ -213,7 +213,7 @@ func TestConcurrency(t *testing.T) {
 }
 
 func TestTimeoutOfACase(t *testing.T) {
-	url, _ := open(t, "routes: {/: {to: a, timeout: 50ms}, /slow: a}\nbackends: {a: SLOW}\n", map[string]app.Handler{"SLOW": func(r *app.Request) app.Future[*app.Response] {
+	url, _ := open(t, "routes: {/: {to: a, timeout: 50ms}, /slow: a}\nbackends: {a: SLOW}\n", map[string]app.Handler{"SLOW": func(r *app.Request) app.Answer {
 		return app.Map(app.Sleep(r, 300*time.Millisecond), func(app.Done) (*app.Response, error) { return app.Text(200, "late"), nil })
 	}})
 	for path, want := range map[string]int{"/": 504, "/slow": 200} {
@@ -225,7 +225,7 @@ func TestTimeoutOfACase(t *testing.T) {
 
 func TestCompressedResponses(t *testing.T) {
 	text := strings.Repeat("compressible ", 1000)
-	url, _ := open(t, "routes: {/: {to: a, compress: on}, /plain: a}\nbackends: {a: TEXT}\n", map[string]app.Handler{"TEXT": func(*app.Request) app.Future[*app.Response] {
+	url, _ := open(t, "routes: {/: {to: a, compress: on}, /plain: a}\nbackends: {a: TEXT}\n", map[string]app.Handler{"TEXT": func(*app.Request) app.Answer {
 		return app.Ready(app.Text(200, text))
 	}})
 	for _, http2 := range []bool{false, true} {

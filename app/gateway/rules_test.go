@@ -63,7 +63,7 @@ func readHead(r *bufio.Reader) string {
 
 // A final response before the end of the request is passed on whole (RFC 9113 section 8.1, RFC 9112 section 9.6).
 func TestEarlyResponses(t *testing.T) {
-	refuse := func(r *app.Request) app.Future[*app.Response] {
+	refuse := func(r *app.Request) app.Answer {
 		return app.Ready(app.Error(413, strings.Repeat("too much ", 1000)))
 	}
 	pairs(t, refuse, gateway.Options{}, func(t *testing.T, c *http.Client, url string, g *gateway.Gateway) {
@@ -97,7 +97,7 @@ func TestEarlyResponses(t *testing.T) {
 
 // A response to a whole request leaves the client's connection open.
 func TestConnectionsStayOpen(t *testing.T) {
-	count := func(r *app.Request) app.Future[*app.Response] {
+	count := func(r *app.Request) app.Answer {
 		return app.Map(r.Body.Discard(), func(n int64) (*app.Response, error) {
 			return app.Text(200, strings.Repeat("counted ", 1000)), nil
 		})
@@ -119,10 +119,10 @@ func TestConnectionsStayOpen(t *testing.T) {
 // A client that leaves ends the backend's request, before and within the response.
 func TestClientsThatLeave(t *testing.T) {
 	var ended atomic.Int32
-	slow := func(r *app.Request) app.Future[*app.Response] {
+	slow := func(r *app.Request) app.Answer {
 		context.AfterFunc(r.Context(), func() { ended.Add(1) })
 		if r.RawPath == "/head" {
-			return app.After(app.Sleep(r, time.Hour), func(app.Done, error) app.Future[*app.Response] { return app.Ready(app.Empty(204)) })
+			return app.After(app.Sleep(r, time.Hour), func(app.Done, error) app.Answer { return app.Ready(app.Empty(204)) })
 		}
 		return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
 			return app.Then(w.WriteAll([]byte("begun")), func(app.Done) app.Future[app.Done] { return app.Sleep(r, time.Hour) })
@@ -197,7 +197,7 @@ func TestBackendsThatBreakOff(t *testing.T) {
 
 // Trailers go both ways, announced or not, but for those that a recipient would need before the content.
 func TestTrailersThrough(t *testing.T) {
-	mirror := func(r *app.Request) app.Future[*app.Response] {
+	mirror := func(r *app.Request) app.Answer {
 		return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
 			return app.Then(app.Copy(w, r.Body), func(int64) app.Future[app.Done] {
 				w.Trailer("X-Sum", "1")
@@ -230,7 +230,7 @@ func TestTrailersThrough(t *testing.T) {
 
 // Each 1xx is passed on, and a 100 where the client waits for it.
 func TestInterimResponses(t *testing.T) {
-	hints := func(r *app.Request) app.Future[*app.Response] {
+	hints := func(r *app.Request) app.Answer {
 		_ = r.Inform(103, app.Fields{{Name: "Link", Value: "</a.css>"}})
 		_ = r.Inform(102, nil)
 		return echo(r)
@@ -301,7 +301,7 @@ func TestExpectations(t *testing.T) {
 // A gateway that forwards to itself finds out (RFC 9110 section 7.6.3).
 func TestLoops(t *testing.T) {
 	var front atomic.Pointer[app.Handler]
-	address, _ := serveOn(t, func(r *app.Request) app.Future[*app.Response] { return (*front.Load())(r) })
+	address, _ := serveOn(t, func(r *app.Request) app.Answer { return (*front.Load())(r) })
 	b := backendOf(t, "http://"+address)
 	g := gateway.New(b, gateway.Options{Via: "gw"})
 	handler := app.Handler(g.Serve)
@@ -394,7 +394,7 @@ func TestSmuggling(t *testing.T) {
 
 // Clients of HTTP/1.0 get neither chunks nor interim responses.
 func TestOldClients(t *testing.T) {
-	backend, _ := serveOn(t, func(r *app.Request) app.Future[*app.Response] {
+	backend, _ := serveOn(t, func(r *app.Request) app.Answer {
 		_ = r.Inform(103, nil)
 		return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] { return w.WriteAll([]byte("hello")) }))
 	})
@@ -414,7 +414,7 @@ func TestOldClients(t *testing.T) {
 
 // What one side has marked as never indexed is marked on the other (RFC 7541 section 6.2.3).
 func TestSecretsStayOutOfTables(t *testing.T) {
-	backend, _ := serveOn(t, func(r *app.Request) app.Future[*app.Response] {
+	backend, _ := serveOn(t, func(r *app.Request) app.Answer {
 		marked := spi.Sensitive(r)
 		resp := app.Text(200, fmt.Sprint(marked != nil && marked("x-secret"), marked != nil && marked("x-other")))
 		resp.Fields.Add("X-Answer", "1")
@@ -462,7 +462,7 @@ func TestSecretsStayOutOfTables(t *testing.T) {
 
 // HEAD, 204 and 304 have no content, and HEAD and 304 the length that it would have.
 func TestResponsesWithoutContent(t *testing.T) {
-	backend := func(r *app.Request) app.Future[*app.Response] {
+	backend := func(r *app.Request) app.Answer {
 		switch r.RawPath {
 		case "/204":
 			return app.Ready(app.Empty(204))

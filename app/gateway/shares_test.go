@@ -18,7 +18,7 @@ import (
 
 // answersAfter answers with a name when a time has passed.
 func answersAfter(d time.Duration, name string) app.Handler {
-	return func(r *app.Request) app.Future[*app.Response] {
+	return func(r *app.Request) app.Answer {
 		p, f := app.Promised[*app.Response](r)
 		r.Loop().After(d, func() { p.Resolve(app.Text(200, "").With("X-Server", name)) })
 		return f

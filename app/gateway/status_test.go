@@ -45,7 +45,7 @@ func TestStatusFollowsThePeers(t *testing.T) {
 }
 
 func TestStatusOfTheBuiltInApplication(t *testing.T) {
-	b := &Backend{name: "own", builtIn: func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Error(404, "")) }}
+	b := &Backend{name: "own", builtIn: func(*app.Request) app.Answer { return app.Ready(app.Error(404, "")) }}
 	if s := b.Status(); s.Name != "own" || !s.BuiltIn || s.Peers != nil {
 		t.Errorf("status %+v", s)
 	}

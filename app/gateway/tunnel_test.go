@@ -215,7 +215,7 @@ var echoSocket = &websocket.Endpoint{
 	},
 }
 
-func sockets(r *app.Request) app.Future[*app.Response] {
+func sockets(r *app.Request) app.Answer {
 	switch r.RawPath {
 	case "/no":
 		return app.Ready(app.Error(403, "not here"))
@@ -460,7 +460,7 @@ func TestWrongAccept(t *testing.T) {
 
 // TestTunnelsLeaveRoomForRequests: tunnels that use up the streams of two connections to a backend over HTTP/2 get others.
 func TestTunnelsLeaveRoomForRequests(t *testing.T) {
-	backend, _ := serveOn(t, func(r *app.Request) app.Future[*app.Response] {
+	backend, _ := serveOn(t, func(r *app.Request) app.Answer {
 		if r.IsWebSocket() {
 			return sockets(r)
 		}

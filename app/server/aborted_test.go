@@ -11,11 +11,11 @@ import (
 )
 
 func TestAbortedRequestHasNoAnswer(t *testing.T) {
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		if r.Target == "/" {
 			return app.Ready(app.Text(200, "here"))
 		}
-		return app.Failed[*app.Response](spi.ErrAborted)
+		return app.Fail(spi.ErrAborted)
 	})
 	s.overBoth(func(t *testing.T, c *http.Client) {
 		if resp, err := c.Get(s.url("/aborted")); err == nil {
@@ -34,7 +34,7 @@ func TestAbortedRequestHasNoAnswer(t *testing.T) {
 }
 
 func TestEmptyDateIsLeftOut(t *testing.T) {
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		return app.Ready(app.Text(200, "some time").With("Date", ""))
 	})
 	s.overBoth(func(t *testing.T, c *http.Client) {

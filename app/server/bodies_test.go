@@ -34,7 +34,7 @@ func get(path string, fields ...string) string {
 }
 
 // whole answers with all of the content, and the trailers behind it.
-func whole(r *app.Request) app.Future[*app.Response] {
+func whole(r *app.Request) app.Answer {
 	return app.Map(r.Body.ReadAll(1<<20), func(all []byte) (*app.Response, error) {
 		text := string(all)
 		for _, f := range r.Trailers() {
@@ -45,7 +45,7 @@ func whole(r *app.Request) app.Future[*app.Response] {
 }
 
 // digest answers with the content's length and hash.
-func digest(r *app.Request) app.Future[*app.Response] {
+func digest(r *app.Request) app.Answer {
 	hash := sha256.New()
 	buf := make([]byte, 8<<10)
 	count := r.Body.Each(buf, func(p []byte) app.Future[app.Done] {
@@ -60,10 +60,10 @@ func digest(r *app.Request) app.Future[*app.Response] {
 // RFC 9110 section 10.1.1: the peer is told to go on when the application reads, and not before.
 func TestContinueWhenTheApplicationReads(t *testing.T) {
 	begin := make(chan func(), 1)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		p, f := app.Promised[app.Done](r)
 		begin <- func() { p.Resolve(app.Done{}) }
-		return app.Then(f, func(app.Done) app.Future[*app.Response] { return whole(r) })
+		return app.Then(f, func(app.Done) app.Answer { return whole(r) })
 	})
 	l := s.dial()
 	l.say(post("/", 5, "Expect: 100-continue"))
@@ -103,9 +103,9 @@ func TestChunkedContentWithTrailers(t *testing.T) {
 // 103 Early Hints leave ahead of the answer, in time.
 func TestEarlyHints(t *testing.T) {
 	later := make(chan *app.Promise[*app.Response], 1)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		if err := r.Inform(103, app.Fields{{Name: "Link", Value: "</style.css>; rel=preload"}}); err != nil {
-			return app.Failed[*app.Response](err)
+			return app.Fail(err)
 		}
 		p, f := app.Promised[*app.Response](r)
 		later <- p
@@ -144,7 +144,7 @@ func TestAnswersWithoutContent(t *testing.T) {
 				OnClose: func() { over <- "closed" }}
 		},
 	}
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		status, _ := strconv.Atoi(r.QueryValue("status"))
 		kind := r.QueryValue("content")
 		ctx := r.Context()
@@ -300,7 +300,7 @@ func TestRefusalIsReadBehindContent(t *testing.T) {
 // MaxBody holds also for content that the application leaves unread.
 func TestMaxBodyUnread(t *testing.T) {
 	started := make(chan *app.Promise[*app.Response], 1)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		p, f := app.Promised[*app.Response](r)
 		started <- p
 		return f
@@ -313,7 +313,7 @@ func TestMaxBodyUnread(t *testing.T) {
 
 // An application that reads in tiny pieces, with pauses, gets every byte in order and stops nobody.
 func TestContentReadInTinyPieces(t *testing.T) {
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		hash := sha256.New()
 		n := r.Body.Each(make([]byte, 7), func(p []byte) app.Future[app.Done] {
 			hash.Write(p)
@@ -342,7 +342,7 @@ func TestContentReadInTinyPieces(t *testing.T) {
 // An application that takes what came, pauses and asks again is told of what comes later.
 func TestContentComesAfterAPause(t *testing.T) {
 	asks := make(chan func(), 1)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		var all []byte
 		n := r.Body.Each(make([]byte, 100), func(p []byte) app.Future[app.Done] {
 			all = append(all, p...)
@@ -366,7 +366,7 @@ func TestContentComesAfterAPause(t *testing.T) {
 // A window that closes and opens again does not break content off, whatever gives it.
 func TestContentThroughASmallWindow(t *testing.T) {
 	content := pattern(50)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		switch r.RawPath {
 		case "/bytes":
 			return app.Ready(app.Text(200, content))

@@ -28,7 +28,7 @@ func TestContinueLeavesAlone(t *testing.T) {
 		l.hear("POST", 200, "hello")
 	})
 	t.Run("content of its own", func(t *testing.T) {
-		s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+		s := serve(t, func(r *app.Request) app.Answer {
 			return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
 				return app.Then(w.WriteString("first, "), func(app.Done) app.Future[app.Done] {
 					return app.Map(app.Copy(w, r.Body), func(int64) (app.Done, error) { return app.Done{}, nil })
@@ -48,7 +48,7 @@ func TestContinueLeavesAlone(t *testing.T) {
 		}
 	})
 	t.Run("no content at all", func(t *testing.T) {
-		s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+		s := serve(t, func(r *app.Request) app.Answer {
 			return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
 				return app.Sleep(r, time.Hour)
 			}))

@@ -15,7 +15,7 @@ import (
 	"github.com/gatewheel/gatewheel/app/server"
 )
 
-func hello(*app.Request) app.Future[*app.Response] {
+func hello(*app.Request) app.Answer {
 	return app.Ready(app.Text(200, "Hello, World!"))
 }
 
@@ -41,7 +41,7 @@ func TestOnePortAnswers(t *testing.T) {
 // HTTP/1 answers leave in request order, also when the later one is ready first.
 func TestAnswersLeaveInRequestOrder(t *testing.T) {
 	first := make(chan *app.Promise[*app.Response], 1)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		if r.Target != "/first" {
 			return app.Ready(app.Text(200, r.Target))
 		}
@@ -60,7 +60,7 @@ func TestAnswersLeaveInRequestOrder(t *testing.T) {
 
 // A peer that half-closes still gets its answer, and the request's context has ended by then.
 func TestHalfClosedPeerGetsItsAnswer(t *testing.T) {
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		p, f := app.Promised[*app.Response](r)
 		ctx := r.Context()
 		go func() {
@@ -81,7 +81,7 @@ func TestHalfClosedPeerGetsItsAnswer(t *testing.T) {
 // Resolution after the peer has gone is inert, and the request's context says that it went.
 func TestPeerGoneCancels(t *testing.T) {
 	causes := make(chan error, 1)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		p, f := app.Promised[*app.Response](r)
 		ctx := r.Context()
 		go func() {
@@ -104,7 +104,7 @@ func TestPeerGoneCancels(t *testing.T) {
 
 // A promise that is never resolved meets the request's deadline with 503.
 func TestNeverResolvedMeetsTheDeadline(t *testing.T) {
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		_, f := app.Promised[*app.Response](r)
 		return f
 	}, func(c *server.Config) { c.RequestTimeout = 10 * time.Millisecond })
@@ -117,7 +117,7 @@ func TestNeverResolvedMeetsTheDeadline(t *testing.T) {
 
 // A panic becomes 500, a log line with the stack, and nothing else.
 func TestPanicIsContained(t *testing.T) {
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		if r.RawPath == "/panic" {
 			panic("of the handler")
 		}
@@ -157,7 +157,7 @@ func echoInSteps(t *testing.T, s *site, client *http.Client) {
 	}
 }
 
-func echo(r *app.Request) app.Future[*app.Response] {
+func echo(r *app.Request) app.Answer {
 	return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
 		return app.Then(app.Copy(w, r.Body), func(int64) app.Future[app.Done] { return app.Ready(app.Done{}) })
 	}))
@@ -166,7 +166,7 @@ func echo(r *app.Request) app.Future[*app.Response] {
 // The bound of pipelined requests stops reading, and answers that leave start it again.
 func TestPipeliningBeyondTheBound(t *testing.T) {
 	waiting := make(chan *app.Promise[*app.Response], 100)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		p, f := app.Promised[*app.Response](r)
 		waiting <- p
 		return f

@@ -22,7 +22,7 @@ import (
 // An answer that is ready and made before adds nothing. The race detector allocates too, and so has no say here.
 func TestAllocationsARequest(t *testing.T) {
 	static := app.Text(200, "Hello, World!")
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		return app.Ready(static)
 	}, func(c *server.Config) { c.Loops = 1 })
 	const batch = 50
@@ -136,7 +136,7 @@ func (w *idleWatcher) Finished(*app.Request, *server.Record) { w.told++ }
 // An observer adds no allocation to a request.
 func TestAllocationsOfAnObservedRequest(t *testing.T) {
 	static := app.Text(200, "Hello, World!")
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		return app.Ready(static)
 	}, func(c *server.Config) { c.Loops, c.Observers = 1, []server.Observer{&idleWatcher{}} })
 	const batch = 50

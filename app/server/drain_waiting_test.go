@@ -19,7 +19,7 @@ func TestDrainAnswersWhatWaitsInSockets(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			entered, goOn := make(chan struct{}), make(chan struct{})
-			s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+			s := serve(t, func(r *app.Request) app.Answer {
 				if r.Target == "/busy" {
 					close(entered)
 					<-goOn

@@ -44,7 +44,7 @@ func processorTime(t *testing.T) time.Duration {
 func TestForEverIsForEver(t *testing.T) {
 	const long = time.Duration(math.MaxInt64)
 	early := make(chan string, 100)
-	waits := func(r *app.Request) app.Future[*app.Response] {
+	waits := func(r *app.Request) app.Answer {
 		for _, d := range []time.Duration{long, long - 1, long - time.Hour, long / 2} {
 			app.Sleep(r, d).Done(func(_ app.Done, err error) {
 				if err == nil {

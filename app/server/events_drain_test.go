@@ -21,7 +21,7 @@ import (
 // ticking answers with an event, and another an hour later; the channel tells what its producer ends with.
 func ticking() (app.Handler, <-chan error) {
 	ends := make(chan error, 4)
-	return func(*app.Request) app.Future[*app.Response] {
+	return func(*app.Request) app.Answer {
 		return app.Ready(events.Streamed(func(s *events.Stream) app.Future[app.Done] {
 			f := app.While(func() app.Future[bool] {
 				return app.Then(s.Send(events.Event{Data: "tick"}), func(app.Done) app.Future[bool] {
@@ -104,7 +104,7 @@ func TestShutdownSendsEventsThatWait(t *testing.T) {
 	const whole = count * (size + len("data: \n\n"))
 	text := strings.Repeat("x", size)
 	queued := make(chan struct{}, 2)
-	var handler app.Handler = func(*app.Request) app.Future[*app.Response] {
+	var handler app.Handler = func(*app.Request) app.Answer {
 		return app.Ready(events.StreamedWith(events.Options{QueueBytes: whole}, func(s *events.Stream) app.Future[app.Done] {
 			for range count {
 				if err := s.Push(events.Event{Data: text}); err != nil {
@@ -163,7 +163,7 @@ func TestShutdownSendsEventsThatWait(t *testing.T) {
 func TestEventsWhileDraining(t *testing.T) {
 	handler, ends := ticking()
 	later := make(chan *app.Promise[*app.Response], 1)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		switch r.RawPath {
 		case "/later":
 			p, f := app.Promised[*app.Response](r)
@@ -199,10 +199,10 @@ func TestEventsWhileDraining(t *testing.T) {
 
 // Whoever waits for long may ask, in both styles, and is told without being cut.
 func TestRequestsLearnOfTheDrain(t *testing.T) {
-	poll := func(r *app.Request) app.Future[*app.Response] {
+	poll := func(r *app.Request) app.Answer {
 		return app.Map(r.Draining(), func(app.Done) (*app.Response, error) { return app.Text(200, "bye"), r.Context().Err() })
 	}
-	stream := func(r *app.Request) app.Future[*app.Response] {
+	stream := func(r *app.Request) app.Answer {
 		return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
 			return app.Then(r.Draining(), func(app.Done) app.Future[app.Done] { return w.WriteString("bye") })
 		}))
@@ -218,7 +218,7 @@ func TestRequestsLearnOfTheDrain(t *testing.T) {
 		return err
 	})
 	begun := make(chan struct{}, 6)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		handler := map[string]app.Handler{"/poll": poll, "/stream": stream, "/blocks": blocks}[r.RawPath]
 		f := handler(r)
 		begun <- struct{}{}

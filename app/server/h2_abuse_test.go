@@ -247,7 +247,7 @@ func TestHTTP2BusyClientIsNeverCut(t *testing.T) {
 func TestHTTP2UnreadWholeAnswersAreBounded(t *testing.T) {
 	const size, requests = 340 << 10, 240
 	var made atomic.Int64
-	s := serve(t, func(*app.Request) app.Future[*app.Response] {
+	s := serve(t, func(*app.Request) app.Answer {
 		made.Add(1)
 		return app.Ready(app.Blob(200, "text/plain", make([]byte, size)))
 	}, func(c *server.Config) { c.Loops = 1 })

@@ -73,7 +73,7 @@ func TestHTTP2ContentsAreExact(t *testing.T) {
 
 // Field values that would split a response are refused.
 func TestHTTP2ResponsesCannotBeSplit(t *testing.T) {
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		return app.Ready(app.Text(200, "split").With("X", r.QueryValue("x")))
 	})
 	for _, value := range []string{"a%0d%0ab:%20c", "a%0ab", "%00"} {

@@ -192,8 +192,8 @@ func (s *survivor) runMany(n int, stop <-chan struct{}) *sync.WaitGroup {
 }
 
 // unhurried answers after a while, so that requests are always in progress.
-func unhurried(r *app.Request) app.Future[*app.Response] {
-	return app.Then(app.Sleep(r, time.Millisecond), func(app.Done) app.Future[*app.Response] { return hello(r) })
+func unhurried(r *app.Request) app.Answer {
+	return app.Then(app.Sleep(r, time.Millisecond), func(app.Done) app.Answer { return hello(r) })
 }
 
 // Connections that reach their age are replaced under load without losing a request.
@@ -222,7 +222,7 @@ func TestHTTP2MaxAgeLosesNothing(t *testing.T) {
 
 // Streams that are open after the grace are cut off.
 func TestHTTP2MaxAgeGrace(t *testing.T) {
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		_, f := app.Promised[*app.Response](r)
 		return f
 	}, func(c *server.Config) {
@@ -269,7 +269,7 @@ func TestHTTP2ShutdownLosesNothing(t *testing.T) {
 // After a client's GOAWAY its requests are answered, and the connection ends.
 func TestHTTP2ClientLeaves(t *testing.T) {
 	later := make(chan *app.Promise[*app.Response], 1)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		p, f := app.Promised[*app.Response](r)
 		later <- p
 		return f

@@ -99,7 +99,7 @@ func TestHTTP2MalformedContentGets400(t *testing.T) {
 func TestHTTP2UnixSocketNeedsNoHost(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "socket")
 	authority := make(chan string, 1)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		authority <- r.Authority
 		return app.Ready(app.Empty(204))
 	}, func(c *server.Config) { c.Listeners = []reactor.ListenerConfig{{Network: "unix", Address: path}} })

@@ -14,7 +14,7 @@ import (
 )
 
 // refusing reads no content of /slow, answers /early immediately, and returns the digest of other content.
-func refusing(r *app.Request) app.Future[*app.Response] {
+func refusing(r *app.Request) app.Answer {
 	switch r.RawPath {
 	case "/slow":
 		_, f := app.Promised[*app.Response](r)

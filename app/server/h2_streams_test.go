@@ -23,7 +23,7 @@ var noWindow = http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}
 // After FIN a connection with closed windows ends: no window will open again.
 func TestHTTP2FinWithClosedWindows(t *testing.T) {
 	never := make(chan error, 1)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		if r.RawPath == "/stream" {
 			return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
 				ctx := w.Request().Context()
@@ -103,7 +103,7 @@ func reapsZeroWindows(t *testing.T, s *site) {
 
 // An incomplete header block ends the connection after HeadTimeout.
 func TestHTTP2HeadTimeout(t *testing.T) {
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		_, never := app.Promised[*app.Response](r)
 		return never
 	}, func(c *server.Config) {
@@ -128,7 +128,7 @@ func TestHTTP2HeadTimeout(t *testing.T) {
 func TestHTTP2CancelledStream(t *testing.T) {
 	causes := make(chan error, 1)
 	begun := make(chan *app.Promise[*app.Response], 2)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		p, f := app.Promised[*app.Response](r)
 		if r.RawPath == "/cancelled" {
 			ctx := r.Context()
@@ -155,7 +155,7 @@ func TestHTTP2CancelledStream(t *testing.T) {
 
 // A client that expects a 100 gets it once the application reads.
 func TestHTTP2ExpectContinue(t *testing.T) {
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		if r.RawPath == "/no" {
 			return app.Ready(app.Text(403, "no"))
 		}
@@ -173,8 +173,8 @@ func TestHTTP2ExpectContinue(t *testing.T) {
 // Content after the end of the response is dropped, and a reader gets an error.
 func TestHTTP2ContentBehindTheResponse(t *testing.T) {
 	ends := make(chan error, 1)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
-		return app.Then(r.Body.Read(make([]byte, 5)), func(int) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
+		return app.Then(r.Body.Read(make([]byte, 5)), func(int) app.Answer {
 			r.Body.Each(make([]byte, 5), func([]byte) app.Future[app.Done] { return app.Ready(app.Done{}) }).
 				Done(func(_ int64, err error) { ends <- err })
 			return app.Ready(app.Text(202, "accepted"))
@@ -267,7 +267,7 @@ func TestHTTP2PingsDoNotCountAsReading(t *testing.T) {
 // A loop that was idle uses the present time, not that of its last turn, for timeouts and Date.
 func TestIdleLoopKnowsTheTime(t *testing.T) {
 	late := make(chan *app.Promise[*app.Response], 2)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		if r.RawPath == "/" {
 			return hello(r)
 		}

@@ -85,7 +85,7 @@ func TestHTTP2TinyDataDelaysNobody(t *testing.T) {
 // Content in small frames reaches the reader in order, in one piece for each read of the socket.
 func TestHTTP2SmallFramesAreGathered(t *testing.T) {
 	var reads atomic.Int64
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		var got []byte
 		take := func(p []byte) app.Future[app.Done] {
 			reads.Add(1)

@@ -14,7 +14,7 @@ import (
 // unanswered is a handler that never answers, and tells of each request that has come.
 func unanswered() (app.Handler, <-chan openRequest) {
 	begun := make(chan openRequest, 1024)
-	return func(r *app.Request) app.Future[*app.Response] {
+	return func(r *app.Request) app.Answer {
 		if r.RawPath == "/" {
 			return hello(r)
 		}
@@ -54,7 +54,7 @@ func TestPeersThatLeftAreNotKept(t *testing.T) {
 // to.
 func TestHalfClosedTimeoutSparesReaders(t *testing.T) {
 	const limit = 500 * time.Millisecond
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		if r.RawPath == "/answer" {
 			// The end of the request's context is that of a peer that may have left.
 			p, f := app.Promised[*app.Response](r)

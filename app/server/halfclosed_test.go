@@ -19,10 +19,10 @@ import (
 // A FIN behind content that the application has not asked for yet loses none of it.
 func TestHalfClosedBehindHeldContent(t *testing.T) {
 	begin := make(chan *app.Promise[app.Done], 2)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		p, f := app.Promised[app.Done](r)
 		begin <- p
-		return app.Then(f, func(app.Done) app.Future[*app.Response] { return digest(r) })
+		return app.Then(f, func(app.Done) app.Answer { return digest(r) })
 	})
 	for _, size := range []int{5, 300 << 10} {
 		content := pattern(size)
@@ -55,7 +55,7 @@ func TestHalfClosedBehindHeldContent(t *testing.T) {
 // Requests that were pipelined before a FIN are all answered, more than may wait at once included.
 func TestHalfClosedBehindManyRequests(t *testing.T) {
 	first := make(chan *app.Promise[*app.Response], 1)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		if r.RawPath != "/first" {
 			return hello(r)
 		}
@@ -77,13 +77,13 @@ func TestHalfClosedBehindManyRequests(t *testing.T) {
 // Content that ends too early fails its reader, and the connection does not stay.
 func TestHalfClosedWithinContent(t *testing.T) {
 	failures := make(chan error, 1)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		if r.RawPath == "/echo" {
 			return echo(r)
 		}
-		return app.Catch(whole(r), func(err error) app.Future[*app.Response] {
+		return app.Catch(whole(r), func(err error) app.Answer {
 			failures <- err
-			return app.Failed[*app.Response](err)
+			return app.Fail(err)
 		})
 	})
 	l := s.dial()
@@ -142,7 +142,7 @@ func TestHalfClosedWithinHead(t *testing.T) {
 
 // A FIN ends the contexts of what is under way, and what is answered nevertheless is sent: HTTP/2 too.
 func TestHalfClosedHTTP2(t *testing.T) {
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		p, f := app.Promised[*app.Response](r)
 		ctx := r.Context()
 		go func() {
@@ -167,7 +167,7 @@ func TestHalfClosedHTTP2(t *testing.T) {
 // taken for complete.
 func TestTLSBareFIN(t *testing.T) {
 	later := make(chan *app.Promise[*app.Response], 1)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		if r.Method == "POST" {
 			return digest(r)
 		}

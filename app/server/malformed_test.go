@@ -58,12 +58,12 @@ var malformed = []struct {
 // RFC 9112 section 9.6.
 func TestMalformedRequests(t *testing.T) {
 	var smuggled atomic.Int64
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		switch r.RawPath {
 		case "/smuggled":
 			smuggled.Add(1)
 		case "/":
-			return app.Catch(whole(r), func(err error) app.Future[*app.Response] { return app.Failed[*app.Response](err) })
+			return app.Catch(whole(r), func(err error) app.Answer { return app.Fail(err) })
 		}
 		return hello(r)
 	})
@@ -129,7 +129,7 @@ func TestRefusalsAreCounted(t *testing.T) {
 // A malformed request waits for the answers in front of it.
 func TestMalformedBehindASlowOne(t *testing.T) {
 	first := make(chan *app.Promise[*app.Response], 1)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		p, f := app.Promised[*app.Response](r)
 		first <- p
 		return f
@@ -163,7 +163,7 @@ func TestConnectOpensNoTunnel(t *testing.T) {
 
 // A head as large as the limits allow is read, whatever they are.
 func TestLargeHeads(t *testing.T) {
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		return app.Ready(app.Text(200, strconv.Itoa(len(r.Fields.Get("A")))))
 	}, func(c *server.Config) { c.HTTP1 = h1.Limits{FieldSize: 4 << 20} })
 	l := s.dial()

@@ -45,7 +45,7 @@ func TestWorkOfOneReadLeavesRoomForOthers(t *testing.T) {
 			entered, open := make(chan struct{}), make(chan struct{})
 			busy := 0               // requests that were handled. On the loop
 			var before atomic.Int64 // how many of them before the neighbour's
-			s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+			s := serve(t, func(r *app.Request) app.Answer {
 				switch r.Target {
 				case "/gate":
 					close(entered)

@@ -36,7 +36,7 @@ func (w *watcher) next(t *testing.T, from <-chan told) told {
 // Of a request that lasts, observers are told twice.
 func TestLastingRequests(t *testing.T) {
 	endpoint := &websocket.Endpoint{}
-	behind := serve(t, func(*app.Request) app.Future[*app.Response] { return app.Ready(websocket.Accept(endpoint)) })
+	behind := serve(t, func(*app.Request) app.Answer { return app.Ready(websocket.Accept(endpoint)) })
 	through := forwarding(t, "http://"+behind.addr, gateway.Options{})
 	hijacking := nethttp.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		c, _, err := w.(http.Hijacker).Hijack()
@@ -48,7 +48,7 @@ func TestLastingRequests(t *testing.T) {
 		_, _ = c.Read(make([]byte, 1))
 		c.Close()
 	}))
-	handler := func(r *app.Request) app.Future[*app.Response] {
+	handler := func(r *app.Request) app.Answer {
 		switch {
 		case r.RawPath == "/events":
 			return app.Ready(events.Streamed(func(s *events.Stream) app.Future[app.Done] {
@@ -117,7 +117,7 @@ func TestLastingRequests(t *testing.T) {
 // A WebSocket over HTTP/2 ends with its stream.
 func TestLastingRequestOverHTTP2(t *testing.T) {
 	w := newWatcher()
-	s := serve(t, func(*app.Request) app.Future[*app.Response] {
+	s := serve(t, func(*app.Request) app.Answer {
 		return app.Ready(websocket.Accept(&websocket.Endpoint{}))
 	}, w.observed)
 	l := s.dial2()
@@ -136,7 +136,7 @@ func TestLastingRequestOverHTTP2(t *testing.T) {
 func TestTimesOfARequest(t *testing.T) {
 	const pause = 30 * time.Millisecond
 	w := newWatcher()
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		return app.Map(app.Sleep(r, pause), func(app.Done) (*app.Response, error) { return app.Text(200, "late"), nil })
 	}, w.observed)
 	l := s.dial()

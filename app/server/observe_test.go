@@ -129,7 +129,7 @@ type ending struct {
 
 // troubles is a handler whose requests end as their path says.
 func troubles(begun chan<- struct{}, release <-chan struct{}, gone, silent, broken app.Handler) app.Handler {
-	return func(r *app.Request) app.Future[*app.Response] {
+	return func(r *app.Request) app.Answer {
 		switch r.RawPath {
 		case "/pending":
 			begun <- struct{}{}
@@ -146,7 +146,7 @@ func troubles(begun chan<- struct{}, release <-chan struct{}, gone, silent, brok
 				return s.Closed()
 			}))
 		case "/fails":
-			return app.Failed[*app.Response](errors.New("of the application"))
+			return app.Fail(errors.New("of the application"))
 		case "/broken":
 			return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
 				return app.Then(w.WriteString("begun"), func(app.Done) app.Future[app.Done] {
@@ -167,7 +167,7 @@ func troubles(begun chan<- struct{}, release <-chan struct{}, gone, silent, brok
 		case "/stalls":
 			<-release
 		case "/full":
-			return app.Failed[*app.Response](app.ErrPoolFull)
+			return app.Fail(app.ErrPoolFull)
 		case "/backend-gone":
 			return gone(r)
 		case "/backend-silent":

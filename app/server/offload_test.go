@@ -19,7 +19,7 @@ func TestOffloadOfTenThousandSlowJobs(t *testing.T) {
 	const jobs, workers, queue = 10_000, 64, 256
 	var submitted, running, most atomic.Int64
 	release := make(chan struct{})
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		if r.RawPath != "/slow" {
 			return hello(r)
 		}
@@ -72,7 +72,7 @@ func TestOffloadOfTenThousandSlowJobs(t *testing.T) {
 func TestOffloadForNobody(t *testing.T) {
 	began := make(chan string, 10)
 	told := make(chan error, 1)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		return app.Offload(r, func(ctx context.Context) (*app.Response, error) {
 			began <- r.RawPath
 			if r.RawPath == "/last" {

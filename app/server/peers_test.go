@@ -16,7 +16,7 @@ import (
 )
 
 // whoAsks answers with what the server knows of the client.
-func whoAsks(r *app.Request) app.Future[*app.Response] {
+func whoAsks(r *app.Request) app.Answer {
 	c := r.Client()
 	return app.Ready(app.Text(200, fmt.Sprint(c.Addr.Addr(), " ", c.Scheme, " ", c.Host)))
 }
@@ -59,7 +59,7 @@ func TestTrustedProxies(t *testing.T) {
 
 // A request knows both ends of its connection.
 func TestPeerAndLocalAddress(t *testing.T) {
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		c := r.Conn()
 		return app.Ready(app.Text(200, fmt.Sprint(c.Peer, " ", c.Local, " ", c.PeerString() == c.Peer.String())))
 	})
@@ -73,7 +73,7 @@ func TestPeerAndLocalAddress(t *testing.T) {
 // On a unix socket a peer has a name at most, and no address.
 func TestPeersOnAUnixSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "gatewheel.sock")
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		c := r.Conn()
 		return app.Ready(app.Text(200, fmt.Sprintf("%v %v %q %v", c.Peer.IsValid(), c.Local.IsValid(), c.PeerString(), r.Client().Addr.IsValid())))
 	}, func(c *server.Config) {

@@ -17,10 +17,10 @@ import (
 func TestThousandsOfPipelinedRequests(t *testing.T) {
 	const bound, requests = 16, 5000
 	var waiting, most atomic.Int64
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		n := waiting.Add(1)
 		most.Store(max(most.Load(), n)) // one loop runs them all
-		answer := func() app.Future[*app.Response] {
+		answer := func() app.Answer {
 			waiting.Add(-1)
 			return app.Ready(app.Text(200, r.RawPath))
 		}
@@ -29,7 +29,7 @@ func TestThousandsOfPipelinedRequests(t *testing.T) {
 		}
 		p, f := app.Promised[app.Done](r)
 		go p.Resolve(app.Done{})
-		return app.Then(f, func(app.Done) app.Future[*app.Response] { return answer() })
+		return app.Then(f, func(app.Done) app.Answer { return answer() })
 	}, func(c *server.Config) { c.HTTP1.Pipelined = bound })
 	l := s.dial()
 	var all strings.Builder
@@ -50,7 +50,7 @@ func TestThousandsOfPipelinedRequests(t *testing.T) {
 func TestPipeliningBoundStopsThePeer(t *testing.T) {
 	const bound = 4
 	came := make(chan *app.Promise[*app.Response], 100)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		p, f := app.Promised[*app.Response](r)
 		came <- p
 		return f
@@ -99,7 +99,7 @@ func TestUnreadWholeAnswersAreBounded(t *testing.T) {
 	const size, requests = 340 << 10, 60
 	var made atomic.Int64
 	content := make([]byte, size)
-	s := serve(t, func(*app.Request) app.Future[*app.Response] {
+	s := serve(t, func(*app.Request) app.Answer {
 		made.Add(1)
 		return app.Ready(app.Blob(200, "text/plain", content))
 	}, func(c *server.Config) { c.MaxUnsent = 2 << 20 })

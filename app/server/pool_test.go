@@ -75,7 +75,7 @@ func TestNewThatFails(t *testing.T) {
 	before := runtime.NumGoroutine()
 	for range 10 {
 		s, err := New(Config{
-			Handler:   func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, "")) },
+			Handler:   func(*app.Request) app.Answer { return app.Ready(app.Text(200, "")) },
 			Listeners: []reactor.ListenerConfig{{Address: taken.Addr().String()}},
 		})
 		if err == nil {

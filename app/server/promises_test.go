@@ -54,7 +54,7 @@ func TestAnswersOverHTTP2ComeAsTheyAreReady(t *testing.T) {
 // A promise may be resolved from any goroutine; the first of sixty-four wins, and everything that continues it
 // runs on the request's own loop, one after another.
 func TestResolvedFromManyGoroutines(t *testing.T) {
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		loop := r.Loop().Index()
 		steps := 0 // tied to the connection, and so without a lock
 		var fs []app.Future[int]
@@ -96,7 +96,7 @@ func TestResolvedFromManyGoroutines(t *testing.T) {
 // Continuations run on the loop that runs the handler: they see what it wrote without synchronisation, in the
 // goroutine of that loop.
 func TestContinuationsRunOnTheRequestsOwnLoop(t *testing.T) {
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		here := goroutine()
 		p, f := app.Promised[int](r)
 		go p.Resolve(1)
@@ -126,14 +126,14 @@ func goroutine() string {
 
 // Panics become 500 and a line with the stack, wherever user code runs, and nothing else.
 func TestPanicsAreContained(t *testing.T) {
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		switch r.RawPath {
 		case "/handler":
 			panic("of the application")
 		case "/continuation":
 			p, f := app.Promised[int](r)
 			go p.Resolve(1)
-			return app.Then(f, func(int) app.Future[*app.Response] { panic("of the application") })
+			return app.Then(f, func(int) app.Answer { panic("of the application") })
 		case "/offload":
 			return app.Offload(r, func(context.Context) (*app.Response, error) { panic("of the application") })
 		case "/blocking":
@@ -173,7 +173,7 @@ func TestResultsForNobodyAreInert(t *testing.T) {
 	}
 	came := make(chan held, 10)
 	closed := make(chan struct{}, 10)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		p, f := app.Promised[*app.Response](r)
 		came <- held{p, r.Context()}
 		return f
@@ -226,7 +226,7 @@ func TestStringsStayAfterAMillionRequests(t *testing.T) {
 	}
 	kept := make(chan *app.Request, 2)
 	response := app.Text(200, "ok")
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		if r.Fields.Has("Keep") {
 			kept <- r
 		}
@@ -274,7 +274,7 @@ func TestAtMostOneWakeABatch(t *testing.T) {
 	const requests = 64
 	ready := make(chan *app.Promise[*app.Response], requests)
 	atWork, resolved := make(chan struct{}), make(chan struct{})
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		if r.RawPath == "/busy" {
 			close(atWork)
 			<-resolved

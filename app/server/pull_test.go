@@ -16,7 +16,7 @@ func TestPullBeyondTheWindow(t *testing.T) {
 	const size = 300_000
 	for name, length := range map[string]int64{"known": size, "unknown": -1} {
 		t.Run(name, func(t *testing.T) {
-			s := serve(t, func(*app.Request) app.Future[*app.Response] {
+			s := serve(t, func(*app.Request) app.Answer {
 				source := &patterned{left: size}
 				return app.Ready(app.Pulled(200, "text/plain", length, source.Read))
 			})
@@ -32,7 +32,7 @@ func TestPullBeyondTheWindow(t *testing.T) {
 
 // A pull may have trailers.
 func TestPullTrailers(t *testing.T) {
-	s := serve(t, func(*app.Request) app.Future[*app.Response] {
+	s := serve(t, func(*app.Request) app.Answer {
 		content := strings.NewReader("content")
 		pull := &app.Pull{Size: -1, Read: content.Read, Trailers: func() app.Fields { return app.Fields{{Name: "Checksum", Value: "7"}} }}
 		return app.Ready(&app.Response{Status: 200, Content: pull})

@@ -23,7 +23,7 @@ func TestFinished(t *testing.T) {
 		path string
 		server.Record
 	}
-	handler := func(r *app.Request) app.Future[*app.Response] {
+	handler := func(r *app.Request) app.Answer {
 		switch r.Target {
 		case "/whole":
 			return app.Ready(app.Text(200, "Hello, World!"))
@@ -44,7 +44,7 @@ func TestFinished(t *testing.T) {
 		case "/endless":
 			return app.Ready(app.Pulled(200, "text/plain", -1, func(p []byte) (int, error) { return len(p), nil }))
 		}
-		return app.Failed[*app.Response](app.Statusf(404, "nothing here"))
+		return app.Fail(app.Statusf(404, "nothing here"))
 	}
 	for version, client := range clients {
 		t.Run(version, func(t *testing.T) {
@@ -106,7 +106,7 @@ func TestFinished(t *testing.T) {
 // A WebSocket takes its request over.
 func TestFinishedByAWebSocket(t *testing.T) {
 	told := make(chan server.Record, 1)
-	s := serve(t, func(*app.Request) app.Future[*app.Response] {
+	s := serve(t, func(*app.Request) app.Answer {
 		return app.Ready(websocket.Accept(&websocket.Endpoint{}))
 	}, func(c *server.Config) { c.Finished = func(_ *app.Request, r server.Record) { told <- r } })
 	l := s.dial()

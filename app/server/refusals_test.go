@@ -22,15 +22,15 @@ import (
 
 // Each refusal is counted under its reason, and a line names the reason and the peer.
 func TestRefusalIsCountedAndLogged(t *testing.T) {
-	empty := func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Empty(204)) }
-	never := func(r *app.Request) app.Future[*app.Response] {
+	empty := func(*app.Request) app.Answer { return app.Ready(app.Empty(204)) }
+	never := func(r *app.Request) app.Answer {
 		_, f := app.Promised[*app.Response](r)
 		return f
 	}
-	upload := func(r *app.Request) app.Future[*app.Response] {
+	upload := func(r *app.Request) app.Answer {
 		return app.Map(r.Body.ReadAll(1<<20), func([]byte) (*app.Response, error) { return app.Empty(204), nil })
 	}
-	offload := func(r *app.Request) app.Future[*app.Response] {
+	offload := func(r *app.Request) app.Answer {
 		return app.Offload(r, func(ctx context.Context) (*app.Response, error) {
 			<-ctx.Done()
 			return app.Empty(204), nil
@@ -137,7 +137,7 @@ func TestRefusalIsCountedAndLogged(t *testing.T) {
 // A thousand strangers make one line.
 func TestRefusalsOfOneReasonAreOneLine(t *testing.T) {
 	core, logs := observer.New(zapcore.DebugLevel)
-	s := serve(t, func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Empty(204)) }, func(c *server.Config) { c.Logger, c.Loops = zap.New(core), 1 })
+	s := serve(t, func(*app.Request) app.Answer { return app.Ready(app.Empty(204)) }, func(c *server.Config) { c.Logger, c.Loops = zap.New(core), 1 })
 	const times = 100
 	for range times {
 		l := s.dial()

@@ -20,10 +20,10 @@ func (b blockingText) String() string { <-b.release; return "late" }
 func TestFailureWhoseTextBlocksCostsItsOwnConnection(t *testing.T) {
 	release := make(chan struct{})
 	defer close(release)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		switch r.RawPath {
 		case "/error":
-			return app.Failed[*app.Response](blockingText{release})
+			return app.Fail(blockingText{release})
 		case "/panic":
 			panic(blockingText{release})
 		}
@@ -52,7 +52,7 @@ type panickingText struct{}
 func (panickingText) Error() string { panic("no text") }
 
 func TestFailureWhoseTextPanics(t *testing.T) {
-	s := serve(t, func(*app.Request) app.Future[*app.Response] { return app.Failed[*app.Response](panickingText{}) })
+	s := serve(t, func(*app.Request) app.Answer { return app.Fail(panickingText{}) })
 	l := s.dial()
 	l.say(get("/"))
 	l.hear("GET", 500, "Internal Server Error\n")

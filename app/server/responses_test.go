@@ -81,7 +81,7 @@ func begins(rest func([]byte) (int, error)) func([]byte) (int, error) {
 func TestBrokenResponses(t *testing.T) {
 	for name, response := range broken {
 		t.Run(name, func(t *testing.T) {
-			s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+			s := serve(t, func(r *app.Request) app.Answer {
 				if r.RawPath == "/" {
 					return hello(r)
 				}
@@ -142,7 +142,7 @@ func TestInvalidFields(t *testing.T) {
 		"empty name":       {Name: "", Value: "c"},
 	}
 	closed := make(chan struct{}, 1)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		f, ok := fields[r.Path()[1:]]
 		if !ok {
 			return hello(r)
@@ -177,7 +177,7 @@ func TestInvalidFields(t *testing.T) {
 
 // The same holds for trailers, but the response has begun: it is broken off.
 func TestInvalidTrailers(t *testing.T) {
-	s := serve(t, func(*app.Request) app.Future[*app.Response] {
+	s := serve(t, func(*app.Request) app.Answer {
 		return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
 			w.Trailer("A", "b\r\nc")
 			return w.WriteString("begin")
@@ -198,7 +198,7 @@ func TestInvalidTrailers(t *testing.T) {
 
 // A status that is none is a mistake too.
 func TestInvalidStatus(t *testing.T) {
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		switch r.RawPath {
 		case "/nil":
 			return app.Ready[*app.Response](nil)

@@ -41,7 +41,7 @@ func servingFiles(t *testing.T, path string, options ...func(*server.Config)) *s
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = dir.Close() })
-	return serve(t, func(r *app.Request) app.Future[*app.Response] {
+	return serve(t, func(r *app.Request) app.Answer {
 		if r.Path() == "/hello" {
 			return app.Ready(app.Text(200, "hello"))
 		}
@@ -260,7 +260,7 @@ func TestSpansThatCannotBeSentAreRead(t *testing.T) {
 	defer r.Close()
 	defer w.Close()
 	given := &spans{fd: int(r.Fd())}
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		content := &app.Pull{Size: 200_000, Read: strings.NewReader(strings.Repeat("x", 200_000)).Read, Spans: given}
 		if r.Path() == "/panics" {
 			content.Spans = &spans{panics: true}

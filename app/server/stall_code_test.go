@@ -14,7 +14,7 @@ import (
 // what unwinds behind it must not touch the loop any more.
 func TestStallWithinACallIntoTheServer(t *testing.T) {
 	s := newStage(t, func(s *stage) map[string]app.Handler {
-		return map[string]app.Handler{"produce": func(r *app.Request) app.Future[*app.Response] {
+		return map[string]app.Handler{"produce": func(r *app.Request) app.Answer {
 			return app.Map(app.Sleep(r, 1), func(app.Done) (*app.Response, error) {
 				return app.Streamed(200, "text/plain", func(*app.Writer) app.Future[app.Done] {
 					s.stall(r, "wait")
@@ -46,7 +46,7 @@ func TestStallOfOneOfTwoWhoWait(t *testing.T) {
 	var result *app.Promise[string]
 	s := newStage(t, func(s *stage) map[string]app.Handler {
 		return map[string]app.Handler{
-			"first": func(r *app.Request) app.Future[*app.Response] {
+			"first": func(r *app.Request) app.Answer {
 				result, shared = app.Promised[string](r)
 				s.arrived <- struct{}{}
 				return app.Map(shared, func(string) (*app.Response, error) {
@@ -54,7 +54,7 @@ func TestStallOfOneOfTwoWhoWait(t *testing.T) {
 					return app.Text(200, "came back"), nil
 				})
 			},
-			"second": func(r *app.Request) app.Future[*app.Response] {
+			"second": func(r *app.Request) app.Answer {
 				s.arrived <- struct{}{}
 				return app.Map(app.Here(r, shared), func(v string) (*app.Response, error) { return app.Text(200, v), nil })
 			},
@@ -75,31 +75,31 @@ func TestStallOfOneOfTwoWhoWait(t *testing.T) {
 // and stalls there: at once, when its request's content has come, or when the answer has.
 func places(s *stage) map[string]app.Handler {
 	came := app.Ready(app.Text(200, "came back"))
-	stalls := func(r *app.Request) app.Future[*app.Response] {
+	stalls := func(r *app.Request) app.Answer {
 		s.stall(r, "wait")
 		return came
 	}
 	return map[string]app.Handler{
 		"handler": stalls,
-		"continuation": func(r *app.Request) app.Future[*app.Response] {
+		"continuation": func(r *app.Request) app.Answer {
 			p, f := app.Promised[int](r)
 			go p.Resolve(1)
-			return app.Then(f, func(int) app.Future[*app.Response] { return stalls(r) })
+			return app.Then(f, func(int) app.Answer { return stalls(r) })
 		},
-		"timer": func(r *app.Request) app.Future[*app.Response] {
+		"timer": func(r *app.Request) app.Answer {
 			p, f := app.Promised[*app.Response](r)
 			r.Loop().After(time.Millisecond, func() { s.stall(r, "wait"); p.Resolve(app.Text(200, "came back")) })
 			return f
 		},
-		"task": func(r *app.Request) app.Future[*app.Response] {
+		"task": func(r *app.Request) app.Answer {
 			p, f := app.Promised[*app.Response](r)
 			r.Loop().Post(func() { s.stall(r, "wait"); p.Resolve(app.Text(200, "came back")) })
 			return f
 		},
-		"content": func(r *app.Request) app.Future[*app.Response] {
-			return app.Then(r.Body.ReadAll(100), func([]byte) app.Future[*app.Response] { return stalls(r) })
+		"content": func(r *app.Request) app.Answer {
+			return app.Then(r.Body.ReadAll(100), func([]byte) app.Answer { return stalls(r) })
 		},
-		"pull": func(r *app.Request) app.Future[*app.Response] {
+		"pull": func(r *app.Request) app.Answer {
 			source := &patterned{left: 1 << 20}
 			return app.Ready(app.Pulled(200, "text/plain", 1<<20, func(p []byte) (int, error) {
 				if source.off > 1<<18 {
@@ -108,7 +108,7 @@ func places(s *stage) map[string]app.Handler {
 				return source.Read(p)
 			}))
 		},
-		"producer": func(r *app.Request) app.Future[*app.Response] {
+		"producer": func(r *app.Request) app.Answer {
 			return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
 				return app.Then(w.WriteAll(bytesOf(1<<18)), func(app.Done) app.Future[app.Done] {
 					s.stall(r, "wait")
@@ -116,7 +116,7 @@ func places(s *stage) map[string]app.Handler {
 				})
 			}))
 		},
-		"release": func(r *app.Request) app.Future[*app.Response] {
+		"release": func(r *app.Request) app.Answer {
 			return app.Ready(&app.Response{Status: 200, Content: &app.Stream{Size: -1,
 				Produce: func(w *app.Writer) app.Future[app.Done] { return w.WriteString("all") },
 				OnClose: func() { s.stall(r, "wait") },
@@ -203,7 +203,7 @@ var askers = map[string]func(s *stage, path string) asker{
 func TestNothingRunsBesideAFencedHandler(t *testing.T) {
 	continued := make(chan error, 1)
 	s := newStage(t, func(s *stage) map[string]app.Handler {
-		return map[string]app.Handler{"read": func(r *app.Request) app.Future[*app.Response] {
+		return map[string]app.Handler{"read": func(r *app.Request) app.Answer {
 			r.Body.Read(make([]byte, 100)).Done(func(_ int, err error) { continued <- err })
 			s.stall(r, "wait")
 			return app.Ready(app.Text(200, "came back"))

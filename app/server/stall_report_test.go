@@ -61,7 +61,7 @@ func TestSlowHandlerIsOnlyReported(t *testing.T) {
 // Middleware may change a request while the watchdog reports it: the report has what came.
 func TestReportReadsNothingThatChanges(t *testing.T) {
 	s := newStage(t, func(s *stage) map[string]app.Handler {
-		return map[string]app.Handler{"changes": func(r *app.Request) app.Future[*app.Response] {
+		return map[string]app.Handler{"changes": func(r *app.Request) app.Answer {
 			for began := time.Now(); time.Since(began) < 200*time.Millisecond; { // within which it is reported
 				r.Method, r.Target = "CHANGED", "/changed"
 				r.Method, r.Target = "CHANGED AGAIN", "/changed/again"

@@ -86,7 +86,7 @@ func (s *stage) letGo() {
 	}
 }
 
-func (s *stage) handle(r *app.Request) app.Future[*app.Response] {
+func (s *stage) handle(r *app.Request) app.Answer {
 	word, rest, _ := strings.Cut(r.RawPath[1:], "/")
 	if h, ok := s.own[word]; ok {
 		return h(r)

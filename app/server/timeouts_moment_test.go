@@ -20,7 +20,7 @@ import (
 // Every time limit acts when its time has passed: never before, and at most a second or a tenth later.
 func TestLimitsActInTime(t *testing.T) {
 	const limit = 2 * time.Second
-	waits := func(r *app.Request) app.Future[*app.Response] {
+	waits := func(r *app.Request) app.Answer {
 		switch r.RawPath {
 		case "/digest":
 			return digest(r)

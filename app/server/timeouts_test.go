@@ -27,7 +27,7 @@ import (
 const soon = 50 * time.Millisecond
 
 // endless is a response that is never short of content.
-func endless(*app.Request) app.Future[*app.Response] {
+func endless(*app.Request) app.Answer {
 	return app.Ready(app.Pulled(200, "text/plain", -1, forever{}.Read))
 }
 
@@ -83,7 +83,7 @@ func TestIdleTimeout(t *testing.T) {
 	// Long enough for whoever dials to get to ask on a crowded machine.
 	const idleTimeout = 10 * soon
 	later := make(chan *app.Promise[*app.Response], 2)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		if r.RawPath == "/" {
 			return hello(r)
 		}
@@ -120,13 +120,13 @@ func TestIdleTimeout(t *testing.T) {
 // Content that does not come is answered with 408, and ends what was being made of it.
 func TestBodyTimeout(t *testing.T) {
 	failures := make(chan error, 1)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		if r.RawPath == "/echo" {
 			return echo(r)
 		}
-		return app.Catch(whole(r), func(err error) app.Future[*app.Response] {
+		return app.Catch(whole(r), func(err error) app.Answer {
 			failures <- err
-			return app.Failed[*app.Response](err)
+			return app.Fail(err)
 		})
 	}, func(c *server.Config) { c.BodyTimeout = soon })
 	t.Run("HTTP/1.1", func(t *testing.T) {
@@ -176,7 +176,7 @@ func TestBodyTimeout(t *testing.T) {
 
 // The time in which the application does not ask for content is not the peer's.
 func TestBodyTimeoutCountsOnlyThePeer(t *testing.T) {
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		var all []byte
 		n := r.Body.Each(make([]byte, 3), func(p []byte) app.Future[app.Done] {
 			all = append(all, p...)
@@ -198,7 +198,7 @@ func TestBodyTimeoutCountsOnlyThePeer(t *testing.T) {
 // A peer that reads nothing is cut, also behind the last answer, and whatever it has asked for besides.
 func TestWriteTimeout(t *testing.T) {
 	causes := make(chan error, 1)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		switch r.RawPath {
 		case "/endless":
 			return endless(r)
@@ -243,7 +243,7 @@ func TestWriteTimeout(t *testing.T) {
 }
 
 // repeated answers with so many bytes.
-func repeated(r *app.Request) app.Future[*app.Response] {
+func repeated(r *app.Request) app.Answer {
 	n, err := strconv.Atoi(r.QueryValue("n"))
 	if err != nil {
 		return hello(r)
@@ -294,7 +294,7 @@ func TestReadersHaveTimeToSend(t *testing.T) {
 // A peer that reads slowly takes something all the time and is not cut.
 func TestWriteTimeoutSparesTheSlow(t *testing.T) {
 	content := strings.Repeat("0123456789abcdef", 1<<14)
-	s := serve(t, func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, content)) },
+	s := serve(t, func(*app.Request) app.Answer { return app.Ready(app.Text(200, content)) },
 		func(c *server.Config) { c.WriteTimeout = 4 * soon })
 	l := s.dialNarrow()
 	l.say(get("/"))
@@ -357,7 +357,7 @@ func sip(t *testing.T, r io.Reader, size int) {
 func TestRequestDeadline(t *testing.T) {
 	late := make(chan bool, 2)
 	causes := make(chan error, 2)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		if r.RawPath == "/" {
 			return hello(r)
 		}
@@ -391,7 +391,7 @@ func TestRequestDeadline(t *testing.T) {
 
 // The deadline ends with the head of the response: a stream has all the time that it needs.
 func TestDeadlineEndsWithTheHead(t *testing.T) {
-	s := serve(t, func(*app.Request) app.Future[*app.Response] {
+	s := serve(t, func(*app.Request) app.Answer {
 		return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
 			return app.Then(app.Sleep(w.Request(), 3*soon), func(app.Done) app.Future[app.Done] { return w.WriteString("late") })
 		}))

@@ -46,7 +46,7 @@ func TestEchoBothWaysAtOnce(t *testing.T) {
 
 // Trailer fields arrive in both directions, after content or none, announced or not.
 func TestTrailers(t *testing.T) {
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		return app.Ready(app.Streamed(200, "text/plain", func(w *app.Writer) app.Future[app.Done] {
 			return app.Then(app.Copy(w, r.Body), func(int64) app.Future[app.Done] {
 				w.Trailer("Got", r.Trailers().Get("sent"))

@@ -56,7 +56,7 @@ func (c *counted) Ended(err error) {
 // A call allocates nothing of its own; the request that it is for the server is one block of memory. Over HTTP/2 each
 // field value of a response that is not in a table is a string of its own: Content-Type, Content-Length and Date.
 func TestAllocationsACall(t *testing.T) {
-	hello := func(*app.Request) app.Future[*app.Response] { return app.Ready(static) }
+	hello := func(*app.Request) app.Answer { return app.Ready(static) }
 	s := serve(t, hello)
 	for protocol, most := range map[string]float64{app.HTTP11: 1.1, app.HTTP2: 4.1} {
 		d := queries(t).connect(&spi.Dial{Address: s.addr, Protocol: protocol})

@@ -25,7 +25,7 @@ type querier struct {
 func queries(t *testing.T, options ...func(*server.Config)) *querier {
 	t.Helper()
 	a := &querier{}
-	hello := func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, "Hello, World!")) }
+	hello := func(*app.Request) app.Answer { return app.Ready(app.Text(200, "Hello, World!")) }
 	a.site = serve(t, hello, append([]func(*server.Config){func(c *server.Config) {
 		c.Loops = 1
 		c.Hooks.LoopStart = func(l app.Loop) (any, error) {

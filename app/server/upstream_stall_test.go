@@ -81,7 +81,7 @@ func TestUpstreamSurvivesStall(t *testing.T) {
 	for _, protocol := range []string{app.HTTP11, app.HTTP2} {
 		t.Run(protocol, func(t *testing.T) {
 			s := stalls(t, goServer(t, handler, nil), protocol, func(s *stalling) app.Handler {
-				return func(*app.Request) app.Future[*app.Response] {
+				return func(*app.Request) app.Answer {
 					<-s.again
 					return app.Ready(app.Text(200, "late"))
 				}
@@ -106,7 +106,7 @@ func TestUpstreamSurvivesStall(t *testing.T) {
 func TestUpstreamStallBehindEvent(t *testing.T) {
 	b := scripted(t)
 	s := stalls(t, b.address(), app.HTTP2, func(s *stalling) app.Handler {
-		return func(r *app.Request) app.Future[*app.Response] {
+		return func(r *app.Request) app.Answer {
 			_, f := app.Promised[*app.Response](r)
 			s.askFor(r, &spi.Outgoing{Target: "/stalls"}, func() {
 				r.Loop().(spi.Dialer).Run(func() { <-s.again })
@@ -144,7 +144,7 @@ func TestUpstreamStallInContent(t *testing.T) {
 	for _, protocol := range []string{app.HTTP11, app.HTTP2} {
 		t.Run(protocol, func(t *testing.T) {
 			s := stalls(t, address, protocol, func(s *stalling) app.Handler {
-				return func(r *app.Request) app.Future[*app.Response] {
+				return func(r *app.Request) app.Answer {
 					_, f := app.Promised[*app.Response](r)
 					s.askFor(r, &spi.Outgoing{Method: "POST", Content: &app.Pull{Size: -1, Read: func(p []byte) (int, error) {
 						<-s.again

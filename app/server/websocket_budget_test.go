@@ -112,7 +112,7 @@ func TestInflationLetsNewcomersIn(t *testing.T) {
 		}
 		return app.Ready(app.Done{})
 	}}
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		if !r.IsWebSocket() {
 			return app.Ready(app.Text(200, "here"))
 		}

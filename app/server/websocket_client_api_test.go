@@ -29,11 +29,11 @@ func newClient(t *testing.T) *kinds.Client {
 func opens(t *testing.T, request *kinds.SocketRequest, options ...func(*server.Config)) (*site, chan *websocket.Socket, chan error) {
 	c := newClient(t)
 	opened, failed := make(chan *websocket.Socket, 10), make(chan error, 10)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
-		return app.After(c.WebSocket(r, request), func(k *websocket.Socket, err error) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
+		return app.After(c.WebSocket(r, request), func(k *websocket.Socket, err error) app.Answer {
 			if err != nil {
 				failed <- err
-				return app.Failed[*app.Response](err)
+				return app.Fail(err)
 			}
 			opened <- k
 			return app.Ready(app.Text(200, k.Protocol()))
@@ -177,7 +177,7 @@ func TestClientSocketWithoutTunnels(t *testing.T) {
 // A server that declines is an error that has its answer.
 func TestClientSocketDeclined(t *testing.T) {
 	eachTransport(t, func(t *testing.T, protocol string) {
-		other := serve(t, func(*app.Request) app.Future[*app.Response] {
+		other := serve(t, func(*app.Request) app.Answer {
 			return app.Ready(app.Text(401, "who are you?").With("WWW-Authenticate", "Basic"))
 		})
 		scheme := map[string]string{app.HTTP11: "ws", app.HTTP2: "h2c"}[protocol]
@@ -268,7 +268,7 @@ func TestClientSocketOfALoop(t *testing.T) {
 	other := serve(t, at(echoes()))
 	e, got, ends := hearing()
 	opened := make(chan *websocket.Socket, 1)
-	serve(t, func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, "")) }, func(config *server.Config) {
+	serve(t, func(*app.Request) app.Answer { return app.Ready(app.Text(200, "")) }, func(config *server.Config) {
 		config.Loops = 1
 		config.Hooks.LoopStart = func(l app.Loop) (any, error) {
 			l.Post(func() {
@@ -297,12 +297,12 @@ func TestClientSocketsShareConnections(t *testing.T) {
 	e, got, ends := hearing()
 	const sockets = 50
 	opened := make(chan *websocket.Socket, sockets)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		var all []app.Future[*websocket.Socket]
 		for range sockets {
 			all = append(all, c.WebSocket(r, &kinds.SocketRequest{URL: "h2c://" + other.addr, Endpoint: e}))
 		}
-		return app.Then(app.All(all...), func(all []*websocket.Socket) app.Future[*app.Response] {
+		return app.Then(app.All(all...), func(all []*websocket.Socket) app.Answer {
 			for _, k := range all {
 				opened <- k
 			}

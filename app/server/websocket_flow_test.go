@@ -267,7 +267,7 @@ func TestSocketServedByAGoroutine(t *testing.T) {
 // A handler may answer later; what the peer has sent meanwhile is not lost.
 func TestSocketAcceptedLater(t *testing.T) {
 	answers := make(chan *app.Promise[*app.Response], 1)
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		p, f := app.Promised[*app.Response](r)
 		answers <- p
 		return f
@@ -375,7 +375,7 @@ func TestSocketsSurviveAStall(t *testing.T) {
 	release, stalls := make(chan struct{}), make(chan struct{}, 1)
 	defer close(release)
 	echo := at(echoes())
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		if r.RawPath == "/stall" {
 			stalls <- struct{}{}
 			<-release

@@ -21,7 +21,7 @@ import (
 
 // at answers every request with a WebSocket at e.
 func at(e *websocket.Endpoint) app.Handler {
-	return func(*app.Request) app.Future[*app.Response] { return app.Ready(websocket.Accept(e)) }
+	return func(*app.Request) app.Answer { return app.Ready(websocket.Accept(e)) }
 }
 
 func echoes() *websocket.Endpoint {
@@ -126,7 +126,7 @@ func TestSocketOverPlainHTTP2(t *testing.T) {
 
 // A handler declines by another response; a 2xx does not open the tunnel.
 func TestSocketDeclined(t *testing.T) {
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		if !r.IsWebSocket() || r.Method != "GET" {
 			t.Errorf("%s %v", r.Method, r.Fields)
 		}
@@ -150,7 +150,7 @@ func TestSocketNegotiation(t *testing.T) {
 		e := echoes()
 		e.Protocols = []string{"v1", "v2"}
 		e.Origins = []string{"https://*.example.org"}
-		s := serve(t, func(*app.Request) app.Future[*app.Response] {
+		s := serve(t, func(*app.Request) app.Answer {
 			return app.Ready(websocket.Accept(e).WithAdded("Set-Cookie", "a=b"))
 		})
 		peer := s.open(protocol, "/", "Origin", "https://www.example.org",
@@ -275,7 +275,7 @@ func TestSocketIsLost(t *testing.T) {
 func TestSocketIsLostBeforeItIsAccepted(t *testing.T) {
 	e, ends := ended(echoes())
 	accept := make(chan struct{})
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		if r.Path() == "/at-once" {
 			return app.Ready(websocket.Accept(e))
 		}

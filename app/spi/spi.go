@@ -19,8 +19,8 @@ import (
 // core has functions of package app that applications cannot see.
 var core = internalapi.App.(interface {
 	Bind(r *app.Request, x Exchange, conn *app.ConnInfo)
-	Run(h app.Handler, r *app.Request, limit time.Duration) app.Future[*app.Response]
-	RunFor(h app.Handler, r *app.Request, limit time.Duration, a Answerer) (f app.Future[*app.Response], pending bool)
+	Run(h app.Handler, r *app.Request, limit time.Duration) app.Answer
+	RunFor(h app.Handler, r *app.Request, limit time.Duration, a Answerer) (f app.Answer, pending bool)
 	Cancel(r *app.Request, cause error)
 	Drain(r *app.Request)
 	MarkSensitive(r *app.Request, marked func(name string) bool)
@@ -48,7 +48,7 @@ func Shrink(r *app.Request, conn *app.ConnInfo) { core.Shrink(r, conn) }
 // them. If the response is not ready when limit has passed since the arrival of r, the
 // future fails with app.ErrDeadline, the context of r ends, and a later response is
 // closed. 0 is no limit; app.Request.SetTimeout overrides it. On r's loop, as user code.
-func Run(h app.Handler, r *app.Request, limit time.Duration) app.Future[*app.Response] {
+func Run(h app.Handler, r *app.Request, limit time.Duration) app.Answer {
 	return core.Run(h, r, limit)
 }
 
@@ -61,7 +61,7 @@ type Answerer = interface {
 
 // RunFor is Run without a future for a response that is pending: it reports that, and
 // a.Answered is called with the response later. A pending response costs one allocation.
-func RunFor(h app.Handler, r *app.Request, limit time.Duration, a Answerer) (f app.Future[*app.Response], pending bool) {
+func RunFor(h app.Handler, r *app.Request, limit time.Duration, a Answerer) (f app.Answer, pending bool) {
 	return core.RunFor(h, r, limit, a)
 }
 

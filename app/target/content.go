@@ -13,10 +13,10 @@ import (
 
 const octets = "application/octet-stream"
 
-func bytes(r *app.Request) app.Future[*app.Response] {
+func bytes(r *app.Request) app.Answer {
 	n, err := size("n", r.PathValue(parameter), MaxBytes)
 	if err != nil {
-		return app.Failed[*app.Response](err)
+		return app.Fail(err)
 	}
 	if n <= blockSize {
 		return app.Ready(app.Blob(200, octets, piece(0, n)))
@@ -36,10 +36,10 @@ func bytes(r *app.Request) app.Future[*app.Response] {
 	}))
 }
 
-func stream(r *app.Request) app.Future[*app.Response] {
+func stream(r *app.Request) app.Answer {
 	n, err := size("n", r.PathValue(parameter), MaxBytes)
 	if err != nil {
-		return app.Failed[*app.Response](err)
+		return app.Fail(err)
 	}
 	return app.Ready(app.Streamed(200, octets, func(w *app.Writer) app.Future[app.Done] {
 		return write(w, n)
@@ -58,7 +58,7 @@ func write(w *app.Writer, n int64) app.Future[app.Done] {
 }
 
 // drip sends bytes in parts of size, one at each interval every.
-func drip(r *app.Request) app.Future[*app.Response] {
+func drip(r *app.Request) app.Answer {
 	p := params{r: r}
 	total := p.size("bytes", 10, MaxBytes)
 	part := p.size("size", 1, MaxBytes)
@@ -102,7 +102,7 @@ type uploaded struct {
 const unlimited = -1
 
 // upload reads the content, with ?rate= at that many bytes a second, and answers with its length and hash.
-func upload(r *app.Request) app.Future[*app.Response] {
+func upload(r *app.Request) app.Answer {
 	p := params{r: r}
 	rate := p.size("rate", unlimited, 1<<40)
 	if rate == 0 {
@@ -146,7 +146,7 @@ func (in *intake) take(p []byte) app.Future[app.Done] {
 }
 
 // trailers answers with content and trailer fields that describe it.
-func trailers(r *app.Request) app.Future[*app.Response] {
+func trailers(r *app.Request) app.Answer {
 	const content = "The trailers tell the length and the SHA-256 of this line.\n"
 	resp := app.Streamed(200, "text/plain; charset=utf-8", func(w *app.Writer) app.Future[app.Done] {
 		sum := sha256.Sum256([]byte(content))

@@ -15,7 +15,7 @@ const (
 
 // echo sends the request's content back while it arrives, or with ?after=1 once it is complete, for clients that do
 // not read while they send.
-func (t *target) echo(r *app.Request) app.Future[*app.Response] {
+func (t *target) echo(r *app.Request) app.Answer {
 	p := params{r: r}
 	after := p.flag("after")
 	if p.err != nil {
@@ -41,9 +41,9 @@ func contentType(r *app.Request) string {
 var noRoom = app.Statusf(503, "all requests together hold %d bytes for /echo?after=1 at most", maxHeld)
 
 // echoAfter answers once the content is complete.
-func (t *target) echoAfter(r *app.Request) app.Future[*app.Response] {
+func (t *target) echoAfter(r *app.Request) app.Answer {
 	if r.ContentLength > maxEchoAfter {
-		return app.Failed[*app.Response](tooMuch())
+		return app.Fail(tooMuch())
 	}
 	var held []byte
 	release := func() { t.held.Add(-int64(len(held))) }
@@ -64,9 +64,9 @@ func (t *target) echoAfter(r *app.Request) app.Future[*app.Response] {
 		content.Size, content.OnClose = n, release
 		return resp, nil
 	})
-	return app.Catch(answer, func(err error) app.Future[*app.Response] {
+	return app.Catch(answer, func(err error) app.Answer {
 		release()
-		return app.Failed[*app.Response](err)
+		return app.Fail(err)
 	})
 }
 

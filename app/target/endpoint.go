@@ -87,10 +87,10 @@ func (t *target) handle(routes *router.Router, e endpoint) {
 // must not change what is measured.
 func checked(path string, names []string, h app.Handler) app.Handler {
 	slices.Sort(names)
-	return func(r *app.Request) app.Future[*app.Response] {
+	return func(r *app.Request) app.Answer {
 		if r.RawQuery != "" {
 			if err := checkQuery(r.RawQuery, strings.TrimSuffix(path, "{$}"), names); err != nil {
-				return app.Failed[*app.Response](err)
+				return app.Fail(err)
 			}
 		}
 		return h(r)

@@ -10,7 +10,7 @@ import (
 
 // numbers sends the numbers from 1 to n as events, one at each interval every. A client that reconnects gets those
 // after its Last-Event-ID, and 204, which ends its reconnecting, after the last one.
-func numbers(r *app.Request) app.Future[*app.Response] {
+func numbers(r *app.Request) app.Answer {
 	p := params{r: r}
 	last := p.number("n", maxMessages, 1, maxMessages)
 	every := p.duration("every", time.Second)

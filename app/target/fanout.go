@@ -37,7 +37,7 @@ var crowded = app.Ready(app.Error(503, fmt.Sprintf("all requests together wait f
 
 // fanout sends n subrequests to /delay, of this server or of each backend in turn, and answers with the results that
 // came before the deadline.
-func (t *target) fanout(r *app.Request) app.Future[*app.Response] {
+func (t *target) fanout(r *app.Request) app.Answer {
 	p := params{r: r}
 	n := p.number("n", 10, 1, maxFanout)
 	dist := p.durations("delay", "0s")
@@ -54,13 +54,13 @@ func (t *target) fanout(r *app.Request) app.Future[*app.Response] {
 	var own []*subrequest
 	ask := t.config.Ask
 	if ask == nil {
-		ask = func(r *app.Request, target string) app.Future[*app.Response] {
+		ask = func(r *app.Request, target string) app.Answer {
 			s := newSubrequest(r, target)
 			own = append(own, s)
 			return spi.Run(t.serve, &s.request, 0)
 		}
 	}
-	calls := make([]app.Future[*app.Response], n)
+	calls := make([]app.Answer, n)
 	for i := range calls {
 		path := "/delay/" + dist.at(draw()).String()
 		if len(backends) > 0 {
@@ -98,7 +98,7 @@ func isLoopback(host string) bool {
 }
 
 // askBackend asks another server, and drops the content of its response.
-func (t *target) askBackend(r *app.Request, url string) app.Future[*app.Response] {
+func (t *target) askBackend(r *app.Request, url string) app.Answer {
 	return app.Map(t.client.Do(r, &client.Request{URL: url}), func(resp *client.Response) (*app.Response, error) {
 		resp.Close()
 		return app.Empty(resp.Status), nil

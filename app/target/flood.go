@@ -34,7 +34,7 @@ func pour(s *websocket.Socket, _ *app.Request) {
 
 func newFlood(limits SocketLimits) app.Handler {
 	pouring := limits.within(&websocket.Endpoint{Open: pour})
-	return func(r *app.Request) app.Future[*app.Response] {
+	return func(r *app.Request) app.Answer {
 		p := params{r: r}
 		n := p.number("n", 1000, 1, maxMessages)
 		size := p.size("size", 1<<10, maxFlood)

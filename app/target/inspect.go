@@ -46,7 +46,7 @@ type tlsSeen struct {
 }
 
 // headers answers with the request as the server has parsed it.
-func headers(r *app.Request) app.Future[*app.Response] {
+func headers(r *app.Request) app.Answer {
 	s := seen{
 		Method: r.Method, Target: r.Target, Protocol: r.Protocol,
 		Scheme: r.Scheme, Host: r.Authority,
@@ -165,7 +165,7 @@ func newCount(c Counter) *count { return &count{counter: c} }
 func Totals(c Counter) any { return since(c.Counts(), Counts{}) }
 
 // serve answers GET, and POST, which alone may reset.
-func (c *count) serve(r *app.Request) app.Future[*app.Response] {
+func (c *count) serve(r *app.Request) app.Answer {
 	p := params{r: r}
 	reset := p.flag("reset")
 	if p.err != nil {

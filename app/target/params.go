@@ -15,7 +15,7 @@ type params struct {
 }
 
 // refusal returns the failure for the first error.
-func (p *params) refusal() app.Future[*app.Response] { return app.Failed[*app.Response](p.err) }
+func (p *params) refusal() app.Answer { return app.Fail(p.err) }
 
 // text returns the value of a parameter and whether it is given.
 func (p *params) text(name string) (text string, given bool) { return p.r.LookupQuery(name) }

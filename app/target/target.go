@@ -38,7 +38,7 @@ type Config struct {
 	Counter Counter
 	// Ask sends GET target to the server itself, for /fanout; nil means in process. It
 	// is called on r's loop.
-	Ask func(r *app.Request, target string) app.Future[*app.Response]
+	Ask func(r *app.Request, target string) app.Answer
 	// Now is the clock of Server-Timing; nil means time.Now. It is called on any loop.
 	Now func() time.Time
 	// WebSocket has the limits of WebSockets.
@@ -84,20 +84,20 @@ var (
 	drainingResponse = app.Ready(app.Text(503, "draining\n"))
 )
 
-func hello(*app.Request) app.Future[*app.Response]   { return helloResponse }
-func healthz(*app.Request) app.Future[*app.Response] { return okResponse }
+func hello(*app.Request) app.Answer   { return helloResponse }
+func healthz(*app.Request) app.Answer { return okResponse }
 
-func (t *target) readyz(*app.Request) app.Future[*app.Response] {
+func (t *target) readyz(*app.Request) app.Answer {
 	if t.config.Draining != nil && t.config.Draining() {
 		return drainingResponse
 	}
 	return okResponse
 }
 
-func status(r *app.Request) app.Future[*app.Response] {
+func status(r *app.Request) app.Answer {
 	code, err := number("the status", r.PathValue(parameter), 200, 599)
 	if err != nil {
-		return app.Failed[*app.Response](err)
+		return app.Fail(err)
 	}
 	return app.Ready(bare(code))
 }
@@ -110,7 +110,7 @@ func bare(code int) *app.Response {
 	return app.Error(code, "")
 }
 
-func unstable(r *app.Request) app.Future[*app.Response] {
+func unstable(r *app.Request) app.Answer {
 	p := params{r: r}
 	share := p.share("fail", 0.1)
 	code := p.number("status", 503, 200, 599)
@@ -125,7 +125,7 @@ func unstable(r *app.Request) app.Future[*app.Response] {
 }
 
 // stall blocks its loop, which no other handler may do.
-func stall(r *app.Request) app.Future[*app.Response] {
+func stall(r *app.Request) app.Answer {
 	d, err := duration("the duration", r.PathValue(parameter))
 	p := params{r: r, err: err}
 	spinning := p.flag("spin")

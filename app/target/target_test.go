@@ -333,7 +333,7 @@ func TestFanoutAsksBackendsInTurn(t *testing.T) {
 	host := newHost(t, target.Config{})
 	var asked []string
 	for _, address := range []string{"127.0.0.1:9001", "127.0.0.1:9002", "[::1]:9003"} {
-		host.Answer(address, func(r *app.Request) app.Future[*app.Response] {
+		host.Answer(address, func(r *app.Request) app.Answer {
 			asked = append(asked, r.Authority+r.Target)
 			return app.Ready(app.Text(200, "ok"))
 		})
@@ -358,7 +358,7 @@ func TestFanoutAsksBackendsInTurn(t *testing.T) {
 func TestFanoutAsksOtherMachinesOnlyIfAllowed(t *testing.T) {
 	for _, allowed := range []bool{false, true} {
 		host := newHost(t, target.Config{AllowBackends: allowed})
-		host.Answer("192.0.2.9:80", func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, "ok")) })
+		host.Answer("192.0.2.9:80", func(*app.Request) app.Answer { return app.Ready(app.Text(200, "ok")) })
 		call := host.Do(apptest.Get("/fanout?n=1&backend=http://192.0.2.9"))
 		if want := map[bool]int{false: 403, true: 200}[allowed]; call.Status != want {
 			t.Errorf("allowed: %v: got %d, want %d", allowed, call.Status, want)
@@ -393,7 +393,7 @@ func TestFanoutHoldsNothingForAPeerThatHasGone(t *testing.T) {
 // What all requests wait for is bounded.
 func TestFanoutIsBoundedForAllTogether(t *testing.T) {
 	const largest = "/fanout?n=1000"
-	host := newHost(t, target.Config{Ask: func(r *app.Request, _ string) app.Future[*app.Response] {
+	host := newHost(t, target.Config{Ask: func(r *app.Request, _ string) app.Answer {
 		_, never := app.Promised[*app.Response](r)
 		return never
 	}})

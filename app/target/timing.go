@@ -12,7 +12,7 @@ const timing = "timing"
 
 // timed adds the server's own times to responses of h, where ?timing=1 asks for them.
 func (t *target) timed(h app.Handler) app.Handler {
-	return func(r *app.Request) app.Future[*app.Response] {
+	return func(r *app.Request) app.Answer {
 		if r.RawQuery == "" {
 			return h(r)
 		}

@@ -8,7 +8,7 @@ import (
 )
 
 // delay answers after a timer on the loop.
-func delay(r *app.Request) app.Future[*app.Response] {
+func delay(r *app.Request) app.Answer {
 	dist, err := durations("the delay", r.PathValue(parameter))
 	p := params{r: r, err: err}
 	draw := p.draw()
@@ -22,10 +22,10 @@ func delay(r *app.Request) app.Future[*app.Response] {
 }
 
 // offload answers after a sleep that blocks a goroutine of the pool.
-func offload(r *app.Request) app.Future[*app.Response] {
+func offload(r *app.Request) app.Answer {
 	d, err := duration("the duration", r.PathValue(parameter))
 	if err != nil {
-		return app.Failed[*app.Response](err)
+		return app.Fail(err)
 	}
 	return app.Offload(r, func(ctx context.Context) (*app.Response, error) {
 		over := time.After(d)

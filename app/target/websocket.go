@@ -37,14 +37,14 @@ func (l *SocketLimits) within(e *websocket.Endpoint) *websocket.Endpoint {
 // handleSockets adds the WebSocket endpoints.
 func handleSockets(routes *router.Router, limits SocketLimits) {
 	echoing := limits.within(&websocket.Endpoint{Piece: echoPiece})
-	echo := func(r *app.Request) app.Future[*app.Response] { return echoSocket(r, echoing) }
+	echo := func(r *app.Request) app.Answer { return echoSocket(r, echoing) }
 	routes.Handle("GET /ws", checked("/ws", []string{"protocol"}, echo))
 	routes.Handle("GET /ws/flood", checked("/ws/flood", []string{"n", "size"}, newFlood(limits)))
 	routes.Handle("GET /ws/chat", checked("/ws/chat", nil, newChat(limits)))
 }
 
 // echoSocket accepts a socket of /ws, with the first subprotocol that is offered or the one named by ?protocol=.
-func echoSocket(r *app.Request, e *websocket.Endpoint) app.Future[*app.Response] {
+func echoSocket(r *app.Request, e *websocket.Endpoint) app.Answer {
 	p := params{r: r}
 	protocol, given := p.text("protocol")
 	if p.err != nil {
@@ -53,7 +53,7 @@ func echoSocket(r *app.Request, e *websocket.Endpoint) app.Future[*app.Response]
 	offered := websocket.Offered(r)
 	switch {
 	case given && !slices.Contains(offered, protocol):
-		return app.Failed[*app.Response](app.Statusf(400, "protocol is one that the handshake offers, not %q", protocol))
+		return app.Fail(app.Statusf(400, "protocol is one that the handshake offers, not %q", protocol))
 	case !given && len(offered) > 0:
 		protocol = offered[0]
 	}
@@ -112,5 +112,5 @@ func newChat(limits SocketLimits) app.Handler {
 	if member.MaxMessage == 0 || member.MaxMessage > maxChat {
 		member.MaxMessage = maxChat
 	}
-	return func(*app.Request) app.Future[*app.Response] { return app.Ready(websocket.Accept(member)) }
+	return func(*app.Request) app.Answer { return app.Ready(websocket.Accept(member)) }
 }

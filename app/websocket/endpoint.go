@@ -24,7 +24,7 @@ import (
 //		},
 //	}
 //
-//	func handle(*app.Request) app.Future[*app.Response] {
+//	func handle(*app.Request) app.Answer {
 //		return app.Ready(websocket.Accept(echo))
 //	}
 func Accept(e *Endpoint) *app.Response { return AcceptWith(e, nil) }

@@ -16,7 +16,7 @@ import (
 
 // accepting makes a host whose handler accepts WebSockets at e.
 func accepting(e *websocket.Endpoint, loops int) *apptest.Host {
-	return apptest.NewLoops(func(*app.Request) app.Future[*app.Response] {
+	return apptest.NewLoops(func(*app.Request) app.Answer {
 		return app.Ready(websocket.Accept(e))
 	}, loops)
 }
@@ -61,7 +61,7 @@ func TestSocketCallbacks(t *testing.T) {
 			log = append(log, c.Error())
 		},
 	}
-	host := apptest.New(func(*app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(*app.Request) app.Answer {
 		return app.Ready(websocket.AcceptWith(e, "state"))
 	})
 	socket := host.Do(apptest.Get("/ws", "Sec-WebSocket-Protocol", "v1")).Socket()
@@ -428,7 +428,7 @@ func TestWhatAsksForAWebSocket(t *testing.T) {
 		{[]string{"Upgrade", "h2c", "Connection", "upgrade"}, false},
 	} {
 		var got bool
-		apptest.New(func(r *app.Request) app.Future[*app.Response] {
+		apptest.New(func(r *app.Request) app.Answer {
 			got = r.IsWebSocket()
 			return app.Ready(app.Empty(204))
 		}).Do(apptest.Get("/", c.fields...))
@@ -514,7 +514,7 @@ func TestFutureSettledInBetween(t *testing.T) {
 }
 
 func TestDrainClosesWebSockets(t *testing.T) {
-	host := apptest.New(func(r *app.Request) app.Future[*app.Response] {
+	host := apptest.New(func(r *app.Request) app.Answer {
 		return app.Ready(websocket.Accept(&websocket.Endpoint{}))
 	})
 	s := host.Do(apptest.Get("/")).Socket()

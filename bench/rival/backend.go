@@ -70,10 +70,10 @@ func backendHandler() (app.Handler, error) {
 	hello := &app.Response{Status: 200, Fields: app.Fields{{Name: "Content-Type", Value: "text/plain"}}, Content: app.Bytes(Content)}
 	var routes router.Router
 	routes.Handle(FilePath+"{name}", file)
-	routes.Handle(UploadPath, func(r *app.Request) app.Future[*app.Response] {
+	routes.Handle(UploadPath, func(r *app.Request) app.Answer {
 		return app.Map(r.Body.Discard(), func(int64) (*app.Response, error) { return hello, nil })
 	})
-	routes.Handle(UnaryPath, func(r *app.Request) app.Future[*app.Response] {
+	routes.Handle(UnaryPath, func(r *app.Request) app.Answer {
 		return app.Map(r.Body.Discard(), func(int64) (*app.Response, error) { return unary(), nil })
 	})
 	routes.Handle("/{path...}", builtIn)
@@ -82,7 +82,7 @@ func backendHandler() (app.Handler, error) {
 
 var files sync.Map // responses by name
 
-func file(r *app.Request) app.Future[*app.Response] {
+func file(r *app.Request) app.Answer {
 	name := r.PathValue("name")
 	if known, ok := files.Load(name); ok {
 		return app.Ready(known.(*app.Response))

@@ -28,7 +28,7 @@ func fanoutGatewheel(o Options) error {
 		requests[i] = &client.Request{Origin: origin, Target: "/"}
 	}
 	hello := app.Text(200, Content)
-	handler := func(r *app.Request) app.Future[*app.Response] {
+	handler := func(r *app.Request) app.Answer {
 		contents := make([]app.Future[[]byte], len(requests))
 		for i, request := range requests {
 			contents[i] = app.Then(c.Do(r, request), readOK)

@@ -38,14 +38,14 @@ func NewAsk(o AskOptions) *Ask {
 }
 
 // Check implements Checker.
-func (a *Ask) Check(r *app.Request) app.Future[*app.Response] {
+func (a *Ask) Check(r *app.Request) app.Answer {
 	asked := a.options.Send(r, &client.Request{
 		Method: "GET", Target: a.options.Target, Fields: questionFields(r), Timeout: a.options.Timeout, Retries: 1,
 	})
-	return app.After(asked, func(resp *client.Response, err error) app.Future[*app.Response] {
+	return app.After(asked, func(resp *client.Response, err error) app.Answer {
 		switch {
 		case err != nil:
-			return app.Failed[*app.Response](&app.StatusError{Status: 503, Message: "the authorization service does not answer",
+			return app.Fail(&app.StatusError{Status: 503, Message: "the authorization service does not answer",
 				Fields: app.Fields{{Name: "Retry-After", Value: "1"}}, Err: err})
 		case resp.Status < 200 || resp.Status > 299:
 			return app.Ready(resp.Response())

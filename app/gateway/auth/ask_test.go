@@ -29,7 +29,7 @@ func asking(t *testing.T, decide app.Handler) (*apptest.Host, *apptest.Backend) 
 }
 
 func TestAsk(t *testing.T) {
-	h, _ := asking(t, func(r *app.Request) app.Future[*app.Response] {
+	h, _ := asking(t, func(r *app.Request) app.Answer {
 		switch r.Fields.Get("Cookie") {
 		case "good":
 			resp := app.Text(200, "welcome\n").With("X-User", "alice").With("X-Group", "a").WithAdded("x-group", "b").With("X-Secret", "s")
@@ -55,7 +55,7 @@ func TestAsk(t *testing.T) {
 }
 
 func TestAskQuestion(t *testing.T) {
-	h, b := asking(t, func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Empty(204)) })
+	h, b := asking(t, func(*app.Request) app.Answer { return app.Ready(app.Empty(204)) })
 	r := apptest.Post("/orders/7?x=%20", "text/plain", "content")
 	r.Host = "shop.example"
 	for _, f := range []string{"Cookie: c", "Authorization: Basic x", "X-Forwarded-Method: GET", "X-Original_URI: /public", "x-forwarded-for: 127.0.0.1",
@@ -85,8 +85,8 @@ func TestAskQuestion(t *testing.T) {
 }
 
 func TestAskFails(t *testing.T) {
-	h, b := asking(t, func(r *app.Request) app.Future[*app.Response] {
-		return app.Then(app.Sleep(r, time.Hour), func(app.Done) app.Future[*app.Response] { return app.Ready(app.Empty(204)) })
+	h, b := asking(t, func(r *app.Request) app.Answer {
+		return app.Then(app.Sleep(r, time.Hour), func(app.Done) app.Answer { return app.Ready(app.Empty(204)) })
 	})
 	slow := h.Do(apptest.Get("/"))
 	slow.WantNoAnswer(t)

@@ -14,7 +14,7 @@ type Checker interface {
 	// Check decides about r. The result is nil if r may pass; its fields are set by then. Otherwise
 	// it is the response for the client. The future fails with a 503 if nothing can be decided. On
 	// the loop.
-	Check(r *app.Request) app.Future[*app.Response]
+	Check(r *app.Request) app.Answer
 	// Fields returns the names of the fields that Check sets in requests. Lines of these names that
 	// the client has sent are removed. A gateway must not forward them as trailers either.
 	Fields() []string
@@ -25,18 +25,18 @@ type Checker interface {
 // Require lets requests pass that c lets pass.
 func Require(c Checker) app.Middleware {
 	return func(next app.Handler) app.Handler {
-		return func(r *app.Request) app.Future[*app.Response] {
+		return func(r *app.Request) app.Answer {
 			f := c.Check(r)
 			if f.Ready() {
 				switch resp, err := f.Result(); {
 				case err != nil:
-					return app.Failed[*app.Response](err)
+					return app.Fail(err)
 				case resp != nil:
 					return app.Ready(resp)
 				}
 				return next(r)
 			}
-			return app.Then(f, func(resp *app.Response) app.Future[*app.Response] {
+			return app.Then(f, func(resp *app.Response) app.Answer {
 				if resp != nil {
 					return app.Ready(resp)
 				}
@@ -47,7 +47,7 @@ func Require(c Checker) app.Middleware {
 }
 
 // passes is the result of Check for a request that may pass.
-func passes() app.Future[*app.Response] { return app.Ready[*app.Response](nil) }
+func passes() app.Answer { return app.Ready[*app.Response](nil) }
 
 // setFields replaces the request's lines of these names by set. r.Fields gets memory of its own,
 // since the old lines may be shared with other requests.

@@ -85,7 +85,7 @@ var (
 
 // Check implements Checker. A request whose password is remembered costs no allocation, unless
 // BasicOptions.User is set.
-func (b *Basic) Check(r *app.Request) app.Future[*app.Response] {
+func (b *Basic) Check(r *app.Request) app.Answer {
 	encoded, ok := r.Authorization("Basic")
 	if !ok || len(encoded) > basicSize {
 		return app.Ready(unauthorized(b.challenge))
@@ -98,7 +98,7 @@ func (b *Basic) Check(r *app.Request) app.Future[*app.Response] {
 }
 
 // verify compares a password that is not remembered.
-func (b *Basic) verify(r *app.Request, u *users, d digest, encoded string, now time.Time) app.Future[*app.Response] {
+func (b *Basic) verify(r *app.Request, u *users, d digest, encoded string, now time.Time) app.Answer {
 	decoded, err := base64.StdEncoding.DecodeString(encoded)
 	user, password, ok := strings.Cut(string(decoded), ":")
 	if err != nil || !ok {
@@ -107,18 +107,18 @@ func (b *Basic) verify(r *app.Request, u *users, d digest, encoded string, now t
 	f := u.verifier.verify(r, d, func(done func(string, time.Time, error)) {
 		done(user, now.Add(passwordsTime), u.compare(user, password))
 	})
-	return app.After(f, func(user string, err error) app.Future[*app.Response] {
+	return app.After(f, func(user string, err error) app.Answer {
 		switch {
 		case errors.Is(err, errRefused):
 			return app.Ready(unauthorized(b.challenge))
 		case err != nil:
-			return app.Failed[*app.Response](err)
+			return app.Fail(err)
 		}
 		return b.pass(r, user)
 	})
 }
 
-func (b *Basic) pass(r *app.Request, user string) app.Future[*app.Response] {
+func (b *Basic) pass(r *app.Request, user string) app.Answer {
 	if b.field != nil {
 		setFields(r, b.field, app.Fields{{Name: b.field[0], Value: user}})
 	}

@@ -22,7 +22,7 @@ const patience = 20 * time.Second
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // seen answers with the fields of the request whose names begin with X-.
-func seen(r *app.Request) app.Future[*app.Response] {
+func seen(r *app.Request) app.Answer {
 	var lines []string
 	for _, f := range r.Fields {
 		if strings.HasPrefix(strings.ToUpper(f.Name), "X") || f.Name == "Connection" {

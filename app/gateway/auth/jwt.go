@@ -112,7 +112,7 @@ var errNoKeys = &app.StatusError{Status: 503, Message: "tokens cannot be verifie
 
 // Check implements Checker. A token that is remembered costs no allocation, unless claims are copied,
 // which costs one.
-func (j *JWT) Check(r *app.Request) app.Future[*app.Response] {
+func (j *JWT) Check(r *app.Request) app.Answer {
 	token, ok := r.Authorization("Bearer")
 	switch {
 	case !ok && !r.Fields.Has("Authorization"):
@@ -132,7 +132,7 @@ func (j *JWT) Check(r *app.Request) app.Future[*app.Response] {
 }
 
 // verify verifies a token that is not remembered.
-func (j *JWT) verify(r *app.Request, d digest, token string, now time.Time) app.Future[*app.Response] {
+func (j *JWT) verify(r *app.Request, d digest, token string, now time.Time) app.Answer {
 	verifier := j.keys.verifier()
 	f := verifier.verify(r, d, func(done func(app.Fields, time.Time, error)) {
 		fields, until, err := j.verifyToken(token, now)
@@ -141,24 +141,24 @@ func (j *JWT) verify(r *app.Request, d digest, token string, now time.Time) app.
 		}
 		done(fields, until, err)
 	})
-	return app.After(f, func(fields app.Fields, err error) app.Future[*app.Response] {
+	return app.After(f, func(fields app.Fields, err error) app.Answer {
 		if refused, ok := errors.AsType[refusedToken](err); ok {
 			return j.refuse(refused)
 		}
 		if err != nil {
-			return app.Failed[*app.Response](err)
+			return app.Fail(err)
 		}
 		return j.pass(r, fields)
 	})
 }
 
-func (j *JWT) pass(r *app.Request, fields app.Fields) app.Future[*app.Response] {
+func (j *JWT) pass(r *app.Request, fields app.Fields) app.Answer {
 	setFields(r, j.fields, fields)
 	return passes()
 }
 
 // refuse returns the response to a request whose token is invalid (RFC 6750 section 3.1).
-func (j *JWT) refuse(why refusedToken) app.Future[*app.Response] {
+func (j *JWT) refuse(why refusedToken) app.Answer {
 	return app.Ready(unauthorized(j.challenge + `, error="invalid_token", error_description=` + quote(string(why))))
 }
 

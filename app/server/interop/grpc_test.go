@@ -31,7 +31,7 @@ func (plainBytes) Unmarshal(data []byte, v any) error {
 
 // speakGRPC serves three methods: Echo gives every message back, unary or streaming, Hang never answers, and
 // Fail fails.
-func speakGRPC(r *app.Request) app.Future[*app.Response] {
+func speakGRPC(r *app.Request) app.Answer {
 	switch r.RawPath {
 	case "/test/Hang":
 		_, f := app.Promised[*app.Response](r)

@@ -112,7 +112,7 @@ func live() int {
 func TestIdleSockets(t *testing.T) {
 	room := websocket.NewRoom(websocket.RoomOptions{})
 	member := &websocket.Endpoint{Open: func(s *websocket.Socket, _ *app.Request) { room.Join(s) }}
-	s := serveHandler(t, func(*app.Request) app.Future[*app.Response] { return app.Ready(websocket.Accept(member)) })
+	s := serveHandler(t, func(*app.Request) app.Answer { return app.Ready(websocket.Accept(member)) })
 	var before, each, liveBefore, liveEach int
 	s.holding(warmSockets, room, func() {})
 	before, liveBefore = resident(t), live()

@@ -152,9 +152,9 @@ func converse(t *testing.T, url string, compression websocket.Compression) {
 	}
 	asks := client.New(client.Options{})
 	t.Cleanup(asks.Close)
-	s := serveHandler(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serveHandler(t, func(r *app.Request) app.Answer {
 		opened := asks.WebSocket(r, &client.SocketRequest{URL: url, Endpoint: e})
-		return app.Then(opened, func(k *websocket.Socket) app.Future[*app.Response] {
+		return app.Then(opened, func(k *websocket.Socket) app.Answer {
 			if k.Protocol() != "echo" {
 				failures <- fmt.Errorf("subprotocol %q", k.Protocol())
 			}

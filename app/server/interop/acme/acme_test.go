@@ -44,7 +44,7 @@ func TestAutocertWithTLSALPN01(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	manager := &autocert.Manager{Prompt: autocert.AcceptTOS, HostPolicy: autocert.HostWhitelist(name), Client: &acme.Client{}}
 	s, err := server.New(server.Config{
-		Handler:   func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, "hello")) },
+		Handler:   func(*app.Request) app.Answer { return app.Ready(app.Text(200, "hello")) },
 		Logger:    zaptest.NewLogger(t),
 		Listeners: []reactor.ListenerConfig{{Address: "127.0.0.1:0", TLS: manager.TLSConfig()}},
 	})
