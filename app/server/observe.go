@@ -37,11 +37,8 @@ type observation struct {
 // bodyLimit is the reason of requests whose content exceeds Config.MaxBody, as package gateway names it.
 const bodyLimit = "body-limit"
 
-// observe returns the memory for what observers will be told of a request; nil if there are none.
+// observe returns the memory for what observers will be told of a request.
 func (l *loop) observe() *observation {
-	if !l.observed {
-		return nil
-	}
 	if o := l.observations.Take(); o != nil {
 		return o
 	}

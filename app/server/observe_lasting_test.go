@@ -33,7 +33,7 @@ func (w *watcher) next(t *testing.T, from <-chan told) told {
 	}
 }
 
-// Of a request that lasts, observers are told twice.
+// Observers are told of a request that lasts when it opens and when it ends.
 func TestLastingRequests(t *testing.T) {
 	endpoint := &websocket.Endpoint{}
 	behind := serve(t, func(*app.Request) app.Answer { return app.Ready(websocket.Accept(endpoint)) })
@@ -170,7 +170,7 @@ func TestUpstreamOfARequest(t *testing.T) {
 	}
 }
 
-// Requests in flight are told with the oldest first, and a loop that is stalled holds nobody up.
+// A snapshot has the oldest requests first, and does not wait for a stalled loop.
 func TestRequestsInFlight(t *testing.T) {
 	w := newWatcher()
 	begun, release := make(chan struct{}, 10), make(chan struct{})
@@ -210,7 +210,7 @@ func TestRequestsInFlight(t *testing.T) {
 	}
 }
 
-// Every reason says who has ended a request.
+// Every reason has one of the enders.
 func TestEndersOfReasons(t *testing.T) {
 	for _, reason := range server.Reasons() {
 		if !slices.Contains(spi.Enders(), reason.Ender()) {

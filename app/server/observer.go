@@ -7,8 +7,9 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 )
 
-// Observer is told of the requests of a Server, see Config.Observers: access logs and metrics. It is trusted code: a
-// LoopObserver that blocks stalls its loop, and the watchdog takes the loop from nobody.
+// Observer is told of the requests of a Server, see Config.Observers: access logs and metrics. It is trusted code: the
+// watchdog does not take a loop from it, so one that blocks stalls the loop. With an observer that does nothing, a request
+// costs about 45 ns more.
 type Observer interface {
 	// Loop returns the observer of the loop with that index. It is called once for each loop, before it runs.
 	Loop(index int) LoopObserver
@@ -19,11 +20,12 @@ type Observer interface {
 // others that may be called on any goroutine are allowed. rec, and what it points to, is borrowed until the method
 // returns. The strings of r may be kept; r itself and its Fields may not.
 type LoopObserver interface {
-	// Opened is called when a WebSocket, a tunnel, an event stream or a hijacked connection has begun, with EventOpen. Its
-	// end is that of the request. What it keeps in memory until then is less than the request had: observers take
-	// what they need of r.Fields now. Method, Authority, Target, RawPath, RawQuery, Protocol, Scheme and Client stay.
+	// Opened is called when a WebSocket, a tunnel, an event stream or a hijacked connection has begun, with EventOpen. The
+	// request lasts as long. To save memory, the Fields of WebSockets and tunnels are dropped afterwards: observers take
+	// what they need of them now. Method, Authority, Target, RawPath, RawQuery, Protocol, Scheme and Client stay.
 	Opened(r *app.Request, rec *Record)
-	// Finished is called once for each request that has ended, after the output of the turn in which it has. The head of
+	// Finished is called once for each request that has ended, after the output of the turn in which it has. A response of
+	// app.Bytes has ended when the connection has it, though the client may not have taken it all. The head of
 	// a request that was refused counts as a request: r has what was understood, Method and Target may be empty.
 	Finished(r *app.Request, rec *Record)
 }

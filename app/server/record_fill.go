@@ -33,7 +33,7 @@ func (l *loop) finished(x *exchange) {
 		if hook := l.server.config.Finished; hook != nil {
 			l.callFinished(hook, x, l.fill(x, l.r.Now()))
 		}
-		x.seen = nil
+		l.unobserve(x)
 	default:
 		l.ended = append(l.ended, x)
 	}
@@ -74,11 +74,15 @@ func (l *loop) fill(x *exchange, now time.Time) *Record {
 	if x.Protocol == app.HTTP2 {
 		rec.Stream = uint32(x.id)
 	}
-	l.connRecord = ConnRecord{
-		Number: x.conn.Number(), Requests: o.number, Loop: l.r.Index(),
-		Local: x.info.Local, Peer: x.info.Peer, PeerName: x.info.PeerName, TLS: x.info.TLS,
-		KeepAlive: x.keepAlive(),
+	c := &l.connRecord
+	if number := x.conn.Number(); c.Number != number {
+		// Mostly it has that of the request before.
+		*c = ConnRecord{
+			Number: number, Loop: l.r.Index(),
+			Local: x.info.Local, Peer: x.info.Peer, PeerName: x.info.PeerName, TLS: x.info.TLS,
+		}
 	}
+	c.Requests, c.KeepAlive = o.number, x.keepAlive()
 	return rec
 }
 

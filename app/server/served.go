@@ -17,7 +17,10 @@ type served struct {
 // open returns a new exchange for a request whose head has arrived, and adds it to live. id is the machine's name
 // for its stream.
 func (c *served) open(id uint64) *exchange {
-	x := &exchange{stream: stream{connection: &c.connection, id: id}, seen: c.loop.observe()}
+	x := &exchange{stream: stream{connection: &c.connection, id: id}}
+	if c.loop.observed {
+		x.seen = c.loop.observe()
+	}
 	x.next = c.live
 	c.count(1)
 	if x.next != nil {
