@@ -141,8 +141,8 @@ type sessionCookie struct {
 	Values map[string]string `json:"v"`
 }
 
-// Session is the session of a request. It is for one goroutine at a time, until the head of the
-// response is ready: later changes are lost.
+// Session is the session of a request. Any goroutine may use it, but one at a time, and until the
+// head of the response is ready: later changes are lost.
 type Session struct {
 	sessions *sessions
 	r        *app.Request
@@ -156,7 +156,7 @@ type Session struct {
 type sessionKey struct{}
 
 // SessionOf returns the session of r, an empty one if the browser has none, or nil without
-// middleware Sessions. On the loop, or in the goroutine of a Blocking handler.
+// middleware Sessions. Any goroutine, but one at a time.
 func SessionOf(r *app.Request) *Session {
 	s, _ := r.Value(sessionKey{}).(*Session)
 	if s != nil && !s.read {

@@ -53,7 +53,8 @@ type Options struct {
 // message of a stream or WebSocket. It is in r.Context(), so that spans of handlers are its
 // children, and the fields of the request (traceparent, tracestate) are replaced by its own, which
 // package client and package gateway send on. Its name is method and route, such as "GET
-// /users/{id}". Statuses from 500 on, failures, panics and clients that leave make it an error.
+// /users/{id}". Statuses from 500 on make it an error, and so do requests that end without a
+// response.
 func New(options Options) app.Middleware {
 	if options.Tracers == nil {
 		options.Tracers = otel.GetTracerProvider()
@@ -158,40 +159,48 @@ func (s *serverSpan) nameRoute() {
 	}
 }
 
-// Ended implements ending.Listener. Span processors may block, so the goroutine that ends the
+// Ended implements ending.Listener. cause is app.ErrRequestDone if all is complete. Span processors may block, so the goroutine that ends the
 // request, which is that of the loop, does not call them.
 func (s *serverSpan) Ended(cause error) {
 	at := time.Now()
 	go s.end(cause, at)
 }
 
-// end ends the span. An answer is described already; without one, the cause tells why.
+// end ends the span. If there was an answer, it is described already; else the cause tells why.
 func (s *serverSpan) end(cause error, at time.Time) {
-	if s.span.IsRecording() && !errors.Is(cause, app.ErrRequestDone) {
-		if errors.Is(cause, app.ErrDeadline) && !s.hasEnd.Load() {
-			s.nameRoute()
-			s.span.SetAttributes(semconv.HTTPResponseStatusCode(app.ErrorResponse(cause).Status))
-		}
-		if kind := endingType(cause); kind != "" {
-			s.span.SetAttributes(semconv.ErrorTypeKey.String(kind))
-			s.span.SetStatus(codes.Error, cause.Error())
+	if s.span.IsRecording() {
+		if s.hasEnd.Load() {
+			s.endAnswered(cause)
+		} else {
+			s.endUnanswered(cause)
 		}
 	}
 	s.span.End(trace.WithTimestamp(at))
 }
 
-// endingType returns the error.type of a request that ended for that cause before its response
-// was complete; "" if that is no error.
-func endingType(cause error) string {
-	switch {
-	case errors.Is(cause, app.ErrDraining):
-		return ""
-	case errors.Is(cause, app.ErrDeadline):
-		return "deadline"
-	case errors.Is(cause, app.ErrPeerGone), errors.Is(cause, app.ErrHalfClosed):
-		return "client_gone"
+// endAnswered describes a response that is not complete. The status stays as it is: that a
+// client leaves a stream is how most of them end.
+func (s *serverSpan) endAnswered(cause error) {
+	if !errors.Is(cause, app.ErrRequestDone) && !errors.Is(cause, app.ErrDraining) {
+		s.span.SetAttributes(semconv.ErrorTypeKey.String("incomplete"))
 	}
-	return "_OTHER"
+}
+
+// endUnanswered describes a request whose handler has not answered.
+func (s *serverSpan) endUnanswered(cause error) {
+	s.nameRoute()
+	kind := "_OTHER"
+	switch {
+	case errors.Is(cause, app.ErrDeadline):
+		kind = "deadline"
+		s.span.SetAttributes(semconv.HTTPResponseStatusCode(app.ErrorResponse(cause).Status))
+	case errors.Is(cause, app.ErrPeerGone), errors.Is(cause, app.ErrHalfClosed):
+		kind = "client_gone"
+	case errors.Is(cause, app.ErrDraining):
+		kind = "draining"
+	}
+	s.span.SetAttributes(semconv.ErrorTypeKey.String(kind))
+	s.span.SetStatus(codes.Error, text(cause.Error()))
 }
 
 // Carrier has the fields of a message as those of a propagator, for example to send the context

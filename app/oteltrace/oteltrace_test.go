@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	oteltrace "go.opentelemetry.io/otel/trace"
@@ -151,7 +152,31 @@ func TestSpanOfAClientThatLeaves(t *testing.T) {
 	}
 	conn.Close()
 	s := received.named("GET /stream")
-	wantAttributes(t, s, map[string]string{"http.response.status_code": "200", "error.type": "client_gone"})
+	wantAttributes(t, s, map[string]string{"http.response.status_code": "200", "error.type": "incomplete"})
+}
+
+// TestSpanWithoutAnAnswer: the client leaves while the handler waits.
+func TestSpanWithoutAnAnswer(t *testing.T) {
+	provider, recorded := recorder()
+	host := apptest.New(traced.New(traced.Options{Tracers: provider})(func(r *app.Request) app.Answer {
+		_, never := app.Promised[*app.Response](r)
+		return never
+	}))
+	call := host.Do(apptest.Get("/"))
+	call.HalfClose() // it may still read the answer
+	if len(recorded.Ended()) != 0 {
+		t.Error("the span has ended with half of the connection")
+	}
+	call.Leave()
+	for deadline := time.Now().Add(patience); len(recorded.Ended()) == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the span has not ended")
+		}
+	}
+	span := recorded.Ended()[0]
+	if got := fmt.Sprint(span.Attributes()); !strings.Contains(got, "client_gone") || strings.Contains(got, "status_code") || span.Status().Code != codes.Error {
+		t.Errorf("got %v, %v", got, span.Status())
+	}
 }
 
 // recorder returns a provider and what it has recorded.
