@@ -25,8 +25,8 @@ type CSRFOptions struct {
 // (cross-site request forgery), by the rules of net/http.CrossOriginProtection: GET, HEAD and
 // OPTIONS pass, so they must not change anything; of others, browsers tell by Sec-Fetch-Site
 // whether they come from the same origin, and older browsers by Origin, which is compared with
-// the host that the client has used (app.Request.Client). Requests with neither field come from
-// no browser, and pass. CSRF panics if an origin or a pattern is invalid.
+// the host that the client has used (app.Request.Client). Requests with neither field are
+// not from a browser, and pass. CSRF panics if an origin or a pattern is invalid.
 //
 // WebSockets are checked by package websocket.
 func CSRF(options CSRFOptions) app.Middleware {

@@ -45,7 +45,7 @@ const (
 
 // Sessions keeps small values for each browser in a cookie that is encrypted and signed
 // (github.com/gorilla/securecookie), so that browsers can neither read nor change it and
-// servers need no store. Who has the cookie has the session until MaxAge has passed: it cannot
+// servers need no store. Anyone with the cookie has the session until MaxAge has passed: it cannot
 // be ended by the server alone, and an older cookie of the same session still counts.
 //
 // The cookie has the attributes HttpOnly, Secure, SameSite=Lax and Path=/. It is set when the

@@ -42,7 +42,7 @@ type Options struct {
 	// is called on the loop.
 	Skip func(r *app.Request) bool
 	// Public makes each span the root of a trace, with a link to that of the caller: for servers
-	// whose clients are strangers.
+	// whose callers are not trusted.
 	Public bool
 }
 

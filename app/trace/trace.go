@@ -60,7 +60,7 @@ func Parse(fields app.Fields) (c Context, ok bool) {
 }
 
 // Parent returns the value of traceparent as it is, valid or not. ok is false if there is
-// none or, since nobody knows which counts, more than one.
+// none, or more than one.
 func Parent(fields app.Fields) (value string, ok bool) {
 	for i := range fields {
 		name := fields[i].Name
