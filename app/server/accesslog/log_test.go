@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+	"golang.org/x/sys/unix"
 
 	"github.com/gatewheel/gatewheel/internal/logqueue"
 )
@@ -246,6 +247,38 @@ func TestPipeWithoutReader(t *testing.T) {
 		}
 	}
 	g.says("lines of the access log were dropped")
+}
+
+// TestPipeWhoseReaderLeavesWithinALine: the next reader gets no line that begins within another.
+func TestPipeWhoseReaderLeavesWithinALine(t *testing.T) {
+	const capacity = 4096
+	path := fifo(t)
+	r := openReader(t, path)
+	fd := int(r.Fd())
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETPIPE_SZ, capacity); err != nil {
+		t.Fatal(err)
+	}
+	g := open(t, Options{Target: path, Format: "line " + strings.Repeat("%{User-Agent}i ", 250)})
+	for range 3 {
+		g.request(200)
+	}
+	await(t, "the pipe is full", func() bool { n, err := unix.IoctlGetInt(fd, unix.TIOCINQ); return err == nil && n == capacity })
+	_ = r.Close()
+	await(t, "the lines are dropped", func() bool { return g.log.Dropped() == 2 })
+	r = openReader(t, path)
+	var all strings.Builder
+	p := make([]byte, 1<<16)
+	await(t, "lines come again", func() bool {
+		g.request(200)
+		n, _ := r.Read(p)
+		all.Write(p[:n])
+		return strings.Count(all.String(), "\n") > 4
+	})
+	for line := range strings.Lines(all.String()) {
+		if line != "\n" && !strings.HasPrefix(line, "line ") {
+			t.Errorf("the line %.60q... begins within another", line)
+		}
+	}
 }
 
 // TestPipeThatIsNotRead: the queue fills, lines are dropped whole and counted; Flush and Close end in time. What the

@@ -4,9 +4,11 @@ package accesslog
 
 import (
 	"bytes"
+	"errors"
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 
 	"github.com/gatewheel/gatewheel/internal/loglimit"
 )
@@ -54,26 +56,24 @@ func (w *writer) run() {
 
 // awaitLines waits until a lane has a line, and reports false if the Log is closed.
 func (w *writer) awaitLines() bool {
-	for {
+	for !w.log.closing.Load() {
 		idle := true
 		for _, q := range w.log.all() {
 			q.waiting.Store(true)
 			idle = idle && q.isEmpty()
 		}
 		if !idle {
-			return !w.log.closing.Load()
+			return true
 		}
 		select {
 		case <-w.log.wake:
 			w.reopenIfAsked()
-			if w.log.closing.Load() {
-				return false
-			}
 		case done := <-w.log.flushes:
 			w.drain()
 			close(done)
 		}
 	}
+	return false
 }
 
 // awaitAge waits until lines are to be written, and reports false if the Log is closed.
@@ -138,6 +138,7 @@ func (w *writer) write() {
 		n, err := w.target.write(w.torn)
 		if w.torn = w.torn[n:]; len(w.torn) > 0 {
 			w.drop(w.batch)
+			w.endTorn(err)
 			w.tell(err)
 			return
 		}
@@ -151,8 +152,18 @@ func (w *writer) write() {
 			rest = rest[end:]
 		}
 		w.drop(rest)
+		w.endTorn(err)
 	}
 	w.tell(err)
+}
+
+// endTorn replaces the rest of a line by its end if the reader of a pipe has left: the next reader would take the rest
+// for a line.
+func (w *writer) endTorn(err error) {
+	if len(w.torn) > 1 && errors.Is(err, unix.EPIPE) {
+		w.discardTorn()
+		w.torn = []byte{'\n'}
+	}
 }
 
 // drop counts lines that are not written.
@@ -162,7 +173,9 @@ func (w *writer) drop(lines []byte) {
 
 // discardTorn drops the rest of a line whose beginning is in a file that is left.
 func (w *writer) discardTorn() {
-	w.drop(w.torn)
+	if len(w.torn) > 1 {
+		w.drop(w.torn)
+	}
 	w.torn = nil
 }
 
@@ -181,7 +194,7 @@ func (w *writer) tell(err error) {
 			return
 		}
 		w.reported += lost
-		w.log.logger.Warn("lines of the access log were dropped; it is written", zap.Uint64("lines", lost))
+		w.log.logger.Warn("lines of the access log were dropped", zap.Uint64("lines", lost))
 		w.failing = false
 	}
 }
