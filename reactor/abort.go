@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/gatewheel/gatewheel/internal/logqueue"
 )
 
 const (
@@ -37,7 +39,7 @@ func (r *Reactor) abort(reason string) {
 	go func() {
 		r.log.Error("beyond repair", zap.String("reason", reason))
 		_ = r.log.Sync()
-		fmt.Fprintf(os.Stderr, "gatewheel: %s\n\n%s\n", reason, allStacks())
+		fmt.Fprintf(logqueue.StderrWriter{}, "gatewheel: %s\n\n%s\n", reason, allStacks())
 		os.Exit(ExitAbort)
 	}()
 }

@@ -3,6 +3,8 @@ package reactor
 import (
 	"testing"
 
+	"go.uber.org/zap"
+
 	"github.com/gatewheel/gatewheel/reactor/certs"
 	"github.com/gatewheel/gatewheel/reactor/certs/certstest"
 )
@@ -17,6 +19,9 @@ func writePair(t testing.TB, dir, name string, certificate, key []byte) certs.Pa
 // openStore opens a certificate store for the length of the test.
 func openStore(t testing.TB, options certs.Options) *certs.Store {
 	t.Helper()
+	if options.Logger == nil {
+		options.Logger = zap.NewNop()
+	}
 	s, err := certs.Open(options)
 	if err != nil {
 		t.Fatal(err)

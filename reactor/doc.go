@@ -1,5 +1,3 @@
-//go:build linux
-
 // Package reactor runs sessions on the connections of event loops. It handles bytes, time, TLS and
 // connections, and knows nothing of HTTP.
 //

@@ -1,5 +1,3 @@
-//go:build linux
-
 package reactor
 
 import (
@@ -10,8 +8,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // ParseListenAddress parses the text of a flag into the configurations of listeners. It accepts
@@ -55,20 +51,11 @@ func parseUnixAddress(text, path string) ([]ListenerConfig, error) {
 	return []ListenerConfig{{Network: "unix", Address: path}}, nil
 }
 
-func parseDescriptor(text, number string) ([]ListenerConfig, error) {
-	n, err := strconv.ParseInt(number, 10, 32)
-	if err != nil || n < 0 {
-		return nil, fmt.Errorf("listen address %q has no descriptor number: write fd:3", text)
+func checkUnixPath(path string) error {
+	if len(path) > longestUnixPath {
+		return fmt.Errorf("unix socket path %q is %d bytes long: the kernel takes %d at most", path, len(path), longestUnixPath)
 	}
-	fd := int(n)
-	if fd < firstInherited {
-		return nil, fmt.Errorf("listen address %q is a standard stream: inherited sockets begin at fd:%d", text, firstInherited)
-	}
-	if err := checkListening(fd); err != nil {
-		return nil, fmt.Errorf("listen address %q: descriptor %d %w", text, fd, err)
-	}
-	unix.CloseOnExec(fd)
-	return []ListenerConfig{{File: os.NewFile(uintptr(fd), text)}}, nil
+	return nil
 }
 
 func parseTCPAddress(text string) ([]ListenerConfig, error) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -44,6 +45,23 @@ func activatedListeners(name string) ([]ListenerConfig, error) {
 		return nil, fmt.Errorf("systemd has passed no socket named %q, but %s", name, strings.Join(names, ", "))
 	}
 	return configs, nil
+}
+
+// parseDescriptor returns the listener of an inherited socket.
+func parseDescriptor(text, number string) ([]ListenerConfig, error) {
+	n, err := strconv.ParseInt(number, 10, 32)
+	if err != nil || n < 0 {
+		return nil, fmt.Errorf("listen address %q has no descriptor number: write fd:3", text)
+	}
+	fd := int(n)
+	if fd < firstInherited {
+		return nil, fmt.Errorf("listen address %q is a standard stream: inherited sockets begin at fd:%d", text, firstInherited)
+	}
+	if err := checkListening(fd); err != nil {
+		return nil, fmt.Errorf("listen address %q: descriptor %d %w", text, fd, err)
+	}
+	unix.CloseOnExec(fd)
+	return []ListenerConfig{{File: os.NewFile(uintptr(fd), text)}}, nil
 }
 
 // openInherited duplicates config.File. All Loops share that socket, since its creator has decided about SO_REUSEPORT.

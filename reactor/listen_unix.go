@@ -17,13 +17,6 @@ import (
 // longestUnixPath is the room of sockaddr_un without its final zero byte.
 const longestUnixPath = 107
 
-func checkUnixPath(path string) error {
-	if len(path) > longestUnixPath {
-		return fmt.Errorf("unix socket path %q is %d bytes long: the kernel takes %d at most", path, len(path), longestUnixPath)
-	}
-	return nil
-}
-
 // openUnix binds a unix socket, which all Loops share. It replaces the file of a server that has ended. A file that is in
 // use, or is not a socket, is an error. Closing the listener removes the file, unless another server has replaced it.
 //

@@ -1,17 +1,23 @@
 // Package apptest runs handlers without sockets. Tests control the time, the speed of the
-// peer and when it leaves.
+// peer and when it leaves. A Call and a Socket record what the peer gets: content with its
+// times, events, messages and close codes.
 //
 //	host := apptest.New(handler)
 //	call := host.Do(apptest.Get("/delay/1s"))
 //	// call.Status == 0: there is no response yet
 //	host.Advance(time.Second)
 //	// call.Status == 200
+//
+// Handlers with goroutines that wait for anything but their loop, such as the end of a
+// context or time.Sleep, run in a bubble of testing/synctest: there Settle returns when
+// they wait, and Advance moves their clock too.
 package apptest
 
 import (
 	"io"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/spi"
@@ -101,6 +107,9 @@ type Call struct {
 	buffered []byte // accepted and not taken yet
 	pull     *app.Pull
 
+	started time.Time
+	pieces  []Piece
+
 	body      []byte // sent and not read yet
 	bodyEnded bool
 	trailers  app.Fields
@@ -141,7 +150,7 @@ func (h *Host) Start(req *Request) *Call {
 func (h *Host) call(req *Request) *Call {
 	c := &Call{
 		host: h, loop: h.loops[req.Loop], slow: req.Slow, room: req.Room,
-		head: req.Method == "HEAD", body: []byte(req.Body), bodyEnded: !req.Open,
+		started: h.loops[req.Loop].Now(), head: req.Method == "HEAD", body: []byte(req.Body), bodyEnded: !req.Open,
 	}
 	r := &c.req
 	c.Request = r
@@ -212,7 +221,7 @@ func (c *Call) answer(resp *app.Response, err error) {
 		if c.peer != nil {
 			c.buffered = append(c.buffered, content...)
 		} else {
-			c.Content = append(c.Content, content...)
+			c.took(content)
 		}
 		c.finish()
 	case *app.Pull:
@@ -275,7 +284,7 @@ func (c *Call) accept(p []byte) {
 		c.changed()
 		return
 	}
-	c.Content = append(c.Content, p...)
+	c.took(p)
 }
 
 func (c *Call) abort(err error) {

@@ -139,7 +139,7 @@ func (c *Call) Unread() int { return len(c.body) }
 // returns them.
 func (c *Call) Take(n int) []byte {
 	taken := c.take(n)
-	c.Content = append(c.Content, taken...)
+	c.took(taken)
 	c.host.Settle()
 	return taken
 }

@@ -33,6 +33,7 @@ type Host struct {
 	busy    int // goroutines of blocking handlers and of the pool, except parked ones
 	alive   int // all of them
 	panics  []any
+	woken   chan struct{} // of advanceBubble: there is work; else nil
 
 	settling uintptr // the goroutine that runs the loops
 	reports  []error
@@ -129,7 +130,7 @@ func (l *Loop) Post(task func()) {
 func (l *Loop) post(task func()) {
 	l.Posted++
 	l.tasks = append(l.tasks, task)
-	l.host.changed.Broadcast()
+	l.host.work()
 }
 
 // After implements app.Loop.
@@ -167,12 +168,16 @@ func (h *Host) Submit(work func()) error {
 		return app.ErrPoolFull
 	}
 	h.jobs = append(h.jobs, work)
-	h.changed.Broadcast()
+	h.work()
 	return nil
 }
 
 // Settle runs everything that does not need time: tasks of the loops, jobs of the pool, and
 // the goroutines of blocking handlers, until they have ended or wait for their loop.
+//
+// In a bubble of testing/synctest it also returns when they wait for anything else, such as
+// the end of their context, a channel or time.Sleep, which Advance then ends. Elsewhere it
+// panics after a minute.
 func (h *Host) Settle() { h.settle(true) }
 
 // SettleLoops is like Settle, but does not wait for goroutines. It is for handlers that
@@ -180,6 +185,7 @@ func (h *Host) Settle() { h.settle(true) }
 func (h *Host) SettleLoops() { h.settle(false) }
 
 func (h *Host) settle(wait bool) {
+	bubble := wait && waitBubble()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.running != nil {
@@ -189,8 +195,9 @@ func (h *Host) settle(wait bool) {
 	for {
 		switch {
 		case h.turn():
-		case wait && h.busy > 0:
-			h.changed.Wait()
+		case bubble && h.rest():
+		case wait && !bubble && h.busy > 0:
+			h.awaitGoroutine()
 		case len(h.jobs) > 0 && !h.HoldPool:
 			job := h.jobs[0]
 			h.jobs = h.jobs[1:]
@@ -248,9 +255,13 @@ func (h *Host) Panics() []any {
 }
 
 // Advance moves the clock by d. Timers fire in order, each at its time, with a Settle after
-// each.
+// each. In a bubble of testing/synctest the time of package time moves with it.
 func (h *Host) Advance(d time.Duration) {
 	h.Settle()
+	if waitBubble() {
+		h.advanceBubble(d)
+		return
+	}
 	h.mu.Lock()
 	end := h.now.Add(d)
 	for {
@@ -270,19 +281,27 @@ func (h *Host) Advance(d time.Duration) {
 	h.mu.Unlock()
 }
 
+// nextTimer takes the earliest timer that is due by end from the pending ones; nil if there
+// is none.
 func (h *Host) nextTimer(end time.Time) *timer {
-	next := -1
-	for i, t := range h.timers {
-		if !t.at.After(end) && (next < 0 || t.at.Before(h.timers[next].at)) {
-			next = i
-		}
-	}
+	next := h.earliest(end)
 	if next < 0 {
 		return nil
 	}
 	t := h.timers[next]
 	h.timers = slices.Delete(h.timers, next, next+1)
 	return t
+}
+
+// earliest returns the index of the earliest timer that is due by end; -1 if there is none.
+func (h *Host) earliest(end time.Time) int {
+	next := -1
+	for i, t := range h.timers {
+		if !t.at.After(end) && (next < 0 || t.at.Before(h.timers[next].at)) {
+			next = i
+		}
+	}
+	return next
 }
 
 // Timers returns the number of pending timers.

@@ -36,6 +36,7 @@ type Socket struct {
 	held     bool              // by Receive
 	queue    []frame
 	open     *websocket.Message // the part of an unfinished message that was taken
+	wanted   int                // messages that WantHeard has seen
 	low      int                // AwaitDrain's mark, -1: none
 	peer     *Socket            // the other side, if that is an application too
 	release  func()             // ends the call of a client's side

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"go.uber.org/zap"
+
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/gateway"
 	"github.com/gatewheel/gatewheel/app/gateway/config"
@@ -34,7 +36,7 @@ func runExample(t *testing.T, name string, answers func(peer string) app.Handler
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := certs.Open(certs.Options{SelfSigned: true, Protocols: []string{"h2", "http/1.1"}})
+	store, err := certs.Open(certs.Options{SelfSigned: true, Protocols: []string{"h2", "http/1.1"}, Logger: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}

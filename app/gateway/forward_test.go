@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/client"
 	"github.com/gatewheel/gatewheel/app/gateway"
@@ -27,7 +29,7 @@ const patience = 20 * time.Second
 // serveOn starts a server with that handler and returns its address.
 func serveOn(t testing.TB, h app.Handler, change ...func(*server.Config)) (address string, s *server.Server) {
 	t.Helper()
-	config := server.Config{Handler: h, Listeners: []reactor.ListenerConfig{{Address: "127.0.0.1:0"}}, Loops: 1}
+	config := server.Config{Handler: h, Listeners: []reactor.ListenerConfig{{Address: "127.0.0.1:0"}}, Loops: 1, Logger: zap.NewNop()}
 	for _, c := range change {
 		c(&config)
 	}

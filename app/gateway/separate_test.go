@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/gateway"
 	"github.com/gatewheel/gatewheel/app/gateway/config"
@@ -61,7 +63,7 @@ func (c *client1) get() *http.Response {
 // A connection to a peer that gets PROXY headers, or is not shared, serves one connection of a client, for several
 // requests, and ends with it.
 func TestConnectionsOfOneClient(t *testing.T) {
-	store, err := certs.Open(certs.Options{SelfSigned: true, Protocols: []string{"h2", "http/1.1"}})
+	store, err := certs.Open(certs.Options{SelfSigned: true, Protocols: []string{"h2", "http/1.1"}, Logger: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}

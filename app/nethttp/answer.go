@@ -10,6 +10,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/internal/overhttp"
 	"github.com/gatewheel/gatewheel/app/spi"
 )
 
@@ -88,11 +89,11 @@ func (e *exchange) writeHeader(status int) {
 // inform sends an informational response with the present fields.
 func (e *exchange) inform(status int) {
 	var fields app.Fields
-	for _, name := range sortedNames(e.answer.header) {
+	for _, name := range overhttp.SortedNames(e.answer.header) {
 		switch name {
 		case "Content-Length", "Transfer-Encoding":
 		default:
-			fields = appendField(fields, name, e.answer.header[name])
+			fields = overhttp.AppendField(fields, name, e.answer.header[name])
 		}
 	}
 	e.mu.Lock()
@@ -108,7 +109,7 @@ func (e *exchange) snapshot() {
 	if len(a.header) == 0 {
 		return
 	}
-	for _, name := range sortedNames(a.header) {
+	for _, name := range overhttp.SortedNames(a.header) {
 		e.snap(name, a.header[name])
 	}
 }
@@ -156,7 +157,7 @@ func (e *exchange) snap(name string, values []string) {
 		a.head.prefixed = true
 		return
 	}
-	a.lines = appendField(a.lines, name, values)
+	a.lines = overhttp.AppendField(a.lines, name, values)
 }
 
 // announce notes the name of a trailer field.
@@ -167,49 +168,13 @@ func (e *exchange) announce(name string) {
 	}
 }
 
-// sortedNames returns the names of h in order.
-func sortedNames(h http.Header) []string {
-	var room [8]string
-	names := room[:0]
-	for name := range h {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
-
-// appendField appends the lines of a field. Names that are no tokens are left out, and line breaks in values become
-// spaces, as in net/http.
-func appendField(fields app.Fields, name string, values []string) app.Fields {
-	if !httpguts.ValidHeaderFieldName(name) {
-		return fields
-	}
-	for _, value := range values {
-		fields = append(fields, app.Field{Name: name, Value: clean(value)})
-	}
-	return fields
-}
-
-// clean returns the value of a field without line breaks and surrounding blanks.
-func clean(value string) string {
-	if strings.ContainsAny(value, "\r\n\x00") {
-		value = lineBreaks.Replace(value)
-	}
-	return strings.Trim(value, " \t")
-}
-
-var lineBreaks = strings.NewReplacer("\r", " ", "\n", " ", "\x00", " ")
-
-// allowsContent reports whether a response with that status may have content.
-func allowsContent(status int) bool { return status >= 200 && status != 204 && status != 304 }
-
 // start passes the head to the loop, for content that begins with p and is streamed.
 func (e *exchange) start(p []byte) {
 	a := &e.answer
 	a.started = true
 	e.sniff(p)
 	resp := e.makeHead()
-	if e.request.Method != "HEAD" && allowsContent(a.status) {
+	if e.request.Method != "HEAD" && overhttp.AllowsContent(a.status) {
 		a.streams = true
 		e.content = e.newContent(a.length)
 		resp.Content = (*source)(e)
@@ -226,7 +191,7 @@ func (e *exchange) whole() {
 	e.sniff(a.buf)
 	resp := e.makeHead()
 	switch {
-	case !allowsContent(a.status):
+	case !overhttp.AllowsContent(a.status):
 		e.stateLength(a.length)
 	case e.request.Method == "HEAD":
 		if a.length < 0 && len(a.buf) > 0 && !a.head.transfer && !a.head.stated {
@@ -251,7 +216,7 @@ func (e *exchange) makeHead() *app.Response {
 
 // stateLength adds the Content-Length field of a response whose content is not sent.
 func (e *exchange) stateLength(n int64) {
-	if n < 0 || !allowsContent(e.answer.status) && (e.r.Protocol != app.HTTP2 || e.answer.status == 204) {
+	if n < 0 || !overhttp.AllowsContent(e.answer.status) && (e.r.Protocol != app.HTTP2 || e.answer.status == 204) {
 		return
 	}
 	e.response.Fields.Add("Content-Length", strconv.FormatInt(n, 10))
@@ -275,7 +240,7 @@ func (e *exchange) respond() {
 func (e *exchange) sniff(p []byte) {
 	a := &e.answer
 	switch {
-	case !allowsContent(a.status):
+	case !overhttp.AllowsContent(a.status):
 		e.suppress()
 	case len(p) > 0 && !a.head.typed && !a.head.coded && !(a.head.transfer && e.r.Protocol != app.HTTP2):
 		a.lines.Add("Content-Type", http.DetectContentType(p))
@@ -329,7 +294,7 @@ func (e *exchange) complete() {
 // isWhole reports whether the content of the response is in buf, and its length may be sent.
 func (e *exchange) isWhole() bool {
 	switch a := &e.answer; {
-	case e.request.Method == "HEAD", !allowsContent(a.status):
+	case e.request.Method == "HEAD", !overhttp.AllowsContent(a.status):
 		return true
 	case a.length >= 0:
 		return a.length == int64(len(a.buf))
@@ -354,7 +319,7 @@ func (e *exchange) promotedTrailers() app.Fields {
 	slices.Sort(a.trailers)
 	var fields app.Fields
 	for _, name := range a.trailers {
-		fields = appendField(fields, name, a.header[name])
+		fields = overhttp.AppendField(fields, name, a.header[name])
 	}
 	return fields
 }

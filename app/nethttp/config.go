@@ -13,7 +13,7 @@ import (
 // config returns the configuration of a server: that of s.Config, and for what is not set there, of the http.Server.
 func (s *Server) config() server.Config {
 	c, h := s.Config, s.http
-	if c.Logger == nil {
+	if c.Logger == nil && c.Slog == nil {
 		c.Logger = logger(h)
 	}
 	// A handler of net/http has all the time it takes.

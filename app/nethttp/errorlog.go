@@ -1,28 +1,41 @@
 package nethttp
 
 import (
+	"io"
 	"log"
 	"net/http"
+	"os"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/gatewheel/gatewheel/internal/logqueue"
 )
 
 // logger returns a log that writes to the http.Server's ErrorLog: warnings, errors, and failed TLS handshakes.
 func logger(h *http.Server) *zap.Logger {
-	to := h.ErrorLog
-	if to == nil {
-		to = log.Default()
+	to := func() *log.Logger { return h.ErrorLog }
+	if h.ErrorLog == nil {
+		to = standardLog
 	}
 	encoder := zapcore.NewConsoleEncoder(zapcore.EncoderConfig{MessageKey: "message"})
 	lines := zapcore.NewCore(encoder, zapcore.AddSync(logWriter{to}), zap.WarnLevel)
 	return zap.New(&errorLog{lines, to})
 }
 
+// standardLog returns the standard logger. If that writes to os.Stderr, whose closing by a reader would end the process,
+// it returns one that writes the same lines there and drops them then.
+func standardLog() *log.Logger {
+	if log.Writer() != io.Writer(os.Stderr) {
+		return log.Default()
+	}
+	return log.New(logqueue.StderrWriter{}, log.Prefix(), log.Flags())
+}
+
 // errorLog is a core that logs failed TLS handshakes in the words of net/http, and all else to another core.
 type errorLog struct {
 	zapcore.Core
-	to *log.Logger
+	to func() *log.Logger
 }
 
 // handshakeFailed is the message of the server for a TLS connection that has failed.
@@ -52,7 +65,7 @@ func (c *errorLog) Write(e zapcore.Entry, fields []zapcore.Field) error {
 		for _, f := range fields {
 			f.AddTo(values)
 		}
-		c.to.Printf("http: TLS handshake error from %v: %v", values.Fields["peer"], values.Fields["error"])
+		c.to().Printf("http: TLS handshake error from %v: %v", values.Fields["peer"], values.Fields["error"])
 		return nil
 	case c.Core.Enabled(e.Level):
 		return c.Core.Write(e, fields)
@@ -61,10 +74,10 @@ func (c *errorLog) Write(e zapcore.Entry, fields []zapcore.Field) error {
 }
 
 // logWriter writes lines to a log.
-type logWriter struct{ to *log.Logger }
+type logWriter struct{ to func() *log.Logger }
 
 // Write implements io.Writer.
 func (w logWriter) Write(p []byte) (int, error) {
-	w.to.Print("http: ", string(p))
+	w.to().Print("http: ", string(p))
 	return len(p), nil
 }

@@ -5,7 +5,9 @@ package nethttp_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
@@ -35,6 +37,22 @@ func ExampleServer() {
 	defer cancel()
 	fmt.Println(serveUntil(ctx, http.NotFoundHandler()))
 	// Output: <nil>
+}
+
+func ExampleFrom() {
+	handler := func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, "hello")) }
+
+	server := httptest.NewServer(nethttp.From(handler))
+	defer server.Close()
+	response, err := server.Client().Get(server.URL)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer response.Body.Close()
+	text, _ := io.ReadAll(response.Body)
+	fmt.Println(string(text))
+	// Output: hello
 }
 
 func ExampleHandler() {

@@ -261,7 +261,8 @@ func TestFromAbortsContentThatFails(t *testing.T) {
 	})
 }
 
-func TestFromRefusesWebSockets(t *testing.T) {
+// A WebSocket needs a connection that can be taken from HTTP.
+func TestFromRefusesWebSocketsWithoutAConnection(t *testing.T) {
 	h := nethttp.From(func(r *app.Request) app.Future[*app.Response] {
 		return app.Ready(websocket.Accept(&websocket.Endpoint{}))
 	})

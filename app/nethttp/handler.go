@@ -2,7 +2,6 @@ package nethttp
 
 import (
 	"context"
-	"log"
 	"net"
 	"net/http"
 	"sync"
@@ -106,5 +105,5 @@ func (a *adapter) logf(format string, args ...any) {
 		l.Printf(format, args...)
 		return
 	}
-	log.Printf(format, args...)
+	standardLog().Printf(format, args...)
 }

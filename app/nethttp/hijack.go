@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/internal/overhttp"
 	"github.com/gatewheel/gatewheel/app/spi"
 )
 
@@ -69,7 +70,7 @@ func (e *exchange) appendHead(dst []byte) []byte {
 	switch {
 	case a.length >= 0:
 		line("Content-Length", strconv.FormatInt(a.length, 10))
-	case allowsContent(a.status) && e.request.Method != "HEAD" && e.request.Method != "CONNECT" && e.r.Protocol == app.HTTP11:
+	case overhttp.AllowsContent(a.status) && e.request.Method != "HEAD" && e.request.Method != "CONNECT" && e.r.Protocol == app.HTTP11:
 		line("Transfer-Encoding", "chunked")
 	}
 	return append(dst, "\r\n"...)

@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/nethttp"
 	"github.com/gatewheel/gatewheel/app/nethttp/nethttptest"
@@ -400,6 +402,7 @@ func TestServerCountsHijackedConnections(t *testing.T) {
 	}))
 	s, err := server.New(server.Config{
 		Handler:   handler,
+		Logger:    zap.NewNop(),
 		Listeners: []reactor.ListenerConfig{{Address: "127.0.0.1:0"}},
 		Finished:  func(_ *app.Request, r server.Record) { records <- r },
 	})

@@ -21,7 +21,7 @@ import (
 // those of http.Server. Any goroutine.
 type Server struct {
 	// Config has what http.Server has no field for. Fields that are set take precedence over those of the http.Server;
-	// Handler and Listeners are set by Serve.
+	// Handler and those of addresses are set by Serve.
 	Config server.Config
 
 	http *http.Server
@@ -131,6 +131,7 @@ func (s *Server) start(l net.Listener, config *tls.Config) (*server.Server, erro
 	c := s.config()
 	a := &adapter{server: s.http, listener: l}
 	c.Handler = a.serve
+	c.Listen, c.ListenTLS, c.RedirectHTTPS, c.TLS = nil, nil, nil, nil
 	c.Listeners = []reactor.ListenerConfig{{File: file, TLS: config}}
 	running, err := server.New(c)
 	if err != nil {

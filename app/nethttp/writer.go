@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"strings"
 	"unsafe"
+
+	"github.com/gatewheel/gatewheel/app/internal/overhttp"
 )
 
 // writer1 is the http.ResponseWriter of a request over HTTP/1.
@@ -45,7 +47,7 @@ func (e *exchange) Write(p []byte) (int, error) {
 	switch {
 	case len(p) == 0:
 		return 0, nil
-	case !allowsContent(a.status):
+	case !overhttp.AllowsContent(a.status):
 		return 0, http.ErrBodyNotAllowed
 	}
 	if a.written += int64(len(p)); a.length >= 0 && a.written > a.length {

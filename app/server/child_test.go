@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
 	"github.com/gatewheel/gatewheel/app/server"
@@ -30,6 +31,7 @@ const beChild = "GATEWHEEL_TEST_CHILD"
 var children = map[string]func(io.Reader, io.Writer) error{
 	"target": serveTarget,
 	"crowd":  beCrowd,
+	"panics": servePanics,
 }
 
 // becomeChild runs as what the environment says, if it says something.
@@ -55,9 +57,16 @@ type child struct {
 
 func startChild(t *testing.T, name string, env ...string) *child {
 	t.Helper()
+	return startCommand(t, name, func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, env...) })
+}
+
+// startCommand starts a child. change may change its command.
+func startCommand(t *testing.T, name string, change func(*exec.Cmd)) *child {
+	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(append(os.Environ(), beChild+"="+name, "GORACE=atexit_sleep_ms=0"), env...)
+	cmd.Env = append(os.Environ(), beChild+"="+name, "GORACE=atexit_sleep_ms=0")
 	cmd.Stderr = os.Stderr
+	change(cmd)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -153,7 +162,7 @@ func serveTarget(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	config := server.Config{Handler: handler, Listeners: []reactor.ListenerConfig{{Address: "127.0.0.1:0"}}, Loops: 2}
+	config := server.Config{Handler: handler, Listeners: []reactor.ListenerConfig{{Address: "127.0.0.1:0"}}, Loops: 2, Logger: zap.NewNop()}
 	config.MaxConnections, _ = strconv.Atoi(os.Getenv("MAX_CONNECTIONS"))
 	s, err := server.New(config)
 	if err != nil {

@@ -1,11 +1,11 @@
-//go:build linux
-
 package server
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"time"
 
@@ -14,7 +14,6 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/h1"
 	"github.com/gatewheel/gatewheel/h2"
-	"github.com/gatewheel/gatewheel/internal/logqueue"
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
@@ -23,9 +22,26 @@ import (
 type Config struct {
 	// Handler answers every request. Required.
 	Handler app.Handler
-	// Listeners are the addresses to serve. Required. New sets their Open. A TLS configuration without NextProtos
-	// offers h2 and http/1.1.
+
+	// Listen are addresses to serve without TLS, in the form of the flag --listen: "127.0.0.1:8080", ":8080",
+	// "unix:/run/app.sock", "fd:3" and "systemd:name", see reactor.ParseListenAddress. At least one address is required,
+	// here or in one of the next three fields.
+	Listen []string
+	// ListenTLS are addresses to serve over TLS, in the same form.
+	ListenTLS []string
+	// RedirectHTTPS are addresses on which each request is answered with 308 and its URL under https, in the same form.
+	RedirectHTTPS []string
+	// Listeners are addresses with options that text does not have: PROXY headers, permissions of unix sockets, a TLS
+	// configuration or a handler for one address. A Value of type app.Handler answers in place of Handler; others are
+	// errors. New sets Open.
 	Listeners []reactor.ListenerConfig
+	// TLS is the configuration for ListenTLS, such as that of certs.Store.Config. Without NextProtos it offers h2 and
+	// http/1.1.
+	TLS *tls.Config
+	// HTTPSPort is the port of the URLs to which RedirectHTTPS leads; 0 means that of the first TCP listener with TLS, and
+	// 443 if there is none.
+	HTTPSPort uint16
+
 	// Hooks are called when the process and each loop start and stop.
 	Hooks Hooks
 	// Finished, if not nil, is called for each request that has ended and had a complete head, once it has become a
@@ -34,10 +50,18 @@ type Config struct {
 	// Observers are told of every request, for access logs and metrics. They cost less than Finished, and must be
 	// trusted.
 	Observers []Observer
-	// Logger is the log for the operator; nil logs nothing. Its core is called by one goroutine, behind a bounded
-	// queue: lines that a blocked or failing log does not take are dropped and counted (Counts.LogDropped). Only its
-	// Enabled is called on loops.
+	// Logger is the log for the operator. Without it and Slog, lines from info level up go to standard error;
+	// zap.NewNop() turns the log off. Its core is called by one goroutine, behind a bounded queue: lines that a blocked or
+	// failing log does not take are dropped and counted (Counts.LogDropped). Only its Enabled is called on loops. Stacks
+	// that it would add to lines are left out.
 	Logger *zap.Logger
+	// Slog is the log for the operator in place of Logger, and treated in the same way.
+	Slog *slog.Logger
+	// ShutdownTimeout limits the shutdown at the end of Run; 0 means 30 s, negative no limit. The remaining connections
+	// are cut.
+	ShutdownTimeout time.Duration
+	// StopOnSignal makes Run shut down at SIGINT or SIGTERM. A second signal cuts the remaining connections.
+	StopOnSignal bool
 
 	// Loops is the number of event loops; 0 means GOMAXPROCS.
 	Loops int
@@ -95,6 +119,8 @@ type Config struct {
 	HTTP2 HTTP2Config
 	// Stall configures the watchdog.
 	Stall StallConfig
+
+	redirect *redirector // of RedirectHTTPS
 }
 
 // StallConfig configures the watchdog, see reactor.Config. 0 means the default named here.
@@ -135,6 +161,7 @@ const (
 	defaultBodyTimeout    = 60 * time.Second
 	defaultWriteTimeout   = 60 * time.Second
 	defaultHalfClosed     = 5 * time.Second
+	defaultShutdown       = 30 * time.Second
 	defaultMessageMemory  = 256 << 20
 )
 
@@ -142,8 +169,8 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Handler == nil {
 		return c, errors.New("server: Config.Handler is missing")
 	}
-	if len(c.Listeners) == 0 {
-		return c, errors.New("server: Config.Listeners is empty")
+	if err := c.gatherListeners(); err != nil {
+		return c, err
 	}
 	if c.Loops < 0 {
 		return c, fmt.Errorf("server: %d loops: the number must not be negative", c.Loops)
@@ -155,16 +182,17 @@ func (c Config) withDefaults() (Config, error) {
 	if err := http2.Validate(); err != nil {
 		return c, err
 	}
-	if c.Logger == nil {
-		c.Logger = zap.NewNop()
+	if c.Logger != nil && c.Slog != nil {
+		return c, errors.New("server: Config.Logger and Config.Slog are both set")
 	}
-	c.Logger = logqueue.Wrap(c.Logger)
+	c.Logger = c.logger()
 	c.RequestTimeout = timeout(c.RequestTimeout, defaultRequestTimeout)
 	c.HeadTimeout = timeout(c.HeadTimeout, defaultHeadTimeout)
 	c.IdleTimeout = timeout(c.IdleTimeout, defaultIdleTimeout)
 	c.BodyTimeout = timeout(c.BodyTimeout, defaultBodyTimeout)
 	c.WriteTimeout = timeout(c.WriteTimeout, defaultWriteTimeout)
 	c.HalfClosedTimeout = timeout(c.HalfClosedTimeout, defaultHalfClosed)
+	c.ShutdownTimeout = timeout(c.ShutdownTimeout, defaultShutdown)
 	c.MessageMemory = cmp.Or(max(c.MessageMemory, 0), defaultMessageMemory)
 	c.HTTP2.follow(&c)
 	return c, nil
@@ -195,40 +223,4 @@ func timeout(d, byDefault time.Duration) time.Duration {
 		return 0
 	}
 	return d
-}
-
-// http1 returns the limits of HTTP/1, with MaxBody and MaxUnsent where it has none of its own.
-func (c *Config) http1() h1.Limits {
-	limits := c.HTTP1
-	if limits.Content == 0 {
-		limits.Content = c.MaxBody
-	}
-	limits.Unsent = cmp.Or(limits.Unsent, int(c.MaxUnsent))
-	return limits
-}
-
-// inputLimit returns the maximum number of input bytes that the reactor keeps for a session. A head of HTTP/1 and a
-// frame of HTTP/2 fit into it.
-func (s *Server) inputLimit() int {
-	head := s.config.HTTP1.Target + s.config.HTTP1.FieldSize
-	return max(1<<20, 2*head, 2*int(s.config.HTTP2.MaxFrameSize))
-}
-
-// reactorConfig returns the configuration of the reactor, which has its own defaults for 0.
-func (s *Server) reactorConfig() reactor.Config {
-	c := &s.config
-	return reactor.Config{
-		Loops:            c.Loops,
-		Logger:           c.Logger,
-		MaxConnections:   c.MaxConnections,
-		Refuse:           s.refuseConnection,
-		HandshakeTimeout: c.HandshakeTimeout,
-		StallWarn:        c.Stall.Warn,
-		StallTimeout:     c.Stall.Timeout,
-		StallRestarts:    c.Stall.Restarts,
-		StallReported:    c.Stall.Reported,
-		Abort:            c.Stall.Abort,
-		MaxKept:          s.inputLimit(),
-		Renew:            func(r *reactor.Loop) { loopOf.Get(r).renew() },
-	}
 }

@@ -15,7 +15,7 @@ import (
 func TestConfigsThatAreRefused(t *testing.T) {
 	for says, change := range map[string]func(*server.Config){
 		"Handler":                  func(c *server.Config) { c.Handler = nil },
-		"Listeners":                func(c *server.Config) { c.Listeners = nil },
+		"no address to listen on":  func(c *server.Config) { c.Listeners = nil },
 		"-1 loops":                 func(c *server.Config) { c.Loops = -1 },
 		"handshake timeout of -1s": func(c *server.Config) { c.HandshakeTimeout = -time.Second },
 		"16384 to 16777215":        func(c *server.Config) { c.HTTP2.MaxFrameSize = 1 },

@@ -8,31 +8,32 @@ import (
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/server"
-	"github.com/gatewheel/gatewheel/reactor"
 	"github.com/gatewheel/gatewheel/reactor/certs"
 )
 
-// Certificates from files, which are loaded again when they change.
-func ExampleNew_tls() {
-	handler := func(r *app.Request) app.Answer {
-		return app.Ready(app.Text(200, "Hello, World!"))
-	}
+// serveOverTLS serves with certificates from files, which are loaded again when they change. Requests without TLS are
+// redirected. docs/tls.md and docs/embedding.md have copies; a test compares.
+func serveOverTLS(ctx context.Context, handler app.Handler) error {
 	certificates, err := certs.Open(certs.Options{
 		Pairs: []certs.Pair{{Certificate: "a.pem", Key: "a.key"}},
 	})
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	defer certificates.Close()
-	s, err := server.New(server.Config{
-		Handler:   handler,
-		Listeners: []reactor.ListenerConfig{{Address: ":443", TLS: certificates.Config()}},
+	return server.Run(ctx, server.Config{
+		Handler:       handler,
+		ListenTLS:     []string{":443"},
+		RedirectHTTPS: []string{":80"},
+		TLS:           certificates.Config(),
 	})
-	if err != nil {
+}
+
+func ExampleRun_tls() {
+	handler := func(*app.Request) app.Answer {
+		return app.Ready(app.Text(200, "Hello, World!"))
+	}
+	if err := serveOverTLS(context.Background(), handler); err != nil {
 		log.Fatal(err)
 	}
-	if err := s.Start(context.Background()); err != nil {
-		log.Fatal(err)
-	}
-	_ = s.Wait()
 }

@@ -87,7 +87,7 @@ func (x *exchange) String() string {
 func (x *exchange) serve() {
 	x.loop.r.Charge(unitsPerCall)
 	x.loop.r.Lend(x.conn, &x.subject)
-	f, pending := spi.RunFor(x.loop.server.config.Handler, &x.Request, x.loop.server.config.RequestTimeout, (*answerer)(x))
+	f, pending := spi.RunFor(x.handler(), &x.Request, x.loop.server.config.RequestTimeout, (*answerer)(x))
 	x.loop.r.Reclaim()
 	if !pending {
 		x.answer(f.Result())

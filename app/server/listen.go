@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/reactor"
 	"github.com/gatewheel/gatewheel/reactor/certs"
 )
@@ -28,6 +29,14 @@ func (s *Server) listen(l reactor.ListenerConfig) (net.Addr, error) {
 			zap.Stringer("address", addr), zap.Stringer("proxy_protocol", l.ProxyProtocol))
 	}
 	return addr, nil
+}
+
+// handler returns the handler of the listener that accepted the connection of x.
+func (x *exchange) handler() app.Handler {
+	if l := x.conn.Listener(); l != nil && l.Value != nil {
+		return l.Value.(app.Handler)
+	}
+	return x.loop.server.config.Handler
 }
 
 // withALPN returns config with the protocols that the server speaks, for ALPN (RFC 7301).

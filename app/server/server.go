@@ -1,10 +1,9 @@
 //go:build linux
 
-// Package server serves an app.Handler over HTTP/1.1, HTTP/2 and WebSocket, in cleartext and over TLS. It detects the
-// protocol of a connection, binds a session to it, and passes requests to the handler and responses to the peer.
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +14,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/forwarded"
 	"github.com/gatewheel/gatewheel/h1"
 	"github.com/gatewheel/gatewheel/h2"
@@ -70,10 +68,12 @@ func New(config Config) (*Server, error) {
 		}
 		s.addrs = append(s.addrs, addr)
 	}
+	config.redirect.port.Store(uint32(cmp.Or(config.HTTPSPort, httpsPort(config.Listeners, s.addrs))))
 	return s, nil
 }
 
-// Addrs returns the addresses of the listeners, in the order of Config.Listeners. Any goroutine.
+// Addrs returns the addresses of the listeners: those of Config.Listeners, Listen, ListenTLS and RedirectHTTPS, in this
+// order. Any goroutine.
 func (s *Server) Addrs() []net.Addr { return s.addrs }
 
 // Draining reports whether Shutdown has begun. Connections then end after the requests that have arrived. Any
@@ -203,22 +203,6 @@ func (s *Server) close(ctx context.Context) error {
 		err = errors.Join(err, hook(ctx))
 	}
 	return err
-}
-
-// ListenAndServe serves handler on one cleartext address over HTTP/1.1 and HTTP/2 until ctx ends. Then it shuts down,
-// within 30 seconds.
-func ListenAndServe(ctx context.Context, address string, handler app.Handler) error {
-	s, err := New(Config{Handler: handler, Listeners: []reactor.ListenerConfig{{Address: address}}})
-	if err != nil {
-		return err
-	}
-	if err := s.Start(ctx); err != nil {
-		return err
-	}
-	<-ctx.Done()
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
-	defer cancel()
-	return s.Shutdown(grace)
 }
 
 // forwardingIgnored counts a forwarding field of an untrusted peer, or an invalid one of a trusted proxy. Any goroutine.

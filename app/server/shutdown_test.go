@@ -17,6 +17,8 @@ import (
 
 	"golang.org/x/net/http2"
 
+	"go.uber.org/zap"
+
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/server"
 	"github.com/gatewheel/gatewheel/app/target"
@@ -257,7 +259,7 @@ func TestStartUpHookFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var said []string
 			s, err := server.New(server.Config{
-				Handler: hello, Loops: 2, Listeners: []reactor.ListenerConfig{{Address: "127.0.0.1:0"}},
+				Handler: hello, Loops: 2, Logger: zap.NewNop(), Listeners: []reactor.ListenerConfig{{Address: "127.0.0.1:0"}},
 				Hooks: c.hooks(func(words string) { said = append(said, words) }),
 			})
 			if err != nil {

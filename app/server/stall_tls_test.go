@@ -7,6 +7,8 @@ import (
 	"net"
 	"testing"
 
+	"go.uber.org/zap"
+
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/server"
 	"github.com/gatewheel/gatewheel/reactor/certs"
@@ -15,7 +17,7 @@ import (
 // withTLS serves TLS in place of cleartext.
 func withTLS(t *testing.T) func(*server.Config) {
 	t.Helper()
-	store, err := certs.Open(certs.Options{SelfSigned: true})
+	store, err := certs.Open(certs.Options{SelfSigned: true, Logger: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,8 @@ import (
 
 	"golang.org/x/net/http2"
 
+	"go.uber.org/zap"
+
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/server"
 	"github.com/gatewheel/gatewheel/reactor/certs"
@@ -326,7 +328,7 @@ func TestDrainDuringAHandshake(t *testing.T) {
 func TestCertificateStoreReloaded(t *testing.T) {
 	dir := t.TempDir()
 	old, renewed := issue(t, "a.test", nil), issue(t, "a.test", nil)
-	store, err := certs.Open(certs.Options{Pairs: []certs.Pair{old.write(t, dir, "a")}})
+	store, err := certs.Open(certs.Options{Pairs: []certs.Pair{old.write(t, dir, "a")}, Logger: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/websocket"
 	"github.com/gatewheel/gatewheel/reactor"
@@ -49,6 +51,7 @@ func serveSocket(t *testing.T, e *websocket.Endpoint) *Server {
 	e.Open = func(*websocket.Socket, *app.Request) { close(opened) }
 	s, err := New(Config{
 		Loops:     1,
+		Logger:    zap.NewNop(),
 		Listeners: []reactor.ListenerConfig{{Address: "127.0.0.1:0"}},
 		Handler:   func(*app.Request) app.Future[*app.Response] { return app.Ready(websocket.Accept(e)) },
 	})

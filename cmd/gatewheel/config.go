@@ -131,29 +131,18 @@ func (c *serverFlags) listeners(secure *tls.Config) ([]reactor.ListenerConfig, e
 	if err != nil {
 		return nil, err
 	}
-	var all []reactor.ListenerConfig
-	var seen places
-	add := func(addresses []string, secure *tls.Config) error {
-		for _, text := range addresses {
-			parsed, err := reactor.ParseListenAddress(text)
-			if err != nil {
-				return err
-			}
-			for _, l := range parsed {
-				if err := seen.add(text, &l); err != nil {
-					return err
-				}
-				l.TLS, l.SocketMode = secure, os.FileMode(c.SocketMode)
-				l.ProxyProtocol, l.ProxyTrusted = mode, trusted
-				all = append(all, l)
-			}
-		}
-		return nil
-	}
-	if err := add(addresses, nil); err != nil {
+	like := reactor.ListenerConfig{SocketMode: os.FileMode(c.SocketMode), ProxyProtocol: mode, ProxyTrusted: trusted}
+	all, err := server.ParseListeners(addresses, like)
+	if err != nil {
 		return nil, err
 	}
-	return all, add(c.ListenTLS, secure)
+	like.TLS = secure
+	overTLS, err := server.ParseListeners(c.ListenTLS, like)
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, overTLS...)
+	return all, reactor.CheckListeners(all)
 }
 
 // proxy is a value of --trust-proxy: a network, a single address, or all peers on unix sockets.

@@ -41,14 +41,10 @@ func direct(w io.Writer, format string) *zap.Logger {
 }
 
 func encoder(format string) zapcore.Encoder {
-	config := zap.NewProductionEncoderConfig()
-	config.TimeKey = "time"
-	config.EncodeTime = zapcore.ISO8601TimeEncoder
-	config.EncodeDuration = zapcore.StringDurationEncoder
 	if format == formatJSON {
-		return zapcore.NewJSONEncoder(config)
+		return logqueue.JSONEncoder()
 	}
-	return zapcore.NewConsoleEncoder(config)
+	return logqueue.TextEncoder()
 }
 
 // formatIn returns the log format that args or the environment ask for, also where the other flags are wrong.

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,8 +29,11 @@ type ClientOptions struct {
 	Insecure bool
 	// MinVersion is the oldest version used; zero means TLS 1.2.
 	MinVersion uint16
-	// Logger gets a line for each loaded file and for each that cannot be used. Nil logs nothing.
+	// Logger gets a line for each loaded file and for each that cannot be used. Without it and Slog, they go to standard error;
+	// zap.NewNop() turns the log off.
 	Logger *zap.Logger
+	// Slog gets the lines if Logger is nil.
+	Slog *slog.Logger
 }
 
 func (o *ClientOptions) check() error {
@@ -69,11 +73,7 @@ func OpenClient(options ClientOptions) (*ClientStore, error) {
 	if err := options.check(); err != nil {
 		return nil, err
 	}
-	s := &ClientStore{options: options, logger: options.Logger}
-	if s.logger == nil {
-		s.logger = zap.NewNop()
-	}
-	s.logger = logqueue.Wrap(s.logger)
+	s := &ClientStore{options: options, logger: logqueue.Choose(options.Logger, options.Slog)}
 	if options.Certificate != (Pair{}) {
 		s.pair = &loadedPair{files: options.Certificate}
 	}

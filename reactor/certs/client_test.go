@@ -12,12 +12,17 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/gatewheel/gatewheel/reactor/certs/certstest"
 )
 
 // openedClient opens a ClientStore for the length of the test.
 func openedClient(t testing.TB, options ClientOptions) *ClientStore {
 	t.Helper()
+	if options.Logger == nil {
+		options.Logger = zap.NewNop()
+	}
 	s, err := OpenClient(options)
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"go.uber.org/zap"
 )
@@ -30,8 +31,11 @@ type Options struct {
 	// ClientAuth is tls.NoClientCert, tls.VerifyClientCertIfGiven or
 	// tls.RequireAndVerifyClientCert. All but the first need ClientCAs.
 	ClientAuth tls.ClientAuthType
-	// Logger gets a line for each loaded pair and for each that cannot be used. Nil logs nothing.
+	// Logger gets a line for each loaded pair and for each that cannot be used. Without it and Slog, they go to standard error;
+	// zap.NewNop() turns the log off.
 	Logger *zap.Logger
+	// Slog gets the lines if Logger is nil.
+	Slog *slog.Logger
 }
 
 // ErrNoCertificate is returned by Open for options without any.

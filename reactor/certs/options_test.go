@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"go.uber.org/zap"
+
 	"github.com/gatewheel/gatewheel/reactor/certs/certstest"
 )
 
@@ -22,6 +24,7 @@ func TestOptionsRefused(t *testing.T) {
 		"of no use":            {Pairs: good, ClientCAs: []string{good[0].Certificate}},
 		"no certificate in it": {Pairs: good, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: []string{good[0].Key}},
 	} {
+		options.Logger = zap.NewNop()
 		s, err := Open(options)
 		if err == nil {
 			s.Close()

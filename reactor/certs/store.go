@@ -42,11 +42,7 @@ func Open(options Options) (*Store, error) {
 	if err := options.check(); err != nil {
 		return nil, err
 	}
-	s := &Store{options: options, logger: options.Logger}
-	if s.logger == nil {
-		s.logger = zap.NewNop()
-	}
-	s.logger = logqueue.Wrap(s.logger)
+	s := &Store{options: options, logger: logqueue.Choose(options.Logger, options.Slog)}
 	if options.SelfSigned {
 		signed, err := SelfSigned(options.SelfSignedNames...)
 		if err != nil {

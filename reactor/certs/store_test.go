@@ -28,6 +28,9 @@ func writePair(t testing.TB, dir, name string, certificate, key []byte) Pair {
 // opened opens a store for the length of the test.
 func opened(t testing.TB, options Options) *Store {
 	t.Helper()
+	if options.Logger == nil {
+		options.Logger = zap.NewNop()
+	}
 	s, err := Open(options)
 	if err != nil {
 		t.Fatal(err)

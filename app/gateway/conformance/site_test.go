@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/gatewheel/gatewheel/app/client"
 	"github.com/gatewheel/gatewheel/app/gateway"
 	"github.com/gatewheel/gatewheel/app/server"
@@ -44,7 +46,7 @@ func TestMain(m *testing.M) {
 		serveLarge()
 		return
 	}
-	store, err := certs.Open(certs.Options{SelfSigned: true, Protocols: []string{"h2", "http/1.1"}})
+	store, err := certs.Open(certs.Options{SelfSigned: true, Protocols: []string{"h2", "http/1.1"}, Logger: zap.NewNop()})
 	if err != nil {
 		panic(err)
 	}
@@ -113,6 +115,7 @@ func newSite(t *testing.T, in, out transport, o options) *site {
 		Handler:           s.gateway.Serve,
 		Listeners:         []reactor.ListenerConfig{{Address: "127.0.0.1:0"}, {Address: "127.0.0.1:0", TLS: tlsOf}},
 		Loops:             1,
+		Logger:            zap.NewNop(),
 		HalfClosedTimeout: 100 * time.Millisecond,
 	}
 	if o.server != nil {

@@ -21,6 +21,8 @@ import (
 
 	"golang.org/x/net/http2"
 
+	"go.uber.org/zap"
+
 	"github.com/gatewheel/gatewheel/app/client"
 	"github.com/gatewheel/gatewheel/app/gateway"
 	"github.com/gatewheel/gatewheel/app/server"
@@ -114,7 +116,7 @@ func TestClientsThatStopReading(t *testing.T) {
 				}
 				t.Cleanup(b.Close)
 				g := gateway.New(b, gateway.Options{})
-				srv, err := server.New(server.Config{Handler: g.Serve, Listeners: []reactor.ListenerConfig{{Address: "127.0.0.1:0"}}, Loops: 1})
+				srv, err := server.New(server.Config{Handler: g.Serve, Listeners: []reactor.ListenerConfig{{Address: "127.0.0.1:0"}}, Loops: 1, Logger: zap.NewNop()})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -15,6 +15,8 @@ import (
 
 	"golang.org/x/net/http2"
 
+	"go.uber.org/zap"
+
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/client"
 	"github.com/gatewheel/gatewheel/app/gateway"
@@ -145,7 +147,7 @@ var wsEcho = &websocket.Endpoint{
 // serveSockets starts a server with a handler.
 func serveSockets(t *testing.T, h app.Handler) *server.Server {
 	t.Helper()
-	s, err := server.New(server.Config{Handler: h, Listeners: []reactor.ListenerConfig{{Address: "127.0.0.1:0"}, {Address: "127.0.0.1:0", TLS: tlsOf}}, Loops: 1})
+	s, err := server.New(server.Config{Handler: h, Listeners: []reactor.ListenerConfig{{Address: "127.0.0.1:0"}, {Address: "127.0.0.1:0", TLS: tlsOf}}, Loops: 1, Logger: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}

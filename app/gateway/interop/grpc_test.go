@@ -17,6 +17,8 @@ import (
 	"google.golang.org/grpc/interop"
 	"google.golang.org/grpc/interop/grpc_testing"
 
+	"go.uber.org/zap"
+
 	"github.com/gatewheel/gatewheel/reactor/certs"
 )
 
@@ -87,7 +89,7 @@ func serveGRPC(t *testing.T, options ...grpc.ServerOption) string {
 
 // TestGRPC: grpc-go's interop client and server agree in every case, with the gateway between them.
 func TestGRPC(t *testing.T) {
-	store, err := certs.Open(certs.Options{SelfSigned: true, Protocols: []string{"h2"}})
+	store, err := certs.Open(certs.Options{SelfSigned: true, Protocols: []string{"h2"}, Logger: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}

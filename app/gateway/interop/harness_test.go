@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/client"
 	"github.com/gatewheel/gatewheel/app/gateway"
@@ -41,13 +43,14 @@ type site struct {
 // serve starts a server.
 func serve(t *testing.T, handler app.Handler) *site {
 	t.Helper()
-	store, err := certs.Open(certs.Options{SelfSigned: true, Protocols: []string{"h2", "http/1.1"}})
+	store, err := certs.Open(certs.Options{SelfSigned: true, Protocols: []string{"h2", "http/1.1"}, Logger: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s, err := server.New(server.Config{
 		Handler: handler,
 		Loops:   2,
+		Logger:  zap.NewNop(),
 		Listeners: []reactor.ListenerConfig{
 			{Address: "127.0.0.1:0"},
 			{Address: "127.0.0.1:0", TLS: store.Config()},

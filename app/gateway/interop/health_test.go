@@ -15,6 +15,8 @@ import (
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 
+	"go.uber.org/zap"
+
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/gateway"
 	"github.com/gatewheel/gatewheel/app/gateway/config"
@@ -44,7 +46,7 @@ func watch(t *testing.T, b config.Backend) (address string, changes <-chan strin
 		t.Fatal(err)
 	}
 	s, err := server.New(server.Config{
-		Handler: g.Serve, Loops: 2, Listeners: []reactor.ListenerConfig{{Address: "127.0.0.1:0"}},
+		Handler: g.Serve, Loops: 2, Logger: zap.NewNop(), Listeners: []reactor.ListenerConfig{{Address: "127.0.0.1:0"}},
 		Hooks: server.Hooks{LoopStart: func(loop app.Loop) (any, error) {
 			g.LoopStart(loop)
 			return nil, nil
@@ -81,7 +83,7 @@ func wantChange(t *testing.T, changes <-chan string, want string) {
 
 // TestGRPCHealth: the answers of grpc-go's health service decide, in the clear and over TLS.
 func TestGRPCHealth(t *testing.T) {
-	store, err := certs.Open(certs.Options{SelfSigned: true, Protocols: []string{"h2"}})
+	store, err := certs.Open(certs.Options{SelfSigned: true, Protocols: []string{"h2"}, Logger: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,8 @@ import (
 
 	"go.uber.org/goleak"
 
+	"go.uber.org/zap"
+
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/middleware"
 	"github.com/gatewheel/gatewheel/app/server"
@@ -96,13 +98,14 @@ func serveTarget(t *testing.T, config target.Config) *site {
 
 func serveHandler(t *testing.T, handler app.Handler) *site {
 	t.Helper()
-	store, err := certs.Open(certs.Options{SelfSigned: true, Protocols: []string{"h2", "http/1.1"}})
+	store, err := certs.Open(certs.Options{SelfSigned: true, Protocols: []string{"h2", "http/1.1"}, Logger: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s, err := server.New(server.Config{
 		Handler: handler,
 		Loops:   2,
+		Logger:  zap.NewNop(),
 		Listeners: []reactor.ListenerConfig{
 			{Address: "127.0.0.1:0"},
 			{Address: "127.0.0.1:0", TLS: store.Config()},

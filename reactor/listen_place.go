@@ -1,6 +1,4 @@
-//go:build linux
-
-package main
+package reactor
 
 import (
 	"fmt"
@@ -9,52 +7,63 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-
-	"github.com/gatewheel/gatewheel/reactor"
 )
 
-// places are the addresses of the listeners so far. Two listeners on one address would fail with "address already
-// in use", and the user would look for another process.
+// CheckListeners returns an error if two listeners have one address, or one of them every address of a port and another
+// one of these. Opening them would fail with "address already in use", as for the address of another process. Inherited
+// sockets are compared by Reactor.Listen.
+func CheckListeners(listeners []ListenerConfig) error {
+	var all places
+	for i := range listeners {
+		if err := all.add(&listeners[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// places are the addresses of listeners.
 type places []place
 
 // place is the path of a unix socket, or a TCP address.
 type place struct {
-	text string // as written by the user
+	text string // in the form of ParseListenAddress
 	path string
 	host string // empty: all addresses
 	port uint64
 }
 
 // add adds a listener. It fails if another one has the same address, or one that includes it.
-func (all *places) add(text string, l *reactor.ListenerConfig) error {
+func (all *places) add(l *ListenerConfig) error {
 	if l.File != nil {
-		return nil // the reactor compares inherited sockets
+		return nil
 	}
-	p := placeOf(text, l)
+	p := placeOf(l)
 	for _, other := range *all {
 		switch {
 		case p.same(other):
-			return fmt.Errorf("listen address %q is given twice", text)
+			return fmt.Errorf("listen address %q is given twice", p.text)
 		case other.covers(p):
-			return fmt.Errorf("listen address %q is one of %q, which is given too", text, other.text)
+			return fmt.Errorf("listen address %q is one of %q, which is given too", p.text, other.text)
 		case p.covers(other):
-			return fmt.Errorf("listen address %q is one of %q, which is given too", other.text, text)
+			return fmt.Errorf("listen address %q is one of %q, which is given too", other.text, p.text)
 		}
 	}
 	*all = append(*all, p)
 	return nil
 }
 
-func placeOf(text string, l *reactor.ListenerConfig) place {
-	p := place{text: text}
+func placeOf(l *ListenerConfig) place {
+	p := place{text: l.Address}
 	if l.Network == "unix" {
+		p.text = "unix:" + l.Address
 		p.path = l.Address
 		if absolute, err := filepath.Abs(p.path); err == nil && !strings.HasPrefix(p.path, "@") {
 			p.path = absolute
 		}
 		return p
 	}
-	host, port, _ := net.SplitHostPort(l.Address) // parsed before
+	host, port, _ := net.SplitHostPort(l.Address) // Listen reports what is wrong with it
 	p.host = host
 	if ip, err := netip.ParseAddr(host); err == nil {
 		p.host = ip.String()

@@ -1,9 +1,10 @@
-package nethttp
+package overhttp
 
 import (
 	"context"
 	"errors"
 	"io"
+	"log"
 	"net/http"
 	"strconv"
 	"sync"
@@ -11,15 +12,17 @@ import (
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/spi"
+	"github.com/gatewheel/gatewheel/app/websocket"
 )
 
-// fromExchange is a request of net/http and its response, as an app.Handler sees them: the spi.Exchange of a fromLoop.
+// exchange is a request of net/http and its response, as an app.Handler sees them: the spi.Exchange of a fromLoop.
 //
 // The goroutine of net/http, a goroutine that reads content, and the loop meet under mu, which is held for copies of
 // memory.
-type fromExchange struct {
+type exchange struct {
 	app.Request
-	handler *fromHandler
+	handler *Handler
+	answer  app.Handler
 	r       *http.Request
 	wake    chan struct{} // something has changed for the goroutine of net/http
 	readers sync.WaitGroup
@@ -40,36 +43,45 @@ type fromExchange struct {
 	finished bool // the stream has ended
 	outErr   error
 	trailers app.Fields
+
+	// The loop's.
+	socket   *socket // of a response that accepts a WebSocket
+	began    time.Time
+	head     time.Duration // from began to the response
+	received int64         // content that the handler has read
+	sent     int64         // content that was written
 }
 
-var _ spi.Exchange = (*fromExchange)(nil)
+var _ spi.Exchange = (*exchange)(nil)
 
 // Sizes in bytes of the memory for content that waits: of a request, and of a stream.
 const (
-	fromReadSize  = 32 << 10
-	fromWriteSize = 64 << 10
+	readSize  = 32 << 10
+	writeSize = 64 << 10
 )
 
-// newFromExchange returns the exchange of r.
-func newFromExchange(f *fromHandler, r *http.Request) *fromExchange {
-	x := &fromExchange{handler: f, r: r, wake: make(chan struct{}, 1)}
+// newExchange returns the exchange of r.
+func newExchange(h *Handler, r *http.Request, answer app.Handler) *exchange {
+	x := &exchange{handler: h, answer: answer, r: r, wake: make(chan struct{}, 1), began: time.Now()}
 	appRequest(&x.Request, r)
 	return x
 }
 
 // start calls the handler. On the loop.
-func (x *fromExchange) start() {
-	spi.Bind(&x.Request, x, connInfo(x.r))
-	spi.Run(x.handler.handler, &x.Request, 0).Done(x.answered)
+func (x *exchange) start() {
+	spi.Bind(&x.Request, x, connInfo(x.r, x.handler.options.Trust))
+	x.Arrived = x.began
+	spi.Run(x.answer, &x.Request, x.handler.options.Timeout).Done(x.answered)
 }
 
 // answered takes the response of the handler. On the loop.
-func (x *fromExchange) answered(resp *app.Response, err error) {
+func (x *exchange) answered(resp *app.Response, err error) {
+	x.head = time.Since(x.began)
 	if err != nil {
-		if err != spi.ErrAborted && !errors.Is(err, app.ErrPeerGone) {
-			x.logf("http: %s %s: %v", x.Method, x.Target, err)
-		}
 		resp = app.ErrorResponse(err)
+		if err != spi.ErrAborted && resp.Status == 500 {
+			x.logFailure(err)
+		}
 	}
 	if other := refused(&x.Request, resp); other != nil {
 		resp.Close()
@@ -90,17 +102,27 @@ func (x *fromExchange) answered(resp *app.Response, err error) {
 	}
 }
 
-// logf writes a line to the log of the http.Server that serves the request.
-func (x *fromExchange) logf(format string, args ...any) {
-	s, _ := x.r.Context().Value(http.ServerContextKey).(*http.Server)
-	if s == nil {
-		s = &http.Server{}
+// logFailure logs a failure of the handler, with the stack of a panic. On the loop.
+func (x *exchange) logFailure(err error) {
+	if p, ok := errors.AsType[*app.PanicError](err); ok {
+		x.logf("http: %s %s: panic: %v\n%s", x.Method, x.Target, p.Value, p.Stack)
+		return
 	}
-	(&adapter{server: s}).logf(format, args...)
+	x.logf("http: %s %s: %v", x.Method, x.Target, err)
+}
+
+// logf writes a line to the log of the http.Server that serves the request.
+func (x *exchange) logf(format string, args ...any) {
+	s, _ := x.r.Context().Value(http.ServerContextKey).(*http.Server)
+	if s == nil || s.ErrorLog == nil {
+		log.Printf(format, args...)
+		return
+	}
+	s.ErrorLog.Printf(format, args...)
 }
 
 // watchPeer ends the exchange when the context of the request ends. leave ends the watch.
-func (x *fromExchange) watchPeer(ctx context.Context) (leave func()) {
+func (x *exchange) watchPeer(ctx context.Context) (leave func()) {
 	stop := context.AfterFunc(ctx, func() {
 		x.handler.loop.Post(func() { spi.Cancel(&x.Request, app.ErrPeerGone) })
 		x.cut()
@@ -109,7 +131,7 @@ func (x *fromExchange) watchPeer(ctx context.Context) (leave func()) {
 }
 
 // cut makes pending operations of the handler fail.
-func (x *fromExchange) cut() {
+func (x *exchange) cut() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.gone = true
@@ -119,7 +141,7 @@ func (x *fromExchange) cut() {
 }
 
 // post posts a callback, if there is one. With x.mu held.
-func (x *fromExchange) post(ready *func()) {
+func (x *exchange) post(ready *func()) {
 	if f := *ready; f != nil {
 		*ready = nil
 		x.handler.loop.Post(f)
@@ -127,21 +149,33 @@ func (x *fromExchange) post(ready *func()) {
 }
 
 // signal wakes the goroutine of net/http.
-func (x *fromExchange) signal() {
+func (x *exchange) signal() {
 	select {
 	case x.wake <- struct{}{}:
 	default:
 	}
 }
 
+// Draining implements spi.Drainer.
+func (x *exchange) Draining() bool { return x.handler.draining.Load() }
+
+// drain tells the request, or its WebSocket, that the server drains. On the loop.
+func (x *exchange) drain() {
+	if x.socket != nil {
+		x.socket.goAway()
+		return
+	}
+	spi.Drain(&x.Request)
+}
+
 // Loop implements spi.Exchange.
-func (x *fromExchange) Loop() app.Loop { return x.handler.loop }
+func (x *exchange) Loop() app.Loop { return x.handler.loop }
 
 // Pool implements spi.Exchange.
-func (x *fromExchange) Pool() app.Pool { return &x.handler.pool }
+func (x *exchange) Pool() app.Pool { return &x.handler.pool }
 
 // ReadBody implements spi.Exchange.
-func (x *fromExchange) ReadBody(p []byte, ready func()) (int, error) {
+func (x *exchange) ReadBody(p []byte, ready func()) (int, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	switch {
@@ -150,6 +184,7 @@ func (x *fromExchange) ReadBody(p []byte, ready func()) (int, error) {
 	case len(x.in) > 0:
 		n := copy(p, x.in)
 		x.in = x.in[n:]
+		x.received += int64(n)
 		return n, nil
 	case x.inErr != nil:
 		return 0, x.inErr
@@ -167,16 +202,18 @@ func (x *fromExchange) ReadBody(p []byte, ready func()) (int, error) {
 }
 
 // read reads content once. In a goroutine of its own.
-func (x *fromExchange) read() {
+func (x *exchange) read() {
 	if x.inMemory == nil {
-		x.inMemory = make([]byte, fromReadSize)
+		x.inMemory = make([]byte, readSize)
 	}
 	n, err := x.r.Body.Read(x.inMemory)
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.reading = false
 	x.in = x.inMemory[:n]
-	if err != nil && err != io.EOF {
+	if over, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		err = app.Statusf(413, "the request's content is larger than %d bytes", over.Limit)
+	} else if err != nil && err != io.EOF {
 		err = errors.Join(app.ErrPeerGone, err)
 	}
 	x.inErr = err
@@ -189,16 +226,16 @@ func (x *fromExchange) read() {
 }
 
 // Trailers implements spi.Exchange.
-func (x *fromExchange) Trailers() app.Fields {
+func (x *exchange) Trailers() app.Fields {
 	var fields app.Fields
-	for _, name := range sortedNames(x.r.Trailer) {
-		fields = appendField(fields, name, x.r.Trailer[name])
+	for _, name := range SortedNames(x.r.Trailer) {
+		fields = AppendField(fields, name, x.r.Trailer[name])
 	}
 	return fields
 }
 
 // Inform implements spi.Exchange.
-func (x *fromExchange) Inform(status int, fields app.Fields) error {
+func (x *exchange) Inform(status int, fields app.Fields) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.gone {
@@ -210,13 +247,13 @@ func (x *fromExchange) Inform(status int, fields app.Fields) error {
 }
 
 // Write implements spi.Exchange.
-func (x *fromExchange) Write(p []byte, ready func()) (int, error) {
+func (x *exchange) Write(p []byte, ready func()) (int, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.gone {
 		return 0, app.ErrPeerGone
 	}
-	n := min(len(p), fromWriteSize-len(x.out))
+	n := min(len(p), writeSize-len(x.out))
 	x.out = append(x.out, p[:n]...)
 	if n < len(p) {
 		x.outReady = ready
@@ -226,7 +263,7 @@ func (x *fromExchange) Write(p []byte, ready func()) (int, error) {
 }
 
 // Finish implements spi.Exchange.
-func (x *fromExchange) Finish(trailers app.Fields, err error) {
+func (x *exchange) Finish(trailers app.Fields, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.finished, x.outErr, x.trailers = true, err, trailers
@@ -234,19 +271,22 @@ func (x *fromExchange) Finish(trailers app.Fields, err error) {
 }
 
 // respond writes the response. An error means that it is not complete. In the goroutine of net/http.
-func (x *fromExchange) respond(w http.ResponseWriter) error {
+func (x *exchange) respond(w http.ResponseWriter) error {
 	resp, err := x.await(w)
 	if err != nil {
 		return err
+	}
+	if u, ok := resp.Content.(*websocket.Upgrade); ok {
+		return x.upgrade(w, resp, u)
 	}
 	startHead(w, resp, x.length())
 	if !hasBody(&x.Request, resp) {
 		return nil
 	}
-	out := fromWriter{w: w, flushes: resp.Content.Length() < 0}
+	out := contentWriter{w: w, x: x, flushes: resp.Content.Length() < 0}
 	switch content := resp.Content.(type) {
 	case app.Bytes:
-		_, err = w.Write(content)
+		err = out.write(content)
 	case *app.Stream:
 		x.handler.loop.Post(func() { spi.ServeStream(content, &x.Request) })
 		err = x.copyStream(&out)
@@ -270,7 +310,7 @@ func (x *fromExchange) respond(w http.ResponseWriter) error {
 }
 
 // length returns the length of the response that its head states; -1: none.
-func (x *fromExchange) length() int64 {
+func (x *exchange) length() int64 {
 	resp := x.response
 	switch {
 	case resp.Status == 205:
@@ -288,7 +328,7 @@ func (x *fromExchange) length() int64 {
 }
 
 // await waits for the response of the handler, and sends informational ones.
-func (x *fromExchange) await(w http.ResponseWriter) (*app.Response, error) {
+func (x *exchange) await(w http.ResponseWriter) (*app.Response, error) {
 	for range x.wake {
 		x.mu.Lock()
 		informs, resp, gone, err := x.informs, x.response, x.gone, x.outErr
@@ -311,18 +351,21 @@ func (x *fromExchange) await(w http.ResponseWriter) (*app.Response, error) {
 	return nil, app.ErrPeerGone
 }
 
-// fromWriter writes content of a response.
-type fromWriter struct {
+// contentWriter writes content of a response.
+type contentWriter struct {
 	w       http.ResponseWriter
+	x       *exchange
 	flushes bool // the peer gets each piece at once
 }
 
 // write writes and flushes p.
-func (out *fromWriter) write(p []byte) error {
+func (out *contentWriter) write(p []byte) error {
 	if len(p) == 0 {
 		return nil
 	}
-	if _, err := out.w.Write(p); err != nil {
+	n, err := out.w.Write(p)
+	out.x.sent += int64(n)
+	if err != nil {
 		return err
 	}
 	if out.flushes {
@@ -332,7 +375,7 @@ func (out *fromWriter) write(p []byte) error {
 }
 
 // copyStream writes what the handler has written.
-func (x *fromExchange) copyStream(out *fromWriter) error {
+func (x *exchange) copyStream(out *contentWriter) error {
 	var spare []byte
 	for range x.wake {
 		x.mu.Lock()
@@ -356,8 +399,8 @@ func (x *fromExchange) copyStream(out *fromWriter) error {
 }
 
 // copyPulled writes what read returns on the loop, up to io.EOF.
-func (x *fromExchange) copyPulled(out *fromWriter, read func([]byte) (int, error), wait func(func())) error {
-	p := make([]byte, fromReadSize)
+func (x *exchange) copyPulled(out *contentWriter, read func([]byte) (int, error), wait func(func())) error {
+	p := make([]byte, readSize)
 	left := x.response.Content.Length()
 	for {
 		n, err := 0, io.ErrUnexpectedEOF // of a read that has panicked
@@ -399,7 +442,7 @@ func (x *fromExchange) copyPulled(out *fromWriter, read func([]byte) (int, error
 }
 
 // end ends the exchange: the response was written, or failed with err. The request is not used afterwards.
-func (x *fromExchange) end(err error, control *http.ResponseController) {
+func (x *exchange) end(err error, control *http.ResponseController) {
 	x.cut()
 	x.handler.loop.do(func() {
 		x.mu.Lock()
@@ -410,6 +453,7 @@ func (x *fromExchange) end(err error, control *http.ResponseController) {
 			spi.Cancel(&x.Request, app.ErrPeerGone)
 		}
 		spi.Cancel(&x.Request, nil)
+		x.handler.ended(x, err)
 	})
 	if err != nil && err != spi.ErrAborted && !errors.Is(err, app.ErrPeerGone) && x.r.Context().Err() == nil {
 		x.logf("http: %s %s: response aborted: %v", x.Method, x.Target, err)
@@ -425,4 +469,10 @@ func (x *fromExchange) end(err error, control *http.ResponseController) {
 		_ = x.r.Body.Close()
 	}
 	x.readers.Wait()
+}
+
+// inform is an informational response on its way to the peer.
+type inform struct {
+	status int
+	fields app.Fields
 }
