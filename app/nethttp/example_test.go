@@ -40,7 +40,7 @@ func ExampleServer() {
 }
 
 func ExampleFrom() {
-	handler := func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, "hello")) }
+	handler := func(*app.Request) app.Answer { return app.Ready(app.Text(200, "hello")) }
 
 	server := httptest.NewServer(nethttp.From(handler))
 	defer server.Close()
@@ -57,7 +57,7 @@ func ExampleFrom() {
 
 func ExampleHandler() {
 	mux := http.NewServeMux()
-	hello := func(r *app.Request) app.Future[*app.Response] {
+	hello := func(r *app.Request) app.Answer {
 		return app.Ready(app.Text(200, "hello, "+r.PathValue("name")))
 	}
 

@@ -70,7 +70,7 @@ func (c *Config) gatherListeners() error {
 func setHandler(l *reactor.ListenerConfig) error {
 	switch h := l.Value.(type) {
 	case nil, app.Handler:
-	case func(*app.Request) app.Future[*app.Response]:
+	case func(*app.Request) app.Answer:
 		l.Value = app.Handler(h)
 	default:
 		return fmt.Errorf("server: the Value of a listener is a %T, want an app.Handler", h)

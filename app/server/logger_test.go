@@ -24,7 +24,7 @@ import (
 )
 
 // panics panics for /panic, and says hello otherwise.
-func panics(r *app.Request) app.Future[*app.Response] {
+func panics(r *app.Request) app.Answer {
 	if r.RawPath == "/panic" {
 		panic("out of order")
 	}

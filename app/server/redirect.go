@@ -15,13 +15,13 @@ const defaultHTTPSPort = 443
 // RedirectHTTPS returns a handler that answers each request with 308 and its URL under https, with that port. Requests
 // without a host or a path (HTTP/1.0, OPTIONS *) are answered with 400.
 func RedirectHTTPS(port uint16) app.Handler {
-	return func(r *app.Request) app.Future[*app.Response] { return app.Ready(redirectHTTPS(r, port)) }
+	return func(r *app.Request) app.Answer { return app.Ready(redirectHTTPS(r, port)) }
 }
 
 // redirector is the handler of Config.RedirectHTTPS. The port is set when the listeners are open.
 type redirector struct{ port atomic.Uint32 }
 
-func (d *redirector) serve(r *app.Request) app.Future[*app.Response] {
+func (d *redirector) serve(r *app.Request) app.Answer {
 	return app.Ready(redirectHTTPS(r, uint16(d.port.Load())))
 }
 

@@ -92,7 +92,7 @@ func raise(t *testing.T) {
 func busy(t *testing.T, config server.Config, stop func(cancel context.CancelFunc, draining <-chan struct{})) error {
 	t.Helper()
 	asked, draining := make(chan struct{}), make(chan struct{})
-	config.Handler = func(r *app.Request) app.Future[*app.Response] {
+	config.Handler = func(r *app.Request) app.Answer {
 		_, pending := app.Promised[*app.Response](r)
 		r.Draining().Done(func(app.Done, error) { close(draining) })
 		close(asked)
@@ -149,7 +149,7 @@ func TestAddressesAsText(t *testing.T) {
 	}
 	defer certificates.Close()
 	socket := filepath.Join(t.TempDir(), "a.sock")
-	other := func(*app.Request) app.Future[*app.Response] { return app.Ready(app.Text(200, "another handler")) }
+	other := func(*app.Request) app.Answer { return app.Ready(app.Text(200, "another handler")) }
 	s := serve(t, hello, func(c *server.Config) {
 		c.Listeners = []reactor.ListenerConfig{{Address: "127.0.0.1:0", Value: other}}
 		c.Listen = []string{"127.0.0.1:0", "unix:" + socket}

@@ -43,7 +43,7 @@ func serve(t *testing.T, h app.Handler, change ...func(*overhttp.ServerConfig)) 
 		Log:       log.New(&lines, "", 0),
 		Listeners: []overhttp.Listener{
 			{Network: "tcp", Address: "127.0.0.1:0"},
-			{Network: "tcp", Address: "127.0.0.1:0", Handler: func(*app.Request) app.Future[*app.Response] {
+			{Network: "tcp", Address: "127.0.0.1:0", Handler: func(*app.Request) app.Answer {
 				return app.Ready(app.Text(200, "the other handler"))
 			}},
 		},
@@ -94,7 +94,7 @@ func (s *site) want(client *http.Client, method, url, content string, status int
 }
 
 func TestRequestsOverBothVersions(t *testing.T) {
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		return app.Map(r.Body.ReadAll(1<<20), func(content []byte) (*app.Response, error) {
 			return app.Text(200, fmt.Sprintf("%s %s %v %s", r.Protocol, r.Method, r.Loop().State(), content)), nil
 		})
@@ -109,7 +109,7 @@ func TestRequestsOverBothVersions(t *testing.T) {
 }
 
 func TestContentBeyondTheLimitIsRefused(t *testing.T) {
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		return app.Map(r.Body.ReadAll(1<<20), func(content []byte) (*app.Response, error) {
 			return app.Text(200, string(content)), nil
 		})
@@ -131,14 +131,14 @@ func TestContentBeyondTheLimitIsRefused(t *testing.T) {
 }
 
 func TestHandlersThatFailAreLogged(t *testing.T) {
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		switch r.RawPath {
 		case "/panic":
 			panic("out of order")
 		case "/missing":
-			return app.Failed[*app.Response](app.Statusf(404, "not here"))
+			return app.Fail(app.Statusf(404, "not here"))
 		}
-		return app.Failed[*app.Response](io.ErrUnexpectedEOF)
+		return app.Fail(io.ErrUnexpectedEOF)
 	})
 	s.want(s.client, "GET", "http://"+s.addr+"/panic", "", 500, "Internal Server Error\n")
 	s.want(s.client, "GET", "http://"+s.addr+"/fail", "", 500, "Internal Server Error\n")
@@ -152,7 +152,7 @@ func TestHandlersThatFailAreLogged(t *testing.T) {
 }
 
 func TestDrainEndsEventStreams(t *testing.T) {
-	s := serve(t, func(r *app.Request) app.Future[*app.Response] {
+	s := serve(t, func(r *app.Request) app.Answer {
 		return app.Ready(events.Streamed(func(w *events.Stream) app.Future[app.Done] {
 			return app.Then(w.Send(events.Event{Data: "first"}), func(app.Done) app.Future[app.Done] {
 				return app.Sleep(r, time.Hour)
@@ -237,7 +237,7 @@ const (
 
 func TestWebSocket(t *testing.T) {
 	closed := make(chan websocket.Closed, 1)
-	s := serve(t, func(*app.Request) app.Future[*app.Response] {
+	s := serve(t, func(*app.Request) app.Answer {
 		return app.Ready(websocket.Accept(&websocket.Endpoint{
 			Message: func(s *websocket.Socket, m websocket.Message) app.Future[app.Done] {
 				if m.Text() == "quit" {
@@ -281,7 +281,7 @@ func TestWebSocket(t *testing.T) {
 
 // A handler with code that blocks makes the peer wait, and reads what was sent meanwhile.
 func TestWebSocketWithBlockingCode(t *testing.T) {
-	s := serve(t, func(*app.Request) app.Future[*app.Response] {
+	s := serve(t, func(*app.Request) app.Answer {
 		return app.Ready(websocket.Accept(&websocket.Endpoint{
 			Serve: func(ctx context.Context, c *websocket.Conn) error {
 				for {
@@ -308,7 +308,7 @@ func TestWebSocketWithBlockingCode(t *testing.T) {
 }
 
 func TestForeignOriginsAreRefused(t *testing.T) {
-	s := serve(t, func(*app.Request) app.Future[*app.Response] {
+	s := serve(t, func(*app.Request) app.Answer {
 		return app.Ready(websocket.Accept(&websocket.Endpoint{}))
 	})
 	conn, err := net.Dial("tcp", s.addr)
