@@ -27,18 +27,19 @@ import (
 // Server is the development server of systems other than Linux: it serves a handler by package net/http, with one loop
 // that is a goroutine. It runs the programs that are written for Linux, and says in the log that it is not made for
 // production. WebSockets need HTTP/1.1. There are no watchdog, no limits of connections, no PROXY headers, no inherited
-// sockets, no Observers, no requests to other servers by package client, and no hijacking. Make one with New.
+// sockets, no requests to other servers by package client, and no hijacking. Make one with New.
 type Server struct {
 	config Config
 	log    *zap.Logger
 	server *overhttp.Server
 
-	started  bool // Hooks.Start has succeeded
-	looped   bool // Hooks.LoopStart has succeeded
-	draining atomic.Bool
-	stop     sync.Once
-	stopped  chan struct{}
-	failure  error // of Shutdown; read after stopped is closed
+	observers []LoopObserver
+	started   bool // Hooks.Start has succeeded
+	looped    bool // Hooks.LoopStart has succeeded
+	draining  atomic.Bool
+	stop      sync.Once
+	stopped   chan struct{}
+	failure   error // of Shutdown; read after stopped is closed
 }
 
 // New opens the listeners. Connections are accepted after Start. A Server that is not started must be released by
@@ -87,11 +88,34 @@ func (s *Server) listeners() (all []overhttp.Listener, err error) {
 }
 
 func (s *Server) options() overhttp.Options {
-	options := overhttp.Options{Timeout: s.config.RequestTimeout, Jobs: s.config.Pool.Workers}
+	options := overhttp.Options{Timeout: s.config.RequestTimeout, Jobs: s.config.Pool.Workers, Ended: s.ended}
 	if len(s.config.TrustedProxies) > 0 || s.config.TrustUnix {
 		options.Trust = &forwarded.Trust{Networks: s.config.TrustedProxies, Unix: s.config.TrustUnix}
 	}
 	return options
+}
+
+// ended tells Config.Finished and the observers of a request. On the loop.
+func (s *Server) ended(r *app.Request, e overhttp.Ending) {
+	conn := r.Conn()
+	record := Record{
+		Status: e.Status, Target: r.Target, In: e.In, Out: e.Out, Wait: e.Head, Total: time.Since(e.Began), Route: r.Pattern(),
+		Conn: &ConnRecord{Local: conn.Local, Peer: conn.Peer, PeerName: conn.PeerName, TLS: conn.TLS, KeepAlive: '+'},
+	}
+	switch {
+	case e.WebSocket:
+		record.Outcome = Upgraded
+	case errors.Is(e.Err, app.ErrPeerGone):
+		record.Outcome = PeerGone
+	case e.Err != nil:
+		record.Outcome = Aborted
+	}
+	for _, o := range s.observers {
+		o.Finished(r, &record)
+	}
+	if s.config.Finished != nil {
+		s.config.Finished(r, record)
+	}
 }
 
 // protocols returns the protocols that are served.
@@ -135,6 +159,9 @@ func (s *Server) start(ctx context.Context) error {
 		s.server.SetState(state)
 	}
 	s.looped = true
+	for _, o := range s.config.Observers {
+		s.observers = append(s.observers, o.Loop(0))
+	}
 	s.log.Warn("this is the development server: event loops, and what they are for, need Linux", zap.String("system", runtime.GOOS))
 	s.server.Start()
 	return nil
