@@ -23,6 +23,7 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/router"
 	"github.com/gatewheel/gatewheel/app/server"
+	"github.com/gatewheel/gatewheel/app/server/accesslog"
 	"github.com/gatewheel/gatewheel/app/server/metrics"
 	"github.com/gatewheel/gatewheel/reactor"
 	"github.com/gatewheel/gatewheel/reactor/certs"
@@ -110,6 +111,22 @@ func newServerFor(inherited *os.File) error {
 	return s.Shutdown(context.Background())
 }
 
+// serveWithAccessLog writes a line for each request.
+func serveWithAccessLog(ctx context.Context) error {
+	log, err := accesslog.Open(accesslog.Options{Target: "/var/log/app/access.log", Format: "json"})
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	return server.Run(ctx, server.Config{
+		Handler:   greet,
+		Listen:    []string{":8080"},
+		Observers: []server.Observer{log},
+	})
+}
+
+var _ = serveWithAccessLog
+
 func ExampleServer() {
 	ctx, stop := untilSignal()
 	defer stop()
@@ -189,13 +206,15 @@ func TestAServerThatIsNotStartedIsGivenBack(t *testing.T) {
 	_ = conn.Close()
 }
 
-// Each Go block of docs/embedding.md is a part of this file, which compiles and runs.
+// Each Go block of docs/embedding.md is a part of the examples, which compile.
 func TestTheEmbeddingPageShowsWhatIsTested(t *testing.T) {
 	page, err := os.ReadFile("../../docs/embedding.md")
 	source, err2 := os.ReadFile("example_embedding_test.go")
-	if err := errors.Join(err, err2); err != nil {
+	overTLS, err3 := os.ReadFile("example_tls_test.go")
+	if err := errors.Join(err, err2, err3); err != nil {
 		t.Fatal(err)
 	}
+	source = append(source, overTLS...)
 	blocks := strings.Split(string(page), "```go\n")[1:]
 	if len(blocks) < 3 {
 		t.Errorf("%d blocks of Go on the page", len(blocks))
@@ -203,7 +222,7 @@ func TestTheEmbeddingPageShowsWhatIsTested(t *testing.T) {
 	for _, block := range blocks {
 		block, _, _ = strings.Cut(block, "```")
 		if !strings.Contains(dedent(string(source)), dedent(block)) {
-			t.Errorf("not in example_embedding_test.go:\n%s", block)
+			t.Errorf("in no example:\n%s", block)
 		}
 	}
 }
