@@ -49,7 +49,7 @@ var (
 	activeRequests = gauge("http_server_active_requests",
 		"Requests in progress. 1.1 stands for HTTP/1.0 too.", "network_protocol_version")
 	requestSize = histogramOf("http_server_request_body_size_bytes",
-		"Content of requests that arrived.", "network_protocol_version")
+		"Content of requests that had some.", "network_protocol_version")
 	responseSize = histogramOf("http_server_response_body_size_bytes",
 		"Content of responses that was passed to the connection.", "network_protocol_version")
 )
@@ -57,7 +57,7 @@ var (
 // Requests and what became of them.
 var (
 	terminations = counter("gatewheel_request_terminations_total",
-		"Requests by who ended them and in which phase, the two letters of the access log.", "termination")
+		"Requests that were not completed, by who ended them and in which phase: the two letters of the access log.", "termination")
 	lastingBegun = counter("gatewheel_lasting_requests_total",
 		"Requests that became a WebSocket, a tunnel, an event stream or a hijacked connection.", "network_protocol_version")
 	lastingDuration = histogramOf("gatewheel_lasting_request_duration_seconds",

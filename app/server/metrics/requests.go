@@ -126,8 +126,12 @@ func (l *loopCounts) Opened(r *app.Request, _ *server.Record) { l.begun[protocol
 // Finished implements server.LoopObserver. Its atomic additions are to memory that no other loop writes.
 func (l *loopCounts) Finished(r *app.Request, rec *server.Record) {
 	protocol := protocolOf(r)
-	l.ends[terminationIndex(rec.End)].Add(1)
-	l.received[protocol].add(rec.In)
+	if end := terminationIndex(rec.End); end > 0 { // the others are the common case, and have their times
+		l.ends[end].Add(1)
+	}
+	if rec.In > 0 {
+		l.received[protocol].add(rec.In)
+	}
 	l.sent[protocol].add(rec.Out)
 	if rec.Event == server.EventClose {
 		l.lasting[protocol].Add(rec.Total)
@@ -237,12 +241,12 @@ func (e emitter) requests(loops []*loopCounts, all []*series) {
 		e.sizes(requestSize, loops, func(l *loopCounts) *sizes { return &l.received[p] }, version)
 		e.sizes(responseSize, loops, func(l *loopCounts) *sizes { return &l.sent[p] }, version)
 	}
-	for i := range len(enders) * len(phases) {
+	for i := 1; i < len(enders)*len(phases); i++ {
 		n := uint64(0)
 		for _, l := range loops {
 			n += l.ends[i].Load()
 		}
-		if n > 0 || i == 0 {
+		if n > 0 || i == 1 {
 			e.counter(terminations, float64(n), string([]byte{enders[i/len(phases)], phases[i%len(phases)]}))
 		}
 	}
