@@ -19,7 +19,6 @@ import (
 type observation struct {
 	end        spi.Termination // the zero value: nobody has ended it yet
 	event      Event           // EventOpen once Opened was called
-	status     int             // sent by the machine in place of the application's
 	reason     string          // of the server's set, or bodyLimit
 	number     uint64          // of the request on its connection
 	head       time.Duration   // from its first byte until it was complete

@@ -294,7 +294,7 @@ var endings = []ending{
 	{name: "backend breaks off", act: func(p *peer, _ *site, _ <-chan struct{}) { p.request("/backend-broken", 0) }, end: "UD", status: 200, reason: "upstream-eof"},
 }
 
-// behind is a backend that says the same to each connection, closes it if it has said something, and is silent if it has not.
+// behind returns a handler that forwards to a backend, which sends the same text to each connection and closes it; without a text it is silent.
 func behind(t *testing.T, text string, o gateway.Options) app.Handler {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -333,7 +333,7 @@ func forwarding(t *testing.T, url string, o gateway.Options) app.Handler {
 	return gateway.To(b, o)
 }
 
-// Each request tells who has ended it, and when.
+// The record of a request has who has ended it, and in which phase.
 func TestEndings(t *testing.T) {
 	letters := map[spi.Ender]bool{}
 	phases := map[spi.Phase]bool{}
