@@ -26,7 +26,7 @@ func hello(r *app.Request) (*app.Response, error) {
 
 func Example_router() {
 	var routes router.Router
-	routes.Handle("GET /hello/{name}", app.Sync(hello))
+	routes.HandleFunc("GET /hello/{name}", hello)
 	routes.Handle("POST /orders", createOrder)
 
 	host := apptest.New(routes.Serve)

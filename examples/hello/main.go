@@ -21,7 +21,7 @@ func main() {
 // routes returns the routes of the program.
 func routes() *router.Router {
 	var r router.Router
-	r.Handle("GET /hello/{name}", app.Sync(hello))
+	r.HandleFunc("GET /hello/{name}", hello)
 	r.Handle("GET /later/{name}", later)
 	r.Handle("GET /blocking/{name}", blocking)
 	return &r
