@@ -61,14 +61,19 @@ func TestRunReturnsNilAfterACleanStop(t *testing.T) {
 }
 
 func TestRunEndsWithShutdown(t *testing.T) {
-	up := make(chan struct{})
-	s, err := server.New(runnable(func() { close(up) }))
+	s, err := server.New(runnable(func() {}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(t.Context()) }()
-	<-up
+	// The response comes when the server has started.
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	response, err := client.Get("http://" + s.Addrs()[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
 	if err := errors.Join(s.Shutdown(t.Context()), <-ended); err != nil {
 		t.Error(err)
 	}
