@@ -156,7 +156,7 @@ type PoolCounts struct {
 // Counts returns the counters. Any goroutine.
 func (s *Server) Counts() Counts {
 	total := Counts{Responses: map[string]map[int]uint64{}, Sockets: map[string]uint64{}, ClientSockets: map[string]uint64{}}
-	for _, l := range s.loops {
+	for _, l := range s.loops() {
 		total.add(&l.count)
 		total.HTTP2.Active += uint64(max(l.load.streams.Load(), 0))
 		total.Goroutines += uint64(max(l.workers.busy.Load(), 0))
@@ -184,7 +184,7 @@ func (s *Server) Counts() Counts {
 func (s *Server) countConnections(total *Counts) {
 	var requests, active [2]uint64
 	var http1, http2, upgraded int64
-	for _, l := range s.loops {
+	for _, l := range s.loops() {
 		for i := range l.count.active {
 			n, connections := activity(l.count.active[i].Load())
 			requests[i] += n

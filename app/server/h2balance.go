@@ -26,7 +26,7 @@ func (s *Server) lightest(home *loop) *loop {
 	if s.config.NoBalance {
 		return best
 	}
-	for _, l := range s.loops {
+	for _, l := range s.loops() {
 		if l.load.less(&best.load) {
 			best = l
 		}

@@ -31,13 +31,14 @@ type Server struct {
 	files    *pool // of package files
 	calls    calls // of app.Go
 	trust    *forwarded.Trust
-	loops    []*loop
+	loopList atomic.Pointer[[]*loop] // Start sets it; any goroutine reads it
 	lines    [reasons]loglimit.Limit // of refusals
 	refusals refusals                // by goroutines that belong to no loop
 	mistakes loglimit.Limit          // lines about mistakes of the application
 	addrs    []net.Addr
 
 	begun    atomic.Bool // Start was called
+	starting sync.Mutex  // held by Start while it starts, and by Shutdown
 	started  bool        // Hooks.Start has succeeded
 	draining atomic.Bool // Shutdown has begun
 	stop     sync.Once
@@ -86,7 +87,9 @@ func (s *Server) Start(ctx context.Context) error {
 	if s.begun.Swap(true) {
 		return errStarted
 	}
+	s.starting.Lock()
 	err := s.start(ctx)
+	s.starting.Unlock()
 	if err != nil {
 		s.stop.Do(func() {
 			s.failure = s.close(ctx)
@@ -96,9 +99,15 @@ func (s *Server) Start(ctx context.Context) error {
 	return err
 }
 
-var errStarted = errors.New("server: Start was called before")
+var (
+	errStarted = errors.New("server: Start was called before")
+	errStopped = errors.New("server: Shutdown was called before Start had ended")
+)
 
 func (s *Server) start(ctx context.Context) error {
+	if s.Draining() {
+		return errStopped
+	}
 	if hook := s.config.Hooks.Start; hook != nil {
 		if err := hook(ctx); err != nil {
 			return fmt.Errorf("start-up hook: %w", err)
@@ -110,13 +119,25 @@ func (s *Server) start(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		s.loops = append(s.loops, l)
+		loops := append(s.loops(), l)
+		s.loopList.Store(&loops)
 		loopOf.Set(r, l)
+	}
+	if s.Draining() {
+		return errStopped
 	}
 	if err := s.reactor.Start(); err != nil {
 		return err
 	}
 	s.warnDescriptorLimit()
+	return nil
+}
+
+// loops returns the loops whose hooks have run, in order. Any goroutine.
+func (s *Server) loops() []*loop {
+	if list := s.loopList.Load(); list != nil {
+		return *list
+	}
 	return nil
 }
 
@@ -153,10 +174,13 @@ type drainer interface{ drain() }
 // reactor.DrainGrace, so that requests on their way are answered. It does not wait for hijacked connections, and cuts
 // them when the last other connection has ended. When ctx ends, it cuts the remaining connections. Stop hooks are called
 // after the last request. It returns when the server has stopped, with ctx's error if connections were cut that it has
-// waited for. Later calls return the same error. Any goroutine.
+// waited for. Later calls return the same error. While Start runs it waits for the hook that Start has called; then Start
+// fails. Any goroutine.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop.Do(func() {
 		s.draining.Store(true)
+		s.starting.Lock()
+		defer s.starting.Unlock()
 		s.failure = s.shutdown(ctx)
 		close(s.stopped)
 	})
@@ -177,7 +201,7 @@ func (s *Server) shutdown(ctx context.Context) error {
 			d.drain()
 		}
 	})
-	for _, l := range s.loops {
+	for _, l := range s.loops() {
 		l.r.Post(l.drainClientSockets)
 	}
 	return s.close(ctx)
@@ -191,11 +215,11 @@ func (s *Server) close(ctx context.Context) error {
 	err := s.reactor.Stop(ctx)
 	defer logqueue.Flush(s.log, flushTimeout)
 	s.awaitWork(time.Second)
-	for _, l := range s.loops {
+	for _, l := range s.loops() {
 		l.workers.close()
 	}
 	if hook := s.config.Hooks.LoopStop; hook != nil {
-		for _, l := range s.loops {
+		for _, l := range s.loops() {
 			hook(l)
 		}
 	}

@@ -116,14 +116,14 @@ type RequestInfo struct {
 const defaultLimit = 100
 
 // Requests returns the requests in flight, the oldest first. WebSockets are among them if the server has observers. It
-// waits at most 200 ms; stalled has the indexes of loops that have not answered. Any goroutine, after Start.
+// waits at most 200 ms; stalled has the indexes of loops that have not answered. Any goroutine.
 func (s *Server) Requests(q RequestQuery) (requests []RequestInfo, stalled []int) {
 	limit := q.Limit
 	if limit <= 0 {
 		limit = defaultLimit
 	}
 	older := func(a, b *exchange) int { return a.Arrived.Compare(b.Arrived) }
-	requests, stalled = collect(s.loops, func(l *loop, deliver func([]RequestInfo)) {
+	requests, stalled = collect(s.loops(), func(l *loop, deliver func([]RequestInfo)) {
 		found := best[*exchange]{limit: limit, compare: older}
 		l.r.EachConn(func(c *reactor.Conn) { eachOpen(c, found.add) }, func() { deliver(l.inFlight(found.sorted(), q.Line)) })
 	})
@@ -233,13 +233,13 @@ type ConnTLS struct {
 }
 
 // Connections returns connections of clients. It waits at most 200 ms; stalled has the indexes of loops that have not
-// answered. Any goroutine, after Start.
+// answered. Any goroutine.
 func (s *Server) Connections(q ConnQuery) (conns []ConnInfo, stalled []int) {
 	limit := q.Limit
 	if limit <= 0 {
 		limit = defaultLimit
 	}
-	loops := s.loops
+	loops := s.loops()
 	if q.Loop >= len(loops) {
 		return nil, nil
 	} else if q.Loop >= 0 {

@@ -69,7 +69,8 @@ func (s *Server) limited(h app.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.maxBody > 0 && r.Body != nil && r.Body != http.NoBody {
 			if r.ContentLength > s.maxBody {
-				http.Error(w, http.StatusText(413), 413)
+				const status = http.StatusRequestEntityTooLarge
+				http.Error(w, http.StatusText(status), status)
 				return
 			}
 			r.Body = http.MaxBytesReader(w, r.Body, s.maxBody)

@@ -298,9 +298,16 @@ func TestWebSocketWithBlockingCode(t *testing.T) {
 	})
 	p := s.socket()
 	const n = 1000
-	go p.send(strings.Repeat(frameHello, n))
+	sent := make(chan error, 1)
+	go func() {
+		_, err := io.WriteString(p.Conn, strings.Repeat(frameHello, n))
+		sent <- err
+	}()
 	for range n {
 		p.want("\x81\x05hello")
+	}
+	if err := <-sent; err != nil {
+		t.Fatal(err)
 	}
 	p.send(frameClose)
 	p.want("\x88\x02\x03\xe8")
