@@ -32,7 +32,7 @@ func TestAsk(t *testing.T) {
 	h, _ := asking(t, func(r *app.Request) app.Answer {
 		switch r.Fields.Get("Cookie") {
 		case "good":
-			resp := app.Text(200, "welcome\n").With("X-User", "alice").With("X-Group", "a").WithAdded("x-group", "b").With("X-Secret", "s")
+			resp := app.Text(200, "welcome\n").With("X-User", "alice").With("x-group", "a").WithAdded("X-Group", "b").With("X-Secret", "s")
 			return app.Ready(resp)
 		case "login":
 			return app.Ready(app.Redirect(302, "https://login.example/").WithAdded("Set-Cookie", "back=1"))
