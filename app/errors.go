@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"time"
 )
 
 var (
@@ -41,6 +42,15 @@ type deadlineError struct{}
 func (deadlineError) Error() string        { return "app: not ready before the deadline" }
 func (deadlineError) Timeout() bool        { return true }
 func (deadlineError) Is(target error) bool { return target == context.DeadlineExceeded }
+
+// timeoutError is the failure of Timeout after that time.
+type timeoutError struct{ limit time.Duration }
+
+func (e timeoutError) Error() string { return fmt.Sprintf("app: not ready within %v", e.limit) }
+func (timeoutError) Timeout() bool   { return true }
+func (timeoutError) Is(target error) bool {
+	return target == ErrDeadline || target == context.DeadlineExceeded
+}
 
 // StatusError is a failure with a response of its own, see ErrorResponse.
 type StatusError struct {

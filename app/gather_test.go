@@ -130,6 +130,17 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
+// The failure of Timeout names its limit, unlike that of the request's deadline.
+func TestTimeoutNamesItsLimit(t *testing.T) {
+	host, call := within(t, func(r *app.Request) app.Future[int] {
+		return app.Timeout(r, 2*time.Second, after(r, time.Hour, 1))
+	})
+	host.Advance(2 * time.Second)
+	if err := call.Err; err == nil || err.Error() != "app: not ready within 2s" || !errors.Is(err, app.ErrDeadline) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // Results of another loop are combined with ready ones.
 func TestAllOverSeveralLoops(t *testing.T) {
 	for range 200 {

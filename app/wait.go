@@ -23,20 +23,35 @@ func Here[T any](r *Request, f Future[T]) Future[T] {
 	return w.future()
 }
 
-// Timeout returns a future that completes with f, or fails with ErrDeadline if f is
-// pending after d, or as Sleep does if r ends first. A result that comes later is
-// dropped; a response is closed. On the loop.
+// Timeout returns a future that completes with f, or fails if f is pending after d, or
+// as Sleep does if r ends first. The failure after d names d; errors.Is takes it for
+// ErrDeadline, and as a response it is 503. A result that comes later is dropped; a
+// response is closed. On the loop.
 func Timeout[T any](r *Request, d time.Duration, f Future[T]) Future[T] {
 	if f.Ready() {
 		return f
 	}
-	w := &wait[T]{from: f.cell}
-	w.loop, w.node.wake = r.Loop(), w
+	w := &timedWait[T]{wait: wait[T]{from: f.cell}, limit: d}
+	w.loop, w.node.wake = r.Loop(), &w.wait
 	if !w.subscribe() {
 		return f
 	}
 	w.bound.startTimer(r, w, d)
 	return w.future()
+}
+
+// timedWait is a wait whose failure at its timer names the limit.
+type timedWait[T any] struct {
+	wait[T]
+	limit time.Duration
+}
+
+// cut implements bounded.
+func (w *timedWait[T]) cut(cause error, q *queue) {
+	if q != nil {
+		cause = timeoutError{w.limit}
+	}
+	w.wait.cut(cause, q)
 }
 
 // wait is a future that completes with another one on its own loop, unless its bound

@@ -4,6 +4,7 @@ package server_test
 
 import (
 	"context"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"reflect"
@@ -53,7 +54,7 @@ func TestForEverIsForEver(t *testing.T) {
 			})
 			_, pending := app.Promised[int](r)
 			app.Timeout(r, d, pending).Done(func(_ int, err error) {
-				if err == app.ErrDeadline {
+				if errors.Is(err, app.ErrDeadline) && context.Cause(r.Context()) == nil {
 					early <- "Timeout"
 				}
 			})

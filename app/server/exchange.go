@@ -131,7 +131,7 @@ func (x *exchange) answer(r *app.Response, err error) {
 		return
 	}
 	if err != nil {
-		if errors.Is(err, app.ErrDeadline) {
+		if err == app.ErrDeadline && x.isOverdue() {
 			x.endsFor(RequestTimeout)
 			x.loop.server.refusedRequest(RequestTimeout, x, nil)
 		}
@@ -152,6 +152,13 @@ func (x *exchange) answer(r *app.Response, err error) {
 	if err = x.respond(app.ErrorResponse(err)); err != nil {
 		x.fail(err)
 	}
+}
+
+// isOverdue reports whether the deadline of the request has passed. A handler may fail with app.ErrDeadline before, for
+// example that of an outcome of app.Collect.
+func (x *exchange) isOverdue() bool {
+	deadline := x.Deadline()
+	return !deadline.IsZero() && !x.Loop().Now().Before(deadline)
 }
 
 // failed reports a failure of the handler, or of the content of its response, and records it as the end of the request

@@ -150,6 +150,30 @@ func TestLinesNameTheirRequest(t *testing.T) {
 	}
 }
 
+// A handler that gives up before the request's deadline has a 503, and is neither counted nor logged as late.
+func TestTimeoutOfAFutureIsNotTheDeadline(t *testing.T) {
+	s := serve(t, func(r *app.Request) app.Answer {
+		_, never := app.Promised[*app.Response](r)
+		if r.RawPath == "/collected" {
+			return app.Map(app.Collect(r, time.Millisecond, never), func(all []app.Outcome[*app.Response]) (*app.Response, error) {
+				return nil, all[0].Err
+			})
+		}
+		return app.Timeout(r, time.Millisecond, never)
+	})
+	l := s.dial()
+	for _, path := range []string{"/timeout", "/collected"} {
+		l.say(get(path))
+		l.hear("GET", 503, "no answer in time\n")
+	}
+	if n := s.Counts().Refused[server.RequestTimeout]; n != 0 {
+		t.Errorf("%d requests are counted as late", n)
+	}
+	if n := s.logs.FilterMessage("handler did not answer in time").Len(); n != 0 {
+		t.Errorf("%d are logged as late", n)
+	}
+}
+
 // A panic of a handler whose peer has left is logged, though nobody gets the 500.
 func TestPanicAfterThePeerLeft(t *testing.T) {
 	var promise atomic.Pointer[app.Promise[int]]
@@ -201,4 +225,26 @@ func TestAwaitOnTheLoop(t *testing.T) {
 	l = s.dial()
 	l.say(get("/blocking"))
 	l.status("GET", 200)
+}
+
+// Failures that middleware has rendered are logged and counted as others.
+func TestRenderedFailuresAreLogged(t *testing.T) {
+	render := func(_ *app.Request, err error) *app.Response {
+		return app.Text(app.ErrorResponse(err).Status, "rendered")
+	}
+	s := serve(t, middleware.RenderFailures(render)(func(r *app.Request) app.Answer {
+		if r.RawPath == "/panics" {
+			panic("boom")
+		}
+		return app.Fail(errors.New("torn"))
+	}))
+	for path, line := range map[string]string{"/panics": "panic in the application", "/fails": "request failed"} {
+		l := s.dial()
+		l.say(get(path))
+		l.hear("GET", 500, "rendered")
+		eventually(t, "a line: "+line, func() bool { return s.logs.FilterMessage(line).Len() == 1 })
+	}
+	if n := s.Counts().Failed; n != 2 {
+		t.Errorf("%d failures are counted", n)
+	}
 }
