@@ -54,6 +54,7 @@ var arrows = []arrow{
 	{packages: "app", own: []string{"app/forwarded", "app/internal/...", "internal/..."}},
 	{packages: "app/forwarded", own: []string{"app/internal/...", "internal/..."}},
 	{packages: "app/internal/deadline", own: []string{"app"}},
+	{packages: "app/internal/failure", own: []string{"app", "app/internal/internalapi"}},
 	{packages: "app/internal/overhttp", own: []string{"app", "app/forwarded", "app/spi", "app/websocket", "ws"}, others: []string{"golang.org/x/net/http/httpguts"}},
 	{packages: "app/internal/...", own: []string{"app/internal/...", "internal/..."}},
 	{packages: "app/spi", own: []string{"app", "app/websocket", "app/internal/..."}},

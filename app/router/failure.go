@@ -1,11 +1,10 @@
 package router
 
 import (
-	"errors"
 	"strings"
 
 	"github.com/gatewheel/gatewheel/app"
-	"github.com/gatewheel/gatewheel/app/internal/internalapi"
+	"github.com/gatewheel/gatewheel/app/internal/failure"
 )
 
 // Failures of a router. They do not change.
@@ -20,47 +19,16 @@ func (m *Router) call(h app.Handler, r *app.Request) app.Answer {
 	if m.Failed == nil {
 		return h(r)
 	}
-	f := h.Try(r)
-	if f.Ready() {
-		if resp, err := f.Result(); err == nil && resp != nil {
-			return f
-		}
-	}
-	return app.After(f, func(resp *app.Response, err error) app.Answer {
-		switch {
-		case err != nil:
-			return m.fail(r, err)
-		case resp == nil:
-			return m.fail(r, app.ErrNoResponse)
-		}
-		return app.Ready(resp)
-	})
+	return failure.Try(h, r, m.Failed)
 }
 
 // fail returns the failure err, with the response of the hook Failed.
 func (m *Router) fail(r *app.Request, err error) app.Answer {
-	var before *rendered
-	if m.Failed == nil || errors.As(err, &before) || errors.Is(err, internalapi.ErrAborted) {
+	if m.Failed == nil {
 		return app.Fail(err)
 	}
-	resp := m.Failed(r, err)
-	if resp == nil {
-		return app.Fail(err)
-	}
-	return app.Fail(&rendered{error: err, response: resp})
+	return failure.Render(r, err, m.Failed)
 }
-
-// rendered is a failure with the response of a hook.
-type rendered struct {
-	error
-	response *app.Response
-}
-
-// Unwrap returns the failure as the handler has returned it.
-func (e *rendered) Unwrap() error { return e.error }
-
-// Response returns the response of the hook, see app.ErrorResponse.
-func (e *rendered) Response() *app.Response { return e.response }
 
 // otherMethod answers a request whose path has other methods. OPTIONS asks for them (RFC
 // 9110 section 9.3.7), as health checks of load balancers do.
