@@ -103,7 +103,16 @@ func (s *spool) add(f *File) bool {
 	s.files = append(s.files, f)
 	ended := s.ended
 	s.mu.Unlock()
-	return !ended && (!first || core.Attach(s.r, &s.entry, s))
+	if ended || !first {
+		return !ended
+	}
+	if core.Attach(s.r, &s.entry, s) {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+	return false
 }
 
 func (s *spool) hasEnded() bool {

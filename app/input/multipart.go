@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"mime/multipart"
 	"net/textproto"
 	"net/url"
@@ -42,6 +43,8 @@ func (o MultipartOptions) withDefaults() MultipartOptions {
 	if o.Parts == 0 {
 		o.Parts = 1000
 	}
+	// What is too large is read up to one byte beyond the limit.
+	o.FileLimit, o.ValueLimit = min(o.FileLimit, math.MaxInt64-1), min(o.ValueLimit, math.MaxInt64-1)
 	return o
 }
 
@@ -49,8 +52,8 @@ func (o MultipartOptions) withDefaults() MultipartOptions {
 type Part struct {
 	// Name is the name of the form's field.
 	Name string
-	// FileName is the last element of the file's name on the peer's machine, which may be
-	// any text but is never a path; empty for a part that is no file.
+	// FileName is the last element of the file's name on the peer's machine, which may be any
+	// text but has no slash and is neither . nor ..; empty for a part that is no file.
 	FileName string
 	// ContentType is the type that the peer claims, or empty.
 	ContentType string
@@ -137,6 +140,8 @@ func (s *partSource) each(parts *multipart.Reader, most int, use func(*Part) err
 			return app.Statusf(413, "the form has more than %d parts", most)
 		case part.FormName() == "":
 			return app.Statusf(400, "a part of the form has no name")
+		case isPath(part.FileName()):
+			return app.Statusf(400, "the file name %s is a path", quoted(part.FileName()))
 		}
 		content := &partContent{source: s, part: part}
 		err = use(&Part{
@@ -151,6 +156,9 @@ func (s *partSource) each(parts *multipart.Reader, most int, use func(*Part) err
 		}
 	}
 }
+
+// isPath reports whether the last element of a path is none that can name a file.
+func isPath(element string) bool { return element == "/" || element == "." || element == ".." }
 
 // failure returns the error for one of a multipart.Reader: that of the body, or a 400.
 func (s *partSource) failure(err error) error {

@@ -3,6 +3,7 @@ package input_test
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -85,6 +86,8 @@ func TestMultipart(t *testing.T) {
 		{formType, form(nameHead, strings.Repeat("a", 45), nameHead, "b"), 413, "the fields of the form are larger than 50 bytes\n"},
 		{formType, form(nameHead, strings.Repeat(large, 20)), 413, "the request's content is larger than 2000 bytes\n"},
 		{formType, form(slices.Repeat([]string{nameHead, ""}, 5)...), 413, "the form has more than 4 parts\n"},
+		{formType, form(`name="f"; filename=".."`, ""), 400, "the file name \"..\" is a path\n"},
+		{formType, form(`name="f"; filename="//"`, ""), 400, "the file name \"/\" is a path\n"},
 		{formType, form("x=y", ""), 400, "a part of the form has no name\n"},
 		{formType, form(nameHead, "\xff"), 422, "the field \"name\" is not valid UTF-8\n"},
 		{formType, "--B\r\nContent-Disposition: form-data; name=a\r\n\r\nx", 400, "the form ends too early\n"},
@@ -101,6 +104,15 @@ func TestMultipart(t *testing.T) {
 		if left := names(t, dir); left != nil {
 			t.Errorf("%.100q: %q are left", c.content, left)
 		}
+	}
+}
+
+// The largest number stands for no limit.
+func TestUnlimitedMultipart(t *testing.T) {
+	o := input.MultipartOptions{Dir: t.TempDir(), Limit: math.MaxInt64, ValueLimit: math.MaxInt64}
+	got := apptest.New(uploaded(o)).Do(post(formType, form(nameHead, "Ada", fileHead, "hello")))
+	if want := "map[name:[Ada]]\nf a.txt text/plain 5 \"hello\" <nil>\n"; string(got.Content) != want {
+		t.Errorf("%d %swant %s", got.Status, got.Content, want)
 	}
 }
 
