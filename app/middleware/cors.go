@@ -138,13 +138,14 @@ func (c *cors) preflight(r *app.Request, origin string) *app.Response {
 func (c *cors) change(resp *app.Response, allowed string) *app.Response {
 	changed := *resp
 	changed.Fields = resp.Fields.Clone(4)
+	for _, name := range [...]string{"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Expose-Headers"} {
+		changed.Fields.Del(name)
+	}
 	if allowed != "" {
 		c.grant(&changed.Fields, allowed)
 		if c.exposed != "" {
-			changed.Fields.Set("Access-Control-Expose-Headers", c.exposed)
+			changed.Fields.Add("Access-Control-Expose-Headers", c.exposed)
 		}
-	} else {
-		changed.Fields.Del("Access-Control-Allow-Origin")
 	}
 	if !c.all {
 		changed.Fields = accept.Vary(changed.Fields, "Origin")
@@ -153,8 +154,8 @@ func (c *cors) change(resp *app.Response, allowed string) *app.Response {
 }
 
 func (c *cors) grant(fields *app.Fields, allowed string) {
-	fields.Set("Access-Control-Allow-Origin", allowed)
+	fields.Add("Access-Control-Allow-Origin", allowed)
 	if c.options.Credentials {
-		fields.Set("Access-Control-Allow-Credentials", "true")
+		fields.Add("Access-Control-Allow-Credentials", "true")
 	}
 }

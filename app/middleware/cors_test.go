@@ -77,6 +77,19 @@ func TestCORSOrigins(t *testing.T) {
 	}
 }
 
+// What the handler says of this protocol does not extend the options.
+func TestCORSReplacesFieldsOfTheHandler(t *testing.T) {
+	resp := app.Empty(204).With("Access-Control-Allow-Origin", "*").With("Access-Control-Allow-Credentials", "true").
+		With("Access-Control-Expose-Headers", "Secret")
+	h := middleware.CORS(middleware.CORSOptions{Origins: []string{"https://a.example"}})(always(resp))
+	for origin, want := range map[string]string{"https://a.example": "https://a.example", "https://b.example": ""} {
+		got := apptest.New(h).Do(apptest.Get("/", "Origin", origin)).Header
+		if got.Get("Access-Control-Allow-Origin") != want || got.Has("Access-Control-Allow-Credentials") || got.Has("Access-Control-Expose-Headers") {
+			t.Errorf("%s: %v", origin, got)
+		}
+	}
+}
+
 func TestCORSPreflight(t *testing.T) {
 	reached := 0
 	h := middleware.CORS(middleware.CORSOptions{
