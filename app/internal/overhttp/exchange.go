@@ -43,6 +43,7 @@ type exchange struct {
 	finished bool // the stream has ended
 	outErr   error
 	trailers app.Fields
+	pulled   bool // pulled content has more
 
 	// The loop's.
 	socket   *socket // of a response that accepts a WebSocket
@@ -411,7 +412,7 @@ func (x *exchange) copyPulled(out *contentWriter, read func([]byte) (int, error)
 			case wait == nil:
 				err = io.ErrNoProgress
 			default:
-				wait(x.signal)
+				x.awaitPull(wait)
 			}
 		})
 		if err := out.write(p[:n]); err != nil {
@@ -429,15 +430,36 @@ func (x *exchange) copyPulled(out *contentWriter, read func([]byte) (int, error)
 			return nil
 		case err != nil:
 			return err
-		case n == 0:
-			<-x.wake
 		}
-		x.mu.Lock()
-		gone := x.gone
-		x.mu.Unlock()
-		if gone {
+		if x.pullEnded(n == 0) {
 			return app.ErrPeerGone
 		}
+	}
+}
+
+// awaitPull calls wait, which tells when pulled content has more. On the loop.
+func (x *exchange) awaitPull(wait func(ready func())) {
+	x.mu.Lock()
+	x.pulled = false
+	x.mu.Unlock()
+	wait(func() {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		x.pulled = true
+		x.signal()
+	})
+}
+
+// pullEnded reports whether the peer has left. If waits is set, it waits until then, or until pulled content has more.
+func (x *exchange) pullEnded(waits bool) bool {
+	for {
+		x.mu.Lock()
+		pulled, gone := x.pulled, x.gone
+		x.mu.Unlock()
+		if gone || pulled || !waits {
+			return gone
+		}
+		<-x.wake
 	}
 }
 

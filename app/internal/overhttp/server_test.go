@@ -314,6 +314,59 @@ func TestWebSocketWithBlockingCode(t *testing.T) {
 	p.wantEnd()
 }
 
+// A field of the response cannot begin another one, as over net/http.
+func TestFieldsOfHandshakesStayLines(t *testing.T) {
+	s := serve(t, func(*app.Request) app.Answer {
+		return app.Ready(websocket.Accept(&websocket.Endpoint{}).With("User", "Ada\r\nSet-Cookie: a=b").With("Bad name", "x"))
+	})
+	conn, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, handshake); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil || response.StatusCode != 101 || response.Header.Get("User") != "Ada  Set-Cookie: a=b" || len(response.Header) != 4 {
+		t.Errorf("%v, %v", response, err)
+	}
+}
+
+// Informational responses wake the goroutine that writes content, too.
+func TestPulledContentIsAwaitedOnce(t *testing.T) {
+	waits := 0
+	s := serve(t, func(r *app.Request) app.Answer {
+		left, isReady := "content", false
+		return app.Ready(&app.Response{Status: 200, Content: &app.Pull{
+			Size: -1,
+			Read: func(p []byte) (int, error) {
+				switch {
+				case !isReady:
+					return 0, nil
+				case left == "":
+					return 0, io.EOF
+				}
+				n := copy(p, left)
+				left = left[n:]
+				return n, nil
+			},
+			Wait: func(ready func()) {
+				waits++
+				_ = r.Inform(103, nil)
+				r.Loop().After(20*time.Millisecond, func() {
+					isReady = true
+					ready()
+				})
+			},
+		}})
+	})
+	s.want(s.client, "GET", "http://"+s.addr, "", 200, "content")
+	if waits != 1 {
+		t.Errorf("Wait was called %d times", waits)
+	}
+}
+
 func TestForeignOriginsAreRefused(t *testing.T) {
 	s := serve(t, func(*app.Request) app.Answer {
 		return app.Ready(websocket.Accept(&websocket.Endpoint{}))

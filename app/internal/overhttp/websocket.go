@@ -1,6 +1,7 @@
 package overhttp
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -67,11 +68,7 @@ func (x *exchange) upgrade(w http.ResponseWriter, resp *app.Response, u *websock
 		return err
 	}
 	defer conn.Close()
-	head := []byte("HTTP/1.1 101 Switching Protocols\r\n")
-	for _, f := range fields {
-		head = append(append(append(append(head, f.Name...), ": "...), f.Value...), "\r\n"...)
-	}
-	if _, err := conn.Write(append(head, "\r\n"...)); err != nil {
+	if _, err := conn.Write(switchingHead(fields)); err != nil {
 		return app.ErrPeerGone
 	}
 	s := &socket{x: x, conn: conn, low: -1, resumed: make(chan struct{}, 1), output: make(chan []byte, 1)}
@@ -80,6 +77,17 @@ func (x *exchange) upgrade(w http.ResponseWriter, resp *app.Response, u *websock
 	x.handler.loop.do(func() { s.open(u, protocol, ext) })
 	s.read(buffered)
 	return nil
+}
+
+// switchingHead returns the head of a 101, whose fields are written as net/http writes them.
+func switchingHead(fields app.Fields) []byte {
+	h := http.Header{}
+	setFields(h, fields)
+	var head bytes.Buffer
+	head.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
+	_ = h.Write(&head) // a Buffer does not fail
+	head.WriteString("\r\n")
+	return head.Bytes()
 }
 
 // deflatePolicy returns the policy of an endpoint for permessage-deflate.
