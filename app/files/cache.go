@@ -18,10 +18,11 @@ const (
 type cache struct {
 	entries sync.Map // of what requests name a file by to its *entry
 
-	mu    sync.Mutex
-	ring  []*entry // in the order in which the hand comes by
-	hand  int
-	bytes int64
+	mu     sync.Mutex
+	ring   []*entry // in the order in which the hand comes by
+	hand   int
+	bytes  int64
+	closed bool
 }
 
 // entry is one version of a file in the cache.
@@ -80,11 +81,15 @@ func (e *entry) isCurrentOn(loop app.Loop) bool {
 	return true
 }
 
-// put adds a version of a file, in place of an older one. On the pool.
+// put adds a version of a file, in place of an older one, unless the cache is closed. On the
+// pool.
 func (c *cache) put(key string, version *choice) {
 	e := &entry{key: key, choice: version, size: version.size()}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
 	if old, ok := c.entries.Swap(key, e); ok {
 		c.bytes -= old.(*entry).size
 		c.ring[c.indexOf(old.(*entry))] = e
@@ -125,10 +130,10 @@ func (c *cache) evict() {
 	}
 }
 
-// clear empties the cache.
-func (c *cache) clear() {
+// close empties the cache for good.
+func (c *cache) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.entries.Clear()
-	c.ring, c.hand, c.bytes = nil, 0, 0
+	c.ring, c.hand, c.bytes, c.closed = nil, 0, 0, true
 }

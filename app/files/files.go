@@ -130,7 +130,7 @@ func newDir(s source, options Options) (*Dir, error) {
 // Close closes the directory. Requests that come later get 404; content that is
 // being sent is completed.
 func (d *Dir) Close() error {
-	d.cache.clear()
+	d.cache.close()
 	return d.source.close()
 }
 
