@@ -135,8 +135,7 @@ func (x *exchange) answer(r *app.Response, err error) {
 			x.endsFor(RequestTimeout)
 			x.loop.server.refusedRequest(RequestTimeout, x, nil)
 		}
-		x.failed(err)
-		r = app.ErrorResponse(err)
+		r = x.failed(err).response
 	}
 	switch err = x.respond(r); {
 	case err == nil:
@@ -163,7 +162,7 @@ func (x *exchange) isOverdue() bool {
 
 // failed reports a failure of the handler, or of the content of its response, and records it as the end of the request
 // unless the error has a status of its own.
-func (x *exchange) failed(err error) {
+func (x *exchange) failed(err error) failure {
 	f := x.loop.report(x, err)
 	switch {
 	case x.seen == nil:
@@ -178,6 +177,7 @@ func (x *exchange) failed(err error) {
 			x.ends(spi.EndedByLimit, bodyLimit)
 		}
 	}
+	return f
 }
 
 // respond passes r to the machine and starts the producer of a stream. On an error nothing was queued.

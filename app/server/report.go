@@ -60,8 +60,11 @@ func (l *loop) reportPanic(who lender, f failure) {
 // failureOf returns the failure that fill describes. fill calls methods of an error, which are code of the application.
 func (l *loop) failureOf(c *reactor.Conn, who lender, fill func(*failure)) (f failure) {
 	l.r.Lend(c, who.lentFor())
-	if recovered(func() { fill(&f) }) != nil {
-		f.text = "its error panics"
+	if p, ok := recovered(func() { fill(&f) }).(*app.PanicError); ok {
+		f.text = "its error panics: " + fmt.Sprint(p.Value)
+	}
+	if f.response == nil {
+		f.response = app.Error(500, "")
 	}
 	l.r.Reclaim()
 	return f
@@ -73,17 +76,19 @@ type failure struct {
 	panicked   bool
 	text       string
 	stack      []byte
+	response   *app.Response // for the peer
 }
 
 // describe fills in f from err. It calls methods of err, which may panic.
 func (f *failure) describe(err error) {
 	f.unexpected = true // should the error panic
+	f.response = app.ErrorResponse(err)
 	if p, ok := errors.AsType[*app.PanicError](err); ok {
 		f.panicked, f.stack = true, p.Stack
 		f.text = fmt.Sprint(p.Value)
 		return
 	}
-	if f.unexpected = app.ErrorResponse(err).Status == 500; f.unexpected {
+	if f.unexpected = f.response.Status == 500; f.unexpected {
 		f.text = err.Error()
 	}
 }

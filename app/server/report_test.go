@@ -3,6 +3,7 @@
 package server_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -57,4 +58,28 @@ func TestFailureWhoseTextPanics(t *testing.T) {
 	l.say(get("/"))
 	l.hear("GET", 500, "Internal Server Error\n")
 	eventually(t, "it is logged", func() bool { return s.logs.FilterMessage("request failed").Len() == 1 })
+}
+
+type panickingResponse struct{ error }
+
+func (panickingResponse) Response() *app.Response { panic("no response") }
+
+// The response for a failure is made by the application's code, too.
+func TestFailureWhoseResponsePanics(t *testing.T) {
+	s := serve(t, func(r *app.Request) app.Answer {
+		err := panickingResponse{errors.New("why")}
+		if r.RawPath == "/later" {
+			return app.Then(app.Sleep(r, time.Millisecond), func(app.Done) app.Answer { return app.Fail(err) })
+		}
+		return app.Fail(err)
+	}, func(c *server.Config) { c.Loops = 1 })
+	l := s.dial()
+	for _, path := range []string{"/now", "/later", "/now"} {
+		l.say(get(path))
+		l.hear("GET", 500, "Internal Server Error\n")
+	}
+	eventually(t, "all are logged", func() bool { return s.logs.FilterMessage("request failed").Len() == 3 })
+	if text := s.logs.FilterMessage("request failed").All()[0].ContextMap()["error"]; text != "its error panics: no response" {
+		t.Errorf("%v", text)
+	}
 }
