@@ -79,10 +79,7 @@ func (x *exchange) start() {
 func (x *exchange) answered(resp *app.Response, err error) {
 	x.head = time.Since(x.began)
 	if err != nil {
-		resp = app.ErrorResponse(err)
-		if err != spi.ErrAborted && resp.Status == 500 {
-			x.logFailure(err)
-		}
+		resp = x.failed(err)
 	}
 	if other := refused(&x.Request, resp); other != nil {
 		resp.Close()
@@ -101,6 +98,21 @@ func (x *exchange) answered(resp *app.Response, err error) {
 	if gone {
 		resp.Close()
 	}
+}
+
+// failed logs a failure of the handler without a status of its own, and returns the response for it. On the loop.
+func (x *exchange) failed(err error) (resp *app.Response) {
+	defer func() {
+		if v := recover(); v != nil { // of a method of err
+			x.logf("http: %s %s: its error panics: %v", x.Method, x.Target, v)
+			resp = app.Error(500, "")
+		}
+	}()
+	resp = app.ErrorResponse(err)
+	if err != spi.ErrAborted && resp.Status == 500 {
+		x.logFailure(err)
+	}
+	return resp
 }
 
 // logFailure logs a failure of the handler, with the stack of a panic. On the loop.

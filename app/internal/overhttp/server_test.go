@@ -130,6 +130,11 @@ func TestContentBeyondTheLimitIsRefused(t *testing.T) {
 	}
 }
 
+// strangeError has no response, though it has the method.
+type strangeError struct{ error }
+
+func (strangeError) Response() *app.Response { panic("no response") }
+
 func TestHandlersThatFailAreLogged(t *testing.T) {
 	s := serve(t, func(r *app.Request) app.Answer {
 		switch r.RawPath {
@@ -137,16 +142,19 @@ func TestHandlersThatFailAreLogged(t *testing.T) {
 			panic("out of order")
 		case "/missing":
 			return app.Fail(app.Statusf(404, "not here"))
+		case "/strange":
+			return app.Fail(strangeError{io.ErrUnexpectedEOF})
 		}
 		return app.Fail(io.ErrUnexpectedEOF)
 	})
 	s.want(s.client, "GET", "http://"+s.addr+"/panic", "", 500, "Internal Server Error\n")
 	s.want(s.client, "GET", "http://"+s.addr+"/fail", "", 500, "Internal Server Error\n")
 	s.want(s.client, "GET", "http://"+s.addr+"/missing", "", 404, "not here\n")
+	s.want(s.client, "GET", "http://"+s.addr+"/strange", "", 500, "Internal Server Error\n")
 	s.shutdown()
 	got := s.log.String()
 	if !strings.Contains(got, "GET /panic: panic: out of order") || !strings.Contains(got, "TestHandlersThatFailAreLogged") ||
-		!strings.Contains(got, "GET /fail: unexpected EOF") || strings.Contains(got, "missing") {
+		!strings.Contains(got, "GET /fail: unexpected EOF") || !strings.Contains(got, "GET /strange: its error panics: no response") || strings.Contains(got, "missing") {
 		t.Errorf("logged: %s", got)
 	}
 }
