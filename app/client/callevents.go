@@ -1,6 +1,8 @@
 package client
 
 import (
+	"fmt"
+
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/internal/deadline"
 	"github.com/gatewheel/gatewheel/app/spi"
@@ -80,7 +82,7 @@ func isLong(in *spi.Incoming) bool { return in.ContentLength < 0 || in.ContentLe
 
 // endTry ends a try that takes too long.
 func (c *Call) endTry() {
-	err := &Error{Kind: HeadTimeout, Err: errTryTimeout}
+	err := &Error{Kind: HeadTimeout, Err: fmt.Errorf("%s: %w: %v", c.out.Method, errTryTimeout, c.retry.Timeout)}
 	switch c.state {
 	case callWaiting:
 		c.pool.dequeue(c)

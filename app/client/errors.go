@@ -2,9 +2,11 @@ package client
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/spi"
 )
 
 // Kind is the kind of a failure. The set is closed.
@@ -43,6 +45,8 @@ const (
 	// Drained: the server takes no more requests on this connection (GOAWAY), or this
 	// side is shutting down.
 	Drained
+	// CallTimeout: the response was not complete within Request.Total.
+	CallTimeout
 	numKinds
 )
 
@@ -61,6 +65,7 @@ var kindNames = [numKinds]string{
 	ClientGone:        "client-gone",
 	ClientMalformed:   "client-malformed",
 	Drained:           "drained",
+	CallTimeout:       "call-timeout",
 }
 
 // Kinds returns the number of kinds, which are 1 to Kinds.
@@ -77,7 +82,7 @@ func (k Kind) String() string {
 // status returns the status of the response for a failure of that kind.
 func (k Kind) status() int {
 	switch k {
-	case ConnectTimeout, HeadTimeout, IdleTimeout:
+	case ConnectTimeout, HeadTimeout, IdleTimeout, CallTimeout:
 		return 504
 	case NoPeer, Overflow, ClientGone, Drained:
 		return 503
@@ -99,16 +104,37 @@ type Error struct {
 	Safe bool
 	// Busy reports whether the server has asked for fewer requests (ENHANCE_YOUR_CALM).
 	Busy bool
+	// Origin is the URL of the server that was asked, such as https://orders.internal:8443,
+	// without userinfo, path and query; empty for failures of a Call, or if there is none.
+	Origin string
 	// Err is the reason, or nil.
 	Err error
 }
 
-// Error returns the name of the kind, and the reason.
+// Error returns the name of the kind, the origin and the reason.
 func (e *Error) Error() string {
-	if e.Err == nil {
-		return "client: " + e.Kind.String()
+	text := "client: " + e.Kind.String()
+	if e.Origin != "" {
+		text += ": " + e.Origin
 	}
-	return "client: " + e.Kind.String() + ": " + e.Err.Error()
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+// at returns the failure of a request to o with that Outgoing. e may belong to other requests, so it is not changed. A
+// target that was refused is named, without its query.
+func (e *Error) at(o *Origin, out *spi.Outgoing) *Error {
+	if e == nil || o == nil || e.Origin != "" {
+		return e
+	}
+	own := *e
+	own.Origin = o.url
+	if e.Kind == ClientMalformed && e.Safe {
+		own.Err = fmt.Errorf("%s %s: %w", out.Method, quoteTarget(out.Target), e.Err)
+	}
+	return &own
 }
 
 // Unwrap returns the reason.
@@ -116,7 +142,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Timeout reports whether the failure is that something has not happened in time.
 func (e *Error) Timeout() bool {
-	return e.Kind == ConnectTimeout || e.Kind == HeadTimeout || e.Kind == IdleTimeout
+	return e.Kind.status() == 504
 }
 
 // Response returns the response for the failure as app.ErrorResponse does: 504 for a

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -15,7 +16,10 @@ import (
 var servers = client.New(client.Options{Timeout: 5 * time.Second})
 
 func user(r *app.Request) app.Answer {
-	asked := servers.Do(r, &client.Request{URL: "h2c://users.internal:8080/users/" + r.QueryValue("id")})
+	asked := servers.Do(r, &client.Request{
+		URL:   "h2c://users.internal:8080/users/" + url.PathEscape(r.QueryValue("id")),
+		Total: 10 * time.Second, // head and content; Timeout is until the head
+	})
 	return app.Then(asked, func(resp *client.Response) app.Answer {
 		if resp.Status != 200 {
 			resp.Close()

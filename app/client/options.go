@@ -8,8 +8,11 @@ import (
 // Options configures a Client. The zero value is useful.
 type Options struct {
 	// Timeout is the time until the head of a response, for requests that set none. 0 is
-	// 60 s, a negative value no limit.
+	// 60 s, a negative value no limit. It does not limit the content: see Total.
 	Timeout time.Duration
+	// Total is the time for a whole call, until the end of the response's content, for
+	// requests that set none. 0 is no limit.
+	Total time.Duration
 	// NoTrace leaves out the trace context (package trace) of the request that asks, for
 	// servers that should not see it.
 	NoTrace bool

@@ -2,6 +2,7 @@ package client
 
 import (
 	"crypto/tls"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -12,6 +13,7 @@ import (
 // Every loop has its own connections to it. It may be used by any goroutine.
 type Origin struct {
 	client    *Client
+	url       string // as given, for messages
 	place     place
 	options   OriginOptions
 	tls       func() *tls.Config // of a new connection; nil: in the clear
@@ -68,7 +70,7 @@ func (c *Client) newOrigin(url string, options OriginOptions) (*Origin, error) {
 	if err != nil {
 		return nil, &Error{Kind: ClientMalformed, Safe: true, Err: err}
 	}
-	o := &Origin{client: c, place: at, options: options.withDefaults(), authority: at.authority}
+	o := &Origin{client: c, url: strings.TrimSuffix(url, "/"), place: at, options: options.withDefaults(), authority: at.authority}
 	if options.Authority != "" {
 		o.authority = options.Authority
 	}

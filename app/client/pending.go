@@ -1,8 +1,10 @@
 package client
 
 import (
+	"fmt"
 	"io"
 	"sync/atomic"
+	"time"
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/internal/deadline"
@@ -35,32 +37,35 @@ type bodySource = interface {
 
 // Pending is a request under way, and its response. It belongs to its loop.
 type Pending struct {
-	call     Call
-	on       *loop // nil: the loop cannot dial, or the request was not started
-	promise  app.Promise[*Response]
-	response Response
-	request  *Request
-	origin   *Origin
-	asking   *app.Request // nil: a loop asks
-	loop     app.Loop
-	dialer   spi.Dialer // nil: the loop cannot dial
-	out      spi.Outgoing
-	retry    Retry
-	ending   ending.Entry
-	entry    deadline.Entry // until the head; then of silence
-	cause    error          // why the asking request has ended
-	run      func()         // turn, as a value
-	failure  *Error
-	trailers app.Fields
-	interim  []interim
-	ready    func() // who waits for content
-	wake     func() // contentReady, as a value
-	state    pendingState
-	settled  bool // the promise is settled
-	drains   bool // the rest of the content is read and dropped
-	read     bool // the content was read to its end
-	ended    bool // the call has ended
-	posted   atomic.Bool
+	call       Call
+	on         *loop // nil: the loop cannot dial, or the request was not started
+	promise    app.Promise[*Response]
+	response   Response
+	request    *Request
+	origin     *Origin
+	asking     *app.Request // nil: a loop asks
+	loop       app.Loop
+	dialer     spi.Dialer // nil: the loop cannot dial
+	out        spi.Outgoing
+	retry      Retry
+	ending     ending.Entry
+	entry      deadline.Entry // until the head; then of silence
+	timeout    time.Duration  // until the head; 0: no limit
+	total      time.Duration  // of the whole call; 0: no limit
+	totalEntry deadline.Entry
+	cause      error  // why the asking request has ended
+	run        func() // turn, as a value
+	failure    *Error
+	trailers   app.Fields
+	interim    []interim
+	ready      func() // who waits for content
+	wake       func() // contentReady, as a value
+	state      pendingState
+	settled    bool // the promise is settled
+	drains     bool // the rest of the content is read and dropped
+	read       bool // the content was read to its end
+	ended      bool // the call has ended
+	posted     atomic.Bool
 }
 
 type pendingState uint8
@@ -100,7 +105,7 @@ func (p *Pending) cancel(err *Error) {
 		p.release()
 		p.fail(err)
 	case pendingBody:
-		p.failure = err
+		p.failure = err.at(p.origin, &p.out)
 		ready := p.ready
 		p.release()
 		if ready != nil {
@@ -117,6 +122,7 @@ func (p *Pending) release() {
 	}
 	p.state = pendingDone
 	p.on.deadlines.Clear(&p.entry)
+	p.on.deadlines.Clear(&p.totalEntry)
 	if p.asking != nil {
 		core.Detach(p.asking, &p.ending)
 	}
@@ -125,7 +131,7 @@ func (p *Pending) release() {
 
 // fail makes the future fail.
 func (p *Pending) fail(err *Error) {
-	p.failure = err
+	p.failure = err.at(p.origin, &p.out)
 	p.dialer.Run(p.run)
 }
 
@@ -162,13 +168,21 @@ func (e *pendingEnds) Ended(cause error) {
 }
 
 // Expired implements deadline.Expirer.
-func (e *pendingEnds) Expired(*deadline.Entry) {
+func (e *pendingEnds) Expired(entry *deadline.Entry) {
 	p := (*Pending)(e)
-	if p.state == pendingHead {
-		p.cancel(&Error{Kind: HeadTimeout})
-		return
+	switch {
+	case entry == &p.totalEntry:
+		p.cancel(&Error{Kind: CallTimeout, Sent: true, Err: fmt.Errorf("%s is not complete after %v", p.out.Method, p.total)})
+	case p.state == pendingHead:
+		p.cancel(&Error{Kind: HeadTimeout, Err: noHead(p.out.Method, p.timeout)})
+	default:
+		p.cancel(&Error{Kind: IdleTimeout, Sent: true, Err: fmt.Errorf("%s: no content for %v", p.out.Method, p.request.Idle)})
 	}
-	p.cancel(&Error{Kind: IdleTimeout, Sent: true})
+}
+
+// noHead returns the reason of a HeadTimeout.
+func noHead(method string, limit time.Duration) error {
+	return fmt.Errorf("%s: no head of a response after %v", method, limit)
 }
 
 // pendingEvents is a Pending as the Events of its call.
@@ -226,7 +240,7 @@ func (s *responseBody) Trailers() app.Fields { return s.trailers }
 // TooLong implements bodySource. It cancels the rest.
 func (s *responseBody) TooLong(limit int64) error {
 	p := (*Pending)(s)
-	p.failure = tooLong(limit)
+	p.failure = tooLong(limit).at(p.origin, &p.out)
 	p.release()
 	return p.failure
 }
@@ -253,7 +267,7 @@ func (s *responseBody) ReadBody(b []byte, ready func()) (int, error) {
 		if err == io.EOF {
 			p.trailers = p.call.Trailers()
 		} else {
-			p.failure = asError(err)
+			p.failure = asError(err).at(p.origin, &p.out)
 			err = p.failure
 		}
 		if p.read = true; p.ended {

@@ -67,7 +67,7 @@ func (c *Call) mayRepeat(err *Error) bool {
 		// ErrNoTunnels: the Events may know another origin.
 		return err.Safe && c.repeat(false)
 	case HeadTimeout:
-		if err.Err != errTryTimeout || !err.Safe && !c.mayRepeatProcessed() {
+		if !errors.Is(err.Err, errTryTimeout) || !err.Safe && !c.mayRepeatProcessed() {
 			return false
 		}
 	case ConnectFail, ConnectTimeout, TLSFail, NoPeer, Overflow:

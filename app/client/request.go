@@ -35,6 +35,10 @@ type Request struct {
 	// Timeout is the time until the head of the response, with waiting, connecting and
 	// retries. 0 is that of the Client, a negative value no limit.
 	Timeout time.Duration
+	// Total is the time for the whole call, from Do to the end of the response's content,
+	// time of a slow reader included. Then it fails with CallTimeout. 0 is that of the
+	// Client, a negative value no limit.
+	Total time.Duration
 	// Idle is the time that may pass without content of the response arriving while it is
 	// being read. 0 is no limit.
 	Idle time.Duration
@@ -149,8 +153,11 @@ func (p *Pending) start(c *Client) {
 		p.refuse(&Error{Kind: ClientGone, Safe: true})
 		return
 	}
-	if timeout := c.timeout(req.Timeout); timeout > 0 {
-		l.deadlines.Set(&p.entry, l.now().Add(timeout), (*pendingEnds)(p))
+	if p.timeout = c.timeout(req.Timeout); p.timeout > 0 {
+		l.deadlines.Set(&p.entry, l.now().Add(p.timeout), (*pendingEnds)(p))
+	}
+	if p.total = durationOr(req.Total, c.options.Total); p.total > 0 {
+		l.deadlines.Set(&p.totalEntry, l.now().Add(p.total), (*pendingEnds)(p))
 	}
 	retry := req.Retry
 	if retry == nil {
@@ -171,7 +178,7 @@ func (c *Client) timeout(d time.Duration) time.Duration {
 // refuse fails a request that was not started.
 func (p *Pending) refuse(err *Error) {
 	p.state = pendingDone
-	p.promise.Fail(err)
+	p.promise.Fail(err.at(p.origin, &p.out))
 	if p.out.Content != nil {
 		p.dialer.Run(func() { closeContent(p.out.Content) })
 	}

@@ -64,7 +64,7 @@ func parseOrigin(url string) (place, error) {
 	p, known := schemes[name]
 	switch {
 	case !ok || !known:
-		return p, fmt.Errorf("the URL %q has none of the schemes http, h2c, https, h2, and these with +unix", url)
+		return p, fmt.Errorf("the URL %q has none of the schemes http, h2c, https, h2, and these with +unix", shownURL(url))
 	case unix:
 		return p.unix(url, rest)
 	}
@@ -72,7 +72,7 @@ func parseOrigin(url string) (place, error) {
 	rest = strings.TrimSuffix(rest, "/")
 	p.authority = octets.Authority(p.scheme, rest)
 	if !ok || p.authority == "" {
-		return p, fmt.Errorf("the URL %q of an origin is not SCHEME://HOST[:PORT]", url)
+		return p, fmt.Errorf("the URL %q of an origin is not SCHEME://HOST[:PORT]", shownURL(url))
 	}
 	host, port, _ := octets.SplitAuthority(p.authority)
 	if port == "" {
@@ -87,7 +87,7 @@ func parseOrigin(url string) (place, error) {
 func (p place) unix(url, path string) (place, error) {
 	path = strings.TrimPrefix(path, "//")
 	if !strings.HasPrefix(path, "/") && !strings.HasPrefix(path, "@") {
-		return p, fmt.Errorf("the URL %q has no absolute path of a socket", url)
+		return p, fmt.Errorf("the URL %q has no absolute path of a socket", shownURL(url))
 	}
 	p.network, p.address = "unix", path
 	p.host, p.authority = "localhost", "localhost"

@@ -99,6 +99,7 @@ type pendingSocket struct {
 	failure *Error
 	ending  ending.Entry
 	entry   deadline.Entry // until it is open
+	timeout time.Duration  // of entry; 0: no limit
 	state   socketState
 	settled bool // the promise is settled
 	posted  atomic.Bool
@@ -164,8 +165,8 @@ func (p *pendingSocket) start(c *Client) *Error {
 	if p.asking != nil && !core.Attach(p.asking, &p.ending, (*askingEnd)(p)) {
 		return &Error{Kind: ClientGone, Safe: true}
 	}
-	if timeout := c.timeout(s.Timeout); timeout > 0 {
-		p.on.deadlines.Set(&p.entry, p.on.now().Add(timeout), p)
+	if p.timeout = c.timeout(s.Timeout); p.timeout > 0 {
+		p.on.deadlines.Set(&p.entry, p.on.now().Add(p.timeout), p)
 	}
 	p.state = socketOpening
 	p.retry.Tries = s.Retries
@@ -278,7 +279,7 @@ func (p *pendingSocket) Ended(err *Error) {
 		p.fail(err)
 	case socketOpen:
 		if p.opened == nil && !p.settled {
-			p.failure = err
+			p.failure = err.at(p.origin, &p.out)
 			p.dialer.Run(p.settle)
 		}
 		if err != nil {
@@ -291,7 +292,7 @@ func (p *pendingSocket) Ended(err *Error) {
 
 // fail makes the future fail.
 func (p *pendingSocket) fail(err *Error) {
-	p.failure = err
+	p.failure = err.at(p.origin, &p.out)
 	p.dialer.Run(p.settle)
 }
 
@@ -309,7 +310,9 @@ func (p *pendingSocket) settle() {
 }
 
 // Expired implements deadline.Expirer.
-func (p *pendingSocket) Expired(*deadline.Entry) { p.cancel(&Error{Kind: HeadTimeout}) }
+func (p *pendingSocket) Expired(*deadline.Entry) {
+	p.cancel(&Error{Kind: HeadTimeout, Err: noHead("WebSocket", p.timeout)})
+}
 
 // cancel ends the opening with err.
 func (p *pendingSocket) cancel(err *Error) {

@@ -10,7 +10,7 @@ func (o *Origin) HTTP1() *Origin {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.http1 == nil {
-		h := &Origin{client: o.client, place: o.place, options: o.options, authority: o.authority}
+		h := &Origin{client: o.client, url: o.url, place: o.place, options: o.options, authority: o.authority}
 		h.place.speaks = onlyHTTP1
 		h.tls = h.configTLS()
 		h.slots.most = int64(o.options.HTTP1Connections)

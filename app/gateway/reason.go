@@ -163,6 +163,7 @@ var kindReasons = [...]Reason{
 	client.ClientGone:        ClientGone,
 	client.ClientMalformed:   ClientMalformed,
 	client.Drained:           Drained,
+	client.CallTimeout:       HeadTimeout,
 }
 
 // reasonOf returns the Reason of a failure. One of the request's content is the client's.
