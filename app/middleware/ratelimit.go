@@ -1,7 +1,9 @@
 package middleware
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -15,7 +17,8 @@ type RateOptions struct {
 	// Count requests may come in the time Per, of one key. 0 for Per is a second.
 	Count float64
 	Per   time.Duration
-	// Burst is the number of requests that may come at once. 0 is Count in a second, at least 1.
+	// Burst is the number of requests that may come at once, after which they pass at the even rate: with 100 a
+	// minute, one in 600 ms. 0 is Count, at least 1.
 	Burst int
 	// Key returns what requests are counted by, such as an account. It is called on the loop. A request
 	// with the key "", and every request if Key is nil, is counted by the client's address
@@ -35,11 +38,15 @@ type RateOptions struct {
 // LimitRate limits the rate of requests by a key, on all loops together and without a lock. A
 // request beyond the limit is answered with 429 (RFC 6585 section 4) and Retry-After. Responses
 // tell what is left by RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers): the
-// quota is the burst, and its window the time in which a burst may come again. LimitRate panics if
-// an option is invalid.
+// policy is Count in Per, if these are a whole number and whole seconds, otherwise the burst and the
+// time in which one may come again; what is left is the number of requests that may come at once.
+// LimitRate panics if an option is invalid.
 //
 // A gateway's limits, which several servers may share, are in package app/gateway/limit.
 func LimitRate(options RateOptions) app.Middleware {
+	if options.Burst == 0 {
+		options.Burst = int(min(math.MaxInt32, max(1, options.Count)))
+	}
 	limit, err := rate.NewLimit(options.Count, options.Per, options.Burst)
 	if err != nil {
 		panic("middleware: LimitRate: " + err.Error())
@@ -51,8 +58,17 @@ func LimitRate(options RateOptions) app.Middleware {
 	l := &rateLimit{
 		limit: limit, table: rate.NewTable(options.Keys), key: options.Key, quiet: options.Quiet, name: `"` + name + `"`,
 	}
-	l.policy = fmt.Sprintf("%s;q=%d;w=%s", l.name, limit.Burst, rate.Seconds(limit.Span()))
+	l.policy = l.name + policyOf(options, limit)
 	return l.around
+}
+
+// policyOf returns the parameters of RateLimit-Policy, which has integers only: the quota q and the window w in seconds.
+func policyOf(o RateOptions, limit rate.Limit) string {
+	per := cmp.Or(o.Per, time.Second)
+	if o.Count == math.Trunc(o.Count) && o.Count <= math.MaxInt32 && per%time.Second == 0 {
+		return fmt.Sprintf(";q=%d;w=%d", int64(o.Count), per/time.Second)
+	}
+	return fmt.Sprintf(";q=%d;w=%s", limit.Burst, rate.Seconds(limit.Span()))
 }
 
 type rateLimit struct {

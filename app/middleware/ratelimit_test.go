@@ -39,7 +39,7 @@ func TestLimitRate(t *testing.T) {
 		host.Advance(c.after)
 		call := host.Do(apptest.Get(c.path, "X-Account", c.account))
 		if call.Status != c.status || call.Header.Get("RateLimit") != c.limit || call.Header.Get("Retry-After") != c.retryAfter ||
-			call.Header.Get("RateLimit-Policy") != `"accounts";q=3;w=3` {
+			call.Header.Get("RateLimit-Policy") != `"accounts";q=60;w=60` {
 			t.Errorf("%+v: got %d %v", c, call.Status, call.Header)
 		}
 	}
@@ -72,6 +72,29 @@ func TestLimitRateIsBounded(t *testing.T) {
 	}
 }
 
+// Without a burst, the whole count may come at once: a page with its pictures.
+func TestLimitRateWithoutBurst(t *testing.T) {
+	for _, c := range []struct {
+		options middleware.RateOptions
+		passes  int
+		policy  string
+	}{
+		{middleware.RateOptions{Count: 100, Per: time.Minute}, 100, `"default";q=100;w=60`},
+		{middleware.RateOptions{Count: 3}, 3, `"default";q=3;w=1`},
+		{middleware.RateOptions{Count: 0.5}, 1, `"default";q=1;w=2`},
+		{middleware.RateOptions{Count: 2, Per: 500 * time.Millisecond}, 2, `"default";q=2;w=1`},
+	} {
+		host := apptest.New(middleware.LimitRate(c.options)(always(app.Text(200, "x"))))
+		passed := 0
+		for host.Do(apptest.Get("/")).Status == 200 {
+			passed++
+		}
+		if got := host.Do(apptest.Get("/")).Header.Get("RateLimit-Policy"); passed != c.passes || got != c.policy {
+			t.Errorf("%+v: %d pass, the policy is %s", c.options, passed, got)
+		}
+	}
+}
+
 func TestLimitRateOptionsRefused(t *testing.T) {
 	for name, o := range map[string]middleware.RateOptions{
 		"nothing": {}, "a negative count": {Count: -1}, "a negative time": {Count: 1, Per: -1}, "negative keys": {Count: 1, Keys: -1},
@@ -83,17 +106,15 @@ func TestLimitRateOptionsRefused(t *testing.T) {
 
 func ExampleLimitRate() {
 	limited := middleware.LimitRate(middleware.RateOptions{
-		Count: 100, Per: time.Minute, Burst: 2,
+		Count: 100, Per: time.Minute, Burst: 20,
 		Key: func(r *app.Request) string { return r.Fields.Get("X-Api-Key") },
 	})
 
 	host := apptest.New(limited(always(app.Text(200, "data"))))
-	for range 3 {
-		call := host.Do(apptest.Get("/", "X-Api-Key", "k"))
-		fmt.Println(call.Status, call.Header.Get("RateLimit"))
+	for range 20 {
+		host.Do(apptest.Get("/", "X-Api-Key", "k"))
 	}
-	// Output:
-	// 200 "default";r=1;t=1
-	// 200 "default";r=0;t=2
-	// 429 "default";r=0;t=2
+	call := host.Do(apptest.Get("/", "X-Api-Key", "k"))
+	fmt.Println(call.Status, call.Header.Get("RateLimit-Policy"), call.Header.Get("Retry-After"))
+	// Output: 429 "default";q=100;w=60 1
 }
