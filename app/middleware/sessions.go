@@ -155,11 +155,14 @@ type Session struct {
 
 type sessionKey struct{}
 
-// SessionOf returns the session of r, an empty one if the browser has none, or nil without
-// middleware Sessions. Any goroutine, but one at a time.
+// SessionOf returns the session of r, an empty one if the browser has none. It panics if the
+// middleware Sessions is not around the handler. Any goroutine, but one at a time.
 func SessionOf(r *app.Request) *Session {
 	s, _ := r.Value(sessionKey{}).(*Session)
-	if s != nil && !s.read {
+	if s == nil {
+		panic("middleware: SessionOf: the middleware Sessions is not around this handler")
+	}
+	if !s.read {
 		s.read = true
 		s.load()
 	}

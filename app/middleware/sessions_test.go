@@ -2,15 +2,20 @@ package middleware_test
 
 import (
 	"bytes"
+	"context"
+	"encoding/hex"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/apptest"
+	"github.com/gatewheel/gatewheel/app/input"
 	"github.com/gatewheel/gatewheel/app/middleware"
+	"github.com/gatewheel/gatewheel/app/router"
 )
 
 func key(b byte) []byte { return bytes.Repeat([]byte{b}, 32) }
@@ -194,9 +199,63 @@ func TestSessionOptionsRefused(t *testing.T) {
 			t.Errorf("%s is accepted", name)
 		}
 	}
-	if middleware.SessionOf(apptest.New(always(app.Empty(204))).Do(apptest.Get("/")).Request) != nil {
-		t.Error("there is a session without the middleware")
+	mustPanic(t, "no middleware", func() { middleware.SessionOf(apptest.New(always(app.Empty(204))).Do(apptest.Get("/")).Request) })
+}
+
+// login is the form of a page that logs in.
+type login struct {
+	User     string `input:"user,required"`
+	Password string `input:"password,required"`
+}
+
+// valid checks a password.
+func valid(_ context.Context, given login) (bool, error) { return given.Password == "lovelace", nil }
+
+func ExampleSessions_login() {
+	key, err := hex.DecodeString(os.Getenv("SESSION_KEY")) // of openssl rand -hex 32
+	if err != nil {
+		panic(err)
 	}
+	if len(key) == 0 {
+		key = make([]byte, 32) // for this example alone
+	}
+	sessions, err := middleware.Sessions(middleware.SessionOptions{Keys: [][]byte{key}})
+	if err != nil {
+		panic(err)
+	}
+	var routes router.Router
+	routes.Handle("POST /login", func(r *app.Request) app.Answer {
+		return app.Then(input.Form[login](r), func(given login) app.Answer {
+			checked := app.Go(r, func(ctx context.Context) (bool, error) { return valid(ctx, given) })
+			return app.Map(checked, func(ok bool) (*app.Response, error) {
+				if !ok {
+					return nil, app.Statusf(403, "the name or the password is wrong")
+				}
+				session := middleware.SessionOf(r)
+				session.Clear()
+				session.Set("user", given.User)
+				return app.Redirect(303, "/"), nil
+			})
+		})
+	})
+	routes.HandleFunc("POST /logout", func(r *app.Request) (*app.Response, error) {
+		middleware.SessionOf(r).Clear()
+		return app.Redirect(303, "/"), nil
+	})
+	routes.HandleFunc("GET /{$}", func(r *app.Request) (*app.Response, error) {
+		user := middleware.SessionOf(r).Get("user")
+		if user == "" {
+			return app.Redirect(303, "/login.html"), nil
+		}
+		return app.Text(200, "hello, "+user), nil
+	})
+	handler := middleware.Chain(routes.Serve, middleware.CSRF(middleware.CSRFOptions{}), sessions)
+
+	host := apptest.New(handler)
+	answer := host.Do(apptest.Post("/login", "application/x-www-form-urlencoded", "user=ada&password=lovelace"))
+	cookie, _, _ := strings.Cut(answer.Header.Get("Set-Cookie"), ";")
+	fmt.Println(answer.Status, string(host.Do(apptest.Get("/", "Cookie", cookie)).Content))
+	// Output: 303 hello, ada
 }
 
 func ExampleSessions() {
