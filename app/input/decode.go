@@ -63,7 +63,7 @@ func decode[T any](values url.Values, s subject, o options) (T, error) {
 	if o.knownOnly {
 		for name := range values {
 			if !p.known[name] {
-				return zero, app.Statusf(s.status, "the %s %s is not known", s.noun, quoted(name))
+				return zero, &FieldError{shortened(name), app.Statusf(s.status, "the %s %s is not known", s.noun, quoted(name))}
 			}
 		}
 	}
@@ -71,7 +71,8 @@ func decode[T any](values url.Values, s subject, o options) (T, error) {
 	for i := range p.fields {
 		f := &p.fields[i]
 		if err := f.fill(target.FieldByIndex(f.index), values[f.name]); err != nil {
-			return zero, &app.StatusError{Status: s.status, Message: "the " + s.noun + " " + f.name + " " + shortened(err.Error()), Err: errors.Unwrap(err)}
+			message := "the " + s.noun + " " + strconv.Quote(f.name) + " " + shortened(err.Error())
+			return zero, &FieldError{f.name, &app.StatusError{Status: s.status, Message: message, Err: errors.Unwrap(err)}}
 		}
 	}
 	return v, nil

@@ -20,7 +20,7 @@ func book(r *app.Request) app.Answer {
 	read := input.JSON[booking](r, input.KnownFieldsOnly(), input.Limit(64<<10))
 	return app.Map(read, func(b booking) (*app.Response, error) {
 		if b.Nights < 1 {
-			return nil, app.Statusf(422, "the field nights must be at least 1")
+			return nil, app.Statusf(422, `the field "nights" must be at least 1`)
 		}
 		return app.JSON(201, b), nil
 	})
@@ -34,7 +34,7 @@ func ExampleJSON() {
 	}
 	// Output:
 	// 201 {"guest":"Ada","nights":2}
-	// 422 the field nights is a JSON string, which is no whole number (line 1, column 29)
+	// 422 the field "nights" is a JSON string, which is no whole number (line 1, column 29)
 	// 422 the field "pets" is not known
 }
 
@@ -61,8 +61,8 @@ func ExampleQuery() {
 	}
 	// Output:
 	// 200 tea 1 [green black] 2026
-	// 400 the parameter page is "last", which is no whole number
-	// 400 the parameter q is required
+	// 400 the parameter "page" is "last", which is no whole number
+	// 400 the parameter "q" is required
 }
 
 type login struct {
@@ -89,7 +89,7 @@ func ExampleDecode() {
 	fmt.Println(err)
 	// Output:
 	// tea 2 <nil>
-	// 422 the field q is required
+	// 422 the field "q" is required
 }
 
 func upload(r *app.Request) app.Answer {
@@ -97,7 +97,7 @@ func upload(r *app.Request) app.Answer {
 	return app.Map(input.Multipart(r, options), func(form *input.Upload) (*app.Response, error) {
 		picture := form.File("picture")
 		if picture == nil {
-			return nil, app.Statusf(422, "the field picture is required")
+			return nil, app.Statusf(422, `the field "picture" is required`)
 		}
 		return app.Text(201, fmt.Sprintln(form.Values.Get("title"), picture.FileName, picture.Size)), nil
 	})

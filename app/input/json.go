@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -92,23 +93,35 @@ func invalidUTF8(content []byte) int {
 // jsonError returns the failure for an error of encoding/json at that offset, unless the error
 // has one of its own.
 func jsonError(content []byte, offset int64, err error) error {
+	if own, ok := errors.AsType[*FieldError](err); ok {
+		return own
+	}
 	if own, ok := errors.AsType[*app.StatusError](err); ok {
 		return own
 	}
 	failure := &app.StatusError{Status: 422, Err: err}
+	field := ""
 	text := shortened(strings.TrimPrefix(err.Error(), "json: "))
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		failure.Status, failure.Message = 400, "the content is not valid JSON at "+place(content, int(syntax.Offset)-1)+": "+text
 	} else if errors.Is(err, io.ErrUnexpectedEOF) {
 		failure.Status, failure.Message = 400, "the content is not valid JSON: it ends too early"
 	} else if kind, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		field = kind.Field
 		want := kindName(kind.Type, strings.HasPrefix(kind.Value, "number"))
 		failure.Message = fmt.Sprintf("%s is a JSON %s, which is no %s (%s)", fieldName(kind.Field), shortened(kind.Value), want, place(content, int(kind.Offset)-1))
 	} else if name, ok := strings.CutPrefix(text, "unknown field "); ok {
 		failure.Message = "the field " + name + " is not known"
+		field = strings.Trim(name, `"`)
+		if unquoted, err := strconv.Unquote(name); err == nil {
+			field = unquoted
+		}
 	} else {
 		// An UnmarshalJSON or UnmarshalText has refused a value.
 		failure.Message = text + " (before " + place(content, int(offset)) + ")"
+	}
+	if field != "" {
+		return &FieldError{field, failure}
 	}
 	return failure
 }
@@ -127,7 +140,7 @@ func fieldName(path string) string {
 	if path == "" {
 		return "the content"
 	}
-	return "the field " + path
+	return "the field " + strconv.Quote(path)
 }
 
 // place describes the offset of a byte for the author of the content.

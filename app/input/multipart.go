@@ -242,7 +242,7 @@ func (f *formReader) take(p *Part) error {
 		return f.tooLarge()
 	}
 	if !utf8.ValidString(value.String()) {
-		return app.Statusf(422, "the field %s is not valid UTF-8", quoted(p.Name))
+		return &FieldError{shortened(p.Name), app.Statusf(422, "the field %s is not valid UTF-8", quoted(p.Name))}
 	}
 	if _, isFile := p.Header["Content-Type"]; isFile && n == 0 {
 		return nil

@@ -16,7 +16,7 @@ type options struct {
 func Limit(bytes int64) Option { return func(o *options) { o.limit = bytes } }
 
 // KnownFieldsOnly refuses fields and parameters that the struct does not have, which are
-// ignored otherwise.
+// ignored otherwise: in JSON, forms and queries.
 func KnownFieldsOnly() Option { return func(o *options) { o.knownOnly = true } }
 
 func collect(given []Option) options {

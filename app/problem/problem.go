@@ -3,12 +3,14 @@ package problem
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
-	"net/http"
 	"strconv"
 	"strings"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/input"
+	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
 // MediaType is the content type of problem details.
@@ -81,13 +83,13 @@ func (d *Details) title() string {
 	if d.Title != "" {
 		return d.Title
 	}
-	return http.StatusText(d.Status)
+	return octets.StatusText(d.Status)
 }
 
 // Response returns the response for a failure as problem details. It is a hook for
 // router.Router.Failed. Status, fields and text are those of app.ErrorResponse; a response
-// that an error has of its own, of another content type than text/plain, stays as it is. Any
-// goroutine.
+// that an error has of its own, of another content type than text/plain, stays as it is. An
+// input.FieldError has the extension "field". Any goroutine.
 func Response(_ *app.Request, err error) *app.Response {
 	resp := app.ErrorResponse(err)
 	text, inMemory := resp.Content.(app.Bytes)
@@ -96,6 +98,9 @@ func Response(_ *app.Request, err error) *app.Response {
 	}
 	d := Details{Status: resp.Status, Detail: strings.TrimSuffix(string(text), "\n"), Fields: resp.Fields.Clone(0)}
 	d.Fields.Del("Content-Type")
+	if wrong, ok := errors.AsType[*input.FieldError](err); ok {
+		d.Extensions = map[string]any{"field": wrong.Field}
+	}
 	if d.Detail == d.title() {
 		d.Detail = ""
 	}

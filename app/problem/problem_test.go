@@ -7,6 +7,7 @@ import (
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/apptest"
+	"github.com/gatewheel/gatewheel/app/input"
 	"github.com/gatewheel/gatewheel/app/problem"
 	"github.com/gatewheel/gatewheel/app/router"
 )
@@ -40,6 +41,9 @@ func TestResponse(t *testing.T) {
 		content string
 		field   string // with a value
 	}{
+		{app.Statusf(413, ""), `{"status":413,"title":"Content Too Large"}`, ""},
+		{fmt.Errorf("wrapped: %w", &input.FieldError{Field: "a.b", Err: app.Statusf(422, "no")}),
+			`{"detail":"no","field":"a.b","status":422,"title":"Unprocessable Content"}`, ""},
 		{app.ErrPoolFull, `{"detail":"too busy, try again","status":503,"title":"Service Unavailable"}`, "Retry-After"},
 		{errors.New("secret"), `{"status":500,"title":"Internal Server Error"}`, ""},
 		{fmt.Errorf("wrapped: %w", own), `{"instance":"/a/1","status":409,"title":"Conflict"}`, ""},
