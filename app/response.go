@@ -4,8 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/http"
 	"strconv"
+
+	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
 // Response is a status, field lines and content. Servers do not change it. One without
@@ -275,7 +276,7 @@ func ErrorResponse(err error) *Response {
 func isFinal(status int) bool { return status >= 200 && status <= 599 }
 
 func reason(status int) string {
-	if text := http.StatusText(status); text != "" {
+	if text := octets.StatusText(status); text != "" {
 		return text
 	}
 	return strconv.Itoa(status)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/internal/octets"
 )
 
 // Listener is an address that a Server serves.
@@ -70,7 +71,7 @@ func (s *Server) limited(h app.Handler) http.Handler {
 		if s.maxBody > 0 && r.Body != nil && r.Body != http.NoBody {
 			if r.ContentLength > s.maxBody {
 				const status = http.StatusRequestEntityTooLarge
-				http.Error(w, http.StatusText(status), status)
+				http.Error(w, octets.StatusText(status), status)
 				return
 			}
 			r.Body = http.MaxBytesReader(w, r.Body, s.maxBody)

@@ -115,7 +115,7 @@ func TestContentBeyondTheLimitIsRefused(t *testing.T) {
 		})
 	}, func(c *overhttp.ServerConfig) { c.MaxBody = 3 })
 	s.want(s.client, "POST", "http://"+s.addr, "abc", 200, "abc")
-	s.want(s.client, "POST", "http://"+s.addr, "abcd", 413, "Request Entity Too Large\n")
+	s.want(s.client, "POST", "http://"+s.addr, "abcd", 413, "Content Too Large\n")
 	r, err := http.NewRequestWithContext(t.Context(), "POST", "http://"+s.addr, io.MultiReader(strings.NewReader("ab"), strings.NewReader("cd")))
 	if err != nil {
 		t.Fatal(err)
