@@ -31,6 +31,7 @@ type exchange struct {
 	outcome  Outcome
 	answered bool            // the machine has taken the head of the response
 	ended    bool            // the machine has taken all of the response
+	finished bool            // finish has ended the exchange
 	extended bool            // an extended CONNECT for a WebSocket, which the application sees as the equivalent GET
 	subject  reactor.Subject // for the watchdog
 }
@@ -362,11 +363,13 @@ func (x *exchange) unread() bool {
 // over reports whether both directions have ended.
 func (x *exchange) over() bool { return x.ended && x.inputOver() }
 
-// finish ends the exchange if both directions have ended. It is the only place where exchanges end.
+// finish ends the exchange if both directions have ended. It is the only place where exchanges end. Later calls do
+// nothing: a reader that is told of the end of content may answer before inputEnded is called.
 func (x *exchange) finish() {
-	if !x.over() {
+	if x.finished || !x.over() {
 		return
 	}
+	x.finished = true
 	x.server().unlink(x)
 	x.loop.finished(x)
 	spi.Cancel(&x.Request, nil)

@@ -384,3 +384,57 @@ func TestEndings(t *testing.T) {
 		}
 	}
 }
+
+// A handler may answer while it is told of the end of the content that it waits for. Observers are told of the request once,
+// and the connection goes on.
+func TestAnswersWithinTheEndOfContent(t *testing.T) {
+	asked := make(chan struct{}, 10)
+	handler := func(r *app.Request) app.Answer {
+		f := whole(r)
+		asked <- struct{}{}
+		return f
+	}
+	for transport, say := range map[string]struct {
+		head, end func(p *peer, stream uint32)
+	}{
+		"HTTP/1.1": {
+			func(p *peer, _ uint32) { p.line.say(post("/", -1) + "3\r\nabc\r\n") },
+			func(p *peer, _ uint32) { p.line.say("0\r\n\r\n"); p.line.hear("POST", 200, "abc") },
+		},
+		"HTTP/2": {
+			func(p *peer, stream uint32) {
+				p.two.request(stream, "POST", "/", false)
+				p.two.must(p.two.framer.WriteData(stream, false, []byte("abc")))
+			},
+			func(p *peer, stream uint32) {
+				p.two.must(p.two.framer.WriteData(stream, true, nil))
+				p.two.answer(stream, "200", "abc")
+			},
+		},
+	} {
+		t.Run(transport, func(t *testing.T) {
+			w, hooked := newWatcher(), make(chan server.Record, 10)
+			s := serve(t, handler, w.observed, func(c *server.Config) {
+				c.Finished = func(_ *app.Request, rec server.Record) { hooked <- rec }
+			})
+			p := peers[transport].dial(s)
+			for stream := uint32(1); stream <= 5; stream += 2 {
+				say.head(p, stream)
+				<-asked
+				say.end(p, stream)
+				if got := w.next(t, w.finished); got.Status != 200 || got.In != 3 || got.Out != 3 || got.Conn.Requests != uint64(stream+1)/2 {
+					t.Errorf("told of %+v", got)
+				}
+				<-hooked
+			}
+			if len(w.finished) > 0 || len(hooked) > 0 {
+				t.Errorf("told again: %d times, the hook %d times", len(w.finished), len(hooked))
+			}
+			for _, l := range s.Stats().Loops {
+				if l.Panics > 0 {
+					t.Errorf("%d panics", l.Panics)
+				}
+			}
+		})
+	}
+}
