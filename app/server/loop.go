@@ -129,6 +129,9 @@ func (l *loop) renew() {
 	l.h1ClientEvent = new(h1.ClientEvent)
 	l.gathered = nil
 	l.renewEvents()
+	if len(l.ended) > 0 {
+		l.r.Post(l.flushEnded) // the turn that would have told of them was broken off
+	}
 }
 
 // instant is a time, in nanoseconds of reactor.Loop.Age; 0 is never. It has a third of the size of a time.Time, and

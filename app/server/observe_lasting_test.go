@@ -114,6 +114,24 @@ func TestLastingRequests(t *testing.T) {
 	}
 }
 
+// Observers are told of the end of a WebSocket whose Close keeps the loop until the watchdog takes it.
+func TestLastingRequestWhoseEndStalls(t *testing.T) {
+	release := make(chan struct{})
+	endpoint := &websocket.Endpoint{Close: func(*websocket.Socket, websocket.Closed) { <-release }}
+	w := newWatcher()
+	s := serve(t, func(*app.Request) app.Answer { return app.Ready(websocket.Accept(endpoint)) }, w.observed, func(c *server.Config) {
+		c.Stall = server.StallConfig{Warn: 50 * time.Millisecond, Timeout: 250 * time.Millisecond, Restarts: 1000}
+	})
+	t.Cleanup(func() { close(release) })
+	l := s.dial()
+	l.say(openSocket)
+	w.next(t, w.opened)
+	l.reset()
+	if got := w.next(t, w.finished); got.Event != server.EventClose || got.End.String() != "CU" {
+		t.Errorf("closed %+v", got)
+	}
+}
+
 // A WebSocket over HTTP/2 ends with its stream.
 func TestLastingRequestOverHTTP2(t *testing.T) {
 	w := newWatcher()

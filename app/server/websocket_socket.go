@@ -272,13 +272,13 @@ func (s *socket) end(c websocket.Closed) {
 		s.intake = flowing
 	}
 	s.loop.count.socketClosed(s.machine.Role())
+	s.tellEnd() // first: the loop may be taken from the application's code
 	s.loop.r.Lend(s.conn, &socketSubject)
 	err := s.user.Ended(c)
 	s.loop.r.Reclaim()
 	if err != nil {
 		s.loop.reportFor(s.conn, s, err)
 	}
-	s.tellEnd()
 }
 
 // goAway closes the socket because the server stops.
