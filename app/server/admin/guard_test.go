@@ -216,6 +216,7 @@ func TestListenRefuses(t *testing.T) {
 		{"127.0.0.1", "", "is not HOST:PORT or unix:PATH"},
 		{"127.0.0.1:http", "", "is not HOST:PORT or unix:PATH"},
 		{"unix:", "", "has no path"},
+		{"unix:@gatewheel-admin", "", "--admin-token-file"},
 		{"127.0.0.1:0", filepath.Join(t.TempDir(), "absent"), "no such file"},
 		{"127.0.0.1:0", tokenFile(t, "short"), "has 5 bytes, from 16"},
 		{"127.0.0.1:0", tokenFile(t, "  \n"), "has 0 bytes"},

@@ -29,7 +29,8 @@ type Listener struct {
 
 // Listen opens the listener of an address: HOST:PORT, or unix:PATH, a socket that only the user of the process may
 // connect to. tokenFile names a file with the token that every request then needs; without it, the address must be one
-// of this machine alone: a unix socket, or a loopback address. An error is one sentence for the user.
+// of this machine alone: a unix socket with permissions, which an abstract one (unix:@NAME) has not, or a loopback
+// address. An error is one sentence for the user.
 func Listen(address, tokenFile string) (*Listener, error) {
 	l := &Listener{}
 	if tokenFile != "" {
@@ -39,6 +40,9 @@ func Listen(address, tokenFile string) (*Listener, error) {
 		}
 	}
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		if l.token == nil && strings.HasPrefix(path, "@") {
+			return nil, fmt.Errorf("%q is an abstract socket, to which every user of this machine may connect: name a file, or a token by --admin-token-file", address)
+		}
 		return l, l.listenUnix(path)
 	}
 	host, port, err := net.SplitHostPort(address)
@@ -51,7 +55,7 @@ func Listen(address, tokenFile string) (*Listener, error) {
 	if l.name = host; l.token == nil && !isLoopback(host) {
 		return nil, fmt.Errorf("%q can be reached from other machines, which needs a token: name its file by --admin-token-file, or listen on 127.0.0.1, [::1] or unix:PATH", address)
 	}
-	if host == "localhost" {
+	if strings.EqualFold(host, "localhost") {
 		// Not what a hosts file says: the address is to be a loopback one.
 		address = net.JoinHostPort("127.0.0.1", port)
 	}
