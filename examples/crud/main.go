@@ -42,7 +42,10 @@ func main() {
 	books.HandleFunc("GET /{id}", s.get)
 	books.Handle("PUT /{id}", s.replace)
 	books.HandleFunc("DELETE /{id}", s.remove)
-	log.Fatal(server.ListenAndServe(context.Background(), address.FromArguments(), r.Serve))
+	config := server.Config{Handler: r.Serve, Listen: []string{address.FromArguments()}, StopOnSignal: true}
+	if err := server.Run(context.Background(), config); err != nil {
+		log.Fatal(err)
+	}
 }
 
 func (s *shelf) list(r *app.Request) (*app.Response, error) {

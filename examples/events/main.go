@@ -33,5 +33,8 @@ func main() {
 	var r router.Router
 	r.Handle("GET /{$}", func(*app.Request) app.Answer { return app.Ready(document) })
 	r.Handle("GET /clock", clock)
-	log.Fatal(server.ListenAndServe(context.Background(), address.FromArguments(), r.Serve))
+	config := server.Config{Handler: r.Serve, Listen: []string{address.FromArguments()}, StopOnSignal: true}
+	if err := server.Run(context.Background(), config); err != nil {
+		log.Fatal(err)
+	}
 }

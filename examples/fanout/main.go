@@ -60,5 +60,8 @@ func main() {
 	var r router.Router
 	r.Handle("GET /prices", prices)
 	r.Handle("GET /shops/{name}", shop)
-	log.Fatal(server.ListenAndServe(context.Background(), address.FromArguments(), r.Serve))
+	config := server.Config{Handler: r.Serve, Listen: []string{address.FromArguments()}, StopOnSignal: true}
+	if err := server.Run(context.Background(), config); err != nil {
+		log.Fatal(err)
+	}
 }

@@ -15,7 +15,10 @@ import (
 )
 
 func main() {
-	log.Fatal(server.ListenAndServe(context.Background(), address.FromArguments(), routes().Serve))
+	config := server.Config{Handler: routes().Serve, Listen: []string{address.FromArguments()}, StopOnSignal: true}
+	if err := server.Run(context.Background(), config); err != nil {
+		log.Fatal(err)
+	}
 }
 
 // routes returns the routes of the program.

@@ -53,5 +53,8 @@ func main() {
 			})
 		}), nil
 	})
-	log.Fatal(server.ListenAndServe(context.Background(), address.FromArguments(), r.Serve))
+	config := server.Config{Handler: r.Serve, Listen: []string{address.FromArguments()}, StopOnSignal: true}
+	if err := server.Run(context.Background(), config); err != nil {
+		log.Fatal(err)
+	}
 }

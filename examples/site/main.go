@@ -28,7 +28,10 @@ func main() {
 	r := router.Router{Failed: missing}
 	r.With(compress.New(compress.Options{MinSize: 256})).Handle("/", site.Serve)
 	handler := middleware.SecurityFields(middleware.SecurityOptions{})(r.Serve)
-	log.Fatal(server.ListenAndServe(context.Background(), address.FromArguments(), handler))
+	config := server.Config{Handler: handler, Listen: []string{address.FromArguments()}, StopOnSignal: true}
+	if err := server.Run(context.Background(), config); err != nil {
+		log.Fatal(err)
+	}
 }
 
 // missing shows a page of its own for what does not exist.
