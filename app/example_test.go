@@ -243,7 +243,7 @@ func logged(log func(line string)) app.Middleware {
 		return func(r *app.Request) app.Answer {
 			return app.After(next.Try(r), func(resp *app.Response, err error) app.Answer {
 				if err != nil {
-					log(fmt.Sprint(r.Method, " ", r.Target, ": ", err))
+					log(fmt.Sprint(r.Method, " ", r.Target, ": ", app.ErrorResponse(err).Status, ", ", err))
 					return app.Fail(err)
 				}
 				log(fmt.Sprint(r.Method, " ", r.Target, ": ", resp.Status))

@@ -15,8 +15,9 @@ import (
 	"github.com/gatewheel/gatewheel/app/internal/entitytag"
 )
 
-// FS is like Open, for the files of fsys: those that a program embeds (embed.FS), an archive
-// (zip.Reader), or a part of either (fs.Sub). It fails if an option is invalid.
+// FS returns the files of fsys, which may be an embed.FS or an archive (zip.Reader), to be served
+// as those of Open are. For a part of an embed.FS (fs.Sub), Embedded is faster, since FS cannot see
+// that its files never change. FS fails if an option is invalid.
 //
 // Files of an embed.FS have entity tags by their content and no Last-Modified, since they have
 // no times; they do not change, and small ones are held in memory and answered on the loop. Of
@@ -30,8 +31,9 @@ func FS(fsys fs.FS, options Options) (*Dir, error) {
 	return newDir(&fileSystem{fsys: fsys, embedded: embedded}, options)
 }
 
-// Embedded is like FS, for an fs.FS whose files never change, such as fs.Sub of an embed.FS: what
-// was read of them once counts for as long as the process runs.
+// Embedded returns the files of fsys, which must never change, such as those of an embed.FS or of
+// fs.Sub of one. They have entity tags by their content, are read once, and small ones are held in
+// memory and answered on the loop. It fails if an option is invalid.
 func Embedded(fsys fs.FS, options Options) (*Dir, error) {
 	return newDir(&fileSystem{fsys: fsys, embedded: true}, options)
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
-// Config is the configuration of a Server. The zero value of a field other than Handler and Listeners is the default
-// named there. A limit that can be turned off is turned off by a negative value.
+// Config is the configuration of a Server. Required are Handler and an address in Listen, ListenTLS, RedirectHTTPS or
+// Listeners; the zero value of any other field is the default named there. A limit that can be turned off is turned off by a negative value.
 type Config struct {
 	// Handler answers every request. Required.
 	Handler app.Handler
