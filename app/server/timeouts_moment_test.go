@@ -171,7 +171,7 @@ func (w *watched) over(t *testing.T, limit time.Duration) bool {
 	if d := now.Sub(w.before); d < limit {
 		t.Errorf("%s: after %v already", w.name, d)
 	}
-	if d := now.Sub(w.after); d > limit+max(limit/10, time.Second) {
+	if d := now.Sub(w.after); d > limit+max(limit/10, 2*time.Second) {
 		t.Errorf("%s: after %v", w.name, d)
 	}
 	return true
