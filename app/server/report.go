@@ -5,10 +5,12 @@ package server
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/gatewheel/gatewheel/app"
+	"github.com/gatewheel/gatewheel/app/client"
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
@@ -23,7 +25,12 @@ func (l *loop) report(x *exchange, err error) failure {
 
 // reportFor is report for code that ran for who, on the connection c, which may be nil.
 func (l *loop) reportFor(c *reactor.Conn, who lender, err error) failure {
-	f := l.failureOf(c, who, func(f *failure) { f.describe(err) })
+	f := l.failureOf(c, who, func(f *failure) {
+		f.describe(err)
+		if f.call != nil && l.server.callLineDue(f) {
+			f.text = err.Error()
+		}
+	})
 	switch {
 	case f.panicked:
 		l.count.failed.Add(1)
@@ -31,8 +38,20 @@ func (l *loop) reportFor(c *reactor.Conn, who lender, err error) failure {
 	case f.unexpected:
 		l.count.failed.Add(1)
 		l.server.log.Error("request failed", append(fieldsOf(who), zap.String("error", f.text))...)
+	case f.due:
+		l.server.log.Warn("call to another server failed", append(fieldsOf(who), zap.String("reason", f.call.Kind.String()),
+			zap.String("origin", f.call.Origin), zap.String("error", f.text), zap.Int("unlogged", f.unlogged))...)
 	}
 	return f
+}
+
+// callLineDue reports whether a line about the failed call of f is logged: at most one in each loglimit.Interval for
+// each kind. It stores that, and the number of lines that were left out, in f. Any goroutine.
+func (s *Server) callLineDue(f *failure) bool {
+	if s.log.Core().Enabled(zap.WarnLevel) {
+		f.unlogged, f.due = s.failures[f.call.Kind].Allow(time.Now())
+	}
+	return f.due
 }
 
 // reportUnclaimed logs a failure of work whose result nobody has taken, on the connection c, which may be nil. On the
@@ -77,6 +96,10 @@ type failure struct {
 	text       string
 	stack      []byte
 	response   *app.Response // for the peer
+
+	call     *client.Error // the failed call to another server to be logged; nil: none
+	due      bool          // its line is logged
+	unlogged int           // such lines that were left out
 }
 
 // describe fills in f from err. It calls methods of err, which may panic.
@@ -90,5 +113,11 @@ func (f *failure) describe(err error) {
 	}
 	if f.unexpected = f.response.Status == 500; f.unexpected {
 		f.text = err.Error()
+		return
+	}
+	// Package gateway, whose failures have no Origin, has lines of its own.
+	if call, ok := errors.AsType[*client.Error](err); ok && f.response.Status > 500 && call.Origin != "" &&
+		call.Kind != client.ClientGone && int(call.Kind) < clientKinds {
+		f.call = call
 	}
 }

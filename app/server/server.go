@@ -31,10 +31,11 @@ type Server struct {
 	files    *pool // of package files
 	calls    calls // of app.Go
 	trust    *forwarded.Trust
-	loopList atomic.Pointer[[]*loop] // Start sets it; any goroutine reads it
-	lines    [reasons]loglimit.Limit // of refusals
-	refusals refusals                // by goroutines that belong to no loop
-	mistakes loglimit.Limit          // lines about mistakes of the application
+	loopList atomic.Pointer[[]*loop]     // Start sets it; any goroutine reads it
+	lines    [reasons]loglimit.Limit     // of refusals
+	refusals refusals                    // by goroutines that belong to no loop
+	mistakes loglimit.Limit              // lines about mistakes of the application
+	failures [clientKinds]loglimit.Limit // lines about failed calls, by client.Kind
 	addrs    []net.Addr
 
 	begun    atomic.Bool // Start was called
