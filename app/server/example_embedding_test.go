@@ -4,7 +4,6 @@ package server_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -204,34 +203,4 @@ func TestAServerThatIsNotStartedIsGivenBack(t *testing.T) {
 		t.Fatalf("the inherited socket does not listen any more: %v", err)
 	}
 	_ = conn.Close()
-}
-
-// Each Go block of docs/embedding.md is a part of the examples, which compile.
-func TestTheEmbeddingPageShowsWhatIsTested(t *testing.T) {
-	page, err := os.ReadFile("../../docs/embedding.md")
-	source, err2 := os.ReadFile("example_embedding_test.go")
-	overTLS, err3 := os.ReadFile("example_tls_test.go")
-	if err := errors.Join(err, err2, err3); err != nil {
-		t.Fatal(err)
-	}
-	source = append(source, overTLS...)
-	blocks := strings.Split(string(page), "```go\n")[1:]
-	if len(blocks) < 3 {
-		t.Errorf("%d blocks of Go on the page", len(blocks))
-	}
-	for _, block := range blocks {
-		block, _, _ = strings.Cut(block, "```")
-		if !strings.Contains(dedent(string(source)), dedent(block)) {
-			t.Errorf("in no example:\n%s", block)
-		}
-	}
-}
-
-// dedent removes the white space at the start of each line.
-func dedent(code string) string {
-	lines := strings.Split(code, "\n")
-	for i, line := range lines {
-		lines[i] = strings.TrimLeft(line, " \t")
-	}
-	return strings.Join(lines, "\n")
 }
