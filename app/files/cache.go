@@ -19,7 +19,7 @@ type cache struct {
 	entries sync.Map // of what requests name a file by to its *entry
 
 	mu     sync.Mutex
-	ring   []*entry // in the order in which the hand comes by
+	ring   []*entry // in the order in which entries are looked at for eviction (CLOCK)
 	hand   int
 	bytes  int64
 	closed bool

@@ -32,7 +32,7 @@ const (
 
 // fileValidators makes the entity tag of everything that a change of the content
 // changes. Modification times alone do not: archives and builds set them, often all
-// to the same. The parts are hashed, since an inode's number is nobody's business.
+// to the same. The parts are hashed, since the number of an inode is not for clients.
 //
 // RFC 9110 section 8.8.1: the tag is weak as long as the file may change again without
 // a difference in it.

@@ -86,7 +86,7 @@ func newCORS(options CORSOptions) (*cors, error) {
 			if !octets.IsToken(name) {
 				return nil, fmt.Errorf("%q is not a token", name)
 			}
-			// A literal * means what it says to browsers only without credentials.
+			// Browsers take * for a wildcard only without credentials.
 			if name == "*" && options.Credentials {
 				return nil, errors.New("with Credentials, * names nothing")
 			}
