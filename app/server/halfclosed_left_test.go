@@ -107,12 +107,13 @@ func TestHTTP2PeersThatLeftAreNotKept(t *testing.T) {
 	eventually(t, "all are gone", func() bool { return s.Stats().Connections == 0 })
 }
 
-// A server that is full closes half-closed connections, the oldest first, before it refuses anybody.
+// A server that is full closes half-closed connections, the oldest first, before it refuses anybody. One loop: the end
+// of a request's context is told before its connection is listed, and two loops may list theirs in either order.
 func TestHalfClosedMakeRoom(t *testing.T) {
 	handler, begun := unanswered()
 	const most = 8
 	s := serve(t, handler, func(c *server.Config) {
-		c.MaxConnections, c.HalfClosedTimeout, c.RequestTimeout = most, time.Hour, time.Hour
+		c.Loops, c.MaxConnections, c.HalfClosedTimeout, c.RequestTimeout = 1, most, time.Hour, time.Hour
 	})
 	var halves []*line
 	var requests []openRequest
