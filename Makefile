@@ -53,18 +53,18 @@ conform: tools build
 nested: tools build
 	@set -e; for module in $$(.ci/modules --nested); do \
 		echo "go test ./... in $$module"; \
-		(cd $$module && go test ./...); \
+		(cd $$module && $(CURDIR)/.ci/gotest ./...); \
 	done
 
 # Borrowed bytes are overwritten when their time is over: what still reads them fails here.
 poison: tools
-	go test -short -tags poison ./h1 ./h2 ./ws ./app/server
+	.ci/gotest -short -tags=poison ./h1 ./h2 ./ws ./app/server
 
 unit: tools
-	go test ./...
+	.ci/gotest ./...
 
 race: tools
-	go test -race ./...
+	.ci/gotest -race ./...
 
 # The races come last: continuous integration reads the closing lines of go test.
 test:
