@@ -47,6 +47,7 @@ var arrows = []arrow{
 	{packages: "internal/inflate", not: sansIO},
 	{packages: "internal/redistest"},
 	{packages: "internal/suggest", not: sansIO},
+	{packages: "internal/systemd", others: []string{"github.com/coreos/go-systemd/v22/daemon"}},
 	{packages: "internal/testport", others: []string{"golang.org/x/sys/unix"}},
 	{packages: "h1", not: sansIO, own: []string{"internal/..."}},
 	{packages: "h2", not: sansIO, own: []string{"internal/..."}, others: []string{"golang.org/x/net/http2/hpack"}},
