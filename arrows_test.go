@@ -46,6 +46,7 @@ var arrows = []arrow{
 	{packages: "internal/memo", own: []string{"internal/octets"}, not: sansIO},
 	{packages: "internal/inflate", not: sansIO},
 	{packages: "internal/redistest"},
+	{packages: "internal/rate", not: []string{"net", "net/http", "os", "os/...", "io/fs", "log", "log/...", "syscall"}},
 	{packages: "internal/suggest", not: sansIO},
 	{packages: "internal/systemd", others: []string{"github.com/coreos/go-systemd/v22/daemon"}},
 	{packages: "internal/testport", others: []string{"golang.org/x/sys/unix"}},
@@ -90,7 +91,7 @@ var arrows = []arrow{
 	{packages: "app/gateway/routing", own: []string{"app", "app/gateway/config", "app/internal/...", "internal/..."}},
 	{packages: "app/gateway/auth", own: []string{"app", "app/client", "internal/filewatch", "internal/octets"}, others: []string{
 		"golang.org/x/crypto/bcrypt", "github.com/lestrrat-go/jwx/v3/jwa", "github.com/lestrrat-go/jwx/v3/jwk", "github.com/lestrrat-go/jwx/v3/jwt"}},
-	{packages: "app/gateway/limit", own: []string{"app", "app/internal/...", "internal/octets"}, others: []string{"github.com/gomodule/redigo/redis"}},
+	{packages: "app/gateway/limit", own: []string{"app", "app/internal/...", "internal/octets", "internal/rate"}, others: []string{"github.com/gomodule/redigo/redis"}},
 	{packages: "app/compress", own: []string{"app", "app/middleware", "app/internal/...", "internal/..."}, others: []string{"github.com/klauspost/compress/..."}},
 	{packages: "app/target", own: []string{"app", "app/client", "app/compress", "app/events", "app/files", "app/middleware", "app/router", "app/spi", "app/websocket", "internal/..."}},
 	{packages: "app/...", own: []string{"app", "app/apptest", "app/internal/...", "internal/..."}, others: []string{

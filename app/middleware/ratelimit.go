@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
-	"github.com/gatewheel/gatewheel/app/internal/rate"
 	"github.com/gatewheel/gatewheel/internal/octets"
+	"github.com/gatewheel/gatewheel/internal/rate"
 )
 
 // RateOptions describe a limit of the rate of requests.

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
-	"github.com/gatewheel/gatewheel/app/internal/rate"
 	"github.com/gatewheel/gatewheel/internal/octets"
+	"github.com/gatewheel/gatewheel/internal/rate"
 )
 
 // DefaultKeys is the default of RateOptions.Keys.

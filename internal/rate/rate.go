@@ -1,4 +1,4 @@
-// Package rate counts requests by key against a limit of their rate.
+// Package rate counts requests, connections or other events against a limit of their rate, by key or one by one.
 package rate
 
 import (
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
@@ -53,12 +54,16 @@ type Outcome struct {
 	Full time.Duration
 }
 
-// Count counts a request of a key at now, which is a time of the table's clock. For each key
-// the table keeps the time at which the requests that passed would be over if they had come
-// at an even rate (GCRA): a request passes if that time is less than a burst ahead. Any
-// goroutine.
+// Count counts a request of a key at now, which is a time of the table's clock. Any goroutine.
 func (l Limit) Count(t *Table, key uint64, now int64) Outcome {
-	word := &t.slot(key, now).time
+	return l.Take(&t.slot(key, now).time, now)
+}
+
+// Take counts a request at now, in nanoseconds above 0, against word. word is the time at which
+// the requests that passed would be over if they had come at an even rate (GCRA); 0 at first.
+// A request passes if that time is less than a burst ahead; one that does not pass leaves word
+// as it is. Any goroutine.
+func (l Limit) Take(word *atomic.Int64, now int64) Outcome {
 	span := int64(l.Span())
 	for {
 		old := word.Load()
