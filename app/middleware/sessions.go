@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gorilla/securecookie"
@@ -64,7 +65,7 @@ func Sessions(options SessionOptions) (app.Middleware, error) {
 			session := &Session{sessions: s, r: r}
 			r.SetValue(sessionKey{}, session)
 			f := next.Try(r)
-			if f.Ready() && !session.read {
+			if f.Ready() && !session.used() {
 				return f
 			}
 			return app.Then(Changed(f, session.save), session.check)
@@ -141,27 +142,31 @@ type sessionCookie struct {
 	Values map[string]string `json:"v"`
 }
 
-// Session is the session of a request. Any goroutine may use it, but one at a time, and until the
-// head of the response is ready: later changes are lost.
+// Session is the session of a request. Any goroutine may use it, until the head of the response is
+// ready: later changes are lost.
 type Session struct {
 	sessions *sessions
 	r        *app.Request
-	values   map[string]string
-	read     bool // the cookie was read
-	changed  bool
-	sent     bool // the browser has a cookie of a session
-	failure  error
+
+	mu      sync.Mutex // of what follows
+	values  map[string]string
+	read    bool // the cookie was read
+	changed bool
+	sent    bool // the browser has a cookie of a session
+	failure error
 }
 
 type sessionKey struct{}
 
 // SessionOf returns the session of r, an empty one if the browser has none. It panics if the
-// middleware Sessions is not around the handler. Any goroutine, but one at a time.
+// middleware Sessions is not around the handler. Any goroutine.
 func SessionOf(r *app.Request) *Session {
 	s, _ := r.Value(sessionKey{}).(*Session)
 	if s == nil {
 		panic("middleware: SessionOf: the middleware Sessions is not around this handler")
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if !s.read {
 		s.read = true
 		s.load()
@@ -169,7 +174,14 @@ func SessionOf(r *app.Request) *Session {
 	return s
 }
 
-// load reads the cookie.
+// used reports whether SessionOf was called.
+func (s *Session) used() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.read
+}
+
+// load reads the cookie. The caller holds mu.
 func (s *Session) load() {
 	s.values = map[string]string{}
 	tried := 0
@@ -195,12 +207,18 @@ func (s *Session) load() {
 }
 
 // Get returns the value of a key, or "".
-func (s *Session) Get(key string) string { return s.values[key] }
+func (s *Session) Get(key string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.values[key]
+}
 
 // Set sets the value of a key. Keys and values have to be UTF-8; together, encrypted and encoded,
 // they fit into 4096 bytes, which are about 2200 of text. A response whose session does not fit
 // is a 500, and the reason is logged.
 func (s *Session) Set(key, value string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if old, ok := s.values[key]; !ok || old != value {
 		s.values[key], s.changed = value, true
 	}
@@ -208,6 +226,8 @@ func (s *Session) Set(key, value string) {
 
 // Delete removes a key.
 func (s *Session) Delete(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if _, ok := s.values[key]; ok {
 		delete(s.values, key)
 		s.changed = true
@@ -216,15 +236,23 @@ func (s *Session) Delete(key string) {
 
 // Clear removes all keys, and with them the cookie: the end of the session.
 func (s *Session) Clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.changed = s.changed || len(s.values) > 0 || s.sent
 	clear(s.values)
 }
 
 // Values returns a copy of all keys and values.
-func (s *Session) Values() map[string]string { return maps.Clone(s.values) }
+func (s *Session) Values() map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.values)
+}
 
 // save returns resp with the cookie, if that has to be set.
 func (s *Session) save(resp *app.Response) *app.Response {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if !s.read {
 		return resp
 	}
@@ -252,7 +280,7 @@ func (s *Session) check(resp *app.Response) app.Answer {
 	return app.Ready(resp)
 }
 
-// cookie returns the value of Set-Cookie.
+// cookie returns the value of Set-Cookie. The caller holds mu.
 func (s *Session) cookie() (string, error) {
 	o := &s.sessions.options
 	c := http.Cookie{Name: o.Name, Path: "/", HttpOnly: true, Secure: !o.Insecure, SameSite: o.SameSite, MaxAge: -1}

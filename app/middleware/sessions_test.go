@@ -276,3 +276,29 @@ func ExampleSessions() {
 	fmt.Println(string(host.Do(apptest.Get("/", "Cookie", cookie)).Content))
 	// Output: hello, ada
 }
+
+// Work that outlives its request, after app.Timeout for example, may still use the session: its changes are lost.
+func TestSessionAfterTheResponse(t *testing.T) {
+	sessions, err := middleware.Sessions(middleware.SessionOptions{Keys: [][]byte{key(1)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	over := make(chan struct{})
+	host := apptest.New(sessions(func(r *app.Request) app.Answer {
+		s := middleware.SessionOf(r)
+		s.Set("user", "ann")
+		go func() {
+			defer close(over)
+			for i := range 100 {
+				s.Set("late", fmt.Sprint(i))
+				s.Get("user")
+			}
+		}()
+		return app.Ready(app.Text(200, "answered"))
+	}))
+	call := host.Do(apptest.Get("/"))
+	<-over
+	if pair, _ := cookieOf(t, call); pair == "" {
+		t.Error("no cookie")
+	}
+}

@@ -258,7 +258,8 @@ func (c *checker) checkLimit(at Place, l *Limit) {
 	}
 	if l.Shared != "" {
 		if u, err := url.Parse(l.Shared); err != nil || u.Scheme != "redis" && u.Scheme != "rediss" || u.Hostname() == "" {
-			c.fail(at.In("shared"), "%q is not a URL such as redis://host:6379", l.Shared)
+			// The text is not repeated: it may have a password.
+			c.fail(at.In("shared"), "this is not a URL such as redis://host:6379")
 		}
 	}
 }

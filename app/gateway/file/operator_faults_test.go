@@ -35,7 +35,7 @@ var operatorFaults = []fault{
 	{"routes:\n  /: {to: a, limit: 100/s}\nbackends: {a: http://h}\n",
 		"2:21: limit is a mapping with rate, burst, key and shared, not the text \"100/s\""},
 	{"routes:\n  /: {to: a, limit: {rate: 100/s, shared: localhost:6379}}\nbackends: {a: http://h}\n",
-		"2:43: \"localhost:6379\" is not a URL such as redis://host:6379"},
+		"2:43: this is not a URL such as redis://host:6379"},
 	{"routes:\n  /: {to: a, limit: {rate: 100 per second}}\nbackends: {a: http://h}\n",
 		"2:28: \"100 per second\" is not a rate such as 100/s, 600/m or 1000/h"},
 	{"routes:\n  /: {to: a, limit: {rate: 1/s, key: \"header: X-Key\"}}\nbackends: {a: http://h}\n",

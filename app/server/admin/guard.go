@@ -87,7 +87,9 @@ func (g *guard) authorized(r *http.Request) (byProgram bool, no *refused) {
 	if t == nil || openPaths[r.URL.Path] {
 		return false, nil
 	}
-	given, byProgram := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	// RFC 9110 section 11.1: the name of the scheme is case-insensitive.
+	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	byProgram = strings.EqualFold(scheme, "Bearer")
 	if !byProgram {
 		_, given, _ = r.BasicAuth()
 	}

@@ -149,6 +149,7 @@ func TestTokens(t *testing.T) {
 		{401, "POST", []string{basic("admin", "wrong")}},
 		{401, "POST", []string{"Cookie: token=" + rightToken}},
 		{200, "POST", []string{"Authorization: Bearer " + rightToken}},
+		{200, "POST", []string{"Authorization: bearer " + rightToken}},
 		{200, "POST", []string{basic("admin", rightToken)}},
 		// A program may use any name of the host. A browser sends the password that it remembers for anybody.
 		{200, "POST", []string{"Authorization: Bearer " + rightToken, "Host: gatewheel.internal:9901"}},
@@ -164,7 +165,7 @@ func TestTokens(t *testing.T) {
 			t.Errorf("%q: WWW-Authenticate is %q", c.fields, resp.Header.Values("WWW-Authenticate"))
 		}
 	}
-	if n := did.reloads.Load(); n != 3 {
+	if n := did.reloads.Load(); n != 4 {
 		t.Errorf("%d reloads", n)
 	}
 	for _, path := range []string{"/", "/metrics", "/events", "/debug/pprof/", "/version", "/healthz/", "//healthz"} {
