@@ -7,7 +7,10 @@
 SHELL := /bin/bash
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
-VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+# For `gatewheel --version` and the manual page.
+VERSION  := $(shell .ci/version)
+COMMIT   := $(shell .ci/version --commit)
+DATE     := $(shell .ci/version --date)
 FUZZTIME ?= 30s
 # Flags of `make bench`, for example: make bench BENCH='-case h1 -rounds 5 -duration 3s'
 BENCH    ?=
@@ -29,7 +32,7 @@ help:
 	@echo 'lint     gofmt, go vet, staticcheck'
 
 build:
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/gatewheel ./cmd/gatewheel
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.commitDate=$(DATE)' -o bin/gatewheel ./cmd/gatewheel
 
 run: build
 	bin/gatewheel serve

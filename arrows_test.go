@@ -35,6 +35,8 @@ var arrows = []arrow{
 		others: []string{"github.com/panjf2000/gnet/v2", "go.uber.org/zap", "golang.org/x/sys/unix"}},
 	{packages: "reactor/certs", not: web, own: []string{"internal/octets", "internal/logqueue", "internal/filewatch"}, others: []string{"go.uber.org/zap"}},
 	{packages: "reactor/certs/certstest"},
+	{packages: "internal/completion", others: []string{"github.com/alecthomas/kong"}},
+	{packages: "internal/manpage", others: []string{"github.com/alecthomas/kong"}},
 	{packages: "internal/filewatch", others: []string{"github.com/fsnotify/fsnotify"}},
 	{packages: "internal/goroutine", not: sansIO},
 	{packages: "internal/histogram", not: sansIO},

@@ -12,7 +12,7 @@ import (
 )
 
 type accessLogFlags struct {
-	AccessLog         string   `default:"off" placeholder:"TARGET" help:"Where a line for each request goes: off, stdout, stderr, or the path of a file or named pipe. A file is opened again on SIGUSR1 and when it was renamed or deleted. Lines that the target does not take in time are dropped and counted."`
+	AccessLog         string   `default:"off" placeholder:"TARGET" complete:"files" help:"Where a line for each request goes: off, stdout, stderr, or the path of a file or named pipe. A file is opened again on SIGUSR1 and when it was renamed or deleted. Lines that the target does not take in time are dropped and counted."`
 	AccessLogFormat   string   `default:"combined" placeholder:"FORMAT" help:"Format of its lines: common, combined, tiny, json, logfmt, or a text with Apache's atoms such as %h and %{Referer}i, and our own such as %{end}x; see docs/access-log.md."`
 	AccessLogSkip     []string `placeholder:"WHAT" help:"Requests without a line: a path such as /healthz or /static/*, a status such as 304, or a class such as 2xx. Repeatable."`
 	AccessLogSample   count    `default:"1" from:"1" to:"1000000000" help:"Log one of so many requests; those that were ended early or have no status below 500 all have a line."`

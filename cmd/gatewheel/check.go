@@ -14,7 +14,7 @@ import (
 
 // checkCommand has the flags of `gatewheel check`.
 type checkCommand struct {
-	File   string `arg:"" optional:"" help:"The file of a gateway."`
+	File   string `arg:"" optional:"" complete:"files" help:"The file of a gateway."`
 	Schema bool   `help:"Print the JSON Schema of the file, for editors, and exit."`
 }
 

@@ -16,7 +16,7 @@ import (
 
 // explainCommand has the flags of `gatewheel explain`.
 type explainCommand struct {
-	File    string   `arg:"" help:"The file of a gateway."`
+	File    string   `arg:"" complete:"files" help:"The file of a gateway."`
 	Request string   `arg:"" help:"A method and a URL, such as 'GET https://api.example.com/users/1'."`
 	Fields  []string `name:"header" short:"H" sep:"none" placeholder:"NAME:VALUE" help:"Field of the request. Repeatable."`
 	From    string   `placeholder:"ADDRESS" default:"192.0.2.1" help:"Address of the client."`

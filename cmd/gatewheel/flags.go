@@ -73,7 +73,7 @@ func (*serverFlags) Help() string {
 type listenFlags struct {
 	Listen        []string  `placeholder:"ADDRESS" help:"Address for HTTP/1.1 and HTTP/2 without TLS: host:port, :port, unix:PATH, fd:N or systemd[:NAME]. Repeatable. 127.0.0.1:8080 if neither this nor --listen-tls is given."`
 	SocketMode    fileMode  `placeholder:"MODE" help:"Octal permissions of the unix sockets that the server creates, such as 660; by default what the umask leaves."`
-	ProxyProtocol proxyMode `default:"off" help:"PROXY header with the peer's address at the start of connections: off, accept (optional) or require."`
+	ProxyProtocol proxyMode `default:"off" complete:"off,accept,require" help:"PROXY header with the peer's address at the start of connections: off, accept (optional) or require."`
 	ProxyFrom     []string  `placeholder:"CIDR" help:"Network whose peers may send a PROXY header. Repeatable. accept needs it; require without it takes a header from any peer."`
 }
 

@@ -22,6 +22,9 @@ type commands struct {
 	Explain explainCommand `cmd:"" help:"Print what a gateway does with a request; nothing is sent."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 
+	Completion completionCommand `cmd:"" help:"Print a script that completes command lines in a shell."`
+	Man        manCommand        `cmd:"" help:"Print the manual page gatewheel(1)."`
+
 	PrintVersion kong.VersionFlag `name:"version" help:"Print the version and exit."`
 }
 

@@ -16,28 +16,31 @@ import (
 func TestVersion(t *testing.T) {
 	for _, args := range [][]string{{"version"}, {"--version"}, {"serve", "--version"}} {
 		code, out, _ := toEnd(t, nil, args...)
-		if code != exitClean || !regexp.MustCompile(`^gatewheel \S+ go1\.\S+ linux/\w+\n$`).MatchString(out) {
+		if code != exitClean || !regexp.MustCompile(`^gatewheel \S+( commit [0-9a-f]{12}(\+dirty)?)? go1\.\S+ linux/\w+\n$`).MatchString(out) {
 			t.Errorf("%q: exit %d, printed %q", args, code, out)
 		}
 	}
 }
 
-// TestVersionOfBuild: the version comes from the build information of go install and go build.
+// TestVersionOfBuild: the version and the commit come from the build information of go install and go build.
 func TestVersionOfBuild(t *testing.T) {
 	commit := []debug.BuildSetting{{Key: "vcs.revision", Value: "0123456789abcdef0123456789abcdef01234567"}}
 	for _, c := range []struct {
-		want string
-		info *debug.BuildInfo
+		want, commit string
+		info         *debug.BuildInfo
 	}{
-		{"devel", nil},
-		{"devel", &debug.BuildInfo{}},
-		{"devel", &debug.BuildInfo{Main: debug.Module{Version: "(devel)"}}},
-		{"v1.2.3", &debug.BuildInfo{Main: debug.Module{Version: "v1.2.3"}, Settings: commit}},
-		{"devel-0123456789ab", &debug.BuildInfo{Main: debug.Module{Version: "(devel)"}, Settings: commit}},
-		{"devel-0123456789ab+dirty", &debug.BuildInfo{Settings: append(commit, debug.BuildSetting{Key: "vcs.modified", Value: "true"})}},
+		{"devel", "", nil},
+		{"devel", "", &debug.BuildInfo{}},
+		{"devel", "", &debug.BuildInfo{Main: debug.Module{Version: "(devel)"}}},
+		{"v1.2.3", "0123456789ab", &debug.BuildInfo{Main: debug.Module{Version: "v1.2.3"}, Settings: commit}},
+		{"devel-0123456789ab", "0123456789ab", &debug.BuildInfo{Main: debug.Module{Version: "(devel)"}, Settings: commit}},
+		{"devel-0123456789ab+dirty", "0123456789ab+dirty", &debug.BuildInfo{Settings: append(commit, debug.BuildSetting{Key: "vcs.modified", Value: "true"})}},
 	} {
 		if got := versionOf(c.info); got != c.want {
 			t.Errorf("%+v: %s, want %s", c.info, got, c.want)
+		}
+		if got := commitOf(c.info); got != c.commit {
+			t.Errorf("%+v: commit %s, want %s", c.info, got, c.commit)
 		}
 	}
 }
