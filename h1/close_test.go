@@ -52,6 +52,39 @@ func TestDrain(t *testing.T) {
 	})
 }
 
+func TestEndAfterNewest(t *testing.T) {
+	t.Run("idle: nothing happens", func(t *testing.T) {
+		d := newDialogue(t, Limits{})
+		d.c.EndAfterNewest()
+		d.ends(false, false).hear(get).says(ok)
+	})
+	t.Run("the last answer says close", func(t *testing.T) {
+		d := newDialogue(t, Limits{})
+		d.app = silent
+		d.hear(get+get).answers(1, okay).answers(2, okay)
+		d.c.EndAfterNewest()
+		d.says(ok+okLast).ends(true, true)
+	})
+	t.Run("a part of another request has come", func(t *testing.T) {
+		d := newDialogue(t, Limits{})
+		d.app = silent
+		d.hear(get+get[:9]).answers(1, okay)
+		d.c.EndAfterNewest()
+		d.says(ok).hear(get[9:]).answers(2, okay)
+		d.c.EndAfterNewest()
+		d.says(okLast).ends(true, true)
+	})
+	t.Run("after a head that is out", func(t *testing.T) {
+		d := newDialogue(t, Limits{})
+		d.app = silent
+		d.hear(get).answers(1, &Response{Status: 200, Source: pieces("a", "", "b"), Length: 2})
+		d.says("HTTP/1.1 200 OK\nContent-Length: 2\n\na")
+		d.c.EndAfterNewest()
+		d.c.Resume(1)
+		d.says("b").ends(false, false)
+	})
+}
+
 func TestClosingAnswer(t *testing.T) {
 	// Requests after it are forgotten.
 	d := newDialogue(t, Limits{})

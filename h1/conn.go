@@ -261,6 +261,14 @@ func (c *Conn) Drain() {
 	c.endIfIdle()
 }
 
+// EndAfterNewest makes the newest request the last one of the connection, so that its response has Connection: close. It
+// does nothing if the head of that response has left, or a part of another request has arrived.
+func (c *Conn) EndAfterNewest() {
+	if c.last != nil && !c.last.out && !(c.reading == inHead && c.scanner.pos > 0) {
+		c.ending = true
+	}
+}
+
 // EOF handles the FIN of the peer. Call it when Next has returned
 // NeedMore for all bytes before, or Blocked: blocked requests are still read. The
 // error is a *Error if a request is incomplete. Answers still leave.

@@ -57,10 +57,14 @@ type Config struct {
 	Logger *zap.Logger
 	// Slog is the log for the operator in place of Logger, and treated in the same way.
 	Slog *slog.Logger
-	// ShutdownTimeout limits the shutdown at the end of Run; 0 means 30 s, negative no limit. The remaining connections
+	// DrainDelay is the time from the beginning of a shutdown to the drain, for load balancers to learn that the server is
+	// not ready: see Server.BeginShutdown. 0 means none.
+	DrainDelay time.Duration
+	// ShutdownTimeout limits the drain at the end of Run; 0 means 30 s, negative no limit. The remaining connections
 	// are cut.
 	ShutdownTimeout time.Duration
-	// StopOnSignal makes Run shut down at SIGINT or SIGTERM. A second signal cuts the remaining connections.
+	// StopOnSignal makes Run shut down at SIGINT or SIGTERM. The next signal ends DrainDelay, if that is not over, and the
+	// one after it cuts the remaining connections.
 	StopOnSignal bool
 
 	// Loops is the number of event loops; 0 means GOMAXPROCS.
@@ -177,6 +181,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.HandshakeTimeout < 0 {
 		return c, fmt.Errorf("server: a handshake timeout of %v: it must not be negative", c.HandshakeTimeout)
+	}
+	if c.DrainDelay < 0 {
+		return c, fmt.Errorf("server: a drain delay of %v: it must not be negative", c.DrainDelay)
 	}
 	http2 := c.HTTP2.Config // Validate fills in defaults, which follow must not see
 	if err := http2.Validate(); err != nil {

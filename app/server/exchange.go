@@ -405,7 +405,7 @@ func (x *exchange) DrainConn() {
 }
 
 // Draining implements spi.Drainer.
-func (x *exchange) Draining() bool { return x.loop.server.Draining() || x.server().agedOut() }
+func (x *exchange) Draining() bool { return x.loop.server.draining.Load() || x.server().agedOut() }
 
 // Trailers implements spi.Exchange.
 func (x *exchange) Trailers() app.Fields { return x.stream.Trailers() }

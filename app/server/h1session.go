@@ -253,6 +253,9 @@ func (s *h1Session) Transmit(dst []byte, room int) []byte {
 	if s.ending.waits() {
 		s.endIfVacant()
 	}
+	if s.loop.leaving && s.ending == drainNone {
+		s.endAfterNewest()
+	}
 	start := len(dst)
 	dst = s.machine.Transmit(dst, room)
 	if len(dst) > start || s.conn.FileSent() {

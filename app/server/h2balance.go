@@ -52,7 +52,7 @@ func (d *detector) moveToLightest() {
 		d.loop, d.movingTo = to, nil
 		s := newH2Session(newConnection(to, d.conn))
 		d.conn.SetSession(s)
-		if to.server.Draining() {
+		if to.server.draining.Load() {
 			to.tick()
 			s.drain()
 		}

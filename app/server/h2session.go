@@ -326,6 +326,10 @@ func (s *h2Session) Transmit(dst []byte, room int) []byte {
 		s.feed(nil)
 		dst = s.machine.Transmit(dst, limit-len(dst))
 	}
+	if s.loop.leaving && s.answered() && !s.machine.Draining() {
+		s.machine.Drain(s.loop.r.Now())
+		dst = s.machine.Transmit(dst, limit-len(dst))
+	}
 	if n := len(dst) - start; n > 0 {
 		s.sending.add(s.conn.Queued(), n, s.loop.instant())
 	}

@@ -36,6 +36,7 @@ type loop struct {
 	// clientSockets are the open WebSockets to other servers that have not been told to close because of a drain.
 	clientSockets  linked.List[clientSocket, *clientSocket]
 	gathered       []*stream // streams whose readers are still to be woken
+	leaving        bool      // the server waits for Config.DrainDelay, or drains
 	ticked         time.Time // the time that the machines know
 	published      int64     // Unix second in which counts of HTTP/2 were published last
 	chunks         chunks
@@ -151,7 +152,7 @@ func (l *loop) turnInstant() instant { return max(instant(l.r.TurnAge()), 1) }
 func (l *loop) drainBy() instant { return instant(l.r.DrainBy()) }
 
 // Draining implements spi.Drainer.
-func (l *loop) Draining() bool { return l.server.Draining() }
+func (l *loop) Draining() bool { return l.server.draining.Load() }
 
 // run calls a callback of the application for x; nil stands for the loop itself.
 func (l *loop) run(x *exchange, task func()) {

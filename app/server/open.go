@@ -46,7 +46,7 @@ func (d *detector) Receive(in []byte) int {
 		s := newH1Session(newConnection(d.loop, d.conn))
 		d.conn.SetSession(s)
 		used := s.Receive(in)
-		if d.loop.server.Draining() {
+		if d.loop.server.draining.Load() {
 			s.drain()
 		}
 		return used

@@ -34,9 +34,11 @@ type Server struct {
 	server *overhttp.Server
 
 	observers []LoopObserver
-	started   bool // Hooks.Start has succeeded
-	looped    bool // Hooks.LoopStart has succeeded
-	draining  atomic.Bool
+	started   bool        // Hooks.Start has succeeded
+	looped    bool        // Hooks.LoopStart has succeeded
+	serving   atomic.Bool // connections are accepted
+	leaving   atomic.Bool // BeginShutdown was called
+	delay     *drainDelay
 	stop      sync.Once
 	stopped   chan struct{}
 	failure   error // of Shutdown; read after stopped is closed
@@ -49,7 +51,7 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, log: config.Logger, stopped: make(chan struct{})}
+	s := &Server{config: config, log: config.Logger, delay: newDrainDelay(), stopped: make(chan struct{})}
 	listeners, err := s.listeners()
 	if err != nil {
 		return nil, err
@@ -131,8 +133,8 @@ func protocols(c *HTTP2Config) *http.Protocols {
 // order. Any goroutine.
 func (s *Server) Addrs() []net.Addr { return s.server.Addrs() }
 
-// Draining reports whether Shutdown has begun. Any goroutine.
-func (s *Server) Draining() bool { return s.draining.Load() }
+// Draining reports whether Shutdown or BeginShutdown was called: the server is not ready for new clients. Any goroutine.
+func (s *Server) Draining() bool { return s.leaving.Load() }
 
 // Start calls the start hooks and accepts connections. If a hook fails, Start stops what it has started, calls the stop
 // hooks and returns the error.
@@ -164,16 +166,37 @@ func (s *Server) start(ctx context.Context) error {
 	}
 	s.log.Warn("this is the development server: event loops, and what they are for, need Linux", zap.String("system", runtime.GOOS))
 	s.server.Start()
+	s.serving.Store(true)
 	return nil
 }
 
-// Shutdown stops accepting connections, answers the requests that have arrived, ends event streams, and closes
+// BeginShutdown announces the end of the server and returns after Config.DrainDelay, or when ctx ends before; Shutdown
+// does the rest. From the call on, Draining reports true. Clients are answered, and told not to use their connections
+// again: with Connection: close, or GOAWAY. Without a DrainDelay, or before Start has returned, it returns at once. Further
+// calls wait for the same time, and the end of any ctx ends it for all. Any goroutine.
+func (s *Server) BeginShutdown(ctx context.Context) {
+	s.leaving.Store(true)
+	s.delay.begin.Do(func() {
+		if hook := s.config.Hooks.Drain; hook != nil && s.serving.Load() {
+			hook()
+		}
+		if s.config.DrainDelay == 0 || !s.serving.Load() {
+			s.delay.end()
+			return
+		}
+		s.server.Leave()
+		time.AfterFunc(s.config.DrainDelay, s.delay.end)
+	})
+	s.delay.wait(ctx)
+}
+
+// Shutdown begins the shutdown like BeginShutdown and waits for Config.DrainDelay. Then it stops accepting connections, answers the requests that have arrived, ends event streams, and closes
 // WebSockets with 1001. When ctx ends, it cuts the remaining connections. Stop hooks are called after the last request.
 // It returns when the server has stopped, with ctx's error if connections were cut. Later calls return the same error.
 // Any goroutine.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.BeginShutdown(ctx)
 	s.stop.Do(func() {
-		s.draining.Store(true)
 		s.failure = s.close(ctx)
 		close(s.stopped)
 	})

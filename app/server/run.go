@@ -18,8 +18,8 @@ import (
 var ErrServerClosed = errors.New("server: closed")
 
 // Run serves until ctx ends or, with Config.StopOnSignal, until SIGINT or SIGTERM, and shuts down within
-// Config.ShutdownTimeout. After that it returns nil, or the error of what has failed. A second signal cuts the remaining
-// connections. Any goroutine.
+// Config.DrainDelay and Config.ShutdownTimeout. After that it returns nil, or the error of what has failed. The next signal
+// ends the delay, if it lasts, and the one after it cuts the remaining connections. Any goroutine.
 func Run(ctx context.Context, config Config) error {
 	s, err := New(config)
 	if err != nil {
@@ -58,7 +58,29 @@ func (s *Server) Run(ctx context.Context) error {
 	case received := <-signals:
 		s.log.Info("stopping", zap.Stringer("signal", received))
 	}
+	s.delayDrain(ctx, signals)
 	return s.shutDownWithin(ctx, s.config.ShutdownTimeout, signals)
+}
+
+// delayDrain begins the shutdown and waits for Config.DrainDelay, or the next signal.
+func (s *Server) delayDrain(ctx context.Context, signals <-chan os.Signal) {
+	if s.config.DrainDelay == 0 {
+		return
+	}
+	wait, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	over := make(chan struct{})
+	go func() {
+		s.BeginShutdown(wait)
+		close(over)
+	}()
+	select {
+	case <-signals:
+		end()
+		<-over
+	case <-over:
+	}
+	s.log.Info("draining")
 }
 
 // shutDownWithin shuts down. When limit has passed, or at a signal, it cuts what is left; 0 is no limit.

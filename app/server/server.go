@@ -41,7 +41,10 @@ type Server struct {
 	begun    atomic.Bool // Start was called
 	starting sync.Mutex  // held by Start while it starts, and by Shutdown
 	started  bool        // Hooks.Start has succeeded
-	draining atomic.Bool // Shutdown has begun
+	serving  bool        // connections are accepted
+	leaving  atomic.Bool // BeginShutdown was called
+	delay    *drainDelay
+	draining atomic.Bool // the drain has begun: connections end
 	stop     sync.Once
 	stopped  chan struct{}
 	failure  error // of Shutdown; read after stopped is closed
@@ -54,7 +57,7 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, log: config.Logger, stopped: make(chan struct{})}
+	s := &Server{config: config, log: config.Logger, delay: newDrainDelay(), stopped: make(chan struct{})}
 	if len(config.TrustedProxies) > 0 || config.TrustUnix {
 		s.trust = &forwarded.Trust{Networks: config.TrustedProxies, Unix: config.TrustUnix, OnIgnored: s.forwardingIgnored}
 	}
@@ -78,9 +81,8 @@ func New(config Config) (*Server, error) {
 // order. Any goroutine.
 func (s *Server) Addrs() []net.Addr { return s.addrs }
 
-// Draining reports whether Shutdown has begun. Connections then end after the requests that have arrived. Any
-// goroutine.
-func (s *Server) Draining() bool { return s.draining.Load() }
+// Draining reports whether Shutdown or BeginShutdown was called: the server is not ready for new clients. Any goroutine.
+func (s *Server) Draining() bool { return s.leaving.Load() }
 
 // Start calls the start hooks and accepts connections. If a hook fails, Start stops what it has started, calls the stop
 // hooks and returns the error. A second call does nothing and returns an error.
@@ -130,6 +132,7 @@ func (s *Server) start(ctx context.Context) error {
 	if err := s.reactor.Start(); err != nil {
 		return err
 	}
+	s.serving = true
 	s.warnDescriptorLimit()
 	return nil
 }
@@ -170,7 +173,7 @@ func (s *Server) newLoop(r *reactor.Loop) (*loop, error) {
 // Loop.DrainBy if one may be on its way. On the loop.
 type drainer interface{ drain() }
 
-// Shutdown stops accepting connections, answers the requests that have arrived, ends event streams, closes WebSockets
+// Shutdown begins the shutdown like BeginShutdown and waits for Config.DrainDelay. Then it drains: it stops accepting connections, answers the requests that have arrived, ends event streams, closes WebSockets
 // with 1001, and closes connections without requests: those that were silent for two seconds at once, others after
 // reactor.DrainGrace, so that requests on their way are answered. It does not wait for hijacked connections, and cuts
 // them when the last other connection has ended. When ctx ends, it cuts the remaining connections. Stop hooks are called
@@ -178,6 +181,7 @@ type drainer interface{ drain() }
 // waited for. Later calls return the same error. While Start runs it waits for the hook that Start has called; then Start
 // fails. Any goroutine.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.BeginShutdown(ctx)
 	s.stop.Do(func() {
 		s.draining.Store(true)
 		s.starting.Lock()

@@ -39,6 +39,7 @@ func (c *serverFlags) config(log *zap.Logger) (server.Config, error) {
 		IdleTimeout:       c.IdleTimeout.orNever(),
 		HalfClosedTimeout: c.HalfClosed.orNever(),
 		HandshakeTimeout:  time.Duration(c.HandshakeTimeout),
+		DrainDelay:        time.Duration(c.DrainDelay),
 		Stall: server.StallConfig{
 			Warn:     c.StallWarn.orNever(),
 			Timeout:  c.StallTimeout.orNever(),

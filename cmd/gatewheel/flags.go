@@ -111,7 +111,8 @@ type limitFlags struct {
 	WriteTimeout    period   `default:"60s" help:"Time without the peer reading a byte of the response."`
 	HalfClosed      period   `name:"half-closed-timeout" default:"5s" help:"Time without output on an HTTP/1 connection whose peer has sent FIN, as a peer that has left does."`
 	IdleTimeout     period   `default:"120s" help:"Time without a request in progress, after the first one."`
-	ShutdownTimeout period   `default:"30s" help:"Time for requests in progress after SIGINT or SIGTERM; event streams and WebSockets end at once. A second signal closes all connections."`
+	DrainDelay      period   `default:"0s" help:"Time after SIGINT or SIGTERM in which /readyz answers 503 while connections are still accepted and answered, so that load balancers turn to other servers first; then the server drains. The next signal ends it early."`
+	ShutdownTimeout period   `default:"30s" help:"Time for requests in progress after SIGINT or SIGTERM and --drain-delay; event streams and WebSockets end at once. A second signal, after --drain-delay, closes all connections."`
 	MaxBody         byteSize `default:"0" from:"0" to:"1048576GiB" help:"Maximum size of a request's content in bytes, 413 beyond; 0 means no limit."`
 	MaxUnsent       byteSize `default:"8MiB" from:"64KiB" to:"1GiB" help:"Size of complete responses that wait for one connection's peer, in bytes, beyond which its further requests wait."`
 }

@@ -39,6 +39,7 @@ var flagTests = map[string]func(*testing.T){
 	"write-timeout":       testWriteTimeout,
 	"half-closed-timeout": testHalfClosedTimeout,
 	"idle-timeout":        testIdleTimeout,
+	"drain-delay":         testDrainDelay,
 	"shutdown-timeout":    testShutdownTimeout,
 	"max-body":            testMaxBody,
 	"max-unsent":          testMaxUnsent,

@@ -182,10 +182,12 @@ type signals struct {
 	stop   chan os.Signal // SIGINT and SIGTERM
 }
 
-// wait drains the server at the first signal and cuts what is left at the second.
+// wait shuts the server down at the first signal: it waits for --drain-delay, which the next signal ends, and drains. It
+// cuts what is left at the signal after that.
 func (c *serverFlags) wait(srv *server.Server, log *zap.Logger, stop <-chan os.Signal) error {
 	first := <-stop
 	log.Info("stopping", zap.Stringer("signal", first), zap.String("at_most", limitText(c.ShutdownTimeout)))
+	c.delayDrain(srv, log, stop)
 	grace, cut := context.WithCancel(context.Background())
 	defer cut()
 	if c.ShutdownTimeout > 0 {
@@ -206,7 +208,7 @@ func (c *serverFlags) wait(srv *server.Server, log *zap.Logger, stop <-chan os.S
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("connections were still busy after %v and have been closed", time.Duration(c.ShutdownTimeout))
 	case errors.Is(err, context.Canceled):
-		return errors.New("a second signal came, and busy connections have been closed")
+		return errors.New("another signal came, and busy connections have been closed")
 	}
 	return err
 }

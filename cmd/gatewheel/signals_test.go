@@ -87,6 +87,38 @@ func arrived(t *testing.T, c *child) {
 	}
 }
 
+// testDrainDelay: after the first signal /readyz says no, requests are answered, and their connections end. The second
+// signal begins the drain, and the third cuts it.
+func testDrainDelay(t *testing.T) {
+	c := serve(t, "--drain-delay", "1h", "--shutdown-timeout", "1h", "--admin", "127.0.0.1:0", "--loops", "1", "--request-timeout", "0")
+	busy := c.dial()
+	send(t, busy, "GET /delay/1h HTTP/1.1\r\nHost: x\r\n\r\n")
+	arrived(t, c)
+	c.signal(syscall.SIGTERM)
+	c.logs("not ready, but serving until the drain")
+	for status := 0; status != http.StatusServiceUnavailable; status, _ = c.get("/readyz") {
+	}
+	wantAsked(t, http.StatusServiceUnavailable, "draining", "GET", adminURL(c)+"/readyz")
+	wantAsked(t, http.StatusAccepted, "draining since before", "POST", adminURL(c)+"/drain")
+	conn := c.dial()
+	send(t, conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	if got := rest(t, conn); !strings.HasPrefix(got, "HTTP/1.1 200 ") || !strings.Contains(got, "Connection: close\r\n") {
+		t.Errorf("a newcomer was answered %q", got)
+	}
+	if log := c.stderr.String(); strings.Contains(log, "draining") {
+		t.Error("it drains at the first signal")
+	}
+	c.signal(syscall.SIGTERM)
+	c.logs("draining")
+	c.signal(syscall.SIGINT)
+	if code := c.exit(); code != exitFailure {
+		t.Errorf("exit %d", code)
+	}
+	if !strings.Contains(c.stderr.String(), "gatewheel: another signal came") {
+		t.Errorf("stderr is %q", c.stderr.String())
+	}
+}
+
 func testShutdownTimeout(t *testing.T) {
 	c := serve(t, "--shutdown-timeout", "100ms", "--loops", "1", "--request-timeout", "0")
 	busy := c.dial()
@@ -130,7 +162,7 @@ func TestSecondSignalStopsAtOnce(t *testing.T) {
 	if code := c.exit(); code != exitFailure {
 		t.Errorf("exit %d", code)
 	}
-	if !strings.Contains(c.stderr.String(), "gatewheel: a second signal came") {
+	if !strings.Contains(c.stderr.String(), "gatewheel: another signal came") {
 		t.Errorf("stderr is %q", c.stderr.String())
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatewheel/gatewheel/app"
@@ -41,6 +42,7 @@ type Server struct {
 	listeners []net.Listener
 	serving   sync.WaitGroup
 	maxBody   int64
+	leaving   atomic.Bool
 }
 
 // NewServer opens the listeners.
@@ -68,6 +70,9 @@ func NewServer(c ServerConfig) (*Server, error) {
 // limited returns an http.Handler that serves h and refuses content beyond MaxBody with 413.
 func (s *Server) limited(h app.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.leaving.Load() {
+			w.Header().Set("Connection", "close") // over HTTP/2 it makes net/http send GOAWAY
+		}
 		if s.maxBody > 0 && r.Body != nil && r.Body != http.NoBody {
 			if r.ContentLength > s.maxBody {
 				const status = http.StatusRequestEntityTooLarge
@@ -100,6 +105,9 @@ func (s *Server) Start() {
 		})
 	}
 }
+
+// Leave ends each connection after its next response, and tells its client. Connections are still accepted.
+func (s *Server) Leave() { s.leaving.Store(true) }
 
 // Shutdown stops accepting, drains, and waits until all requests and WebSockets have ended. When ctx ends, it cuts the
 // remaining connections and returns ctx's error.
