@@ -3,7 +3,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -39,6 +38,7 @@ type operator struct {
 	certificates *certs.Store     // nil: no TLS listener
 	gateway      *gateway.Gateway // nil: the built-in application is served
 	files        *gatewayFiles    // nil: the same
+	notify       *notify
 
 	log      *zap.Logger
 	listener *admin.Listener // nil: there is no --admin
@@ -181,46 +181,4 @@ func (o *operator) config() any {
 		c.File = o.files.routes.status.Load()
 	}
 	return c
-}
-
-// reload loads certificates and the files of the gateway again, and returns what is wrong with them.
-func (o *operator) reload(ctx context.Context) error {
-	var wrong []error
-	loads := o.certificates != nil
-	done := make(chan struct{})
-	go func() { // a file may block
-		defer close(done)
-		if o.certificates != nil {
-			wrong = append(wrong, o.certificates.Reload())
-		}
-		if o.files != nil {
-			has, err := o.files.reload(ctx)
-			loads = loads || has
-			wrong = append(wrong, err)
-		}
-	}()
-	select {
-	case <-done:
-	case <-ctx.Done():
-		return errors.New("the files could not be read in time")
-	}
-	if !loads {
-		return errors.New("there is nothing to load again: no certificate and no file of a gateway")
-	}
-	return errors.Join(wrong...)
-}
-
-// reloadAt loads certificates and the files of the gateway again at each SIGHUP. It has a goroutine of its own, since
-// reading the files may block.
-func (o *operator) reloadAt(received <-chan os.Signal) {
-	for range received {
-		loads := o.files != nil && o.files.again()
-		if o.certificates == nil {
-			if !loads {
-				o.log.Info("nothing to load again: no TLS listener")
-			}
-		} else if err := o.certificates.Reload(); err == nil {
-			o.log.Info("certificates loaded again")
-		}
-	}
 }

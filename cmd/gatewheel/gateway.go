@@ -46,28 +46,21 @@ type gatewayFiles struct {
 	log          *zap.Logger
 }
 
-// again begins to read the files again. It reports whether there are any.
-func (f *gatewayFiles) again() bool {
-	switch {
-	case f.routes != nil:
-		f.routes.again()
-	case f.certificates == nil:
-		return false
-	case f.certificates.Reload() == nil:
-		f.log.Info("certificates for connections to servers loaded again")
-	}
-	return true
+// any reports whether there are files to read again.
+func (f *gatewayFiles) any() bool {
+	return f != nil && (f.routes != nil || f.certificates != nil)
 }
 
-// reload reads the files again and returns what is wrong with them. It reports whether there are any.
-func (f *gatewayFiles) reload(ctx context.Context) (any bool, err error) {
-	switch {
-	case f.routes != nil:
-		return true, f.routes.reload(ctx)
-	case f.certificates != nil:
-		return true, f.certificates.Reload()
+// reload reads the files again and returns what is wrong with them.
+func (f *gatewayFiles) reload(ctx context.Context) error {
+	if f.routes != nil {
+		return f.routes.reload(ctx)
 	}
-	return false, nil
+	err := f.certificates.Reload()
+	if err == nil {
+		f.log.Info("certificates for connections to servers loaded again")
+	}
+	return err
 }
 
 // forward makes the gateway the handler.

@@ -32,8 +32,7 @@ type routesFile struct {
 	gateway      *gateway.Gateway
 	certificates *upstreamCertificates
 	log          *zap.Logger
-	changed      chan struct{} // a change, or a request to load, that was not looked at yet
-	asked        atomic.Bool   // SIGHUP has come
+	changed      chan struct{} // a change that was not looked at yet
 	requests     chan chan<- error
 	watch        *filewatch.Watch
 	digest       [sha256.Size]byte // of the files when they were read last
@@ -85,12 +84,6 @@ func openRoutes(s *streams, flags *gatewayFlags, options gateway.Options, log *z
 	return g, r, nil
 }
 
-// again has the file read again, changed or not. It does not wait for that. Any goroutine.
-func (r *routesFile) again() {
-	r.asked.Store(true)
-	r.look()
-}
-
 // reload has the file read, changed or not, and returns what is wrong with it, or the error of ctx. Any goroutine.
 func (r *routesFile) reload(ctx context.Context) error {
 	answer := make(chan error, 1)
@@ -120,7 +113,7 @@ func (r *routesFile) run(named []string) {
 	for {
 		select {
 		case <-r.changed:
-			named, _ = r.read(named, r.asked.Swap(false))
+			named, _ = r.read(named, false)
 		case answer := <-r.requests:
 			var err error
 			named, err = r.read(named, true)

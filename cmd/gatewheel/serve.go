@@ -63,6 +63,7 @@ func (c *serverFlags) run(s *streams, names variableNames, add addHandler, op *o
 		defer within(exitPatience, func() { _ = certificates.Close() })
 	}
 	op.certificates = certificates
+	op.notify = newNotify(log)
 	if err := op.listen(&c.adminFlags, log); err != nil {
 		return err
 	}
@@ -84,9 +85,10 @@ func (c *serverFlags) run(s *streams, names variableNames, add addHandler, op *o
 	op.started.Store(true)
 	warnUnused(log, sockets, listeners)
 	announce(s, log, listeners, srv.Addrs()[:len(listeners)], certificates)
+	op.notify.ready(srv, time.Duration(c.StallTimeout))
 	go op.reloadAt(received.reload)
 	go access.reopen(log, received.reopen)
-	return c.wait(srv, log, received.stop)
+	return c.wait(srv, log, op, received.stop)
 }
 
 // open creates the server and opens the listening sockets. It returns those of --listen and --listen-tls.
@@ -111,6 +113,7 @@ func (c *serverFlags) open(s *streams, log *zap.Logger, access *accessLog, op *o
 		return nil, nil, err
 	}
 	op.observe(&config)
+	op.notify.observe(&config)
 	op.measure(&c.metricsFlags, access, &config)
 	srv, err := server.New(config)
 	if err != nil {
@@ -184,9 +187,10 @@ type signals struct {
 
 // wait shuts the server down at the first signal: it waits for --drain-delay, which the next signal ends, and drains. It
 // cuts what is left at the signal after that.
-func (c *serverFlags) wait(srv *server.Server, log *zap.Logger, stop <-chan os.Signal) error {
+func (c *serverFlags) wait(srv *server.Server, log *zap.Logger, op *operator, stop <-chan os.Signal) error {
 	first := <-stop
 	log.Info("stopping", zap.Stringer("signal", first), zap.String("at_most", limitText(c.ShutdownTimeout)))
+	op.notify.stopping(c.limitOfEnd())
 	c.delayDrain(srv, log, stop)
 	grace, cut := context.WithCancel(context.Background())
 	defer cut()
@@ -211,6 +215,14 @@ func (c *serverFlags) wait(srv *server.Server, log *zap.Logger, stop <-chan os.S
 		return errors.New("another signal came, and busy connections have been closed")
 	}
 	return err
+}
+
+// limitOfEnd returns how long the connections may take to end after the first signal; 0 means that there is no limit.
+func (c *serverFlags) limitOfEnd() time.Duration {
+	if c.ShutdownTimeout == 0 {
+		return 0
+	}
+	return time.Duration(c.DrainDelay) + time.Duration(c.ShutdownTimeout)
 }
 
 // limitText formats a time limit.

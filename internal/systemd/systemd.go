@@ -55,16 +55,15 @@ func (n *Notifier) Reloading() error {
 	return n.send(sendTimeout, daemon.SdNotifyReloading, strings.TrimSuffix(daemon.SdNotifyMonotonicUsec(), "\n"))
 }
 
-// Stopping reports that the process ends. A process that has named another one with MainPID does not call it: the
+// Stopping reports that the process ends, which takes at most limit; 0 leaves the limit to the manager, and a shorter
+// one than its own does not shorten that. A process that has named another one with MainPID does not call it: the
 // manager would stop the service.
-func (n *Notifier) Stopping() error {
-	return n.send(sendTimeout, daemon.SdNotifyStopping)
-}
-
-// ExtendTimeout asks the manager to wait at least d, from now, for the end of the start or the stop under way. It
-// never shortens the manager's own limit.
-func (n *Notifier) ExtendTimeout(d time.Duration) error {
-	return n.send(sendTimeout, "EXTEND_TIMEOUT_USEC="+strconv.FormatInt(d.Microseconds(), 10))
+func (n *Notifier) Stopping(limit time.Duration) error {
+	extend := ""
+	if limit > 0 {
+		extend = "EXTEND_TIMEOUT_USEC=" + strconv.FormatInt(limit.Microseconds(), 10)
+	}
+	return n.send(sendTimeout, daemon.SdNotifyStopping, extend)
 }
 
 // MainPID reports that the process pid is the service's main process from now on. With NotifyAccess=main the manager

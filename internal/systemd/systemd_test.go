@@ -63,9 +63,9 @@ func TestMessages(t *testing.T) {
 				{func() error { return n.Ready("") }, "READY=1\n"},
 				{func() error { return n.Status("two\nlines\r\n") }, "STATUS=two; lines\n"},
 				{func() error { return n.MainPID(17) }, "MAINPID=17\n"},
-				{func() error { return n.ExtendTimeout(1500 * time.Millisecond) }, "EXTEND_TIMEOUT_USEC=1500000\n"},
 				{n.Watchdog, "WATCHDOG=1\n"},
-				{n.Stopping, "STOPPING=1\n"},
+				{func() error { return n.Stopping(0) }, "STOPPING=1\n"},
+				{func() error { return n.Stopping(1500 * time.Millisecond) }, "STOPPING=1\nEXTEND_TIMEOUT_USEC=1500000\n"},
 			} {
 				if err := step.send(); err != nil {
 					t.Fatalf("%q: %v", step.want, err)
@@ -120,7 +120,7 @@ func TestAFullSocketDelaysLittle(t *testing.T) {
 	if err := n.Watchdog(); !errors.Is(err, errFull) {
 		t.Errorf("Watchdog: %v", err)
 	}
-	if err := n.Stopping(); !errors.Is(err, errFull) {
+	if err := n.Stopping(0); !errors.Is(err, errFull) {
 		t.Errorf("Stopping: %v", err)
 	}
 	late := make(chan error, 1)
@@ -139,7 +139,7 @@ func TestWithoutAManager(t *testing.T) {
 		if n != nil {
 			t.Errorf("%q gives a Notifier", socket)
 		}
-		for _, err := range []error{n.Ready("x"), n.Reloading(), n.Stopping(), n.Status("x"), n.MainPID(1), n.ExtendTimeout(1), n.Watchdog()} {
+		for _, err := range []error{n.Ready("x"), n.Reloading(), n.Stopping(0), n.Status("x"), n.MainPID(1), n.Watchdog()} {
 			if err != nil {
 				t.Errorf("%q: %v", socket, err)
 			}
