@@ -14,8 +14,12 @@ DATE     := $(shell .ci/version --date)
 FUZZTIME ?= 30s
 # Flags of `make bench`, for example: make bench BENCH='-case h1 -rounds 5 -duration 3s'
 BENCH    ?=
+# Time of `make soak`, for example: make soak SOAK=1h
+SOAK     ?= 10m
+# Its further flags, for example: make soak SOAKFLAGS='-seed 7 -rate 300 -max-cpu 0'
+SOAKFLAGS ?=
 
-.PHONY: help build run demo check test tools lint conform nested poison unit race fuzz long bench clean
+.PHONY: help build run demo check test tools lint conform nested poison unit race fuzz long soak bench clean
 
 help:
 	@echo 'build    bin/gatewheel, static'
@@ -27,6 +31,7 @@ help:
 	@echo 'race     the unit tests with the race detector'
 	@echo 'fuzz     each fuzz target for FUZZTIME (30s)'
 	@echo 'long     tests that take minutes: servers that close and restart, clients that stop reading, files that change, a gRPC stream'
+	@echo 'soak     every protocol, faulty clients, reloads, stalls and restarts for SOAK (10m); the report goes to bin/soak.md'
 	@echo 'conform  h2spec in strict mode against the binary, and the tests of Go'"'"'s net/http against app/nethttp'
 	@echo 'bench    CPU time a request and memory a connection beside other servers (BENCH=flags)'
 	@echo 'lint     gofmt, go vet, staticcheck'
@@ -87,6 +92,9 @@ long: tools
 	RELOAD_TIME=1m go test -count 1 -v -run ReloadsUnderLoad ./cmd/gatewheel
 	STOPPED_READERS=1000 go test -count 1 -v -run StopReading ./app/gateway/conformance
 	cd app/nethttp/interop && STREAM_TIME=1m go test -count 1 -v -run GRPCLastingStream .
+
+soak: build
+	cd internal/soak && go run ./cmd/soak -program ../../bin/gatewheel -duration $(SOAK) -markdown ../../bin/soak.md -json ../../bin/soak.json $(SOAKFLAGS)
 
 bench: tools build
 	cd bench && go build -o ../bin/bench . && ../bin/bench -gatewheel ../bin/gatewheel $(BENCH)
