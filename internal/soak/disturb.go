@@ -220,7 +220,7 @@ func failedRestart(ctx context.Context, e *environment, _ *rand.Rand) error {
 }
 
 // restartFailed is the message in the log of a hot restart that has failed.
-const restartFailed = "hot restart failed"
+const restartFailed = "restart failed, and this process serves on"
 
 // logged returns how many lines of the log contain text.
 func (p *program) logged(text string) int {

@@ -20,19 +20,18 @@ import (
 
 // An environment is what operations run in: the programs, the files, the clients that are kept.
 type environment struct {
-	config       Config
-	authority    *authority
-	gateway      *program
-	serve        *program
-	gatewayYAML  string
-	generation   int
-	grpcAddress  string
-	files        map[string][]byte
-	ledger       *ledger
-	grpc         *grpcPeer
-	mu           sync.Mutex
-	kept         map[clientKey]*http.Client
-	closeBackend func()
+	config      Config
+	authority   *authority
+	gateway     *program
+	serve       *program
+	gatewayYAML string
+	generation  int
+	grpcAddress string
+	files       map[string][]byte
+	ledger      *ledger
+	grpc        *grpcPeer
+	mu          sync.Mutex
+	kept        map[clientKey]*http.Client
 }
 
 // open writes the files and starts the programs.

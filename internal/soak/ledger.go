@@ -131,10 +131,3 @@ func (l *ledger) line() string {
 	return fmt.Sprintf("%d operations, %d requests answered, %d failures explained, %d unexplained",
 		l.total.Operations, l.total.Answered, explained, l.total.Unexplained)
 }
-
-// sum returns a copy of the totals.
-func (l *ledger) sum() counts {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.total
-}

@@ -144,8 +144,8 @@ func (p *program) signal(s syscall.Signal) error { return unix.Kill(p.pid(), s) 
 // has failed. Connections may be closed until aftermath later.
 func (p *program) restart(ctx context.Context) error {
 	old := p.pid()
-	p.windows.open()
-	defer p.windows.close()
+	p.windows.begin()
+	defer p.windows.end()
 	if err := p.signal(unix.SIGUSR2); err != nil {
 		return err
 	}

@@ -2,6 +2,8 @@
 
 package soak
 
+//lint:file-ignore SA1019 http.Transport refuses the field :protocol, which http2.Transport takes for RFC 8441
+
 import (
 	"bufio"
 	"bytes"

@@ -7,33 +7,32 @@ import (
 	"time"
 )
 
-// windows are the times in which a program was being restarted: an old process may close connections in them.
+// windows are the times in which a program was being restarted: the old process may close connections in them.
 type windows struct {
 	mu   sync.Mutex
-	from []time.Time
-	to   []time.Time // zero for the last one while it lasts
+	open bool
+	last time.Time // end of the last one
 }
 
-// aftermath is how long after the end of the old process a client may learn of a connection that it has closed: when it
-// uses the connection next. Kept connections of the clients here are used, or closed, within that time.
-const aftermath = clientIdle + 5*time.Second
+// aftermath is how long after the end of the old process a client may still act on a connection that it has closed: until
+// the client has read of the close.
+const aftermath = 2 * time.Second
 
-func (w *windows) open() {
+func (w *windows) begin() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.from, w.to = append(w.from, time.Now()), append(w.to, time.Time{})
+	w.open = true
 }
 
-func (w *windows) close() {
+func (w *windows) end() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.to[len(w.to)-1] = time.Now()
+	w.open, w.last = false, time.Now()
 }
 
 // overlap reports whether a restart was in progress at some time since.
 func (w *windows) overlap(since time.Time) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	last := len(w.to) - 1
-	return last >= 0 && (w.to[last].IsZero() || since.Before(w.to[last].Add(aftermath)))
+	return w.open || !w.last.IsZero() && since.Before(w.last.Add(aftermath))
 }
