@@ -107,6 +107,9 @@ func (c *Conn) Answered() uint64 {
 	return c.requests
 }
 
+// Unsent returns the bytes of responses given whole that have not been pulled, in full KiB.
+func (c *Conn) Unsent() int64 { return int64(c.unsent) << 10 }
+
 // SetValue attaches a value to a request until its response has been pulled to its end.
 func (c *Conn) SetValue(id uint64, v any) {
 	if ex := c.find(id); ex != nil {

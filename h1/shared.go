@@ -11,6 +11,7 @@ import (
 // to one goroutine at a time, like its connections.
 type Shared struct {
 	limits Limits
+	unsent int // Limits.Unsent of NewShared
 	date   dateLine
 	words  words
 	free   *exchange
@@ -29,7 +30,7 @@ type Shared struct {
 // first time, responses carry no Date.
 func NewShared(l Limits) *Shared {
 	l.setDefaults()
-	return &Shared{limits: l}
+	return &Shared{limits: l, unsent: l.Unsent}
 }
 
 // Tick sets the time. Call it at the start of a turn. The Date of responses is encoded
@@ -39,3 +40,14 @@ func (sh *Shared) Tick(now time.Time) { sh.date.set(now) }
 // Renew replaces the memory that events lend: code that has lost the loop may still
 // be reading the old one.
 func (sh *Shared) Renew() { sh.gathered = nil }
+
+// LimitUnsent sets Limits.Unsent for all connections of the loop; 0 restores the value of NewShared.
+func (sh *Shared) LimitUnsent(bytes int) {
+	sh.limits.Unsent = sh.unsent
+	if bytes > 0 && bytes < sh.unsent {
+		sh.limits.Unsent = bytes
+	}
+}
+
+// Trim leaves the free storage to the garbage collector. Not while an Event is in use.
+func (sh *Shared) Trim() { sh.free, sh.kept, sh.gathered = nil, 0, nil }

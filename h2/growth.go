@@ -116,7 +116,7 @@ func (g *growth) connection(cfg *Config) int64 {
 // reserve takes up to n bytes of the memory that the windows of the loop's connections may grow by, at most a quarter of
 // what is left, and returns how many it has taken.
 func (c *machine) reserve(n int32) int32 {
-	got := int32(min(int64(n), (int64(c.sh.cfg.WindowMemory)-c.sh.grown)/4))
+	got := int32(min(int64(n), max(int64(c.sh.cfg.WindowMemory)-c.sh.grown, 0)/4))
 	c.growth.reserved += int64(got)
 	c.sh.grown += int64(got)
 	return got

@@ -141,3 +141,11 @@ func (sh *Shared) giveNotices(n *notices) {
 	n.list = n.list[:0]
 	give(&sh.notices, n, idleNotices)
 }
+
+// Trim leaves the free storage to the garbage collector. Not while an Event is in use.
+func (sh *Shared) Trim() {
+	sh.streams, sh.idle = nil, 0
+	sh.slots = [slotClasses][][]*stream{}
+	sh.buffers, sh.buffered = nil, 0
+	sh.schedules, sh.blocks, sh.notices = nil, nil, nil
+}

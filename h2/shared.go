@@ -13,6 +13,7 @@ type Shared struct {
 	ClientStats Stats // of Clients
 
 	cfg    Config
+	limits struct{ unsent, windows uint32 } // MaxUnsent and WindowMemory of NewShared
 	hello  []byte
 	client struct { // the preface that a client has sent last
 		hello   []byte
@@ -47,7 +48,22 @@ func NewShared(cfg Config) (*Shared, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Shared{cfg: cfg, hello: serverHello(&cfg)}, nil
+	sh := &Shared{cfg: cfg, hello: serverHello(&cfg)}
+	sh.limits.unsent, sh.limits.windows = cfg.MaxUnsent, cfg.WindowMemory
+	return sh, nil
+}
+
+// LimitMemory sets Config.MaxUnsent for all connections of the loop, and whether their windows may grow. An unsent of 0
+// restores the value of NewShared. Windows that have grown stay as large until their content has ended: what the peer
+// may send by them cannot be taken back.
+func (sh *Shared) LimitMemory(unsent uint32, grow bool) {
+	sh.cfg.MaxUnsent, sh.cfg.WindowMemory = sh.limits.unsent, 0
+	if unsent > 0 && unsent < sh.limits.unsent {
+		sh.cfg.MaxUnsent = unsent
+	}
+	if grow {
+		sh.cfg.WindowMemory = sh.limits.windows
+	}
 }
 
 // clientHello returns a client's preface.

@@ -22,8 +22,11 @@ func (c *machine) releaseOutput() {
 // not handle further requests until Transmit or a Reset event has changed that. They must go on
 // reading frames, by which the peer opens its windows.
 func (c *Conn) Congested() bool {
-	return c.unsent+int64(len(c.out)-c.pulled) >= int64(c.sh.cfg.MaxUnsent)
+	return c.Unsent() >= int64(c.sh.cfg.MaxUnsent)
 }
+
+// Unsent returns the bytes of complete responses and of frames that wait for the peer.
+func (c *Conn) Unsent() int64 { return c.unsent + int64(len(c.out)-c.pulled) }
 
 // dropContent drops the content of st that is not encoded.
 func (c *machine) dropContent(st *stream) {

@@ -48,6 +48,8 @@ type Loop struct {
 	buffers buffers
 	deliver func(plain []byte)
 
+	writeHigh, writeLow int // see LimitOutput
+
 	clock    clock
 	budget   budget
 	timers   timers
@@ -61,6 +63,7 @@ func newLoop(r *Reactor, index int) (*Loop, error) {
 	l := &Loop{reactor: r, index: index, stopped: make(chan struct{})}
 	l.deliver = func(plain []byte) { l.current.present(plain) }
 	l.timers.init(l)
+	l.LimitOutput(0)
 	var err error
 	l.writable, err = newWritability(r.table)
 	return l, err

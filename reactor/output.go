@@ -55,7 +55,7 @@ func (c *Conn) transmit() {
 		return
 	}
 	l := c.loop.Load()
-	if c.Queued() > l.reactor.config.WriteLow {
+	if c.Queued() > l.writeLow {
 		c.arm(l)
 		return
 	}
@@ -93,7 +93,7 @@ func (c *Conn) transmit() {
 // pull returns output of the session and the filter for the socket, in a buffer of the Loop. more reports that the
 // session has used all of its room.
 func (c *Conn) pull(l *Loop) (out []byte, more bool) {
-	room := l.reactor.config.WriteHigh - c.Queued()
+	room := l.writeHigh - c.Queued()
 	if c.filter == nil {
 		if c.session == nil || c.failed() {
 			return nil, false
@@ -199,7 +199,7 @@ func (c *Conn) writeBacklog() {
 		c.backlog = nil
 	}
 	switch {
-	case len(b.rest) > l.reactor.config.WriteLow, len(b.rest) > 0 && c.file&fileNext != 0:
+	case len(b.rest) > l.writeLow, len(b.rest) > 0 && c.file&fileNext != 0:
 		c.arm(l)
 	case c.socket == nil && c.polling != pollMoving && c.backlog == nil:
 		// No engine polls a half-closed connection, so only this set reports a reset.

@@ -105,6 +105,15 @@ type Config struct {
 	// MaxUnsent limits the bytes of whole responses that a connection holds while its peer does not read. Above it,
 	// further requests on the connection wait. 0 means 8 MiB. HTTP1.Unsent and HTTP2.MaxUnsent override it.
 	MaxUnsent uint32
+	// MemoryLimit is the memory in bytes, of the whole process, near which the server sheds load, so that the process does
+	// not die: from 80 percent on, buffers shrink and idle connections are closed, oldest idle first; from 90 percent on,
+	// requests are answered with 503 and Retry-After; from 97 percent on, connections that hold the most are reset.
+	// Garbage does not count. 0 means no limit. It does not set the limit of the Go runtime, by which the collector works
+	// and which should be the same: debug.SetMemoryLimit(-1) returns that of GOMEMLIMIT.
+	MemoryLimit int64
+	// Probes are paths whose requests run even if memory is scarce, so that a probe of a cluster does not take the process
+	// for dead. nil means /healthz, /readyz, /livez and the health service of gRPC; an empty list none.
+	Probes []string
 	// Pool configures the pool of app.Offload.
 	Pool PoolConfig
 	// NoBalance keeps an HTTP/2 connection on the loop that accepted it. Otherwise it moves to the loop with the
@@ -201,6 +210,9 @@ func (c Config) withDefaults() (Config, error) {
 	c.HalfClosedTimeout = timeout(c.HalfClosedTimeout, defaultHalfClosed)
 	c.ShutdownTimeout = timeout(c.ShutdownTimeout, defaultShutdown)
 	c.MessageMemory = cmp.Or(max(c.MessageMemory, 0), defaultMessageMemory)
+	if c.Probes == nil {
+		c.Probes = defaultProbes
+	}
 	c.HTTP2.follow(&c)
 	return c, nil
 }

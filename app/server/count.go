@@ -129,6 +129,8 @@ type Counts struct {
 	Upstream UpstreamCounts
 	// Accepted is the number of connections that were accepted; Open the number of open ones.
 	Accepted, Open uint64
+	// Memory is the state of memory beside Config.MemoryLimit.
+	Memory MemoryCounts
 	// LogDropped is the number of log lines that were lost because the log was blocked or failed.
 	LogDropped uint64
 	// BytesIn and BytesOut are the bytes that were read from and written to sockets.
@@ -163,6 +165,7 @@ func (s *Server) Counts() Counts {
 	}
 	total.Refused.add(&s.refusals)
 	total.Pool, total.FilePool, total.Calls = s.pool.counts(), s.files.counts(), s.calls.counts()
+	total.Memory = s.Memory()
 	total.LogDropped = logqueue.Dropped(s.log)
 	stats := s.reactor.Stats()
 	total.Refused[DescriptorLimit] += uint64(stats.Withheld)

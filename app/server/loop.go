@@ -40,6 +40,7 @@ type loop struct {
 	ticked         time.Time // the time that the machines know
 	published      int64     // Unix second in which counts of HTTP/2 were published last
 	chunks         chunks
+	streamHigh     int // see outbound; less while memory is short
 	observers      []LoopObserver
 	responseFields []string     // names of FieldObserver
 	observed       bool         // there are observers, or Config.Finished

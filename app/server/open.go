@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
@@ -26,7 +27,11 @@ var _ reactor.IdleSession = (*detector)(nil)
 func (s *Server) open(c *reactor.Conn) reactor.Session {
 	l := loopOf.Get(c.Loop())
 	d := &detector{conn: c, loop: l, opened: l.instant()}
-	setTimeoutAt(c, earlier(d.opened.after(s.config.HeadTimeout), l.drainBy()))
+	patience := s.config.HeadTimeout
+	if s.memoryLevel() >= MemoryScarce && (patience == 0 || patience > scarceHeadTimeout) {
+		patience = scarceHeadTimeout
+	}
+	setTimeoutAt(c, earlier(d.opened.after(patience), l.drainBy()))
 	return d
 }
 
@@ -43,6 +48,10 @@ func (d *detector) Receive(in []byte) int {
 			d.conn.Close()
 			return len(in)
 		}
+		if d.loop.server.refusesFirst(in) {
+			d.refuse(app.HTTP11, 503, scarceHTTP1)
+			return len(in)
+		}
 		s := newH1Session(newConnection(d.loop, d.conn))
 		d.conn.SetSession(s)
 		used := s.Receive(in)
@@ -51,9 +60,20 @@ func (d *detector) Receive(in []byte) int {
 		}
 		return used
 	case protocolHTTP2:
+		if d.loop.server.memoryLevel() >= MemoryCritical {
+			d.refuse(app.HTTP2, 0, busyHTTP2)
+			return len(in)
+		}
 		d.startHTTP2()
 	}
 	return 0
+}
+
+// refuse answers with output for lack of memory, and closes.
+func (d *detector) refuse(protocol string, status int, output string) {
+	d.loop.refused(MemoryScarcity, d.conn, nil)
+	d.loop.refusedConnection(d.conn, protocol, status, MemoryScarcity)
+	d.conn.SetSession(&refusedSession{conn: d.conn, loop: d.loop, output: output})
 }
 
 // choose returns the protocol: that of the TLS handshake, or the one of the first bytes.

@@ -9,7 +9,8 @@ import (
 )
 
 // streamHigh is the number of bytes that wait for the machine when the producer of a stream is suspended; it continues
-// at streamLow. That is room for a few full frames, so that there is output in every turn.
+// at streamLow. That is room for a few full frames, so that there is output in every turn. loop.streamHigh is less while
+// memory is short.
 const (
 	streamHigh = 64 << 10
 	streamLow  = 16 << 10
@@ -42,7 +43,7 @@ func (s *stream) Write(p []byte, ready func()) (int, error) {
 	case o == nil || o.done:
 		return 0, io.ErrClosedPipe
 	}
-	n := min(len(p), streamHigh-o.kept.len())
+	n := min(len(p), s.loop.streamHigh-o.kept.len())
 	if n > 0 {
 		o.kept.write(&s.loop.chunks, p[:n])
 		s.session.resume(s)
@@ -91,7 +92,7 @@ func (p *producedSource) Read(buf []byte) (int, error) {
 	}
 	n := o.kept.read(&s.loop.chunks, buf)
 	s.sent += int64(n)
-	if o.kept.len() <= streamLow {
+	if o.kept.len() <= min(streamLow, s.loop.streamHigh/4) {
 		s.wakeWriter()
 	}
 	if !o.done || o.kept.len() > 0 {

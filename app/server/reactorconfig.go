@@ -26,6 +26,21 @@ func (s *Server) inputLimit() int {
 	return max(1<<20, 2*head, 2*int(s.config.HTTP2.MaxFrameSize))
 }
 
+// outputShare is the part of Config.MemoryLimit, one in so many, that the unsent output of one connection may take, in
+// memory and again in the kernel: a few thousand peers that do not read fit into a quarter of the limit.
+const (
+	outputShare = 8192
+	leastOutput = 16 << 10 // bytes
+)
+
+// output returns the number of bytes that a connection may have unsent; 0: the reactor's default.
+func (c *Config) output() int {
+	if c.MemoryLimit <= 0 || c.MemoryLimit/outputShare >= 128<<10 {
+		return 0
+	}
+	return int(max(c.MemoryLimit/outputShare, leastOutput))
+}
+
 // reactorConfig returns the configuration of the reactor, which has its own defaults for 0.
 func (s *Server) reactorConfig() reactor.Config {
 	c := &s.config
@@ -41,6 +56,8 @@ func (s *Server) reactorConfig() reactor.Config {
 		StallReported:    c.Stall.Reported,
 		Abort:            c.Stall.Abort,
 		MaxKept:          s.inputLimit(),
+		WriteHigh:        c.output(),
+		NotsentLowat:     c.output(),
 		Renew:            func(r *reactor.Loop) { loopOf.Get(r).renew() },
 	}
 }

@@ -44,6 +44,9 @@ const (
 	ProxyHeader                       // connections without an acceptable PROXY header
 	UntrustedForwarding               // requests with forwarding fields from a peer that is not trusted, though others are
 	MalformedForwarding               // requests with forwarding fields of a trusted proxy that were not understood
+	MemoryIdle                        // connections closed because they were idle while memory was low
+	MemoryScarcity                    // requests and connections answered with 503 while memory was scarce
+	MemoryCut                         // connections reset because they held the most while memory was critical
 	reasons
 )
 
@@ -80,6 +83,9 @@ var reasonTable = [reasons]struct {
 	ProxyHeader:         {"proxy-header", "PROXY header refused", zap.WarnLevel, spi.EndedByMalformed},
 	UntrustedForwarding: {"forwarding-untrusted", "forwarding fields of an untrusted peer ignored", zap.DebugLevel, spi.EndedByNobody},
 	MalformedForwarding: {"forwarding-malformed", "forwarding fields of a proxy not understood", zap.DebugLevel, spi.EndedByNobody},
+	MemoryIdle:          {"memory-idle", "idle connection closed to free memory", zap.DebugLevel, spi.EndedByNobody},
+	MemoryScarcity:      {"memory-scarce", "request refused for lack of memory", zap.WarnLevel, spi.EndedByLimit},
+	MemoryCut:           {"memory-cut", "connection reset for lack of memory", zap.WarnLevel, spi.EndedByLimit},
 }
 
 // Ender returns who has ended requests for r; spi.EndedByNobody if it ends none.

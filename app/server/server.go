@@ -37,6 +37,7 @@ type Server struct {
 	mistakes loglimit.Limit              // lines about mistakes of the application
 	failures [clientKinds]loglimit.Limit // lines about failed calls, by client.Kind
 	addrs    []net.Addr
+	pressure pressure
 
 	begun    atomic.Bool // Start was called
 	starting sync.Mutex  // held by Start while it starts, and by Shutdown
@@ -134,6 +135,7 @@ func (s *Server) start(ctx context.Context) error {
 	}
 	s.serving = true
 	s.warnDescriptorLimit()
+	s.pressure.start(s)
 	return nil
 }
 
@@ -151,6 +153,7 @@ func (s *Server) newLoop(r *reactor.Loop) (*loop, error) {
 		return nil, err
 	}
 	l := &loop{r: r, server: s, h1: h1.NewShared(s.config.http1()), h2: shared}
+	l.streamHigh = streamHigh
 	l.messages.limit.Store(s.config.MessageMemory)
 	l.events.run = l.notify
 	l.renew()
@@ -218,6 +221,7 @@ const flushTimeout = 500 * time.Millisecond
 // close stops the loops, and what was started before them in reverse order.
 func (s *Server) close(ctx context.Context) error {
 	err := s.reactor.Stop(ctx)
+	s.pressure.stop()
 	defer logqueue.Flush(s.log, flushTimeout)
 	s.awaitWork(time.Second)
 	for _, l := range s.loops() {

@@ -113,7 +113,7 @@ func (k *requestContent) close() {
 func (k *requestContent) fill() {
 	c := k.call
 	before := k.kept.len()
-	for !k.over && !k.waiting && k.err == nil && k.kept.len() < streamHigh {
+	for !k.over && !k.waiting && k.err == nil && k.kept.len() < k.call.loop.streamHigh {
 		if x := k.exchange; x != nil && x.conn.Orphaned() == &x.subject {
 			c.breakOff(client.ClientGone, errCodeStalled)
 			return

@@ -28,7 +28,8 @@ const Help = `/                  Hello, World!
                    WebSocket: an echo, a room, so many messages
 /file/             files of --root
 /count?reset=0     what the server has counted; POST with reset=1 resets it
-/healthz  /readyz  200; readyz is 503 once the server is told to stop
+/healthz  /readyz  200; readyz is 503 once the server is told to stop,
+                   and while it is short of memory
 /stall/{duration}?spin=0
                    blocks its loop; only with --allow-stall
 

@@ -34,6 +34,9 @@ type Config struct {
 	// Draining reports whether the server is draining; then /readyz is 503. nil means
 	// never. It is called on any loop.
 	Draining func() bool
+	// ShortOfMemory reports whether the server refuses requests for lack of memory; then /readyz is 503 too. nil means
+	// never.
+	ShortOfMemory func() bool
 	// Counter has the counters that /count shows; nil means no such endpoint.
 	Counter Counter
 	// Ask sends GET target to the server itself, for /fanout; nil means in process. It
@@ -81,6 +84,7 @@ var (
 		Content: app.Bytes("Hello, World!"),
 	})
 	okResponse       = app.Ready(app.Text(200, "ok\n"))
+	shortResponse    = app.Ready(app.Text(503, "short of memory\n"))
 	drainingResponse = app.Ready(app.Text(503, "draining\n"))
 )
 
@@ -90,6 +94,9 @@ func healthz(*app.Request) app.Answer { return okResponse }
 func (t *target) readyz(*app.Request) app.Answer {
 	if t.config.Draining != nil && t.config.Draining() {
 		return drainingResponse
+	}
+	if t.config.ShortOfMemory != nil && t.config.ShortOfMemory() {
+		return shortResponse
 	}
 	return okResponse
 }

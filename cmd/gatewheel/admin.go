@@ -149,6 +149,9 @@ func (o *operator) state() admin.State {
 	case !o.started.Load():
 		return admin.StateStarting
 	}
+	if o.server.Memory().Level >= server.MemoryScarce {
+		return admin.StateShort
+	}
 	return admin.StateReady
 }
 

@@ -40,6 +40,7 @@ type serverFlags struct {
 	tlsFlags       `embed:"" group:"tls"`
 	loopFlags      `embed:"" group:"loops"`
 	limitFlags     `embed:"" group:"limits"`
+	memoryFlags    `embed:"" group:"limits"`
 	http1Flags     `embed:"" group:"http1"`
 	http2Flags     `embed:"" group:"http2"`
 	watchdogFlags  `embed:"" group:"watchdog"`

@@ -43,6 +43,7 @@ var flagTests = map[string]func(*testing.T){
 	"shutdown-timeout":    testShutdownTimeout,
 	"max-body":            testMaxBody,
 	"max-unsent":          testMaxUnsent,
+	"memory-limit":        testMemoryLimit,
 	"log-level":           testLogLevel,
 	"log-format":          testLogFormat,
 

@@ -73,6 +73,7 @@ func (c *gatewayCommand) forward(s *streams, config *server.Config, log *zap.Log
 		return nil, nil, err
 	}
 	config.Handler = g.Serve
+	config.Probes = []string{} // every path is one of the backends'
 	config.Hooks.LoopStart = func(loop app.Loop) (any, error) {
 		g.LoopStart(loop)
 		return nil, nil

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Settings of the garbage collector, unless GOGC or GOMEMLIMIT is set. Published measurements use the same.
+// Settings of the garbage collector, unless GOGC is set. Published measurements use the same.
 const (
 	// headroom is the minimum of allocations between two collections, in bytes. Busy connections hold little
 	// memory, and a heap of a few megabytes would be collected some ten times a second.
@@ -31,9 +31,9 @@ const (
 )
 
 // tuneCollector sets GOGC, has it follow the live heap, and starts a goroutine that returns free memory to the
-// system in quiet times.
+// system in quiet times. A memory limit works besides: near it the runtime collects earlier than GOGC asks for.
 func tuneCollector() {
-	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
+	if os.Getenv("GOGC") != "" {
 		return
 	}
 	percent := gcPercent(0)

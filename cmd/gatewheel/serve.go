@@ -97,6 +97,7 @@ func (c *serverFlags) open(s *streams, log *zap.Logger, access *accessLog, op *o
 	if err != nil {
 		return nil, nil, usage(err)
 	}
+	config.MemoryLimit = c.MemoryLimit.limit(log)
 	config.Stall.Abort = access.flushBefore(abort(log, s.stderr, c.LogFormat))
 	access.observe(&config)
 	var secure *tls.Config
@@ -135,6 +136,7 @@ func (c *serveCommand) application(config *server.Config, log *zap.Logger) (star
 		AllowStall:    c.AllowStall,
 		AllowBackends: c.AllowBackends,
 		Draining:      func() bool { return count.server.Draining() },
+		ShortOfMemory: func() bool { return count.server.Memory().Level >= server.MemoryScarce },
 		Counter:       &count,
 		WebSocket:     c.webSocketFlags.limits(),
 	})

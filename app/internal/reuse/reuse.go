@@ -38,3 +38,6 @@ func (l *List[T]) Give(o *T) {
 
 // Forget records that an object in use will not be passed to Give.
 func (l *List[T]) Forget() { l.inUse-- }
+
+// Drop leaves the objects that are not in use to the garbage collector.
+func (l *List[T]) Drop() { l.free = nil }

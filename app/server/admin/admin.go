@@ -129,4 +129,5 @@ const (
 	StateStarting State = "starting"
 	StateReady    State = "ready"
 	StateDraining State = "draining"
+	StateShort    State = "short of memory" // requests are refused until there is more
 )

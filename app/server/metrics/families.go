@@ -107,6 +107,14 @@ var (
 	shortWrites  = counter("gatewheel_loop_short_writes_total", "Writes of which the kernel has not taken all: the peer is slower.", "loop")
 )
 
+// Memory.
+var (
+	memoryLimit       = gauge("gatewheel_memory_limit_bytes", "Memory near which the server sheds load: --memory-limit; 0 for none.")
+	memoryNeeded      = gauge("gatewheel_memory_needed_bytes", "Memory that no garbage collection would free, as far as the last one knows; 0 without a limit.")
+	memoryLevel       = gauge("gatewheel_memory_level", "0 while memory is ample; 1 low: buffers shrink and idle connections are closed; 2 scarce: requests get 503; 3 critical: connections that hold the most are reset.")
+	memoryCollections = counter("gatewheel_memory_collections_total", "Garbage collections that were asked for to learn how much memory is needed.")
+)
+
 // HTTP/2.
 var (
 	streams       = gauge("gatewheel_http2_streams", "Open streams of clients.")

@@ -44,6 +44,7 @@ func (e emitter) server(s *server.Server) {
 	for i := range stats.Loops {
 		e.loop(strconv.Itoa(i), &stats.Loops[i])
 	}
+	e.memory(&counts.Memory)
 	e.http2(&counts.HTTP2)
 	e.tls("accepted", &secure.TLSCounts)
 	e.tls("dialled", &secure.Dialled)
@@ -90,6 +91,13 @@ func (e emitter) loop(index string, s *reactor.LoopStats) {
 	e.counter(moves, float64(s.MovedIn), index)
 	e.counter(watermarks, float64(s.FullPulls), index)
 	e.counter(shortWrites, float64(s.ShortWrites), index)
+}
+
+func (e emitter) memory(n *server.MemoryCounts) {
+	e.gauge(memoryLimit, float64(n.Limit))
+	e.gauge(memoryNeeded, float64(n.Needed))
+	e.gauge(memoryLevel, float64(n.Level))
+	e.counter(memoryCollections, float64(n.Collections))
 }
 
 func (e emitter) http2(n *server.HTTP2Counts) {
