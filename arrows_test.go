@@ -44,6 +44,7 @@ var arrows = []arrow{
 	{packages: "internal/loglimit", not: sansIO},
 	{packages: "internal/logqueue", others: []string{"go.uber.org/zap", "go.uber.org/zap/..."}},
 	{packages: "internal/moment", not: sansIO},
+	{packages: "internal/pace", not: sansIO},
 	{packages: "internal/octets", not: []string{"net", "net/http", "net/http/...", "net/url", "os", "os/...", "io/fs", "log", "log/...", "syscall"}},
 	{packages: "internal/memo", own: []string{"internal/octets"}, not: sansIO},
 	{packages: "internal/inflate", not: sansIO},

@@ -160,7 +160,7 @@ func (r *Request) Deadline() time.Time {
 	}
 	added := time.Duration(0)
 	if reads := r.Body.began.Load(); reads != nil {
-		added = min(reads.wait.time(r.age()), reads.wait.most(r.limit))
+		added = min(reads.wait.Time(r.age()), reads.wait.most(r.limit))
 	}
 	return r.Arrived.Add(moment.After(r.limit, added))
 }

@@ -158,10 +158,7 @@ func (c *machine) resetStalled(at instant) {
 		if st.flags&early != 0 {
 			continue
 		}
-		since := st.since
-		if c.queue != nil && st.list == c.queue.queue(st) && c.stalledAt != 0 && (since == 0 || c.stalledAt < since) {
-			since = c.stalledAt
-		}
+		since := c.blockedSince(st)
 		due := moment.After(since, timeout)
 		switch {
 		case since == 0:
@@ -171,14 +168,57 @@ func (c *machine) resetStalled(at instant) {
 			next = due
 		}
 	}
+	c.resetBlocked(late, "windows stayed closed")
+	c.timers[stallTimer] = next
+}
+
+// blockedSince returns since when a window of the peer's blocks content of st; 0: none does.
+func (c *machine) blockedSince(st *stream) instant {
+	since := st.since
+	if c.queue != nil && st.list == c.queue.queue(st) && c.stalledAt != 0 && (since == 0 || c.stalledAt < since) {
+		since = c.stalledAt
+	}
+	return since
+}
+
+// resetBlocked resets streams whose content windows of the peer's have blocked.
+func (c *machine) resetBlocked(late []*stream, reason string) {
 	code := CodeEnhanceYourCalm
 	if c.flags&asClient != 0 {
 		code = CodeCancel
 	}
 	for _, st := range late {
 		c.stats().Stalled++
-		c.notice(c.resetNotice(st, code, "windows stayed closed"))
+		c.notice(c.resetNotice(st, code, reason))
 		c.queueReset(st, code)
 	}
-	c.timers[stallTimer] = next
+}
+
+// SlowReading is the reason in the Reset event of a stream that CheckReaders has reset.
+const SlowReading = "the response is read too slowly"
+
+// WindowsClosed reports whether windows of the peer's have held up content within the last StallTimeout.
+func (c *machine) WindowsClosed() bool { return c.timers[stallTimer] != 0 }
+
+// CheckReaders marks the streams whose content a window of the peer's blocks, and returns their number. With reset it
+// first resets those of them that the last call has marked and that had content to send all the time since; a Reset
+// event follows for each. Tunnels are spared. Call Next and Transmit after it.
+func (c *machine) CheckReaders(reset bool) (blocked int) {
+	if c.err != nil {
+		return 0
+	}
+	var late []*stream
+	for st := range c.streams.all {
+		switch {
+		case st.flags&(early|tunnel) != 0 || c.blockedSince(st) == 0:
+			st.flags &^= lagging
+		case reset && st.flags&lagging != 0:
+			late = append(late, st)
+		default:
+			st.flags |= lagging
+			blocked++
+		}
+	}
+	c.resetBlocked(late, SlowReading)
+	return blocked
 }

@@ -48,6 +48,9 @@ func (c *machine) creditConnection() {
 	c.out = appendWindowUpdate(c.output(), 0, uint32(grow))
 }
 
+// ReceiveWindow returns the bytes of content that the peer may still send on the connection.
+func (c *machine) ReceiveWindow() int { return int(c.recvWindow) }
+
 // creditStream opens the window of st by its credit once that is half a window. A request that has ended, or whose
 // response is complete, gets none.
 func (c *machine) creditStream(st *stream) {

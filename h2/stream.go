@@ -42,6 +42,7 @@ const (
 	neverSent                           // the connection has failed before any of the request was pulled
 	long                                // the application has consumed half a window of incoming content
 	grown                               // its window is larger than the initial one
+	lagging                             // the last CheckReaders has found it blocked, and it was never short of content since
 )
 
 // waits reports whether st is in a queue of the schedule.

@@ -176,6 +176,7 @@ func (c *machine) transmitSource(dst []byte, st *stream, size int, cut bool) []b
 	case err == io.EOF:
 		return c.endSource(dst, start, st, n)
 	case n == 0:
+		st.flags &^= lagging
 		c.unblock(st)
 		if st.flags&dry != 0 {
 			c.unschedule(st)

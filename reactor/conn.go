@@ -64,6 +64,7 @@ type rareState struct {
 	dialling      *dialling // of a dialled connection, until its session is open
 	orphan        *orphan   // of a connection that was closed for stalling its loop
 	value         any       // of Value
+	pace          pace
 }
 
 // Value returns the place for a value that code above the session keeps for the connection. Few servers need one, so it
@@ -83,7 +84,7 @@ func (r *rareState) isEmpty() bool {
 	return r.unread == nil && r.remote == nil && r.local == nil && r.cause == nil && r.peeked == nil &&
 		!r.closeNotified && !r.shutsWrite && !r.truncated && !r.refused && r.lingerFrom == 0 && r.lingerBy == 0 &&
 		r.departure == nil && r.ending == nil && r.halfClosed == nil && r.dialling == nil && r.orphan == nil &&
-		!r.notAwaited && r.lingerRead == 0 && r.value == nil
+		!r.notAwaited && r.lingerRead == 0 && r.value == nil && r.pace == (pace{})
 }
 
 // takeUnread removes and returns the input that a replaced filter has left.

@@ -94,6 +94,16 @@ type Config struct {
 	// WriteTimeout closes a connection whose peer takes no output while output waits, and resets an HTTP/2 stream whose
 	// windows stay closed; 0 means 60 s.
 	WriteTimeout time.Duration
+	// MinContentRate ends a request whose content arrives at fewer bytes a second, on average over RateWindow, while the
+	// application waits for it; 0 means no limit. MinReadRate closes a connection whose peer reads fewer while output
+	// waits for it, and resets an HTTP/2 stream whose windows allow fewer. The streams of an HTTP/2 connection share
+	// either limit: while all of them together reach it, none is ended. Content of unknown length whose response has
+	// begun, WebSockets, tunnels, and reading from unix sockets are not limited.
+	MinContentRate int
+	MinReadRate    int
+	// RateWindow is the time of waiting for a peer over which its rate is measured, and which it has in any case; 0 means
+	// 10 s.
+	RateWindow time.Duration
 
 	// MaxBody limits the content of a request in bytes; 0 means no limit. Beyond it the answer is 413. Applications can
 	// set lower limits.
@@ -174,6 +184,7 @@ const (
 	defaultBodyTimeout    = 60 * time.Second
 	defaultWriteTimeout   = 60 * time.Second
 	defaultHalfClosed     = 5 * time.Second
+	defaultRateWindow     = 10 * time.Second
 	defaultShutdown       = 30 * time.Second
 	defaultMessageMemory  = 256 << 20
 )
@@ -194,6 +205,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.DrainDelay < 0 {
 		return c, fmt.Errorf("server: a drain delay of %v: it must not be negative", c.DrainDelay)
 	}
+	if c.MinContentRate < 0 || c.MinReadRate < 0 || c.RateWindow < 0 {
+		return c, fmt.Errorf("server: a minimum rate of %d or %d bytes a second over %v: none must be negative", c.MinContentRate, c.MinReadRate, c.RateWindow)
+	}
 	http2 := c.HTTP2.Config // Validate fills in defaults, which follow must not see
 	if err := http2.Validate(); err != nil {
 		return c, err
@@ -208,6 +222,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.BodyTimeout = timeout(c.BodyTimeout, defaultBodyTimeout)
 	c.WriteTimeout = timeout(c.WriteTimeout, defaultWriteTimeout)
 	c.HalfClosedTimeout = timeout(c.HalfClosedTimeout, defaultHalfClosed)
+	c.RateWindow = cmp.Or(c.RateWindow, defaultRateWindow)
 	c.ShutdownTimeout = timeout(c.ShutdownTimeout, defaultShutdown)
 	c.MessageMemory = cmp.Or(max(c.MessageMemory, 0), defaultMessageMemory)
 	if c.Probes == nil {

@@ -364,7 +364,10 @@ func (s *h1Session) setTimeout() {
 		// The peer has to read first. Its time to send starts after that.
 		s.lastActive = s.loop.instant()
 	}
-	by := earlier(earlier(s.readBy(), s.halfClosedBy()), s.sending.by(s.conn, s.loop.instant(), s.loop.server.config.WriteTimeout))
+	by := earlier(earlier(s.readBy(), s.halfClosedBy()), s.readingBy(&s.sending))
+	if s.reading != nil && s.loop.server.config.MinContentRate > 0 {
+		by = earlier(by, s.contentBy())
+	}
 	setTimeoutAt(s.conn, by)
 }
 
@@ -414,9 +417,9 @@ func (s *h1Session) halfClosedBy() instant {
 // Timeout implements reactor.Session.
 func (s *h1Session) Timeout() {
 	now := s.loop.instant()
-	if s.sending.stuck(s.conn, now, s.loop.server.config.WriteTimeout) {
-		s.loop.refused(WriteTimeout, s.conn, nil)
-		s.endAll(spi.EndedBySlow, WriteTimeout.String())
+	if reason, misses := s.notReading(&s.sending); misses {
+		s.loop.refused(reason, s.conn, nil)
+		s.endAll(spi.EndedBySlow, reason.String())
 		s.peerGone()
 		s.conn.Reset()
 		return
@@ -432,6 +435,9 @@ func (s *h1Session) Timeout() {
 		return // Transmit follows and calls endIfVacant
 	case s.readBy().passed(now):
 		s.readTimeout()
+		return
+	case s.contentTooSlow(now):
+		s.refuseSlow(SlowContent, "the content arrives too slowly", spi.EndedBySlow)
 		return
 	}
 	s.setTimeout()
@@ -449,15 +455,44 @@ func (s *h1Session) readTimeout() {
 		s.conn.CloseFlushed()
 		return
 	}
-	// RFC 9110 section 15.5.9.
-	err := &h1.Error{Status: 408, Reason: "the request did not arrive in time"}
-	s.loop.refused(reason, s.conn, nil)
-	s.machine.Refuse(err)
 	by := spi.EndedBySlow
 	if reason == HeadTimeout && s.loop.drainBy().passed(s.loop.instant()) {
 		by = spi.EndedByDrain // which has shortened the time
 	}
+	s.refuseSlow(reason, "the request did not arrive in time", by)
+}
+
+// refuseSlow ends the request that is arriving with 408 (RFC 9110 section 15.5.9).
+func (s *h1Session) refuseSlow(reason Reason, text string, by spi.Ender) {
+	err := &h1.Error{Status: 408, Reason: text}
+	s.loop.refused(reason, s.conn, nil)
+	s.machine.Refuse(err)
 	s.endRefused(err, by, reason.String(), s.conn.KeptInput())
+}
+
+// contentBy returns when the rate of the content is to be checked; 0 if nobody waits for it. A request that was
+// answered waits for the rest of its content.
+func (s *h1Session) contentBy() instant {
+	x, now := s.reading, s.loop.instant()
+	if s.input.paused() || x.conversation() && !x.ended {
+		return 0
+	}
+	if x.ended {
+		x.in.await(now, x.in.taken)
+	}
+	if p := x.in.pace; p != nil && s.conn.Queued() > 0 {
+		p.restart(now, x.in.taken) // the peer has to read first
+	}
+	return x.in.pace.by(now, &s.loop.server.config)
+}
+
+// contentTooSlow reports whether content has arrived below the limit. Content that was not read yet has arrived.
+func (s *h1Session) contentTooSlow(now instant) bool {
+	x := s.reading
+	if x == nil || s.input.paused() || x.conversation() && !x.ended || s.conn.Queued() > 0 {
+		return false
+	}
+	return x.in.pace.tooSlow(now, x.in.taken, &s.loop.server.config) && !s.conn.Waiting()
 }
 
 // drain implements drainer: requests that have arrived are answered, then the connection ends.
@@ -559,6 +594,9 @@ func (s *h1Session) abort(x *stream) {
 // want implements transport: the application waits for content, so that reading may resume.
 func (s *h1Session) want(x *stream) {
 	s.machine.Continue(x.id)
+	if s.loop.server.config.MinContentRate > 0 {
+		x.in.await(s.loop.instant(), x.in.taken)
+	}
 	s.conn.Touch()
 }
 

@@ -22,25 +22,34 @@ func (s *h2Session) unfinished() iter.Seq[*exchange] {
 	}
 }
 
-// expireBodies cuts off requests for whose content the application has waited for BodyTimeout, and sets the time
-// at which to check the others.
+// expireBodies cuts off requests for whose content the application has waited for BodyTimeout, or whose content arrives
+// too slowly, and sets the time at which to check the others.
 func (s *h2Session) expireBodies(now instant) {
 	s.bodyBy = 0
 	for x := range s.unfinished() {
-		if !x.in.waiting() || x.answered && x.ContentLength < 0 {
-			// Content of unknown length that is answered as it arrives is a conversation: those of gRPC
-			// may be silent for hours.
-			continue
-		}
-		by := x.in.asked.after(s.loop.server.config.BodyTimeout)
-		if by.passed(now) {
-			s.loop.server.refusedRequest(BodyTimeout, x, nil)
-			x.endsFor(BodyTimeout)
-			s.cutOff(x, 408, "the request did not arrive in time")
-		} else {
-			s.bodyBy = earlier(s.bodyBy, by)
+		switch {
+		case !x.in.waiting() || x.conversation():
+		case x.in.asked.after(s.loop.server.config.BodyTimeout).passed(now):
+			s.refuseSlow(x, BodyTimeout, "the request did not arrive in time")
+		case s.contentTooSlow(x.in, now):
+			s.refuseSlow(x, SlowContent, "the content arrives too slowly")
+		default:
+			s.bodyBy = earlier(s.bodyBy, s.contentBy(x.in))
 		}
 	}
+}
+
+// contentBy returns when to check on the content for which the application waits; 0 is never.
+func (s *h2Session) contentBy(b *inbound) instant {
+	c := &s.loop.server.config
+	return earlier(b.asked.after(c.BodyTimeout), b.pace.by(s.loop.instant(), c))
+}
+
+// refuseSlow ends a request whose content misses a limit.
+func (s *h2Session) refuseSlow(x *exchange, reason Reason, text string) {
+	s.loop.server.refusedRequest(reason, x, nil)
+	x.endsFor(reason)
+	s.cutOff(x, 408, text)
 }
 
 // cutOff ends a request whose content will not be complete, with that status if nothing of its response has left.

@@ -29,7 +29,7 @@ type h2Session struct {
 	failed   bool        // the error that ends the connection was counted
 	held     []*exchange // requests whose handlers wait until answers have left, oldest first
 	bodyBy   instant     // when to check the requests that wait for content; 0: none waits
-	messages *memory     // of incomplete WebSocket messages; nil while there was no WebSocket
+	rare     *h2Rare     // nil: not needed so far
 	opened   uint32      // Loop.Age at the start, in seconds
 	requests uint32      // that have arrived
 }
@@ -73,6 +73,9 @@ func (s *h2Session) feed(in []byte) (used int) {
 		}
 		if s.loop.observed {
 			s.account(ev, n)
+		}
+		if s.rare != nil && ev.Kind == h2.Data {
+			s.rare.content += int64(len(ev.Data))
 		}
 		if x := gatherable(ev); x != nil {
 			x.gather(ev.Data)
@@ -213,6 +216,8 @@ func streamRefusal(ev *h2.Event) Reason {
 		return TooLargeHTTP2
 	case ev.Code == h2.CodeRefusedStream:
 		return StreamLimit
+	case ev.Reason == h2.SlowReading:
+		return SlowReading
 	case ev.Code == h2.CodeEnhanceYourCalm:
 		return WriteTimeout
 	}
@@ -332,6 +337,9 @@ func (s *h2Session) Transmit(dst []byte, room int) []byte {
 	}
 	if n := len(dst) - start; n > 0 {
 		s.sending.add(s.conn.Queued(), n, s.loop.instant())
+		if s.rare != nil {
+			s.rare.output += int64(n)
+		}
 	}
 	if s.machine.Done() {
 		s.peerGone()
@@ -386,9 +394,9 @@ func (s *h2Session) Closed(err error) {
 func (s *h2Session) Timeout() {
 	s.loop.tick()
 	now := s.loop.instant()
-	if s.sending.stuck(s.conn, now, s.loop.server.config.WriteTimeout) {
-		s.loop.refused(WriteTimeout, s.conn, nil)
-		s.endAll(spi.EndedBySlow, WriteTimeout.String())
+	if reason, misses := s.notReading(&s.sending); misses {
+		s.loop.refused(reason, s.conn, nil)
+		s.endAll(spi.EndedBySlow, reason.String())
 		s.peerGone()
 		s.conn.Close()
 		return
@@ -406,6 +414,9 @@ func (s *h2Session) Timeout() {
 	}
 	if s.bodyBy.passed(now) {
 		s.expireBodies(now)
+	}
+	if r := s.rare; r != nil && r.readersBy.passed(now) {
+		s.checkReaders(now)
 	}
 	if s.idleBy().passed(now) {
 		s.loop.refused(IdleTimeout, s.conn, nil)
@@ -440,7 +451,10 @@ func (s *h2Session) watch() {
 		s.streams = n
 		s.lastActive = s.loop.instant()
 	}
-	by := earlier(s.idleBy(), s.sending.by(s.conn, s.loop.instant(), s.loop.server.config.WriteTimeout))
+	by := earlier(s.idleBy(), s.readingBy(&s.sending))
+	if s.loop.server.config.MinReadRate > 0 && s.machine.WindowsClosed() {
+		by = earlier(by, s.readersBy())
+	}
 	setTimeoutAt(s.conn, earlier(earlier(by, s.bodyBy), s.loop.moment(s.machine.Deadline())))
 }
 
@@ -520,8 +534,11 @@ func (s *h2Session) want(x *stream) {
 		s.conn.Touch()
 	}
 	x.in.asked = s.loop.instant()
-	if s.bodyBy == 0 {
-		s.bodyBy = x.in.asked.after(s.loop.server.config.BodyTimeout)
+	if s.loop.server.config.MinContentRate > 0 {
+		x.in.await(x.in.asked, s.ensureRare().content)
+	}
+	if by := s.contentBy(x.in); s.bodyBy == 0 || by < s.bodyBy {
+		s.bodyBy = by
 		s.conn.Touch()
 	}
 }

@@ -4,6 +4,7 @@ package server
 
 import (
 	"io"
+	"time"
 
 	"github.com/gatewheel/gatewheel/app"
 )
@@ -20,6 +21,7 @@ type inbound struct {
 	expects  bool    // the peer waits for a 100 before it sends; on HTTP/2
 	gathered bool    // the stream is among loop.gathered
 	trailers app.Fields
+	pace     *contentPace // nil: the rate is not limited, or the application has not waited yet
 }
 
 // waiting reports whether the application waits for content.
@@ -71,6 +73,9 @@ func (s *stream) endInput(err error) {
 func (s *stream) wakeReader() {
 	if ready := s.in.ready; ready != nil {
 		s.in.ready = nil
+		if p := s.in.pace; p != nil {
+			p.Set(false, time.Duration(s.loop.instant()))
+		}
 		s.in.owner.call(ready)
 	}
 }

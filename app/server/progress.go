@@ -40,12 +40,20 @@ const checks = 16
 // by returns the time of the next look; 0 if no output can be waiting. One look may find that the kernel has taken
 // all.
 func (p *progress) by(c *reactor.Conn, now instant, timeout time.Duration) instant {
-	if timeout == 0 || !p.given && c.Queued() == 0 {
+	if timeout == 0 {
 		return 0
 	}
-	part := max(instant(timeout/checks), 1)
-	next := p.since.after(time.Duration(max(now-p.since, 0)/part*part + part))
+	next := p.look(c, now, timeout/checks)
 	return min(next, p.since.after(timeout))
+}
+
+// look returns the time of the next of the looks that have that distance; 0 if no output can be waiting.
+func (p *progress) look(c *reactor.Conn, now instant, distance time.Duration) instant {
+	if !p.given && c.Queued() == 0 {
+		return 0
+	}
+	part := max(instant(distance), 1)
+	return p.since.after(time.Duration(max(now-p.since, 0)/part*part + part))
 }
 
 // stuck checks at the peer, and reports whether it has read nothing for timeout; 0 is no limit.

@@ -47,6 +47,8 @@ const (
 	MemoryIdle                        // connections closed because they were idle while memory was low
 	MemoryScarcity                    // requests and connections answered with 503 while memory was scarce
 	MemoryCut                         // connections reset because they held the most while memory was critical
+	SlowContent                       // requests whose content arrived below Config.MinContentRate
+	SlowReading                       // connections and streams whose peer read below Config.MinReadRate
 	reasons
 )
 
@@ -86,6 +88,8 @@ var reasonTable = [reasons]struct {
 	MemoryIdle:          {"memory-idle", "idle connection closed to free memory", zap.DebugLevel, spi.EndedByNobody},
 	MemoryScarcity:      {"memory-scarce", "request refused for lack of memory", zap.WarnLevel, spi.EndedByLimit},
 	MemoryCut:           {"memory-cut", "connection reset for lack of memory", zap.WarnLevel, spi.EndedByLimit},
+	SlowContent:         {"slow-content", "request content arrives too slowly", zap.DebugLevel, spi.EndedBySlow},
+	SlowReading:         {"slow-reading", "peer reads too slowly", zap.DebugLevel, spi.EndedBySlow},
 }
 
 // Ender returns who has ended requests for r; spi.EndedByNobody if it ends none.

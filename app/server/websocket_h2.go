@@ -28,9 +28,9 @@ type h2Socket struct {
 // upgrade implements session.
 func (s *h2Session) upgrade(x *exchange, fields app.Fields) (*socket, error) {
 	id := h2.StreamID(x.id)
-	if s.messages == nil {
-		s.messages = &memory{loop: &x.loop.messages}
-		s.messages.limit.Store(x.loop.messages.limit.Load() / 8)
+	if m := &s.ensureRare().messages; m.loop == nil {
+		m.loop = &x.loop.messages
+		m.limit.Store(x.loop.messages.limit.Load() / 8)
 	}
 	k := &h2Socket{session: s, id: id, announced: true}
 	k.carrier, k.loop, k.conn = k, x.loop, x.conn
@@ -179,7 +179,7 @@ func (s *h2Socket) cut() {
 }
 
 // memory implements carrier.
-func (s *h2Socket) memory() *memory { return s.session.messages }
+func (s *h2Socket) memory() *memory { return &s.session.rare.messages }
 
 // watch implements carrier.
 func (s *h2Socket) watch() {

@@ -110,6 +110,9 @@ type limitFlags struct {
 	HeadTimeout     period   `default:"10s" help:"Time from the first byte of a request's head to its last, and of a new connection without a byte."`
 	BodyTimeout     period   `default:"60s" help:"Time without a byte of request content while the application waits for it."`
 	WriteTimeout    period   `default:"60s" help:"Time without the peer reading a byte of the response."`
+	MinContentRate  byteSize `default:"0" from:"0" to:"1GiB" help:"Bytes per second at which request content has to arrive while the application waits for it, 408 beyond; 0 means no limit."`
+	MinReadRate     byteSize `default:"0" from:"0" to:"1GiB" help:"Bytes per second at which a client has to read while output waits for it; its connection or HTTP/2 stream is reset beyond. 0 means no limit."`
+	RateWindow      period   `from:"1ms" default:"10s" help:"Time of waiting for a client over which these two rates are averaged, and which it has in any case."`
 	HalfClosed      period   `name:"half-closed-timeout" default:"5s" help:"Time without output on an HTTP/1 connection whose peer has sent FIN, as a peer that has left does."`
 	IdleTimeout     period   `default:"120s" help:"Time without a request in progress, after the first one."`
 	DrainDelay      period   `default:"0s" help:"Time after SIGINT or SIGTERM in which /readyz answers 503 while connections are still accepted and answered, so that load balancers turn to other servers first; then the server drains. The next signal ends it early."`

@@ -36,6 +36,9 @@ var flagTests = map[string]func(*testing.T){
 	"request-timeout":     testRequestTimeout,
 	"head-timeout":        testHeadTimeout,
 	"body-timeout":        testBodyTimeout,
+	"min-content-rate":    testMinContentRate,
+	"min-read-rate":       testMinReadRate,
+	"rate-window":         testMinContentRate,
 	"write-timeout":       testWriteTimeout,
 	"half-closed-timeout": testHalfClosedTimeout,
 	"idle-timeout":        testIdleTimeout,
@@ -332,6 +335,22 @@ func testBodyTimeout(t *testing.T) {
 	if got := rest(t, conn); strings.HasPrefix(got, "HTTP/1.1 200 ") {
 		t.Errorf("half a content was answered %q", got)
 	}
+}
+
+// testMinContentRate: a window of waiting ends content that arrives at less.
+func testMinContentRate(t *testing.T) {
+	conn := serve(t, "--min-content-rate", "1000", "--rate-window", "50ms", "--body-timeout", "1h").dial()
+	send(t, conn, "POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345")
+	if got := rest(t, conn); !strings.HasPrefix(got, "HTTP/1.1 408 ") || !strings.Contains(got, "too slowly") {
+		t.Errorf("five bytes of ten were answered %q", got)
+	}
+}
+
+// testMinReadRate: a window of waiting ends the connection of a client that reads nothing.
+func testMinReadRate(t *testing.T) {
+	c := serve(t, "--min-read-rate", "1GiB", "--rate-window", "50ms", "--write-timeout", "1h", "--log-level", "debug")
+	send(t, c.dial(), "GET /bytes/1000000000 HTTP/1.1\r\nHost: x\r\n\r\n")
+	c.logs("peer reads too slowly")
 }
 
 // testH1Limits: a request at the limit is answered, one beyond is refused.
