@@ -19,10 +19,11 @@ SOAK     ?= 10m
 # Its further flags, for example: make soak SOAKFLAGS='-seed 7 -rate 300 -max-cpu 0'
 SOAKFLAGS ?=
 
-.PHONY: help build run demo check test tools lint conform nested poison unit race fuzz long soak bench clean
+.PHONY: help build dist run demo check test tools lint conform nested poison unit race fuzz long soak bench clean
 
 help:
 	@echo 'build    bin/gatewheel, static'
+	@echo 'dist     archives and Debian packages for amd64 and arm64, with checksums and SBOMs, in dist'
 	@echo 'run      build, then serve on 127.0.0.1:8080'
 	@echo 'demo     build, then a gateway on 127.0.0.1:8080 in front of the built-in application'
 	@echo 'check    gofmt, go vet, the build and the short tests: needs Go alone, takes about two minutes'
@@ -38,6 +39,9 @@ help:
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.commitDate=$(DATE)' -o bin/gatewheel ./cmd/gatewheel
+
+dist:
+	@.ci/dist
 
 run: build
 	bin/gatewheel serve
@@ -100,4 +104,4 @@ bench: tools build
 	cd bench && go build -o ../bin/bench . && ../bin/bench -gatewheel ../bin/gatewheel $(BENCH)
 
 clean:
-	rm -rf bin
+	rm -rf bin dist
