@@ -20,13 +20,15 @@ func (*manCommand) Help() string {
 var manualVariables = [][2]string{
 	{"LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES", "Listening sockets from a service manager, for systemd: and fd: in --listen; see sd_listen_fds(3)."},
 	{"GOMAXPROCS", "Number of processors to use, and with it of event loops. By default that of the machine or of the control group."},
-	{"GOGC, GOMEMLIMIT", "Settings of Go's garbage collector. With either, the program leaves the collector alone."},
+	{"GOGC", "How far memory grows between two garbage collections, in percent. By default the program sets it by what it holds."},
+	{"GOMEMLIMIT", "Limit of memory, in place of that of the control group; see --memory-limit."},
+	{"NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID", "Where a service manager is told the state of the process, and how often it wants a sign of life; see sd_notify(3)."},
 	{"SSL_CERT_FILE, SSL_CERT_DIR", "Authorities that verify the certificates of servers, in place of those of the system; see --to-ca."},
 }
 
 var manualFiles = [][2]string{
 	{"/etc/gatewheel/gateway.yaml", "The file of gatewheel-gateway.service of the Debian package: routes and backends. gatewheel check checks it."},
-	{"/etc/gatewheel/gatewheel.env", "Environment variables of the services of the Debian package."},
+	{"/etc/gatewheel/gateway.env, /etc/gatewheel/gatewheel.env", "Environment variables of gatewheel-gateway.service and of gatewheel.service."},
 }
 
 var manualSignals = [][2]string{
@@ -90,7 +92,7 @@ func (*manCommand) Run(s *streams, parsed *kong.Context) error {
 		page.Verbatim(example[1])
 	}
 	page.Section("SEE ALSO")
-	page.Paragraph("systemd.socket(5), sd_listen_fds(3). The pages about the file of a gateway, metrics and deployment are in /usr/share/doc/gatewheel.")
+	page.Paragraph("systemd.service(5), systemd.socket(5). The pages about the file of a gateway, metrics and deployment are in /usr/share/doc/gatewheel.")
 	_, err := page.WriteTo(s.stdout)
 	return err
 }
