@@ -3,6 +3,7 @@
 package filewatch
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -23,6 +24,7 @@ const settleTime = 200 * time.Millisecond
 type Watch struct {
 	Files    []string
 	Changed  func()
+	First    time.Duration   // before the first call of Periodic; 0 means Every
 	Every    time.Duration   // between calls of Periodic
 	Periodic func(time.Time) // nil: nothing is called
 	Failed   func(error)     // is told that a directory cannot be watched, or that events were lost
@@ -131,9 +133,10 @@ func decisiveFor(file string) (names, directories []string) {
 }
 
 func (w *Watch) follow() {
+	var ticker *time.Ticker
 	var interval <-chan time.Time
 	if w.Periodic != nil {
-		ticker := time.NewTicker(w.Every)
+		ticker = time.NewTicker(cmp.Or(w.First, w.Every))
 		defer ticker.Stop()
 		interval = ticker.C
 	}
@@ -145,6 +148,7 @@ func (w *Watch) follow() {
 		case <-w.done:
 			return
 		case now := <-interval:
+			ticker.Reset(w.Every)
 			w.Periodic(now)
 		case event, more := <-w.watcher.Events:
 			if !more {

@@ -31,6 +31,9 @@ type Options struct {
 	// ClientAuth is tls.NoClientCert, tls.VerifyClientCertIfGiven or
 	// tls.RequireAndVerifyClientCert. All but the first need ClientCAs.
 	ClientAuth tls.ClientAuthType
+	// Secrets are those of the Store that this one replaces, from Store.Secrets: sessions of its clients are resumed, and
+	// its self-signed certificate stays, unless it ends within a week or has other names. Nil: there is none.
+	Secrets []byte
 	// Logger gets a line for each loaded pair and for each that cannot be used. Without it and Slog, they go to standard error;
 	// zap.NewNop() turns the log off.
 	Logger *zap.Logger

@@ -39,17 +39,7 @@ func SelfSigned(names ...string) (*tls.Certificate, error) {
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		BasicConstraintsValid: true,
 	}
-	names = append([]string{"localhost", "127.0.0.1", "::1"}, names...)
-	if host, err := os.Hostname(); err == nil {
-		names = append(names, host)
-	}
-	for _, name := range names {
-		if ip := net.ParseIP(name); ip != nil {
-			template.IPAddresses = append(template.IPAddresses, ip)
-		} else {
-			template.DNSNames = append(template.DNSNames, name)
-		}
-	}
+	template.DNSNames, template.IPAddresses = splitNames(names)
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		return nil, err
@@ -59,6 +49,22 @@ func SelfSigned(names ...string) (*tls.Certificate, error) {
 		return nil, err
 	}
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, nil
+}
+
+// splitNames returns the host names and the addresses of a self-signed certificate for names.
+func splitNames(names []string) (dns []string, addresses []net.IP) {
+	names = append([]string{"localhost", "127.0.0.1", "::1"}, names...)
+	if host, err := os.Hostname(); err == nil {
+		names = append(names, host)
+	}
+	for _, name := range names {
+		if ip := net.ParseIP(name); ip != nil {
+			addresses = append(addresses, ip)
+		} else {
+			dns = append(dns, name)
+		}
+	}
+	return dns, addresses
 }
 
 // SelfSignedFingerprint returns the SHA-256 of the certificate made in memory, in hexadecimal, for users to compare.

@@ -43,7 +43,11 @@ func Open(options Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{options: options, logger: logqueue.Choose(options.Logger, options.Slog)}
-	if options.SelfSigned {
+	now := time.Now()
+	if err := s.inherit(now); err != nil {
+		return nil, err
+	}
+	if options.SelfSigned && s.signed == nil {
 		signed, err := SelfSigned(options.SelfSignedNames...)
 		if err != nil {
 			return nil, err
@@ -54,14 +58,16 @@ func Open(options Options) (*Store, error) {
 		s.pairs = append(s.pairs, &loadedPair{files: files})
 	}
 	s.config = s.baseConfig()
-	var err error
-	if s.tickets, err = s.tickets.renewed(); err != nil {
-		return nil, err
+	if len(s.tickets) == 0 || s.tickets.due(now) <= 0 {
+		var err error
+		if s.tickets, err = s.tickets.renewed(); err != nil {
+			return nil, err
+		}
 	}
 	if err := s.Reload(); err != nil {
 		return nil, err
 	}
-	s.watch = filewatch.Watch{Files: s.files(), Changed: func() { _ = s.Reload() }, Every: ticketRotation, Periodic: s.renew, Failed: watchFailed(s.logger)}
+	s.watch = filewatch.Watch{Files: s.files(), Changed: func() { _ = s.Reload() }, First: s.tickets.due(now), Every: ticketRotation, Periodic: s.renew, Failed: watchFailed(s.logger)}
 	if err := s.watch.Start(); err != nil {
 		return nil, err
 	}
@@ -176,6 +182,6 @@ func (s *Store) publish() {
 		ClientCAs:      s.clients.good,
 		GetCertificate: s.config.GetCertificate,
 	}
-	state.config.SetSessionTicketKeys(s.tickets)
+	state.config.SetSessionTicketKeys(s.tickets.bytes())
 	s.current.Store(state)
 }

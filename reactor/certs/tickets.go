@@ -14,17 +14,37 @@ const (
 	ticketKeysKept = 3
 )
 
+// ticketKey is a key of session tickets.
+type ticketKey struct {
+	Key  [32]byte
+	Made time.Time
+}
+
 // ticketKeys are the keys of session tickets, the encrypting one first.
-type ticketKeys [][32]byte
+type ticketKeys []ticketKey
 
 // renewed returns keys with a new one in front and without the oldest.
 func (keys ticketKeys) renewed() (ticketKeys, error) {
-	var key [32]byte
-	if _, err := rand.Read(key[:]); err != nil {
+	key := ticketKey{Made: time.Now()}
+	if _, err := rand.Read(key.Key[:]); err != nil {
 		return nil, err
 	}
 	more := append(ticketKeys{key}, keys...)
 	return more[:min(len(more), ticketKeysKept)], nil
+}
+
+// due returns the time until the encrypting key is to be replaced, ticketRotation at most.
+func (keys ticketKeys) due(now time.Time) time.Duration {
+	return min(keys[0].Made.Add(ticketRotation).Sub(now), ticketRotation)
+}
+
+// bytes returns the keys as crypto/tls takes them.
+func (keys ticketKeys) bytes() [][32]byte {
+	var all [][32]byte
+	for _, key := range keys {
+		all = append(all, key.Key)
+	}
+	return all
 }
 
 // RotateTicketKeys adds a new key, which encrypts session tickets from now on, and drops the oldest of three. It happens
