@@ -39,6 +39,7 @@ var arrows = []arrow{
 	{packages: "internal/manpage", others: []string{"github.com/alecthomas/kong"}},
 	{packages: "internal/filewatch", others: []string{"github.com/fsnotify/fsnotify"}},
 	{packages: "internal/goroutine", not: sansIO},
+	{packages: "internal/handover", others: []string{"golang.org/x/sys/unix"}},
 	{packages: "internal/histogram", not: sansIO},
 	{packages: "internal/linked", not: sansIO},
 	{packages: "internal/loglimit", not: sansIO},
