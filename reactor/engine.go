@@ -23,7 +23,7 @@ func (r *Reactor) newEngine(l *Loop) *loopEngine {
 	for _, ln := range r.listeners {
 		config.Listeners = append(config.Listeners, engine.Listener{
 			PutOver: func(fd int) error { return ln.putOver(fd, l.index) },
-			Shared:  ln.shared,
+			Shared:  ln.shared(l.index),
 		})
 	}
 	e.Engine = r.makeEngine(config, e)

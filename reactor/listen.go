@@ -28,7 +28,12 @@ const (
 type listener struct {
 	config ListenerConfig
 	addr   net.Addr
-	shared bool // all Loops accept from one socket
+	loops  int
+	// continued reports whether the sockets belong to the listener before this one, which has got more of them than
+	// there are Loops.
+	continued bool
+	// handedOver reports whether another process accepts from the sockets. Their queue and their file are left to it.
+	handedOver atomic.Bool
 	// early has, for each socket, the number of connections that may have been established before its options were set,
 	// and so have not inherited them. Set before the first accept, then counted down by those who accept.
 	early []atomic.Int32
@@ -42,7 +47,7 @@ type listener struct {
 
 // newListener returns the listener of open sockets, for so many Loops.
 func newListener(config ListenerConfig, s sockets, loops int) *listener {
-	ln := &listener{config: config, addr: s.addr, shared: len(s.fds) < loops, sockets: s, early: make([]atomic.Int32, len(s.fds))}
+	ln := &listener{config: config, addr: s.addr, loops: loops, sockets: s, early: make([]atomic.Int32, len(s.fds))}
 	if s.addr.Network() == "tcp" {
 		for i, fd := range s.fds {
 			ln.early[i].Store(int32(waitingConnections(fd)))
@@ -55,13 +60,16 @@ func newListener(config ListenerConfig, s sockets, loops int) *listener {
 
 // prepare sets the options of a connection that l has accepted, if it may not have inherited them.
 func (ln *listener) prepare(l *Loop, fd int) {
-	early := &ln.early[0]
-	if !ln.shared {
-		early = &ln.early[l.index]
-	}
+	early := &ln.early[l.index%len(ln.early)]
 	if ln.multipath || early.Load() > 0 && early.Add(-1) >= 0 {
 		_ = prepareTCP(fd, l.reactor.config.NotsentLowat) // it works without, if more slowly
 	}
+}
+
+// shared reports whether other Loops accept from the socket of the Loop with that index.
+func (ln *listener) shared(loop int) bool {
+	sockets := len(ln.early)
+	return loop >= sockets || loop+sockets < ln.loops
 }
 
 // duplicate returns a new descriptor of the socket that the Loop with that index accepts from.
@@ -88,22 +96,22 @@ func (ln *listener) putOver(fd, loop int) error {
 func (ln *listener) close() {
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
+	if ln.handedOver.Load() {
+		ln.sockets.release = nil
+	}
 	ln.sockets.close()
 }
 
 // sockets are the open sockets of a ListenerConfig.
 type sockets struct {
-	fds     []int    // non-blocking and listening; one for each Loop, or a single one that all share
+	fds     []int    // non-blocking and listening; one for each Loop, or fewer that they share
 	addr    net.Addr // the bound address
 	release func()   // called after the last descriptor was closed, to remove a file; may be nil
 }
 
 // fd returns the socket that the Loop with that index accepts from.
 func (s *sockets) fd(loop int) int {
-	if len(s.fds) == 1 {
-		return s.fds[0]
-	}
-	return s.fds[loop]
+	return s.fds[loop%len(s.fds)]
 }
 
 func (s *sockets) close() {
@@ -119,6 +127,9 @@ func (s *sockets) close() {
 
 // openSockets opens the sockets of config for so many Loops.
 func openSockets(config *ListenerConfig, loops, notsentLowat int) (sockets, error) {
+	if s, ok := inheritedSockets(config, notsentLowat); ok {
+		return s, nil
+	}
 	switch network := config.Network; {
 	case config.File != nil:
 		return openInherited(config, notsentLowat)

@@ -19,9 +19,14 @@ import (
 // firstInherited is the first inherited descriptor (SD_LISTEN_FDS_START).
 const firstInherited = 3
 
-// activated returns the sockets that systemd has passed. The first call removes them from the environment, so that child
-// processes do not use them.
-var activated = sync.OnceValue(func() []*os.File { return activation.Files(true) })
+// activated returns the sockets that systemd has passed, to this process or to the one that it replaces. The first call
+// removes them from the environment, so that child processes do not use them.
+var activated = sync.OnceValue(func() []*os.File {
+	if in := inheritance.Load(); in != nil {
+		return in.activated()
+	}
+	return activation.Files(true)
+})
 
 // activatedListeners returns the sockets that systemd has passed under name, or all of them for an empty name.
 func activatedListeners(name string) ([]ListenerConfig, error) {
@@ -39,6 +44,9 @@ func activatedListeners(name string) ([]ListenerConfig, error) {
 		if err := checkListening(int(file.Fd())); err != nil {
 			return nil, fmt.Errorf("socket %q from systemd %w", file.Name(), err)
 		}
+		if in := inheritance.Load(); in != nil {
+			in.take(file)
+		}
 		configs = append(configs, ListenerConfig{File: file})
 	}
 	if len(configs) == 0 {
@@ -54,6 +62,11 @@ func parseDescriptor(text, number string) ([]ListenerConfig, error) {
 		return nil, fmt.Errorf("listen address %q has no descriptor number: write fd:3", text)
 	}
 	fd := int(n)
+	if in := inheritance.Load(); in != nil {
+		if file := in.takeFile(text); file != nil {
+			return []ListenerConfig{{File: file}}, nil
+		}
+	}
 	if fd < firstInherited {
 		return nil, fmt.Errorf("listen address %q is a standard stream: inherited sockets begin at fd:%d", text, firstInherited)
 	}

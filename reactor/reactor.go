@@ -100,7 +100,12 @@ func (r *Reactor) Listen(config ListenerConfig) (net.Addr, error) {
 		return nil, err
 	}
 	config.TLS = r.tls.configs.of(config.TLS)
-	r.listeners = append(r.listeners, newListener(config, s, len(r.loops)))
+	// More inherited sockets than Loops are so many listeners that each Loop has one socket of each.
+	for i, some := range s.split(len(r.loops)) {
+		ln := newListener(config, some, len(r.loops))
+		ln.continued = i > 0
+		r.listeners = append(r.listeners, ln)
+	}
 	return s.addr, nil
 }
 

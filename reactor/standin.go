@@ -84,7 +84,7 @@ func waitForNewcomers(listeners []*listener, index int) (n *newcomers, err error
 		return nil, err
 	}
 	for _, ln := range listeners {
-		if ln.shared {
+		if ln.shared(index) {
 			continue
 		}
 		fd, err := ln.duplicate(index)

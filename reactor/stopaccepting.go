@@ -10,7 +10,8 @@ import (
 
 // StopAccepting accepts the connections that wait in the listening sockets, and closes the listening sockets. It
 // accepts at most as many as waited when it was called and as the limit of connections allows, and stops when ctx ends;
-// the kernel resets the rest. Open connections go on. On any goroutine.
+// the kernel resets the rest. Connections that wait in sockets after HandOver are left to the other process. Open
+// connections go on. On any goroutine.
 func (r *Reactor) StopAccepting(ctx context.Context) {
 	r.gate.end()
 	for i, l := range r.loops {
@@ -18,6 +19,9 @@ func (r *Reactor) StopAccepting(ctx context.Context) {
 			continue // never started: no loop would serve them
 		}
 		for _, ln := range r.listeners {
+			if ln.handedOver.Load() {
+				continue
+			}
 			if fd, err := ln.duplicate(i); err == nil {
 				r.acceptWaiting(ctx, l, ln, fd)
 				_ = unix.Close(fd)
