@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -42,6 +43,7 @@ type operator struct {
 
 	log      *zap.Logger
 	listener *admin.Listener // nil: there is no --admin
+	address  string          // of --admin
 	admin    *admin.Server
 	server   *server.Server
 	started  atomic.Bool
@@ -50,9 +52,9 @@ type operator struct {
 	metrics  *metrics.Metrics // nil: there are none
 }
 
-// listen opens the listener of --admin.
-func (o *operator) listen(f *adminFlags, log *zap.Logger) error {
-	o.log = log
+// listen opens the listener of --admin, or takes that of the process that this one replaces.
+func (o *operator) listen(f *adminFlags, in *inheritance, log *zap.Logger) error {
+	o.log, o.address = log, f.Admin
 	if f.Admin == "" {
 		if f.AdminTokenFile != "" {
 			return usage(errors.New("--admin-token-file has no effect without --admin"))
@@ -60,7 +62,7 @@ func (o *operator) listen(f *adminFlags, log *zap.Logger) error {
 		return nil
 	}
 	var err error
-	if o.listener, err = admin.Listen(f.Admin, f.AdminTokenFile); err == nil {
+	if o.listener, err = admin.ListenInherited(f.Admin, f.AdminTokenFile, in.adminSocket(f.Admin)); err == nil {
 		return nil
 	}
 	_, network := errors.AsType[*net.OpError](err)
@@ -130,6 +132,15 @@ func (o *operator) close() {
 		o.admin.Close()
 	case o.listener != nil:
 		_ = o.listener.Close()
+	}
+}
+
+// leave ends the admin listener when another process serves it: requests in progress have a second.
+func (o *operator) leave() {
+	if o.admin != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		o.admin.Shutdown(ctx)
 	}
 }
 

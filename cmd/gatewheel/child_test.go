@@ -29,12 +29,12 @@ const patience = 30 * time.Second
 // beGatewheel is the variable that makes the test binary run as the program.
 const beGatewheel = "BE_GATEWHEEL"
 
-// countGoroutines is the variable that makes it write the number of its goroutines to standard error at each SIGUSR2.
+// countGoroutines is the variable that makes it write the number of its goroutines to standard error at each SIGWINCH.
 const countGoroutines = "COUNT_GOROUTINES"
 
 func writeGoroutines() {
 	asked := make(chan os.Signal, 1)
-	signal.Notify(asked, syscall.SIGUSR2)
+	signal.Notify(asked, syscall.SIGWINCH)
 	for range asked {
 		fmt.Fprintf(os.Stderr, "goroutines: %d\n", runtime.NumGoroutine())
 	}

@@ -66,7 +66,13 @@ func exit(stderr io.Writer, format string, err error) int {
 	if errors.Is(err, errReported) {
 		return exitFailure
 	}
+	if code, ok := errors.AsType[exitCode](err); ok {
+		return int(code)
+	}
 	sentence := strings.ReplaceAll(err.Error(), "\n", "; ")
+	if before, err := predecessor(); err == nil {
+		before.Failed(sentence)
+	}
 	within(exitPatience, func() {
 		if format == formatJSON {
 			direct(stderr, format).Error(sentence)

@@ -24,6 +24,7 @@ var groups = []kong.Group{
 	{Key: "watchdog", Title: "Watchdog"},
 	{Key: "log", Title: "Log"},
 	{Key: "accesslog", Title: "Access log"},
+	{Key: "restart", Title: "Restart"},
 	{Key: "admin", Title: "For the operator"},
 	{Key: "application", Title: "The built-in application", Description: indented(target.Help)},
 	{Key: "websocket", Title: "WebSocket"},
@@ -46,6 +47,7 @@ type serverFlags struct {
 	watchdogFlags  `embed:"" group:"watchdog"`
 	logFlags       `embed:"" group:"log"`
 	accessLogFlags `embed:"" group:"accesslog"`
+	restartFlags   `embed:"" group:"restart"`
 	adminFlags     `embed:"" group:"admin"`
 	metricsFlags   `embed:"" group:"admin"`
 }

@@ -89,6 +89,9 @@ var flagTests = map[string]func(*testing.T){
 	"stall-timeout":  testStallTimeout,
 	"stall-restarts": testStallRestarts,
 
+	"restart-timeout": testRestartTimeout,
+	"restart-parent":  testRestartParent,
+
 	"admin":            testAdmin,
 	"admin-token-file": testAdminToken,
 	"metrics":          testMetrics,

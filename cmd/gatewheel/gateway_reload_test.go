@@ -365,7 +365,7 @@ func residue(t *testing.T, g *child, admin *adminClient) remains {
 		r.memory = min(r.memory, g.memory("VmRSS"))
 	}
 	said := len(g.stderr.String())
-	g.signal(syscall.SIGUSR2)
+	g.signal(syscall.SIGWINCH)
 	var found []string
 	for found == nil && time.Now().Before(deadline) {
 		time.Sleep(5 * time.Millisecond)

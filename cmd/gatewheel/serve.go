@@ -19,6 +19,7 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/server"
 	"github.com/gatewheel/gatewheel/app/target"
+	"github.com/gatewheel/gatewheel/internal/handover"
 	"github.com/gatewheel/gatewheel/internal/loglimit"
 	"github.com/gatewheel/gatewheel/internal/logqueue"
 	"github.com/gatewheel/gatewheel/reactor"
@@ -36,18 +37,28 @@ type addHandler func(config *server.Config, log *zap.Logger) (started func(*serv
 
 // run serves with that handler until a signal ends it.
 func (c *serverFlags) run(s *streams, names variableNames, add addHandler, op *operator) error {
+	this := thisExecutable()
+	if c.RestartParent.wanted() {
+		return runAsParent(this)
+	}
 	// A write to a closed pipe fails instead of ending the process.
 	signal.Ignore(syscall.SIGPIPE)
 	received := signals{reload: make(chan os.Signal, 1), stop: make(chan os.Signal, 2)}
 	signal.Notify(received.reload, syscall.SIGHUP)
 	received.reopen = make(chan os.Signal, 1)
 	signal.Notify(received.reopen, syscall.SIGUSR1)
+	received.restart = make(chan os.Signal, 1)
+	signal.Notify(received.restart, syscall.SIGUSR2)
 
 	log, err := c.logger(s.stderr, op)
 	if err != nil {
 		return usage(err)
 	}
 	defer logqueue.Flush(log, exitPatience)
+	in, err := inherit()
+	if err != nil {
+		return err
+	}
 	names.warnUnknown(log, os.Environ())
 	sockets := passedSockets()
 	access, err := c.accessLogFlags.open(log)
@@ -55,7 +66,7 @@ func (c *serverFlags) run(s *streams, names variableNames, add addHandler, op *o
 		return err
 	}
 	defer access.close(log)
-	certificates, err := c.certificates(c.Enabled, log)
+	certificates, err := c.certificates(c.Enabled, in.secrets, log)
 	if err != nil {
 		return err
 	}
@@ -64,7 +75,7 @@ func (c *serverFlags) run(s *streams, names variableNames, add addHandler, op *o
 	}
 	op.certificates = certificates
 	op.notify = newNotify(log)
-	if err := op.listen(&c.adminFlags, log); err != nil {
+	if err := op.listen(&c.adminFlags, in, log); err != nil {
 		return err
 	}
 	defer op.close()
@@ -83,12 +94,21 @@ func (c *serverFlags) run(s *streams, names variableNames, add addHandler, op *o
 		op.metrics.Watch(srv)
 	}
 	op.started.Store(true)
+	if err := in.ready(op, received.stop, func() { op.notify.ready(srv, time.Duration(c.StallTimeout)) }); err != nil {
+		within(exitPatience, func() { _ = srv.Shutdown(context.Background()) })
+		return err
+	}
+	in.parent.watch(received.stop)
 	warnUnused(log, sockets, listeners)
 	announce(s, log, listeners, srv.Addrs()[:len(listeners)], certificates)
-	op.notify.ready(srv, time.Duration(c.StallTimeout))
 	go op.reloadAt(received.reload)
 	go access.reopen(log, received.reopen)
-	return c.wait(srv, log, op, received.stop)
+	restart := &restarter{
+		program: this, timeout: time.Duration(c.RestartTimeout), log: log, server: srv, op: op, parent: in.parent,
+		replaced: make(chan *handover.Successor, 1),
+	}
+	go restart.serve(received.restart)
+	return c.wait(srv, log, received.stop, restart)
 }
 
 // open creates the server and opens the listening sockets. It returns those of --listen and --listen-tls.
@@ -182,18 +202,34 @@ func url(scheme string, a net.Addr) string {
 
 // signals are the channels on which the process gets its signals.
 type signals struct {
-	reload chan os.Signal // SIGHUP
-	reopen chan os.Signal // SIGUSR1
-	stop   chan os.Signal // SIGINT and SIGTERM
+	reload  chan os.Signal // SIGHUP
+	reopen  chan os.Signal // SIGUSR1
+	restart chan os.Signal // SIGUSR2
+	stop    chan os.Signal // SIGINT and SIGTERM
 }
 
 // wait shuts the server down at the first signal: it waits for --drain-delay, which the next signal ends, and drains. It
-// cuts what is left at the signal after that.
-func (c *serverFlags) wait(srv *server.Server, log *zap.Logger, op *operator, stop <-chan os.Signal) error {
-	first := <-stop
-	log.Info("stopping", zap.Stringer("signal", first), zap.String("at_most", limitText(c.ShutdownTimeout)))
-	op.notify.stopping(c.limitOfEnd())
-	c.delayDrain(srv, log, stop)
+// cuts what is left at the signal after that. When another process has replaced this one, it drains at once.
+func (c *serverFlags) wait(srv *server.Server, log *zap.Logger, stop <-chan os.Signal, restart *restarter) error {
+	var next *handover.Successor // nil: none serves in the place of this process
+	told := false                // by a signal to stop
+	select {
+	case first := <-stop:
+		told = true
+		if restart.exclude() {
+			log.Info("stopping", zap.Stringer("signal", first), zap.String("at_most", limitText(c.ShutdownTimeout)))
+			restart.op.notify.stopping(c.limitOfEnd())
+			c.delayDrain(srv, log, stop)
+			break
+		}
+		next = <-restart.replaced
+	case next = <-restart.replaced:
+	}
+	defer restart.attempts.Wait()
+	if next != nil {
+		log.Info("stopping, since another process serves", zap.Int("pid", os.Getpid()), zap.Int("new_pid", next.PID()), zap.String("at_most", limitText(c.ShutdownTimeout)))
+		go restart.op.leave()
+	}
 	grace, cut := context.WithCancel(context.Background())
 	defer cut()
 	if c.ShutdownTimeout > 0 {
@@ -202,6 +238,10 @@ func (c *serverFlags) wait(srv *server.Server, log *zap.Logger, op *operator, st
 		defer end()
 	}
 	go func() {
+		if !told {
+			first := <-stop
+			log.Info("already stopping; another signal closes all connections", zap.Stringer("signal", first), zap.Int("pid", os.Getpid()))
+		}
 		second := <-stop
 		log.Warn("stopping at once", zap.Stringer("signal", second))
 		cut()
@@ -209,8 +249,8 @@ func (c *serverFlags) wait(srv *server.Server, log *zap.Logger, op *operator, st
 	err := srv.Shutdown(grace)
 	switch {
 	case err == nil:
-		log.Info("stopped")
-		return nil
+		log.Info("stopped", zap.Int("pid", os.Getpid()))
+		return endOf(next)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("connections were still busy after %v and have been closed", time.Duration(c.ShutdownTimeout))
 	case errors.Is(err, context.Canceled):
@@ -225,6 +265,21 @@ func (c *serverFlags) limitOfEnd() time.Duration {
 		return 0
 	}
 	return time.Duration(c.DrainDelay) + time.Duration(c.ShutdownTimeout)
+}
+
+// endOf returns an error if the process that has replaced this one has failed already.
+func endOf(next *handover.Successor) error {
+	if next == nil {
+		return nil
+	}
+	select {
+	case <-next.Ended():
+		if err := next.Err(); err != nil {
+			return fmt.Errorf("the new process has failed, while this one stopped: %w", err)
+		}
+	default:
+	}
+	return nil
 }
 
 // limitText formats a time limit.

@@ -24,9 +24,9 @@ type tlsFlags struct {
 	HandshakeTimeout period   `name:"tls-handshake-timeout" from:"1ms" default:"10s" help:"Time for a TLS handshake and a PROXY header together."`
 }
 
-// certificates opens the certificates of the TLS listeners; nil if there are none. A wrong combination of flags
-// is a usage error, an unreadable file is not.
-func (f *tlsFlags) certificates(http2 bool, log *zap.Logger) (*certs.Store, error) {
+// certificates opens the certificates of the TLS listeners; nil if there are none. secrets are those of the process that
+// this one replaces, or nil. A wrong combination of flags is a usage error, an unreadable file is not.
+func (f *tlsFlags) certificates(http2 bool, secrets []byte, log *zap.Logger) (*certs.Store, error) {
 	if err := f.check(); err != nil {
 		return nil, usage(err)
 	}
@@ -37,6 +37,7 @@ func (f *tlsFlags) certificates(http2 bool, log *zap.Logger) (*certs.Store, erro
 		SelfSigned: f.SelfSigned,
 		ClientCAs:  f.ClientCA,
 		Protocols:  []string{"http/1.1"},
+		Secrets:    secrets,
 		Logger:     log,
 	}
 	if http2 {

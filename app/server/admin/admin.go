@@ -121,6 +121,16 @@ func (s *Server) Close() {
 	})
 }
 
+// Shutdown is Close after the end of the requests in progress, or of ctx.
+func (s *Server) Shutdown(ctx context.Context) {
+	s.end.Do(func() {
+		close(s.ended)
+		_ = s.http.Shutdown(ctx)
+		_ = s.http.Close()
+		_ = s.guard.listener.Close()
+	})
+}
+
 // State is whether a server takes requests.
 type State string
 

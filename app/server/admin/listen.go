@@ -25,6 +25,8 @@ type Listener struct {
 	net.Listener
 	name  string // the host in the address as it was given; may be empty
 	token *token // nil: none is needed
+
+	inherited *os.File // nil: the socket is opened
 }
 
 // Listen opens the listener of an address: HOST:PORT, or unix:PATH, a socket that only the user of the process may
@@ -32,7 +34,13 @@ type Listener struct {
 // of this machine alone: a unix socket with permissions, which an abstract one (unix:@NAME) has not, or a loopback
 // address. An error is one sentence for the user.
 func Listen(address, tokenFile string) (*Listener, error) {
-	l := &Listener{}
+	return ListenInherited(address, tokenFile, nil)
+}
+
+// ListenInherited is Listen with the open socket of that address, from Listener.Duplicate of the process that this
+// one replaces. The caller keeps the file. If it is nil, the socket is opened.
+func ListenInherited(address, tokenFile string, inherited *os.File) (*Listener, error) {
+	l := &Listener{inherited: inherited}
 	if tokenFile != "" {
 		l.token = &token{file: tokenFile}
 		if _, err := l.token.digest(time.Now()); err != nil {
@@ -59,8 +67,37 @@ func Listen(address, tokenFile string) (*Listener, error) {
 		// Not what a hosts file says: the address is to be a loopback one.
 		address = net.JoinHostPort("127.0.0.1", port)
 	}
+	if l.inherited != nil {
+		return l, l.inherit()
+	}
 	l.Listener, err = net.Listen("tcp", address)
 	return l, err
+}
+
+// inherit makes l listen on the inherited socket.
+func (l *Listener) inherit() (err error) {
+	l.Listener, err = net.FileListener(l.inherited)
+	return err
+}
+
+// Duplicate returns a new descriptor of the socket, for a process that replaces this one. It has close-on-exec set.
+func (l *Listener) Duplicate() (fd int, err error) {
+	// The descriptor of File would make the socket blocking.
+	raw, err := l.Listener.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	control := raw.Control(func(ours uintptr) { fd, err = unix.FcntlInt(ours, unix.F_DUPFD_CLOEXEC, 0) })
+	return fd, errors.Join(control, err)
+}
+
+// Own decides whether Close removes the file of a unix socket: yes for a socket that this process has opened, no for an
+// inherited one, until Own is called. The process that has handed the socket over calls it with false, the other one with
+// true.
+func (l *Listener) Own(on bool) {
+	if unix, ok := l.Listener.(*net.UnixListener); ok {
+		unix.SetUnlinkOnClose(on)
+	}
 }
 
 // isLoopback reports whether host is a name or an address of this machine alone.
@@ -76,6 +113,9 @@ func isLoopback(host string) bool {
 func (l *Listener) listenUnix(path string) error {
 	if path == "" {
 		return errors.New("unix: has no path: write unix:/run/name.sock")
+	}
+	if l.inherited != nil {
+		return l.inherit()
 	}
 	listen := func() (err error) {
 		// The permissions of a socket are those of its inode before it is bound.

@@ -1,0 +1,533 @@
+//go:build linux
+
+package main
+
+import (
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// replaceable is a server that is replaced at SIGUSR2 by what is at its path. All its processes write to one log.
+type replaceable struct {
+	*child
+	path    string
+	started int // processes that have begun to listen
+}
+
+// serveReplaceable starts the program by a path of its own. Its processes are a process group.
+func serveReplaceable(t *testing.T, args ...string) *replaceable {
+	t.Helper()
+	return beginReplaceable(t, program(nil, append([]string{"serve"}, args...)...))
+}
+
+func beginReplaceable(t *testing.T, cmd *exec.Cmd) *replaceable {
+	t.Helper()
+	r := &replaceable{path: filepath.Join(t.TempDir(), "gatewheel"), started: 1}
+	r.child = &child{t: t}
+	r.put(os.Args[0])
+	if cmd.Path == os.Args[0] {
+		cmd.Path, cmd.Args[0] = r.path, r.path
+	}
+	cmd.SysProcAttr.Setpgid = true
+	r.child = begin(t, cmd)
+	group := cmd.Process.Pid
+	t.Cleanup(func() {
+		select {
+		case <-r.ended: // with the last of the processes, since the log is read until then
+		default:
+			_ = syscall.Kill(-group, syscall.SIGKILL)
+			for _, pid := range r.pids() {
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+		}
+	})
+	return r
+}
+
+// put makes the path name a file.
+func (r *replaceable) put(file string) {
+	r.t.Helper()
+	next := r.path + ".new"
+	if err := os.Link(file, next); err != nil {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if err := os.WriteFile(next, content, 0o755); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	if err := os.Rename(next, r.path); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// putScript makes the path name a shell script.
+func (r *replaceable) putScript(script string) {
+	r.t.Helper()
+	file := filepath.Join(r.t.TempDir(), "script")
+	if err := os.WriteFile(file, []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+		r.t.Fatal(err)
+	}
+	r.put(file)
+}
+
+var listeningLine = regexp.MustCompile(`listening\t.*"pid": (\d+)`)
+
+// pids returns the processes that have served, the newest one last.
+func (r *replaceable) pids() (pids []int) {
+	for _, found := range listeningLine.FindAllStringSubmatch(r.stderr.String(), -1) {
+		pid, err := strconv.Atoi(found[1])
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		pids = append(pids, pid)
+	}
+	return pids
+}
+
+// pid returns the process that serves.
+func (r *replaceable) pid() int {
+	r.t.Helper()
+	r.eventually("a process serves", func() bool { return len(r.pids()) >= r.started })
+	return r.pids()[r.started-1]
+}
+
+func (r *replaceable) eventually(what string, is func() bool) {
+	r.t.Helper()
+	for deadline := time.Now().Add(patience); !is(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			r.t.Fatalf("waited in vain until %s", what)
+		}
+	}
+}
+
+// signal sends a signal to the process that serves.
+func (r *replaceable) signal(s syscall.Signal) {
+	r.t.Helper()
+	if err := syscall.Kill(r.pid(), s); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// restart replaces the process and waits until the old one has stopped.
+func (r *replaceable) restart() {
+	r.t.Helper()
+	old := r.pid()
+	r.signal(syscall.SIGUSR2)
+	r.started++
+	if now := r.pid(); now == old {
+		r.t.Fatalf("the process %d serves again", now)
+	}
+	r.logs(fmt.Sprintf("stopped\t{\"pid\": %d}", old))
+}
+
+// fails asks for a restart and waits until the log gives a reason why it has failed.
+func (r *replaceable) fails(reason string) {
+	r.t.Helper()
+	r.signal(syscall.SIGUSR2)
+	r.failed(reason)
+}
+
+func (r *replaceable) failed(reason string) {
+	r.t.Helper()
+	r.eventually("a restart has failed for the reason "+reason, func() bool {
+		for line := range strings.Lines(r.stderr.String()) {
+			if strings.Contains(line, "restart failed, and this process serves on") && strings.Contains(line, reason) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// stops ends the processes.
+func (r *replaceable) stops() {
+	r.t.Helper()
+	r.signal(syscall.SIGTERM)
+	if code := r.exit(); code != exitClean {
+		r.t.Errorf("exit %d", code)
+	}
+}
+
+// TestRestartKeepsTheSockets of every kind, and those of the admin listener.
+func TestRestartKeepsTheSockets(t *testing.T) {
+	dir := t.TempDir()
+	path, admin := filepath.Join(dir, "x.sock"), filepath.Join(dir, "admin.sock")
+	passed := inherited(t, listenOn(t, "tcp", "127.0.0.1:0"))
+	cmd := program(nil, "serve", "--loops", "2", "--listen", "127.0.0.1:0", "--listen", "unix:"+path, "--listen", "fd:3", "--admin", "unix:"+admin)
+	cmd.ExtraFiles = passed
+	r := beginReplaceable(t, cmd)
+	urls := r.urls
+	for range 3 {
+		for _, at := range [][]string{{urls[0]}, {"--unix-socket", path, "http://x/"}, {urls[2]}} {
+			if got := curl(t, at...); !strings.HasPrefix(got, "Hello, World!") {
+				t.Errorf("%q: %s", at, got)
+			}
+		}
+		if got := curl(t, "--unix-socket", admin, "http://localhost/readyz"); !strings.Contains(got, "ready") || !strings.HasSuffix(got, " 200") {
+			t.Errorf("the admin listener answers %q", got)
+		}
+		r.restart()
+		if line := r.line(); strings.TrimSpace(line) != fmt.Sprintf("gatewheel %s listens on %s", programVersion(), strings.Join(urls, " and ")) {
+			t.Errorf("the next process prints %q", line)
+		}
+	}
+	r.stops()
+	for _, file := range []string{path, admin} {
+		if _, err := os.Stat(file); !os.IsNotExist(err) {
+			t.Errorf("%s remains: %v", file, err)
+		}
+	}
+}
+
+// TestRestartKeepsSocketsOfSystemd under their names.
+func TestRestartKeepsSocketsOfSystemd(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.sock")
+	web, local := listenOn(t, "tcp", "127.0.0.1:0"), listenOn(t, "unix", path)
+	local.(*net.UnixListener).SetUnlinkOnClose(false)
+	cmd := program([]string{"LISTEN_FDS=2", "LISTEN_FDNAMES=web:local"}, "serve", "--listen", "systemd:local", "--listen", "systemd:web")
+	cmd.ExtraFiles = inherited(t, web, local)
+	r := beginReplaceable(t, cmd2shell(t, cmd))
+	for range 2 {
+		status, text := overUnix(t, path, "/")
+		wantHello(t, status, text)
+		if got := curl(t, "http://"+web.Addr().String()); !strings.HasPrefix(got, "Hello, World!") {
+			t.Error(got)
+		}
+		r.restart()
+	}
+	r.stops()
+	if _, err := os.Stat(path); err != nil {
+		t.Errorf("the socket's file, which is systemd's, is gone: %v", err)
+	}
+}
+
+// cmd2shell starts cmd by a shell that sets LISTEN_PID.
+func cmd2shell(t *testing.T, cmd *exec.Cmd) *exec.Cmd {
+	cmd.Args = append([]string{"sh", "-c", `LISTEN_PID=$$ exec "$@"`, "sh"}, append([]string{cmd.Path}, cmd.Args[1:]...)...)
+	cmd.Path = toolPath(t, "sh")
+	return cmd
+}
+
+// TestRestartWithOtherLoops: the next process accepts from all sockets of the old one, of which it has more than loops, or
+// fewer.
+func TestRestartWithOtherLoops(t *testing.T) {
+	r := serveReplaceable(t, "--listen", "127.0.0.1:0", "--loops", "3")
+	for _, loops := range []int{2, 5, 1, 4} {
+		r.putScript(fmt.Sprintf(`exec %q serve --listen 127.0.0.1:0 --loops %d`, os.Args[0], loops))
+		r.restart()
+		for range 40 {
+			status, text := r.get("/")
+			wantHello(t, status, text)
+		}
+	}
+	r.stops()
+}
+
+// TestRestartFails: whatever is wrong with the new binary, the process serves on, says why, and can be replaced later.
+func TestRestartFails(t *testing.T) {
+	r := serveReplaceable(t, "--listen", "127.0.0.1:0", "--restart-timeout", "2s")
+	pid := r.pid()
+	busy := listenOn(t, "tcp", "127.0.0.1:0")
+	for reason, script := range map[string]string{
+		"exit status 3":                 "exit 3",
+		"signal: killed":                "kill -KILL $$",
+		"exit status 0":                 "exit 0",
+		"--no-such-flag":                fmt.Sprintf("exec %q serve --no-such-flag", os.Args[0]),
+		"address already in use":        fmt.Sprintf("exec %q serve --listen %s", os.Args[0], busy.Addr()),
+		"it was not ready within 2s":    "exec sleep 1000",
+		"no such file or directory":     "",
+		"it has sent the message \\\"x": `printf '{"Type":"x"}' >&3; exec sleep 1000`,
+	} {
+		if script == "" {
+			if err := os.Remove(r.path); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			r.putScript(script)
+		}
+		r.fails(reason)
+		status, text := r.get("/")
+		wantHello(t, status, text)
+	}
+	if r.pid() != pid {
+		t.Error("another process serves")
+	}
+	r.put(os.Args[0])
+	r.restart()
+	status, text := r.get("/")
+	wantHello(t, status, text)
+	r.stops()
+}
+
+// hang makes the next process one that never becomes ready, and returns the function that waits for its process ID.
+func (r *replaceable) hang() (pid func() int) {
+	file := filepath.Join(r.t.TempDir(), "pid")
+	r.putScript(fmt.Sprintf("echo $$ >%q.new; mv %q.new %q; exec sleep 1000", file, file, file))
+	return func() (pid int) {
+		r.t.Helper()
+		r.eventually("the new process runs", func() bool {
+			text, err := os.ReadFile(file)
+			pid, _ = strconv.Atoi(strings.TrimSpace(string(text)))
+			return err == nil
+		})
+		return pid
+	}
+}
+
+// TestSecondRestartIsIgnored while one is under way.
+func TestSecondRestartIsIgnored(t *testing.T) {
+	r := serveReplaceable(t, "--listen", "127.0.0.1:0", "--restart-timeout", "1s")
+	hanging := r.hang()
+	r.signal(syscall.SIGUSR2)
+	pid := hanging()
+	r.signal(syscall.SIGUSR2)
+	r.logs("SIGUSR2 ignored: a restart is under way")
+	r.failed("it was not ready within 1s")
+	if err := syscall.Kill(pid, 0); err != syscall.ESRCH {
+		t.Errorf("the new process is there: %v", err)
+	}
+	if got := strings.Count(r.stderr.String(), "restarting"); got != 1 {
+		t.Errorf("%d restarts were begun", got)
+	}
+}
+
+// TestStopDuringARestart ends the new process as well.
+func TestStopDuringARestart(t *testing.T) {
+	r := serveReplaceable(t, "--listen", "127.0.0.1:0")
+	hanging := r.hang()
+	r.signal(syscall.SIGUSR2)
+	pid := hanging()
+	r.stops()
+	if err := syscall.Kill(pid, 0); err != syscall.ESRCH {
+		t.Errorf("the new process is there: %v", err)
+	}
+}
+
+// TestCrashDuringARestart: a process that has not been told that it is in charge ends with the one that it was to replace.
+func TestCrashDuringARestart(t *testing.T) {
+	r := serveReplaceable(t, "--listen", "127.0.0.1:0")
+	r.putScript(fmt.Sprintf(`sleep 0.3; exec %q "$@"`, os.Args[0]))
+	r.signal(syscall.SIGUSR2)
+	r.logs("restarting")
+	r.signal(syscall.SIGKILL)
+	r.exit() // all of them
+	if _, err := net.Dial("tcp", r.address()); err == nil {
+		t.Error("somebody listens")
+	}
+}
+
+func testRestartTimeout(t *testing.T) {
+	r := serveReplaceable(t, "--listen", "127.0.0.1:0", "--restart-timeout", "300ms")
+	r.hang()
+	r.fails("it was not ready within 300ms")
+}
+
+// TestRestartFollowsALink: a path that leads to another binary since the start is followed again.
+func TestRestartFollowsALink(t *testing.T) {
+	dir := t.TempDir()
+	link := filepath.Join(dir, "current")
+	point := func(to string) {
+		t.Helper()
+		_ = os.Remove(link)
+		if err := os.Symlink(to, link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	point(os.Args[0])
+	cmd := program(nil, "serve", "--listen", "127.0.0.1:0")
+	cmd.Path, cmd.Args[0] = link, link
+	r := beginReplaceable(t, cmd)
+	script := filepath.Join(dir, "next")
+	if err := os.WriteFile(script, []byte(fmt.Sprintf("#!/bin/sh\necho the next one >&2\nexec %q \"$@\"\n", os.Args[0])), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	point(script)
+	r.restart()
+	if !strings.Contains(r.stderr.String(), "the next one") {
+		t.Error("the old binary was started again")
+	}
+	r.stops()
+}
+
+// TestRestartResumesSessions of both TLS versions.
+func TestRestartResumesSessions(t *testing.T) {
+	r := serveReplaceable(t, "--listen-tls", "127.0.0.1:0", "--tls-self-signed")
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		config := &tls.Config{MaxVersion: version, ServerName: "localhost", ClientSessionCache: tls.NewLRUClientSessionCache(1)}
+		for i := range 3 {
+			if i > 0 {
+				r.restart()
+			}
+			state, err := handshake(t, r.address(), config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if resumed := i > 0; state.DidResume != resumed {
+				t.Errorf("%s: connection %d: resumed %v", tls.VersionName(version), i+1, state.DidResume)
+			}
+		}
+	}
+	r.stops()
+}
+
+// TestRestartWithABusyConnection: the old process answers it, and stops after that. SIGTERM does not cut it: it may be
+// meant for the new process alone.
+func TestRestartWithABusyConnection(t *testing.T) {
+	r := serveReplaceable(t, "--listen", "127.0.0.1:0", "--loops", "1")
+	old := r.pid()
+	busy := r.dial()
+	send(t, busy, "GET /delay/1s HTTP/1.1\r\nHost: x\r\n\r\n")
+	arrived(t, r.child)
+	r.signal(syscall.SIGUSR2)
+	r.logs("stopping, since another process serves")
+	if err := syscall.Kill(old, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if got := rest(t, busy); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+		t.Errorf("the request under way was answered %q", got)
+	}
+	r.started++
+	status, text := r.get("/")
+	wantHello(t, status, text)
+	r.stops()
+}
+
+func testRestartParent(t *testing.T) {
+	cmd := program(nil, "serve", "--listen", "127.0.0.1:0", "--restart-parent", "always")
+	restartsUnderAParent(t, beginReplaceable(t, cmd))
+}
+
+// TestRestartOfProcess1: process 1 of a container stays, and so does the container.
+func TestRestartOfProcess1(t *testing.T) {
+	cmd := program(nil, "serve", "--listen", "127.0.0.1:0")
+	cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWPID
+	if os.Getuid() != 0 {
+		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+	}
+	if probe := (&exec.Cmd{Path: toolPath(t, "true"), SysProcAttr: &syscall.SysProcAttr{Cloneflags: cmd.SysProcAttr.Cloneflags}}); probe.Run() != nil {
+		// A machine without namespaces: another process acts as process 1.
+		cmd = program(nil, "serve", "--listen", "127.0.0.1:0", "--restart-parent", "always")
+	}
+	restartsUnderAParent(t, beginReplaceable(t, cmd))
+}
+
+// restartsUnderAParent: signals reach the process that serves by way of the first one, which ends with it.
+func restartsUnderAParent(t *testing.T, r *replaceable) {
+	t.Helper()
+	first := r.cmd.Process
+	signal := func(s os.Signal) {
+		t.Helper()
+		if err := first.Signal(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.pid()
+	for n := 2; n <= 4; n++ {
+		before := r.pids()
+		if n == 3 {
+			r.putScript("exit 5")
+			signal(syscall.SIGUSR2)
+			r.failed("exit status 5")
+			r.put(os.Args[0])
+		}
+		signal(syscall.SIGUSR2)
+		r.logs(fmt.Sprintf("stopped\t{\"pid\": %d}", before[len(before)-1]))
+		r.eventually("the next process serves", func() bool { return len(r.pids()) == n })
+		status, text := r.get("/")
+		wantHello(t, status, text)
+	}
+	signal(syscall.SIGUSR1)
+	r.logs("nothing to open again")
+	signal(syscall.SIGTERM)
+	if code := r.exit(); code != exitClean {
+		t.Errorf("exit %d", code)
+	}
+	if got := strings.Count(r.stderr.String(), "stopping\t"); got != 1 {
+		t.Errorf("%d processes were told to stop", got)
+	}
+}
+
+// TestParentHasTheExitCode of the process that serves.
+func TestParentHasTheExitCode(t *testing.T) {
+	code, _, stderr := toEnd(t, nil, "serve", "--restart-parent", "always", "--listen", "fd:9")
+	if code != exitUsage {
+		t.Errorf("exit %d", code)
+	}
+	oneSentence(t, stderr, "descriptor 9 is not open")
+
+	for _, restarts := range []int{0, 1} {
+		r := serveReplaceable(t, "--listen", "127.0.0.1:0", "--restart-parent", "always")
+		for n := range restarts {
+			r.signalParent(syscall.SIGUSR2)
+			r.eventually("the next process serves", func() bool { return len(r.pids()) == n+2 })
+			r.started++
+		}
+		r.logsStops(restarts)
+		r.signal(syscall.SIGKILL)
+		if code := r.exit(); code != 128+int(syscall.SIGKILL) {
+			t.Errorf("after %d restarts: exit %d", restarts, code)
+		}
+	}
+}
+
+func (r *replaceable) signalParent(s syscall.Signal) {
+	r.t.Helper()
+	if err := r.cmd.Process.Signal(s); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// logsStops waits until so many processes have stopped.
+func (r *replaceable) logsStops(n int) {
+	r.t.Helper()
+	r.eventually("the old processes have stopped", func() bool { return strings.Count(r.stderr.String(), "stopped\t") == n })
+}
+
+// TestEndOfTheParent ends the process that serves, which nobody else would.
+func TestEndOfTheParent(t *testing.T) {
+	r := serveReplaceable(t, "--listen", "127.0.0.1:0", "--restart-parent", "always")
+	r.signalParent(syscall.SIGUSR2)
+	r.started++
+	r.pid()
+	r.logsStops(1)
+	r.signalParent(syscall.SIGKILL)
+	r.logsStops(2)
+}
+
+// TestParentPassesSockets that it has got itself: by number, and from systemd.
+func TestParentPassesSockets(t *testing.T) {
+	web, also := listenOn(t, "tcp", "127.0.0.1:0"), listenOn(t, "tcp", "127.0.0.1:0")
+	cmd := program([]string{"LISTEN_FDS=1"}, "serve", "--listen", "systemd", "--listen", "fd:5", "--restart-parent", "always")
+	cmd.ExtraFiles = append(inherited(t, web), append([]*os.File{nil}, inherited(t, also)...)...)
+	r := beginReplaceable(t, cmd2shell(t, cmd))
+	for range 2 {
+		for _, l := range []net.Listener{web, also} {
+			if err := getOK(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, "http://"+l.Addr().String()+"/"); err != nil {
+				t.Error(err)
+			}
+		}
+		r.signalParent(syscall.SIGUSR2)
+		r.started++
+		r.pid()
+		r.logsStops(r.started - 1)
+	}
+	_ = web.Close()
+	_ = also.Close()
+	r.signalParent(syscall.SIGTERM)
+	r.exit()
+	_, _ = io.Copy(io.Discard, r.stdout)
+}
