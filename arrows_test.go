@@ -104,7 +104,7 @@ var arrows = []arrow{
 	{packages: "examples/internal/exampletest", own: []string{"internal/testport"}},
 	{packages: "examples/...", own: []string{"app", "app/...", "examples/internal/address", "examples/site/public"}},
 	{packages: "cmd/...", own: []string{"app", "app/...", "reactor", "reactor/certs", "internal/..."}, others: []string{
-		"github.com/KimMachineGun/automemlimit/memlimit", "github.com/alecthomas/kong", "go.uber.org/zap", "go.uber.org/zap/...", "golang.org/x/sys/unix"}},
+		"github.com/alecthomas/kong", "go.uber.org/zap", "go.uber.org/zap/...", "golang.org/x/sys/unix"}},
 }
 
 func matches(pattern, name string) bool {

@@ -121,6 +121,9 @@ type Config struct {
 	// Garbage does not count. 0 means no limit. It does not set the limit of the Go runtime, by which the collector works
 	// and which should be the same: debug.SetMemoryLimit(-1) returns that of GOMEMLIMIT.
 	MemoryLimit int64
+	// MemoryElsewhere, if not nil, returns the bytes that count for MemoryLimit and are not of the Go runtime, such as the
+	// kernel's in a cgroup. It is called on a goroutine of the server's, up to a hundred times a second.
+	MemoryElsewhere func() int64
 	// Probes are paths whose requests run even if memory is scarce, so that a probe of a cluster does not take the process
 	// for dead. nil means /healthz, /readyz, /livez and the health service of gRPC; an empty list none.
 	Probes []string

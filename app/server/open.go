@@ -73,7 +73,7 @@ func (d *detector) Receive(in []byte) int {
 func (d *detector) refuse(protocol string, status int, output string) {
 	d.loop.refused(MemoryScarcity, d.conn, nil)
 	d.loop.refusedConnection(d.conn, protocol, status, MemoryScarcity)
-	d.conn.SetSession(&refusedSession{conn: d.conn, loop: d.loop, output: output})
+	d.conn.SetSession(&refusedSession{conn: d.conn, loop: d.loop, output: output, hurry: d.loop.server.memoryLevel() >= MemoryCritical})
 }
 
 // choose returns the protocol: that of the TLS handshake, or the one of the first bytes.

@@ -75,6 +75,9 @@ func (p *pressure) run() {
 		case <-timer.C:
 		}
 		use := readMemory(&p.samples)
+		if f := p.server.config.MemoryElsewhere; f != nil {
+			use.elsewhere = uint64(max(f(), 0))
+		}
 		p.sample(use, time.Since(began))
 		pause := sampleSeldom
 		if use.possible() >= p.gauge.limit/2 {

@@ -38,6 +38,7 @@ type memoryUse struct {
 	objects         uint64 // live or not
 	live            uint64 // that the last collection has found
 	collections     uint64 // that have ended
+	elsewhere       uint64 // of Config.MemoryElsewhere
 }
 
 // readMemory reads the runtime. It takes a few microseconds and stops nothing. samples is memory for it.
@@ -66,7 +67,7 @@ func (u *memoryUse) grown() uint64 { return above(int64(u.objects), u.live) }
 // possible returns what the process needs if all its objects are live. The unused parts of pages count half: objects of
 // the same size fill some of them, and no other object can.
 func (u *memoryUse) possible() uint64 {
-	return above(int64(u.total), u.released+u.free+u.unused/2)
+	return above(int64(u.total), u.released+u.free+u.unused/2) + u.elsewhere
 }
 
 // needed returns what the process needs as far as the last collection knows: memory that a collection would free is not

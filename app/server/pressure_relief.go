@@ -25,8 +25,9 @@ const (
 	// idleCost is what the end of an idle connection is expected to free, in bytes: about what one over TLS holds. More of
 	// them close in the next round if it was less.
 	idleCost = 8 << 10
-	// leastCut is the number of bytes that a connection holds at least when it is reset for lack of memory.
-	leastCut = 4 << 10
+	// connectionCost is what the end of a connection frees besides what it holds: its session, its request, and the kernel's
+	// socket, in bytes.
+	connectionCost = 6 << 10
 	// leastIdle is the time after which a connection counts as idle: the next request may be on its way before.
 	leastIdle = time.Second
 	// scarceLasts is the time after which connections are reset although memory is only scarce: otherwise peers that
@@ -162,31 +163,30 @@ type holder interface {
 	cutOffAll()
 }
 
-// cutLargest resets connections of clients, those that hold the most first, until so many bytes were freed, or others hold
-// less than leastCut. Any goroutine.
+// cutLargest resets connections of clients, those that hold the most first, until so many bytes were freed. Any goroutine.
 func (l *loop) cutLargest(bytes int64) {
 	l.r.VisitLowest(roundConns, func(c *reactor.Conn) (key int64, ok bool) {
-		n := heldBy(c)
-		return -n, n >= leastCut
+		n, ok := heldBy(c)
+		return -n, ok
 	}, func(c *reactor.Conn) {
-		n := heldBy(c)
-		if bytes <= 0 || n < leastCut {
+		n, ok := heldBy(c)
+		if bytes <= 0 || !ok {
 			return
 		}
-		bytes -= n
+		bytes -= n + connectionCost
 		l.refused(MemoryCut, c, nil)
 		c.Session().(holder).cutOffAll()
 	})
 }
 
-// heldBy returns the bytes that wait on a client's connection, in either direction; 0 for a connection that is not cut
-// off.
-func heldBy(c *reactor.Conn) int64 {
+// heldBy returns the bytes that wait on a client's connection, in either direction. ok is false for a connection that is
+// not to be cut off, such as a WebSocket over HTTP/1.
+func heldBy(c *reactor.Conn) (bytes int64, ok bool) {
 	s, ok := c.Session().(holder)
 	if !ok {
-		return 0
+		return 0, false
 	}
-	return s.heldBytes() + int64(c.Queued()+c.Kept())
+	return s.heldBytes() + int64(c.Queued()+c.Kept()), true
 }
 
 // heldBytes returns the bytes of content that the open exchanges hold.

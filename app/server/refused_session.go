@@ -31,6 +31,7 @@ type refusedSession struct {
 	conn   *reactor.Conn
 	loop   *loop
 	output string
+	hurry  bool // the connection closes without a lingering close, which would hold its memory for seconds
 }
 
 var _ reactor.Session = (*refusedSession)(nil)
@@ -66,7 +67,11 @@ func (r *refusedSession) Receive(in []byte) int { return len(in) }
 func (r *refusedSession) Transmit(dst []byte, _ int) []byte {
 	dst = append(dst, r.output...)
 	r.output = ""
-	r.conn.Linger()
+	if r.hurry {
+		r.conn.CloseFlushed()
+	} else {
+		r.conn.Linger()
+	}
 	r.loop.flushEnded()
 	return dst
 }

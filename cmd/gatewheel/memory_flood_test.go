@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,6 +23,7 @@ import (
 // TestMemoryLimitUnderSlowPeers: thousands of connections that send and read slowly do not take more memory than
 // GOMEMLIMIT and some allow; meanwhile new connections are answered with 200 or 503, and health checks with 200. After
 // the flood all is as before. SLOW_PEERS is the number of connections; without it there are as many as take some seconds.
+// SLOW_PEERS_CGROUP is a cgroup in which the server runs, without GOMEMLIMIT.
 func TestMemoryLimitUnderSlowPeers(t *testing.T) {
 	peers, limit, lasts := 3000, int64(32<<20), 3*time.Second
 	if n, err := strconv.Atoi(os.Getenv("SLOW_PEERS")); err == nil {
@@ -30,6 +32,12 @@ func TestMemoryLimitUnderSlowPeers(t *testing.T) {
 		peers = 500
 	}
 	cmd := program([]string{fmt.Sprintf("GOMEMLIMIT=%d", limit)}, "serve", "--listen", "127.0.0.1:0", "--head-timeout", "60s")
+	if cgroup := os.Getenv("SLOW_PEERS_CGROUP"); cgroup != "" {
+		// The limit is that of the cgroup, and the kernel kills what exceeds it.
+		cmd.Env = slices.DeleteFunc(cmd.Env, func(v string) bool { return strings.HasPrefix(v, "GOMEMLIMIT=") })
+		cmd.Args = append([]string{"sh", "-c", `echo $$ >"$0"/cgroup.procs && exec "$@"`, cgroup, cmd.Path}, cmd.Args[1:]...)
+		cmd.Path = "/bin/sh"
+	}
 	c := begin(t, cmd)
 	c.logs("memory limit")
 

@@ -4,16 +4,16 @@ package main
 
 import (
 	"fmt"
-	"io/fs"
 	"math"
 	"os"
-	"path"
 	"runtime/debug"
+	"runtime/metrics"
 	"strconv"
-	"strings"
+	"time"
 
-	"github.com/KimMachineGun/automemlimit/memlimit"
 	"go.uber.org/zap"
+
+	"github.com/gatewheel/gatewheel/app/server"
 )
 
 type memoryFlags struct {
@@ -59,37 +59,34 @@ func (m memoryLimit) String() string {
 	return strconv.FormatInt(int64(m), 10)
 }
 
-// cgroupShare is the part of a cgroup's limit, in percent, that Go's memory may have. The rest is for what else counts in
-// the cgroup: buffers of sockets, the program, and what the runtime exceeds its limit by.
+// cgroupShare is the part of a cgroup's limit, in percent, that counts as the limit. What the process takes between two
+// looks at it fits into the rest.
 const cgroupShare = 90
 
-// limit sets the memory limit of the runtime and returns it in bytes; 0: there is none.
-func (m memoryLimit) limit(log *zap.Logger) int64 {
-	source := "--memory-limit"
-	limit := int64(m)
-	switch m {
-	case memoryOff:
-		return 0
-	case memoryAuto:
-		if limit, source = goLimit(), "GOMEMLIMIT"; limit != 0 {
-			break
+// set sets the memory limit of the runtime, and that of config.
+func (m memoryLimit) set(config *server.Config, log *zap.Logger) {
+	limit, source := int64(m), "--memory-limit"
+	if m == memoryAuto {
+		limit, source = goLimit(), "GOMEMLIMIT"
+		// GOMEMLIMIT=off is a limit that somebody has set.
+		if _, set := os.LookupEnv("GOMEMLIMIT"); limit == 0 && !set {
+			if g := findMemoryCgroup(os.DirFS("/")); g != nil {
+				limit, source = int64(g.limit/100*cgroupShare), "cgroup"
+				if limit < leastMemory {
+					log.Warn("the memory limit of the cgroup is too low to work by; --memory-limit sets one in any case",
+						zap.Int64("limit", limit), zap.Int64("least", leastMemory))
+					return
+				}
+				config.MemoryElsewhere = (&elsewhere{cgroup: g, limit: limit}).bytes
+			}
 		}
-		if _, set := os.LookupEnv("GOMEMLIMIT"); set {
-			return 0 // GOMEMLIMIT=off
-		}
-		if limit, source = cgroupLimit(log), "cgroup"; limit == 0 {
-			return 0
-		}
-		limit = limit / 100 * cgroupShare
-		if limit < leastMemory {
-			log.Warn("the memory limit of the cgroup is too low to work by; --memory-limit sets one in any case",
-				zap.Int64("limit", limit), zap.Int64("least", leastMemory))
-			return 0
-		}
+	}
+	if limit == 0 {
+		return
 	}
 	debug.SetMemoryLimit(limit)
 	log.Info("memory limit", zap.Int64("bytes", limit), zap.String("from", source))
-	return limit
+	config.MemoryLimit = limit
 }
 
 // goLimit returns the limit of the runtime, which GOMEMLIMIT has set; 0: there is none.
@@ -100,62 +97,38 @@ func goLimit() int64 {
 	return 0
 }
 
-// cgroupLimit returns the lowest memory limit of the cgroup and those around it: memory.max and memory.high of version 2,
-// memory.limit_in_bytes of version 1; 0: there is none.
-func cgroupLimit(log *zap.Logger) int64 {
-	limit, err := memlimit.FromCgroup()
-	if err != nil {
-		log.Debug("no memory limit of a cgroup", zap.Error(err))
-		limit = math.MaxInt64
-	}
-	// Version 1 has a number near 2^63 in place of no limit.
-	if limit = min(limit, memoryHigh(os.DirFS("/"))); limit >= 1<<60 {
-		return 0
-	}
-	return int64(limit)
+// elsewhere measures the memory of a cgroup that is not the Go runtime's: of sockets and of the rest of the kernel, and of
+// other processes.
+type elsewhere struct {
+	cgroup *memoryCgroup
+	limit  int64 // of the Go runtime and elsewhere together
+
+	looked time.Time // when it was measured last
+	last   int64     // bytes
+	told   int64     // bytes by which the runtime's limit is lower
 }
 
-// memoryHigh returns the lowest memory.high of the process's cgroup of version 2 and those around it, as far as root, the
-// file system, shows them; math.MaxUint64: there is none. Above it the kernel slows the process down until nothing moves.
-func memoryHigh(root fs.FS) uint64 {
-	lowest := uint64(math.MaxUint64)
-	mount, cgroup := unifiedCgroup(root)
-	for mount != "" {
-		text, err := fs.ReadFile(root, path.Join(mount, cgroup, "memory.high"))
-		if n, malformed := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64); err == nil && malformed == nil {
-			lowest = min(lowest, n)
-		}
-		if cgroup == "/" {
-			break
-		}
-		cgroup = path.Dir(cgroup)
-	}
-	return lowest
-}
+// lookEvery is the least time between two measurements: the kernel may take a while to sum up memory.stat.
+const lookEvery = 100 * time.Millisecond
 
-// unifiedCgroup returns where cgroups of version 2 are mounted, as a path of root, and the process's cgroup below that; an
-// empty mount: nowhere.
-func unifiedCgroup(root fs.FS) (mount, cgroup string) {
-	groups, _ := fs.ReadFile(root, "proc/self/cgroup")
-	for line := range strings.Lines(string(groups)) {
-		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok {
-			cgroup = name
-		}
+// bytes returns them, and lowers the limit of the Go runtime by them. It is server.Config.MemoryElsewhere.
+func (e *elsewhere) bytes() int64 {
+	now := time.Now()
+	if now.Sub(e.looked) < lookEvery {
+		return e.last
 	}
-	mounts, _ := fs.ReadFile(root, "proc/self/mountinfo")
-	for line := range strings.Lines(string(mounts)) {
-		// 35 24 0:30 ROOT MOUNTPOINT rw,nosuid shared:9 - cgroup2 cgroup2 rw
-		before, after, _ := strings.Cut(line, " - ")
-		fields := strings.Fields(before)
-		if len(fields) < 5 || !strings.HasPrefix(after, "cgroup2 ") {
-			continue
-		}
-		mount = strings.TrimPrefix(fields[4], "/")
-		// A container may see its own cgroup as the root of the mount.
-		if below, ok := strings.CutPrefix(cgroup, strings.TrimSuffix(fields[3], "/")); ok {
-			return mount, path.Join("/", below)
-		}
-		return mount, "/"
+	e.looked = now
+	samples := [...]metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(samples[:])
+	used, ok := e.cgroup.used()
+	if !ok {
+		return e.last
 	}
-	return "", ""
+	e.last = max(int64(used)-int64(samples[0].Value.Uint64()-samples[1].Value.Uint64()), 0)
+	// A change stops the world for a moment, so small ones are left out.
+	if change := e.last - e.told; change > e.limit/32 || change < -e.limit/32 {
+		e.told = e.last
+		debug.SetMemoryLimit(max(e.limit-e.told, leastMemory/2))
+	}
+	return e.last
 }

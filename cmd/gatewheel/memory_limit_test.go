@@ -3,7 +3,7 @@
 package main
 
 import (
-	"math"
+	"path"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -36,36 +36,68 @@ func testMemoryLimit(t *testing.T) {
 	}
 }
 
-// The lowest memory.high of a cgroup and those around it counts, wherever the container's view begins.
-func TestMemoryHigh(t *testing.T) {
+// The lowest limit of the process's cgroup and those around it counts, wherever the container's view begins.
+func TestMemoryCgroup(t *testing.T) {
 	const (
 		host      = "30 24 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n"
 		container = "30 24 0:26 /kube/pod /sys/fs/cgroup ro,nosuid - cgroup2 cgroup rw\n"
-		hybrid    = "29 24 0:25 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n31 24 0:27 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n"
+		hybrid    = "28 24 0:24 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n29 24 0:25 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n31 24 0:27 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n"
+		docker    = "29 24 0:25 /docker/1 /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n"
+		unlimited = "9223372036854771712\n"
 	)
-	none := uint64(math.MaxUint64)
 	for _, one := range []struct {
 		why, mounts, cgroup string
-		high                map[string]string // by cgroup, below sys/fs/cgroup
-		want                uint64
+		files               map[string]string // below sys/fs/cgroup
+		want                uint64            // 0: none
+		dir                 string
 	}{
-		{"of the cgroup itself", host, "0::/system.slice/a.service\n", map[string]string{"system.slice/a.service": "1000\n", "system.slice": "max\n"}, 1000},
-		{"of one around it", host, "0::/system.slice/a.service\n", map[string]string{"system.slice/a.service": "1000\n", "system.slice": "900\n"}, 900},
-		{"none", host, "0::/system.slice/a.service\n", map[string]string{"system.slice/a.service": "max\n"}, none},
-		{"the namespace of a container", host, "0::/\n", map[string]string{".": "800\n"}, 800},
-		{"a container in the host's namespace", container, "0::/kube/pod/c1\n", map[string]string{"c1": "700\n", ".": "max\n"}, 700},
-		{"a cgroup outside of the mount", container, "0::/../other\n", map[string]string{".": "600\n"}, 600},
-		{"version 1 beside it", hybrid, "4:memory:/a\n0::/b\n", map[string]string{"unified/b": "500\n"}, 500},
-		{"version 1 alone", strings.SplitAfter(hybrid, "\n")[0], "4:memory:/a\n", nil, none},
-		{"nothing", "", "", nil, none},
+		{"of the cgroup itself", host, "0::/s/a\n", map[string]string{"s/a/memory.max": "1000\n", "s/memory.max": "max\n"}, 1000, "s/a"},
+		{"of one around it", host, "0::/s/a\n", map[string]string{"s/a/memory.max": "1000\n", "s/memory.max": "900\n"}, 900, "s"},
+		{"memory.high below memory.max", host, "0::/s/a\n", map[string]string{"s/a/memory.max": "1000\n", "s/a/memory.high": "850\n"}, 850, "s/a"},
+		{"none", host, "0::/s/a\n", map[string]string{"s/a/memory.max": "max\n", "s/a/memory.high": "max\n"}, 0, ""},
+		{"the namespace of a container", host, "0::/\n", map[string]string{"memory.max": "800\n"}, 800, ""},
+		{"a container in the host's namespace", container, "0::/kube/pod/c1\n", map[string]string{"c1/memory.max": "700\n", "memory.max": "max\n"}, 700, "c1"},
+		{"a name that begins alike", container, "0::/kube/pods\n", map[string]string{"memory.max": "650\n", "s/memory.max": "1\n"}, 650, ""},
+		{"a cgroup outside of the mount", container, "0::/../other\n", map[string]string{"memory.max": "600\n"}, 600, ""},
+		{"version 1", hybrid, "5:cpu:/a/b\n4:memory:/a/b\n0::/c\n", map[string]string{"memory/a/b/memory.limit_in_bytes": unlimited, "memory/a/memory.limit_in_bytes": "500\n", "memory/memory.limit_in_bytes": unlimited}, 500, "memory/a"},
+		{"version 1 in a container", docker, "4:memory:/docker/1\n", map[string]string{"memory/memory.limit_in_bytes": "400\n"}, 400, "memory"},
+		{"version 1 without a limit", hybrid, "4:memory:/a\n", map[string]string{"memory/a/memory.limit_in_bytes": unlimited}, 0, ""},
+		{"nothing", "", "", nil, 0, ""},
 	} {
 		root := fstest.MapFS{"proc/self/cgroup": {Data: []byte(one.cgroup)}, "proc/self/mountinfo": {Data: []byte(one.mounts)}}
-		for name, text := range one.high {
-			file := "sys/fs/cgroup/" + name + "/memory.high"
-			root[strings.Replace(file, "/./", "/", 1)] = &fstest.MapFile{Data: []byte(text)}
+		for name, text := range one.files {
+			root["sys/fs/cgroup/"+name] = &fstest.MapFile{Data: []byte(text)}
 		}
-		if got := memoryHigh(root); got != one.want {
-			t.Errorf("%s: %d, want %d", one.why, got, one.want)
+		got := findMemoryCgroup(root)
+		if one.want == 0 {
+			if got != nil {
+				t.Errorf("%s: found %+v", one.why, got)
+			}
+			continue
 		}
+		if dir := path.Join("sys/fs/cgroup", one.dir); got == nil || got.limit != one.want || got.dir != dir {
+			t.Errorf("%s: found %+v, want %d of %s", one.why, got, one.want, dir)
+		}
+	}
+}
+
+// What a cgroup uses is without pages of files, which the kernel takes back.
+func TestMemoryOfACgroup(t *testing.T) {
+	root := fstest.MapFS{
+		"v2/memory.current":        {Data: []byte("1000\n")},
+		"v2/memory.stat":           {Data: []byte("anon 500\nactive_file 100\ninactive_file 200\nfile 300\n")},
+		"v1/memory.usage_in_bytes": {Data: []byte("2000\n")},
+		"v1/memory.stat":           {Data: []byte("inactive_file 1\ntotal_inactive_file 600\ntotal_active_file 300\n")},
+	}
+	for _, one := range []struct {
+		cgroup memoryCgroup
+		want   uint64
+	}{{memoryCgroup{root, "v2", 0, &cgroupV2}, 700}, {memoryCgroup{root, "v1", 0, &cgroupV1}, 1100}} {
+		if used, ok := one.cgroup.used(); !ok || used != one.want {
+			t.Errorf("%s uses %d, %v, want %d", one.cgroup.dir, used, ok, one.want)
+		}
+	}
+	if _, ok := (&memoryCgroup{root, "gone", 0, &cgroupV2}).used(); ok {
+		t.Error("a cgroup that is gone uses something")
 	}
 }

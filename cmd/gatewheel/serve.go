@@ -117,7 +117,7 @@ func (c *serverFlags) open(s *streams, log *zap.Logger, access *accessLog, op *o
 	if err != nil {
 		return nil, nil, usage(err)
 	}
-	config.MemoryLimit = c.MemoryLimit.limit(log)
+	c.MemoryLimit.set(&config, log)
 	config.Stall.Abort = access.flushBefore(abort(log, s.stderr, c.LogFormat))
 	access.observe(&config)
 	var secure *tls.Config
