@@ -24,8 +24,12 @@ func (l *Loop) accept(s engine.Socket, fd int, ln *listener) *Conn {
 	return c
 }
 
-// start begins the filters of a new connection, or opens its session if it has none.
+// start begins the filters of a new connection, or opens its session if it has none. A connection beyond the limits of its
+// peer may be closed.
 func (l *Loop) start(c *Conn) {
+	if !c.admit(l) {
+		return
+	}
 	if c.listener != nil {
 		c.filter = newFilter(c, c.listener)
 	}
@@ -45,6 +49,9 @@ func (c *Conn) openIfReady() {
 
 // sessionFor returns the session of an accepted connection.
 func (r *Reactor) sessionFor(c *Conn) Session {
+	if reason, _ := c.PeerRefused(); reason != 0 {
+		return r.config.Refuse(c)
+	}
 	if over := r.open.Load() - r.refusedOpen.Load() - int64(r.config.MaxConnections); r.config.Refuse != nil &&
 		r.config.MaxConnections > 0 && over > 0 && r.halfClosed.evict(over) > 0 {
 		r.refused.Add(1)

@@ -162,6 +162,7 @@ func (c *Conn) close(err error) {
 	if c.rare != nil && c.rare.refused {
 		l.reactor.refusedOpen.Add(-1)
 	}
+	c.leavePeer()
 	if c.rare != nil && c.rare.notAwaited {
 		l.reactor.notAwaited.Add(-1)
 	}

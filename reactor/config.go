@@ -24,9 +24,12 @@ type Config struct {
 	// first. If there are none, accepting pauses until connections close, or Refuse is called if set. The
 	// descriptor limit less DescriptorReserve is an upper bound in any case.
 	MaxConnections int
-	// Refuse, if set, is called instead of ListenerConfig.Open for a connection beyond MaxConnections. The
-	// session that it returns informs the peer and closes.
+	// Refuse, if set, is called instead of ListenerConfig.Open for a connection beyond MaxConnections, or beyond a
+	// limit of Peers: then Conn.PeerRefused has the reason. The session that it returns informs the peer and closes.
+	// Without it, connections beyond a limit of Peers are closed.
 	Refuse func(*Conn) Session
+	// Peers bounds what one peer may take.
+	Peers PeerLimits
 	// DescriptorReserve is the number of descriptors that connections leave free, for files, upstreams,
 	// logs and replaced engines; default an eighth of the limit, at least 32 and at most 1024.
 	DescriptorReserve int

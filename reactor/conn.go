@@ -53,11 +53,12 @@ type rareState struct {
 	closeNotified bool     // the filter's close_notify is queued or sent
 	shutsWrite    bool     // writing is shut down once the output was sent
 	truncated     bool     // the peer has left without close_notify
-	refused       bool     // exceeds Config.MaxConnections
+	refused       bool     // exceeds Config.MaxConnections or a limit of its peer
 	notAwaited    bool     // by Stop
-	lingerFrom    int64    // Loop.Age at the start of phaseDiscarding, in nanoseconds
-	lingerBy      int64    // Loop.Age at its end at the latest, in nanoseconds
-	lingerRead    int      // bytes discarded in phaseDiscarding
+	peerRefusal   PeerRefusal
+	lingerFrom    int64 // Loop.Age at the start of phaseDiscarding, in nanoseconds
+	lingerBy      int64 // Loop.Age at its end at the latest, in nanoseconds
+	lingerRead    int   // bytes discarded in phaseDiscarding
 	departure     *departure
 	ending        error // postponed by tellEOF until the session has received its input
 	halfClosed    *halfClosedEntry
@@ -65,6 +66,7 @@ type rareState struct {
 	orphan        *orphan   // of a connection that was closed for stalling its loop
 	value         any       // of Value
 	pace          pace
+	peer          *Peer // see Peer; nil without Config.Peers
 }
 
 // Value returns the place for a value that code above the session keeps for the connection. Few servers need one, so it
@@ -84,7 +86,7 @@ func (r *rareState) isEmpty() bool {
 	return r.unread == nil && r.remote == nil && r.local == nil && r.cause == nil && r.peeked == nil &&
 		!r.closeNotified && !r.shutsWrite && !r.truncated && !r.refused && r.lingerFrom == 0 && r.lingerBy == 0 &&
 		r.departure == nil && r.ending == nil && r.halfClosed == nil && r.dialling == nil && r.orphan == nil &&
-		!r.notAwaited && r.lingerRead == 0 && r.value == nil && r.pace == (pace{})
+		!r.notAwaited && r.lingerRead == 0 && r.value == nil && r.pace == (pace{}) && r.peer == nil && r.peerRefusal == 0
 }
 
 // takeUnread removes and returns the input that a replaced filter has left.

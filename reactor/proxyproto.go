@@ -3,6 +3,8 @@
 package reactor
 
 import (
+	"net"
+
 	"go.uber.org/zap"
 )
 
@@ -20,7 +22,7 @@ func (f *proxyFilter) receive(raw []byte, _ func([]byte)) error {
 		if config.ProxyProtocol == ProxyRequire {
 			return f.refuse(errProxyPeer)
 		}
-		return f.pass(raw)
+		return f.pass(raw) // it was counted for its peer when it was accepted
 	}
 	if len(f.held) > 0 {
 		f.held = append(f.held, raw...)
@@ -38,16 +40,25 @@ func (f *proxyFilter) receive(raw []byte, _ func([]byte)) error {
 	case n == 0 && config.ProxyProtocol == ProxyRequire:
 		return f.refuse(errProxyMissing)
 	case n == 0:
-		return f.pass(raw)
+		return f.passAs(f.conn.RemoteAddr(), raw)
 	}
 	source, destination, err := parseProxyHeader(raw[:n])
 	if err != nil {
 		return f.refuse(err)
 	}
-	if source != nil {
-		f.conn.setPeer(source, destination)
+	if source == nil {
+		return f.pass(raw[n:]) // the proxy speaks for itself, or for clients that it does not name
 	}
-	return f.pass(raw[n:])
+	f.conn.setPeer(source, destination)
+	return f.passAs(source, raw[n:])
+}
+
+// passAs is pass for a connection that counts for the peer with that address. Beyond a limit it may be closed.
+func (f *proxyFilter) passAs(peer net.Addr, rest []byte) error {
+	if !f.conn.admitAs(f.conn.Loop(), peer) {
+		return errPeerRefused
+	}
+	return f.pass(rest)
 }
 
 func (f *proxyFilter) pass(rest []byte) error {

@@ -30,7 +30,7 @@ func some(t reflect.Type) reflect.Value {
 	switch t.Kind() {
 	case reflect.Bool:
 		return reflect.ValueOf(true).Convert(t)
-	case reflect.Int, reflect.Int64:
+	case reflect.Int, reflect.Int64, reflect.Uint8:
 		return reflect.ValueOf(1).Convert(t)
 	case reflect.Slice:
 		return reflect.MakeSlice(t, 1, 1)

@@ -32,6 +32,7 @@ type Reactor struct {
 	// makeEngine is engine.New, except in tests.
 	makeEngine func(engine.Config, engine.Handler) engine.Engine
 
+	peers      *peerTable // nil: Config.Peers limits nothing
 	halfClosed halfClosed
 	dials      dialCounters
 	lookups    lookups
@@ -70,6 +71,10 @@ func New(config Config) (*Reactor, error) {
 	r := &Reactor{
 		config: config, log: config.Logger, born: time.Now(), table: newTable(), tls: newTLSService(config.Logger),
 		empty: make(chan struct{}, 1), makeEngine: engine.New,
+	}
+	var err error
+	if r.peers, err = newPeerTable(&config.Peers, r.born, r.log); err != nil {
+		return nil, err
 	}
 	r.life, r.endLife = context.WithCancel(context.Background())
 	r.gate.reactor = r

@@ -76,12 +76,13 @@ type LoopStats struct {
 // Stats are a Reactor's counters since it was made.
 type Stats struct {
 	Connections  int   // open now
-	Refused      int64 // given to Config.Refuse
+	Refused      int64 // given to Config.Refuse for MaxConnections
 	ProxyRefused int64 // closed for lack of an acceptable PROXY header
 	Withheld     int64 // times that listening sockets were left alone because of a limit
 	GateShut     bool  // listening sockets are left alone now
 	Shed         int64 // connections closed to free descriptors, see ErrShed
 	Dials        DialStats
+	Peers        PeerStats
 	Limit        int // connections that the descriptor limit, its reserve and MaxConnections allow
 	Loops        []LoopStats
 }
@@ -124,6 +125,7 @@ func (r *Reactor) Stats() Stats {
 		GateShut:     r.gate.shut.Load(),
 		Shed:         r.shed.Load(),
 		Dials:        r.dials.stats(),
+		Peers:        r.peers.stats(),
 		Limit:        int(r.gate.capacity()),
 	}
 	for _, l := range r.loops {

@@ -77,7 +77,7 @@ type tlsFilter struct {
 	service  *tlsRole
 	config   *tls.Config
 	first    []byte // input before the handshake
-	answer   string // for a peer that does not speak TLS
+	answer   string // for a peer that does not speak TLS, or is refused
 	phase    tlsPhase
 	dialled  bool
 	held     bool   // reading is paused until the handshake has taken its input
@@ -117,6 +117,9 @@ func (f *tlsFilter) receiveFirst(raw []byte) error {
 	if !beginsWithRecord(f.first) {
 		return nil
 	}
+	if ok, answered := f.conn.mayHandshake(); !ok {
+		return f.refuseHandshake(answered)
+	}
 	f.init(f.config)
 	h := newHandshake(f.service.pool, f.tlsMachine.conn, f.conn.filterWaker().wake)
 	h.local, h.remote = f.conn.LocalAddr(), f.conn.RemoteAddr()
@@ -128,6 +131,17 @@ func (f *tlsFilter) receiveFirst(raw []byte) error {
 		return f.fail(classify, errHandshakeQueue)
 	}
 	return nil
+}
+
+// refuseHandshake ends a connection whose handshake is beyond the limit of its peer: with an alert if it is answered.
+func (f *tlsFilter) refuseHandshake(answered bool) error {
+	f.phase = tlsFailed
+	if answered {
+		f.answer = accessDenied
+	} else {
+		f.conn.close(errPeerHandshakes)
+	}
+	return errPeerHandshakes
 }
 
 // receiveHandshake passes input to the handshake, and goes on behind it once it has ended.
