@@ -29,3 +29,7 @@ func (c *Conn) Init(sh *Shared, jitter float64) {
 // AllowNoHost accepts requests whose :authority is empty, missing or a path, with an empty
 // Head.Authority. It is for unix sockets, whose clients have no host to name. Call it after Init.
 func (c *Conn) AllowNoHost() { c.flags |= noHost }
+
+// Calm ends the connection with ENHANCE_YOUR_CALM and the reason as debug data (RFC 9113 section 7), as Next does for a flood.
+// Next returns the error.
+func (c *Conn) Calm(reason string) { c.fail(CodeEnhanceYourCalm, reason) }

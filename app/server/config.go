@@ -72,6 +72,8 @@ type Config struct {
 	// MaxConnections limits the open connections; 0 means as many as the descriptor limit allows. A connection beyond
 	// gets a 503 with Retry-After where its protocol allows one.
 	MaxConnections int
+	// Peers limits what one client address or prefix may take.
+	Peers PeerLimits
 
 	// RequestTimeout is the time from the arrival of a request to the head of its response, after which the answer is
 	// 503; 0 means 60 s, negative no limit. Time in which the handler waits for content that arrives does not count, see

@@ -131,6 +131,8 @@ type Counts struct {
 	Accepted, Open uint64
 	// Memory is the state of memory beside Config.MemoryLimit.
 	Memory MemoryCounts
+	// Peers has the counters of Config.Peers. Connections in it that were refused are in Refused too.
+	Peers reactor.PeerStats
 	// LogDropped is the number of log lines that were lost because the log was blocked or failed.
 	LogDropped uint64
 	// BytesIn and BytesOut are the bytes that were read from and written to sockets.
@@ -171,6 +173,12 @@ func (s *Server) Counts() Counts {
 	total.Refused[DescriptorLimit] += uint64(stats.Withheld)
 	total.Refused[DescriptorShed] += uint64(stats.Shed)
 	total.Refused[ProxyHeader] += uint64(stats.ProxyRefused)
+	for refusal, n := range stats.Peers.Refused {
+		if n > 0 {
+			total.Refused[peerReason(reactor.PeerRefusal(refusal))] += uint64(n)
+		}
+	}
+	total.Peers = stats.Peers
 	total.Open = uint64(stats.Connections)
 	for _, l := range stats.Loops {
 		total.Accepted += uint64(l.Accepted)

@@ -26,6 +26,7 @@ type exchange struct {
 	response *app.Response // while its content is being sent
 	source   *sourceReader // of a spi.Source in response
 	inline   [2]app.Field  // the request's field lines, if there are at most two
+	peer     *reactor.Peer // for which the request is counted; nil: none
 	seen     *observation  // for observers; nil: there are none, or they were told of the end
 	status   uint16        // of the response; 0: none was sent
 	outcome  Outcome
@@ -370,6 +371,7 @@ func (x *exchange) finish() {
 		return
 	}
 	x.finished = true
+	x.leavePeer()
 	x.server().unlink(x)
 	x.loop.finished(x)
 	spi.Cancel(&x.Request, nil)

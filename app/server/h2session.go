@@ -27,6 +27,9 @@ type h2Session struct {
 	fin      bool        // the peer has sent its last byte
 	accepted bool        // a request has arrived since watch
 	failed   bool        // the error that ends the connection was counted
+
+	beyondPeer uint8 // requests in a row beyond PeerLimits.Requests
+
 	held     []*exchange // requests whose handlers wait until answers have left, oldest first
 	bodyBy   instant     // when to check the requests that wait for content; 0: none waits
 	rare     *h2Rare     // nil: not needed so far
@@ -140,6 +143,8 @@ func (s *h2Session) countFailure(err error, late bool) {
 		return // the grace after --max-connection-age is over
 	case late:
 		reason = PingTimeout
+	case calm && s.beyondPeer == maxBeyondPeer:
+		reason = PeerRequests
 	case calm:
 		reason = Flood
 	case failure.Code == h2.CodeNoError:

@@ -49,6 +49,7 @@ func (s *Server) reactorConfig() reactor.Config {
 		Logger:           c.Logger,
 		MaxConnections:   c.MaxConnections,
 		Refuse:           s.refuseConnection,
+		Peers:            c.Peers.reactor(c.TrustedProxies),
 		HandshakeTimeout: c.HandshakeTimeout,
 		StallWarn:        c.Stall.Warn,
 		StallTimeout:     c.Stall.Timeout,

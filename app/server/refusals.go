@@ -49,6 +49,10 @@ const (
 	MemoryCut                         // connections reset because they held the most while memory was critical
 	SlowContent                       // requests whose content arrived below Config.MinContentRate
 	SlowReading                       // connections and streams whose peer read below Config.MinReadRate
+	PeerConnections                   // connections beyond PeerLimits.Connections
+	PeerConnectionRate                // connections beyond PeerLimits.ConnectionRate
+	PeerHandshakeRate                 // connections whose TLS handshake was beyond PeerLimits.HandshakeRate
+	PeerRequests                      // requests beyond PeerLimits.Requests, and HTTP/2 connections that were ended for many
 	reasons
 )
 
@@ -90,6 +94,10 @@ var reasonTable = [reasons]struct {
 	MemoryCut:           {"memory-cut", "connection reset for lack of memory", zap.WarnLevel, spi.EndedByLimit},
 	SlowContent:         {"slow-content", "request content arrives too slowly", zap.DebugLevel, spi.EndedBySlow},
 	SlowReading:         {"slow-reading", "peer reads too slowly", zap.DebugLevel, spi.EndedBySlow},
+	PeerConnections:     {"peer-connections", "too many connections of a client", zap.WarnLevel, spi.EndedByLimit},
+	PeerConnectionRate:  {"peer-connection-rate", "too many new connections of a client", zap.WarnLevel, spi.EndedByLimit},
+	PeerHandshakeRate:   {"peer-handshake-rate", "too many TLS handshakes of a client", zap.WarnLevel, spi.EndedByLimit},
+	PeerRequests:        {"peer-requests", "too many requests of a client", zap.WarnLevel, spi.EndedByLimit},
 }
 
 // Ender returns who has ended requests for r; spi.EndedByNobody if it ends none.

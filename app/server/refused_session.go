@@ -17,8 +17,11 @@ const (
 		"Connection: close\r\n\r\n" +
 		"too many connections, try again in a while"
 
-	// goaway is an empty SETTINGS frame, which RFC 9113 section 3.4 requires first, and a GOAWAY frame up to its code.
-	goaway = "\x00\x00\x00\x04\x00\x00\x00\x00\x00" + "\x00\x00\x08\x07\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+	// emptySettings is the frame that RFC 9113 section 3.4 requires first.
+	emptySettings = "\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+
+	// goaway is that and a GOAWAY frame up to its code.
+	goaway = emptySettings + "\x00\x00\x08\x07\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 
 	// busyHTTP2 is a GOAWAY with NO_ERROR and no processed stream, after which clients may repeat every request (RFC
 	// 9113 section 8.7).
@@ -36,9 +39,12 @@ type refusedSession struct {
 
 var _ reactor.Session = (*refusedSession)(nil)
 
-// refuseConnection counts c, which exceeds Config.MaxConnections, and returns its session: 503 over HTTP/1, GOAWAY over
-// HTTP/2 with TLS. On its loop.
+// refuseConnection returns the session of a refused connection. One that exceeds Config.MaxConnections is counted, and gets
+// 503 over HTTP/1, GOAWAY over HTTP/2 with TLS. On its loop.
 func (s *Server) refuseConnection(c *reactor.Conn) reactor.Session {
+	if refusal, wait := c.PeerRefused(); refusal != 0 {
+		return s.refusePeer(c, refusal, wait)
+	}
 	l := loopOf.Get(c.Loop())
 	l.refused(ConnectionLimit, c, nil)
 	r := &refusedSession{conn: c, loop: l, output: busyHTTP1}

@@ -38,13 +38,13 @@ func (x *exchange) admit() {
 }
 
 // prepare makes the request ready for its handler. It reports false if it has answered: with 413, because the declared
-// length exceeds Config.MaxBody, or with 503, because memory is scarce.
+// length exceeds Config.MaxBody, or with 503, because memory is scarce or the client is beyond PeerLimits.Requests.
 func (x *exchange) prepare() bool {
 	l := x.loop
 	x.Arrived = l.r.TurnTime()
 	x.subject = subjectOf(x.Method, x.Target)
 	spi.Bind(&x.Request, x, &x.info)
-	if !x.admitted() {
+	if !x.admitted() || l.server.config.Peers.Requests > 0 && !x.enterPeer() {
 		return false
 	}
 	if limit := l.server.config.MaxBody; limit > 0 {

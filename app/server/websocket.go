@@ -44,6 +44,7 @@ func (x *exchange) upgrade(r *app.Response, u *websocket.Upgrade) error {
 	}
 	x.outcome = Upgraded
 	s.begin(x.loop, x.conn, x.Protocol, ws.Server, t, ext)
+	s.takePeer(x)
 	s.observe(x)
 	s.user.Bind((*wire)(s), u, protocol)
 	s.opened(&x.Request)

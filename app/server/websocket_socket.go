@@ -62,11 +62,13 @@ type carrier interface {
 	memory() *memory
 }
 
-// socketRare is the state of sockets whose queued messages are counted, or that observers are told of.
+// socketRare is the state of sockets whose queued messages are counted, that observers are told of, or that count for their
+// client.
 type socketRare struct {
-	marks    *marks    // of queued messages; nil if they are not counted
-	seen     *exchange // what is told at the end; nil if there are no observers, or they were told
-	received int64     // bytes of frames
+	peer     *reactor.Peer // for which the WebSocket counts as a request; nil: none
+	marks    *marks        // of queued messages; nil if they are not counted
+	seen     *exchange     // what is told at the end; nil if there are no observers, or they were told
+	received int64         // bytes of frames
 }
 
 // ensureRare returns the rare state, allocated if there was none.
@@ -272,6 +274,7 @@ func (s *socket) end(c websocket.Closed) {
 		s.intake = flowing
 	}
 	s.loop.count.socketClosed(s.machine.Role())
+	s.leavePeer()
 	s.tellEnd() // first: the loop may be taken from the application's code
 	s.loop.r.Lend(s.conn, &socketSubject)
 	err := s.user.Ended(c)
