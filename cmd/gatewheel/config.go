@@ -56,10 +56,27 @@ func (c *serverFlags) config(log *zap.Logger) (server.Config, error) {
 			config.TrustedProxies = append(config.TrustedProxies, p.network)
 		}
 	}
+	config.Peers = c.peerFlags.limits()
 	c.http1Flags.set(&config)
 	c.http2Flags.set(&config.HTTP2)
 	check := config.HTTP2.Config
 	return config, check.Validate()
+}
+
+// limits returns the limits of a client.
+func (f *peerFlags) limits() server.PeerLimits {
+	limits := server.PeerLimits{
+		Connections:    int(f.PeerConnections),
+		ConnectionRate: float64(f.PeerConnectionRate),
+		HandshakeRate:  float64(f.PeerHandshakeRate),
+		Requests:       int(f.PeerRequests),
+		PrefixV4:       int(f.PeerPrefixV4),
+		PrefixV6:       int(f.PeerPrefixV6),
+	}
+	for _, n := range f.PeerExempt {
+		limits.Exempt = append(limits.Exempt, n.Prefix)
+	}
+	return limits
 }
 
 // set sets what concerns WebSockets of the application.
@@ -167,13 +184,29 @@ func (p *proxy) UnmarshalText(text []byte) error {
 	if p.unix = string(text) == "unix"; p.unix {
 		return nil
 	}
-	if a, err := netip.ParseAddr(string(text)); err == nil {
-		p.network = netip.PrefixFrom(a, a.BitLen())
-		return nil
-	}
-	var err error
-	if p.network, err = netip.ParsePrefix(string(text)); err != nil {
+	var ok bool
+	if p.network, ok = parseNetwork(string(text)); !ok {
 		return fmt.Errorf("%q is not a network: write 10.0.0.0/8, an address, or unix", text)
 	}
 	return nil
+}
+
+// network is a value of --peer-exempt.
+type network struct{ netip.Prefix }
+
+func (n *network) UnmarshalText(text []byte) error {
+	var ok bool
+	if n.Prefix, ok = parseNetwork(string(text)); !ok {
+		return fmt.Errorf("%q is not a network: write 10.0.0.0/8 or an address", text)
+	}
+	return nil
+}
+
+// parseNetwork parses a prefix, or an address as the network of itself.
+func parseNetwork(text string) (netip.Prefix, bool) {
+	if a, err := netip.ParseAddr(text); err == nil {
+		return netip.PrefixFrom(a, a.BitLen()), true
+	}
+	prefix, err := netip.ParsePrefix(text)
+	return prefix, err == nil
 }

@@ -18,6 +18,7 @@ var groups = []kong.Group{
 	{Key: "listen", Title: "Where to listen"},
 	{Key: "tls", Title: "TLS"},
 	{Key: "loops", Title: "Loops and connections"},
+	{Key: "peers", Title: "Limits a client", Description: "A client is an IPv4 address or the prefix of an IPv6 address, from a PROXY header where there is one. 0 means no limit."},
 	{Key: "limits", Title: "Limits and times", Description: "A time of 0 means no limit."},
 	{Key: "http1", Title: "HTTP/1"},
 	{Key: "http2", Title: "HTTP/2"},
@@ -40,6 +41,7 @@ type serverFlags struct {
 	listenFlags    `embed:"" group:"listen"`
 	tlsFlags       `embed:"" group:"tls"`
 	loopFlags      `embed:"" group:"loops"`
+	peerFlags      `embed:"" group:"peers"`
 	limitFlags     `embed:"" group:"limits"`
 	memoryFlags    `embed:"" group:"limits"`
 	http1Flags     `embed:"" group:"http1"`
@@ -105,6 +107,16 @@ type loopFlags struct {
 	MaxConnections count   `default:"0" from:"0" to:"1000000000" help:"Maximum number of open connections, 503 beyond; 0 means what the descriptor limit allows."`
 	Balance        bool    `default:"true" negatable:"" help:"Move a new HTTP/2 connection to the loop that has the fewest; on by default."`
 	TrustProxy     []proxy `placeholder:"CIDR" help:"Network whose Forwarded and X-Forwarded-* fields are trusted; unix means all peers on unix sockets. Repeatable. Such a proxy must overwrite these fields."`
+}
+
+type peerFlags struct {
+	PeerConnections    count     `default:"0" from:"0" to:"1000000" help:"Maximum number of open connections of a client, 503 beyond."`
+	PeerConnectionRate perSecond `default:"0" help:"Maximum number of new connections of a client per second, 429 beyond. As many may come at once, at least one."`
+	PeerHandshakeRate  perSecond `default:"0" help:"Maximum number of TLS handshakes of a client per second; beyond, a handshake ends with the alert access_denied."`
+	PeerRequests       count     `default:"0" from:"0" to:"1000000" help:"Maximum number of requests of a client that are under way, WebSockets and HTTP/2 streams included, 503 beyond; behind --trust-proxy of the client that the proxy names."`
+	PeerPrefixV4       count     `name:"peer-prefix-v4" default:"32" from:"1" to:"32" help:"Number of leading bits of an IPv4 address that make a client."`
+	PeerPrefixV6       count     `name:"peer-prefix-v6" default:"56" from:"1" to:"128" help:"Number of leading bits of an IPv6 address that make a client."`
+	PeerExempt         []network `placeholder:"CIDR" help:"Network without these limits. Repeatable. The networks of --trust-proxy and peers on unix sockets have none in any case."`
 }
 
 type limitFlags struct {

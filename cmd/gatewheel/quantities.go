@@ -23,6 +23,22 @@ func (c *count) Decode(ctx *kong.DecodeContext) error {
 	return decode(ctx, (*int)(c), bounds{kind: "a number"}, strconv.Atoi)
 }
 
+// perSecond is a rate; 0 is no limit.
+type perSecond float64
+
+// Decode implements kong.MapperValue.
+func (r *perSecond) Decode(ctx *kong.DecodeContext) error {
+	return decode(ctx, (*float64)(r), bounds{"a number", "0.01", "1000000", true}, parseRate)
+}
+
+// parseRate parses a decimal number without an exponent.
+func parseRate(text string) (float64, error) {
+	if strings.Trim(text, ".0123456789") != "" {
+		return 0, strconv.ErrSyntax
+	}
+	return strconv.ParseFloat(text, 64)
+}
+
 // byteSize is a number of bytes, written without a unit or in KiB, MiB or GiB.
 type byteSize int64
 
@@ -78,7 +94,7 @@ func (b bounds) String() string {
 }
 
 // decode parses the value of a flag and checks its range.
-func decode[T ~int | ~int64](ctx *kong.DecodeContext, to *T, b bounds, parse func(string) (T, error)) error {
+func decode[T ~int | ~int64 | ~float64](ctx *kong.DecodeContext, to *T, b bounds, parse func(string) (T, error)) error {
 	if tag := ctx.Value.Tag; tag.Has("from") {
 		b.from = tag.Get("from")
 	}

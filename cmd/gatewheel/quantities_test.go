@@ -21,6 +21,12 @@ var quantities = []struct {
 }{
 	{"loops", []string{"0", "1024"}, []string{"1025"}, "a number from 0 to 1024"},
 	{"max-connections", []string{"0", "1000000000"}, []string{"1000000001"}, "a number from 0 to 1000000000"},
+	{"peer-connections", []string{"0", "1000000"}, []string{"1000001"}, "a number from 0 to 1000000"},
+	{"peer-connection-rate", anyRate, noRate, saysRate},
+	{"peer-handshake-rate", anyRate, noRate, saysRate},
+	{"peer-requests", []string{"0", "1000000"}, []string{"1000001"}, "a number from 0 to 1000000"},
+	{"peer-prefix-v4", []string{"1", "32"}, []string{"0", "33"}, "a number from 1 to 32"},
+	{"peer-prefix-v6", []string{"1", "128"}, []string{"0", "129"}, "a number from 1 to 128"},
 	{"request-timeout", anyTime, noTime, saysTime},
 	{"head-timeout", anyTime, noTime, saysTime},
 	{"body-timeout", anyTime, noTime, saysTime},
@@ -62,6 +68,10 @@ var quantities = []struct {
 	{"access-log-max-days", []string{"0", "36500"}, []string{"36501"}, "a number from 0 to 36500"},
 	{"socket-mode", []string{"1", "0777"}, []string{"0", "1000", "8"}, "socket mode"},
 }
+
+var anyRate, noRate = []string{"0", "0.01", "2.5", "1000000"}, []string{"0.009", "1000001", "-1", "NaN", "fast"}
+
+const saysRate = "a number from 0.01 to 1000000, or 0"
 
 var anyTime, noTime = []string{"0", "0s", "1ms", "8760h"}, []string{"999us", "8760h1s", "10", "5 minutes", "-1ms"}
 
@@ -110,8 +120,8 @@ func TestEachQuantityHasARange(t *testing.T) {
 	for _, command := range parser.Model.Children {
 		for _, flag := range command.Flags {
 			switch flag.Target.Interface().(type) {
-			case bool, string, []string, []proxy, proxyMode:
-			case count, byteSize, period, fileMode:
+			case bool, string, []string, []proxy, []network, proxyMode:
+			case count, perSecond, byteSize, period, fileMode:
 				if !named[flag.Name] {
 					t.Errorf("--%s has no line in the table", flag.Name)
 				}

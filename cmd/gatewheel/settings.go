@@ -40,6 +40,12 @@ func settingText(value any) string {
 			texts[i] = p.String()
 		}
 		return strings.Join(texts, ",")
+	case []network:
+		texts := make([]string, len(value))
+		for i, n := range value {
+			texts[i] = n.String()
+		}
+		return strings.Join(texts, ",")
 	case string:
 		return withoutPassword(value)
 	}
