@@ -84,11 +84,16 @@ var adminURL = regexp.MustCompile(`admin listener.*"url": ?"http://\[::\](:[0-9]
 // noBackend is the warning about the backend of a gateway's file, which no test has.
 const noBackend = "look-up failed"
 
-// start runs the program until the test ends, and waits until it listens. It must warn of
-// nothing but noBackend.
+// start runs the program until the test ends, and waits until it listens. It must warn of nothing but noBackend.
 func start(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, command: exec.Command(gatewheel, args...), messages: make(chan string, 1000)}
+	return launch(t, env, exec.Command(gatewheel, args...))
+}
+
+// launch is start for a command that becomes the program.
+func launch(t *testing.T, env []string, command *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, command: command, messages: make(chan string, 1000)}
 	p.command.Env = append(os.Environ(), env...)
 	p.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	pipe, err := p.command.StderrPipe()
@@ -120,17 +125,17 @@ func (p *process) line() string {
 	select {
 	case line, ok := <-p.messages:
 		if !ok {
-			p.t.Fatalf("gatewheel %q has ended: %v", p.command.Args[1:], p.command.Wait())
+			p.t.Fatalf("%q has ended: %v", p.command.Args, p.command.Wait())
 		}
 		if (strings.Contains(line, "warn") || strings.Contains(line, "error")) && !strings.Contains(line, noBackend) {
-			p.t.Errorf("gatewheel %q logs %s", p.command.Args[1:], line)
+			p.t.Errorf("%q logs %s", p.command.Args, line)
 		}
 		if m := adminURL.FindStringSubmatch(line); m != nil {
 			p.admin = "http://127.0.0.1" + m[1]
 		}
 		return line
 	case <-time.After(patience):
-		p.t.Fatalf("gatewheel %q logs nothing", p.command.Args[1:])
+		p.t.Fatalf("%q logs nothing", p.command.Args)
 	}
 	return ""
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -168,11 +169,107 @@ func TestVariablesOfServices(t *testing.T) {
 			env = append(env, key+"="+strings.Replace(value, "/run/"+strings.TrimSuffix(name, ".service"), t.TempDir(), 1))
 		}
 		wantVariables(t, s.command, names...)
-
-		command := strings.Fields(strings.TrimPrefix(assignments["ExecStart"][0], "/usr/bin/gatewheel "))
-		for i, arg := range command {
-			command[i] = strings.Replace(arg, "/etc/gatewheel/gateway.yaml", root+"/examples/gateway/smallest.yaml", 1)
-		}
-		start(t, append(env, "GATEWHEEL_LISTEN=127.0.0.1:0", "GATEWHEEL_DRAIN_DELAY=1ms"), command...).stop()
+		start(t, append(env, "GATEWHEEL_LISTEN=127.0.0.1:0", "GATEWHEEL_DRAIN_DELAY=1ms"), commandOf(t, name)...).stop()
 	}
+}
+
+// commandOf returns the arguments with which a service starts the program, with a file for the gateway that exists.
+func commandOf(t *testing.T, service string) []string {
+	t.Helper()
+	command := strings.Fields(strings.TrimPrefix(section(t, service, "Service")["ExecStart"][0], "/usr/bin/gatewheel "))
+	for i, arg := range command {
+		command[i] = strings.Replace(arg, "/etc/gatewheel/gateway.yaml", root+"/examples/gateway/smallest.yaml", 1)
+	}
+	return command
+}
+
+// systemCalls adds the system calls of a group, such as @system-service, to calls, as systemd knows them.
+func systemCalls(t *testing.T, group string, calls map[string]bool) {
+	t.Helper()
+	out, err := exec.Command("systemd-analyze", "syscall-filter", "--no-pager", group).Output()
+	if err != nil {
+		t.Fatalf("systemd-analyze syscall-filter %s: %v", group, err)
+	}
+	for line := range strings.Lines(string(out)) {
+		switch name := strings.TrimSpace(line); {
+		case name == group || name == "" || strings.HasPrefix(name, "#"):
+		case strings.HasPrefix(name, "@"):
+			systemCalls(t, name, calls)
+		default:
+			calls[name] = true
+		}
+	}
+}
+
+// allowedCalls returns the system calls that the filter of a service allows.
+func allowedCalls(t *testing.T, service string) map[string]bool {
+	t.Helper()
+	allowed := map[string]bool{}
+	for _, filter := range section(t, service, "Service")["SystemCallFilter"] {
+		groups, denied := strings.CutPrefix(filter, "~")
+		calls := map[string]bool{}
+		for group := range strings.FieldsSeq(groups) {
+			systemCalls(t, group, calls)
+		}
+		for call := range calls {
+			if denied {
+				delete(allowed, call)
+			} else {
+				allowed[call] = true
+			}
+		}
+	}
+	return allowed
+}
+
+var (
+	tracedCall = regexp.MustCompile(`(?m)^\d+ +(\w+)\(`)
+	tracedEnd  = regexp.MustCompile(`(?m)^\d+ +\+\+\+ exited with 0 \+\+\+\n\z`)
+)
+
+// TestServicesMayMakeTheirSystemCalls: strace sees no call, from the start over a reload to the end, that the filter of
+// the service denies.
+func TestServicesMayMakeTheirSystemCalls(t *testing.T) {
+	for name := range services {
+		trace := filepath.Join(t.TempDir(), "trace")
+		// -D: the process is the program, and strace a child of it.
+		args := append([]string{"-D", "-f", "-o", trace, gatewheel}, commandOf(t, name)...)
+		p := launch(t, []string{"GATEWHEEL_LISTEN=127.0.0.1:0", "GATEWHEEL_ADMIN=:0", "GATEWHEEL_ADMIN_TOKEN_FILE=" + tokenFile(t)}, exec.Command("strace", args...))
+		if got := p.get("/readyz"); got != 200 {
+			t.Errorf("%s: /readyz answers %d", name, got)
+		}
+		if err := p.command.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		for !strings.Contains(p.line(), "again") {
+		}
+		p.stop()
+		text := ""
+		for deadline := time.Now().Add(patience); !tracedEnd.MatchString(text); text = read(t, trace) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: the trace does not end: %s", name, text)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		allowed := allowedCalls(t, name)
+		denied := map[string]bool{}
+		for _, m := range tracedCall.FindAllStringSubmatch(text, -1) {
+			if !allowed[m[1]] {
+				denied[m[1]] = true
+			}
+		}
+		if len(denied) > 0 || len(allowed) < 100 {
+			t.Errorf("%s: its filter allows %d system calls, and not %q", name, len(allowed), slices.Sorted(maps.Keys(denied)))
+		}
+	}
+}
+
+// tokenFile returns a file for --admin-token-file.
+func tokenFile(t *testing.T) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(name, []byte(strings.Repeat("x", 64)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
 }
