@@ -51,6 +51,7 @@ func open(ctx context.Context, c Config) (e *environment, err error) {
 	if e.serve, err = newProgram("serve", c.Dir); err != nil {
 		return e, err
 	}
+	e.serve.parent = c.Restarts
 	if e.grpc, err = serveGRPC(e); err != nil {
 		return e, err
 	}

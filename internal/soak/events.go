@@ -25,7 +25,11 @@ func (op *operation) events() error {
 	client, done := op.client(p, true)
 	defer done()
 	last, received := 5+op.rand.IntN(20), 0
-	path := fmt.Sprintf("/events?n=%d&every=%dms", last, 10+op.rand.IntN(100))
+	every := 10 + op.rand.IntN(100)
+	if op.lasts() {
+		every = 500
+	}
+	path := fmt.Sprintf("/events?n=%d&every=%dms", last, every)
 	for received < last {
 		n, err := op.listen(client, p, path, received)
 		received += n

@@ -68,6 +68,9 @@ var sizes = []int{0, 1, 100, 100, 1000, 1000, 1000, 10_000, 16_384, 16_385, 65_5
 
 func (op *operation) size() int { return sizes[op.rand.IntN(len(sizes))] }
 
+// lasts reports whether an operation with a stream lasts for some seconds: one of four, in a long run.
+func (op *operation) lasts() bool { return !op.config.Short && op.rand.IntN(4) == 0 }
+
 // bytes returns n random bytes.
 func (op *operation) bytes(n int) []byte {
 	b := make([]byte, n)

@@ -30,11 +30,13 @@ type program struct {
 	access               string // path of its access log
 
 	ports []*testport.Reservation
-	group int // process group of the first process and its successors
+	// parent has the process that is started stay as the parent of those that serve (--restart-parent).
+	parent  bool
+	started int        // process that was started; its successors are in its process group
+	ended   chan error // gets its end
 
 	mu      sync.Mutex
-	current int // process ID
-	ended   chan error
+	serving int // process ID
 }
 
 // newProgram reserves the ports of a program.
@@ -66,6 +68,9 @@ func (p *program) start(ctx context.Context, path string, args ...string) error 
 		return err
 	}
 	defer func() { _ = log.Close() }()
+	if p.parent {
+		args = append(args, "--restart-parent", "always")
+	}
 	cmd := exec.Command(path, append(args,
 		"--listen", p.plain, "--listen-tls", p.secure, "--admin", p.admin,
 		"--stall-timeout", stallTimeout.String(), "--stall-restarts", "1000", "--shutdown-timeout", shutdownTimeout.String(),
@@ -80,15 +85,12 @@ func (p *program) start(ctx context.Context, path string, args ...string) error 
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	p.mu.Lock()
-	p.group, p.current, p.ended = cmd.Process.Pid, cmd.Process.Pid, ended
-	p.mu.Unlock()
+	p.started, p.ended = cmd.Process.Pid, make(chan error, 1)
+	go func() { p.ended <- cmd.Wait() }()
 	return p.await(ctx, func() error {
 		select {
-		case err := <-ended:
-			ended <- err
+		case err := <-p.ended:
+			p.ended <- err
 			return fmt.Errorf("%w: it has ended: %v", errHopeless, err)
 		default:
 		}
@@ -105,7 +107,7 @@ func (p *program) ready() error {
 	if err != nil {
 		return err
 	}
-	return c.Close()
+	return errors.Join(c.Close(), p.succeeded(0))
 }
 
 // errHopeless ends await.
@@ -135,10 +137,16 @@ func (p *program) await(ctx context.Context, check func() error) error {
 func (p *program) pid() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.current
+	return p.serving
 }
 
-func (p *program) signal(s syscall.Signal) error { return unix.Kill(p.pid(), s) }
+// signal sends a signal to the process that serves, or to its parent.
+func (p *program) signal(s syscall.Signal) error {
+	if p.parent {
+		return unix.Kill(p.started, s)
+	}
+	return unix.Kill(p.pid(), s)
+}
 
 // restart sends SIGUSR2, waits until another process serves and the old one has ended, and returns an error if that one
 // has failed. Connections may be closed until aftermath later.
@@ -170,7 +178,7 @@ func (p *program) succeeded(old int) error {
 		return fmt.Errorf("process %d still serves after SIGUSR2", old)
 	}
 	p.mu.Lock()
-	p.current = v.PID
+	p.serving = v.PID
 	p.mu.Unlock()
 	return nil
 }
@@ -185,7 +193,8 @@ func alive(pid int) bool {
 	return !strings.HasPrefix(rest, "Z")
 }
 
-// stop ends the program by SIGTERM, and returns an error if it does not end with 0 (as far as that can be known) in time.
+// stop ends the program by SIGTERM, and returns an error if it does not end in time, and with 0. The exit code of a process
+// that has replaced another one, without a parent, is not known.
 func (p *program) stop(ctx context.Context) error {
 	pid := p.pid()
 	if err := p.signal(unix.SIGTERM); err != nil {
@@ -197,7 +206,7 @@ func (p *program) stop(ctx context.Context) error {
 		}
 		return nil
 	})
-	if err != nil || pid != p.group {
+	if err != nil || pid != p.started && !p.parent {
 		return err
 	}
 	if err := <-p.ended; err != nil {
@@ -208,8 +217,8 @@ func (p *program) stop(ctx context.Context) error {
 
 // kill ends all processes of the program at once.
 func (p *program) kill() {
-	if p.group != 0 {
-		_ = unix.Kill(-p.group, unix.SIGKILL)
+	if p.started != 0 {
+		_ = unix.Kill(-p.started, unix.SIGKILL)
 	}
 	_ = p.release()
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -101,8 +102,9 @@ func (f Failure) String() string {
 // Markdown writes the report for readers.
 func (r *Report) Markdown(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Began %s, lasted %s, seed %d, version %s. ", r.Began.Format("2006-01-02 15:04 UTC"), r.Duration, r.Seed, r.Version)
-	fmt.Fprintf(&b, "Load average of the machine %.1f before and %.1f after; the driver used %v of processor time.\n\n", r.LoadBefore, r.LoadAfter, r.Driver.Round(time.Second))
+	fmt.Fprintf(&b, "## Run of %s\n\n%s under load, seed %d, version %s. ", r.Began.Format("2006-01-02 15:04 UTC"), r.Duration, r.Seed, r.Version)
+	fmt.Fprintf(&b, "The load average of the machine, which has %d processors, was %.1f before and %.1f after; the driver used %v of processor time.\n\n",
+		runtime.NumCPU(), r.LoadBefore, r.LoadAfter, r.Driver.Round(time.Second))
 	fmt.Fprintf(&b, "**%d operations, %d requests answered as they must be, %d failures explained, %d unexplained.**\n\n", r.Operations, r.Answered, total(r.Explained), r.Unexplained)
 	if failed := r.Failed(); len(failed) > 0 {
 		b.WriteString("Not as it must be:\n\n")
@@ -111,9 +113,9 @@ func (r *Report) Markdown(w io.Writer) error {
 		}
 		b.WriteString("\n")
 	}
-	r.elements(&b, "Elements", "element | operations | requests answered | explained | unexplained", false)
-	r.elements(&b, "Disturbances", "disturbance | times | as it must be | connections ended by the watchdog | unexplained", true)
-	b.WriteString("## Explanations\n\n| failures | why |\n|---|---|\n")
+	r.elements(&b, "Elements", "element | operations | requests answered | failures explained | unexplained", false)
+	r.elements(&b, "Disturbances", "disturbance | times | as it must be | failures explained | unexplained", true)
+	b.WriteString("### Explanations\n\n| failures | why |\n|---|---|\n")
 	for _, rule := range rules {
 		fmt.Fprintf(&b, "| %d | %s |\n", r.Explained[rule], rule)
 	}
@@ -124,7 +126,7 @@ func (r *Report) Markdown(w io.Writer) error {
 
 // elements writes a table of counts.
 func (r *Report) elements(b *strings.Builder, title, heading string, disturbances bool) {
-	fmt.Fprintf(b, "## %s\n\n| %s |\n|---|---|---|---|---|\n", title, heading)
+	fmt.Fprintf(b, "### %s\n\n| %s |\n|---|---|---|---|---|\n", title, heading)
 	for _, name := range slices.Sorted(maps.Keys(r.Elements)) {
 		if c := r.Elements[name]; r.disturbances[name] == disturbances {
 			fmt.Fprintf(b, "| %s | %d | %d | %d | %d |\n", name, c.Operations, c.Answered, total(c.Explained), c.Unexplained)
@@ -135,7 +137,7 @@ func (r *Report) elements(b *strings.Builder, title, heading string, disturbance
 
 // resources writes what the programs held and have served.
 func (r *Report) resources(b *strings.Builder) {
-	b.WriteString("\n## Resources\n\nWithout load, after a garbage collection; at the start every element had run twice.\n\n")
+	b.WriteString("\n### Resources\n\nWithout load, after a quiet time. At the start each element had run once at each program. What has another process at the end was restarted.\n\n")
 	b.WriteString("| | live heap | resident | descriptors | goroutines | connections |\n|---|---|---|---|---|---|\n")
 	for _, name := range slices.Sorted(maps.Keys(r.Start)) {
 		for i, m := range []Measure{r.Start[name], r.End[name]} {
@@ -145,7 +147,7 @@ func (r *Report) resources(b *strings.Builder) {
 		}
 	}
 	fmt.Fprintf(b, "| bound of growth | %d MiB | %d MiB | %d | %d | %d |\n", int(r.Bounds.Heap)>>20, int(r.Bounds.RSS)>>20, r.Bounds.Descriptors, r.Bounds.Goroutines, r.Bounds.Connections)
-	b.WriteString("\n## Requests in the access logs\n\nAt least those that were answered must be there.\n\n")
+	b.WriteString("\n### Requests in the access logs\n\nThose that were answered must be there. The tokens are explained in [the access log](access-log.md#the-termination-token).\n\n")
 	b.WriteString("| program | answered to the clients | in its log | by termination token |\n|---|---|---|---|\n")
 	for _, name := range slices.Sorted(maps.Keys(r.Served)) {
 		s := r.Served[name]

@@ -44,14 +44,25 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	}
 	r.LoadAfter = loadAverage()
 	r.Warnings = e.counted(r)
-	for _, p := range []*program{e.gateway, e.serve} {
-		if err := p.stop(ctx); err != nil {
-			r.Warnings = append(r.Warnings, err.Error())
-		}
-	}
+	r.Warnings = append(r.Warnings, e.stop(ctx)...)
 	r.Served = e.served()
 	r.fill(e.ledger)
 	return r, nil
+}
+
+// stop ends both programs by SIGTERM, and returns what was not as it must be.
+func (e *environment) stop(ctx context.Context) []string {
+	failures := make(chan error, 2)
+	for _, p := range []*program{e.gateway, e.serve} {
+		go func() { failures <- p.stop(ctx) }()
+	}
+	var all []string
+	for range cap(failures) {
+		if err := <-failures; err != nil {
+			all = append(all, err.Error())
+		}
+	}
+	return all
 }
 
 // short runs everything once.

@@ -49,13 +49,16 @@ func (op *operation) dialSocket(p protocol, compressed bool) (*websocket.Conn, e
 // again for the rest.
 func (op *operation) socket(p protocol) error {
 	left := 1 + op.rand.IntN(20)
-	compressed := op.rand.IntN(2) == 0
+	compressed, pause := op.rand.IntN(2) == 0, 30*time.Millisecond
+	if op.lasts() {
+		pause = 500 * time.Millisecond
+	}
 	for left > 0 {
 		c, err := op.dialSocket(p, compressed)
 		if err != nil {
 			return err
 		}
-		n, err := op.converse(c, left)
+		n, err := op.converse(c, left, pause)
 		_ = c.Close()
 		left -= n
 		switch {
@@ -70,8 +73,8 @@ func (op *operation) socket(p protocol) error {
 	return nil
 }
 
-// converse exchanges n messages and the Close frames, and returns how many messages came back.
-func (op *operation) converse(c *websocket.Conn, n int) (int, error) {
+// converse exchanges n messages with pauses between them, and the Close frames. It returns how many messages came back.
+func (op *operation) converse(c *websocket.Conn, n int, pause time.Duration) (int, error) {
 	for done := range n {
 		kind, message := websocket.BinaryMessage, op.bytes(min(op.size(), 20_000))
 		if op.rand.IntN(2) == 0 {
@@ -86,10 +89,8 @@ func (op *operation) converse(c *websocket.Conn, n int) (int, error) {
 		if got != kind || !bytes.Equal(echo, message) {
 			return done, wrong("a message of %d bytes of kind %d came back with %d bytes of kind %d", len(message), kind, len(echo), got)
 		}
-		if op.rand.IntN(3) == 0 {
-			if err := op.sleep(time.Duration(op.rand.IntN(100)) * time.Millisecond); err != nil {
-				return done, err
-			}
+		if err := op.sleep(pause); err != nil {
+			return done, err
 		}
 	}
 	_ = c.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""))

@@ -61,11 +61,19 @@ func (op *operation) connect(ctx context.Context, transport *http2.Transport, p 
 	if err != nil {
 		return err
 	}
-	body, content := io.Pipe()
-	request, err := http.NewRequestWithContext(ctx, http.MethodConnect, op.to.url(p, "/ws"), body)
+	// The transport repeats a request that GOAWAY has met, with a new body.
+	var content *io.PipeWriter
+	body := func() (io.ReadCloser, error) {
+		r, w := io.Pipe()
+		content = w
+		return r, nil
+	}
+	first, _ := body()
+	request, err := http.NewRequestWithContext(ctx, http.MethodConnect, op.to.url(p, "/ws"), first)
 	if err != nil {
 		return err
 	}
+	request.GetBody = body
 	request.Header = upgraded(handshake)
 	request.Header.Set(":protocol", "websocket")
 	request.ContentLength = -1

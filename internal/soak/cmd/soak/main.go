@@ -37,7 +37,7 @@ func run(ctx context.Context) error {
 	flag.IntVar(&c.Workers, "workers", 40, "operations at once")
 	flag.Float64Var(&c.MaxCPU, "max-cpu", 0.5, "part of a core for this process, 0 for no limit")
 	flag.DurationVar(&c.Every, "every", 5*time.Second, "mean time between disturbances")
-	flag.BoolVar(&c.Restarts, "restarts", false, "include hot restarts")
+	flag.BoolVar(&c.Restarts, "restarts", true, "include hot restarts")
 	markdown := flag.String("markdown", "", "file for the report as Markdown")
 	asJSON := flag.String("json", "", "file for the report as JSON")
 	keep := flag.String("dir", "", "directory for logs, which stay; by default a temporary one")
