@@ -63,4 +63,4 @@ type Bounds struct {
 // (app/server/queue.go) and buffers, each pool its goroutines for a while. The client of the application keeps connections
 // to the gateway and to the application itself for five minutes, one for each loop and address (docs/client.md), and each
 // costs a descriptor at both ends. What grows with the number of requests exceeds the bounds in a long run.
-var DefaultBounds = Bounds{Heap: 16 << 20, RSS: 64 << 20, Descriptors: 16, Goroutines: 16, Connections: 12}
+var DefaultBounds = Bounds{Heap: 16 << 20, RSS: 64 << 20, Descriptors: 16, Goroutines: 16, Connections: 16}

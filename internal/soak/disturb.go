@@ -40,6 +40,7 @@ var disturbances = []disturbance{
 
 // disturb runs a disturbance and counts it.
 func (e *environment) disturb(ctx context.Context, d disturbance, r *rand.Rand, number uint64) {
+	begun := time.Now()
 	e.ledger.disturb(d.name)
 	defer e.ledger.disturb("")
 	e.ledger.ran(d.name)
@@ -48,6 +49,9 @@ func (e *environment) disturb(ctx context.Context, d disturbance, r *rand.Rand, 
 		return
 	}
 	e.ledger.answered(d.name, 1)
+	if e.config.Short {
+		e.say("%s: %v", d.name, time.Since(begun).Round(time.Millisecond))
+	}
 }
 
 // either draws one of the two programs.

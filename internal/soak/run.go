@@ -35,7 +35,7 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	} else {
 		err = e.long(ctx, r)
 	}
-	if err != nil {
+	if err = errors.Join(err, ctx.Err()); err != nil {
 		return nil, err
 	}
 	r.Driver = processorTime()
@@ -76,7 +76,11 @@ func (e *environment) short(ctx context.Context, r *Report) error {
 		r.Start[p.name] = m
 	}
 	var busy sync.WaitGroup
-	busy.Go(func() { e.rehearse(ctx) })
+	begun := time.Now()
+	busy.Go(func() {
+		e.rehearse(ctx)
+		e.say("every element: %v", time.Since(begun).Round(time.Millisecond))
+	})
 	random := rand.New(rand.NewPCG(e.config.Seed, 1))
 	for number, d := range e.disturbances(random) {
 		e.disturb(ctx, d, random, uint64(number))

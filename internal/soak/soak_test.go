@@ -21,10 +21,10 @@ func TestShortSoak(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	report, err := soak.Run(t.Context(), soak.Config{
-		Program: program, Dir: t.TempDir(), Short: true, Seed: 1, Workers: 8,
+		Program: program, Dir: t.TempDir(), Short: true, Restarts: true, Seed: 1, Workers: 8,
 		// The start is measured before anything has run, so that pools are empty then.
-		Bounds: soak.Bounds{Heap: 48 << 20, RSS: 256 << 20, Descriptors: 32, Goroutines: 64, Connections: 12},
-		Settle: time.Minute,
+		Bounds: soak.Bounds{Heap: 48 << 20, RSS: 256 << 20, Descriptors: 32, Goroutines: 64, Connections: 40},
+		Settle: time.Minute, Progress: t.Output(),
 	})
 	if err != nil {
 		t.Fatal(err)
