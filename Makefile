@@ -93,6 +93,7 @@ fuzz:
 
 long: tools
 	cd app/gateway/interop && RACE_TIME=1m go test -count 1 -v -run 'IdleRaces|Goaway|Restarts' .
+	RESTARTS=20 go test -count 1 -v -run RestartsUnderLoad ./cmd/gatewheel
 	RELOAD_TIME=1m go test -count 1 -v -run ReloadsUnderLoad ./cmd/gatewheel
 	SLOW_PEERS=15000 go test -count 1 -v -run UnderSlowPeers ./cmd/gatewheel
 	STOPPED_READERS=1000 go test -count 1 -v -run StopReading ./app/gateway/conformance
