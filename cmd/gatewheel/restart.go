@@ -320,10 +320,10 @@ func (in *inheritance) adminSocket(address string) *os.File {
 }
 
 // ready tells the process that this one replaces that this one serves, and waits in the background until it is in charge:
-// then it calls released. If that process ends before, stop gets a signal.
-func (in *inheritance) ready(op *operator, stop chan<- os.Signal, released func()) error {
+// then it calls inCharge. If that process ends before, stop gets a signal.
+func (in *inheritance) ready(op *operator, stop chan<- os.Signal, inCharge func()) error {
 	if in.predecessor == nil {
-		released()
+		inCharge()
 		return nil
 	}
 	if err := in.predecessor.Ready(in.listeners.Taken()); err != nil {
@@ -342,7 +342,7 @@ func (in *inheritance) ready(op *operator, stop chan<- os.Signal, released func(
 		if op.listener != nil {
 			op.listener.Own(true)
 		}
-		released()
+		inCharge()
 	}()
 	return nil
 }

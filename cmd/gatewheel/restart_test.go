@@ -47,10 +47,7 @@ func beginReplaceable(t *testing.T, cmd *exec.Cmd) *replaceable {
 		select {
 		case <-r.ended: // with the last of the processes, since the log is read until then
 		default:
-			_ = syscall.Kill(-group, syscall.SIGKILL)
-			for _, pid := range r.pids() {
-				_ = syscall.Kill(pid, syscall.SIGKILL)
-			}
+			_ = syscall.Kill(-group, syscall.SIGKILL) // children of a parent end with it
 		}
 	})
 	return r
@@ -242,6 +239,7 @@ func TestRestartFails(t *testing.T) {
 	r := serveReplaceable(t, "--listen", "127.0.0.1:0", "--restart-timeout", "2s")
 	pid := r.pid()
 	busy := listenOn(t, "tcp", "127.0.0.1:0")
+	before := r.descriptors()
 	for reason, script := range map[string]string{
 		"exit status 3":                 "exit 3",
 		"signal: killed":                "kill -KILL $$",
@@ -266,11 +264,22 @@ func TestRestartFails(t *testing.T) {
 	if r.pid() != pid {
 		t.Error("another process serves")
 	}
+	r.eventually("the descriptors are closed", func() bool { return r.descriptors() <= before })
 	r.put(os.Args[0])
 	r.restart()
 	status, text := r.get("/")
 	wantHello(t, status, text)
 	r.stops()
+}
+
+// descriptors returns the number of open descriptors of the process that serves.
+func (r *replaceable) descriptors() int {
+	r.t.Helper()
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", r.pid()))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return len(entries)
 }
 
 // hang makes the next process one that never becomes ready, and returns the function that waits for its process ID.
@@ -390,13 +399,15 @@ func TestRestartWithABusyConnection(t *testing.T) {
 	r := serveReplaceable(t, "--listen", "127.0.0.1:0", "--loops", "1")
 	old := r.pid()
 	busy := r.dial()
-	send(t, busy, "GET /delay/1s HTTP/1.1\r\nHost: x\r\n\r\n")
+	send(t, busy, "POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nx")
 	arrived(t, r.child)
 	r.signal(syscall.SIGUSR2)
 	r.logs("stopping, since another process serves")
 	if err := syscall.Kill(old, syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
+	r.logs("already stopping")
+	send(t, busy, "x")
 	if got := rest(t, busy); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
 		t.Errorf("the request under way was answered %q", got)
 	}
@@ -530,4 +541,24 @@ func TestParentPassesSockets(t *testing.T) {
 	r.signalParent(syscall.SIGTERM)
 	r.exit()
 	_, _ = io.Copy(io.Discard, r.stdout)
+}
+
+// TestServiceManagerIsToldOfARestart: the old process names the new one, which then tells the rest. A restart of which the
+// manager cannot be told has failed.
+func TestServiceManagerIsToldOfARestart(t *testing.T) {
+	m := newServiceManager(t)
+	r := beginReplaceable(t, program([]string{"NOTIFY_SOCKET=" + m.name, "WATCHDOG_USEC=60000000"}, "serve", "--listen", "127.0.0.1:0"))
+	m.wantNext("READY=1\n")
+	for range 2 {
+		r.restart()
+		m.wantNext(fmt.Sprintf("MAINPID=%d\n", r.pid()))
+		m.wantNext("READY=1\n")
+	}
+	if err := os.Remove(m.name); err != nil {
+		t.Fatal(err)
+	}
+	r.fails("the service manager cannot be told")
+	status, text := r.get("/")
+	wantHello(t, status, text)
+	r.stops()
 }

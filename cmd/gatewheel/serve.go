@@ -94,7 +94,15 @@ func (c *serverFlags) run(s *streams, names variableNames, add addHandler, op *o
 		op.metrics.Watch(srv)
 	}
 	op.started.Store(true)
-	if err := in.ready(op, received.stop, func() { op.notify.ready(srv, time.Duration(c.StallTimeout)) }); err != nil {
+	restart := &restarter{
+		program: this, timeout: time.Duration(c.RestartTimeout), log: log, server: srv, op: op, parent: in.parent,
+		replaced: make(chan *handover.Successor, 1),
+	}
+	inCharge := func() {
+		op.notify.ready(srv, time.Duration(c.StallTimeout))
+		go restart.serve(received.restart)
+	}
+	if err := in.ready(op, received.stop, inCharge); err != nil {
 		within(exitPatience, func() { _ = srv.Shutdown(context.Background()) })
 		return err
 	}
@@ -103,11 +111,6 @@ func (c *serverFlags) run(s *streams, names variableNames, add addHandler, op *o
 	announce(s, log, listeners, srv.Addrs()[:len(listeners)], certificates)
 	go op.reloadAt(received.reload)
 	go access.reopen(log, received.reopen)
-	restart := &restarter{
-		program: this, timeout: time.Duration(c.RestartTimeout), log: log, server: srv, op: op, parent: in.parent,
-		replaced: make(chan *handover.Successor, 1),
-	}
-	go restart.serve(received.restart)
 	return c.wait(srv, log, received.stop, restart)
 }
 

@@ -109,7 +109,7 @@ func New(l *Listener, options Options) *Server {
 
 // Serve serves until Close. It returns at once.
 func (s *Server) Serve() {
-	go func() { _ = s.http.Serve(s.guard.listener.Listener) }()
+	go func() { _ = s.http.Serve(s.guard.listener) }()
 }
 
 // Close closes the listener and all connections.

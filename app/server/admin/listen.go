@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -27,6 +28,14 @@ type Listener struct {
 	token *token // nil: none is needed
 
 	inherited *os.File // nil: the socket is opened
+	owning    sync.Mutex
+}
+
+// Close closes the listener.
+func (l *Listener) Close() error {
+	l.owning.Lock()
+	defer l.owning.Unlock()
+	return l.Listener.Close()
 }
 
 // Listen opens the listener of an address: HOST:PORT, or unix:PATH, a socket that only the user of the process may
@@ -93,8 +102,10 @@ func (l *Listener) Duplicate() (fd int, err error) {
 
 // Own decides whether Close removes the file of a unix socket: yes for a socket that this process has opened, no for an
 // inherited one, until Own is called. The process that has handed the socket over calls it with false, the other one with
-// true.
+// true. On any goroutine.
 func (l *Listener) Own(on bool) {
+	l.owning.Lock()
+	defer l.owning.Unlock()
 	if unix, ok := l.Listener.(*net.UnixListener); ok {
 		unix.SetUnlinkOnClose(on)
 	}
