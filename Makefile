@@ -31,7 +31,7 @@ help:
 	@echo 'poison   the tests of those who borrow bytes, with borrowed bytes overwritten'
 	@echo 'race     the unit tests with the race detector'
 	@echo 'fuzz     each fuzz target for FUZZTIME (30s)'
-	@echo 'long     tests that take minutes: servers that close and restart, clients that stop reading, files that change, a gRPC stream'
+	@echo 'long     tests that take minutes: servers that close and restart, twenty restarts under load, clients that stop reading, files that change, a gRPC stream'
 	@echo 'soak     every protocol, faulty clients, reloads, stalls and restarts for SOAK (10m); the report goes to bin/soak.md'
 	@echo 'conform  h2spec in strict mode against the binary, and the tests of Go'"'"'s net/http against app/nethttp'
 	@echo 'bench    CPU time a request and memory a connection beside other servers (BENCH=flags)'
