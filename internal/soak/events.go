@@ -13,9 +13,9 @@ import (
 )
 
 var lastingElements = []element{
-	{"event streams", 4, (*operation).events},
-	{"content that drips", 4, (*operation).drip},
-	{"delays and work on the pool", 6, (*operation).delays},
+	{"event streams", 4, (*operation).events, false},
+	{"content that drips", 4, (*operation).drip, false},
+	{"delays and work on the pool", 6, (*operation).delays, false},
 }
 
 // events reads numbered events. A stream that ends early during a restart continues by Last-Event-ID, as EventSource

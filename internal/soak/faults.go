@@ -20,13 +20,13 @@ import (
 )
 
 var faultElements = []element{
-	{"response cut by its client", 4, (*operation).cutResponse},
-	{"half a head", 3, (*operation).halfHead},
-	{"connection without a byte", 2, (*operation).silent},
-	{"malformed requests", 6, (*operation).malformed},
-	{"abandoned uploads", 4, (*operation).abandonUpload},
-	{"slow readers", 2, (*operation).slowReader},
-	{"slow writers", 2, (*operation).slowWriter},
+	{"response cut by its client", 4, (*operation).cutResponse, false},
+	{"half a head", 3, (*operation).halfHead, false},
+	{"connection without a byte", 2, (*operation).silent, false},
+	{"malformed requests", 6, (*operation).malformed, false},
+	{"abandoned uploads", 4, (*operation).abandonUpload, false},
+	{"slow readers", 2, (*operation).slowReader, false},
+	{"slow writers", 2, (*operation).slowWriter, false},
 }
 
 // leave closes a connection by FIN or by RST.

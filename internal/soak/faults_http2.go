@@ -14,10 +14,10 @@ import (
 )
 
 var http2Faults = []element{
-	{"HTTP/2 streams reset by their client", 4, (*operation).resetStreams},
-	{"HTTP/2 uploads abandoned", 3, (*operation).abandonStream},
-	{"HTTP/2 connection errors", 4, (*operation).connectionError},
-	{"HTTP/2 malformed requests", 3, (*operation).malformedStream},
+	{"HTTP/2 streams reset by their client", 4, (*operation).resetStreams, false},
+	{"HTTP/2 uploads abandoned", 3, (*operation).abandonStream, false},
+	{"HTTP/2 connection errors", 4, (*operation).connectionError, false},
+	{"HTTP/2 malformed requests", 3, (*operation).malformedStream, false},
 }
 
 // resetStreams cancels some of the requests on one connection; the others must be answered.

@@ -15,10 +15,10 @@ import (
 )
 
 var tlsFaults = []element{
-	{"half a TLS handshake", 4, (*operation).halfHandshake},
-	{"nonsense in place of TLS", 3, (*operation).noHandshake},
-	{"TLS without a common protocol", 2, (*operation).wrongProtocol},
-	{"TLS connection cut", 3, (*operation).cutTLS},
+	{"half a TLS handshake", 4, (*operation).halfHandshake, false},
+	{"nonsense in place of TLS", 3, (*operation).noHandshake, false},
+	{"TLS without a common protocol", 2, (*operation).wrongProtocol, false},
+	{"TLS connection cut", 3, (*operation).cutTLS, false},
 }
 
 func (op *operation) dialSecure() (*net.TCPConn, error) {

@@ -19,9 +19,9 @@ import (
 )
 
 var grpcElements = []element{
-	{"gRPC, single calls", 6, (*operation).call},
-	{"gRPC, streams both ways", 4, (*operation).chat},
-	{"gRPC, failures", 2, (*operation).failure},
+	{"gRPC, single calls", 6, (*operation).call, false},
+	{"gRPC, streams both ways", 4, (*operation).chat, false},
+	{"gRPC, failures", 2, (*operation).failure, false},
 }
 
 // raw is a codec of messages that are *[]byte.

@@ -38,12 +38,12 @@ func ofBytes(content []byte) want {
 }
 
 var plainElements = []element{
-	{"HTTP/1.1, kept connections", 20, func(op *operation) error { return op.getOver(protocol(op.rand.IntN(2)), true) }},
-	{"HTTP/1.1, new connections", 10, func(op *operation) error { return op.getOver(protocol(op.rand.IntN(2)), false) }},
-	{"HTTP/2, kept connections", 20, func(op *operation) error { return op.getOver(http2Plain+protocol(op.rand.IntN(2)), true) }},
-	{"HTTP/2, new connections", 8, func(op *operation) error { return op.getOver(http2Plain+protocol(op.rand.IntN(2)), false) }},
-	{"HTTP/1.1, pipelined", 8, (*operation).pipelined},
-	{"statuses", 4, (*operation).statuses},
+	{"HTTP/1.1, kept connections", 20, func(op *operation) error { return op.getOver(protocol(op.rand.IntN(2)), true) }, false},
+	{"HTTP/1.1, new connections", 10, func(op *operation) error { return op.getOver(protocol(op.rand.IntN(2)), false) }, false},
+	{"HTTP/2, kept connections", 20, func(op *operation) error { return op.getOver(http2Plain+protocol(op.rand.IntN(2)), true) }, false},
+	{"HTTP/2, new connections", 8, func(op *operation) error { return op.getOver(http2Plain+protocol(op.rand.IntN(2)), false) }, false},
+	{"HTTP/1.1, pipelined", 8, (*operation).pipelined, false},
+	{"statuses", 4, (*operation).statuses, false},
 }
 
 // getOver asks for a few contents at once over one client.

@@ -26,13 +26,18 @@ type element struct {
 	name   string
 	weight int // its part of all operations
 	run    func(*operation) error
+	long   bool // in long runs only: it has limits of time that a busy machine can exceed
 }
 
-// elements are all kinds.
-func elements() []element {
+// elements are the kinds of a run.
+func elements(short bool) []element {
 	var all []element
 	for _, part := range [][]element{plainElements, contentElements, lastingElements, socketElements, grpcElements, faultElements, http2Faults, tlsFaults} {
-		all = append(all, part...)
+		for _, el := range part {
+			if !short || !el.long {
+				all = append(all, el)
+			}
+		}
 	}
 	return all
 }

@@ -36,6 +36,7 @@ type Report struct {
 	Warnings     []string           `json:"warnings"`
 	disturbances map[string]bool
 	restarts     bool
+	short        bool
 }
 
 // Served is what the access log of a program has.
@@ -78,7 +79,7 @@ func (r *Report) Failed() []string {
 // Missing returns the elements and disturbances that have not happened; hot restarts only if the run has any.
 func (r *Report) Missing() []string {
 	var all []string
-	for _, el := range elements() {
+	for _, el := range elements(r.short) {
 		if c := r.Elements[el.name]; c == nil || c.Answered == 0 && len(c.Explained) == 0 {
 			all = append(all, el.name)
 		}

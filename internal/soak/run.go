@@ -26,7 +26,7 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 		return nil, fmt.Errorf("the start: %w%s", err, tails(e.gateway, e.serve))
 	}
 	defer e.close()
-	r := &Report{Began: time.Now().UTC(), Seed: c.Seed, Duration: c.Duration.String(), Bounds: c.Bounds, LoadBefore: loadAverage(), restarts: c.Restarts}
+	r := &Report{Began: time.Now().UTC(), Seed: c.Seed, Duration: c.Duration.String(), Bounds: c.Bounds, LoadBefore: loadAverage(), restarts: c.Restarts, short: c.Short}
 	if v, err := e.gateway.version(); err == nil {
 		r.Version = v.Version
 	}
@@ -109,7 +109,7 @@ func (e *environment) long(ctx context.Context, r *Report) (err error) {
 func (e *environment) rehearse(ctx context.Context) {
 	var busy sync.WaitGroup
 	slots := make(chan struct{}, e.config.Workers)
-	for i, el := range elements() {
+	for i, el := range elements(e.config.Short) {
 		for _, p := range []*program{e.gateway, e.serve} {
 			slots <- struct{}{}
 			busy.Go(func() {
@@ -170,7 +170,7 @@ func (e *environment) load(ctx context.Context) {
 
 // draw returns the element of an operation.
 func draw(seed, number uint64) element {
-	all := elements()
+	all := elements(false)
 	total := 0
 	for _, el := range all {
 		total += el.weight

@@ -15,10 +15,10 @@ import (
 )
 
 var socketElements = []element{
-	{"WebSocket over HTTP/1.1", 6, func(op *operation) error { return op.socket(protocol(op.rand.IntN(2))) }},
-	{"WebSocket over HTTP/2", 6, func(op *operation) error { return op.socket(http2Plain + protocol(op.rand.IntN(2))) }},
-	{"WebSocket whose client leaves", 2, (*operation).socketCut},
-	{"WebSocket with a malformed frame", 2, (*operation).socketMalformed},
+	{"WebSocket over HTTP/1.1", 6, func(op *operation) error { return op.socket(protocol(op.rand.IntN(2))) }, false},
+	{"WebSocket over HTTP/2", 6, func(op *operation) error { return op.socket(http2Plain + protocol(op.rand.IntN(2))) }, false},
+	{"WebSocket whose client leaves", 2, (*operation).socketCut, false},
+	{"WebSocket with a malformed frame", 2, (*operation).socketMalformed, false},
 }
 
 // dialSocket opens a WebSocket, compressed or not.
