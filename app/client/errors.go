@@ -47,6 +47,9 @@ const (
 	Drained
 	// CallTimeout: the response was not complete within Request.Total.
 	CallTimeout
+	// NoSocket: no connection could be opened, since this machine has no descriptor or no
+	// port left for it. The server is not to blame.
+	NoSocket
 	numKinds
 )
 
@@ -66,6 +69,7 @@ var kindNames = [numKinds]string{
 	ClientMalformed:   "client-malformed",
 	Drained:           "drained",
 	CallTimeout:       "call-timeout",
+	NoSocket:          "no-socket",
 }
 
 // Kinds returns the number of kinds, which are 1 to Kinds.
@@ -84,7 +88,7 @@ func (k Kind) status() int {
 	switch k {
 	case ConnectTimeout, HeadTimeout, IdleTimeout, CallTimeout:
 		return 504
-	case NoPeer, Overflow, ClientGone, Drained:
+	case NoPeer, Overflow, ClientGone, Drained, NoSocket:
 		return 503
 	case ClientMalformed:
 		return 500

@@ -66,6 +66,9 @@ func (c *Call) mayRepeat(err *Error) bool {
 	case UpstreamMalformed:
 		// ErrNoTunnels: the Events may know another origin.
 		return err.Safe && c.repeat(false)
+	case NoSocket:
+		// No server has work by the next try, and another one may be reached.
+		return err.Safe && c.extra > 0 && c.repeat(false)
 	case HeadTimeout:
 		if !errors.Is(err.Err, errTryTimeout) || !err.Safe && !c.mayRepeatProcessed() {
 			return false

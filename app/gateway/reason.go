@@ -56,6 +56,9 @@ const (
 	Stalled
 	// Loop means that the request has passed this gateway before.
 	Loop
+	// NoSocket means that no connection to a peer could be opened, since this machine has no
+	// descriptor or no port left for it. It says nothing about the peer.
+	NoSocket
 
 	reasons
 )
@@ -114,6 +117,7 @@ var reasonTable = [reasons]struct {
 	Drained:           {"drained", 503, "the gateway is stopping", grpcUnavailable, "proxy_internal_error", spi.EndedByDrain},
 	Stalled:           {"stalled", 503, "the gateway did not answer in time", grpcUnavailable, "proxy_internal_error", spi.EndedByWatchdog},
 	Loop:              {"loop", 508, "the request has passed this gateway before", grpcInternal, "proxy_loop_detected", spi.EndedByLimit},
+	NoSocket:          {"no-socket", 503, "the gateway has no connection left", grpcUnavailable, "connection_limit_reached", spi.EndedByLimit},
 }
 
 // String returns the label of r.
@@ -164,6 +168,7 @@ var kindReasons = [...]Reason{
 	client.ClientMalformed:   ClientMalformed,
 	client.Drained:           Drained,
 	client.CallTimeout:       HeadTimeout,
+	client.NoSocket:          NoSocket,
 }
 
 // reasonOf returns the Reason of a failure. One of the request's content is the client's.

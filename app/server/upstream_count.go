@@ -9,7 +9,7 @@ import (
 )
 
 // clientKinds is the size of a table with an entry for each client.Kind, and for none.
-const clientKinds = int(client.CallTimeout) + 1
+const clientKinds = int(client.NoSocket) + 1
 
 // upstreamCounts has the counters of a loop's connections to other servers. Only the loop writes them.
 type upstreamCounts struct {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/gatewheel/gatewheel/app/client"
 	"github.com/gatewheel/gatewheel/reactor"
 )
@@ -43,6 +45,8 @@ func dialKind(err error) client.Kind {
 		return client.ConnectTimeout
 	case ok && failed.Stage == reactor.DialHandshake:
 		return client.TLSFail
+	case ok && failed.Stage == reactor.DialDescriptors, errors.Is(err, unix.EADDRNOTAVAIL):
+		return client.NoSocket
 	}
 	return client.ConnectFail
 }
