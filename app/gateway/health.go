@@ -7,6 +7,7 @@ import (
 
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/gateway/config"
+	"github.com/gatewheel/gatewheel/internal/moment"
 )
 
 // healthCheck asks one peer regularly. Each question is asked on a loop, the loops taking
@@ -131,7 +132,7 @@ func (h *healthCheck) answered(round int, err error) {
 	case bad >= h.fall && !p.unhealthy.Swap(true):
 		p.backend.tell(p, PeerUnhealthy, err)
 	case good >= h.rise && p.unhealthy.Swap(false):
-		p.since.Store(time.Now().UnixNano())
+		p.since.Store(moment.Steady(time.Now()))
 		p.backend.tell(p, PeerHealthy, nil)
 	}
 }

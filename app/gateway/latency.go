@@ -4,6 +4,8 @@ import (
 	"math"
 	"sync/atomic"
 	"time"
+
+	"github.com/gatewheel/gatewheel/internal/moment"
 )
 
 // latency is a moving average of response times, weighted by time: what is older counts
@@ -26,7 +28,7 @@ func (l *latency) add(took time.Duration, now time.Time) {
 			weight := decay(old, now)
 			mean = average(old)*weight + sample*(1-weight)
 		}
-		word := uint64(math.Float32bits(float32(mean)))<<32 | uint64(uint32(now.UnixMilli()))
+		word := uint64(math.Float32bits(float32(mean)))<<32 | uint64(milliseconds(now))
 		if l.word.CompareAndSwap(old, word) {
 			return
 		}
@@ -42,11 +44,14 @@ func (l *latency) at(now time.Time) float64 {
 	return average(word) * decay(word, now)
 }
 
+// milliseconds returns the time of a clock that only moves forward, modulo 2^32.
+func milliseconds(now time.Time) uint32 { return uint32(moment.Steady(now) / int64(time.Millisecond)) }
+
 func average(word uint64) float64 { return float64(math.Float32frombits(uint32(word >> 32))) }
 
 // decay returns the weight that the average of a word still has.
 func decay(word uint64, now time.Time) float64 {
-	passed := int32(uint32(now.UnixMilli()) - uint32(word))
+	passed := int32(milliseconds(now) - uint32(word))
 	if passed <= 0 {
 		return 1 // another loop's clock is ahead
 	}

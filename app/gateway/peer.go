@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gatewheel/gatewheel/app/client"
+	"github.com/gatewheel/gatewheel/internal/moment"
 )
 
 // peer is one server of a backend. All loops share its state, which changes by atomic
@@ -27,7 +28,7 @@ type peer struct {
 	active    atomic.Int64
 	latency   latency
 	standing  atomic.Uint64 // a standing
-	since     atomic.Int64  // Unix time in nanoseconds of its return; 0: it was never out
+	since     atomic.Int64  // moment.Steady of its return; 0: it was never out
 	failures  atomic.Int32  // in a row
 	ejections atomic.Int32  // without a return between them
 	unhealthy atomic.Bool   // by the answers to health checks
@@ -36,7 +37,7 @@ type peer struct {
 }
 
 // standing is what a peer's responses say about its use: a mode in the low two bits, and
-// above them a Unix time in nanoseconds. The zero value is a peer in use.
+// above them a time of moment.Steady. The zero value is a peer in use.
 //
 //	inUse ─(no connection)→ paused ─(a success)→ inUse
 //	inUse, paused ─(failures in a row)→ ejected ─(its time has passed)→ probed
@@ -52,12 +53,12 @@ const (
 )
 
 // at returns the mode with a time.
-func (s standing) at(t time.Time) standing { return standing(t.UnixNano())<<2 | s }
+func (s standing) at(t time.Time) standing { return standing(moment.Steady(t))<<2 | s }
 
 func (s standing) mode() standing { return s & 3 }
 
 // isDue reports whether the time has come.
-func (s standing) isDue(now time.Time) bool { return now.UnixNano() >= int64(s>>2) }
+func (s standing) isDue(now time.Time) bool { return moment.Steady(now) >= int64(s>>2) }
 
 // isOut reports whether the peer is ejected and has not returned.
 func (s standing) isOut() bool { return s.mode() >= ejected }
@@ -130,10 +131,10 @@ func (p *peer) succeeded(probe bool, took time.Duration, now time.Time) {
 	switch s := p.stands(); {
 	case s.mode() == paused:
 		if p.move(s, inUse) {
-			p.since.Store(now.UnixNano())
+			p.since.Store(moment.Steady(now))
 		}
 	case probe && s.mode() == probed && p.move(s, inUse):
-		p.since.Store(now.UnixNano())
+		p.since.Store(moment.Steady(now))
 		p.ejections.Store(0)
 		p.backend.ejected.Add(-1)
 		p.backend.tell(p, PeerReturned, nil)
@@ -209,7 +210,7 @@ func (p *peer) forget() {
 // warmth returns the part of its share that p gets while it starts slowly; 1 is all.
 func (p *peer) warmth(now time.Time) float64 {
 	start, since := p.backend.slowStart, p.since.Load()
-	if passed := now.UnixNano() - since; since != 0 && passed < int64(start) {
+	if passed := moment.Steady(now) - since; since != 0 && passed < int64(start) {
 		return max(minWarmth, float64(passed)/float64(start))
 	}
 	return 1

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gatewheel/gatewheel/app/gateway/discovery"
+	"github.com/gatewheel/gatewheel/internal/moment"
 )
 
 // peerSet has the peers of a backend at a time. It does not change.
@@ -55,7 +56,7 @@ func (b *Backend) update(endpoints []discovery.Endpoint) error {
 			}
 			added = append(added, p)
 			if len(old.peers) > 0 {
-				p.since.Store(time.Now().UnixNano())
+				p.since.Store(moment.Steady(time.Now()))
 			}
 		}
 		p.weight.Store(int32(min(max(e.Weight, 1), maxWeight)))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gatewheel/gatewheel/app/client"
 	"github.com/gatewheel/gatewheel/internal/histogram"
+	"github.com/gatewheel/gatewheel/internal/moment"
 )
 
 // BackendStatus is the state of a backend at a time.
@@ -84,7 +85,7 @@ func (p *peer) status() PeerStatus {
 		State: stateNames[at.mode()], Healthy: !p.unhealthy.Load(), Connections: p.origin.Stats(),
 	}
 	if at.mode() != inUse {
-		s.Until = time.Unix(0, int64(at>>2))
+		s.Until = moment.Wall(int64(at>>2), time.Now())
 	}
 	for i := range p.counts {
 		if c := p.counts[i].Load(); c != nil {

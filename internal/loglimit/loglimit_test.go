@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/gatewheel/gatewheel/internal/clockjump"
 )
 
 func TestOneLineInEachInterval(t *testing.T) {
@@ -27,6 +29,21 @@ func TestOneLineInEachInterval(t *testing.T) {
 		suppressed, ok := l.Allow(start.Add(step.after))
 		if ok != step.ok || suppressed != step.suppressed {
 			t.Errorf("after %v: %d, %v; want %d, %v", step.after, suppressed, ok, step.suppressed, step.ok)
+		}
+	}
+}
+
+// Somebody sets the clock of the system by hours: no line more, and none less.
+func TestLinesWhenTheClockIsSet(t *testing.T) {
+	for _, leap := range []time.Duration{-5 * time.Hour, 5 * time.Hour} {
+		var l Limit
+		now := time.Now()
+		l.Allow(now)
+		if _, ok := l.Allow(clockjump.Set(now.Add(Interval-1), leap)); ok {
+			t.Errorf("a leap of %v admits a line too early", leap)
+		}
+		if _, ok := l.Allow(clockjump.Set(now.Add(Interval), leap)); !ok {
+			t.Errorf("a leap of %v suppresses a line", leap)
 		}
 	}
 }
