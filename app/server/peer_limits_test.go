@@ -4,12 +4,19 @@ package server_test
 
 import (
 	"crypto/tls"
+	"io"
+	"net"
 	"net/http"
 	"net/netip"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/net/http2"
 
+	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/server"
 	"github.com/gatewheel/gatewheel/reactor"
 )
@@ -172,5 +179,95 @@ func TestSparedClients(t *testing.T) {
 func TestPeerLimitsOfAServerAreChecked(t *testing.T) {
 	if s, err := server.New(server.Config{Handler: hello, Listen: []string{"127.0.0.1:0"}, Peers: server.PeerLimits{Connections: 1, PrefixV6: 129}}); err == nil {
 		t.Errorf("accepted: %v", s)
+	}
+}
+
+// One client opens thousands of connections, another holds all requests that it may have and asks for more. A third one is
+// served as if they were not there. GATEWHEEL_FLOOD sets the number of connections.
+func TestGreedyClientsHarmNobody(t *testing.T) {
+	flood := 2000
+	if text := os.Getenv("GATEWHEEL_FLOOD"); text != "" {
+		var err error
+		if flood, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const connections, requests = 100, 50
+	handler, _ := waiting(t)
+	s := serve(t, handler, func(c *server.Config) {
+		c.Peers = server.PeerLimits{Connections: connections, Requests: requests}
+	})
+	s.failed = true // the requests of the second client wait for ever
+	done := make(chan struct{})
+	var greedy sync.WaitGroup
+	defer greedy.Wait()
+	defer close(done)
+
+	var opened atomic.Int32
+	const openers = 8
+	for i := range openers {
+		greedy.Go(func() {
+			from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 66)}, Timeout: patience}
+			for range (flood + openers - 1 - i) / openers {
+				c, err := from.Dial("tcp", s.addr)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer c.Close()
+				_, _ = io.WriteString(c, get("/")) // a connection that is refused without an answer may be gone
+				opened.Add(1)
+			}
+			<-done
+		})
+	}
+
+	busy := newLine2(s.dialFrom("127.0.0.67"))
+	busy.open()
+	stream := uint32(1)
+	for ; stream < 2*requests; stream += 2 {
+		busy.request(stream, "GET", "/", true)
+	}
+	eventually(t, "all requests that the second may have are under way", func() bool { return s.Counts().ActiveRequests[app.HTTP2] >= requests })
+	greedy.Go(func() {
+		c := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, DialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 67)}}).DialContext}}
+		for {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			response, err := c.Get(s.url("/now"))
+			if err != nil {
+				t.Errorf("the second client: %v", err)
+				return
+			}
+			response.Body.Close()
+			if response.StatusCode != http.StatusServiceUnavailable {
+				t.Errorf("the second client is answered %d", response.StatusCode)
+			}
+		}
+	})
+
+	kept := s.dial()
+	for asked := 0; asked < 100 || int(opened.Load()) < flood; asked++ {
+		fresh := s.dial()
+		for _, l := range []*line{kept, fresh} {
+			l.say(get("/now"))
+			l.hear("GET", 200, "Hello, World!")
+		}
+		fresh.close()
+		if t.Failed() {
+			return
+		}
+	}
+	eventually(t, "those beyond are refused", func() bool {
+		return s.Counts().Refused[server.PeerConnections] == uint64(flood-connections)
+	})
+	if n := s.Stats().Connections; n > 2*connections+10 {
+		t.Errorf("%d connections are open", n)
+	}
+	if got := s.Counts(); got.Refused[server.PeerRequests] == 0 || got.Peers.Closed == 0 {
+		t.Errorf("%d requests are refused, %d connections closed", got.Refused[server.PeerRequests], got.Peers.Closed)
 	}
 }
