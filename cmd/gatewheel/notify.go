@@ -144,13 +144,6 @@ func (n *notify) handOver(pid int) error {
 	return nil
 }
 
-// handedOver reports whether another process is the main one.
-func (n *notify) handedOver() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.phase == phaseHandedOver
-}
-
 // reportStatus keeps the status up to date until the process ends or has handed over.
 func (n *notify) reportStatus() {
 	for range time.Tick(statusEvery) {
@@ -221,15 +214,24 @@ func (n *notify) feedWatchdog(every time.Duration) {
 				continue
 			}
 		}
-		if n.handedOver() {
-			return
-		}
 		now := time.Now()
-		if overdue = !n.loops.turning(now); !overdue {
-			n.report(n.manager.Watchdog())
+		overdue = !n.loops.turning(now)
+		if !overdue && !n.feed() {
+			return
 		}
 		n.loops.probe(now)
 	}
+}
+
+// feed reports to the manager's watchdog. It reports false if another process is the main one, which does that.
+func (n *notify) feed() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.phase == phaseHandedOver {
+		return false
+	}
+	n.report(n.manager.Watchdog())
+	return true
 }
 
 // traffic is what the status says about the server.

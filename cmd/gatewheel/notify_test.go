@@ -3,10 +3,12 @@
 package main
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -38,6 +40,17 @@ func newServiceManager(t *testing.T) *serviceManager {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = socket.Close() })
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		failed = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_PASSCRED, 1)
+	})
+	if err = errors.Join(err, failed); err != nil {
+		t.Fatal(err)
+	}
 	return &serviceManager{t, socket, name}
 }
 
@@ -64,15 +77,33 @@ func (m *serviceManager) next() string {
 // receive returns the next message, or "" if none has come at the deadline.
 func (m *serviceManager) receive(deadline time.Time) string {
 	m.t.Helper()
+	message, _ := m.receiveFrom(deadline)
+	return message
+}
+
+// receiveFrom returns the next message and the process that has sent it, or "" if none has come at the deadline.
+func (m *serviceManager) receiveFrom(deadline time.Time) (message string, sender int) {
+	m.t.Helper()
 	if err := m.socket.SetReadDeadline(deadline); err != nil {
 		m.t.Fatal(err)
 	}
-	buffer := make([]byte, 4096)
-	n, err := m.socket.Read(buffer)
-	if err != nil && !os.IsTimeout(err) {
+	buffer, control := make([]byte, 4096), make([]byte, 1024)
+	n, controls, _, _, err := m.socket.ReadMsgUnix(buffer, control)
+	if os.IsTimeout(err) {
+		return "", 0
+	}
+	if err != nil {
 		m.t.Fatal(err)
 	}
-	return string(buffer[:n])
+	parts, err := syscall.ParseSocketControlMessage(control[:controls])
+	if err != nil || len(parts) != 1 {
+		m.t.Fatalf("%d control messages: %v", len(parts), err)
+	}
+	credentials, err := syscall.ParseUnixCredentials(&parts[0])
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return string(buffer[:n]), int(credentials.Pid)
 }
 
 // fed returns how many reports to the watchdog have come and were not received.
@@ -210,6 +241,46 @@ func TestWatchdogOfTheManagerWaitsForOurOwn(t *testing.T) {
 	m.awaitFed()
 }
 
+// TestServiceManagerFollowsARestart: each message comes from the process that is the main one then, as a manager with
+// NotifyAccess=main requires, and the new one feeds the watchdog.
+func TestServiceManagerFollowsARestart(t *testing.T) {
+	m := newServiceManager(t)
+	r := beginReplaceable(t, program([]string{"NOTIFY_SOCKET=" + m.name, "WATCHDOG_USEC=2000000"}, "serve", "--listen", "127.0.0.1:0"))
+	main := r.pid()
+	var told []string
+	until := func(message string) {
+		t.Helper()
+		for deadline := time.Now().Add(patience); ; {
+			got, sender := m.receiveFrom(deadline)
+			if got == "" {
+				t.Fatalf("the manager is not told %q, but %q", message, told)
+			}
+			told = append(told, got)
+			if sender != main {
+				t.Errorf("process %d tells %q, and the main one is %d", sender, got, main)
+			}
+			if pid, ok := strings.CutPrefix(got, "MAINPID="); ok {
+				main, _ = strconv.Atoi(strings.TrimSpace(pid))
+			}
+			if strings.HasPrefix(got, message) {
+				return
+			}
+		}
+	}
+	until("READY=1\n")
+	until("WATCHDOG=1\n")
+	old := main
+	r.restart()
+	until("MAINPID=")
+	if main == old || main != r.pid() {
+		t.Errorf("the main process is %d, the new one is %d and the old one %d", main, r.pid(), old)
+	}
+	until("READY=1\n")
+	until("WATCHDOG=1\n")
+	r.stops()
+	until("STOPPING=1\n")
+}
+
 // TestNothingIsToldAfterAHandOver: the new main process tells everything from then on.
 func TestNothingIsToldAfterAHandOver(t *testing.T) {
 	m := newServiceManager(t)
@@ -230,8 +301,8 @@ func TestNothingIsToldAfterAHandOver(t *testing.T) {
 			t.Errorf("the manager is told %q, want %q", got, want)
 		}
 	}
-	if !n.handedOver() {
-		t.Error("it has not handed over")
+	if n.feed() {
+		t.Error("the watchdog still gets reports")
 	}
 }
 
@@ -239,7 +310,7 @@ func TestNothingIsToldAfterAHandOver(t *testing.T) {
 func TestAFailedHandOverChangesNothing(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "nobody"))
 	n := newNotify(zap.NewNop())
-	if err := n.handOver(4711); err == nil || n.handedOver() {
-		t.Errorf("error %v, handed over: %v", err, n.handedOver())
+	if err := n.handOver(4711); err == nil || n.phase == phaseHandedOver {
+		t.Errorf("error %v, phase %d", err, n.phase)
 	}
 }
