@@ -19,7 +19,7 @@ SOAK     ?= 10m
 # Its further flags, for example: make soak SOAKFLAGS='-seed 7 -rate 300 -max-cpu 0'
 SOAKFLAGS ?=
 
-.PHONY: help build dist run demo check test tools lint conform nested poison unit race fuzz long soak bench clean
+.PHONY: help build dist run demo check test tools lint conform nested poison unit race fuzz long rollout soak bench clean
 
 help:
 	@echo 'build    bin/gatewheel, static'
@@ -33,6 +33,7 @@ help:
 	@echo 'fuzz     each fuzz target for FUZZTIME (30s)'
 	@echo 'long     tests that take minutes: servers that close and restart, twenty restarts under load, clients that stop reading, files that change, a gRPC stream'
 	@echo 'soak     every protocol, faulty clients, reloads, stalls and restarts for SOAK (10m); the report goes to bin/soak.md'
+	@echo 'rollout  a rollout with the times of Kubernetes: the list of servers changes 2 s after SIGTERM'
 	@echo 'conform  h2spec in strict mode against the binary, and the tests of Go'"'"'s net/http against app/nethttp'
 	@echo 'bench    CPU time a request and memory a connection beside other servers (BENCH=flags)'
 	@echo 'lint     gofmt, go vet, staticcheck'
@@ -101,6 +102,9 @@ long: tools
 
 soak: build
 	cd internal/soak && go run ./cmd/soak -program ../../bin/gatewheel -duration $(SOAK) -markdown ../../bin/soak.md -json ../../bin/soak.json $(SOAKFLAGS)
+
+rollout:
+	ROLLOUT=5s go test -count 1 -v -run Rollout ./cmd/gatewheel
 
 bench: tools build
 	cd bench && go build -o ../bin/bench . && ../bin/bench -gatewheel ../bin/gatewheel $(BENCH)
