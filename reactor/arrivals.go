@@ -85,7 +85,7 @@ func (in *arrivals) enqueue(l *Loop, arrivals []*arrival) (first bool) {
 	in.mu.Unlock()
 	if closed {
 		for _, a := range arrivals {
-			a.drop()
+			a.drop(l.reactor)
 		}
 	}
 	return first
@@ -112,13 +112,14 @@ func (in *arrivals) close(l *Loop) {
 	in.queue = nil
 	in.mu.Unlock()
 	for _, a := range queue {
-		a.drop()
+		a.drop(l.reactor)
 	}
 }
 
-// drop closes a socket without a Conn. A socket with a Conn is closed with its Loop.
-func (a *arrival) drop() {
+// drop turns away and closes a socket without a Conn. A socket with a Conn is closed with its Loop.
+func (a *arrival) drop(r *Reactor) {
 	if a.conn == nil {
+		_ = r.turnAway(a.fresh, a.listener)
 		_ = unix.Close(a.fresh)
 	}
 	a.countOff()
@@ -139,7 +140,7 @@ func (a *arrival) rejected(l *Loop, err error) {
 		l.guarded(a.conn, func(c *Conn) { c.close(err) })
 		return
 	}
-	a.drop()
+	a.drop(l.reactor)
 }
 
 // adopt makes the socket s, polled under the descriptor fd, a connection of the Loop. On the loop.

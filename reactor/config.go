@@ -30,6 +30,10 @@ type Config struct {
 	Refuse func(*Conn) Session
 	// Peers bounds what one peer may take.
 	Peers PeerLimits
+	// TurnAway, if set, returns what is sent on an accepted connection that no session can be opened for, because the
+	// Reactor stops or the connection is lost on its way to a Loop; input is what has arrived, if anything. It is closed then.
+	// On any goroutine, also on a loop: it must not block.
+	TurnAway func(l *ListenerConfig, input []byte) []byte
 	// DescriptorReserve is the number of descriptors that connections leave free, for files, upstreams,
 	// logs and replaced engines; default an eighth of the limit, at least 32 and at most 1024.
 	DescriptorReserve int

@@ -193,6 +193,13 @@ func (g *gate) end() {
 	g.update()
 }
 
+// over reports whether accepting has stopped for good.
+func (g *gate) over() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.ended
+}
+
 // update applies the gate's state to all engines.
 func (g *gate) update() {
 	shut := g.full || g.pausing || g.ended

@@ -37,6 +37,9 @@ func (r *Reactor) standIn(stalled *Loop, over <-chan struct{}) {
 			return
 		default:
 		}
+		if r.gate.over() {
+			return // its duplicates would keep the sockets open
+		}
 		if r.gate.shut.Load() {
 			time.Sleep(standInWait)
 			continue

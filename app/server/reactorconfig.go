@@ -50,6 +50,7 @@ func (s *Server) reactorConfig() reactor.Config {
 		MaxConnections:   c.MaxConnections,
 		Refuse:           s.refuseConnection,
 		Peers:            c.Peers.reactor(c.TrustedProxies),
+		TurnAway:         turnAway,
 		HandshakeTimeout: c.HandshakeTimeout,
 		StallWarn:        c.Stall.Warn,
 		StallTimeout:     c.Stall.Timeout,

@@ -29,6 +29,30 @@ const (
 	inadequateSecurity = goaway + "\x00\x00\x00\x0c"
 )
 
+const (
+	// stopping is for HTTP/1 clients of a server that stops before it has read their request.
+	stopping = "HTTP/1.1 503 Service Unavailable\r\n" +
+		"Retry-After: 1\r\n" +
+		"Content-Type: text/plain; charset=utf-8\r\n" +
+		"Content-Length: 40\r\n" +
+		"Connection: close\r\n\r\n" +
+		"the server is stopping, try again please"
+	// canceled are the alerts user_canceled and close_notify before a TLS handshake (RFC 8446 section 6.1).
+	canceled = "\x15\x03\x03\x00\x02\x01\x5a" + "\x15\x03\x03\x00\x02\x01\x00"
+)
+
+// turnAway returns what a client is told that has waited to be accepted until the server stopped. input is what it has
+// sent. Any goroutine.
+func turnAway(l *reactor.ListenerConfig, input []byte) []byte {
+	switch {
+	case l.TLS != nil:
+		return []byte(canceled)
+	case len(input) > 0 && sniff(input) != protocolHTTP1:
+		return []byte(busyHTTP2)
+	}
+	return []byte(stopping)
+}
+
 // refusedSession is the session of a refused connection: it sends output, then closes. Input is ignored.
 type refusedSession struct {
 	conn   *reactor.Conn
