@@ -18,8 +18,8 @@ const (
 )
 
 // Drain calls visit for each connection that has a session, as EachConn does; the session should finish the
-// received input and close. A connection without a session is closed: at once if it has sent no byte for DrainGrace,
-// else at DrainBy. A lingering connection is closed at DrainBy at the latest. Call it once, after StopAccepting. On
+// received input and close. A connection without a session is closed: at once if it has sent no byte for DrainGrace, or
+// its handshake has taken twice that, else at DrainBy. A lingering connection is closed at DrainBy at the latest. Call it once, after StopAccepting. On
 // any goroutine.
 func (r *Reactor) Drain(visit func(*Conn)) {
 	r.drainBy.Store(int64(time.Since(r.born) + DrainGrace))
@@ -42,11 +42,21 @@ func (c *Conn) drain(visit func(*Conn)) {
 		// A request that is under way may need it.
 	case c.filter == nil || c.deadline == 0:
 		// It is about to open its session, or to close.
-	case !c.filter.begun() && l.Age() >= c.handshakeBegan()+DrainGrace && !c.Waiting():
+	case c.silent(l):
 		c.close(ErrStopped)
 	default:
 		c.setDeadline(min(c.deadline, l.reactor.drainBy.Load()))
 	}
+}
+
+// silent reports whether the peer of a connection without a session is not expected to go on: it has had DrainGrace for its
+// first byte, or twice that for its handshake, and no input waits.
+func (c *Conn) silent(l *Loop) bool {
+	grace := DrainGrace
+	if c.filter.begun() {
+		grace *= 2
+	}
+	return l.Age() >= c.handshakeBegan()+grace && !c.Waiting()
 }
 
 // handshakeBegan returns the time at which a connection without a session was accepted, in the unit of Loop.Age. It is

@@ -23,7 +23,7 @@ var endings = map[string]struct {
 	network string
 }{
 	"TCP, one loop":   {1, "tcp"},
-	"TCP, three":      {3, "tcp"}, // SO_REUSEPORT
+	"TCP, six loops":  {6, "tcp"}, // SO_REUSEPORT
 	"unix, one loop":  {1, "unix"},
 	"unix, two loops": {2, "unix"},
 }

@@ -37,9 +37,6 @@ func (s *Server) beginDelay() {
 		s.delay.end()
 		return
 	}
-	for _, l := range s.loops() {
-		l.r.Post(func() { l.leaving = true })
-	}
 	s.reactor.EachConn(func(c *reactor.Conn) {
 		if h, ok := c.Session().(*h2Session); ok {
 			h.drainAlone()

@@ -253,7 +253,7 @@ func (s *h1Session) Transmit(dst []byte, room int) []byte {
 	if s.ending.waits() {
 		s.endIfVacant()
 	}
-	if s.loop.leaving && s.ending == drainNone {
+	if s.loop.server.leaving.Load() && s.ending == drainNone {
 		s.endAfterNewest()
 	}
 	start := len(dst)

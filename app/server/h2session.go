@@ -336,7 +336,7 @@ func (s *h2Session) Transmit(dst []byte, room int) []byte {
 		s.feed(nil)
 		dst = s.machine.Transmit(dst, limit-len(dst))
 	}
-	if s.loop.leaving && s.answered() && !s.machine.Draining() {
+	if s.loop.server.leaving.Load() && s.answered() && !s.machine.Draining() {
 		s.machine.Drain(s.loop.r.Now())
 		dst = s.machine.Transmit(dst, limit-len(dst))
 	}

@@ -36,7 +36,6 @@ type loop struct {
 	// clientSockets are the open WebSockets to other servers that have not been told to close because of a drain.
 	clientSockets  linked.List[clientSocket, *clientSocket]
 	gathered       []*stream // streams whose readers are still to be woken
-	leaving        bool      // the server waits for Config.DrainDelay, or drains
 	ticked         time.Time // the time that the machines know
 	published      int64     // Unix second in which counts of HTTP/2 were published last
 	chunks         chunks

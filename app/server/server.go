@@ -43,7 +43,7 @@ type Server struct {
 	starting sync.Mutex  // held by Start while it starts, and by Shutdown
 	started  bool        // Hooks.Start has succeeded
 	serving  bool        // connections are accepted
-	leaving  atomic.Bool // BeginShutdown was called
+	leaving  atomic.Bool // BeginShutdown was called; loops read it for each output
 	delay    *drainDelay
 	draining atomic.Bool // the drain has begun: connections end
 	stop     sync.Once
