@@ -12,6 +12,13 @@ import (
 	"github.com/gatewheel/gatewheel/app/server"
 )
 
+// skipDelay begins the shutdown without --drain-delay: another process serves the same addresses.
+func skipDelay(srv *server.Server) {
+	over, end := context.WithCancel(context.Background())
+	end()
+	srv.BeginShutdown(over)
+}
+
 // delayDrain begins the shutdown and waits for --drain-delay, or the next signal.
 func (c *serverFlags) delayDrain(srv *server.Server, log *zap.Logger, stop <-chan os.Signal) {
 	if c.DrainDelay == 0 {

@@ -231,6 +231,7 @@ func (c *serverFlags) wait(srv *server.Server, log *zap.Logger, stop <-chan os.S
 	defer restart.attempts.Wait()
 	if next != nil {
 		log.Info("stopping, since another process serves", zap.Int("pid", os.Getpid()), zap.Int("new_pid", next.PID()), zap.String("at_most", limitText(c.ShutdownTimeout)))
+		skipDelay(srv)
 		go restart.op.leave()
 	}
 	grace, cut := context.WithCancel(context.Background())
