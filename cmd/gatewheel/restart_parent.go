@@ -35,14 +35,14 @@ func (p restartParent) wanted() bool {
 // parent is a process that stays over restarts. It starts the process that serves, forwards signals to it and to those
 // that take over from it, reaps what ends, and ends with the exit code of the last one.
 type parent struct {
-	line     int    // descriptor of the parent's end of the connection; -1: nobody will tell anything more
-	told     []byte // the beginning of a line
-	serving  int
-	children []int // the one that serves, and those that drain
+	line     int    // descriptor of the parent's end of the connection; -1: closed by all children
+	told     []byte // an incomplete line from the connection
+	serving  int    // process ID
+	children []int  // process IDs of the one that serves and of those that drain
 	code     exitCode
 }
 
-// exitCode ends the program with that code. The process that it comes from has said why.
+// exitCode is the exit code of a child, which has written the reason to the log. The program ends with it.
 type exitCode int
 
 // Error implements error.

@@ -106,7 +106,7 @@ func (r *replaceable) eventually(what string, is func() bool) {
 	r.t.Helper()
 	for deadline := time.Now().Add(patience); !is(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			r.t.Fatalf("waited in vain until %s", what)
+			r.t.Fatalf("timed out waiting until %s", what)
 		}
 	}
 }
@@ -197,7 +197,7 @@ func TestRestartKeepsSocketsOfSystemd(t *testing.T) {
 	local.(*net.UnixListener).SetUnlinkOnClose(false)
 	cmd := program([]string{"LISTEN_FDS=2", "LISTEN_FDNAMES=web:local"}, "serve", "--listen", "systemd:local", "--listen", "systemd:web")
 	cmd.ExtraFiles = inherited(t, web, local)
-	r := beginReplaceable(t, cmd2shell(t, cmd))
+	r := beginReplaceable(t, startedByShell(t, cmd))
 	for range 2 {
 		status, text := overUnix(t, path, "/")
 		wantHello(t, status, text)
@@ -212,8 +212,8 @@ func TestRestartKeepsSocketsOfSystemd(t *testing.T) {
 	}
 }
 
-// cmd2shell starts cmd by a shell that sets LISTEN_PID.
-func cmd2shell(t *testing.T, cmd *exec.Cmd) *exec.Cmd {
+// startedByShell starts cmd by a shell that sets LISTEN_PID.
+func startedByShell(t *testing.T, cmd *exec.Cmd) *exec.Cmd {
 	cmd.Args = append([]string{"sh", "-c", `LISTEN_PID=$$ exec "$@"`, "sh"}, append([]string{cmd.Path}, cmd.Args[1:]...)...)
 	cmd.Path = toolPath(t, "sh")
 	return cmd
@@ -234,7 +234,7 @@ func TestRestartWithOtherLoops(t *testing.T) {
 	r.stops()
 }
 
-// TestRestartFails: whatever is wrong with the new binary, the process serves on, says why, and can be replaced later.
+// TestRestartFails: after each failure of a new binary the process serves on, logs the reason, and can be replaced.
 func TestRestartFails(t *testing.T) {
 	r := serveReplaceable(t, "--listen", "127.0.0.1:0", "--restart-timeout", "2s")
 	pid := r.pid()
@@ -326,7 +326,7 @@ func TestStopDuringARestart(t *testing.T) {
 	}
 }
 
-// TestCrashDuringARestart: a process that has not been told that it is in charge ends with the one that it was to replace.
+// TestCrashDuringARestart: a process that is not in charge yet ends with the one that it was to replace.
 func TestCrashDuringARestart(t *testing.T) {
 	r := serveReplaceable(t, "--listen", "127.0.0.1:0")
 	r.putScript(fmt.Sprintf(`sleep 0.3; exec %q "$@"`, os.Args[0]))
@@ -345,7 +345,7 @@ func testRestartTimeout(t *testing.T) {
 	r.fails("it was not ready within 300ms")
 }
 
-// TestRestartFollowsALink: a path that leads to another binary since the start is followed again.
+// TestRestartFollowsALink: a symbolic link that has changed since the start leads to the new binary.
 func TestRestartFollowsALink(t *testing.T) {
 	dir := t.TempDir()
 	link := filepath.Join(dir, "current")
@@ -508,7 +508,7 @@ func (r *replaceable) logsStops(n int) {
 	r.eventually("the old processes have stopped", func() bool { return strings.Count(r.stderr.String(), "stopped\t") == n })
 }
 
-// TestEndOfTheParent ends the process that serves, which nobody else would.
+// TestEndOfTheParent ends the process that serves.
 func TestEndOfTheParent(t *testing.T) {
 	r := serveReplaceable(t, "--listen", "127.0.0.1:0", "--restart-parent", "always")
 	r.signalParent(syscall.SIGUSR2)
@@ -524,7 +524,7 @@ func TestParentPassesSockets(t *testing.T) {
 	web, also := listenOn(t, "tcp", "127.0.0.1:0"), listenOn(t, "tcp", "127.0.0.1:0")
 	cmd := program([]string{"LISTEN_FDS=1"}, "serve", "--listen", "systemd", "--listen", "fd:5", "--restart-parent", "always")
 	cmd.ExtraFiles = append(inherited(t, web), append([]*os.File{nil}, inherited(t, also)...)...)
-	r := beginReplaceable(t, cmd2shell(t, cmd))
+	r := beginReplaceable(t, startedByShell(t, cmd))
 	for range 2 {
 		for _, l := range []net.Listener{web, also} {
 			if err := getOK(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, "http://"+l.Addr().String()+"/"); err != nil {
@@ -543,8 +543,8 @@ func TestParentPassesSockets(t *testing.T) {
 	_, _ = io.Copy(io.Discard, r.stdout)
 }
 
-// TestServiceManagerIsToldOfARestart: the old process names the new one, which then tells the rest. A restart of which the
-// manager cannot be told has failed.
+// TestServiceManagerIsToldOfARestart: the old process names the new one, which then reports READY. If the manager cannot
+// be told, the restart fails.
 func TestServiceManagerIsToldOfARestart(t *testing.T) {
 	m := newServiceManager(t)
 	r := beginReplaceable(t, program([]string{"NOTIFY_SOCKET=" + m.name, "WATCHDOG_USEC=60000000"}, "serve", "--listen", "127.0.0.1:0"))

@@ -141,6 +141,10 @@ func (c *channel) sendItem(i Item) error {
 func (c *channel) receive() (m message, descriptors []int, err error) {
 	text, rights := make([]byte, maxMessage), make([]byte, unix.CmsgSpace(4*maxDescriptors))
 	n, rightsLength, flags, _, err := c.conn.ReadMsgUnix(text, rights)
+	if errors.Is(err, unix.ECONNRESET) {
+		// The process has ended before it had read everything. What it has sent follows this error.
+		n, rightsLength, flags, _, err = c.conn.ReadMsgUnix(text, rights)
+	}
 	if err != nil {
 		return m, nil, err
 	}

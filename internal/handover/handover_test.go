@@ -48,7 +48,7 @@ var behaviors = map[string]func(*Predecessor){
 	"ends":    func(*Predecessor) { os.Exit(7) },
 	"hangs":   func(*Predecessor) { select {} },
 	"lingers": func(p *Predecessor) { p.Failed("no room"); select {} },
-	"forsaken": func(p *Predecessor) {
+	"outlives": func(p *Predecessor) {
 		fmt.Println("items:", second(p.Items()))
 		fmt.Println("ready:", p.Ready(nil))
 		fmt.Println("released:", p.Released())
@@ -84,7 +84,7 @@ func within(t *testing.T, limit time.Duration) context.Context {
 	return ctx
 }
 
-// TestHandOver passes items, more descriptors than one message takes among them, and says who is in charge.
+// TestHandOver passes items, one of them with more descriptors than one message takes, up to Release.
 func TestHandOver(t *testing.T) {
 	const pipes = 450
 	r, w, err := os.Pipe()
@@ -135,7 +135,7 @@ released: <nil>
 	}
 }
 
-// TestFailures: the reason is told, and the process has ended.
+// TestFailures: the error has the reason, and the process has ended.
 func TestFailures(t *testing.T) {
 	for _, c := range []struct {
 		way   string
@@ -170,10 +170,10 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// TestPredecessorEnds: a process that is ready and not released learns that nobody is in charge.
+// TestPredecessorEnds: Released fails if the predecessor ends after Ready.
 func TestPredecessorEnds(t *testing.T) {
 	var output bytes.Buffer
-	s, err := Start(within(t, patience), command("forsaken", &output), nil)
+	s, err := Start(within(t, patience), command("outlives", &output), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +199,7 @@ func TestNoPredecessor(t *testing.T) {
 	}
 	var none *Predecessor
 	items, err := none.Items()
-	none.Failed("nobody listens")
+	none.Failed("no predecessor")
 	if err := errors.Join(err, none.Ready(nil), none.Released()); err != nil || items != nil {
 		t.Errorf("%v, %v", items, err)
 	}

@@ -41,6 +41,10 @@ func Start(ctx context.Context, command *exec.Cmd, items []Item) (*Successor, er
 	s := &Successor{command: command, channel: near, ended: make(chan struct{})}
 	go s.reap()
 	if err := s.send(ctx, items); err != nil {
+		// It may have failed before it has read everything.
+		if m, _, ended := s.channel.receive(); ended == nil && m.Type == failed {
+			err = errors.New(m.Error)
+		}
 		return nil, s.failure(ctx, err)
 	}
 	return s, nil
@@ -89,8 +93,9 @@ func (s *Successor) Ready(ctx context.Context) (taken []int, err error) {
 // endPatience is how long a process may take until it ends, after it has failed or has got SIGTERM.
 const endPatience = 2 * time.Second
 
-// failure ends the process and returns why: the cause of the end of ctx, what the process has said, its exit code.
-func (s *Successor) failure(ctx context.Context, said error) error {
+// failure ends the process and returns the reason: the cause of the end of ctx, or the exit code and reported, the error
+// that the process has sent or that its channel has.
+func (s *Successor) failure(ctx context.Context, reported error) error {
 	killed, over := false, ctx.Err() != nil
 	if over || !s.endsWithin(endPatience) {
 		killed = true
@@ -101,16 +106,16 @@ func (s *Successor) failure(ctx context.Context, said error) error {
 	case over:
 		return context.Cause(ctx)
 	case killed:
-		return fmt.Errorf("it did not end, and was killed: %w", said)
+		return fmt.Errorf("it did not end, and was killed: %w", reported)
 	}
 	exit := s.err
 	if exit == nil {
 		exit = errors.New("exit status 0")
 	}
-	if s.silent(said) {
+	if channelClosed(reported) {
 		return exit
 	}
-	return fmt.Errorf("%w: %w", exit, said)
+	return fmt.Errorf("%w: %w", exit, reported)
 }
 
 // endsWithin reports whether the process ends within limit.
@@ -123,8 +128,8 @@ func (s *Successor) endsWithin(limit time.Duration) bool {
 	}
 }
 
-// silent reports whether err is what the end of a process causes that has said nothing.
-func (*Successor) silent(err error) bool {
+// channelClosed reports whether err is the error of a channel whose other process has ended without a report.
+func channelClosed(err error) bool {
 	return errors.Is(err, errEnded) || errors.Is(err, io.EOF) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
 }
 
