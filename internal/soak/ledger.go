@@ -27,9 +27,13 @@ const (
 	SocketAway Rule = "WebSocket closed with 1001 by a restart; opened again"
 	// StreamEnded: an event stream ended whole during a restart, and continued by Last-Event-ID.
 	StreamEnded Rule = "event stream ended by a restart; continued by Last-Event-ID"
+	// NewcomerAway: a drain sends GOAWAY at once on connections that are open (docs/operations.md). A WebSocket by
+	// x/net/http2 waits for SETTINGS on its new connection, and that client gives up if GOAWAY comes with them, though it
+	// has sent no request.
+	NewcomerAway Rule = "new HTTP/2 connection with GOAWAY by a restart before its first request was written; opened again"
 )
 
-var rules = []Rule{OwnFault, Stalled, KeptClosed, PipelineEnded, SocketAway, StreamEnded}
+var rules = []Rule{OwnFault, Stalled, KeptClosed, NewcomerAway, PipelineEnded, SocketAway, StreamEnded}
 
 // A Failure is an unexplained one.
 type Failure struct {

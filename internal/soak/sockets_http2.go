@@ -15,6 +15,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -41,6 +42,9 @@ func (op *operation) dialConnect(p protocol) (net.Conn, error) {
 	}()
 	return c, nil
 }
+
+// neverUsed is in the error of a request that was not written, since its new connection has ended before.
+const neverUsed = "client conn could not be established"
 
 // connected is the client's end.
 type connected struct {
@@ -78,6 +82,11 @@ func (op *operation) connect(ctx context.Context, transport *http2.Transport, p 
 	request.Header.Set(":protocol", "websocket")
 	request.ContentLength = -1
 	response, err := transport.RoundTrip(request)
+	for err != nil && op.restarting() && strings.Contains(err.Error(), neverUsed) {
+		op.explain(NewcomerAway)
+		request.Body, _ = body()
+		response, err = transport.RoundTrip(request)
+	}
 	if err != nil {
 		return err
 	}
