@@ -17,6 +17,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -254,9 +255,16 @@ func TestPackageInstalls(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(root, "var/lib/dpkg/status"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	// In place of systemd's program: it writes down what it is asked, and gatewheel-gateway.service alone is active.
+	// In place of systemd's program: it writes down what it is asked, gatewheel-gateway.service alone is active, and its
+	// process gets the signal.
 	asked := filepath.Join(root, "asked")
-	systemctl := "#!/bin/sh\necho \"$@\" >>" + asked + "\ncase \"$*\" in *is-active*) [ \"$3\" = gatewheel-gateway.service ] ;; esac\n"
+	systemctl := `#!/bin/sh
+echo "$@" >>"` + asked + `"
+case "$*" in
+*is-active*) [ "$3" = gatewheel-gateway.service ] ;;
+kill*) kill -USR2 "$(cat "` + root + `/pid")" ;;
+esac
+`
 	if err := os.WriteFile(filepath.Join(root, "programs/systemctl"), []byte(systemctl), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +285,11 @@ func TestPackageInstalls(t *testing.T) {
 	}
 	gatewheel := filepath.Join(root, "usr/bin/gatewheel")
 	command(t, nil, gatewheel, "check", filepath.Join(root, "etc/gatewheel/gateway.yaml"))
-	serves(t, gatewheel, "gateway", "--config", filepath.Join(root, "etc/gatewheel/gateway.yaml"), "--listen", "127.0.0.1:0")
+	service := start(t, gatewheel, "gateway", "--config", filepath.Join(root, "etc/gatewheel/gateway.yaml"), "--listen", "127.0.0.1:0")
+	service.hello(t)
+	if err := os.WriteFile(filepath.Join(root, "pid"), strconv.AppendInt(nil, int64(service.cmd.Process.Pid), 10), 0o644); err != nil {
+		t.Fatal(err)
+	}
 
 	// An upgrade keeps what the administrator has written, and hands the connections of what is active over.
 	environment := filepath.Join(root, "etc/gatewheel/gatewheel.env")
@@ -294,6 +306,11 @@ func TestPackageInstalls(t *testing.T) {
 	if got := string(read(t, asked)); strings.Count(got, "SIGUSR2") != 1 || !strings.HasSuffix(got, "kill --kill-who=main --signal=SIGUSR2 gatewheel-gateway.service\n") {
 		t.Errorf("an upgrade asks systemctl:\n%s", got)
 	}
+	if err := service.cmd.Wait(); err != nil {
+		t.Errorf("the process before the upgrade: %v", err)
+	}
+	service.hello(t)
+	service.end(t)
 
 	dpkg("--purge", "gatewheel")
 	for _, name := range []string{"usr/bin/gatewheel", "etc/gatewheel", "usr/lib/systemd/system/gatewheel.service", "usr/share/doc/gatewheel"} {
@@ -303,40 +320,68 @@ func TestPackageInstalls(t *testing.T) {
 	}
 }
 
-// serves starts a server, asks it, and stops it.
-func serves(t *testing.T, program string, args ...string) {
+// process is a server, in a process group that its successors share.
+type process struct {
+	cmd    *exec.Cmd
+	url    string
+	output *os.File // of all processes; it ends with the last
+	ended  bool
+}
+
+func start(t *testing.T, program string, args ...string) *process {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Env = []string{}
-	stdout, err := cmd.StdoutPipe()
+	output, theirs, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	t.Cleanup(func() { _ = output.Close() })
+	p := &process{cmd: exec.Command(program, args...), output: output}
+	p.cmd.Env, p.cmd.Stdout = []string{}, theirs
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
-	line, err := bufio.NewReader(stdout).ReadString('\n')
+	t.Cleanup(func() {
+		if !p.ended {
+			_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+		}
+	})
+	_ = theirs.Close()
+	if err := output.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(output).ReadString('\n')
 	if err != nil {
 		t.Fatalf("%q: %v", line, err)
 	}
-	url := regexp.MustCompile(`http://\S+`).FindString(line)
-	response, err := http.Get(url)
+	p.url = regexp.MustCompile(`http://\S+`).FindString(line)
+	return p
+}
+
+// hello asks the built-in application, over a connection of its own.
+func (p *process) hello(t *testing.T) {
+	t.Helper()
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	response, err := client.Get(p.url)
 	if err != nil {
-		t.Fatalf("%q: %v", line, err)
+		t.Fatal(err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	if content, err := io.ReadAll(response.Body); err != nil || !strings.Contains(string(content), "Hello, World!") {
-		t.Errorf("%s: %q, %v", url, content, err)
+		t.Errorf("%s: %q, %v", p.url, content, err)
 	}
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+}
+
+// end stops the processes and waits for their end.
+func (p *process) end(t *testing.T) {
+	t.Helper()
+	if err := syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("after SIGTERM: %v", err)
+	if _, err := io.ReadAll(p.output); err != nil {
+		t.Errorf("the process does not end: %v", err)
 	}
+	p.ended = true
 }
 
 // TestComponentsFollowTheSchema of CycloneDX, and each has a license.
