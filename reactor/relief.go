@@ -9,8 +9,8 @@ import (
 
 // VisitLowest calls visit for the n connections of the Loop with the lowest keys, in the order of their keys, and
 // returns at once. key returns the key of a connection; ok is false for one that is not to be visited. Both run on the
-// loop, owned, and key must not run application code. Many connections take several turns, and a connection that closes
-// or moves meanwhile is left out. On any goroutine.
+// loop, owned, and key must not run application code. Many connections take several turns, and a connection that is
+// closing or moves meanwhile is left out. On any goroutine.
 func (l *Loop) VisitLowest(n int, key func(*Conn) (key int64, ok bool), visit func(*Conn)) {
 	if n <= 0 {
 		return
@@ -18,7 +18,7 @@ func (l *Loop) VisitLowest(n int, key func(*Conn) (key int64, ok bool), visit fu
 	chosen := lowest{limit: n}
 	// A connection that moves is visited on its new loop, where chosen must not be touched.
 	l.EachConn(func(c *Conn) {
-		if c.loop.Load() != l {
+		if c.loop.Load() != l || c.phase != phaseOpen {
 			return
 		}
 		if k, ok := key(c); ok {
@@ -26,7 +26,7 @@ func (l *Loop) VisitLowest(n int, key func(*Conn) (key int64, ok bool), visit fu
 		}
 	}, func() {
 		l.visit(chosen.conns(), func(c *Conn) {
-			if c.loop.Load() == l {
+			if c.loop.Load() == l && c.phase == phaseOpen {
 				visit(c)
 			}
 		}, func() {})

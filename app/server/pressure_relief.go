@@ -3,6 +3,7 @@
 package server
 
 import (
+	"slices"
 	"time"
 
 	"github.com/gatewheel/gatewheel/app/spi"
@@ -70,6 +71,8 @@ func (r *relief) round(loops []*loop, g *gauge, use memoryUse, now time.Duration
 		return
 	}
 	r.rounded, r.collections = max(now, 1), use.collections
+	// A stalled loop would do the work of all rounds at its end.
+	loops = slices.DeleteFunc(slices.Clone(loops), func(l *loop) bool { return l.r.Stats().Stalled })
 	connections := 0
 	for _, l := range loops {
 		connections += l.r.Stats().Connections
@@ -121,6 +124,8 @@ func (l *loop) trim() {
 // idleCloser is a session that can end because it is idle, to free its memory. On the loop.
 type idleCloser interface {
 	reactor.IdleSession
+	// isEnding reports whether the connection ends already.
+	isEnding() bool
 	endIdle()
 }
 
@@ -131,17 +136,29 @@ func (l *loop) closeIdle(n int) {
 		if latest == 0 {
 			latest = l.r.Age() - leastIdle
 		}
-		if s, is := c.Session().(idleCloser); is {
+		if s, is := c.Session().(idleCloser); is && !s.isEnding() {
 			since = int64(s.IdleSince())
 		}
 		return since, since != 0 && since <= int64(latest)
 	}, func(c *reactor.Conn) {
-		if s, is := c.Session().(idleCloser); is && s.IdleSince() != 0 && !c.Waiting() {
+		if s, is := c.Session().(idleCloser); is && s.IdleSince() != 0 && !s.isEnding() && !c.Waiting() {
 			l.refused(MemoryIdle, c, nil)
 			s.endIdle()
 		}
 	})
 }
+
+// isEnding implements idleCloser.
+func (d *detector) isEnding() bool { return false }
+
+// isEnding implements idleCloser.
+func (s *h1Session) isEnding() bool { return s.ending != drainNone }
+
+// isEnding implements idleCloser.
+func (s *h2Session) isEnding() bool { return s.machine.Draining() }
+
+// isEnding implements idleCloser.
+func (u *upstream) isEnding() bool { return u.Draining() }
 
 // endIdle implements idleCloser.
 func (d *detector) endIdle() { d.conn.CloseFlushed() }

@@ -99,11 +99,12 @@ func TestScarceMemoryOverHTTP2(t *testing.T) {
 	l.answered(5, "200")
 
 	s.SetMemoryLevel(server.MemoryCritical)
-	late := s.dial2()
-	late.until("GOAWAY", func(frame http2.Frame) bool {
-		g, ok := frame.(*http2.GoAwayFrame)
-		return ok && g.ErrCode == http2.ErrCodeNo && g.LastStreamID == 0
-	})
+	late := s.dial()
+	late.say(http2.ClientPreface)
+	const goaway = "\x00\x00\x00\x04\x00\x00\x00\x00\x00" + "\x00\x00\x08\x07\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+	if heard, err := io.ReadAll(late.r); err != nil || string(heard) != goaway {
+		t.Errorf("heard %q, %v, want SETTINGS and GOAWAY", heard, err)
+	}
 }
 
 // Idle connections are closed in the order in which they became idle, and those with a request are not.
@@ -140,15 +141,15 @@ func TestIdleConnectionsCloseWhenMemoryIsLow(t *testing.T) {
 		return s.Counts().Refused[server.MemoryIdle] > 0
 	})
 	idle[0].end()
-	low(10)
+	eventually(t, "the others to close", func() bool {
+		low(10)
+		return s.Counts().Refused[server.MemoryIdle] >= 4
+	})
 	idle[1].end()
 	idle[2].end()
 	streams.until("GOAWAY", func(frame http2.Frame) bool { _, ok := frame.(*http2.GoAwayFrame); return ok })
 	close(release)
 	busy.hear("GET", 200, "waited")
-	if n := s.Counts().Refused[server.MemoryIdle]; n < 3 {
-		t.Errorf("%d connections were counted", n)
-	}
 }
 
 // The connection that holds the most is reset while memory is critical; a peer that reads is not.
@@ -163,9 +164,12 @@ func TestTheLargestAreCutWhenMemoryIsCritical(t *testing.T) {
 	reader.say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	reader.hear("GET", 200, "fine")
 	slow.say("GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+	if _, err := slow.r.Peek(1); err != nil {
+		t.Fatal(err)
+	}
 	eventually(t, "the slow reader to be cut", func() bool {
 		s.RelieveMemory(server.MemoryCritical, 98<<20)
-		return s.Counts().Refused[server.MemoryCut] == 1
+		return s.Counts().Refused[server.MemoryCut] > 0
 	})
 	if n, err := io.Copy(io.Discard, slow.r); err == nil {
 		t.Errorf("the response of the slow reader ends after %d bytes without an error", n)
