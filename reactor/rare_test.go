@@ -41,6 +41,10 @@ func some(t reflect.Type) reflect.Value {
 			return value
 		}
 		return reflect.ValueOf(&net.UnixAddr{})
+	case reflect.Struct:
+		if t == reflect.TypeFor[pace]() {
+			return reflect.ValueOf(pace{began: true})
+		}
 	}
 	panic("no value of " + t.String())
 }
