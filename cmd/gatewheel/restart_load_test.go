@@ -373,7 +373,8 @@ func TestRestartsUnderLoad(t *testing.T) {
 	for _, kind := range l.kinds {
 		t.Log(kind)
 		switch closed := kind.closed.Load(); {
-		case kind.name == "kept connections" && kind.raced.Load() > 0:
+		case kind.name == "kept connections" && kind.raced.Load() > int64(restarts):
+			// A client that the machine has kept from its next request for a second loses a race.
 			t.Error("requests of busy connections were not read")
 		case kind.name == "WebSockets" && closed < int64(sockets):
 			t.Errorf("%d WebSockets were closed", closed)
