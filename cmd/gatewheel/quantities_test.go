@@ -27,6 +27,8 @@ var quantities = []struct {
 	{"peer-requests", []string{"0", "1000000"}, []string{"1000001"}, "a number from 0 to 1000000"},
 	{"peer-prefix-v4", []string{"1", "32"}, []string{"0", "33"}, "a number from 1 to 32"},
 	{"peer-prefix-v6", []string{"1", "128"}, []string{"0", "129"}, "a number from 1 to 128"},
+	{"drain-delay", anyTime, noTime, saysTime},
+	{"restart-timeout", []string{"100ms", "8760h"}, append(noTime, "0", "99ms"), "a duration from 100ms to 8760h"},
 	{"request-timeout", anyTime, noTime, saysTime},
 	{"head-timeout", anyTime, noTime, saysTime},
 	{"body-timeout", anyTime, noTime, saysTime},
@@ -120,7 +122,7 @@ func TestEachQuantityHasARange(t *testing.T) {
 	for _, command := range parser.Model.Children {
 		for _, flag := range command.Flags {
 			switch flag.Target.Interface().(type) {
-			case bool, string, []string, []proxy, []network, proxyMode:
+			case bool, string, []string, []proxy, []network, proxyMode, restartParent, memoryLimit:
 			case count, perSecond, byteSize, period, fileMode:
 				if !named[flag.Name] {
 					t.Errorf("--%s has no line in the table", flag.Name)
