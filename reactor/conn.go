@@ -208,7 +208,7 @@ func (c *Conn) expire(now int64) {
 	case c.phase == phaseDiscarding:
 		c.close(c.cause())
 	case c.dialling() != nil:
-		c.close(errDialTimeout)
+		c.dialOverdue(now)
 	case c.session == nil:
 		c.close(c.loop.Load().handshakeOverdue())
 	default:

@@ -136,9 +136,37 @@ func (c *Conn) attemptOverdue(d *dialling) {
 		return
 	}
 	c.loop.Load().guarded(c, func(c *Conn) {
-		c.attemptFailed(d, errDialTimeout)
-		c.connect(d)
+		if err := c.lastAttempt(d); err != nil {
+			c.attemptFailed(d, err)
+			c.connect(d)
+		}
 	})
+}
+
+// lastAttempt continues to connect to the first target, whose time is over: a loop that was busy may not have heard that
+// the socket is connected. It fails with errDialTimeout if it is not.
+func (c *Conn) lastAttempt(d *dialling) error {
+	if err := c.attempt(d); err != nil {
+		return err
+	}
+	if c.polling == pollConnecting {
+		return errDialTimeout
+	}
+	return nil
+}
+
+// dialOverdue ends the dial of c at its deadline, unless its socket is connected by now.
+func (c *Conn) dialOverdue(now int64) {
+	d := c.dialling()
+	if c.polling != pollConnecting || c.fd < 0 {
+		c.close(errDialTimeout)
+		return
+	}
+	if err := c.lastAttempt(d); err != nil {
+		c.close(err)
+		return
+	}
+	c.setDeadline(now + int64(lateness)) // for the move to the engine
 }
 
 // attemptFailed drops the first target and its socket.

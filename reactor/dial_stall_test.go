@@ -139,8 +139,16 @@ func TestDialledConnectionsOutliveAStall(t *testing.T) {
 	}
 }
 
-// A socket that was connected in time is opened, although its loop was busy until after the deadline of the dial.
+// A socket that was connected in time is opened, although its loop was busy until after the deadline of the dial: long
+// after, or only just.
 func TestDialConnectedWhileItsLoopIsBusy(t *testing.T) {
+	for name, late := range map[string]time.Duration{"long after": time.Hour, "just after": lateness / 10} {
+		t.Run(name, func(t *testing.T) { dialConnectedBefore(t, late) })
+	}
+}
+
+// dialConnectedBefore has a dial's deadline come that much too late, after its socket was connected.
+func dialConnectedBefore(t *testing.T, late time.Duration) {
 	s := serve(t, Config{Loops: 1}, nil)
 	l := s.loops[0]
 	d := newDials(t, l)
@@ -152,7 +160,8 @@ func TestDialConnectedWhileItsLoopIsBusy(t *testing.T) {
 		c = l.conns[0]
 		close(entered)
 		<-leave
-		l.clock.source = func() time.Duration { return time.Since(l.reactor.born) + 2*time.Hour }
+		now := time.Duration(c.deadline) + late
+		l.clock.source = func() time.Duration { return now }
 	})
 	await(t, entered)
 	l.Post(l.expire) // before the report of the socket
