@@ -194,6 +194,9 @@ const (
 	defaultMessageMemory  = 256 << 20
 )
 
+// defaultProbes is the default of Config.Probes.
+var defaultProbes = []string{"/healthz", "/readyz", "/livez", "/grpc.health.v1.Health/Check"}
+
 func (c Config) withDefaults() (Config, error) {
 	if c.Handler == nil {
 		return c, errors.New("server: Config.Handler is missing")

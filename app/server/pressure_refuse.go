@@ -9,9 +9,6 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 )
 
-// defaultProbes is the default of Config.Probes.
-var defaultProbes = []string{"/healthz", "/readyz", "/livez", "/grpc.health.v1.Health/Check"}
-
 // scarceMessage and scarceRetryAfter are the answer to requests while memory is scarce.
 const (
 	scarceMessage    = "short of memory, try again in a while"
