@@ -8,7 +8,7 @@ SHELL := /bin/bash
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
 # For `gatewheel --version` and the manual page.
-VERSION  := $(shell .ci/version)
+VERSION  ?= $(shell .ci/version)
 COMMIT   := $(shell .ci/version --commit)
 DATE     := $(shell .ci/version --date)
 FUZZTIME ?= 30s

@@ -32,7 +32,7 @@ var manualFiles = [][2]string{
 }
 
 var manualSignals = [][2]string{
-	{"SIGINT, SIGTERM", "Drain: no new connection is accepted, requests that have come are answered, for at most --shutdown-timeout. A second one closes all connections."},
+	{"SIGINT, SIGTERM", "Drain, after --drain-delay, which another signal ends: no new connection is accepted, requests that have come are answered, for at most --shutdown-timeout. A further signal closes all connections."},
 	{"SIGHUP", "Load certificates again, and the file of a gateway."},
 	{"SIGUSR1", "Open the file of the access log again."},
 	{"SIGUSR2", "Start the binary that is on disk, hand the listening sockets over to it, and drain. If it fails to become ready, this process serves on."},

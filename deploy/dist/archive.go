@@ -104,6 +104,9 @@ func compressed(content []byte) []byte {
 	return b.Bytes()
 }
 
+// sumsFile has the checksums of all files of a release.
+const sumsFile = "SHA256SUMS"
+
 // writeSums writes SHA256SUMS, for sha256sum -c, about the other files of a directory.
 func writeSums(dir string) error {
 	entries, err := os.ReadDir(dir) // in the order of their names
@@ -118,5 +121,5 @@ func writeSums(dir string) error {
 		}
 		fmt.Fprintf(&sums, "%x  %s\n", sha256.Sum256(content), entry.Name())
 	}
-	return os.WriteFile(filepath.Join(dir, "SHA256SUMS"), []byte(sums.String()), 0o644)
+	return os.WriteFile(filepath.Join(dir, sumsFile), []byte(sums.String()), 0o644)
 }

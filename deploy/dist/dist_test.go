@@ -465,3 +465,30 @@ func TestDebianVersions(t *testing.T) {
 		last = got
 	}
 }
+
+// A directory of something else is left alone.
+func TestOtherFilesAreKept(t *testing.T) {
+	dir := t.TempDir()
+	mine := filepath.Join(dir, "notes.txt")
+	if err := os.WriteFile(mine, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := emptyDirectory(dir); err == nil {
+		t.Error("a directory with other files was taken")
+	}
+	if _, err := os.Stat(mine); err != nil {
+		t.Error(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, sumsFile), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := emptyDirectory(dir); err != nil {
+		t.Error(err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+		t.Errorf("%d files are left, %v", len(entries), err)
+	}
+	if err := emptyDirectory(filepath.Join(dir, "new")); err != nil {
+		t.Error(err)
+	}
+}

@@ -5,8 +5,10 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"log"
 	"os"
 	"path/filepath"
@@ -51,10 +53,7 @@ func (r *release) build(architectures []string) (err error) {
 	if r.out, err = filepath.Abs(r.out); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(r.out); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(r.out, 0o755); err != nil {
+	if err := emptyDirectory(r.out); err != nil {
 		return err
 	}
 	work, err := os.MkdirTemp("", "gatewheel-dist-")
@@ -104,4 +103,21 @@ func (r *release) buildFor(architecture, work string, texts map[string][]byte) e
 		return err
 	}
 	return r.debianPackage(architecture, filepath.Dir(binary), generated)
+}
+
+// emptyDirectory makes a directory, or empties one that an earlier run has filled. It removes nothing else.
+func emptyDirectory(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if len(entries) > 0 {
+		if _, err := os.Stat(filepath.Join(dir, sumsFile)); err != nil {
+			return fmt.Errorf("%s is not empty and has no %s: name another directory", dir, sumsFile)
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+	}
+	return os.MkdirAll(dir, 0o755)
 }
