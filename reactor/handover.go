@@ -161,8 +161,9 @@ func (in *Inheritance) CloseOthers() {
 	}
 }
 
-// Own makes this process remove the files of inherited unix sockets when it closes them. Before, the process that it
-// replaces may still need them.
+// Own makes the inherited sockets those of this process: Reactor.StopAccepting accepts what waits in them, and removes the
+// files of unix sockets. Before, the process that it replaces serves with them. Do not call it if that process may go on
+// serving.
 func (in *Inheritance) Own() { in.owned.Store(true) }
 
 // activated returns the sockets that systemd has passed.
@@ -173,6 +174,11 @@ func (in *Inheritance) activated() (files []*os.File) {
 		}
 	}
 	return files
+}
+
+// has reports whether file is an inherited socket.
+func (in *Inheritance) has(file *os.File) bool {
+	return slices.ContainsFunc(in.listeners, func(l inheritedListener) bool { return l.file == file })
 }
 
 // take marks the listener of file as used.
@@ -215,9 +221,10 @@ func inheritedSockets(config *ListenerConfig, notsentLowat int) (sockets, bool) 
 				if addr.Network() == "tcp" {
 					for _, fd := range l.Descriptors {
 						_ = prepareListening(fd, notsentLowat) // they have the options of the other process
+						takeAgain(fd)
 					}
 				}
-				return sockets{fds: l.Descriptors, addr: addr, release: in.releaseOf(config)}, true
+				return sockets{fds: l.Descriptors, addr: addr, release: in.releaseOf(config), inherited: in}, true
 			}
 		}
 	}
@@ -283,7 +290,7 @@ func (in *Inheritance) releaseOf(config *ListenerConfig) func() {
 func (s sockets) split(loops int) []sockets {
 	parts := []sockets{s}
 	for last := &parts[0]; len(last.fds) > loops; last = &parts[len(parts)-1] {
-		rest := sockets{fds: last.fds[loops:], addr: s.addr}
+		rest := sockets{fds: last.fds[loops:], addr: s.addr, inherited: s.inherited}
 		last.fds = slices.Clip(last.fds[:loops])
 		parts = append(parts, rest)
 	}

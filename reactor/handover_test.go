@@ -5,11 +5,13 @@ package reactor
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -213,4 +215,116 @@ func TestPassedFilesStayNonBlocking(t *testing.T) {
 		t.Errorf("the socket blocks: %v", err)
 	}
 	_ = configs[0].File.Close()
+}
+
+// TestEndWithoutTakingOverLeavesTheSockets: a reactor that has inherited sockets and ends before it owns them leaves their
+// clients to the reactor that has passed them: those that wait, and those that come.
+func TestEndWithoutTakingOverLeavesTheSockets(t *testing.T) {
+	for _, network := range []string{"tcp4", "unix", "file"} {
+		for _, started := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, started: %v", network, started), func(t *testing.T) {
+				testEndWithoutTakingOver(t, network, started)
+			})
+		}
+	}
+}
+
+func testEndWithoutTakingOver(t *testing.T, network string, started bool) {
+	listener := ListenerConfig{Network: network, Address: "127.0.0.1:0", Open: func(c *Conn) Session { return &lines{conn: c} }}
+	switch network {
+	case "unix":
+		listener.Address = filepath.Join(t.TempDir(), "s")
+	case "file":
+		listener.File = listeningFile(t, "fd:77")
+	}
+	r, addr := served(t, Config{Loops: 2, Logger: quiet()}, listener)
+	s := &server{r, t, addr.String()}
+	dial := func() (net.Conn, error) {
+		c, err := net.DialTimeout(addr.Network(), addr.String(), patience)
+		if err == nil {
+			_ = c.SetDeadline(time.Now().Add(patience))
+		}
+		return c, err
+	}
+	release := s.held()
+	defer release()
+	passed, err := r.PassListeners()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := inheritHere(t, passed)
+	if network == "file" {
+		if listener.File = in.takeFile("fd:77"); listener.File == nil {
+			t.Fatal("the file is not inherited")
+		}
+		defer listener.File.Close()
+	}
+	next, err := New(Config{Loops: 2, Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := next.Listen(listener); err != nil || got.String() != addr.String() {
+		t.Fatalf("the next reactor listens on %v, %v", got, err)
+	}
+	if started {
+		if err := next.Start(); err != nil {
+			t.Fatal(err)
+		}
+		next.gate.end() // what waits then waits in the queue
+		for _, l := range next.loops {
+			idle := make(chan struct{})
+			l.Post(func() { close(idle) })
+			await(t, idle)
+		}
+	}
+	waiting := waitingClients(t, 10, dial)
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	next.StopAccepting(over)
+	_ = next.Stop(over)
+	waiting = append(waiting, waitingClients(t, 10, dial)...)
+	release()
+	for _, c := range waiting {
+		wantAnswer(t, c, "here\n")
+	}
+}
+
+// listeningFile returns the file of a TCP socket that listens.
+func listeningFile(t *testing.T, name string) *os.File {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	fd, err := takeDescriptor(ln.(*net.TCPListener))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := os.NewFile(uintptr(fd), name)
+	t.Cleanup(func() { _ = file.Close() })
+	return file
+}
+
+// TestInheritedSocketsAreOpenAgain: sockets that an ended process has closed to connections are open to them once they
+// were inherited.
+func TestInheritedSocketsAreOpenAgain(t *testing.T) {
+	old, err := New(Config{Loops: 2, Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := ListenerConfig{Network: "tcp4", Address: "127.0.0.1:0", Open: func(c *Conn) Session { return &lines{conn: c} }}
+	if _, err := old.Listen(config); err != nil {
+		t.Fatal(err)
+	}
+	passed, err := old.PassListeners()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = old.Stop(t.Context())
+	inheritHere(t, passed).Own()
+	_, addr := served(t, Config{Loops: 2, Logger: quiet()}, config)
+	for _, c := range waitingClients(t, 10, func() (net.Conn, error) { return net.DialTimeout("tcp", addr.String(), patience) }) {
+		wantAnswer(t, c, "here\n")
+	}
 }

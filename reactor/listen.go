@@ -107,7 +107,12 @@ type sockets struct {
 	fds     []int    // non-blocking and listening; one for each Loop, or fewer that they share
 	addr    net.Addr // the bound address
 	release func()   // called after the last descriptor was closed, to remove a file; may be nil
+	// inherited is set for sockets that this process has got from the one that it replaces.
+	inherited *Inheritance
 }
+
+// borrowed reports whether the process that this one is to replace still serves with the sockets.
+func (s *sockets) borrowed() bool { return s.inherited != nil && !s.inherited.owned.Load() }
 
 // fd returns the socket that the Loop with that index accepts from.
 func (s *sockets) fd(loop int) int {

@@ -97,7 +97,11 @@ func openInherited(config *ListenerConfig, notsentLowat int) (sockets, error) {
 			return sockets{}, err
 		}
 	}
-	return sockets{fds: []int{fd}, addr: listener.Addr()}, nil
+	s := sockets{fds: []int{fd}, addr: listener.Addr()}
+	if in := inheritance.Load(); in != nil && in.has(config.File) {
+		s.inherited = in
+	}
+	return s, nil
 }
 
 // refuseTwice returns an error for an inherited socket that another listener has: each connection would go to either.

@@ -20,7 +20,8 @@ const lastAckWait = 10 * time.Millisecond
 // client of a unix socket is refused.
 //
 // Sockets of ListenerConfig.File may belong to other processes too, which accept from them then: StopAccepting accepts
-// what waits, and leaves later connections to them. What waits in sockets after HandOver is left to the other process.
+// what waits, and leaves later connections to them. Sockets after HandOver, and inherited ones before Inheritance.Own, are
+// only closed: the other process serves with them.
 // Open connections go on. On any goroutine.
 func (r *Reactor) StopAccepting(ctx context.Context) {
 	r.gate.end()
@@ -48,10 +49,11 @@ type queue struct {
 }
 
 // lastQueues returns the listening sockets that are open, closed to further connections unless they belong to other
-// processes too.
+// processes too. Those that another process serves with are not among them: closing them to connections would close them
+// for that process.
 func (r *Reactor) lastQueues() (queues []queue) {
 	for _, ln := range r.listeners {
-		if ln.handedOver.Load() {
+		if ln.handedOver.Load() || ln.sockets.borrowed() {
 			continue
 		}
 		fds, _ := ln.appendDuplicates(nil)
@@ -83,6 +85,11 @@ func takeNoMore(fd int, network string) error {
 	}
 	return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
 		&unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]})
+}
+
+// takeAgain undoes takeNoMore for a TCP socket.
+func takeAgain(fd int) {
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0) // fails if there is no filter
 }
 
 // lastAccept accepts the connections that wait when a Reactor stops accepting.
