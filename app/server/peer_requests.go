@@ -75,7 +75,8 @@ func (x *exchange) refuseForPeer(client netip.Prefix) {
 	r := app.Error(503, busyPeer)
 	r.Fields = append(r.Fields, app.Field{Name: "Retry-After", Value: "1"})
 	x.answer(r, nil)
-	if s, ok := x.session.(*h2Session); ok {
+	// One client behind a proxy must not end the connection of all.
+	if s, ok := x.session.(*h2Session); ok && x.conn.Peer() != nil {
 		s.requestBeyondPeer()
 	}
 }

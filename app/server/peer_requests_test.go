@@ -186,6 +186,34 @@ func TestRequestsOfClientsBehindAProxy(t *testing.T) {
 	s.uncounted()
 }
 
+// A client behind a trusted proxy that exceeds its limit time and again does not end the proxy's connection, which others
+// share.
+func TestGreedyClientBehindAProxy(t *testing.T) {
+	handler, release := waiting(t)
+	s := serve(t, handler, limitRequests(1), func(c *server.Config) {
+		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	})
+	l := s.dial2()
+	l.request(1, "GET", "/", true, "x-forwarded-for", "192.0.2.1")
+	eventually(t, "it is under way", func() bool { return s.Counts().ActiveRequests[app.HTTP2] == 1 })
+	stream := uint32(3)
+	for range 3 {
+		for range 200 {
+			l.request(stream, "GET", "/now", true, "x-forwarded-for", "192.0.2.1")
+			stream += 2
+		}
+		l.answered(stream-2, "503")
+	}
+	l.request(stream, "GET", "/now", true, "x-forwarded-for", "192.0.2.2")
+	l.answered(stream, "200")
+	release()
+	l.answered(1, "200")
+	if got := s.Counts().Refused[server.PeerRequests]; got != 600 {
+		t.Errorf("%d requests are refused, want 600", got)
+	}
+	s.uncounted()
+}
+
 // However a request ends, it is counted off once.
 func TestRequestsAreCountedOff(t *testing.T) {
 	for transport, with := range peers {

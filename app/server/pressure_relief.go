@@ -58,8 +58,8 @@ func (r *relief) setLevel(loops []*loop, level MemoryLevel) {
 }
 
 // round closes connections while memory is not ample: idle ones, so many that memory is expected to become ample; and
-// while it is critical, or has been scarce for scarceLasts, those that hold the most. The next round follows when a collection has seen the effect of the
-// last one.
+// while it is critical, or has been scarce for scarceLasts, those that hold the most. The next round follows when a
+// collection has seen the effect of the last one.
 func (r *relief) round(loops []*loop, g *gauge, use memoryUse, now time.Duration) {
 	if g.level < MemoryScarce {
 		r.scarce = 0
@@ -73,10 +73,7 @@ func (r *relief) round(loops []*loop, g *gauge, use memoryUse, now time.Duration
 	r.rounded, r.collections = max(now, 1), use.collections
 	// A stalled loop would do the work of all rounds at its end.
 	loops = slices.DeleteFunc(slices.Clone(loops), func(l *loop) bool { return l.r.Stats().Stalled })
-	connections := 0
-	for _, l := range loops {
-		connections += l.r.Stats().Connections
-	}
+	connections, total := openConnections(loops)
 	needed := use.needed()
 	idle := int64(above(int64(needed), g.bound(memoryBounds[MemoryLow].until)) / idleCost)
 	cut := int64(0)
@@ -86,18 +83,28 @@ func (r *relief) round(loops []*loop, g *gauge, use memoryUse, now time.Duration
 	case g.level == MemoryCritical:
 		cut = int64(above(int64(needed), g.bound(memoryBounds[MemoryCritical].until)))
 	}
-	for _, l := range loops {
+	for i, l := range loops {
 		l.r.Post(l.trim)
-		own := int64(l.r.Stats().Connections)
-		if own == 0 {
+		if connections[i] == 0 {
 			continue
 		}
-		share := func(n int64) int64 { return n * own / int64(connections) }
+		share := func(n int64) int64 { return n * connections[i] / total }
 		l.closeIdle(int(min(share(idle)+1, roundConns)))
 		if cut > 0 {
 			l.cutLargest(share(cut) + 1)
 		}
 	}
+}
+
+// openConnections returns the number of open connections of each loop, and their total. The loops open and close more
+// meanwhile, so each is read once. Any goroutine.
+func openConnections(loops []*loop) (each []int64, total int64) {
+	each = make([]int64, len(loops))
+	for i, l := range loops {
+		each[i] = int64(l.r.Stats().Connections)
+		total += each[i]
+	}
+	return each, total
 }
 
 // shrinkTo sets what connections may hold at level. On the loop.

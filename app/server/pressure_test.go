@@ -4,8 +4,10 @@ package server_test
 
 import (
 	"io"
+	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/net/http2"
@@ -174,4 +176,30 @@ func TestTheLargestAreCutWhenMemoryIsCritical(t *testing.T) {
 	if n, err := io.Copy(io.Discard, slow.r); err == nil {
 		t.Errorf("the response of the slow reader ends after %d bytes without an error", n)
 	}
+}
+
+// Connections open and close while a round divides what is to be freed between the loops.
+func TestReliefWhileConnectionsComeAndGo(t *testing.T) {
+	s := serve(t, serveText("fine"), func(c *server.Config) { c.Loops = 1 })
+	var ended atomic.Bool
+	ending := make(chan struct{})
+	go func() {
+		defer close(ending)
+		for range 300 {
+			c, err := net.DialTimeout("tcp", s.addr, patience)
+			if err != nil {
+				t.Error(err)
+				break
+			}
+			_ = c.Close()
+		}
+		ended.Store(true)
+	}()
+	for !ended.Load() {
+		s.RelieveMemory(server.MemoryLow, 80<<20)
+	}
+	<-ending
+	c := s.dial()
+	c.say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	c.hear("GET", 200, "fine")
 }

@@ -10,33 +10,33 @@ import (
 	"strings"
 )
 
-// memoryCgroup is the cgroup that limits the memory of the process: its own, or one around it, whichever has the lowest
-// limit.
+// memoryCgroup is the cgroup of the process, with the limit of its memory.
 type memoryCgroup struct {
 	root  fs.FS
 	dir   string // a path of root
-	limit uint64 // bytes
+	limit uint64 // bytes: the lowest of the cgroup and those around it
 	files *cgroupFiles
 }
 
 // cgroupFiles are the names of a version of cgroups.
 type cgroupFiles struct {
-	limits []string
-	usage  string
-	cache  []string // fields of memory.stat: pages of files, which the kernel takes back when memory is short
+	limits      []string
+	usage       string
+	reclaimable []string // fields of memory.stat: memory that the kernel takes back when it is short
 }
 
 var (
 	cgroupV1 = cgroupFiles{[]string{"memory.limit_in_bytes"}, "memory.usage_in_bytes", []string{"total_active_file", "total_inactive_file"}}
+	// Names and inodes of files are slab_reclaimable. Version 1 does not report them.
 	// Above memory.high the kernel slows the process down until nothing moves.
-	cgroupV2 = cgroupFiles{[]string{"memory.max", "memory.high"}, "memory.current", []string{"active_file", "inactive_file"}}
+	cgroupV2 = cgroupFiles{[]string{"memory.max", "memory.high"}, "memory.current", []string{"active_file", "inactive_file", "slab_reclaimable"}}
 )
 
 // noCgroupLimit is the least number that stands for no limit: version 1 has one near 2^63.
 const noCgroupLimit = 1 << 60
 
-// findMemoryCgroup returns the cgroup that limits the memory of the process, as far as root, the file system, shows it;
-// nil: none does. Where both versions are mounted, the one with the memory controller counts.
+// findMemoryCgroup returns the cgroup of the process, as far as root, the file system, shows it; nil: neither it nor one
+// around it limits memory. Where both versions are mounted, the one with the lowest limit counts.
 func findMemoryCgroup(root fs.FS) *memoryCgroup {
 	groups, _ := fs.ReadFile(root, "proc/self/cgroup")
 	mounts, _ := fs.ReadFile(root, "proc/self/mountinfo")
@@ -55,20 +55,38 @@ func findMemoryCgroup(root fs.FS) *memoryCgroup {
 			continue
 		}
 		mount, below := cgroupMount(string(mounts), kind, option, parts[2])
-		for mount != "" {
-			dir := path.Join(mount, below)
-			for _, name := range files.limits {
-				if n, ok := readNumber(root, path.Join(dir, name)); ok && n < noCgroupLimit && (lowest == nil || n < lowest.limit) {
-					lowest = &memoryCgroup{root, dir, n, files}
-				}
-			}
-			if below == "/" {
-				break
-			}
-			below = path.Dir(below)
+		if mount == "" {
+			continue
+		}
+		if g := limitedCgroup(root, mount, below, files); g != nil && (lowest == nil || g.limit < lowest.limit) {
+			lowest = g
 		}
 	}
 	return lowest
+}
+
+// limitedCgroup returns the cgroup at the path below mount with the lowest limit of it and those around it; nil: there is no
+// limit. Where the memory controller is off in that cgroup, the innermost one around it that has it is returned.
+func limitedCgroup(root fs.FS, mount, below string, files *cgroupFiles) *memoryCgroup {
+	g := &memoryCgroup{root, path.Join(mount, below), noCgroupLimit, files}
+	for found := false; ; below = path.Dir(below) {
+		dir := path.Join(mount, below)
+		if _, ok := readNumber(root, path.Join(dir, files.usage)); ok && !found {
+			g.dir, found = dir, true
+		}
+		for _, name := range files.limits {
+			if n, ok := readNumber(root, path.Join(dir, name)); ok {
+				g.limit = min(g.limit, n)
+			}
+		}
+		if below == "/" {
+			break
+		}
+	}
+	if g.limit == noCgroupLimit {
+		return nil
+	}
+	return g
 }
 
 // cgroupMount returns the path at which cgroups of that kind are mounted, without its first slash, and the path of cgroup
@@ -92,7 +110,7 @@ func cgroupMount(mounts, kind, controller, cgroup string) (mount, below string) 
 	return "", ""
 }
 
-// used returns the bytes that count for the limit, less pages of files.
+// used returns the bytes that the cgroup uses, without those that the kernel takes back when memory is short.
 func (c *memoryCgroup) used() (bytes uint64, ok bool) {
 	bytes, ok = readNumber(c.root, path.Join(c.dir, c.files.usage))
 	if !ok {
@@ -101,7 +119,7 @@ func (c *memoryCgroup) used() (bytes uint64, ok bool) {
 	text, _ := fs.ReadFile(c.root, path.Join(c.dir, "memory.stat"))
 	for line := range strings.Lines(string(text)) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if n, err := strconv.ParseUint(value, 10, 64); err == nil && slices.Contains(c.files.cache, name) {
+		if n, err := strconv.ParseUint(value, 10, 64); err == nil && slices.Contains(c.files.reclaimable, name) {
 			bytes -= min(n, bytes)
 		}
 	}

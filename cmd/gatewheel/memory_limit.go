@@ -72,16 +72,17 @@ func (m memoryLimit) set(config *server.Config, log *zap.Logger) {
 		if _, set := os.LookupEnv("GOMEMLIMIT"); limit == 0 && !set {
 			if g := findMemoryCgroup(os.DirFS("/")); g != nil {
 				limit, source = int64(g.limit/100*cgroupShare), "cgroup"
-				if limit < leastMemory {
-					log.Warn("the memory limit of the cgroup is too low to work by; --memory-limit sets one in any case",
-						zap.Int64("limit", limit), zap.Int64("least", leastMemory))
-					return
-				}
 				config.MemoryElsewhere = (&elsewhere{cgroup: g, limit: limit}).bytes
 			}
 		}
 	}
 	if limit == 0 {
+		return
+	}
+	if limit < leastMemory {
+		log.Warn("the memory limit is too low to shed load near it; --memory-limit sets another one",
+			zap.Int64("bytes", limit), zap.String("from", source), zap.Int64("least", leastMemory))
+		config.MemoryElsewhere = nil
 		return
 	}
 	debug.SetMemoryLimit(limit)
@@ -97,8 +98,8 @@ func goLimit() int64 {
 	return 0
 }
 
-// elsewhere measures the memory of a cgroup that is not the Go runtime's: of sockets and of the rest of the kernel, and of
-// other processes.
+// elsewhere measures the memory of the process's cgroup that is not the Go runtime's: of sockets and of the rest of the
+// kernel, and of other processes of the cgroup.
 type elsewhere struct {
 	cgroup *memoryCgroup
 	limit  int64 // of the Go runtime and elsewhere together
