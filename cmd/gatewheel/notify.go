@@ -71,13 +71,16 @@ func (n *notify) observe(config *server.Config) {
 }
 
 // ready reports that srv serves, and begins to report its state and, as long as its loops turn, to the manager's
-// watchdog. stallTimeout is --stall-timeout.
+// watchdog. stallTimeout is --stall-timeout. A process that has reported its end before reports nothing more.
 func (n *notify) ready(srv *server.Server, stallTimeout time.Duration) {
 	if n.manager == nil {
 		return
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.phase == phaseStopping {
+		return
+	}
 	n.traffic.server = srv
 	n.phase, n.status = phaseServing, "Serving"
 	n.report(n.manager.Ready(n.status))

@@ -306,6 +306,23 @@ func TestNothingIsToldAfterAHandOver(t *testing.T) {
 	}
 }
 
+// TestAProcessThatStopsIsNotReady: SIGTERM may come before the process that it replaces has left everything to it.
+func TestAProcessThatStopsIsNotReady(t *testing.T) {
+	m := newServiceManager(t)
+	t.Setenv("NOTIFY_SOCKET", m.name)
+	n := newNotify(zap.NewNop())
+	n.stopping(0)
+	n.ready(nil, 0)
+	if err := systemd.FromEnv().Status("the last message"); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"STOPPING=1\n", "STATUS=the last message\n"} {
+		if got := m.receive(time.Now().Add(patience)); got != want {
+			t.Errorf("the manager is told %q, want %q", got, want)
+		}
+	}
+}
+
 // TestAFailedHandOverChangesNothing: the process stays the main one.
 func TestAFailedHandOverChangesNothing(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "nobody"))

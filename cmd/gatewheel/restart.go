@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -216,6 +217,17 @@ func (r *restarter) exclude() bool {
 	return true
 }
 
+// attemptEndTime bounds the wait at the end of the process for an attempt, which ends its new process.
+const attemptEndTime = 4 * time.Second
+
+// forwardStop forwards the first signal to stop to the process that serves, if that may not have got it: the sender of
+// SIGTERM may not have known of it yet. It sees the end of the parent itself, and gets SIGINT from the terminal.
+func forwardStop(first os.Signal, next *handover.Successor) {
+	if first == syscall.SIGTERM {
+		next.Stop()
+	}
+}
+
 // executable is what a restart starts.
 type executable struct {
 	path      string
@@ -350,6 +362,9 @@ func (in *inheritance) ready(op *operator, stop chan<- os.Signal, inCharge func(
 // predecessorEnded is in the place of the signal when the process that this one replaces ends before this one is in
 // charge.
 type predecessorEnded struct{}
+
+// errPredecessorEnded ends a process that has got predecessorEnded.
+var errPredecessorEnded = errors.New("the process that this one was to replace has ended before this one was in charge")
 
 // Signal implements os.Signal.
 func (predecessorEnded) Signal() {}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -17,6 +18,10 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gatewheel/gatewheel/internal/handover"
 )
 
 // replaceable is a server that is replaced at SIGUSR2 by what is at its path. All its processes write to one log.
@@ -336,6 +341,72 @@ func TestCrashDuringARestart(t *testing.T) {
 	r.exit() // all of them
 	if _, err := net.Dial("tcp", r.address()); err == nil {
 		t.Error("somebody listens")
+	}
+}
+
+// TestRestartWhileAFileBlocks: a key that cannot be read to its end, by a reload and by the new process, keeps neither a
+// restart from its failure nor SIGTERM from its effect.
+func TestRestartWhileAFileBlocks(t *testing.T) {
+	pair := makePair(t, t.TempDir(), "a.test", nil)
+	r := serveReplaceable(t, "--listen-tls", "127.0.0.1:0", "--tls-cert", pair.certFile, "--tls-key", pair.keyFile, "--restart-timeout", "300ms")
+	fifo := pair.keyFile + ".fifo"
+	if err := errors.Join(unix.Mkfifo(fifo, 0o600), os.Rename(fifo, pair.keyFile)); err != nil {
+		t.Fatal(err)
+	}
+	r.signal(syscall.SIGHUP)
+	r.eventually("the key is read", func() bool {
+		// A FIFO without a reader refuses this. As long as it is open, the reader waits for its end.
+		fd, err := unix.Open(pair.keyFile, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		if err == nil {
+			t.Cleanup(func() { _ = unix.Close(fd) })
+		}
+		return err == nil
+	})
+	r.fails("it was not ready within 300ms")
+	r.signal(syscall.SIGUSR2)
+	r.eventually("another restart is under way", func() bool { return strings.Count(r.stderr.String(), "restarting\t") == 2 })
+	r.stops()
+}
+
+// TestPredecessorEndsBeforeItHandsOver: the new process serves already, and ends with an error, so that a supervisor starts
+// another one.
+func TestPredecessorEndsBeforeItHandsOver(t *testing.T) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	predecessor, far := os.NewFile(uintptr(fds[0]), "predecessor"), os.NewFile(uintptr(fds[1]), "far")
+	defer predecessor.Close()
+	for _, message := range []string{`{"Type":"begin","Protocol":1}`, `{"Type":"end"}`} {
+		if _, err := predecessor.WriteString(message); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := program([]string{handover.Variable + "=3"}, "serve", "--listen", "127.0.0.1:0")
+	cmd.ExtraFiles = []*os.File{far}
+	c := begin(t, cmd)
+	_ = far.Close()
+	status, text := c.get("/")
+	wantHello(t, status, text)
+	_ = predecessor.Close()
+	if code := c.exit(); code != exitFailed {
+		t.Errorf("exit %d", code)
+	}
+	c.logs(errPredecessorEnded.Error())
+}
+
+// TestStopAtTheHandOver: SIGTERM that comes to the old process while the new one takes over ends both.
+func TestStopAtTheHandOver(t *testing.T) {
+	next, err := handover.Start(t.Context(), exec.Command(toolPath(t, "sleep"), "1000"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(next.End)
+	forwardStop(syscall.SIGTERM, next)
+	select {
+	case <-next.Ended():
+	case <-time.After(patience):
+		t.Error("the new process was not told")
 	}
 }
 

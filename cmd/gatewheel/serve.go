@@ -212,12 +212,14 @@ type signals struct {
 }
 
 // wait shuts the server down at the first signal: it waits for --drain-delay, which the next signal ends, and drains. It
-// cuts what is left at the signal after that. When another process has replaced this one, it drains at once.
+// cuts what is left at the signal after that. When another process has replaced this one, it drains at once. The end of the
+// process that this one was to replace is an error: nobody serves, and a supervisor is to start another process.
 func (c *serverFlags) wait(srv *server.Server, log *zap.Logger, stop <-chan os.Signal, restart *restarter) error {
 	var next *handover.Successor // nil: none serves in the place of this process
 	told := false                // by a signal to stop
+	var first os.Signal
 	select {
-	case first := <-stop:
+	case first = <-stop:
 		told = true
 		if restart.exclude() {
 			log.Info("stopping", zap.Stringer("signal", first), zap.String("at_most", limitText(c.ShutdownTimeout)))
@@ -226,9 +228,10 @@ func (c *serverFlags) wait(srv *server.Server, log *zap.Logger, stop <-chan os.S
 			break
 		}
 		next = <-restart.replaced
+		forwardStop(first, next)
 	case next = <-restart.replaced:
 	}
-	defer restart.attempts.Wait()
+	defer within(attemptEndTime, restart.attempts.Wait)
 	if next != nil {
 		log.Info("stopping, since another process serves", zap.Int("pid", os.Getpid()), zap.Int("new_pid", next.PID()), zap.String("at_most", limitText(c.ShutdownTimeout)))
 		skipDelay(srv)
@@ -254,6 +257,9 @@ func (c *serverFlags) wait(srv *server.Server, log *zap.Logger, stop <-chan os.S
 	switch {
 	case err == nil:
 		log.Info("stopped", zap.Int("pid", os.Getpid()))
+		if first == (predecessorEnded{}) {
+			return errPredecessorEnded
+		}
 		return endOf(next)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("connections were still busy after %v and have been closed", time.Duration(c.ShutdownTimeout))

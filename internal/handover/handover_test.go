@@ -170,6 +170,40 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// TestItemsThatCannotBeSent: Start does not wait for a report of a process that still waits for them.
+func TestItemsThatCannotBeSent(t *testing.T) {
+	t.Parallel()
+	var output bytes.Buffer
+	_, err := Start(t.Context(), command("hangs", &output), []Item{{Kind: "secret", Data: make([]byte, maxMessage)}})
+	if err == nil || !strings.Contains(err.Error(), "is 131072 bytes long, which is too much") {
+		t.Errorf("got the error %v", err)
+	}
+}
+
+// TestReadyInTheLastMoment: Release works if the time for Ready ends between the two, or has ended during Ready.
+func TestReadyInTheLastMoment(t *testing.T) {
+	t.Parallel()
+	var output bytes.Buffer
+	s, err := Start(t.Context(), command("outlives", &output), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	stop := s.interruptAtEnd(ctx)
+	if _, err := s.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	stop()
+	if err := s.Release(); err != nil {
+		t.Error(err)
+	}
+	<-s.Ended()
+	if want := "items: <nil>\nready: <nil>\nreleased: <nil>\n"; output.String() != want {
+		t.Errorf("the new process says\n%s", output.String())
+	}
+}
+
 // TestPredecessorEnds: Released fails if the predecessor ends after Ready.
 func TestPredecessorEnds(t *testing.T) {
 	var output bytes.Buffer

@@ -42,7 +42,8 @@ func Start(ctx context.Context, command *exec.Cmd, items []Item) (*Successor, er
 	go s.reap()
 	if err := s.send(ctx, items); err != nil {
 		// It may have failed before it has read everything.
-		if m, _, ended := s.channel.receive(); ended == nil && m.Type == failed {
+		_ = s.channel.conn.SetDeadline(time.Now().Add(endPatience))
+		if m, receiveErr := s.receive(ctx); receiveErr == nil && m.Type == failed {
 			err = errors.New(m.Error)
 		}
 		return nil, s.failure(ctx, err)
@@ -56,9 +57,29 @@ func (s *Successor) reap() {
 	close(s.ended)
 }
 
+// interruptAtEnd makes waits on the channel fail from the end of ctx on, until the function that it returns is called.
+func (s *Successor) interruptAtEnd(ctx context.Context) (stop func()) {
+	interrupted := make(chan struct{})
+	dontInterrupt := context.AfterFunc(ctx, func() {
+		defer close(interrupted)
+		_ = s.channel.conn.SetDeadline(time.Unix(1, 0))
+	})
+	return func() {
+		if !dontInterrupt() {
+			<-interrupted // a deadline that is set later holds
+		}
+	}
+}
+
+// receive returns the next message. It fails at the end of ctx.
+func (s *Successor) receive(ctx context.Context) (message, error) {
+	defer s.interruptAtEnd(ctx)()
+	m, _, err := s.channel.receive()
+	return m, err
+}
+
 func (s *Successor) send(ctx context.Context, items []Item) error {
-	stop := context.AfterFunc(ctx, func() { _ = s.channel.conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
+	defer s.interruptAtEnd(ctx)()
 	if err := s.channel.send(message{Type: begin, Protocol: protocol}); err != nil {
 		return err
 	}
@@ -73,11 +94,7 @@ func (s *Successor) send(ctx context.Context, items []Item) error {
 // Ready waits until the process is ready and returns the items that it uses, by index. If it fails or ends before, or ctx
 // ends, Ready ends it, waits for its end, and returns the reason.
 func (s *Successor) Ready(ctx context.Context) (taken []int, err error) {
-	stop := context.AfterFunc(ctx, func() { _ = s.channel.conn.SetDeadline(time.Unix(1, 0)) })
-	m, _, err := s.channel.receive()
-	if !stop() && err == nil {
-		_ = s.channel.conn.SetDeadline(time.Time{}) // it was ready in the last moment
-	}
+	m, err := s.receive(ctx)
 	switch {
 	case err != nil:
 	case m.Type == ready:
@@ -133,19 +150,24 @@ func channelClosed(err error) bool {
 	return errors.Is(err, errEnded) || errors.Is(err, io.EOF) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
 }
 
-// Release tells the process that it is in charge now, and that this one ends.
+// Release tells the process that it is in charge now, and that this one ends. It does so too if ctx of Ready has ended
+// since the process was ready.
 func (s *Successor) Release() error {
 	defer func() { _ = s.channel.conn.Close() }()
+	_ = s.channel.conn.SetDeadline(time.Now().Add(endPatience))
 	return s.channel.send(message{Type: released})
 }
 
 // PID returns the process ID.
 func (s *Successor) PID() int { return s.command.Process.Pid }
 
+// Stop sends SIGTERM to the process.
+func (s *Successor) Stop() { _ = s.command.Process.Signal(syscall.SIGTERM) }
+
 // End ends the process, first by SIGTERM, since it may have accepted connections, and waits for its end: a few seconds at
 // most.
 func (s *Successor) End() {
-	_ = s.command.Process.Signal(syscall.SIGTERM)
+	s.Stop()
 	_ = s.channel.conn.Close()
 	if !s.endsWithin(endPatience) {
 		_ = s.command.Process.Kill()

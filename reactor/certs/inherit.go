@@ -18,10 +18,11 @@ type secrets struct {
 
 // Secrets returns the keys of session tickets and the self-signed certificate with its key, for Options.Secrets of a Store
 // in the process that replaces this one. It must be kept as secret as a private key.
+// Secrets does not wait for a file that Reload reads.
 func (s *Store) Secrets() ([]byte, error) {
-	s.loading.Lock()
-	defer s.loading.Unlock()
+	s.publishing.Lock()
 	all := secrets{Tickets: s.tickets}
+	s.publishing.Unlock()
 	if s.signed != nil {
 		key, err := x509.MarshalPKCS8PrivateKey(s.signed.PrivateKey)
 		if err != nil {

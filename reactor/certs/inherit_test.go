@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/gatewheel/gatewheel/reactor/certs/certstest"
 )
 
 // secretsOf returns the secrets of s as a new process gets them.
@@ -98,5 +100,26 @@ func TestSecretsWithAnotherCertificate(t *testing.T) {
 			s.Close()
 			t.Errorf("the secrets %q are taken", damaged)
 		}
+	}
+}
+
+// A file that blocks keeps neither the secrets from the next process nor the ticket keys from their rotation. The lock of
+// a load stands for it.
+func TestSecretsWithAFileThatBlocks(t *testing.T) {
+	certificate, key := certstest.NewAuthority(t, "ca").Issue(t, nil, "a.test")
+	store := opened(t, Options{Pairs: []Pair{writePair(t, t.TempDir(), "a", certificate, key)}})
+	client := &tls.Config{InsecureSkipVerify: true, ServerName: "a.test", ClientSessionCache: tls.NewLRUClientSessionCache(1)}
+	agreed(t, store.Config(), client)
+	before := secretsOf(t, store)
+	store.loading.Lock()
+	defer store.loading.Unlock()
+	if err := store.RotateTicketKeys(); err != nil {
+		t.Fatal(err)
+	}
+	if string(secretsOf(t, store)) == string(before) {
+		t.Error("the keys were not rotated")
+	}
+	if !agreed(t, store.Config(), client).DidResume {
+		t.Error("the session is not resumed after the rotation")
 	}
 }

@@ -2,6 +2,7 @@ package certs
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -21,11 +22,14 @@ type Store struct {
 	config  *tls.Config
 	current atomic.Pointer[snapshot]
 
-	loading sync.Mutex // one load at a time
-	tickets ticketKeys
+	signed *tls.Certificate // made in memory; nil: there is none
+
+	loading sync.Mutex // one load at a time; held while files are read, which may block
 	pairs   []*loadedPair
-	signed  *tls.Certificate
 	clients authorities
+
+	publishing sync.Mutex // held for the change of tickets and current; never while a file is read
+	tickets    ticketKeys
 
 	watch filewatch.Watch
 }
@@ -165,7 +169,7 @@ func (s *Store) lookAtExpiry(now time.Time) {
 	}
 }
 
-// publish makes new handshakes use the loaded certificates.
+// publish makes new handshakes use the loaded certificates. The caller holds loading.
 func (s *Store) publish() {
 	var all []*tls.Certificate
 	for _, pair := range s.pairs {
@@ -174,14 +178,21 @@ func (s *Store) publish() {
 	if s.signed != nil {
 		all = append(all, s.signed)
 	}
-	state := &snapshot{index: newNameIndex(all)}
-	state.config = &tls.Config{
+	index := newNameIndex(all)
+	s.publishing.Lock()
+	defer s.publishing.Unlock()
+	s.replace(index, s.clients.good)
+}
+
+// replace makes new handshakes use certificates, client authorities and the ticket keys. The caller holds publishing.
+func (s *Store) replace(index nameIndex, clients *x509.CertPool) {
+	config := &tls.Config{
 		MinVersion:     minVersion(s.options.MinVersion),
 		NextProtos:     s.options.Protocols,
 		ClientAuth:     s.options.ClientAuth,
-		ClientCAs:      s.clients.good,
+		ClientCAs:      clients,
 		GetCertificate: s.config.GetCertificate,
 	}
-	state.config.SetSessionTicketKeys(s.tickets.bytes())
-	s.current.Store(state)
+	config.SetSessionTicketKeys(s.tickets.bytes())
+	s.current.Store(&snapshot{index, config})
 }

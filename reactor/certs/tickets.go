@@ -48,15 +48,16 @@ func (keys ticketKeys) bytes() [][32]byte {
 }
 
 // RotateTicketKeys adds a new key, which encrypts session tickets from now on, and drops the oldest of three. It happens
-// by itself every twelve hours.
+// by itself every twelve hours. It does not wait for a file that Reload reads.
 func (s *Store) RotateTicketKeys() error {
-	s.loading.Lock()
-	defer s.loading.Unlock()
+	s.publishing.Lock()
+	defer s.publishing.Unlock()
 	keys, err := s.tickets.renewed()
 	if err != nil {
 		return err
 	}
 	s.tickets = keys
-	s.publish()
+	last := s.current.Load()
+	s.replace(last.index, last.config.ClientCAs)
 	return nil
 }
