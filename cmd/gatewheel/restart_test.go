@@ -389,7 +389,7 @@ func TestPredecessorEndsBeforeItHandsOver(t *testing.T) {
 	status, text := c.get("/")
 	wantHello(t, status, text)
 	_ = predecessor.Close()
-	if code := c.exit(); code != exitFailed {
+	if code := c.exit(); code != exitFailure {
 		t.Errorf("exit %d", code)
 	}
 	c.logs(errPredecessorEnded.Error())
