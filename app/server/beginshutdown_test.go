@@ -301,7 +301,7 @@ func TestRunWithADrainDelay(t *testing.T) {
 	t.Run("the timeout begins after it", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		config := runnable(cancel)
-		config.DrainDelay, config.ShutdownTimeout = 300*time.Millisecond, 200*time.Millisecond
+		config.DrainDelay, config.ShutdownTimeout = 2*time.Second, time.Second
 		if err := server.Run(ctx, config); err != nil {
 			t.Error(err)
 		}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -55,7 +56,9 @@ func TestShutdownTellsThoseWhoWait(t *testing.T) {
 	h2.request(1, "GET", "/", true)
 	handshake := make(chan error, 1)
 	overTLS := connect("tcp", s.Addrs()[1].String())
-	go func() { handshake <- tls.Client(overTLS.Conn, anyone()).Handshake() }()
+	greeting := &written{Conn: overTLS.Conn, first: make(chan struct{})}
+	go func() { handshake <- tls.Client(greeting, anyone()).Handshake() }()
+	<-greeting.first
 
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -115,8 +118,21 @@ func TestDrainEndsOldSilenceAtOnce(t *testing.T) {
 		if err := s.Shutdown(context.Background()); err != nil {
 			t.Error(err)
 		}
-		if took := time.Since(begun); took > reactor.DrainGrace*3/4 {
+		if took := time.Since(begun); took >= reactor.DrainGrace {
 			t.Errorf("the drain took %v", took)
 		}
 	}
+}
+
+// written is a connection that closes first once something was written to it.
+type written struct {
+	net.Conn
+	first chan struct{}
+	once  sync.Once
+}
+
+func (w *written) Write(p []byte) (int, error) {
+	n, err := w.Conn.Write(p)
+	w.once.Do(func() { close(w.first) })
+	return n, err
 }
