@@ -129,7 +129,7 @@ type Counts struct {
 	Upstream UpstreamCounts
 	// Accepted is the number of connections that were accepted; Open the number of open ones.
 	Accepted, Open uint64
-	// Memory is the state of memory beside Config.MemoryLimit.
+	// Memory is the state of memory with regard to Config.MemoryLimit.
 	Memory MemoryCounts
 	// Peers has the counters of Config.Peers. Connections in it that were refused are in Refused too.
 	Peers reactor.PeerStats

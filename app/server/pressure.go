@@ -138,7 +138,7 @@ func (p *pressure) report(before, level MemoryLevel, needed uint64) {
 // memoryLevel returns the present level. Any goroutine.
 func (s *Server) memoryLevel() MemoryLevel { return MemoryLevel(s.pressure.level.Load()) }
 
-// MemoryCounts is the state of the memory of the process beside Config.MemoryLimit.
+// MemoryCounts is the state of the memory of the process with regard to Config.MemoryLimit.
 type MemoryCounts struct {
 	Limit  uint64 // bytes; 0: none, and the other fields are 0
 	Needed uint64 // bytes that no collection would free, as far as the last one knows
