@@ -17,7 +17,7 @@ import (
 
 // peerTable has the peers of a Reactor. Each is looked up once for a connection, and then reached by a pointer. The locks
 // of the shards are held for a look-up, an insertion and a removal, without system calls and code of others: an accept
-// costs a system call or more, which a lock that is rarely contended does not show beside.
+// costs a system call or more, against which a lock that is rarely contended is small.
 type peerTable struct {
 	rules  peerRules
 	log    *zap.Logger

@@ -237,7 +237,7 @@ func TestSlowContentOfABegunResponse(t *testing.T) {
 	})
 }
 
-// The streams of a connection share the limit: a slow upload beside a fast one goes on.
+// The streams of a connection share the limit: a slow upload goes on while another one is fast.
 func TestUploadsShareTheRate(t *testing.T) {
 	t.Parallel()
 	begun := make(chan struct{}, 2)
