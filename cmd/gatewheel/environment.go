@@ -3,11 +3,13 @@
 package main
 
 import (
+	"io"
 	"os"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/alecthomas/kong"
 	"go.uber.org/zap"
@@ -18,7 +20,7 @@ import (
 // variablePrefix begins the names of the environment variables that stand for flags.
 const variablePrefix = "GATEWHEEL_"
 
-// variableNames are the environment variables that stand for flags, by name.
+// variableNames are the environment variables that stand for flags of the commands that were declared to kong, by name.
 type variableNames map[string]bool
 
 // nameVariables gives each flag of a command an environment variable, --listen-tls is GATEWHEEL_LISTEN_TLS, and
@@ -40,12 +42,17 @@ func nameVariables(names variableNames) kong.Option {
 // ofKubernetes matches what Kubernetes sets in every container of a namespace that has a service named gatewheel.
 var ofKubernetes = regexp.MustCompile(`^GATEWHEEL_(SERVICE_(HOST|PORT)|PORT$|PORT_\d)`)
 
-// warnUnknown logs the variables in environment that look like ours and stand for no flag: a typo would be
+// warnUnknown logs the variables in environment that look like ours and stand for no flag of any command: a typo would be
 // ignored silently.
 func (names variableNames) warnUnknown(log *zap.Logger, environment []string) {
+	ofAll := sync.OnceValue(func() variableNames {
+		all := variableNames{}
+		newParser(&commands{}, all, io.Discard, io.Discard)
+		return all
+	})
 	for _, variable := range environment {
 		name, _, _ := strings.Cut(variable, "=")
-		if strings.HasPrefix(name, variablePrefix) && !names[name] && !ofKubernetes.MatchString(name) {
+		if strings.HasPrefix(name, variablePrefix) && !names[name] && !ofKubernetes.MatchString(name) && !ofAll()[name] {
 			log.Warn("unknown environment variable ignored", zap.String("variable", name))
 		}
 	}

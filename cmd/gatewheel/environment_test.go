@@ -13,10 +13,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestUnknownVariablesAreWarnedAbout: a typo is, a flag's variable or one of Kubernetes is not.
+// TestUnknownVariablesAreWarnedAbout: a typo is, a variable of Kubernetes, of a flag, or of another command's flag is not.
 func TestUnknownVariablesAreWarnedAbout(t *testing.T) {
 	c := begin(t, program([]string{
 		"GATEWHEEL_LISTEN=127.0.0.1:0", "GATEWHEEL_IDEL_TIMEOUT=5s", "GATEWHEEL_SERVICE_HOST=10.0.0.1",
+		"GATEWHEEL_TO_CA=ca.pem",
 		"GATEWHEEL_PORT=tcp://10.0.0.1:80", "GATEWHEEL_PORT_80_TCP_ADDR=10.0.0.1",
 	}, "serve"))
 	c.logs("listening")

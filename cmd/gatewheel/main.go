@@ -15,9 +15,10 @@ import (
 	"github.com/alecthomas/kong"
 )
 
+// commands are all commands, and --version.
 type commands struct {
-	Serve   serveCommand   `cmd:"" help:"Serve the built-in application until told to stop."`
-	Gateway gatewayCommand `cmd:"" help:"Forward requests to other servers until told to stop."`
+	serving
+	forwarding
 	Check   checkCommand   `cmd:"" help:"Check the file of a gateway, and run its tests."`
 	Explain explainCommand `cmd:"" help:"Print what a gateway does with a request; nothing is sent."`
 	Version versionCommand `cmd:"" help:"Print the version."`
@@ -25,6 +26,18 @@ type commands struct {
 	Completion completionCommand `cmd:"" help:"Print a script that completes command lines in a shell."`
 	Man        manCommand        `cmd:"" help:"Print the manual page gatewheel(1)."`
 
+	versionFlag
+}
+
+type serving struct {
+	Serve serveCommand `cmd:"" help:"Serve the built-in application until told to stop."`
+}
+
+type forwarding struct {
+	Gateway gatewayCommand `cmd:"" help:"Forward requests to other servers until told to stop."`
+}
+
+type versionFlag struct {
 	PrintVersion kong.VersionFlag `name:"version" help:"Print the version and exit."`
 }
 
@@ -36,7 +49,40 @@ func main() {
 func run(args []string, stdout, stderr io.Writer) int {
 	var c commands
 	names := variableNames{}
-	parser, err := kong.New(&c,
+	context, err := newParser(c.root(args), names, stdout, stderr).Parse(args)
+	if err != nil {
+		return exit(stderr, formatIn(args), usage(err))
+	}
+	format := c.Serve.LogFormat
+	if strings.HasPrefix(context.Command(), "gateway") {
+		format = c.Gateway.LogFormat
+	}
+	return exit(stderr, format, context.Run(&streams{stdout, stderr}, names, settingsOf(context)))
+}
+
+// root returns what kong is to parse args with: the command of a server and --version if args begin with its name,
+// otherwise c. A server starts sooner without the declarations of the other commands, which take milliseconds to read.
+func (c *commands) root(args []string) any {
+	switch {
+	case len(args) == 0:
+		return c
+	case args[0] == "serve":
+		return &struct {
+			*serving
+			*versionFlag
+		}{&c.serving, &c.versionFlag}
+	case args[0] == "gateway":
+		return &struct {
+			*forwarding
+			*versionFlag
+		}{&c.forwarding, &c.versionFlag}
+	}
+	return c
+}
+
+// newParser returns a parser for root, and adds the variables of its flags to names.
+func newParser(root any, names variableNames, stdout, stderr io.Writer) *kong.Kong {
+	parser, err := kong.New(root,
 		kong.Name("gatewheel"),
 		kong.Description("An HTTP server on an event loop: HTTP/1.1, HTTP/2, WebSocket and server-sent events on one port."),
 		kong.Writers(stdout, stderr),
@@ -52,15 +98,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		panic(err) // the declaration of the flags is wrong
 	}
-	context, err := parser.Parse(args)
-	if err != nil {
-		return exit(stderr, formatIn(args), usage(err))
-	}
-	format := c.Serve.LogFormat
-	if strings.HasPrefix(context.Command(), "gateway") {
-		format = c.Gateway.LogFormat
-	}
-	return exit(stderr, format, context.Run(&streams{stdout, stderr}, names, settingsOf(context)))
+	return parser
 }
 
 // streams are standard output and standard error.

@@ -12,6 +12,7 @@ import (
 	"html/template"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -26,15 +27,16 @@ type pageParts struct {
 	policy        string
 }
 
-var parts = splitPage(pageText)
+// parts is split on first use: few servers show the page.
+var parts = sync.OnceValue(func() *pageParts { return splitPage(pageText) })
 
 // splitPage takes style and script out of the text of the page: html/template would change them, and their hashes.
-func splitPage(text string) pageParts {
+func splitPage(text string) *pageParts {
 	head, rest, _ := strings.Cut(text, "<style>")
 	style, rest, _ := strings.Cut(rest, "</style>")
 	body, rest, _ := strings.Cut(rest, "<script>")
 	script, tail, _ := strings.Cut(rest, "</script>")
-	p := pageParts{style: style, script: script}
+	p := &pageParts{style: style, script: script}
 	p.template = template.Must(template.New("page").Funcs(template.FuncMap{
 		"duration": durationText, "number": numberText, "time": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	}).Parse(head + "<style>{{.Style}}</style>" + body + "<script>{{.Script}}</script>" + tail))
@@ -58,6 +60,7 @@ func (s *Server) page(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	var content bytes.Buffer
+	parts := parts()
 	err = parts.template.Execute(&content, map[string]any{
 		"Style": template.CSS(parts.style), "Script": template.JS(parts.script), "Snapshot": shot, "First": string(first), "Links": s.options.links(),
 	})
