@@ -160,7 +160,7 @@ type burstOver struct{ engine *gnetEngine }
 
 func (b burstOver) Run(context.Context) error {
 	e := b.engine
-	e.bursts = false
+	e.bursts, e.planned = false, 0
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for i := range e.sources {

@@ -29,31 +29,42 @@ func (e *gnetEngine) Adopt(a Arrival) {
 // gnet's accept opens one, and adopt then closes that of the arrival.
 func (e *gnetEngine) ring() {
 	want := min(len(e.arrivals), ringLimit)
-	if e.rings >= want {
-		return
+	if e.rings < want {
+		before := e.rings
+		for e.rings < want && ringDoorbell(e.doorbell) == nil {
+			e.rings++
+		}
+		switch {
+		case e.rings == 0:
+			e.starved = true
+			e.ringLater()
+			return
+		case before == 0:
+			e.starved = false
+		}
 	}
-	before := e.rings
-	for e.rings < want && ringDoorbell(e.doorbell) == nil {
-		e.rings++
-	}
-	switch {
-	case e.rings == 0:
-		e.starved = true
-		e.ringLater()
+	e.planAnswers()
+}
+
+// planAnswers has the dummies accepted in the next round of which gnet would accept one only. Each plan costs a system
+// call for each of its accepts, so there is another one when the last is used up or the dummies have doubled.
+func (e *gnetEngine) planAnswers() {
+	more := min(e.rings-1, burstLimit)
+	if more <= 2*e.planned {
 		return
-	case before == 0:
-		e.starved = false
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.gone && len(e.sources) > 0 {
-		e.extend(&e.sources[len(e.sources)-1], min(e.rings-1, burstLimit, e.config.Spare()))
+		doorbell := &e.sources[len(e.sources)-1]
+		e.extend(doorbell, min(more, e.config.Spare()))
+		e.planned = min(more, len(doorbell.duplicates))
 	}
 }
 
 // answer puts the next arrival in the place of a dummy.
 func (e *gnetEngine) answer(g gnet.Conn) gnet.Action {
-	e.rings = max(e.rings-1, 0)
+	e.rings, e.planned = max(e.rings-1, 0), max(e.planned-1, 0)
 	e.starved = false
 	a, fd := e.nextArrival()
 	e.ring()

@@ -57,6 +57,7 @@ type loop struct {
 	died     chan engine.Death
 	room     int
 	spare    int
+	plans    int      // calls of Config.Spare. On the loop
 	shared   *os.File // the listening socket
 	polled   int      // the engine's descriptor of it
 }
@@ -91,7 +92,7 @@ func (l *loop) start() *loop {
 		}}},
 		ReadBuffer: 64 << 10,
 		Room:       func() int { return l.room },
-		Spare:      func() int { return l.spare },
+		Spare:      func() int { l.plans++; return l.spare },
 		Logger:     zap.NewNop(),
 	}, l)
 	go l.Run()
@@ -562,4 +563,10 @@ func TestAdopt(t *testing.T) {
 	if n := len(l.adopted); n != sockets || len(l.rejected) > 0 {
 		t.Errorf("%d adopted, %d rejected", n, len(l.rejected))
 	}
+	// Each plan is a system call for each of up to 64 accepts.
+	l.on(func() {
+		if most := sockets / 8; l.plans > most {
+			t.Errorf("accepts were planned %d times for %d sockets, want at most %d", l.plans, sockets, most)
+		}
+	})
 }
