@@ -19,7 +19,7 @@ SOAK     ?= 10m
 # Its further flags, for example: make soak SOAKFLAGS='-seed 7 -rate 300 -max-cpu 0'
 SOAKFLAGS ?=
 
-.PHONY: help build dist run demo check test tools lint conform nested poison unit race fuzz long rollout soak bench clean
+.PHONY: help build dist run demo check test tools lint conform nested poison unit race fuzz long rollout soak bench bin/bench bench-quick bench-compare clean
 
 help:
 	@echo 'build    bin/gatewheel, static'
@@ -35,7 +35,10 @@ help:
 	@echo 'soak     every protocol, faulty clients, reloads, stalls and restarts for SOAK (10m); the report goes to bin/soak.md'
 	@echo 'rollout  a rollout with the times of Kubernetes: the list of servers changes 2 s after SIGTERM'
 	@echo 'conform  h2spec in strict mode against the binary, and the tests of Go'"'"'s net/http against app/nethttp'
-	@echo 'bench    CPU time a request and memory a connection beside other servers (BENCH=flags)'
+	@echo 'bench    CPU time a request and memory a connection beside other servers, in an hour or two (BENCH=flags);'
+	@echo '         report and plots are in bin/bench-report'
+	@echo 'bench-quick    the most important cases, within five minutes'
+	@echo 'bench-compare  this tree beside another revision (BASE=REVISION)'
 	@echo 'lint     gofmt, go vet, staticcheck'
 
 build:
@@ -106,8 +109,17 @@ soak: build
 rollout:
 	ROLLOUT=5s go test -count 1 -v -run Rollout ./cmd/gatewheel
 
-bench: tools build
-	cd bench && go build -o ../bin/bench . && ../bin/bench -gatewheel ../bin/gatewheel $(BENCH)
+bin/bench: build
+	cd bench && CGO_ENABLED=0 go build -trimpath -o ../bin/bench .
+
+bench: tools bin/bench
+	bin/bench -gatewheel bin/gatewheel -out bin/bench-report $(BENCH)
+
+bench-quick: tools bin/bench
+	bin/bench -gatewheel bin/gatewheel -out bin/bench-report -quick $(BENCH)
+
+bench-compare: tools bin/bench
+	.ci/bench-compare "$(BASE)" $(BENCH)
 
 clean:
 	rm -rf bin dist

@@ -33,7 +33,7 @@ func (r *runner) startBackends(c *benchCase) (*backends, error) {
 	}
 	s := setup{shared: r.dir}
 	argv := []string{r.self, "rival", "backend", strings.Join(addresses, ","), string(c.upstream), s.cert(), s.key()}
-	p, err := launch(r.cores.load, argv, addresses[len(addresses)-1])
+	p, err := launch(r.cores.load, 1, argv, addresses[len(addresses)-1])
 	if err != nil {
 		return nil, errors.Join(err, b.release())
 	}

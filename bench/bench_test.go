@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,7 +37,7 @@ func TestEachCase(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			r := &runner{gatewheel: built(), rounds: 1, duration: 50 * time.Millisecond, held: 40,
-				settle: 100 * time.Millisecond, progress: &bytes.Buffer{}}
+				settle: 100 * time.Millisecond}
 			if err := r.begin(); err != nil {
 				t.Fatal(err)
 			}
@@ -85,14 +84,11 @@ func TestFlagsSelectCasesAndServers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(file)
+	res, err := readResult(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var reports []report
-	if err := json.Unmarshal(text, &reports); err != nil {
-		t.Fatal(err)
-	}
+	reports := res.Reports
 	if len(reports) != 1 || reports[0].Case != "h2-single" || len(reports[0].Outcomes) != 2 {
 		t.Fatalf("reports are %+v", reports)
 	}

@@ -16,9 +16,14 @@ type benchCase struct {
 	upstream  protocol // to the backends, of gateways and fan-out servers; "": none
 	fanout    int      // backends that a request asks; 0: the servers of upstream are gateways
 	upload    int      // bytes of each request's content
+	target    string   // of the requests; "": that of the protocol, the file, or the content
+	workers   int      // of the server; 0: one. More share the processors with the load
 	unary     bool     // gRPC calls
+	selfCheck bool     // the load alone can tell what is answered; else a few requests are made beforehand
 	idle      bool     // for a case about memory
 	latency   bool     // for a case about the time to an answer
+	paced     bool     // its load has a rate, half of what the slowest server reaches
+	startup   bool     // for a case about the time until a server answers
 	stalled   int      // clients that have stopped reading a long response
 	goals     []goal
 	idleGoal  int    // bytes a connection at most, for gatewheel
@@ -35,13 +40,20 @@ type goal struct {
 const bestRival = "the best rival"
 
 // cases are all cases.
-var cases = slices.Concat(serverCases, handlerCases, clientCases, gatewayCases)
+var cases = slices.Concat(serverCases, contentCases, connectionCases, lastingCases, latencyCases, handlerCases, clientCases, gatewayCases)
+
+// quickCases are those of -quick.
+const quickCases = "h1,h1-pipelined,h2,tls-h1,tls-h2,ws,handler-h1,handler-h2,gateway-h1-h1,gateway-h2-h2,idle-h1,idle-h2"
 
 // commands are the servers among which the case chooses.
 func (c *benchCase) commands() []server {
 	switch {
 	case c.fanout > 0:
 		return fanouts
+	case c.upload > 0 && c.upstream == "":
+		return uploads
+	case c.unary && c.upstream == "":
+		return grpcServers
 	case c.upstream != "":
 		return gateways
 	}
@@ -158,8 +170,15 @@ type sample struct {
 	Requests int64         `json:"requests,omitempty"`
 	Elapsed  time.Duration `json:"elapsed_ns,omitempty"`
 	CPU      time.Duration `json:"cpu_ns,omitempty"`
-	// Cost is microseconds of processor time a request, or microseconds to an answer (p99), or bytes a connection.
+	// Cost is microseconds of processor time a request, or microseconds to an answer (p99), or bytes a connection, or
+	// milliseconds to the first response.
 	Cost float64 `json:"cost"`
+	// P50 and P999 are microseconds to an answer, Pace is requests a second, of a case about latency at a fixed rate.
+	P50  float64 `json:"p50,omitempty"`
+	P999 float64 `json:"p99_9,omitempty"`
+	Pace float64 `json:"pace,omitempty"`
+	// Program is the size of the program in bytes, of a case about the start.
+	Program int64 `json:"program_bytes,omitempty"`
 	// Upstream is the number of connections to the backends at the end of the round.
 	Upstream int `json:"upstream_connections,omitempty"`
 }
@@ -169,4 +188,7 @@ type outcome struct {
 	Server  string   `json:"server"`
 	Samples []sample `json:"samples,omitempty"`
 	LeftOut string   `json:"left_out,omitempty"` // why there are no samples
+	// Command and Configuration are how the server was started, with names in place of folders and addresses.
+	Command       string `json:"command,omitempty"`
+	Configuration string `json:"configuration,omitempty"`
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -23,7 +22,9 @@ import (
 type tally struct {
 	requests int64
 	elapsed  time.Duration
-	p99      time.Duration // of the time to an answer; 0: not counted
+	cpu      time.Duration // of the server, of a load that knows when it begins; 0: that of the whole call
+	// Times to an answer; 0: not counted.
+	p50, p99, p999 time.Duration
 }
 
 // load drives one server for about so long and returns what came back, all of it right, or why not.
@@ -36,7 +37,11 @@ type target struct {
 	process *process
 	port    *testport.Reservation
 	rate    float64 // requests a second, once known
+	pace    float64 // requests a second of a case about latency at a fixed rate
 	stalled []net.Conn
+
+	command, configuration string // how it was started
+	program                string // its file
 }
 
 func (t *target) stop() {
@@ -94,6 +99,13 @@ func wrk(connections, depth int) load {
 	}
 }
 
+// wrkClosing loads HTTP/1.1 with a new connection for each request.
+func wrkClosing(clients int) load {
+	return func(r *runner, t *target, d time.Duration) (tally, error) {
+		return wrkRun(r, t, d, clients, []byte(`wrk.headers["Connection"] = "close"`))
+	}
+}
+
 // wrkPost loads HTTP/1.1 with requests that have content, over so many connections.
 func wrkPost(connections int) load {
 	return func(r *runner, t *target, d time.Duration) (tally, error) {
@@ -129,7 +141,7 @@ func wrkRun(r *runner, t *target, d time.Duration, connections int, script []byt
 		return tally{}, err
 	}
 	p99, err := p99Of(out)
-	return tally{requests, elapsed, p99}, err
+	return tally{requests: requests, elapsed: elapsed, p99: p99}, err
 }
 
 var (
@@ -207,19 +219,9 @@ func (s *setup) requestContent() ([]string, error) {
 func echo(connections, depth int) load {
 	return func(r *runner, t *target, d time.Duration) (tally, error) {
 		o := client.Echo{Address: t.setup.address(), Path: t.setup.protocol.path(),
-			Connections: connections, Depth: depth, Duration: d}
-		text, err := json.Marshal(o)
-		if err != nil {
-			return tally{}, err
-		}
-		out, err := run(pinned(r.cores.load, []string{r.self, "echo", string(text)}))
-		if err != nil {
-			return tally{}, err
-		}
+			Connections: connections, Depth: depth, Packed: t.setup.protocol == wsDeflate, Duration: d}
 		var result client.EchoResult
-		if err := json.Unmarshal([]byte(out), &result); err != nil {
-			return tally{}, fmt.Errorf("the echo client printed no result: %s", out)
-		}
-		return tally{requests: result.Messages, elapsed: result.Elapsed}, nil
+		cpu, err := r.roleLoad(t, "echo", o, &result)
+		return tally{requests: result.Messages, elapsed: result.Elapsed, cpu: cpu}, err
 	}
 }

@@ -38,7 +38,7 @@ func main() {
 	}
 }
 
-// roles are what this program does as its own child.
+// roles are what this program does besides, mostly as its own child.
 var roles = map[string]func(args []string) error{
 	"rival": func(args []string) error {
 		if len(args) != 5 && len(args) < 7 {
@@ -50,17 +50,12 @@ var roles = map[string]func(args []string) error{
 		}
 		return rival.Serve(args[0], o)
 	},
-	"echo": func(args []string) error {
-		var e client.Echo
-		if err := json.Unmarshal([]byte(strings.Join(args, " ")), &e); err != nil {
-			return err
-		}
-		result, err := e.Run()
-		if err != nil {
-			return err
-		}
-		return json.NewEncoder(os.Stdout).Encode(result)
-	},
+	"compare":    func(args []string) error { return compare(args, os.Stdout) },
+	"echo":       loadRole(client.Echo.Run),
+	"room":       loadRole(client.Room.Run),
+	"events":     loadRole(client.Events.Run),
+	"handshakes": loadRole(client.Handshakes.Run),
+	"paced":      loadRole(client.Paced.Run),
 	"hold": func(args []string) error {
 		var h client.Hold
 		if err := json.Unmarshal([]byte(strings.Join(args, " ")), &h); err != nil {
@@ -82,70 +77,118 @@ var roles = map[string]func(args []string) error{
 
 var errMissed = errors.New("a goal was missed")
 
-func bench(args []string, out io.Writer) error {
-	r := &runner{progress: io.Discard}
+// options are the flags of this program.
+type options struct {
+	cases, servers, flags string
+	out, json             string
+	quick, check, list, v bool
+}
+
+func (o *options) parse(r *runner, args []string) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	var names, only, jsonFile, extra string
-	var list, check, verbose bool
-	flags.StringVar(&names, "case", "*", "cases to run, patterns separated by commas")
-	flags.StringVar(&only, "server", "", "servers to run, separated by commas (default: all of the case)")
+	flags.StringVar(&o.cases, "case", "*", "cases to run, patterns separated by commas")
+	flags.StringVar(&o.servers, "server", "", "servers to run, separated by commas (default: all of the case)")
 	flags.StringVar(&r.gatewheel, "gatewheel", "bin/gatewheel", "the binary to measure")
 	flags.StringVar(&r.before, "before", "", "another build of it, measured in the same run as \"before\"")
-	flags.StringVar(&extra, "flags", "", "further flags for gatewheel serve, separated by spaces")
+	flags.StringVar(&o.flags, "flags", "", "further flags for gatewheel serve, separated by spaces")
 	flags.IntVar(&r.rounds, "rounds", 5, "rounds of each case about processor time")
 	flags.DurationVar(&r.duration, "duration", 2*time.Second, "how long each server is loaded in a round")
 	flags.DurationVar(&r.warmup, "warmup", time.Second, "how long each is loaded before the first round")
-	flags.IntVar(&r.held, "held", 8000, "connections of a case about memory")
+	flags.IntVar(&r.held, "held", 15_000, "connections of a case about memory")
 	flags.DurationVar(&r.settle, "settle", 4*time.Second, "how long after the last request memory is read")
-	flags.StringVar(&jsonFile, "json", "", "also write every sample to this file")
-	flags.BoolVar(&check, "check", false, "exit 1 when gatewheel misses a goal")
-	flags.BoolVar(&verbose, "v", false, "print each round")
-	flags.BoolVar(&list, "list", false, "list the cases and end")
+	flags.StringVar(&o.out, "out", "", "write report.md, result.json and the plots to this folder")
+	flags.StringVar(&o.json, "json", "", "write result.json to this file")
+	flags.BoolVar(&o.quick, "quick", false, "the most important cases, three rounds of a second: less than five minutes")
+	flags.BoolVar(&o.check, "check", false, "exit 1 when gatewheel misses a goal")
+	flags.BoolVar(&o.v, "v", false, "print each round")
+	flags.BoolVar(&o.list, "list", false, "list the cases and end")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if list {
-		for _, c := range cases {
+	if flags.NArg() > 0 {
+		return fmt.Errorf("%q is no flag", flags.Arg(0))
+	}
+	r.flags = strings.Fields(o.flags)
+	if o.quick {
+		set := map[string]bool{}
+		flags.Visit(func(f *flag.Flag) { set[f.Name] = true })
+		if !set["case"] {
+			o.cases = quickCases
+		}
+		if !set["rounds"] {
+			r.rounds = 3
+		}
+		if !set["duration"] {
+			r.duration = time.Second
+		}
+	}
+	return nil
+}
+
+// bench runs the cases that args choose and prints their tables to out.
+func bench(args []string, out io.Writer) error {
+	r, o := &runner{}, &options{}
+	if err := o.parse(r, args); err != nil {
+		return err
+	}
+	chosen, err := choose(o.cases)
+	if err != nil {
+		return err
+	}
+	wanted, err := serverList(o.servers)
+	if err != nil {
+		return err
+	}
+	if o.list {
+		for _, c := range chosen {
 			fmt.Fprintf(out, "%-25s %s: %s\n", c.name, c.about, strings.Join(c.servers, ", "))
 		}
 		return nil
 	}
-	chosen, err := choose(names)
-	if err != nil {
-		return err
-	}
-	wanted, err := serverList(only)
-	if err != nil {
-		return err
-	}
-	r.flags = strings.Fields(extra)
-	if verbose {
-		r.progress = os.Stderr
-	}
+	r.progress = newProgress(os.Stderr, o.v)
 	if err := r.begin(); err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(r.dir) }()
 
-	var reports []report
+	res := &result{Machine: describeMachine(r.gatewheel, args), Rounds: r.rounds, Duration: r.duration}
 	missed := false
-	for _, c := range chosen {
+	for i, c := range chosen {
+		r.progress.begin(i+1, len(chosen), c.name)
 		rep := newReport(c, r.measure(c, wanted))
+		r.progress.end()
 		rep.print(out, c.reference)
-		reports = append(reports, rep)
+		res.Reports = append(res.Reports, rep)
 		missed = missed || len(rep.Missed) > 0
 	}
-	if jsonFile != "" {
-		text, err := json.MarshalIndent(reports, "", "  ")
-		if err != nil {
-			return err
+	if err := o.finish(r, res, out); err != nil {
+		return err
+	}
+	if o.check && missed {
+		return errMissed
+	}
+	return nil
+}
+
+// finish prints the comparison with another build, if there is one, and writes the files that were asked for.
+func (o *options) finish(r *runner, res *result, out io.Writer) error {
+	if r.before != "" {
+		t := newComparison(out)
+		for i := range res.Reports {
+			t.addBefore(&res.Reports[i])
 		}
-		if err := os.WriteFile(jsonFile, append(text, '\n'), 0o644); err != nil {
+		fmt.Fprintln(out)
+		if err := t.flush(); err != nil {
 			return err
 		}
 	}
-	if check && missed {
-		return errMissed
+	if o.json != "" {
+		if err := res.writeJSON(o.json); err != nil {
+			return err
+		}
+	}
+	if o.out != "" {
+		return res.write(o.out)
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ type runner struct {
 	warmup    time.Duration // no warm-up when zero
 	held      int           // connections of a case about memory
 	settle    time.Duration // how long after the last request memory is read
-	progress  io.Writer
+	progress  *progress     // nil: none is shown
 }
 
 // measure starts the servers of a case, checks what they answer, and loads them in turns.
@@ -48,9 +48,12 @@ func (r *runner) measure(c *benchCase, wanted []string) []outcome {
 		return outcomes
 	}
 	defer behind.stop()
-	if c.idle {
+	switch {
+	case c.idle:
 		r.memory(c, behind, outcomes)
-	} else {
+	case c.startup:
+		r.startups(c, outcomes)
+	default:
 		r.time(c, behind, outcomes)
 	}
 	return outcomes
@@ -79,7 +82,7 @@ func (r *runner) launch(c *benchCase, behind *backends, name string) (*target, e
 func (r *runner) launchOn(port *testport.Reservation, dir string, c *benchCase, behind *backends, name string) (*target, error) {
 	s := &setup{dir: dir, shared: r.dir, port: port.Port(), protocol: c.protocol,
 		gatewheel: r.gatewheel, before: r.before, flags: r.flags, self: r.self, file: c.file,
-		upstream: c.upstream, upload: c.upload, unary: c.unary}
+		upstream: c.upstream, upload: c.upload, unary: c.unary, target: c.target, workers: max(c.workers, 1)}
 	if behind != nil {
 		s.backends = behind.urls
 	}
@@ -87,21 +90,33 @@ func (r *runner) launchOn(port *testport.Reservation, dir string, c *benchCase, 
 	if err != nil {
 		return nil, err
 	}
-	p, err := launch(r.cores.server, argv, s.address())
+	command, configuration := s.describe(argv)
+	processors := r.cores.server
+	if s.workers > 1 {
+		processors = r.cores.all()
+	}
+	p, err := launch(processors, s.workers, argv, s.address())
 	if err != nil {
 		return nil, err
 	}
+	if !c.selfCheck {
+		if err := s.check(); err != nil {
+			p.stop()
+			return nil, fmt.Errorf("its answer is wrong: %w", err)
+		}
+	}
+	return &target{name: name, setup: s, process: p, port: port, command: command, configuration: configuration, program: argv[0]}, nil
+}
+
+// check makes a request on each of three connections.
+func (s *setup) check() error {
 	conns, err := hold(s, 3).Open()
 	for _, c := range conns {
 		if c != nil {
 			_ = c.Close()
 		}
 	}
-	if err != nil {
-		p.stop()
-		return nil, fmt.Errorf("its answer is wrong: %w", err)
-	}
-	return &target{name: name, setup: s, process: p, port: port}, nil
+	return err
 }
 
 func hold(s *setup, connections int) client.Hold {
@@ -121,6 +136,7 @@ func (r *runner) time(c *benchCase, behind *backends, outcomes []outcome) {
 		}
 		defer t.stop()
 		targets[i] = t
+		outcomes[i].Command, outcomes[i].Configuration = t.command, t.configuration
 		if r.warmup > 0 {
 			if _, err := c.load(r, t, r.warmup); err != nil {
 				outcomes[i].LeftOut, targets[i] = err.Error(), nil
@@ -130,6 +146,9 @@ func (r *runner) time(c *benchCase, behind *backends, outcomes []outcome) {
 		if err := t.stall(c.stalled); err != nil {
 			outcomes[i].LeftOut, targets[i] = err.Error(), nil
 		}
+	}
+	if c.paced {
+		r.setPace(c, targets, outcomes)
 	}
 	for round := range r.rounds {
 		for n := range targets {
@@ -142,12 +161,12 @@ func (r *runner) time(c *benchCase, behind *backends, outcomes []outcome) {
 			}
 			s, err := r.round(c, behind, targets[i])
 			if err != nil {
-				outcomes[i] = outcome{Server: outcomes[i].Server, LeftOut: err.Error()}
+				outcomes[i].Samples, outcomes[i].LeftOut = nil, err.Error()
 				targets[i] = nil
 				continue
 			}
 			outcomes[i].Samples = append(outcomes[i].Samples, s)
-			fmt.Fprintf(r.progress, "%s round %d %s %.2f µs\n", c.name, round+1, outcomes[i].Server, s.Cost)
+			r.tell("round %d of %d, %s %.2f µs", round+1, r.rounds, outcomes[i].Server, s.Cost)
 		}
 	}
 }
@@ -173,34 +192,64 @@ func (r *runner) round(c *benchCase, behind *backends, t *target) (sample, error
 		return sample{}, err
 	}
 	used := after - before
+	if done.cpu > 0 {
+		used = done.cpu
+	}
 	s := sample{Upstream: connections, Requests: done.requests, Elapsed: done.elapsed, CPU: used,
 		Cost: float64(used.Nanoseconds()) / 1e3 / float64(done.requests)}
 	if c.latency {
-		s.Cost = float64(done.p99.Nanoseconds()) / 1e3
+		s.Cost = micros(done.p99)
+		s.P50, s.P999, s.Pace = micros(done.p50), micros(done.p999), t.pace
 	}
 	return s, nil
+}
+
+func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
+
+// setPace gives all servers half of the rate that the slowest reaches.
+func (r *runner) setPace(c *benchCase, targets []*target, outcomes []outcome) {
+	slowest := 0.0
+	for i, t := range targets {
+		if t == nil {
+			continue
+		}
+		done, err := c.load(r, t, r.duration)
+		if err != nil {
+			outcomes[i].LeftOut, targets[i] = err.Error(), nil
+			continue
+		}
+		if rate := float64(done.requests) / done.elapsed.Seconds(); slowest == 0 || rate < slowest {
+			slowest = rate
+		}
+	}
+	for _, t := range targets {
+		if t != nil {
+			t.pace = slowest / 2
+		}
+	}
 }
 
 // memory measures resident bytes a connection, each server by itself: fresh, once warm, then with
 // many connections that made one exchange each and stay.
 func (r *runner) memory(c *benchCase, behind *backends, outcomes []outcome) {
 	for i := range outcomes {
-		cost, err := r.held1(c, behind, outcomes[i].Server)
+		cost, err := r.held1(c, behind, &outcomes[i])
 		if err != nil {
 			outcomes[i].LeftOut = err.Error()
 			continue
 		}
 		outcomes[i].Samples = []sample{{Requests: int64(r.held), Cost: cost}}
-		fmt.Fprintf(r.progress, "%s %s %.0f bytes\n", c.name, outcomes[i].Server, cost)
+		r.tell("%s %.0f bytes", outcomes[i].Server, cost)
 	}
 }
 
-func (r *runner) held1(c *benchCase, behind *backends, name string) (float64, error) {
-	t, err := r.launch(c, behind, name)
+func (r *runner) held1(c *benchCase, behind *backends, o *outcome) (float64, error) {
+	t, err := r.launch(c, behind, o.Server)
 	if err != nil {
 		return 0, err
 	}
 	defer t.stop()
+	o.Command, o.Configuration = t.command, t.configuration
 	time.Sleep(r.settle)
 	before, err := t.process.resident()
 	if err != nil {

@@ -21,6 +21,14 @@ type cores struct {
 	server, load string
 }
 
+// all are the processors of servers and load.
+func (c cores) all() string {
+	if c.server == c.load {
+		return c.server
+	}
+	return c.server + "," + c.load
+}
+
 // splitCores gives the first processor that this process may use to the servers, the rest to the load.
 func splitCores() (cores, error) {
 	var set unix.CPUSet
@@ -39,10 +47,12 @@ func splitCores() (cores, error) {
 	return cores{server: all[0], load: strings.Join(all[1:], ",")}, nil
 }
 
-// pinned is a command that runs on the given processors only, and dies with this process.
-func pinned(cpus string, argv []string) *exec.Cmd {
+// pinned is a command that runs on the given processors only, with one thread of Go code, and dies with this process.
+func pinned(cpus string, argv []string) *exec.Cmd { return pinnedThreads(cpus, 1, argv) }
+
+func pinnedThreads(cpus string, threads int, argv []string) *exec.Cmd {
 	cmd := exec.Command("taskset", append([]string{"-c", cpus}, argv...)...)
-	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+	cmd.Env = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(threads))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd
 }
@@ -56,8 +66,8 @@ type process struct {
 }
 
 // launch starts a server and waits until it takes connections.
-func launch(cpus string, argv []string, address string) (*process, error) {
-	p := &process{cmd: pinned(cpus, argv), ended: make(chan struct{})}
+func launch(cpus string, threads int, argv []string, address string) (*process, error) {
+	p := &process{cmd: pinnedThreads(cpus, threads, argv), ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
@@ -70,7 +80,7 @@ func launch(cpus string, argv []string, address string) (*process, error) {
 		select {
 		case <-p.ended:
 			return nil, fmt.Errorf("it ended at once (%v): %s", p.err, lastLine(p.output.String()))
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(2 * time.Millisecond):
 		}
 		if c, err := net.DialTimeout("tcp", address, time.Second); err == nil {
 			return p, c.Close()

@@ -27,14 +27,13 @@ func newReport(c *benchCase, outcomes []outcome) report {
 		rep.Unit = "bytes/connection"
 	case c.latency:
 		rep.Unit = "µs at p99"
+	case c.startup:
+		rep.Unit = "ms to the first response"
 	}
-	if c.protocol == ws && !c.idle {
+	if (c.protocol == ws || c.protocol == wsDeflate) && !c.idle {
 		rep.Unit = "µs/message"
 	}
-	ours := find(outcomes, "gatewheel")
-	if ours == nil {
-		ours = find(outcomes, "adapter")
-	}
+	ours := rep.ours()
 	if ours == nil {
 		return rep
 	}
@@ -58,6 +57,19 @@ func newReport(c *benchCase, outcomes []outcome) report {
 	return rep
 }
 
+// isOurs reports whether a server is this project's.
+func isOurs(server string) bool {
+	return server == "gatewheel" || server == "adapter" || server == "before"
+}
+
+// ours returns the outcome of the server of this project that was measured; nil if there is none.
+func (rep *report) ours() *outcome {
+	if o := find(rep.Outcomes, "gatewheel"); o != nil {
+		return o
+	}
+	return find(rep.Outcomes, "adapter")
+}
+
 // find returns the outcome of a server, or of the best rival; nil if it has none.
 func find(outcomes []outcome, name string) *outcome {
 	if name == bestRival {
@@ -70,12 +82,12 @@ func find(outcomes []outcome, name string) *outcome {
 	return &outcomes[i]
 }
 
-// best returns the outcome with the lowest cost of those that are not ours.
+// best returns the outcome with the lowest cost of those that are not ours. The floor is no rival: it does not parse.
 func best(outcomes []outcome) *outcome {
 	var found *outcome
 	for i := range outcomes {
 		o := &outcomes[i]
-		if o.Server == "gatewheel" || o.Server == "before" || len(o.Samples) == 0 {
+		if isOurs(o.Server) || o.Server == "floor" || len(o.Samples) == 0 {
 			continue
 		}
 		if found == nil || median(o.costs()) < median(found.costs()) {
@@ -91,29 +103,6 @@ func (o *outcome) costs() []float64 {
 		costs = append(costs, s.Cost)
 	}
 	return costs
-}
-
-// ratio compares round by round, so that what disturbed a whole round falls out, and takes the median.
-func ratio(a, b *outcome) float64 {
-	var ratios []float64
-	for i := range min(len(a.Samples), len(b.Samples)) {
-		if b.Samples[i].Cost > 0 {
-			ratios = append(ratios, a.Samples[i].Cost/b.Samples[i].Cost)
-		}
-	}
-	return median(ratios)
-}
-
-func median(values []float64) float64 {
-	if len(values) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(values))
-	half := len(sorted) / 2
-	if len(sorted)%2 == 1 {
-		return sorted[half]
-	}
-	return (sorted[half-1] + sorted[half]) / 2
 }
 
 func (rep report) print(w io.Writer, reference string) {
@@ -145,12 +134,8 @@ func (rep report) print(w io.Writer, reference string) {
 		fmt.Fprintf(t, "%s\t%.*f\t%s\t%.*f\t%.*f\t", o.Server, digits, median(costs), of,
 			digits, slices.Min(costs), digits, slices.Max(costs))
 		if rate != "" {
-			var rates, busy []float64
-			for _, s := range o.Samples {
-				rates = append(rates, float64(s.Requests)/s.Elapsed.Seconds())
-				busy = append(busy, 100*s.CPU.Seconds()/s.Elapsed.Seconds())
-			}
-			fmt.Fprintf(t, "%.0f\t%.0f%%\t", median(rates), median(busy))
+			rates, busy := o.rates()
+			fmt.Fprintf(t, "%.0f\t%.0f%%\t", median(rates), 100*median(busy))
 			if rep.upstream {
 				fmt.Fprintf(t, "%d\t", o.Samples[len(o.Samples)-1].Upstream)
 			}

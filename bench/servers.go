@@ -61,11 +61,17 @@ type setup struct {
 	backends  []string // their URLs
 	upload    int      // bytes of each request's content
 	unary     bool     // gRPC calls
+	target    string   // of the requests, if it is not that of what is above
+	workers   int
+
+	written string // configuration that write has written last
 }
 
 // path is where the server answers the case's request.
 func (s *setup) path() string {
 	switch {
+	case s.target != "":
+		return s.target
 	case s.file > 0:
 		return rival.FilePath + fileName(s.file)
 	case s.upload > 0:
@@ -113,10 +119,32 @@ var servers = []server{
 	{"fasthttp", rivalCommand("fasthttp")},
 	{"gorilla", rivalCommand("gorilla")},
 	{"nbio", rivalCommand("nbio")},
+	{"gorilla-room", rivalCommand("gorilla-room")},
+	{"nbio-room", rivalCommand("nbio-room")},
+	{"net/http-events", rivalCommand("net/http-events")},
 	{"nginx", nginx},
 	{"h2o", h2o},
 	{"haproxy", haproxy},
 	{"nghttpd", nghttpd},
+	{"caddy", caddy},
+}
+
+// uploads are the servers of a case whose requests have content. That of gatewheel is a program whose handler reads it,
+// since the built-in application computes a digest.
+var uploads = []server{
+	{"gatewheel", rivalCommand("backend")},
+	{"adapter", rivalCommand("adapter")},
+	{"net/http", rivalCommand("net/http")},
+	{"fasthttp", rivalCommand("fasthttp")},
+	{"nginx", nginx},
+}
+
+// grpcServers are the servers of a case about gRPC.
+var grpcServers = []server{
+	{"gatewheel", rivalCommand("backend")},
+	{"adapter", rivalCommand("grpc-adapter")},
+	{"grpc-go", rivalCommand("grpc-go")},
+	{"grpc-net/http", rivalCommand("grpc-net/http")},
 }
 
 func serverNamed(servers []server, name string) server {
@@ -128,7 +156,7 @@ func gatewheel(s *setup, binary string) ([]string, error) {
 	if binary == "" {
 		return nil, fmt.Errorf("no binary given")
 	}
-	argv := []string{binary, "serve", "--loops", "1"}
+	argv := []string{binary, "serve", "--loops", strconv.Itoa(s.workers)}
 	if s.protocol.secure() {
 		argv = append(argv, "--listen-tls", s.address(), "--tls-cert", s.cert(), "--tls-key", s.key())
 	} else {
@@ -162,9 +190,23 @@ func installed(program string) (string, error) {
 	return path, nil
 }
 
+// write writes a configuration and returns its path.
 func (s *setup) write(name, text string) (string, error) {
+	s.written = text
 	path := filepath.Join(s.dir, name)
 	return path, os.WriteFile(path, []byte(text), 0o644)
+}
+
+// describe returns the command and the configuration with names in place of what differs between runs.
+func (s *setup) describe(argv []string) (command, configuration string) {
+	names := strings.NewReplacer(s.dir, "DIR", s.shared, "DIR", s.address(), "ADDRESS", s.self, "SELF",
+		"port: "+strconv.Itoa(s.port), "port: PORT", " "+strconv.Itoa(s.port)+" ", " PORT ")
+	words := make([]string, len(argv))
+	for i, word := range argv {
+		words[i] = names.Replace(word)
+	}
+	words[0] = filepath.Base(words[0])
+	return strings.Join(words, " "), names.Replace(s.written)
 }
 
 // nginxListen returns the parameters of nginx's listen, and the directives about TLS.
@@ -186,8 +228,13 @@ func nginx(s *setup) ([]string, error) {
 		return nil, err
 	}
 	listen, tls := s.nginxListen()
+	workers := "master_process off;"
+	if s.workers > 1 {
+		workers = fmt.Sprintf("worker_processes %d;", s.workers)
+		listen += " reuseport"
+	}
 	conf, err := s.write("nginx.conf", fmt.Sprintf(`daemon off;
-master_process off;
+%[6]s
 worker_rlimit_nofile 20000;
 pid %[1]s/nginx.pid;
 error_log stderr crit;
@@ -202,6 +249,7 @@ http {
 	keepalive_timeout 3600s;
 	keepalive_requests 1000000000;
 	http2_max_concurrent_streams 250;
+	client_max_body_size 0;
 	server {
 		listen %[2]s;
 		%[3]s
@@ -210,7 +258,7 @@ http {
 		location / { default_type text/plain; return 200 "%[4]s"; }
 	}
 }
-`, s.dir, listen, tls, rival.Content, s.root()))
+`, s.dir, listen, tls, rival.Content, s.root(), workers))
 	if err != nil {
 		return nil, err
 	}
@@ -235,7 +283,7 @@ func h2o(s *setup) ([]string, error) {
 		return nil, err
 	}
 	tls, user := s.h2oListen()
-	conf, err := s.write("h2o.conf", fmt.Sprintf(`%snum-threads: 1
+	conf, err := s.write("h2o.conf", fmt.Sprintf(`%snum-threads: %d
 max-connections: 19000
 http1-request-timeout: 3600
 http2-idle-timeout: 3600
@@ -249,7 +297,7 @@ listen:
         file.dir: %s
       "/":
         file.file: %s
-`, user, s.port, tls, s.root(), filepath.Join(s.root(), "hello.txt")))
+`, user, s.workers, s.port, tls, s.root(), filepath.Join(s.root(), "hello.txt")))
 	if err != nil {
 		return nil, err
 	}
@@ -286,6 +334,41 @@ frontend hello
 		return nil, err
 	}
 	return []string{program, "-q", "-f", conf}, nil
+}
+
+func caddy(s *setup) ([]string, error) {
+	program, err := installed("caddy")
+	if err != nil {
+		return nil, err
+	}
+	site, protocols, tls := "http://"+s.address(), "h1 h2c", ""
+	if s.protocol.secure() {
+		site, protocols = "https://"+s.address(), "h1 h2"
+		tls = fmt.Sprintf("\ttls %s %s\n", s.cert(), s.key())
+	}
+	conf, err := s.write("Caddyfile", fmt.Sprintf(`{
+	admin off
+	auto_https off
+	log {
+		output discard
+	}
+	servers {
+		protocols %s
+	}
+}
+%s {
+%s	handle /file/* {
+		uri strip_prefix /file
+		root * %s
+		file_server
+	}
+	respond "%s"
+}
+`, protocols, site, tls, s.root(), rival.Content))
+	if err != nil {
+		return nil, err
+	}
+	return []string{program, "run", "--adapter", "caddyfile", "--config", conf}, nil
 }
 
 func nghttpd(s *setup) ([]string, error) {

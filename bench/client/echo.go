@@ -16,6 +16,7 @@ type Echo struct {
 	Path        string
 	Connections int
 	Depth       int
+	Packed      bool // messages are compressed (RFC 7692)
 	Duration    time.Duration
 }
 
@@ -55,8 +56,8 @@ func packedFrame(message []byte) []byte {
 	return append([]byte{0xc1, 0x80 | byte(len(payload)), 0, 0, 0, 0}, payload...)
 }
 
-// Run opens the connections and drives them until the time is over.
-func (e Echo) Run() (EchoResult, error) {
+// Run opens the connections, calls ready, and drives them until the time is over.
+func (e Echo) Run(ready func()) (EchoResult, error) {
 	conns := make([]net.Conn, e.Connections)
 	for i := range conns {
 		c, err := dial(e.Address, false, "")
@@ -64,12 +65,16 @@ func (e Echo) Run() (EchoResult, error) {
 			return EchoResult{}, err
 		}
 		defer func() { _ = c.Close() }()
-		if err := upgrade(c, e.Address, e.Path, ""); err != nil {
+		if err := upgrade(c, e.Address, e.Path, e.lines()); err != nil {
 			return EchoResult{}, err
 		}
 		conns[i] = c
 	}
-	send, want := frames(e.Depth)
+	send, want, err := e.messages(conns[0])
+	if err != nil {
+		return EchoResult{}, err
+	}
+	ready()
 	type done struct {
 		messages int64
 		err      error
@@ -94,6 +99,55 @@ func (e Echo) Run() (EchoResult, error) {
 	}
 	result.Elapsed = time.Since(begun)
 	return result, first
+}
+
+// lines returns the field lines of the handshake.
+func (e Echo) lines() string {
+	if e.Packed {
+		// Each message stands alone, so that all frames are equal.
+		return "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n"
+	}
+	return ""
+}
+
+// messages returns what is sent in one write, and what comes back. How a server compresses is learned on c.
+func (e Echo) messages(c net.Conn) (send, want []byte, err error) {
+	if !e.Packed {
+		send, want = frames(e.Depth)
+		return send, want, nil
+	}
+	message := bytes.Repeat([]byte("compressed text "), 16)
+	packed := packedFrame(message)
+	if err := c.SetDeadline(time.Now().Add(Patience)); err != nil {
+		return nil, nil, err
+	}
+	if _, err := c.Write(packed); err != nil {
+		return nil, nil, err
+	}
+	answer, err := readPacked(c, message)
+	return bytes.Repeat(packed, e.Depth), bytes.Repeat(answer, e.Depth), err
+}
+
+// readPacked reads the frame of a compressed message and checks what it holds.
+func readPacked(c net.Conn, message []byte) ([]byte, error) {
+	frame := make([]byte, 2, 128)
+	if _, err := io.ReadFull(c, frame); err != nil {
+		return nil, err
+	}
+	if frame[0] != 0xc1 || frame[1] >= 126 {
+		return nil, fmt.Errorf("the head of the echo is %x", frame)
+	}
+	frame = frame[:2+int(frame[1])]
+	if _, err := io.ReadFull(c, frame[2:]); err != nil {
+		return nil, err
+	}
+	// RFC 7692 section 7.2.2. An empty last block ends the data for the reader.
+	whole := append(append([]byte(nil), frame[2:]...), "\x00\x00\xff\xff\x01\x00\x00\xff\xff"...)
+	got, err := io.ReadAll(flate.NewReader(bytes.NewReader(whole)))
+	if err == nil && !bytes.Equal(got, message) {
+		err = fmt.Errorf("the echo differs: %q", got)
+	}
+	return frame, err
 }
 
 func echoLoop(c net.Conn, send, want []byte, until time.Time) (batches int64, err error) {

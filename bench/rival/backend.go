@@ -17,9 +17,9 @@ import (
 
 // Targets of the backend besides those of the built-in application.
 const (
-	FilePath   = "/file/"  // FileContent of the size that follows
-	UploadPath = "/upload" // Content, once the content of the request was read
-	UnaryPath  = "/unary"  // UnaryContent with trailers, once the content of the request was read
+	FilePath   = "/file/"       // FileContent of the size that follows
+	UploadPath = "/upload"      // Content, once the content of the request was read
+	UnaryPath  = "/bench/unary" // UnaryContent with trailers, once the content of the request was read
 )
 
 // UnaryContent is a gRPC message of 16 bytes with its prefix.

@@ -56,6 +56,14 @@ var servers = map[string]func(Options) error{
 	"gorilla":  gorilla,
 	"nbio":     nbioServer,
 
+	"gorilla-room":    gorillaRoom,
+	"nbio-room":       nbioRoom,
+	"net/http-events": netHTTPEvents,
+
+	"grpc-go":       grpcNative,
+	"grpc-net/http": grpcNetHTTP,
+	"grpc-adapter":  grpcAdapter,
+
 	"backend":          backend,
 	"ReverseProxy":     reverseProxy,
 	"fanout-gatewheel": fanoutGatewheel,

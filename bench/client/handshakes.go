@@ -1,0 +1,77 @@
+package client
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Handshakes is a load of new TLS connections, one request over HTTP/1.1 on each.
+type Handshakes struct {
+	Address  string
+	Path     string
+	Content  string
+	Clients  int
+	Resume   bool
+	Duration time.Duration
+}
+
+// Run makes connections until the time is over, and counts them.
+func (h Handshakes) Run(ready func()) (EchoResult, error) {
+	var mu sync.Mutex
+	var result EchoResult
+	var all error
+	var group sync.WaitGroup
+	ready()
+	begun := time.Now()
+	for range h.Clients {
+		group.Go(func() {
+			n, err := h.client(begun.Add(h.Duration))
+			mu.Lock()
+			defer mu.Unlock()
+			result.Messages += n
+			all = errors.Join(all, err)
+		})
+	}
+	group.Wait()
+	result.Elapsed = time.Since(begun)
+	return result, all
+}
+
+func (h Handshakes) client(until time.Time) (connections int64, err error) {
+	// The certificate was made for this run; what is measured is not whom it names.
+	config := &tls.Config{InsecureSkipVerify: true, ServerName: "localhost", NextProtos: []string{"http/1.1"}}
+	if h.Resume {
+		config.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+		if _, err := h.connect(config); err != nil { // gets the first ticket
+			return 0, err
+		}
+	}
+	for time.Now().Before(until) {
+		resumed, err := h.connect(config)
+		if err != nil {
+			return connections, err
+		}
+		if resumed != h.Resume {
+			return connections, fmt.Errorf("the session was resumed: %v, wanted %v", resumed, h.Resume)
+		}
+		connections++
+	}
+	return connections, nil
+}
+
+// connect makes a connection and a request. The ticket of TLS 1.3 arrives with the response at the latest.
+func (h Handshakes) connect(config *tls.Config) (resumed bool, err error) {
+	c, err := dial(h.Address, false, "")
+	if err != nil {
+		return false, err
+	}
+	t := tls.Client(c, config)
+	defer func() { _ = t.Close() }()
+	if err := exchangeH1(t, h.Path, h.Content); err != nil {
+		return false, err
+	}
+	return t.ConnectionState().DidResume, nil
+}

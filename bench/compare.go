@@ -1,0 +1,85 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"golang.org/x/perf/benchmath"
+)
+
+// compare prints how the costs of a server differ between two results, case by case.
+func compare(args []string, out io.Writer) error {
+	if len(args) != 2 {
+		return errors.New("compare OLD/result.json NEW/result.json")
+	}
+	older, err := readResult(args[0])
+	if err != nil {
+		return err
+	}
+	newer, err := readResult(args[1])
+	if err != nil {
+		return err
+	}
+	t := newComparison(out)
+	for i := range older.Reports {
+		was := &older.Reports[i]
+		for j := range newer.Reports {
+			if is := &newer.Reports[j]; is.Case == was.Case {
+				t.add(was, is)
+			}
+		}
+	}
+	return t.flush()
+}
+
+// comparison is a table of costs before and after.
+type comparison struct {
+	*tabwriter.Writer
+	rows int
+}
+
+func newComparison(out io.Writer) *comparison {
+	t := &comparison{Writer: tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)}
+	fmt.Fprintf(t, "case\tserver\tunit\tbefore\tafter\tchange\tp\trounds\t\n")
+	return t
+}
+
+// add adds a row for each server that both reports have.
+func (t *comparison) add(was, is *report) {
+	for i := range was.Outcomes {
+		before := &was.Outcomes[i]
+		if after := find(is.Outcomes, before.Server); after != nil && len(before.Samples) > 0 {
+			t.row(is, after.Server, before.costs(), after.costs())
+		}
+	}
+}
+
+// addBefore adds a row for the two builds of one run.
+func (t *comparison) addBefore(rep *report) {
+	if before, after := find(rep.Outcomes, "before"), find(rep.Outcomes, "gatewheel"); before != nil && after != nil {
+		t.row(rep, "gatewheel", before.costs(), after.costs())
+	}
+}
+
+// row compares as benchstat does: medians, and the Mann-Whitney U test, whose p is the probability of so large a
+// difference between rounds of equal servers.
+func (t *comparison) row(rep *report, server string, before, after []float64) {
+	t.rows++
+	was, is := median(before), median(after)
+	test := benchmath.AssumeNothing.Compare(benchmath.NewSample(before, &benchmath.DefaultThresholds),
+		benchmath.NewSample(after, &benchmath.DefaultThresholds))
+	change := "~"
+	if test.P <= test.Alpha && was > 0 {
+		change = fmt.Sprintf("%+.1f %%", 100*(is-was)/was)
+	}
+	fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%.3f\t%d+%d\t\n", rep.Case, server, rep.Unit, figure(was), figure(is), change, test.P, test.N1, test.N2)
+}
+
+func (t *comparison) flush() error {
+	if t.rows == 0 {
+		return errors.New("the results have no case and server in common")
+	}
+	return t.Flush()
+}

@@ -1,0 +1,66 @@
+package main
+
+import "fmt"
+
+// contentCases are about content of several sizes in both directions, as files and as uploads.
+var contentCases = []benchCase{
+	download(h1, 1<<10), download(h2, 1<<10), download(h1s, 1<<10), download(h2s, 1<<10),
+	download(h1, 64<<10), download(h2, 64<<10), download(h1s, 64<<10), download(h2s, 64<<10),
+	download(h1s, 1<<20), download(h2s, 1<<20),
+	download(h1, large), download(h2, large), download(h1s, large), download(h2s, large),
+	upload(h1, 1<<10), upload(h2, 1<<10), upload(h1s, 1<<10), upload(h2s, 1<<10),
+	upload(h1, 64<<10), upload(h2, 64<<10), upload(h1s, 64<<10), upload(h2s, 64<<10),
+	upload(h1, 1<<20), upload(h2, 1<<20), upload(h1s, 1<<20), upload(h2s, 1<<20),
+}
+
+// large is the size of the largest content in bytes. A byte of more costs the same.
+const large = 64 << 20
+
+// download is a case of files of that size.
+func download(p protocol, size int) benchCase {
+	connections := connectionsFor(size)
+	c := benchCase{
+		name:     fmt.Sprintf("down-%s-%s", shortNames[p], sizeName(size)),
+		about:    fmt.Sprintf("%s, a file of %s, %d connections", longNames[p], sizeName(size), connections),
+		protocol: p, file: size, load: wrk(connections, 1), reference: "nginx",
+		servers: []string{"gatewheel", "before", "h2o", "nginx", "caddy", "net/http"},
+	}
+	if p.multi() {
+		c.load = h2load(connections, 10)
+		c.about += ", 10 streams on each"
+	}
+	if size == large { // which net/http here has in memory
+		c.servers = []string{"gatewheel", "before", "h2o", "nginx", "caddy"}
+	}
+	return c
+}
+
+// upload is a case of requests with content of that size, whose handler reads it.
+func upload(p protocol, size int) benchCase {
+	connections := connectionsFor(size)
+	c := benchCase{
+		name:     fmt.Sprintf("up-%s-%s", shortNames[p], sizeName(size)),
+		about:    fmt.Sprintf("%s, POST of %s, %d connections", longNames[p], sizeName(size), connections),
+		protocol: p, upload: size, load: wrkPost(connections), reference: "nginx",
+		servers: []string{"gatewheel", "nginx", "net/http"},
+	}
+	switch {
+	case p.multi():
+		c.load = h2load(connections, 10)
+		c.about += ", 10 streams on each"
+	case p == h1:
+		c.servers = append(c.servers, "fasthttp")
+	}
+	return c
+}
+
+// connectionsFor returns how many connections a case with content of that size has.
+func connectionsFor(size int) int {
+	switch {
+	case size >= large:
+		return 1
+	case size >= 1<<20:
+		return 4
+	}
+	return 10
+}

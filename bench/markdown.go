@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// markdown returns the report for readers. plots has the file of the plot of each case, by its name.
+func (res *result) markdown(plots map[string]string) []byte {
+	b := new(bytes.Buffer)
+	res.writeMachine(b)
+	res.writeSummary(b, plots)
+	for i := range res.Reports {
+		res.Reports[i].writeSection(b, plots)
+	}
+	res.writeConfigurations(b)
+	return b.Bytes()
+}
+
+// writeMachine writes where and how the figures were measured.
+func (res *result) writeMachine(b *bytes.Buffer) {
+	m := &res.Machine
+	fmt.Fprintf(b, "# Gatewheel beside other servers\n\n")
+	fmt.Fprintf(b, "Measured %s with `%s`. Servers run on one processor with one worker, the load on the others, in turns, in one run. ",
+		m.Started.Format("2006-01-02 15:04 MST"), m.Command)
+	fmt.Fprintf(b, "A cost is the processor time that the kernel has counted for the server, by the requests that were answered. ")
+	fmt.Fprintf(b, "Figures are medians of %d rounds of %v; the spread is the largest distance of a round from the median. ", res.Rounds, res.Duration)
+	fmt.Fprintf(b, "Ratios are medians of the ratios of rounds. Figures of other machines differ; ratios differ less.\n\n")
+	fmt.Fprintf(b, "| machine | |\n|---|---|\n")
+	row := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(b, "| %s | %s |\n", name, value)
+		}
+	}
+	row("processor", fmt.Sprintf("%s, %d used", m.CPU, m.Processors))
+	row("memory", fmt.Sprintf("%.1f GiB", float64(m.Memory)/(1<<30)))
+	row("system", m.System+", Linux "+m.Kernel)
+	row("load averages at the start", m.Load)
+	row("Go", m.Go)
+	row("gatewheel", m.Revision)
+	var versions []string
+	for _, name := range slices.Sorted(maps.Keys(m.Versions)) {
+		versions = append(versions, name+" "+m.Versions[name])
+	}
+	row("others", strings.Join(versions, ", "))
+	fmt.Fprintln(b)
+}
+
+// writeSummary writes a line for each case: ours beside the best rival and the floor.
+func (res *result) writeSummary(b *bytes.Buffer, plots map[string]string) {
+	fmt.Fprintf(b, "## Summary\n\n")
+	if file := plots[summaryPlot]; file != "" {
+		fmt.Fprintf(b, "![cost of gatewheel by that of the best rival, for each case](%s)\n\n", file)
+	}
+	fmt.Fprintf(b, "| case | unit | gatewheel | spread | best rival | of it | of the floor | goals |\n|---|---|---:|---:|---|---:|---:|---|\n")
+	for i := range res.Reports {
+		rep := &res.Reports[i]
+		ours := rep.ours()
+		if ours == nil {
+			continue
+		}
+		bestText, of, ofFloor := "-", "-", "-"
+		if rival := best(rep.Outcomes); rival != nil {
+			bestText, of = rival.Server+" "+figure(median(rival.costs())), fmt.Sprintf("%.2f", ratio(ours, rival))
+		}
+		if floor := find(rep.Outcomes, "floor"); floor != nil {
+			ofFloor = fmt.Sprintf("%.2f", ratio(ours, floor))
+		}
+		goals := "-"
+		switch {
+		case len(rep.Missed) > 0:
+			goals = "missed: " + strings.Join(rep.Missed, "; ")
+		case len(rep.Met) > 0:
+			goals = "met"
+		}
+		fmt.Fprintf(b, "| [%s](#%s) | %s | %s | %s | %s | %s | %s | %s |\n", rep.Case, rep.Case, rep.Unit,
+			figure(median(ours.costs())), percent(spread(ours.costs())), bestText, of, ofFloor, goals)
+	}
+	fmt.Fprintln(b)
+}
+
+// writeSection writes everything about a case.
+func (rep *report) writeSection(b *bytes.Buffer, plots map[string]string) {
+	fmt.Fprintf(b, "## %s\n\n%s.\n\n", rep.Case, upperFirst(rep.About))
+	if file := plots[rep.Case]; file != "" {
+		fmt.Fprintf(b, "![%s: %s](%s)\n\n", rep.Case, rep.Unit, file)
+	}
+	ours := rep.ours()
+	fmt.Fprintf(b, "| server | %s | spread | gatewheel by it | requests/s | busy |\n|---|---:|---:|---:|---:|---:|\n", rep.Unit)
+	for i := range rep.Outcomes {
+		o := &rep.Outcomes[i]
+		if len(o.Samples) == 0 {
+			continue
+		}
+		by := "-"
+		if ours != nil && o != ours {
+			by = fmt.Sprintf("%.2f", ratio(ours, o))
+		}
+		perSecond, busy := "-", "-"
+		if rates, shares := o.rates(); len(rates) > 0 {
+			perSecond, busy = fmt.Sprintf("%.0f", median(rates)), percent(median(shares))
+		}
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", o.Server, figure(median(o.costs())), percent(spread(o.costs())), by, perSecond, busy)
+	}
+	fmt.Fprintln(b)
+	for _, text := range rep.Met {
+		fmt.Fprintf(b, "- met: %s\n", text)
+	}
+	for _, text := range rep.Missed {
+		fmt.Fprintf(b, "- **missed**: %s\n", text)
+	}
+	for i := range rep.Outcomes {
+		if o := &rep.Outcomes[i]; o.LeftOut != "" {
+			fmt.Fprintf(b, "- left out: %s: %s\n", o.Server, o.LeftOut)
+		}
+	}
+	if len(rep.Met)+len(rep.Missed) > 0 {
+		fmt.Fprintln(b)
+	}
+}
+
+// writeConfigurations writes how each server was started, once for each different way.
+func (res *result) writeConfigurations(b *bytes.Buffer) {
+	fmt.Fprintf(b, "## How the servers were started\n\n")
+	fmt.Fprintf(b, "DIR is a folder of the run, ADDRESS where the server listens, SELF the program of the bench.\n\n")
+	seen := map[string]bool{}
+	for i := range res.Reports {
+		for _, o := range res.Reports[i].Outcomes {
+			if o.Command == "" || seen[o.Server+o.Command+o.Configuration] {
+				continue
+			}
+			seen[o.Server+o.Command+o.Configuration] = true
+			fmt.Fprintf(b, "%s, in %s:\n\n```\n%s\n```\n\n", o.Server, res.Reports[i].Case, o.Command)
+			if o.Configuration != "" {
+				fmt.Fprintf(b, "```\n%s\n```\n\n", strings.TrimSpace(o.Configuration))
+			}
+		}
+	}
+}
+
+// rates returns the requests a second and the part of a processor that was busy, for each round.
+func (o *outcome) rates() (perSecond, busy []float64) {
+	for _, s := range o.Samples {
+		if s.Elapsed > 0 {
+			perSecond = append(perSecond, float64(s.Requests)/s.Elapsed.Seconds())
+			busy = append(busy, s.CPU.Seconds()/s.Elapsed.Seconds())
+		}
+	}
+	return perSecond, busy
+}
+
+func percent(part float64) string { return fmt.Sprintf("%.0f %%", 100*part) }
+
+func upperFirst(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// result is what a run of this program has shown, as it is written to result.json.
+type result struct {
+	Machine  machine       `json:"machine"`
+	Rounds   int           `json:"rounds"`
+	Duration time.Duration `json:"duration_ns"`
+	Reports  []report      `json:"cases"`
+}
+
+// write writes result.json, report.md and the plots to a folder, which it creates.
+func (res *result) write(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	if err := res.writeJSON(filepath.Join(dir, "result.json")); err != nil {
+		return err
+	}
+	plots, err := res.plot(dir)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "report.md"), res.markdown(plots), 0o644)
+}
+
+func (res *result) writeJSON(path string) error {
+	text, err := json.MarshalIndent(res, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(text, '\n'), 0o644)
+}
+
+// readResult reads what writeJSON has written.
+func readResult(path string) (*result, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	res := new(result)
+	if err := json.Unmarshal(text, res); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if len(res.Reports) == 0 {
+		return nil, fmt.Errorf("%s: there are no cases", path)
+	}
+	return res, nil
+}
