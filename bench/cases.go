@@ -65,18 +65,19 @@ var serverCases = []benchCase{
 	{
 		name: "h1", about: "HTTP/1.1, GET /, 50 connections",
 		protocol: h1, load: wrk(50, 1), reference: "floor",
-		servers: []string{"gatewheel", "before", "floor", "nginx", "h2o", "haproxy", "fasthttp", "net/http"},
-		goals:   []goal{{"floor", 1.05}, {"net/http", 0.5}},
+		servers: []string{"gatewheel", "before", "floor", "nginx", "h2o", "haproxy", "fasthttp", "caddy", "net/http"},
+		goals:   []goal{{"floor", 1.05}, {"nginx", 1}, {"net/http", 0.5}},
 	},
 	{
 		name: "h1-pipelined", about: "HTTP/1.1, GET /, 50 connections, 16 requests in flight on each",
 		protocol: h1, load: wrk(50, 16), reference: "floor",
 		servers: []string{"gatewheel", "before", "floor", "nginx", "h2o", "fasthttp", "net/http"},
+		goals:   []goal{{"fasthttp", 1}},
 	},
 	{
 		name: "h2", about: "HTTP/2 in the clear, GET /, 50 connections, 100 streams on each",
 		protocol: h2, load: h2load(50, 100), reference: "floor",
-		servers: []string{"gatewheel", "before", "floor", "h2o", "nghttpd", "haproxy", "nginx", "net/http"},
+		servers: []string{"gatewheel", "before", "floor", "h2o", "nghttpd", "haproxy", "nginx", "caddy", "net/http"},
 		goals:   []goal{{"h2o", 0.65}, {"nghttpd", 0.5}},
 	},
 	{
@@ -88,13 +89,13 @@ var serverCases = []benchCase{
 	{
 		name: "tls-h1", about: "HTTP/1.1 over TLS 1.3, GET /, 50 connections",
 		protocol: h1s, load: wrk(50, 1), reference: "nginx",
-		servers: []string{"gatewheel", "before", "nginx", "h2o", "net/http"},
-		goals:   []goal{{"nginx", 1}},
+		servers: []string{"gatewheel", "before", "nginx", "h2o", "caddy", "net/http"},
+		goals:   []goal{{"nginx", 0.85}},
 	},
 	{
 		name: "tls-h2", about: "HTTP/2 over TLS 1.3, GET /, 50 connections, 100 streams on each",
 		protocol: h2s, load: h2load(50, 100), reference: "h2o",
-		servers: []string{"gatewheel", "before", "h2o", "nghttpd", "nginx", "net/http"},
+		servers: []string{"gatewheel", "before", "h2o", "nghttpd", "nginx", "caddy", "net/http"},
 		goals:   []goal{{"h2o", 0.65}},
 	},
 	{
@@ -125,7 +126,7 @@ var serverCases = []benchCase{
 		name: "ws", about: "WebSocket echo of 32 bytes, 50 connections",
 		protocol: ws, load: echo(50, 1), reference: "gorilla",
 		servers: []string{"gatewheel", "before", "gorilla", "nbio"},
-		goals:   []goal{{"gorilla", 1}},
+		goals:   []goal{{"gorilla", 0.9}},
 	},
 	{
 		name: "ws-16", about: "WebSocket echo of 32 bytes, 50 connections, 16 messages in flight on each",

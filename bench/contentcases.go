@@ -30,7 +30,7 @@ func download(p protocol, size int) benchCase {
 		c.about += ", 10 streams on each"
 	}
 	if size == large { // which net/http here has in memory
-		c.servers = []string{"gatewheel", "before", "h2o", "nginx", "caddy"}
+		c.servers, c.selfCheck = []string{"gatewheel", "before", "h2o", "nginx", "caddy"}, true
 	}
 	return c
 }

@@ -80,7 +80,6 @@ func (rep *report) plot() (p *plot.Plot, bars int, err error) {
 	}
 	p = plot.New()
 	p.Title.Text, p.X.Label.Text = rep.About, rep.Unit
-	p.Title.TextStyle.Font.Size = vg.Points(9)
 	if len(names) == 0 {
 		return p, 0, nil
 	}
@@ -93,8 +92,9 @@ func addBars(p *plot.Plot, names []string, values []float64, marked func(i int) 
 	n := len(names)
 	labels := make([]string, n)
 	for i := range n {
-		labels[n-1-i] = names[i]
+		labels[n-1-i] = " " + names[i]
 	}
+	p.Title.TextStyle.Font.Size, p.Title.Padding = vg.Points(9), vg.Points(8)
 	p.NominalY(labels...)
 	p.X.Min = 0
 	for _, group := range []bool{false, true} {

@@ -341,9 +341,10 @@ func caddy(s *setup) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	site, protocols, tls := "http://"+s.address(), "h1 h2c", ""
+	// The site has no name: it answers for every host.
+	site, protocols, tls := fmt.Sprintf("http://:%d", s.port), "h1 h2c", ""
 	if s.protocol.secure() {
-		site, protocols = "https://"+s.address(), "h1 h2"
+		site, protocols = fmt.Sprintf("https://:%d", s.port), "h1 h2"
 		tls = fmt.Sprintf("\ttls %s %s\n", s.cert(), s.key())
 	}
 	conf, err := s.write("Caddyfile", fmt.Sprintf(`{
@@ -357,6 +358,7 @@ func caddy(s *setup) ([]string, error) {
 	}
 }
 %s {
+	bind 127.0.0.1
 %s	handle /file/* {
 		uri strip_prefix /file
 		root * %s

@@ -49,7 +49,7 @@ func (h Handshakes) client(until time.Time) (connections int64, err error) {
 			return 0, err
 		}
 	}
-	for time.Now().Before(until) {
+	for {
 		resumed, err := h.connect(config)
 		if err != nil {
 			return connections, err
@@ -57,9 +57,10 @@ func (h Handshakes) client(until time.Time) (connections int64, err error) {
 		if resumed != h.Resume {
 			return connections, fmt.Errorf("the session was resumed: %v, wanted %v", resumed, h.Resume)
 		}
-		connections++
+		if connections++; !time.Now().Before(until) {
+			return connections, nil
+		}
 	}
-	return connections, nil
 }
 
 // connect makes a connection and a request. The ticket of TLS 1.3 arrives with the response at the latest.

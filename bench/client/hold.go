@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -151,7 +152,8 @@ func (b *headerBlock) Write(p []byte) (int, error) {
 }
 
 func answerH2(c net.Conn, framer *http2.Framer, content string) error {
-	var status, got string
+	var status string
+	var got strings.Builder
 	for acked, ended := false, false; !acked || !ended; {
 		frame, err := framer.ReadFrame()
 		if err != nil {
@@ -170,14 +172,14 @@ func answerH2(c net.Conn, framer *http2.Framer, content string) error {
 			}
 			ended = f.StreamEnded()
 		case *http2.DataFrame:
-			got += string(f.Data())
+			got.Write(f.Data())
 			ended = f.StreamEnded()
 		case *http2.RSTStreamFrame, *http2.GoAwayFrame:
 			return fmt.Errorf("refused: %v", f)
 		}
 	}
-	if status != "200" || got != content {
-		return fmt.Errorf("answered %s, %.100q", status, got)
+	if status != "200" || got.String() != content {
+		return fmt.Errorf("answered %s, %.100q", status, got.String())
 	}
 	return c.SetDeadline(time.Time{})
 }

@@ -87,7 +87,7 @@ func (p Paced) ask(c net.Conn, i int, begun time.Time) (*hdrhistogram.Histogram,
 		if step == 0 {
 			due = time.Now()
 		}
-		if due.Sub(begun) >= p.Duration {
+		if due.Sub(begun) >= p.Duration && seen.TotalCount() > 0 {
 			return seen, nil
 		}
 		time.Sleep(time.Until(due))

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// costsOf returns an outcome with these costs.
+func costsOf(server string, values ...float64) outcome {
+	o := outcome{Server: server, Command: server + " --listen ADDRESS"}
+	for _, v := range values {
+		o.Samples = append(o.Samples, sample{Requests: 1000, Elapsed: time.Second, CPU: time.Second / 2, Cost: v})
+	}
+	return o
+}
+
+// measured returns the result of a run of one case.
+func measured(ours ...float64) *result {
+	c := &benchCase{name: "h1", about: "HTTP/1.1", reference: "floor", goals: []goal{{"nginx", 0.5}}}
+	rep := newReport(c, []outcome{costsOf("gatewheel", ours...), costsOf("floor", 5, 5, 5, 5, 5, 5), costsOf("nginx", 10, 10, 12, 10, 9, 10),
+		{Server: "h2o", LeftOut: "h2o is not installed"}})
+	return &result{Machine: machine{CPU: "a processor", Go: "go1", Command: "bench"}, Rounds: 6, Duration: time.Second, Reports: []report{rep}}
+}
+
+func TestReportOfARun(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "report")
+	if err := measured(8, 8, 8, 8, 8, 9).write(dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"report.md", "result.json", "h1.svg", "h1.png", "summary.svg", "summary.png"} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() == 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "report.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"| [h1](#h1) | µs/request | 8.00 | 12 % | nginx 10.00 | 0.80 | 1.60 | missed: 0.80 of nginx, wanted at most 0.50 |",
+		"| nginx | 10.00 | 20 % | 0.80 | 1000 | 50 % |",
+		"- left out: h2o: h2o is not installed",
+		"nginx --listen ADDRESS",
+		"![h1: µs/request](h1.svg)",
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the report lacks %q:\n%s", want, text)
+		}
+	}
+}
+
+func TestComparisonTellsChangesFromChance(t *testing.T) {
+	write := func(name string, costs ...float64) string {
+		path := filepath.Join(t.TempDir(), name)
+		if err := measured(costs...).writeJSON(path); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	older := write("older.json", 8, 8.1, 8.2, 8, 8.1, 8.2)
+	for _, c := range []struct {
+		newer []float64
+		want  string
+	}{
+		{[]float64{6, 6.1, 6.2, 6, 6.1, 6.2}, "-24.7 %"},
+		{[]float64{8.1, 8, 8.2, 8.2, 8, 8.1}, "~"},
+	} {
+		var out bytes.Buffer
+		if err := compare([]string{older, write("newer.json", c.newer...)}, &out); err != nil {
+			t.Fatal(err)
+		}
+		line := ""
+		for l := range strings.Lines(out.String()) {
+			if strings.Contains(l, "gatewheel") {
+				line = l
+			}
+		}
+		if !strings.Contains(line, c.want) {
+			t.Errorf("%v: want %q in\n%s", c.newer, c.want, out.String())
+		}
+	}
+	if err := compare([]string{older}, &bytes.Buffer{}); err == nil {
+		t.Error("one file was taken")
+	}
+	if err := compare([]string{older, "absent.json"}, &bytes.Buffer{}); err == nil {
+		t.Error("an absent file was taken")
+	}
+}
