@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -30,19 +32,34 @@ func built() string {
 	return path
 }
 
-// TestEachCase runs one tiny round of each case: every rival starts, answers rightly and is counted.
-func TestEachCase(t *testing.T) {
+// TestEachKindOfCase runs one tiny round of a case of each kind: every rival starts, answers rightly and is counted.
+// BENCH_CASES=all takes all cases with all their rivals.
+func TestEachKindOfCase(t *testing.T) {
+	all := os.Getenv("BENCH_CASES") == "all"
+	kinds, started := map[string]bool{}, map[string]bool{}
 	for i := range cases {
 		c := &cases[i]
+		if kinds[c.kind()] && !all {
+			continue
+		}
+		kinds[c.kind()] = true
+		var wanted []string
+		for _, name := range c.servers {
+			way := fmt.Sprint(name, c.protocol, c.upstream, c.file > 0, c.upload > 0, c.workers, c.unary, c.target, c.idle)
+			if !started[way] || all || isOurs(name) {
+				wanted = append(wanted, name)
+			}
+			started[way] = true
+		}
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			r := &runner{gatewheel: built(), rounds: 1, duration: 50 * time.Millisecond, held: 40,
 				settle: 100 * time.Millisecond}
-			if err := r.begin(); err != nil {
+			if err := r.begin([]*benchCase{c}); err != nil {
 				t.Fatal(err)
 			}
 			defer func() { _ = os.RemoveAll(r.dir) }()
-			rep := newReport(c, r.measure(c, nil))
+			rep := newReport(c, r.measure(c, wanted))
 			measured, failed := 0, 0 // rivals
 			for _, o := range rep.Outcomes {
 				switch {
@@ -74,6 +91,13 @@ func TestEachCase(t *testing.T) {
 			t.Log(text.String())
 		})
 	}
+}
+
+var sizeOfCase = regexp.MustCompile(`-\d+[kmg]?$`)
+
+// kind is what cases have in common that differ in sizes and numbers.
+func (c *benchCase) kind() string {
+	return fmt.Sprint(sizeOfCase.ReplaceAllString(c.name, ""), c.workers)
 }
 
 func TestFlagsSelectCasesAndServers(t *testing.T) {

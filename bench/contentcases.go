@@ -11,10 +11,11 @@ var contentCases = []benchCase{
 	upload(h1, 1<<10), upload(h2, 1<<10), upload(h1s, 1<<10), upload(h2s, 1<<10),
 	upload(h1, 64<<10), upload(h2, 64<<10), upload(h1s, 64<<10), upload(h2s, 64<<10),
 	upload(h1, 1<<20), upload(h2, 1<<20), upload(h1s, 1<<20), upload(h2s, 1<<20),
+	upload(h1, large), upload(h2, large), upload(h1s, large), upload(h2s, large),
 }
 
-// large is the size of the largest content in bytes. A byte of more costs the same.
-const large = 64 << 20
+// large is the size of the largest content in bytes. A case of it has one request at a time.
+const large = 1 << 30
 
 // download is a case of files of that size.
 func download(p protocol, size int) benchCase {
@@ -30,7 +31,9 @@ func download(p protocol, size int) benchCase {
 		c.about += ", 10 streams on each"
 	}
 	if size == large { // which net/http here has in memory
-		c.servers, c.selfCheck = []string{"gatewheel", "before", "h2o", "nginx", "caddy"}, true
+		c.about = fmt.Sprintf("%s, a file of %s, one at a time", longNames[p], sizeName(size))
+		c.load, c.selfCheck = h2load(1, 1), true
+		c.servers = []string{"gatewheel", "before", "h2o", "nginx", "caddy"}
 	}
 	return c
 }
@@ -45,6 +48,9 @@ func upload(p protocol, size int) benchCase {
 		servers: []string{"gatewheel", "nginx", "net/http"},
 	}
 	switch {
+	case size == large:
+		c.about = fmt.Sprintf("%s, POST of %s, one at a time", longNames[p], sizeName(size))
+		c.load = h2load(1, 1)
 	case p.multi():
 		c.load = h2load(connections, 10)
 		c.about += ", 10 streams on each"
@@ -56,10 +62,7 @@ func upload(p protocol, size int) benchCase {
 
 // connectionsFor returns how many connections a case with content of that size has.
 func connectionsFor(size int) int {
-	switch {
-	case size >= large:
-		return 1
-	case size >= 1<<20:
+	if size >= 1<<20 {
 		return 4
 	}
 	return 10

@@ -87,8 +87,12 @@ func up(from, to protocol, size int) benchCase {
 	return c
 }
 
+// sizeName returns a size in bytes as the names of cases have it.
 func sizeName(size int) string {
-	if size >= 1<<20 {
+	switch {
+	case size >= 1<<30:
+		return fmt.Sprintf("%dg", size>>30)
+	case size >= 1<<20:
 		return fmt.Sprintf("%dm", size>>20)
 	}
 	return fmt.Sprintf("%dk", size>>10)

@@ -146,7 +146,7 @@ func bench(args []string, out io.Writer) error {
 		return nil
 	}
 	r.progress = newProgress(os.Stderr, o.v)
-	if err := r.begin(); err != nil {
+	if err := r.begin(chosen); err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(r.dir) }()
@@ -193,8 +193,8 @@ func (o *options) finish(r *runner, res *result, out io.Writer) error {
 	return nil
 }
 
-// begin makes ready what all cases share.
-func (r *runner) begin() error {
+// begin makes ready what the cases share.
+func (r *runner) begin(chosen []*benchCase) error {
 	// Thousands of connections are held: this limit is handed down to servers and loads.
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -219,7 +219,7 @@ func (r *runner) begin() error {
 	if err := os.Chmod(r.dir, 0o755); err != nil {
 		return err
 	}
-	return prepare(r.dir)
+	return prepare(r.dir, chosen)
 }
 
 func choose(names string) ([]*benchCase, error) {

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -119,31 +121,44 @@ func (p *process) tree() []int {
 	return pids
 }
 
-// clockTick is the unit of utime and stime in /proc, the same on every Linux architecture of Go's.
-const clockTick = time.Second / 100
-
-// cpu is the processor time that the process has used so far, in user and kernel mode.
+// cpu is the processor time that the process has used so far, in user and kernel mode. It is the sum over the threads
+// that live, which the kernel counts in nanoseconds; /proc/PID/stat counts in hundredths of a second.
 func (p *process) cpu() (time.Duration, error) {
 	var sum time.Duration
 	for _, pid := range p.tree() {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 		if err != nil {
-			return 0, fmt.Errorf("the server is gone: %w", err)
+			return 0, err
 		}
-		// The name in parentheses may hold spaces; utime and stime are fields 14 and 15.
-		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-		if len(fields) < 13 {
-			return 0, fmt.Errorf("/proc/%d/stat is too short", pid)
+		if len(threads) == 0 {
+			return 0, errors.New("the server is gone")
 		}
-		for _, f := range fields[11:13] {
-			ticks, err := strconv.ParseInt(f, 10, 64)
+		for _, thread := range threads {
+			used, err := threadTime(thread)
 			if err != nil {
-				return 0, fmt.Errorf("/proc/%d/stat: %w", pid, err)
+				return 0, err
 			}
-			sum += time.Duration(ticks) * clockTick
+			sum += used
 		}
 	}
 	return sum, nil
+}
+
+// threadTime reads the first field of a schedstat file: nanoseconds on a processor. It is 0 for a thread that has ended.
+func threadTime(file string) (time.Duration, error) {
+	text, err := os.ReadFile(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ESRCH):
+		return 0, nil
+	case err != nil:
+		return 0, err
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	nanoseconds, err := strconv.ParseInt(first, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", file, err)
+	}
+	return time.Duration(nanoseconds), nil
 }
 
 // resident is the process's resident memory in bytes.

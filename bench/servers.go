@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -91,6 +92,14 @@ func (s *setup) content() string {
 		return rival.UnaryContent
 	}
 	return rival.Content
+}
+
+// contentLength is the length of what the server answers with.
+func (s *setup) contentLength() int {
+	if s.file > 0 {
+		return s.file
+	}
+	return len(s.content())
 }
 
 // probes is how many requests show the rate of a server.
@@ -385,8 +394,8 @@ func nghttpd(s *setup) ([]string, error) {
 	return append(argv, "--no-tls", strconv.Itoa(s.port)), nil
 }
 
-// prepare fills the folder that all servers share: the content as files, and a certificate.
-func prepare(dir string) error {
+// prepare fills the folder that all servers share: the content of the cases as files, and a certificate.
+func prepare(dir string, cases []*benchCase) error {
 	root := filepath.Join(dir, "root")
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return err
@@ -396,9 +405,9 @@ func prepare(dir string) error {
 			return err
 		}
 	}
-	for i := range cases {
-		if size := cases[i].file; size > 0 {
-			if err := os.WriteFile(filepath.Join(root, fileName(size)), []byte(rival.FileContent(size)), 0o644); err != nil {
+	for _, c := range cases {
+		for _, size := range []int{c.file, c.upload} {
+			if err := writeContent(filepath.Join(root, fileName(size)), size); err != nil {
 				return err
 			}
 		}
@@ -437,4 +446,22 @@ func prepare(dir string) error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, "key.pem"), []byte(text.String()), 0o600)
+}
+
+// writeContent writes rival.FileContent of that size, unless the file exists.
+func writeContent(path string, size int) error {
+	if _, err := os.Stat(path); err == nil || size == 0 {
+		return nil
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	chunk := rival.FileContent(1 << 20)
+	for left := size; left > 0; left -= len(chunk) {
+		if _, err := file.WriteString(chunk[:min(left, len(chunk))]); err != nil {
+			return errors.Join(err, file.Close())
+		}
+	}
+	return file.Close()
 }
