@@ -48,8 +48,13 @@ func (r *runner) roleLoad(t *target, role string, l, result any) (time.Duration,
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}
+	killer := killAfter(cmd)
 	cpu, err := t.readRole(out, result)
-	if failed := cmd.Wait(); failed != nil {
+	failed := cmd.Wait()
+	if !killer.Stop() {
+		return 0, fmt.Errorf("the load %s did not end within %v", role, patience)
+	}
+	if failed != nil {
 		return 0, fmt.Errorf("the load %s has failed: %w: %s", role, failed, lastLine(said.String()))
 	}
 	return cpu, err

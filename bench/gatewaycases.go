@@ -47,8 +47,9 @@ func through(from, to protocol, atMost float64) benchCase {
 		load: wrk(50, 1), servers: gatewaysTo(to), reference: bestRival,
 	}
 	switch {
-	case from.secure(), to.secure():
-		// More than a thousand requests at once are more handshakes than some rivals stand.
+	case from.secure(), to.secure(), from.multi() && !to.multi():
+		// More than a thousand requests at once are more handshakes than some rivals stand, and more connections than
+		// the backend of all of them has descriptors for.
 		c.load = h2load(10, 100)
 		c.about = strings.Replace(c.about, "50", "10", 1) + ", 100 streams on each"
 	case from.multi():

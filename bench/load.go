@@ -60,10 +60,27 @@ func (t *target) url() string {
 	return scheme + "://" + t.setup.address() + t.setup.path()
 }
 
+// patience is how long a load generator may last.
+const patience = 90 * time.Second
+
+// killAfter kills a program that has started after patience, unless the timer is stopped.
+func killAfter(cmd *exec.Cmd) *time.Timer {
+	return time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+}
+
+// run runs a load generator and returns what it prints. One that lasts longer than patience is killed.
 func run(cmd *exec.Cmd) (string, error) {
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Run(); err != nil {
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	killer := killAfter(cmd)
+	err := cmd.Wait()
+	if !killer.Stop() {
+		return "", fmt.Errorf("%s did not end within %v", filepath.Base(cmd.Args[3]), patience)
+	}
+	if err != nil {
 		return "", fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Args[3]), err, lastLine(out.String()))
 	}
 	return out.String(), nil
