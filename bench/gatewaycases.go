@@ -112,7 +112,6 @@ var gatewayCases = []benchCase{
 		protocol: h2, upstream: h2, unary: true, load: h2load(50, 100), reference: bestRival,
 		servers: []string{"gatewheel", "before", "haproxy", "nginx", "nghttpx", "ReverseProxy"},
 	},
-	down(h1, h1, 16<<10), down(h1, h2, 16<<10), down(h2, h2, 16<<10),
 	down(h1, h1, 64<<10), down(h1, h2, 64<<10), down(h2, h2, 64<<10),
 	down(h1, h1, 1<<20), down(h1, h2, 1<<20), down(h2, h2, 1<<20),
 	up(h1, h1, 16<<10), up(h1, h2, 16<<10), up(h2, h2, 16<<10),

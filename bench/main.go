@@ -98,7 +98,7 @@ func (o *options) parse(r *runner, args []string) error {
 	flags.DurationVar(&r.settle, "settle", 4*time.Second, "how long after the last request memory is read")
 	flags.StringVar(&o.out, "out", "", "write report.md, result.json and the plots to this folder")
 	flags.StringVar(&o.json, "json", "", "write result.json to this file")
-	flags.BoolVar(&o.quick, "quick", false, "the most important cases, three rounds of a second: less than five minutes")
+	flags.BoolVar(&o.quick, "quick", false, "the most important cases, three rounds of a second, fewer idle connections: less than five minutes")
 	flags.BoolVar(&o.check, "check", false, "exit 1 when gatewheel misses a goal")
 	flags.BoolVar(&o.v, "v", false, "print each round")
 	flags.BoolVar(&o.list, "list", false, "list the cases and end")
@@ -110,19 +110,27 @@ func (o *options) parse(r *runner, args []string) error {
 	}
 	r.flags = strings.Fields(o.flags)
 	if o.quick {
-		set := map[string]bool{}
-		flags.Visit(func(f *flag.Flag) { set[f.Name] = true })
-		if !set["case"] {
-			o.cases = quickCases
-		}
-		if !set["rounds"] {
-			r.rounds = 3
-		}
-		if !set["duration"] {
-			r.duration = time.Second
-		}
+		o.shorten(r, flags)
 	}
 	return nil
+}
+
+// shorten sets what makes a run quick, of the flags that were not given.
+func (o *options) shorten(r *runner, flags *flag.FlagSet) {
+	given := map[string]bool{}
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	for name, set := range map[string]func(){
+		"case":     func() { o.cases = quickCases },
+		"rounds":   func() { r.rounds = 3 },
+		"duration": func() { r.duration = time.Second },
+		"warmup":   func() { r.warmup = 0 },
+		"held":     func() { r.held = 5_000 },
+		"settle":   func() { r.settle = time.Second },
+	} {
+		if !given[name] {
+			set()
+		}
+	}
 }
 
 // bench runs the cases that args choose and prints their tables to out.
