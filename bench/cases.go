@@ -42,6 +42,15 @@ const bestRival = "the best rival"
 // cases are all cases.
 var cases = slices.Concat(serverCases, contentCases, connectionCases, lastingCases, latencyCases, handlerCases, clientCases, gatewayCases)
 
+// caseNamed returns the case of a name; nil if there is none.
+func caseNamed(name string) *benchCase {
+	i := slices.IndexFunc(cases, func(c benchCase) bool { return c.name == name })
+	if i < 0 {
+		return nil
+	}
+	return &cases[i]
+}
+
 // quickCases are those of -quick.
 const quickCases = "h1,h1-pipelined,h2,tls-h1,tls-h2,ws,handler-h1,handler-h2,gateway-h1-h1,gateway-h2-h2,idle-h1,idle-h2"
 

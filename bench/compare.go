@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 
 	"golang.org/x/perf/benchmath"
@@ -23,15 +24,74 @@ func compare(args []string, out io.Writer) error {
 		return err
 	}
 	t := newComparison(out)
+	var within agreement
 	for i := range older.Reports {
 		was := &older.Reports[i]
 		for j := range newer.Reports {
 			if is := &newer.Reports[j]; is.Case == was.Case {
 				t.add(was, is)
+				within.add(was, is)
 			}
 		}
 	}
-	return t.flush()
+	if err := t.flush(); err != nil {
+		return err
+	}
+	within.print(out)
+	return nil
+}
+
+// agreement counts how many medians of a second run lie within the rounds of the first, and how many ratios to the best
+// rival do.
+type agreement struct {
+	costs, ratios     int
+	costsOf, ratiosOf int
+	differing         []string // cases whose ratio does not
+}
+
+func (a *agreement) add(was, is *report) {
+	for i := range was.Outcomes {
+		before := &was.Outcomes[i]
+		after := find(is.Outcomes, before.Server)
+		if after == nil || len(before.Samples) < 2 {
+			continue
+		}
+		a.costsOf++
+		if inside(median(after.costs()), before.costs()) {
+			a.costs++
+		}
+	}
+	ours, rival := was.ours(), best(was.Outcomes)
+	if ours == nil || rival == nil || len(ours.Samples) < 2 {
+		return
+	}
+	oursNow, rivalNow := is.ours(), find(is.Outcomes, rival.Server)
+	if oursNow == nil || rivalNow == nil {
+		return
+	}
+	a.ratiosOf++
+	first, second := ratios(ours, rival), ratio(oursNow, rivalNow)
+	if inside(second, first) {
+		a.ratios++
+		return
+	}
+	a.differing = append(a.differing, fmt.Sprintf("%s: %s of %s, then %.2f", was.Case, ratioText(ours, rival), rival.Server, second))
+}
+
+// inside reports whether v lies between the lowest and the highest of values.
+func inside(v float64, values []float64) bool {
+	return v >= slices.Min(values) && v <= slices.Max(values)
+}
+
+func (a *agreement) print(out io.Writer) {
+	if a.costsOf == 0 {
+		return
+	}
+	fmt.Fprintf(out, "\n%d of %d medians of the second run lie within the rounds of the first, and %d of %d ratios to the best rival\n",
+		a.costs, a.costsOf, a.ratios, a.ratiosOf)
+	for _, text := range a.differing {
+		fmt.Fprintf(out, "  %s\n", text)
+	}
 }
 
 // comparison is a table of costs before and after.

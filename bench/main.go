@@ -4,12 +4,14 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path"
 	"slices"
 	"strings"
@@ -51,6 +53,7 @@ var roles = map[string]func(args []string) error{
 		return rival.Serve(args[0], o)
 	},
 	"compare":    func(args []string) error { return compare(args, os.Stdout) },
+	"report":     renderAgain,
 	"echo":       loadRole(client.Echo.Run),
 	"room":       loadRole(client.Room.Run),
 	"events":     loadRole(client.Events.Run),
@@ -160,26 +163,35 @@ func bench(args []string, out io.Writer) error {
 	defer func() { _ = os.RemoveAll(r.dir) }()
 
 	res := &result{Machine: describeMachine(r.gatewheel, args), Rounds: r.rounds, Duration: r.duration}
-	missed := false
+	interrupted, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
+	defer stop()
 	for i, c := range chosen {
 		r.progress.begin(i+1, len(chosen), c.name)
 		rep := newReport(c, r.measure(c, wanted))
 		r.progress.end()
+		if interrupted.Err() != nil {
+			// The loads were interrupted as well: this case shows nothing.
+			return errors.Join(errInterrupted, o.finish(r, res, out))
+		}
 		rep.print(out, c.reference)
 		res.Reports = append(res.Reports, rep)
-		missed = missed || len(rep.Missed) > 0
 	}
 	if err := o.finish(r, res, out); err != nil {
 		return err
 	}
-	if o.check && missed {
+	if o.check && slices.ContainsFunc(res.Reports, func(rep report) bool { return len(rep.Missed) > 0 }) {
 		return errMissed
 	}
 	return nil
 }
 
+var errInterrupted = errors.New("interrupted; what was measured before is written")
+
 // finish prints the comparison with another build, if there is one, and writes the files that were asked for.
 func (o *options) finish(r *runner, res *result, out io.Writer) error {
+	if len(res.Reports) == 0 {
+		return nil
+	}
 	if r.before != "" {
 		t := newComparison(out)
 		for i := range res.Reports {

@@ -28,7 +28,7 @@ func (res *result) writeMachine(b *bytes.Buffer) {
 		m.Started.Format("2006-01-02 15:04 MST"), m.Command)
 	fmt.Fprintf(b, "A cost is the processor time that the kernel has counted for the server, by the requests that were answered. ")
 	fmt.Fprintf(b, "Figures are medians of %d rounds of %v; the spread is the largest distance of a round from the median. ", res.Rounds, res.Duration)
-	fmt.Fprintf(b, "Ratios are medians of the ratios of rounds. Figures of other machines differ; ratios differ less.\n\n")
+	fmt.Fprintf(b, "Ratios are medians of the ratios of rounds, with the lowest and the highest. Figures of other machines differ; ratios differ less.\n\n")
 	fmt.Fprintf(b, "| machine | |\n|---|---|\n")
 	row := func(name, value string) {
 		if value != "" {
@@ -64,10 +64,10 @@ func (res *result) writeSummary(b *bytes.Buffer, plots map[string]string) {
 		}
 		bestText, of, ofFloor := "-", "-", "-"
 		if rival := best(rep.Outcomes); rival != nil {
-			bestText, of = rival.Server+" "+figure(median(rival.costs())), fmt.Sprintf("%.2f", ratio(ours, rival))
+			bestText, of = rival.Server+" "+figure(median(rival.costs())), ratioText(ours, rival)
 		}
 		if floor := find(rep.Outcomes, "floor"); floor != nil {
-			ofFloor = fmt.Sprintf("%.2f", ratio(ours, floor))
+			ofFloor = ratioText(ours, floor)
 		}
 		goals := "-"
 		switch {
@@ -97,7 +97,7 @@ func (rep *report) writeSection(b *bytes.Buffer, plots map[string]string) {
 		}
 		by := "-"
 		if ours != nil && o != ours {
-			by = fmt.Sprintf("%.2f", ratio(ours, o))
+			by = ratioText(ours, o)
 		}
 		perSecond, busy := "-", "-"
 		if rates, shares := o.rates(); len(rates) > 0 {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,14 +17,22 @@ type result struct {
 	Reports  []report      `json:"cases"`
 }
 
-// write writes result.json, report.md and the plots to a folder, which it creates.
+// resultFile is the name of the result in the folder of a report.
+const resultFile = "result.json"
+
+// write writes the result, report.md and the plots to a folder, which it creates.
 func (res *result) write(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	if err := res.writeJSON(filepath.Join(dir, "result.json")); err != nil {
+	if err := res.writeJSON(filepath.Join(dir, resultFile)); err != nil {
 		return err
 	}
+	return res.render(dir)
+}
+
+// render writes report.md and the plots to a folder.
+func (res *result) render(dir string) error {
 	plots, err := res.plot(dir)
 	if err != nil {
 		return err
@@ -53,4 +62,22 @@ func readResult(path string) (*result, error) {
 		return nil, fmt.Errorf("%s: there are no cases", path)
 	}
 	return res, nil
+}
+
+// renderAgain writes the report of a result.json anew, into its folder, with the goals of this program.
+func renderAgain(args []string) error {
+	if len(args) != 1 {
+		return errors.New("report FOLDER/result.json")
+	}
+	res, err := readResult(args[0])
+	if err != nil {
+		return err
+	}
+	for i := range res.Reports {
+		rep := &res.Reports[i]
+		if c := caseNamed(rep.Case); c != nil {
+			*rep = newReport(c, rep.Outcomes)
+		}
+	}
+	return res.render(filepath.Dir(args[0]))
 }

@@ -41,8 +41,8 @@ func TestReportOfARun(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"| [h1](#h1) | µs/request | 8.00 | 12 % | nginx 10.00 | 0.80 | 1.60 | missed: 0.80 of nginx, wanted at most 0.50 |",
-		"| nginx | 10.00 | 20 % | 0.80 | 1000 | 50 % |",
+		"| [h1](#h1) | µs/request | 8.00 | 12 % | nginx 10.00 | 0.80 (0.67 to 0.90) | 1.60 (1.60 to 1.80) | missed: 0.80 of nginx, wanted at most 0.50 |",
+		"| nginx | 10.00 | 20 % | 0.80 (0.67 to 0.90) | 1000 | 50 % |",
 		"- left out: h2o: h2o is not installed",
 		"nginx --listen ADDRESS",
 		"![h1: µs/request](h1.svg)",
@@ -88,5 +88,20 @@ func TestComparisonTellsChangesFromChance(t *testing.T) {
 	}
 	if err := compare([]string{older, "absent.json"}, &bytes.Buffer{}); err == nil {
 		t.Error("an absent file was taken")
+	}
+}
+
+func TestSecondRunIsComparedWithTheRoundsOfTheFirst(t *testing.T) {
+	var a agreement
+	first, second := measured(8, 8, 8, 8, 8, 9), measured(8.5, 8.5, 8.5, 8.5, 8.5, 8.5)
+	a.add(&first.Reports[0], &second.Reports[0])
+	if a.costs != 3 || a.costsOf != 3 || a.ratios != 1 || a.ratiosOf != 1 {
+		t.Errorf("all is within the rounds: %+v", a)
+	}
+	slower := measured(12, 12, 12, 12, 12, 12)
+	a = agreement{}
+	a.add(&first.Reports[0], &slower.Reports[0])
+	if a.costs != 2 || a.ratios != 0 || len(a.differing) != 1 || !strings.Contains(a.differing[0], "h1: 0.80 (0.67 to 0.90) of nginx, then 1.20") {
+		t.Errorf("ours is not within the rounds: %+v", a)
 	}
 }

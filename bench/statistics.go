@@ -43,6 +43,15 @@ func ratios(a, b *outcome) []float64 {
 	return all
 }
 
+// ratioText formats the ratio of a to b with the lowest and the highest of the rounds.
+func ratioText(a, b *outcome) string {
+	all := ratios(a, b)
+	if len(all) < 2 {
+		return fmt.Sprintf("%.2f", median(all))
+	}
+	return fmt.Sprintf("%.2f (%.2f to %.2f)", median(all), slices.Min(all), slices.Max(all))
+}
+
 // figure formats a cost with three significant digits at least.
 func figure(v float64) string {
 	switch {
