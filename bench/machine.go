@@ -33,6 +33,7 @@ var versionCommands = map[string][]string{
 	"nginx":   {"nginx", "-v"},
 	"h2o":     {"h2o", "-v"},
 	"haproxy": {"haproxy", "-v"},
+	"caddy":   {"caddy", "version"},
 	"nghttpd": {"nghttpd", "--version"},
 	"nghttpx": {"nghttpx", "--version"},
 	"h2load":  {"h2load", "--version"},

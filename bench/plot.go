@@ -1,13 +1,16 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"image/color"
+	"os"
 	"path/filepath"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
 )
 
 // summaryPlot is the name of the plot of all cases.
@@ -21,10 +24,9 @@ var (
 // plot draws each case, and all of them, as SVG and PNG. It returns the SVG files by case.
 func (res *result) plot(dir string) (map[string]string, error) {
 	files := map[string]string{}
-	draw := func(name string, p *plot.Plot, bars int) error {
-		height := vg.Length(60+24*bars) * vg.Millimeter / 3
-		for _, ending := range []string{".svg", ".png"} {
-			if err := p.Save(16*vg.Centimeter, height, filepath.Join(dir, name+ending)); err != nil {
+	save := func(name string, p *plot.Plot, bars int) error {
+		for _, format := range []string{"svg", "png"} {
+			if err := savePlot(p, bars, filepath.Join(dir, name), format); err != nil {
 				return fmt.Errorf("plot of %s: %w", name, err)
 			}
 		}
@@ -42,7 +44,7 @@ func (res *result) plot(dir string) (map[string]string, error) {
 		if bars == 0 {
 			continue
 		}
-		if err := draw(rep.Case, p, bars); err != nil {
+		if err := save(rep.Case, p, bars); err != nil {
 			return nil, err
 		}
 		if ours, rival := rep.ours(), best(rep.Outcomes); ours != nil && rival != nil {
@@ -57,7 +59,36 @@ func (res *result) plot(dir string) (map[string]string, error) {
 	if err := addBars(p, names, values, func(i int) bool { return values[i] <= 1 }, nil); err != nil {
 		return nil, err
 	}
-	return files, draw(summaryPlot, p, len(names))
+	if err := addLine(p, 1, len(names)); err != nil {
+		return nil, err
+	}
+	return files, save(summaryPlot, p, len(names))
+}
+
+// savePlot writes a plot of so many bars, with margins, to path with the format as its ending.
+func savePlot(p *plot.Plot, bars int, path, format string) error {
+	canvas, err := draw.NewFormattedCanvas(16*vg.Centimeter, vg.Length(60+24*bars)*vg.Millimeter/3, format)
+	if err != nil {
+		return err
+	}
+	margin := vg.Points(6)
+	p.Draw(draw.Crop(draw.New(canvas), margin, -2*margin, margin, -margin))
+	file, err := os.Create(path + "." + format)
+	if err != nil {
+		return err
+	}
+	_, err = canvas.WriteTo(file)
+	return errors.Join(err, file.Close())
+}
+
+// addLine adds a vertical line at x, as high as so many bars.
+func addLine(p *plot.Plot, x float64, bars int) error {
+	line, err := plotter.NewLine(plotter.XYs{{X: x, Y: -0.5}, {X: x, Y: float64(bars) - 0.5}})
+	if err != nil {
+		return err
+	}
+	p.Add(line)
+	return nil
 }
 
 // plot draws the costs of a case with their lowest and highest values.
