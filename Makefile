@@ -31,7 +31,7 @@ help:
 	@echo 'poison   the tests of those who borrow bytes, with borrowed bytes overwritten'
 	@echo 'race     the unit tests with the race detector'
 	@echo 'fuzz     each fuzz target for FUZZTIME (30s)'
-	@echo 'long     tests that take minutes: servers that close and restart, twenty restarts under load, clients that stop reading, files that change, a gRPC stream'
+	@echo 'long     tests that take minutes: servers that close and restart, twenty restarts under load, clients that stop reading, files that change, a gRPC stream, each case of the bench'
 	@echo 'soak     every protocol, faulty clients, reloads, stalls and restarts for SOAK (10m); the report goes to bin/soak.md'
 	@echo 'rollout  a rollout with the times of Kubernetes: the list of servers changes 2 s after SIGTERM'
 	@echo 'conform  h2spec in strict mode against the binary, and the tests of Go'"'"'s net/http against app/nethttp'
@@ -102,6 +102,7 @@ long: tools
 	SLOW_PEERS=15000 go test -count 1 -v -run UnderSlowPeers ./cmd/gatewheel
 	STOPPED_READERS=1000 go test -count 1 -v -run StopReading ./app/gateway/conformance
 	cd app/nethttp/interop && STREAM_TIME=1m go test -count 1 -v -run GRPCLastingStream .
+	cd bench && BENCH_CASES=all go test -count 1 -timeout 60m -run EachKindOfCase .
 
 soak: build
 	cd internal/soak && go run ./cmd/soak -program ../../bin/gatewheel -duration $(SOAK) -markdown ../../bin/soak.md -json ../../bin/soak.json $(SOAKFLAGS)

@@ -13,6 +13,7 @@ func (res *result) markdown(plots map[string]string) []byte {
 	b := new(bytes.Buffer)
 	res.writeMachine(b)
 	res.writeSummary(b, plots)
+	res.writeGoals(b)
 	for i := range res.Reports {
 		res.Reports[i].writeSection(b, plots)
 	}
@@ -72,12 +73,34 @@ func (res *result) writeSummary(b *bytes.Buffer, plots map[string]string) {
 		goals := "-"
 		switch {
 		case len(rep.Missed) > 0:
-			goals = "missed: " + strings.Join(rep.Missed, "; ")
+			goals = "missed"
 		case len(rep.Met) > 0:
 			goals = "met"
 		}
 		fmt.Fprintf(b, "| [%s](#%s) | %s | %s | %s | %s | %s | %s | %s |\n", rep.Case, rep.Case, rep.Unit,
 			figure(median(ours.costs())), percent(spread(ours.costs())), bestText, of, ofFloor, goals)
+	}
+	fmt.Fprintln(b)
+}
+
+// writeGoals writes each goal beside what was measured, those that were missed first.
+func (res *result) writeGoals(b *bytes.Buffer) {
+	var missed, met []string
+	for i := range res.Reports {
+		rep := &res.Reports[i]
+		for _, text := range rep.Missed {
+			missed = append(missed, fmt.Sprintf("| [%s](#%s) | %s | missed |", rep.Case, rep.Case, text))
+		}
+		for _, text := range rep.Met {
+			met = append(met, fmt.Sprintf("| [%s](#%s) | %s | met |", rep.Case, rep.Case, text))
+		}
+	}
+	if len(missed)+len(met) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "## Goals\n\n%d met, %d missed.\n\n| case | measured | |\n|---|---|---|\n", len(met), len(missed))
+	for _, row := range append(missed, met...) {
+		fmt.Fprintln(b, row)
 	}
 	fmt.Fprintln(b)
 }
