@@ -94,4 +94,10 @@ func TestForEverIsForEver(t *testing.T) {
 	for _, l := range []*line{idle, silent, one, two.line} {
 		l.reset()
 	}
+	// The drain delay is over with the context alone.
+	brief, end := context.WithTimeout(t.Context(), soon)
+	defer end()
+	if err := s.Shutdown(brief); brief.Err() == nil {
+		t.Errorf("the drain delay is over, %v", err)
+	}
 }

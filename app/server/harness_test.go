@@ -77,6 +77,9 @@ func serve(t *testing.T, handler app.Handler, options ...func(*server.Config)) *
 	return site
 }
 
+// halfClosedSoon has a peer that closes be gone soon, where a test waits for that.
+func halfClosedSoon(c *server.Config) { c.HalfClosedTimeout = soon }
+
 // client is an HTTP/1.1 client of Go's whose connections end with the test.
 func (s *site) client() *http.Client {
 	transport := &http.Transport{}

@@ -192,7 +192,7 @@ func TestUpstreamOfARequest(t *testing.T) {
 func TestRequestsInFlight(t *testing.T) {
 	w := newWatcher()
 	begun, release := make(chan struct{}, 10), make(chan struct{})
-	s := serve(t, troubles(begun, release, hello, hello, hello), w.observed, func(c *server.Config) {
+	s := serve(t, troubles(begun, release, hello, hello, hello), w.observed, halfClosedSoon, func(c *server.Config) {
 		c.Stall = server.StallConfig{Warn: -1, Timeout: -1}
 	})
 	defer close(release)

@@ -196,7 +196,7 @@ func TestGreedyClientsHarmNobody(t *testing.T) {
 	handler, _ := waiting(t)
 	s := serve(t, handler, func(c *server.Config) {
 		c.Peers = server.PeerLimits{Connections: connections, Requests: requests}
-	})
+	}, halfClosedSoon)
 	s.failed = true // the requests of the second client wait for ever
 	done := make(chan struct{})
 	var greedy sync.WaitGroup

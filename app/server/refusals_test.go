@@ -103,6 +103,10 @@ func TestRefusalIsCountedAndLogged(t *testing.T) {
 		{server.MalformedWebSocket, 1, at(echoes()), nil, func(s *site) {
 			p, _ := upgradeHTTP1(s, "/")
 			p.say(frame{0x80 | 0x40 | 1, "reserved bit"})
+			if _, err := readFrame(p.r); err != nil {
+				s.t.Fatalf("no Close frame: %v", err)
+			}
+			p.drop()
 			eventually(s.t, "the socket is gone", func() bool { return s.Stats().Connections == 0 })
 		}},
 		{server.ProxyHeader, 1, never, func(c *server.Config) { c.Listeners[0].ProxyProtocol = reactor.ProxyRequire }, func(s *site) {

@@ -66,7 +66,7 @@ func TestCallOfAPeerThatHasLeftIsNotLogged(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer silent.Close()
-	s := serve(t, calling("http://"+silent.Addr().String(), time.Minute))
+	s := serve(t, calling("http://"+silent.Addr().String(), time.Minute), halfClosedSoon)
 	l := s.dial()
 	l.say(get("/users/7"))
 	asked, err := silent.Accept()

@@ -223,7 +223,7 @@ func TestClientSocketAndItsRequest(t *testing.T) {
 	t.Run("while opening", func(t *testing.T) {
 		l := scripted(t)
 		e, _, _ := hearing()
-		s, _, failed := opens(t, &kinds.SocketRequest{URL: "ws://" + l.address(), Endpoint: e})
+		s, _, failed := opens(t, &kinds.SocketRequest{URL: "ws://" + l.address(), Endpoint: e}, halfClosedSoon)
 		client := s.dial()
 		client.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 		peer, _ := l.asked()
