@@ -28,7 +28,16 @@ func (c *machine) initialWindow() uint32 {
 	return c.sh.cfg.InitialWindowSize
 }
 
-// creditConnection opens the connection's window once half of it can be opened.
+// leastCredit returns the least part of a window that a WINDOW_UPDATE opens: half of it; of a large one an eighth, so that
+// the peer of a long path that may have the whole window in flight has nearly that.
+func leastCredit(window int64) int64 {
+	if window > largeWindow {
+		return window / 8
+	}
+	return (window + 1) / 2
+}
+
+// creditConnection opens the connection's window once leastCredit of it can be opened.
 func (c *machine) creditConnection() {
 	cfg := &c.sh.cfg
 	window, buffer := int64(cfg.ConnectionWindow), int64(cfg.ConnectionBuffer)
@@ -41,7 +50,7 @@ func (c *machine) creditConnection() {
 		target = min(window, buffer-c.unconsumed)
 	}
 	grow := target - int64(c.recvWindow)
-	if grow < window/2 {
+	if grow < leastCredit(window) {
 		return
 	}
 	c.recvWindow += int32(grow)
@@ -51,14 +60,14 @@ func (c *machine) creditConnection() {
 // ReceiveWindow returns the bytes of content that the peer may still send on the connection.
 func (c *machine) ReceiveWindow() int { return int(c.recvWindow) }
 
-// creditStream opens the window of st by its credit once that is half a window. A request that has ended, or whose
+// creditStream opens the window of st by its credit once that is leastCredit of it. A request that has ended, or whose
 // response is complete, gets none.
 func (c *machine) creditStream(st *stream) {
 	size := c.recvInitial
 	if st.flags&grown != 0 {
 		size = st.size()
 	}
-	if st.credit < (size+1)/2 || !st.state.allows(sendWindow) || st.flags&early != 0 {
+	if int64(st.credit) < leastCredit(int64(size)) || !st.state.allows(sendWindow) || st.flags&early != 0 {
 		return
 	}
 	st.recvWindow += st.credit
@@ -79,7 +88,7 @@ func (c *machine) Consumed(id StreamID, n int) {
 	c.creditConnection()
 	st.credit += int32(n)
 	if g := c.growth; g != nil {
-		g.consumed += int64(n)
+		g.consume(n, c.sh)
 	}
 	c.growStream(st)
 	c.creditStream(st)

@@ -3,17 +3,21 @@ package h2
 import "time"
 
 // growth measures the path on which content arrives, and has the window for streams whose content is read as it
-// arrives. The window grows to twice the product of bandwidth and round-trip time. PINGs measure that: it is the content
-// that the application reads between a PING and its acknowledgement. Connections without long content have none.
+// arrives. The window grows to twice the product of bandwidth and round-trip time. A PING measures the first round trip: the
+// window grows if the application has read half of it when the acknowledgement arrives. It grows again as soon as half of
+// the larger window is read within a round trip of its opening. Connections without long content have no growth.
 type growth struct {
 	window   int32   // of a stream; up to Config.MaxWindow
 	streams  int32   // open ones whose window is larger than the initial one
 	grown    int64   // bytes by which their windows are larger
 	reserved int64   // bytes of Shared.grown that are this connection's
 	pinged   bool    // the acknowledgement of a PING is awaited
+	opened   bool    // the window has grown at since, and less than half of it was read
 	misses   uint8   // measurements since the last growth
-	since    instant // when that PING was queued, or before which none is sent
-	consumed int64   // bytes of content since that PING
+	since    instant // when that PING was queued, the window has grown, or before which no PING is sent
+	pingedAt instant // when that PING was queued
+	trip     instant // the last round trip measured; 0: none
+	consumed int64   // bytes of content since then
 	best     int64   // the highest bandwidth measured, in bytes a second
 }
 
@@ -24,20 +28,37 @@ const probeEvery = time.Second
 // in bursts is measured too low now and then.
 const maxMisses = 2
 
+// Factors by which a window grows.
+const (
+	// firstGrowth: the application has read the initial window as it arrived.
+	firstGrowth = 4
+	// openedGrowth: the window was used up within a round trip. TCP has doubled its window meanwhile, or has a large one
+	// already.
+	openedGrowth = 8
+)
+
 // growStream is called when the application has consumed content of st. It raises the credit of st to the window that
-// the connection has learned. Content that fits into two initial windows changes nothing.
+// the connection has learned. Content that fits into the initial window, or whose rest fits into the present one, changes
+// nothing.
 func (c *machine) growStream(st *stream) {
 	if !st.state.allows(recvData) || st.flags&early != 0 {
 		return
 	}
 	size := st.size()
-	if st.credit < (size+1)/2 {
-		return
-	}
 	if st.flags&long == 0 {
+		if st.credit < (size+1)/2 {
+			return
+		}
 		st.flags |= long
+		if st.credit < size {
+			return
+		}
+	}
+	if int64(st.credit) < leastCredit(int64(size))-1 || st.expected >= 0 && st.expected <= int64(st.recvWindow) {
 		return
 	}
+	// An application that leaves half of a window unread does not read as fast as the peer sends.
+	slow := st.unconsumed >= size/2
 	g := c.growth
 	if g == nil {
 		if c.sh.cfg.MaxWindow <= uint32(c.recvInitial) {
@@ -45,9 +66,13 @@ func (c *machine) growStream(st *stream) {
 		}
 		g = &growth{window: c.recvInitial}
 		c.growth = g
+		if c.flags&asClient == 0 {
+			if c.measure(); !slow {
+				g.grow(firstGrowth, c.sh)
+			}
+		}
 	}
-	// An application that leaves half of a window unread does not read as fast as the peer sends.
-	if st.unconsumed >= size/2 || size >= g.window {
+	if slow || size >= g.window {
 		return
 	}
 	got := c.reserve(g.window - size)
@@ -67,6 +92,27 @@ func (c *machine) growStream(st *stream) {
 // size returns the window of st, of which the peer has used a part.
 func (st *stream) size() int32 { return st.recvWindow + st.unconsumed + st.credit }
 
+// grow raises the window by factor.
+func (g *growth) grow(factor int64, sh *Shared) {
+	g.window = int32(min(factor*int64(g.window), int64(sh.cfg.MaxWindow)))
+	g.opened, g.since, g.consumed = true, sh.now, 0
+}
+
+// consume counts n bytes that the application has read.
+func (g *growth) consume(n int, sh *Shared) {
+	g.consumed += int64(n)
+	if !g.opened || g.trip == 0 || g.consumed < int64(g.window)/2*int64(max(g.streams, 1)) {
+		return
+	}
+	g.opened = false
+	took := max(sh.now-g.since, 1)
+	rate := g.consumed * int64(time.Second) / int64(took)
+	if took <= g.trip+g.trip/2 && rate >= g.best+g.best/8 {
+		g.best, g.misses = rate, 0
+		g.grow(openedGrowth, sh)
+	}
+}
+
 // measure is called for a DATA frame of long content. It sends a PING unless one is on its way, or the window
 // has stopped growing.
 func (c *machine) measure() {
@@ -74,7 +120,13 @@ func (c *machine) measure() {
 	if g == nil || g.pinged || c.sh.now < g.since || g.window >= int32(c.sh.cfg.MaxWindow) {
 		return
 	}
-	g.pinged, g.since, g.consumed = true, c.sh.now, 0
+	if g.opened && g.trip != 0 {
+		if c.sh.now < g.since+2*g.trip {
+			return // content by the larger window is yet to come
+		}
+		g.opened = false
+	}
+	g.pinged, g.pingedAt, g.since, g.consumed = true, c.sh.now, c.sh.now, 0
 	c.out = appendPing(c.output(), 0, pingGrowth)
 }
 
@@ -86,25 +138,21 @@ func (c *machine) measured(opaque uint64) bool {
 		return false
 	}
 	g.pinged = false
-	trip := max(c.sh.now-g.since, 1)
-	rate := g.consumed * int64(time.Second) / int64(trip)
+	g.trip = max(c.sh.now-g.pingedAt, 1)
+	rate := g.consumed * int64(time.Second) / int64(max(c.sh.now-g.since, 1))
 	switch {
 	case g.consumed >= int64(g.window)/2 && rate >= g.best+g.best/8:
 		g.best, g.misses = rate, 0
-		factor := int64(2)
-		if uint32(g.window) < c.sh.cfg.ConnectionWindow/4 {
-			factor = 4 // the connection's window has room for it
-		}
-		g.window = int32(min(factor*int64(g.window), int64(c.sh.cfg.MaxWindow)))
+		g.grow(firstGrowth, c.sh)
+	case g.opened:
+		// Content by the larger window arrives a round trip after it was opened.
 	case g.misses < maxMisses:
 		g.misses++
+		g.since = c.sh.now + g.trip
 	default:
 		g.best -= g.best / 4 // the path may change
 		g.since = c.sh.now + instant(probeEvery)
-		return true
 	}
-	// Content by the larger window arrives a round trip after it was opened.
-	g.since = c.sh.now + trip
 	return true
 }
 

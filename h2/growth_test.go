@@ -147,6 +147,36 @@ func TestUploadFillsPath(t *testing.T) {
 	}
 }
 
+// TestWindowGrowsWithinRoundTrips: a path of 40 MB/s and 41 ms is full after three round trips: the initial window, then
+// four and 32 of it.
+func TestWindowGrowsWithinRoundTrips(t *testing.T) {
+	u := newUplink(connect(t, Config{MaxWindow: 4 << 20}), 20, 40_000, 1)
+	u.passes((20 + 3*41) * time.Millisecond)
+	if rate := u.passes(50 * time.Millisecond); rate < 34_000 {
+		t.Errorf("%d bytes a millisecond arrive, of 40000 that the path carries", rate)
+	}
+	if u.pings > 2 {
+		t.Errorf("%d PINGs", u.pings)
+	}
+}
+
+// TestKnownRestNeedsNoGrowth: what is missing of the content fits into the window.
+func TestKnownRestNeedsNoGrowth(t *testing.T) {
+	dialogue(t, Config{}, func(p *peer) {
+		p.writes(p.headers(1, 0, post("content-length", "98304")...))
+		for range 4 {
+			p.writes(dataFrame(1, 0, kib(16)[:16000]))
+			p.c.Consumed(1, 16000)
+		}
+		p.wants("WINDOW_UPDATE 1 48000")
+		p.writes(dataFrame(1, 0, kib(16)[:16000]))
+		p.c.Consumed(1, 16000)
+		if p.c.growth != nil {
+			t.Error("the window grows")
+		}
+	})
+}
+
 // TestConnectionWindowOpensBeforeStreamsGrow: the connection has learned of a long path, and its streams have not grown to
 // it yet. Its window must go on opening within what it may hold.
 func TestConnectionWindowOpensBeforeStreamsGrow(t *testing.T) {

@@ -49,6 +49,10 @@ const (
 // costs the application 32 bytes, and a comparison in every lookup.
 const maxFields = 512
 
+// largeWindow is the size in bytes above which a window is opened by an eighth of it at a time, and not by half: a frame
+// for each 128 KiB costs little.
+const largeWindow = 1 << 20
+
 // directContent is the most content in bytes that Respond encodes immediately, if nothing else waits to
 // be sent. The stream's storage is then free before the next request. More content would be copied
 // twice.
