@@ -23,9 +23,13 @@ const burstTime = 100 * time.Millisecond
 // gnet accepts one connection for each event. While the loop is busy that is one in each round, and newcomers wait for
 // as many rounds as there are others before them. So when the queue is found long, duplicates of the descriptor enter
 // the epoll set for one event each, with the number of the original in it: that brings one more accept.
+//
+// Each planned accept costs an epoll_ctl, and an accept of an empty queue several times as much. So there is one plan at
+// a time: the queue is looked at again when the accepts of the last plan have taken place.
 type source struct {
 	fd         int
 	duplicates []int
+	planned    int // accepts that the plan has still to bring, the one of the original included; 0: no plan
 }
 
 func (e *gnetEngine) Listen(on bool) {
@@ -96,54 +100,71 @@ func (e *gnetEngine) burst(listener int, more bool) {
 		return
 	}
 	s, room := &e.sources[listener], e.config.Room()
+	if s.planned > 0 {
+		s.planned--
+		more = s.planned == 0
+	}
 	if len(s.duplicates) > room {
 		s.withdraw(e.epoll)
 	}
-	if more {
-		e.extend(s, min(acceptQueue(s.fd), burstLimit, room))
+	if !more || s.planned > 0 {
+		return
 	}
+	waiting, exact := acceptQueue(s.fd)
+	if exact && !e.config.Listeners[listener].Shared {
+		// The event of the original brings one of them, and nobody else takes any.
+		if n := e.extend(s, min(waiting-1, burstLimit, room)); n > 0 {
+			s.planned = n + 1
+		}
+		return
+	}
+	e.extend(s, min(waiting, burstLimit, room))
 }
 
-// acceptQueue is how many connections wait at a listening socket: for TCP the number, otherwise burstLimit if any.
-func acceptQueue(fd int) int {
+// acceptQueue returns the number of connections that wait at a listening socket. exact is false for a unix socket: n is
+// then burstLimit if any connection waits.
+func acceptQueue(fd int) (n int, exact bool) {
 	if info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
-		return int(info.Unacked)
+		return int(info.Unacked), true
 	}
 	if n, _ := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0); n > 0 {
-		return burstLimit
+		return burstLimit, false
 	}
-	return 0
+	return 0, false
 }
 
-// extend has up to n more accepts take place in the next round, the caller holding mu. It has none when descriptors are
-// short: the first accept needs one.
-func (e *gnetEngine) extend(s *source, n int) {
+// extend has up to n more accepts take place in the next round, and returns their number; the caller holds mu. There are
+// none when descriptors are short: the first accept needs one.
+func (e *gnetEngine) extend(s *source, n int) (planned int) {
 	event := unix.EpollEvent{Fd: int32(s.fd), Events: unix.EPOLLIN | unix.EPOLLONESHOT}
 	before := len(s.duplicates)
 	for i := range n {
 		if i < len(s.duplicates) {
 			_ = unix.EpollCtl(e.epoll, unix.EPOLL_CTL_MOD, s.duplicates[i], &event)
+			planned++
 			continue
 		}
 		fd, err := unix.FcntlInt(uintptr(s.fd), unix.F_DUPFD_CLOEXEC, 0)
 		if err != nil {
 			s.withdraw(e.epoll)
-			return
+			return 0
 		}
 		if unix.EpollCtl(e.epoll, unix.EPOLL_CTL_ADD, fd, &event) != nil {
 			_ = unix.Close(fd)
 			break
 		}
 		s.duplicates = append(s.duplicates, fd)
+		planned++
 	}
 	if len(s.duplicates) > before && room(1) != nil {
 		s.withdraw(e.epoll)
-		return
+		return 0
 	}
 	if len(s.duplicates) > 0 && !e.bursts {
 		e.bursts = true
 		time.AfterFunc(burstTime, func() { e.execute(burstOver{e}) })
 	}
+	return planned
 }
 
 // withdraw ends what extend began.
@@ -152,7 +173,7 @@ func (s *source) withdraw(epoll int) {
 		_ = unix.EpollCtl(epoll, unix.EPOLL_CTL_DEL, fd, nil)
 		_ = unix.Close(fd)
 	}
-	s.duplicates = nil
+	s.duplicates, s.planned = nil, 0
 }
 
 // burstOver is what gnet runs on the loop after a burst.
