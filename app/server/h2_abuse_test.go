@@ -208,7 +208,7 @@ func TestHTTP2UnreadAnswers(t *testing.T) {
 // A client that cancels half of its requests, measures round trips and opens its windows bit by bit is never cut
 // off.
 func TestHTTP2BusyClientIsNeverCut(t *testing.T) {
-	s := serve(t, builtIn(t, ""))
+	s := serve(t, builtIn(t, ""), func(c *server.Config) { c.HTTP2.SettingsTimeout = time.Hour }) // this client acknowledges none
 	l := s.dial2()
 	a := newAttacker()
 	const rounds, streams = 400, 20
