@@ -50,3 +50,36 @@ func TestTooManyRepeatedLines(t *testing.T) {
 		t.Errorf("%v allocations in 1000 requests", n)
 	}
 }
+
+// Equal responses that are literals allocate nothing; what is secret is not kept.
+func TestEqualResponsesAllocateNothing(t *testing.T) {
+	s := serverOf(t, Config{})
+	ask := s.get()
+	var ev Event
+	var in, out []byte
+	round := func(head string) {
+		id := s.requests(ask)
+		out = s.c.Transmit(out[:0], 1<<20)
+		in = append(in[:0], head...)
+		putStream(in, id)
+		for left := in; len(left) > 0; {
+			n, err := s.c.Next(left, &ev)
+			if err != nil {
+				t.Fatal(err)
+			}
+			left = left[n:]
+		}
+		s.c.Consumed(id, len(ev.Data))
+	}
+	end := byte(flagEndHeaders | flagEndStream)
+	bare := frame(frameHeaders, end, 1, "\x88"+literal(0, "content-length", "0")+literal(0, "date", "Sun, 29 Nov 2026 12:00:00 GMT"))
+	round(bare)
+	if n := testing.AllocsPerRun(100, func() { round(bare) }); n > 0 {
+		t.Errorf("%v allocations in a response", n)
+	}
+	secret := frame(frameHeaders, end, 1, "\x88"+literal(0x10, "set-cookie", "key=1"))
+	round(secret)
+	if m := s.c.memo(); string(m.block) == secret[frameHeaderLen:] {
+		t.Error("a field that is never to be indexed was kept")
+	}
+}

@@ -142,3 +142,21 @@ func TestSizes(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkEqualResponses receives heads whose fields are literals that servers do not index, as most do not.
+func BenchmarkEqualResponses(b *testing.B) {
+	s := serverOf(b, Config{})
+	ask := s.get()
+	in := []byte(frame(frameHeaders, flagEndHeaders|flagEndStream, 1, "\x88"+literal(0, "content-type", "text/plain")+
+		literal(0, "content-length", "0")+literal(0, "date", "Sun, 29 Nov 2026 12:00:00 GMT")))
+	var ev Event
+	var out []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		putStream(in, s.requests(ask))
+		out = s.c.Transmit(out[:0], 1<<20)
+		if _, err := s.c.Next(in, &ev); err != nil || ev.Kind != Final {
+			b.Fatal(err, ev.Kind)
+		}
+	}
+}

@@ -39,8 +39,13 @@ func (c *Client) section(id StreamID, end bool, p purpose, fragments []byte, ev 
 	s := &c.sh.section
 	s.begin(c.headLimit)
 	s.trailers, s.response = p == trailers, p == response
-	if err := c.decode(fragments, p != discard); err != nil {
-		return err
+	if p != response || !c.recall(fragments, s) {
+		if err := c.decode(fragments, p != discard); err != nil {
+			return err
+		}
+		if p == response {
+			c.remember(fragments, s)
+		}
 	}
 	if c.known&resetsPinged != 0 {
 		c.known &^= resetsPinged

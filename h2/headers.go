@@ -107,14 +107,14 @@ func (c *machine) decode(fragments []byte, wanted bool) *ConnError {
 	if c.decoder == nil {
 		c.decoder = newDecoder()
 	}
-	if m := c.memo(); m.serial == c.serial {
-		m.serial = 0
-	}
 	var s *section
 	if wanted {
 		s = &sh.section
 	}
 	ok := c.decoder.decode(fragments, s, &sh.scratch)
+	if m := c.memo(); c.decoder.changed && m.serial == c.serial {
+		m.serial = 0
+	}
 	if cap(sh.scratch) > maxScratch {
 		sh.scratch = nil
 	}

@@ -9,6 +9,8 @@ type decoder struct {
 	count uint32
 	size  uint32 // RFC 7541 section 4.1: the bytes of all entries, and 32 for each
 	limit uint32 // of size, as the encoder has set it
+
+	changed bool // the table, by the last block
 }
 
 // entry is a field line of a table.
@@ -26,6 +28,7 @@ func newDecoder() *decoder { return &decoder{limit: tableSize} }
 // decode decodes a complete block into s, which may be nil. It reports whether the block is valid; if
 // not, the table is unusable. scratch is memory for strings.
 func (d *decoder) decode(block []byte, s *section, scratch *[]byte) (ok bool) {
+	d.changed = false
 	first := true // RFC 7541 section 4.2: size updates come first
 	for len(block) > 0 {
 		b := block[0]
@@ -52,7 +55,7 @@ func (d *decoder) decode(block []byte, s *section, scratch *[]byte) (ok bool) {
 			if size, block, ok = readInt(block, 0x1f); !ok || !first || size > tableSize {
 				return false
 			}
-			d.limit = size
+			d.limit, d.changed = size, true
 			d.evict(0)
 			continue
 		default:
@@ -129,6 +132,7 @@ func (d *decoder) entry(i uint32) *entry {
 
 // insert adds e (RFC 7541 section 4.4).
 func (d *decoder) insert(e entry) {
+	d.changed = true
 	size := uint32(len(e.name)+len(e.value)) + entryOverhead
 	if size > d.limit {
 		d.evict(d.limit)

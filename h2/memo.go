@@ -2,26 +2,33 @@ package h2
 
 import "github.com/gatewheel/gatewheel/internal/memo"
 
-// requestMemo is a connection's last request, if its block consisted of table references alone. Such a
-// block changes no state, so the same bytes mean the same request until another block of the
-// connection is decoded. Repeated requests of a client, a proxy or a load generator have equal blocks.
-// Memos are kept in Shared, each for the connection that used it last, so that an idle connection needs
-// no memory for them.
-type requestMemo struct {
+// headBlock is the last request that a server has received, or the last final response that a client has, if
+// its block has left the table of the decoder as it was. Then the same bytes mean the same head until
+// another block changes the table. Repeated requests of a client, a proxy or a load generator have equal
+// blocks, and so have short responses within a second.
+// They are kept in Shared, each for the connection that used it last, so that an idle connection needs no
+// memory for them.
+type headBlock struct {
 	serial uint64 // of the connection, 0: none
 	block  []byte
 	head   Head
+	status int // of a response
 	signal bool
 	end    bool
 }
 
-func (c *machine) memo() *requestMemo { return &c.sh.memos[c.serial%memos] }
+func (c *machine) memo() *headBlock { return &c.sh.memos[c.serial%memos] }
 
-// memos is how many a loop keeps: for as many busy connections, 20 KB.
+// memos is how many a loop keeps: for as many busy connections, 20 KB, and maxResponseMemo more for each of a
+// client.
 const memos = 64
 
-// maxMemo bounds the block that is remembered: one byte a field.
-const maxMemo = 32
+const (
+	// maxMemo bounds the block of a request that is remembered: one byte a field.
+	maxMemo = 32
+	// maxResponseMemo bounds that of a response, whose fields may be literals.
+	maxResponseMemo = 256
+)
 
 func (c *Conn) remember(fragments []byte, end bool, s *section) {
 	if len(fragments) > maxMemo {
@@ -34,12 +41,41 @@ func (c *Conn) remember(fragments []byte, end bool, s *section) {
 		}
 	}
 	m := c.memo()
-	m.serial, m.end, m.signal = c.serial, end, s.signal
+	m.keep(c.serial, fragments, s)
+	m.end, m.signal = end, s.signal
+}
+
+func (m *headBlock) keep(serial uint64, fragments []byte, s *section) {
+	m.serial = serial
 	m.block = append(m.block[:0], fragments...)
 	fields := append(m.head.Fields[:0], s.head.Fields...)
 	clear(fields[len(fields):cap(fields)])
 	m.head = s.head
 	m.head.Fields = fields
+}
+
+// remember keeps a response that is valid so far. Secrets are not kept: fields that are never to be indexed
+// (RFC 7541 section 7.1.3).
+func (c *Client) remember(fragments []byte, s *section) {
+	if len(fragments) > maxResponseMemo || c.decoder.changed || s.bad != "" || s.tooLarge || s.never != 0 || s.status < 200 {
+		return
+	}
+	m := c.memo()
+	m.keep(c.serial, fragments, s)
+	m.status = s.status
+}
+
+// recall fills s with the last response if its block was the same, and reports whether it was.
+func (c *Client) recall(fragments []byte, s *section) bool {
+	m := c.memo()
+	if m.serial != c.serial || string(m.block) != string(fragments) {
+		return false
+	}
+	fields := append(s.head.Fields, m.head.Fields...) // the caller of Next may change those
+	s.head = m.head
+	s.head.Fields = fields
+	s.status, s.pseudo = m.status, pseudoStatus
+	return true
 }
 
 // forget clears the connection's memo when it closes: the request may have credentials, which must

@@ -28,7 +28,7 @@ type Shared struct {
 
 	section  section
 	scratch  []byte // for strings while they are decoded
-	memos    [memos]requestMemo
+	memos    [memos]headBlock
 	lastHead headMemo
 	probe    [1]byte // for sourceOver
 
