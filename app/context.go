@@ -79,11 +79,13 @@ func (r *Request) SetContext(ctx context.Context) { r.SetValue(contextKey{}, ctx
 // cancel implements spi.Cancel.
 func (r *Request) cancel(cause error) {
 	if cause == nil {
-		cause = ErrRequestDone
+		if !r.life.CompareAndSwap(nil, ended) {
+			r.lifetime().end(ErrRequestDone)
+		}
+		r.endings.End(ErrRequestDone)
+		return
 	}
-	if cause != ErrRequestDone || !r.life.CompareAndSwap(nil, ended) {
-		r.lifetime().end(cause)
-	}
+	r.lifetime().end(cause)
 	if cause == ErrHalfClosed {
 		r.endings.HalfClose()
 	} else {

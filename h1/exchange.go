@@ -57,6 +57,10 @@ func (c *Conn) push() *exchange {
 
 // find returns the exchange of a request that is not answered whole, or nil.
 func (c *Conn) find(id uint64) *exchange {
+	// Most requests are answered before the next one is read.
+	if ex := c.last; ex != nil && ex.id == id {
+		return ex
+	}
 	for ex := c.first; ex != nil; ex = ex.next {
 		if ex.id == id {
 			return ex
