@@ -89,7 +89,7 @@ func (e *exchange) writeHeader(status int) {
 // inform sends an informational response with the present fields.
 func (e *exchange) inform(status int) {
 	var fields app.Fields
-	for _, name := range overhttp.SortedNames(e.answer.header) {
+	for _, name := range overhttp.SortedNames(e.answer.header, nil) {
 		switch name {
 		case "Content-Length", "Transfer-Encoding":
 		default:
@@ -109,7 +109,8 @@ func (e *exchange) snapshot() {
 	if len(a.header) == 0 {
 		return
 	}
-	for _, name := range overhttp.SortedNames(a.header) {
+	var room [8]string
+	for _, name := range overhttp.SortedNames(a.header, room[:]) {
 		e.snap(name, a.header[name])
 	}
 }
@@ -163,6 +164,9 @@ func (e *exchange) snap(name string, values []string) {
 // announce notes the name of a trailer field.
 func (e *exchange) announce(name string) {
 	name = http.CanonicalHeaderKey(name)
+	if e.answer.trailers == nil {
+		e.answer.trailers = make([]string, 0, 4)
+	}
 	if name != "" && httpguts.ValidTrailerHeader(name) && !slices.Contains(e.answer.trailers, name) {
 		e.answer.trailers = append(e.answer.trailers, name)
 	}

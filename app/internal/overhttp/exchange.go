@@ -241,7 +241,7 @@ func (x *exchange) read() {
 // Trailers implements spi.Exchange.
 func (x *exchange) Trailers() app.Fields {
 	var fields app.Fields
-	for _, name := range SortedNames(x.r.Trailer) {
+	for _, name := range SortedNames(x.r.Trailer, nil) {
 		fields = AppendField(fields, name, x.r.Trailer[name])
 	}
 	return fields

@@ -10,9 +10,8 @@ import (
 	"github.com/gatewheel/gatewheel/app"
 )
 
-// SortedNames returns the names of h in order.
-func SortedNames(h http.Header) []string {
-	var room [8]string
+// SortedNames returns the names of h in order. They are in room if that is large enough, whose content is overwritten.
+func SortedNames(h http.Header, room []string) []string {
 	names := room[:0]
 	for name := range h {
 		names = append(names, name)
@@ -35,10 +34,12 @@ func AppendField(fields app.Fields, name string, values []string) app.Fields {
 
 // clean returns the value of a field without line breaks and surrounding blanks.
 func clean(value string) string {
-	if strings.ContainsAny(value, "\r\n\x00") {
-		value = lineBreaks.Replace(value)
+	for i := range len(value) {
+		if value[i] <= ' ' {
+			return strings.Trim(lineBreaks.Replace(value), " \t")
+		}
 	}
-	return strings.Trim(value, " \t")
+	return value
 }
 
 var lineBreaks = strings.NewReplacer("\r", " ", "\n", " ", "\x00", " ")

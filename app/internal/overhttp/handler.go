@@ -203,7 +203,7 @@ func appFields(r *http.Request) app.Fields {
 	if r.ProtoMajor == 1 && r.Host != "" {
 		fields.Add("Host", r.Host)
 	}
-	for _, name := range SortedNames(r.Header) {
+	for _, name := range SortedNames(r.Header, nil) {
 		for _, value := range r.Header[name] {
 			fields.Add(name, value)
 		}
@@ -212,7 +212,7 @@ func appFields(r *http.Request) app.Fields {
 		fields.Add("Transfer-Encoding", strings.Join(r.TransferEncoding, ", "))
 	}
 	if len(r.Trailer) > 0 {
-		fields.Add("Trailer", strings.Join(SortedNames(r.Trailer), ", "))
+		fields.Add("Trailer", strings.Join(SortedNames(r.Trailer, nil), ", "))
 	}
 	return fields
 }
