@@ -65,7 +65,7 @@ type bodyReads struct {
 	err     error  // the reason of the end; io.EOF if the body is complete
 	p       []byte // of the pending Read
 	pending *cell[int]
-	wake    func()
+	wake    func() // resume; nil before a read without a callback of its own
 	reader  *BodyReader
 	wait    contentWait // of a request's body
 }
@@ -76,7 +76,7 @@ func (b *Body) reads() *bodyReads {
 	if reads := b.began.Load(); reads != nil {
 		return reads
 	}
-	b.began.CompareAndSwap(nil, &bodyReads{wake: b.resume})
+	b.began.CompareAndSwap(nil, &bodyReads{})
 	return b.began.Load()
 }
 
@@ -120,6 +120,9 @@ func (b *Body) take(p []byte, ready func()) (int, error) {
 	case len(p) == 0:
 		return 0, nil
 	default:
+		if reads.wake == nil {
+			reads.wake = b.resume
+		}
 		ready = reads.wake
 	}
 	reads.taken = true

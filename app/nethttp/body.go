@@ -98,14 +98,16 @@ func (e *exchange) filled() {
 // left returns the number of bytes in buf.
 func (b *body) left() int { return len(b.buf) - b.off }
 
-// space returns memory behind buf for content of that declared length.
+// space returns memory behind buf for content of that declared length; -1 is unknown.
 func (b *body) space(length int64) []byte {
 	if b.buf == nil {
-		b.buf = newBuffer(largeContent)
-		if length > 0 && length <= smallContent {
-			freeBuffer(&b.buf)
-			b.buf = newBuffer(smallContent)
-		}
+		// Content of unknown length is often a small message. Its buffer grows below.
+		b.buf = newBuffer(int(min(max(length, 0), largeContent)))
+	}
+	if len(b.buf) == smallContent && cap(b.buf) == smallContent && (length < 0 || length > smallContent) {
+		larger := append(newBuffer(largeContent), b.buf[b.off:]...)
+		freeBuffer(&b.buf)
+		b.buf, b.off = larger, 0
 	}
 	if b.off > 0 && b.left() == 0 {
 		b.buf, b.off = b.buf[:0], 0
