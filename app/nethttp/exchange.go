@@ -24,7 +24,9 @@ type exchange struct {
 	r        *app.Request
 	conn     *connection
 	writer   http.ResponseWriter // around this exchange: *writer1 or *writer2
-	request  *http.Request       // as the handler gets it
+	request  *http.Request       // as the handler gets it: made, once makeRequest has returned
+	made     http.Request
+	values   [6]string // of Header in made, if there are not more
 	ctx      requestContext
 	url      url.URL
 	entry    ending.Entry

@@ -30,7 +30,7 @@ func (e *exchange) makeRequest() error {
 	default:
 		made.Proto, made.ProtoMajor, made.ProtoMinor = "HTTP/1.1", 1, 1
 	}
-	made.Header = header(r.Fields)
+	made.Header = e.header(r.Fields)
 	if e.body != nil {
 		made.Body = (*requestBody)(e)
 	}
@@ -39,8 +39,9 @@ func (e *exchange) makeRequest() error {
 	} else {
 		adjust1(&made, r)
 	}
-	// There is no other way to set the context. The copy is what makes made itself stay on the stack.
-	e.request = made.WithContext(&e.ctx)
+	// There is no other way to set the context. Neither made nor the copy is allocated.
+	e.made = *made.WithContext(&e.ctx)
+	e.request = &e.made
 	names, values := core.Captures(r)
 	for i, name := range names {
 		if name != "" {
@@ -84,9 +85,12 @@ func adjust2(made *http.Request) {
 }
 
 // header returns field lines as an http.Header. The lists of values share one array.
-func header(fields app.Fields) http.Header {
+func (e *exchange) header(fields app.Fields) http.Header {
 	h := make(http.Header, len(fields))
-	values := make([]string, len(fields))
+	values := e.values[:]
+	if len(fields) > len(values) {
+		values = make([]string, len(fields))
+	}
 	for i := range fields {
 		name := canonical(fields[i].Name)
 		values[0] = fields[i].Value
