@@ -14,12 +14,14 @@ DATE     := $(shell .ci/version --date)
 FUZZTIME ?= 30s
 # Flags of `make bench`, for example: make bench BENCH='-case h1 -rounds 5 -duration 3s'
 BENCH    ?=
+# Flags of `make bench-growth`, for example: make bench-growth GROWTH='-out docs/growth -page docs/scale.md'
+GROWTH   ?=
 # Time of `make soak`, for example: make soak SOAK=1h
 SOAK     ?= 10m
 # Its further flags, for example: make soak SOAKFLAGS='-seed 7 -rate 300 -max-cpu 0'
 SOAKFLAGS ?=
 
-.PHONY: help build dist run demo check test tools lint conform nested poison unit race fuzz long rollout soak bench bin/bench bench-quick bench-compare clean
+.PHONY: help build dist run demo check test tools lint conform nested poison unit race fuzz long rollout soak bench bin/bench bench-quick bench-compare bench-growth clean
 
 help:
 	@echo 'build    bin/gatewheel, static'
@@ -39,6 +41,8 @@ help:
 	@echo '         report and plots are in bin/bench-report'
 	@echo 'bench-quick    the most important cases, within five minutes'
 	@echo 'bench-compare  this tree beside another revision (BASE=REVISION)'
+	@echo 'bench-growth   how cost grows with connections, streams, routes, peers, loops, within six minutes (GROWTH=flags);'
+	@echo '         report and plots are in bin/growth-report'
 	@echo 'lint     gofmt, go vet, staticcheck'
 
 build:
@@ -125,6 +129,9 @@ bench-quick: tools bin/bench
 
 bench-compare: tools bin/bench
 	.ci/bench-compare "$(BASE)" $(BENCH)
+
+bench-growth: tools bin/bench
+	bin/bench growth -gatewheel bin/gatewheel $(GROWTH)
 
 clean:
 	rm -rf bin dist

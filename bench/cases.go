@@ -11,6 +11,7 @@ type benchCase struct {
 	about     string
 	protocol  protocol
 	servers   []string // in the order of the table
+	own       []server // among which servers choose; nil: those of what is asked
 	load      load     // for a case about processor time
 	file      int      // serve a file of so many bytes; 0: the servers' own content
 	upstream  protocol // to the backends, of gateways and fan-out servers; "": none
@@ -57,6 +58,8 @@ const quickCases = "h1,h1-pipelined,h2,tls-h1,tls-h2,ws,handler-h1,handler-h2,ga
 // commands are the servers among which the case chooses.
 func (c *benchCase) commands() []server {
 	switch {
+	case c.own != nil:
+		return c.own
 	case c.fanout > 0:
 		return fanouts
 	case c.upload > 0 && c.upstream == "":

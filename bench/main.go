@@ -52,6 +52,7 @@ var roles = map[string]func(args []string) error{
 		}
 		return rival.Serve(args[0], o)
 	},
+	"growth":     func(args []string) error { return growth(args, os.Stdout) },
 	"compare":    func(args []string) error { return compare(args, os.Stdout) },
 	"report":     renderAgain,
 	"echo":       loadRole(client.Echo.Run),

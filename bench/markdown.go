@@ -30,6 +30,11 @@ func (res *result) writeMachine(b *bytes.Buffer) {
 	fmt.Fprintf(b, "A cost is the processor time that the kernel has counted for the server, by the requests that were answered. ")
 	fmt.Fprintf(b, "Figures are medians of %d rounds of %v; the spread is the largest distance of a round from the median. ", res.Rounds, res.Duration)
 	fmt.Fprintf(b, "Ratios are medians of the ratios of rounds, with the lowest and the highest. Figures of other machines differ; ratios differ less.\n\n")
+	m.writeTable(b)
+}
+
+// writeTable writes the machine and the versions of what ran on it.
+func (m *machine) writeTable(b *bytes.Buffer) {
 	fmt.Fprintf(b, "| machine | |\n|---|---|\n")
 	row := func(name, value string) {
 		if value != "" {

@@ -150,25 +150,33 @@ func (r *runner) time(c *benchCase, behind *backends, outcomes []outcome) {
 	if c.paced {
 		r.setPace(c, targets, outcomes)
 	}
+	r.takeTurns(len(targets), func(round, i int) { r.turn(c, behind, &targets[i], &outcomes[i], round) })
+}
+
+// takeTurns calls turn for each of n servers in each round; every second round goes backwards.
+func (r *runner) takeTurns(n int, turn func(round, i int)) {
 	for round := range r.rounds {
-		for n := range targets {
-			i := n
+		for i := range n {
 			if round%2 == 1 {
-				i = len(targets) - 1 - n
+				i = n - 1 - i
 			}
-			if targets[i] == nil {
-				continue
-			}
-			s, err := r.round(c, behind, targets[i])
-			if err != nil {
-				outcomes[i].Samples, outcomes[i].LeftOut = nil, err.Error()
-				targets[i] = nil
-				continue
-			}
-			outcomes[i].Samples = append(outcomes[i].Samples, s)
-			r.tell("round %d of %d, %s %.2f µs", round+1, r.rounds, outcomes[i].Server, s.Cost)
+			turn(round, i)
 		}
 	}
+}
+
+// turn measures a round of one server and stores it. A server that fails has no further turns: its target becomes nil.
+func (r *runner) turn(c *benchCase, behind *backends, t **target, o *outcome, round int) {
+	if *t == nil {
+		return
+	}
+	s, err := r.round(c, behind, *t)
+	if err != nil {
+		o.Samples, o.LeftOut, *t = nil, err.Error(), nil
+		return
+	}
+	o.Samples = append(o.Samples, s)
+	r.tell("round %d of %d, %s %.2f µs", round+1, r.rounds, o.Server, s.Cost)
 }
 
 func (r *runner) round(c *benchCase, behind *backends, t *target) (sample, error) {
@@ -255,38 +263,49 @@ func (r *runner) held1(c *benchCase, behind *backends, o *outcome) (float64, err
 	if err != nil {
 		return 0, err
 	}
-	text, err := json.Marshal(hold(t.setup, r.held))
+	release, err := r.holdOpen(hold(t.setup, r.held))
 	if err != nil {
 		return 0, err
 	}
-	// The connections live in another process: the descriptor limit counts both ends otherwise.
-	holder := pinned(r.cores.load, []string{r.self, "hold", string(text)})
-	stdin, err := holder.StdinPipe()
-	if err != nil {
-		return 0, err
-	}
-	stdout, err := holder.StdoutPipe()
-	if err != nil {
-		return 0, err
-	}
-	if err := holder.Start(); err != nil {
-		return 0, err
-	}
-	defer func() {
-		_ = stdin.Close()
-		_ = holder.Wait()
-	}()
-	var said string
-	if _, err := fmt.Fscanln(stdout, &said); err != nil || said != "held" {
-		rest, _ := io.ReadAll(stdout)
-		return 0, fmt.Errorf("the connections could not be held: %s%s", said, rest)
-	}
+	defer release()
 	time.Sleep(r.settle)
 	after, err := t.process.resident()
 	if err != nil {
 		return 0, err
 	}
 	return float64(after-before) / float64(r.held), nil
+}
+
+// holdOpen opens connections that stay until release is called. They live in a process of their own, since the limit of
+// descriptors of this one would count them too.
+func (r *runner) holdOpen(h client.Hold) (release func(), err error) {
+	text, err := json.Marshal(h)
+	if err != nil {
+		return nil, err
+	}
+	holder := pinned(r.cores.load, []string{r.self, "hold", string(text)})
+	stdin, err := holder.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	stdout, err := holder.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := holder.Start(); err != nil {
+		return nil, err
+	}
+	release = func() {
+		_ = stdin.Close()
+		_ = holder.Wait()
+	}
+	var said string
+	if _, err := fmt.Fscanln(stdout, &said); err != nil || said != "held" {
+		rest, _ := io.ReadAll(stdout)
+		release()
+		return nil, fmt.Errorf("the connections could not be held: %s%s", said, rest)
+	}
+	return release, nil
 }
 
 // selfPath is this program's own file, which also holds the rivals and the loads.
