@@ -16,12 +16,14 @@ FUZZTIME ?= 30s
 BENCH    ?=
 # Flags of `make bench-growth`, for example: make bench-growth GROWTH='-out docs/growth -page docs/scale.md'
 GROWTH   ?=
+# How long `make microbench` runs each.
+BENCHTIME ?= 200ms
 # Time of `make soak`, for example: make soak SOAK=1h
 SOAK     ?= 10m
 # Its further flags, for example: make soak SOAKFLAGS='-seed 7 -rate 300 -max-cpu 0'
 SOAKFLAGS ?=
 
-.PHONY: help build dist run demo check test tools lint conform nested poison unit race fuzz long rollout soak bench bin/bench bench-quick bench-compare bench-growth clean
+.PHONY: help build dist run demo check test tools lint conform nested poison unit race fuzz long rollout soak bench bin/bench bench-quick bench-compare bench-growth microbench clean
 
 help:
 	@echo 'build    bin/gatewheel, static'
@@ -40,6 +42,7 @@ help:
 	@echo 'bench    CPU time a request and memory a connection beside other servers, in an hour or two (BENCH=flags);'
 	@echo '         report and plots are in bin/bench-report'
 	@echo 'bench-quick    the most important cases, within five minutes'
+	@echo 'microbench     the protocol machines and app alone, with allocations, BENCHTIME (200ms) each'
 	@echo 'bench-compare  this tree beside another revision (BASE=REVISION)'
 	@echo 'bench-growth   how cost grows with connections, streams, routes, peers, loops, within six minutes (GROWTH=flags);'
 	@echo '         report and plots are in bin/growth-report'
@@ -126,6 +129,9 @@ bench: tools bin/bench
 
 bench-quick: tools bin/bench
 	bin/bench -gatewheel bin/gatewheel -out bin/bench-report -quick $(BENCH)
+
+microbench:
+	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./h1 ./h2 ./ws ./app ./app/websocket ./app/nethttp ./app/gateway ./app/client ./reactor
 
 bench-compare: tools bin/bench
 	.ci/bench-compare "$(BASE)" $(BENCH)
