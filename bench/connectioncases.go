@@ -8,13 +8,13 @@ var connectionCases = []benchCase{
 		servers: []string{"gatewheel", "before", "nginx", "h2o", "haproxy", "fasthttp", "caddy", "net/http"},
 	},
 	{
-		name: "tls-full", about: "new connections over TLS 1.3 with a full handshake (ECDSA P-256) and a request, 10 clients",
+		name: "tls-full", about: "new connections over TLS 1.3 with a full handshake (ECDSA P-256, X25519) and a request, 10 clients",
 		protocol: h1s, load: handshakes(10, false), reference: "h2o",
 		servers: []string{"gatewheel", "before", "h2o", "nginx", "caddy", "net/http"},
 		goals:   []goal{{"h2o", 1}},
 	},
 	{
-		name: "tls-resumed", about: "new connections over TLS 1.3 with a resumed session and a request, 10 clients",
+		name: "tls-resumed", about: "new connections over TLS 1.3 with a resumed session (X25519) and a request, 10 clients",
 		protocol: h1s, load: handshakes(10, true), reference: "h2o",
 		servers: []string{"gatewheel", "before", "h2o", "nginx", "caddy", "net/http"},
 		goals:   []goal{{"h2o", 1}},
