@@ -17,8 +17,8 @@ import (
 	"github.com/gatewheel/gatewheel/app/server"
 )
 
-// A request is one block of memory for its exchange, and one for its text unless the peer repeats itself: the
-// strings of HTTP/2 are those of the connection's table then, those of HTTP/1.1 of a head that the loop remembers.
+// A request is one block of memory for its exchange, which those that arrive together over HTTP/1.1 share, and one for its
+// text unless the peer repeats itself: the strings of HTTP/2 are those of the connection's table then, those of HTTP/1.1 of a head that the loop remembers.
 // An answer that is ready and made before adds nothing. The race detector allocates too, and so has no say here.
 func TestAllocationsARequest(t *testing.T) {
 	static := app.Text(200, "Hello, World!")
@@ -53,8 +53,8 @@ func TestAllocationsARequest(t *testing.T) {
 	t.Logf("%.2f allocations a request over HTTP/2", two)
 
 	// Now and then the runtime allocates for itself.
-	if one > 1.1 || different > 2.1 || two > 1.1 {
-		t.Errorf("%.2f allocations a request over HTTP/1.1, %.2f for one of its own, and %.2f over HTTP/2; want 1, 2 and 1", one, different, two)
+	if one > 0.3 || different > 1.3 || two > 1.1 {
+		t.Errorf("%.2f allocations a request over HTTP/1.1, %.2f for one of its own, and %.2f over HTTP/2; want a sixth, 1 more, and 1", one, different, two)
 	}
 }
 

@@ -30,6 +30,7 @@ type counts struct {
 	switched atomic.Int64 // open connections of HTTP/1 that have become a WebSocket or a tunnel
 	http2    h2counts
 	upstream upstreamCounts
+	batch    countBatch
 }
 
 // connectionsShift is the place of the number of connections in counts.active.
@@ -82,13 +83,14 @@ func (c *counts) socketClosed(role ws.Role) {
 // response counts a response whose head the machine has taken.
 func (c *counts) response(protocol string, status int) {
 	if status < len(c.responses[0]) {
-		c.responses[protocolIndex(protocol)][status].Add(1)
+		c.add(&c.responses[protocolIndex(protocol)][status])
 	}
 }
 
 // withdrawn reverts the count of a response that the machine has replaced before it left.
 func (c *counts) withdrawn(protocol string, status int) {
 	if status < len(c.responses[0]) {
+		c.publishResponses() // which may hold it
 		c.responses[protocolIndex(protocol)][status].Add(^uint64(0))
 	}
 }

@@ -46,21 +46,13 @@ func (s *h1Session) Receive(in []byte) int {
 		s.lastActive = s.loop.instant()
 	}
 	s.input.step(inputResume)
-	used := 0
-	for {
-		if s.reading != nil && !s.demands() {
-			s.input.step(inputPause)
-			break
-		}
-		n, more := s.step(in[used:])
-		used += n
-		if !more {
-			break
-		}
-		if s.loop.r.Charge(unitsPerEvent); used < len(in) && s.loop.r.Spent() {
-			s.conn.Yield()
-			return used
-		}
+	s.loop.count.beginBatch()
+	used, spent := s.readInput(in)
+	s.loop.count.endBatch()
+	s.loop.block = nil
+	if spent {
+		s.conn.Yield()
+		return used
 	}
 	if s.machine.Phase() == h1.InContent {
 		// The wait for more content starts now.
@@ -73,6 +65,25 @@ func (s *h1Session) Receive(in []byte) int {
 		s.endInput(in[used:])
 	}
 	return used
+}
+
+// readInput handles events of the machine until it needs more input, the application or answers. It returns how many bytes
+// were consumed. spent reports that it has stopped because the budget of the turn is used up.
+func (s *h1Session) readInput(in []byte) (used int, spent bool) {
+	for {
+		if s.reading != nil && !s.demands() {
+			s.input.step(inputPause)
+			return used, false
+		}
+		n, more := s.step(in[used:])
+		used += n
+		if !more {
+			return used, false
+		}
+		if s.loop.r.Charge(unitsPerEvent); used < len(in) && s.loop.r.Spent() {
+			return used, true
+		}
+	}
 }
 
 // demands reports whether content of the request may be read: the application waits for it, or has answered and
@@ -111,7 +122,7 @@ func (s *h1Session) step(in []byte) (n int, more bool) {
 	}
 	switch ev.Kind {
 	case h1.Request:
-		s.accept(ev, n)
+		s.accept(ev, n, len(in)-n)
 	case h1.Data:
 		s.reading.received(n)
 		s.deliver(ev.Data)
@@ -128,10 +139,15 @@ func (s *h1Session) step(in []byte) (n int, more bool) {
 	return n, true
 }
 
-// accept creates the exchange of a request, whose head has that size, and runs its handler.
-func (s *h1Session) accept(ev *h1.Event, size int) {
+// accept creates the exchange of a request and runs its handler. size is that of the head, rest that of the input behind
+// it.
+func (s *h1Session) accept(ev *h1.Event, size, rest int) {
 	head := &ev.Head
-	x := s.open(ev.ID)
+	if head.ContentLength != 0 {
+		rest = 0
+	}
+	x := s.loop.exchangeIn(1 + rest/size)
+	s.openIn(x, ev.ID)
 	x.Method, x.Authority, x.Target = head.Method, head.Authority, head.Target
 	x.RawPath, x.RawQuery, x.Protocol = head.Path, head.Query, app.HTTP11
 	if head.Minor == 0 {
@@ -356,6 +372,7 @@ func (s *h1Session) Closed(err error) {
 	s.requestsEnded()
 	s.machine.Release()
 	s.loop.flushEnded()
+	s.loop.count.endBatch() // of a Receive that has panicked
 }
 
 // setTimeout sets the time at which Timeout checks whether the peer has acted.
@@ -540,7 +557,7 @@ func (s *h1Session) agedOut() bool { return false }
 // respond implements session.
 func (s *h1Session) respond(x *exchange, status int, fields app.Fields, c content) error {
 	err := s.machine.Respond(x.id, &h1.Response{Status: status, Fields: fields, Bytes: c.bytes, Source: c.source, Length: c.length})
-	if errors.Is(err, h1.ErrGone) {
+	if err == h1.ErrGone {
 		return app.ErrPeerGone
 	}
 	s.conn.Touch()

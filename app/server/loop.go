@@ -43,6 +43,7 @@ type loop struct {
 	observers      []LoopObserver
 	responseFields []string     // names of FieldObserver
 	observed       bool         // there are observers, or Config.Finished
+	block          []exchange   // see exchangeIn
 	ended          []*exchange  // of which observers are to be told
 	record         Record       // scratch memory of fill
 	connRecord     ConnRecord   // scratch memory of fill
@@ -128,7 +129,8 @@ func (l *loop) renew() {
 	l.ws.Renew()
 	l.h1Event, l.h2Event, l.wsEvent = new(h1.Event), new(h2.Event), new(ws.Event)
 	l.h1ClientEvent = new(h1.ClientEvent)
-	l.gathered = nil
+	l.gathered, l.block = nil, nil
+	l.count.endBatch()
 	l.renewEvents()
 	if len(l.ended) > 0 {
 		l.r.Post(l.flushEnded) // the turn that would have told of them was broken off

@@ -17,31 +17,44 @@ type served struct {
 // open returns a new exchange for a request whose head has arrived, and adds it to live. id is the machine's name
 // for its stream.
 func (c *served) open(id uint64) *exchange {
-	x := &exchange{stream: stream{connection: &c.connection, id: id}}
+	x := new(exchange)
+	c.openIn(x, id)
+	return x
+}
+
+// openIn is open with zero memory for the exchange.
+func (c *served) openIn(x *exchange, id uint64) {
+	x.connection, x.id = &c.connection, id
 	if c.loop.observed {
 		x.seen = c.loop.observe()
 	}
 	x.next = c.live
-	c.count(1)
+	if protocol := c.counted(); protocol >= 0 {
+		c.loop.count.opened(protocol, c.weight())
+	}
 	if x.next != nil {
 		x.next.previous = x
 	}
 	c.live = x
-	return x
 }
 
-// count adds n, 1 or -1, to the loop's open exchanges; and, while live is empty, to its connections with open exchanges.
-// Those of tunnels do not count.
-func (c *served) count(n int64) {
-	if c.live == nil {
-		n += n << connectionsShift
-	}
+// counted returns the index in counts.active of the connection's exchanges; -1 for those of tunnels, which do not count.
+func (c *served) counted() int {
 	switch c.session.(type) {
 	case *h1Session:
-		c.loop.count.active[0].Add(n)
+		return 0
 	case *h2Session:
-		c.loop.count.active[1].Add(n)
+		return 1
 	}
+	return -1
+}
+
+// weight returns what an exchange adds to its word of counts.active: 1, and 1 for the connection while live is empty.
+func (c *served) weight() int64 {
+	if c.live == nil {
+		return 1<<connectionsShift + 1
+	}
+	return 1
 }
 
 // openExchanges returns the number of open exchanges.
@@ -66,7 +79,9 @@ func (c *served) unlink(x *exchange) {
 		x.next.previous = x.previous
 	}
 	x.previous, x.next = nil, nil
-	c.count(-1)
+	if protocol := c.counted(); protocol >= 0 {
+		c.loop.count.closed(protocol, c.weight())
+	}
 }
 
 // peerGone cuts every open exchange with app.ErrPeerGone.
