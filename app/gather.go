@@ -33,9 +33,10 @@ func AllSettled[T any](fs ...Future[T]) Future[[]Outcome[T]] {
 func Collect[T any](r *Request, d time.Duration, fs ...Future[T]) Future[[]Outcome[T]] {
 	g := gather(fs, false)
 	g.loop = r.Loop()
+	g.bound.init(r, g)
 	f := g.start()
 	if !f.Ready() {
-		g.bound.startTimer(r, g, d)
+		g.bound.startTimer(d)
 	}
 	return f
 }

@@ -37,6 +37,7 @@ func start(h Handler, r *Request, limit time.Duration, a answerer) (Answer, *hea
 	}
 	w := &headWait{answerer: a}
 	w.r, w.loop, w.from, w.node.wake = r, r.Loop(), f.cell, w
+	w.bound.init(r, w)
 	if !w.subscribe() {
 		return checked(f.Result()), nil
 	}
@@ -113,7 +114,7 @@ func (w *headWait) arm() {
 	if w.waits = wait != nil; w.waits {
 		at = w.r.Arrived.Add(moment.After(w.r.limit, wait.most(w.r.limit)))
 	}
-	w.bound.startTimer(w.r, w, at.Sub(w.loop.Now()))
+	w.bound.startTimer(at.Sub(w.loop.Now()))
 }
 
 func (w *headWait) rearm() {

@@ -16,7 +16,8 @@ func Sleep(r *Request, d time.Duration) Future[Done] {
 	}
 	s := &sleep{}
 	s.loop = r.Loop()
-	s.bound.startTimer(r, s, d)
+	s.bound.init(r, s)
+	s.bound.startTimer(d)
 	return s.future()
 }
 

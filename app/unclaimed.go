@@ -66,7 +66,8 @@ func (u *unclaimed) await() {
 	case r.isGone():
 		u.report()
 	default:
-		u.bound.startTimer(r, u, unclaimedWait)
+		u.bound.init(r, u)
+		u.bound.startTimer(unclaimedWait)
 	}
 }
 

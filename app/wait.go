@@ -16,10 +16,11 @@ func Here[T any](r *Request, f Future[T]) Future[T] {
 	}
 	w := &wait[T]{from: f.cell, shared: true}
 	w.loop, w.node.wake = r.Loop(), w
+	w.bound.init(r, w)
 	if !w.subscribe() {
 		return f
 	}
-	w.bound.start(r, w)
+	w.bound.start()
 	return w.future()
 }
 
@@ -33,10 +34,11 @@ func Timeout[T any](r *Request, d time.Duration, f Future[T]) Future[T] {
 	}
 	w := &timedWait[T]{wait: wait[T]{from: f.cell}, limit: d}
 	w.loop, w.node.wake = r.Loop(), &w.wait
+	w.bound.init(r, w)
 	if !w.subscribe() {
 		return f
 	}
-	w.bound.startTimer(r, w, d)
+	w.bound.startTimer(d)
 	return w.future()
 }
 
@@ -100,7 +102,10 @@ func (w *wait[T]) cut(cause error, q *queue) {
 }
 
 // bound ends something that waits when its request ends, or when a timer fires.
-// What waits embeds it. It is started and stopped on the loop.
+// What waits embeds it, and calls init before anything can wake it. It is started and
+// stopped on the loop. If the loop is taken over while user code starts it, that
+// goroutine goes on beside tasks of the new loop: r and who are not written any more
+// then, and timer is published by the lock of the request's list.
 type bound struct {
 	r     *Request
 	who   bounded
@@ -117,23 +122,25 @@ type bounded interface {
 	cut(cause error, q *queue)
 }
 
-// start binds who to r's end. A request that has ended cuts it at once.
-func (b *bound) start(r *Request, who bounded) {
-	b.r, b.who = r, who
-	if !r.attach(&b.entry, b) {
-		b.Ended(r.cause())
+// init sets the request to whose end who is bound.
+func (b *bound) init(r *Request, who bounded) { b.r, b.who = r, who }
+
+// start binds to the request's end. A request that has ended cuts at once.
+func (b *bound) start() {
+	if !b.r.attach(&b.entry, b) {
+		b.Ended(b.r.cause())
 	}
 }
 
-// startTimer binds who to r's end and to the time d from now.
-func (b *bound) startTimer(r *Request, who bounded, d time.Duration) {
-	if !r.isGone() {
-		b.timer = r.Loop().After(d, b.expire)
+// startTimer binds to the request's end and to the time d from now.
+func (b *bound) startTimer(d time.Duration) {
+	if !b.r.isGone() {
+		b.timer = b.r.Loop().After(d, b.expire)
 	}
-	b.start(r, who)
+	b.start()
 }
 
-// stop ends the bound without a cut.
+// stop ends the bound without a cut. One without a request has nothing to end.
 func (b *bound) stop() {
 	if b.r != nil && b.r.detach(&b.entry) && b.timer != nil {
 		b.timer.Stop()
@@ -150,7 +157,11 @@ func (b *bound) Ended(cause error) {
 
 // expire is a task of the loop.
 func (b *bound) expire() {
-	b.r.detach(&b.entry)
+	if !b.r.detach(&b.entry) {
+		// The request's end cuts, now or, on a loop that was taken over before start
+		// came to the list, later.
+		return
+	}
 	q := queue{loop: b.r.Loop()}
 	b.who.cut(ErrDeadline, &q)
 	q.run()
