@@ -87,11 +87,14 @@ TIMED := $(TIMED)|RunWithADrainDelay|DrainLosesNoRequest|DrainEndsOldSilenceAtOn
 poison: tools
 	.ci/gotest -short -tags=poison -skip='^Test($(TIMED))$$' ./h1 ./h2 ./ws ./app/server
 
+# The packages whose tests last longest come first, so that the others run beside them.
+LONGEST := ./cmd/gatewheel ./app/server
+
 unit: tools
-	.ci/gotest ./...
+	.ci/gotest $(LONGEST) ./...
 
 race: tools
-	.ci/gotest -race ./...
+	.ci/gotest -race $(LONGEST) ./...
 
 # The races come last: continuous integration reads the closing lines of go test.
 test:

@@ -134,6 +134,8 @@ func (rep *report) writeSection(b *bytes.Buffer, plots map[string]string) {
 		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", o.Server, figure(median(o.costs())), percent(spread(o.costs())), by, perSecond, busy)
 	}
 	fmt.Fprintln(b)
+	rep.writeTimes(b)
+	rep.writePrograms(b)
 	for _, text := range rep.Met {
 		fmt.Fprintf(b, "- met: %s\n", text)
 	}
@@ -148,6 +150,52 @@ func (rep *report) writeSection(b *bytes.Buffer, plots map[string]string) {
 	if len(rep.Met)+len(rep.Missed) > 0 {
 		fmt.Fprintln(b)
 	}
+}
+
+// writeTimes writes the percentiles of a case at a fixed rate. A time counts from when the request was due.
+func (rep *report) writeTimes(b *bytes.Buffer) {
+	if !rep.has(func(s sample) bool { return s.Pace > 0 }) {
+		return
+	}
+	fmt.Fprintf(b, "| server | µs at p50 | at p99 | at p99.9 | requests/s asked for |\n|---|---:|---:|---:|---:|\n")
+	for i := range rep.Outcomes {
+		o := &rep.Outcomes[i]
+		if len(o.Samples) == 0 {
+			continue
+		}
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %.0f |\n", o.Server,
+			figure(o.median(func(s sample) float64 { return s.P50 })), figure(median(o.costs())),
+			figure(o.median(func(s sample) float64 { return s.P999 })), o.median(func(s sample) float64 { return s.Pace }))
+	}
+	fmt.Fprintln(b)
+}
+
+// writePrograms writes the sizes of the programs of a case about the start.
+func (rep *report) writePrograms(b *bytes.Buffer) {
+	if !rep.has(func(s sample) bool { return s.Program > 0 }) {
+		return
+	}
+	fmt.Fprintf(b, "| server | program, MiB |\n|---|---:|\n")
+	for i := range rep.Outcomes {
+		if o := &rep.Outcomes[i]; len(o.Samples) > 0 {
+			fmt.Fprintf(b, "| %s | %.1f |\n", o.Server, float64(o.Samples[0].Program)/(1<<20))
+		}
+	}
+	fmt.Fprintln(b)
+}
+
+// has reports whether a sample of the report satisfies a condition.
+func (rep *report) has(condition func(sample) bool) bool {
+	return slices.ContainsFunc(rep.Outcomes, func(o outcome) bool { return slices.ContainsFunc(o.Samples, condition) })
+}
+
+// median returns the median of what value takes from the samples.
+func (o *outcome) median(value func(sample) float64) float64 {
+	var all []float64
+	for _, s := range o.Samples {
+		all = append(all, value(s))
+	}
+	return median(all)
 }
 
 // writeConfigurations writes how each server was started, once for each different way.

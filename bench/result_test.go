@@ -106,3 +106,20 @@ func TestSecondRunIsComparedWithTheRoundsOfTheFirst(t *testing.T) {
 		t.Errorf("ours is not within the rounds: %+v", a)
 	}
 }
+
+func TestReportOfTimesAndPrograms(t *testing.T) {
+	o := outcome{Server: "gatewheel", Samples: []sample{{Requests: 1, Elapsed: time.Second, Cost: 900, P50: 100, P999: 2000, Pace: 5000}}}
+	rep := newReport(&benchCase{name: "latency", latency: true}, []outcome{o})
+	var b bytes.Buffer
+	rep.writeTimes(&b)
+	if want := "| gatewheel | 100.0 | 900.0 | 2000 | 5000 |"; !strings.Contains(b.String(), want) {
+		t.Errorf("want %q in\n%s", want, b.String())
+	}
+	o = outcome{Server: "gatewheel", Samples: []sample{{Requests: 1, Elapsed: time.Second, Cost: 20, Program: 12 << 20}}}
+	rep = newReport(&benchCase{name: "start", startup: true}, []outcome{o})
+	b.Reset()
+	rep.writePrograms(&b)
+	if want := "| gatewheel | 12.0 |"; !strings.Contains(b.String(), want) {
+		t.Errorf("want %q in\n%s", want, b.String())
+	}
+}
