@@ -55,6 +55,11 @@ func caseNamed(name string) *benchCase {
 // quickCases are those of -quick.
 const quickCases = "h1,h1-pipelined,h2,tls-h1,tls-h2,ws,handler-h1,handler-h2,gateway-h1-h1,gateway-h2-h2,idle-h1,idle-h2"
 
+// has reports whether the case has one of these servers. It has one of none.
+func (c *benchCase) has(wanted []string) bool {
+	return len(wanted) == 0 || slices.ContainsFunc(c.servers, func(name string) bool { return slices.Contains(wanted, name) })
+}
+
 // commands are the servers among which the case chooses.
 func (c *benchCase) commands() []server {
 	switch {

@@ -97,11 +97,13 @@ func (a *agreement) print(out io.Writer) {
 // comparison is a table of costs before and after.
 type comparison struct {
 	*tabwriter.Writer
-	rows int
+	out    io.Writer
+	rows   int
+	tooFew bool // rounds, to tell a change from chance
 }
 
 func newComparison(out io.Writer) *comparison {
-	t := &comparison{Writer: tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)}
+	t := &comparison{out: out, Writer: tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)}
 	fmt.Fprintf(t, "case\tserver\tunit\tbefore\tafter\tchange\tp\trounds\t\n")
 	return t
 }
@@ -130,16 +132,27 @@ func (t *comparison) row(rep *report, server string, before, after []float64) {
 	was, is := median(before), median(after)
 	test := benchmath.AssumeNothing.Compare(benchmath.NewSample(before, &benchmath.DefaultThresholds),
 		benchmath.NewSample(after, &benchmath.DefaultThresholds))
-	change := "~"
-	if test.P <= test.Alpha && was > 0 {
+	change, p := "~", fmt.Sprintf("%.3f", test.P)
+	single := len(before) == 1 && len(after) == 1
+	if single {
+		p = "-"
+	}
+	if (single || test.P <= test.Alpha) && was > 0 {
 		change = fmt.Sprintf("%+.1f %%", 100*(is-was)/was)
 	}
-	fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%.3f\t%d+%d\t\n", rep.Case, server, rep.Unit, figure(was), figure(is), change, test.P, test.N1, test.N2)
+	t.tooFew = t.tooFew || !single && len(test.Warnings) > 0
+	fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d+%d\t\n", rep.Case, server, rep.Unit, figure(was), figure(is), change, p, test.N1, test.N2)
 }
 
 func (t *comparison) flush() error {
 	if t.rows == 0 {
 		return errors.New("the results have no case and server in common")
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if t.tooFew {
+		fmt.Fprintln(t.out, "Where there are fewer than four rounds a side, no change can be told from chance.")
+	}
+	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -91,7 +92,7 @@ type options struct {
 func (o *options) parse(r *runner, args []string) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.StringVar(&o.cases, "case", "*", "cases to run, patterns separated by commas")
-	flags.StringVar(&o.servers, "server", "", "servers to run, separated by commas (default: all of the case)")
+	flags.StringVar(&o.servers, "server", "", "servers to run, separated by commas (default: all of the case); cases without them are left out")
 	flags.StringVar(&r.gatewheel, "gatewheel", "bin/gatewheel", "the binary to measure")
 	flags.StringVar(&r.before, "before", "", "another build of it, measured in the same run as \"before\"")
 	flags.StringVar(&o.flags, "flags", "", "further flags for gatewheel serve, separated by spaces")
@@ -103,7 +104,7 @@ func (o *options) parse(r *runner, args []string) error {
 	flags.StringVar(&o.out, "out", "", "write report.md, result.json and the plots to this folder")
 	flags.StringVar(&o.json, "json", "", "write result.json to this file")
 	flags.BoolVar(&o.quick, "quick", false, "the most important cases, three rounds of a second, fewer idle connections: less than five minutes")
-	flags.BoolVar(&o.check, "check", false, "exit 1 when gatewheel misses a goal")
+	flags.BoolVar(&o.check, "check", false, "exit 1 when gatewheel misses a goal or cannot be measured")
 	flags.BoolVar(&o.v, "v", false, "print each round")
 	flags.BoolVar(&o.list, "list", false, "list the cases and end")
 	if err := flags.Parse(args); err != nil {
@@ -151,6 +152,7 @@ func bench(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	chosen = slices.DeleteFunc(chosen, func(c *benchCase) bool { return !c.has(wanted) })
 	if o.list {
 		for _, c := range chosen {
 			fmt.Fprintf(out, "%-25s %s: %s\n", c.name, c.about, strings.Join(c.servers, ", "))
@@ -164,23 +166,28 @@ func bench(args []string, out io.Writer) error {
 	defer func() { _ = os.RemoveAll(r.dir) }()
 
 	res := &result{Machine: describeMachine(r.gatewheel, args), Rounds: r.rounds, Duration: r.duration}
-	interrupted, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // the second signal ends this process at once
+	r.ctx = ctx
 	for i, c := range chosen {
 		r.progress.begin(i+1, len(chosen), c.name)
 		rep := newReport(c, r.measure(c, wanted))
 		r.progress.end()
-		if interrupted.Err() != nil {
-			// The loads were interrupted as well: this case shows nothing.
+		if r.interrupted() {
+			// The rounds of this case are not complete.
 			return errors.Join(errInterrupted, o.finish(r, res, out))
 		}
 		rep.print(out, c.reference)
 		res.Reports = append(res.Reports, rep)
+		if err := o.keep(res); err != nil {
+			return err
+		}
 	}
 	if err := o.finish(r, res, out); err != nil {
 		return err
 	}
-	if o.check && slices.ContainsFunc(res.Reports, func(rep report) bool { return len(rep.Missed) > 0 }) {
+	if o.check && slices.ContainsFunc(res.Reports, report.fails) {
 		return errMissed
 	}
 	return nil
@@ -188,7 +195,7 @@ func bench(args []string, out io.Writer) error {
 
 var errInterrupted = errors.New("interrupted; what was measured before is written")
 
-// finish prints the comparison with another build, if there is one, and writes the files that were asked for.
+// finish prints the comparison with another build, if there is one, and writes the report if it was asked for.
 func (o *options) finish(r *runner, res *result, out io.Writer) error {
 	if len(res.Reports) == 0 {
 		return nil
@@ -203,15 +210,26 @@ func (o *options) finish(r *runner, res *result, out io.Writer) error {
 			return err
 		}
 	}
+	if o.out != "" {
+		return res.write(o.out)
+	}
+	return nil
+}
+
+// keep writes what was measured so far, so that it is not lost with this process.
+func (o *options) keep(res *result) error {
 	if o.json != "" {
 		if err := res.writeJSON(o.json); err != nil {
 			return err
 		}
 	}
-	if o.out != "" {
-		return res.write(o.out)
+	if o.out == "" {
+		return nil
 	}
-	return nil
+	if err := os.MkdirAll(o.out, 0o755); err != nil {
+		return err
+	}
+	return res.writeJSON(filepath.Join(o.out, resultFile))
 }
 
 // begin makes ready what the cases share.
@@ -270,7 +288,7 @@ func serverList(only string) ([]string, error) {
 	}
 	wanted := strings.Split(only, ",")
 	for _, name := range wanted {
-		if !slices.ContainsFunc(slices.Concat(servers, gateways, fanouts), func(s server) bool { return s.name == name }) {
+		if !slices.ContainsFunc(slices.Concat(servers, gateways, fanouts, uploads, grpcServers), func(s server) bool { return s.name == name }) {
 			return nil, fmt.Errorf("-server %s: there is none of that name", name)
 		}
 	}

@@ -29,6 +29,7 @@ func (res *result) writeMachine(b *bytes.Buffer) {
 		m.Started.Format("2006-01-02 15:04 MST"), m.Command)
 	fmt.Fprintf(b, "A cost is the processor time that the kernel has counted for the server, by the requests that were answered. ")
 	fmt.Fprintf(b, "Figures are medians of %d rounds of %v; the spread is the largest distance of a round from the median. ", res.Rounds, res.Duration)
+	fmt.Fprintf(b, "Rivals in Go collect garbage as by default (GOGC=100); the program gatewheel leaves itself 16 MiB of headroom by default. ")
 	fmt.Fprintf(b, "Ratios are medians of the ratios of rounds, with the lowest and the highest. Figures of other machines differ; ratios differ less.\n\n")
 	m.writeTable(b)
 }
@@ -83,7 +84,7 @@ func (res *result) writeSummary(b *bytes.Buffer, plots map[string]string) {
 			goals = "met"
 		}
 		fmt.Fprintf(b, "| [%s](#%s) | %s | %s | %s | %s | %s | %s | %s |\n", rep.Case, rep.Case, rep.Unit,
-			figure(median(ours.costs())), percent(spread(ours.costs())), bestText, of, ofFloor, goals)
+			figure(median(ours.costs())), spreadText(ours), bestText, of, ofFloor, goals)
 	}
 	fmt.Fprintln(b)
 }
@@ -117,6 +118,11 @@ func (rep *report) writeSection(b *bytes.Buffer, plots map[string]string) {
 		fmt.Fprintf(b, "![%s: %s](%s)\n\n", rep.Case, rep.Unit, file)
 	}
 	ours := rep.ours()
+	if rep.Unit == bytesUnit {
+		if held := rep.held(); held > 0 {
+			fmt.Fprintf(b, "%d connections were held, once.\n\n", held)
+		}
+	}
 	fmt.Fprintf(b, "| server | %s | spread | gatewheel by it | requests/s | busy |\n|---|---:|---:|---:|---:|---:|\n", rep.Unit)
 	for i := range rep.Outcomes {
 		o := &rep.Outcomes[i]
@@ -131,7 +137,7 @@ func (rep *report) writeSection(b *bytes.Buffer, plots map[string]string) {
 		if rates, shares := o.rates(); len(rates) > 0 {
 			perSecond, busy = fmt.Sprintf("%.0f", median(rates)), percent(median(shares))
 		}
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", o.Server, figure(median(o.costs())), percent(spread(o.costs())), by, perSecond, busy)
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", o.Server, figure(median(o.costs())), spreadText(o), by, perSecond, busy)
 	}
 	fmt.Fprintln(b)
 	rep.writeTimes(b)
@@ -142,6 +148,9 @@ func (rep *report) writeSection(b *bytes.Buffer, plots map[string]string) {
 	for _, text := range rep.Missed {
 		fmt.Fprintf(b, "- **missed**: %s\n", text)
 	}
+	for _, text := range rep.Unjudged {
+		fmt.Fprintf(b, "- not judged: %s\n", text)
+	}
 	for i := range rep.Outcomes {
 		if o := &rep.Outcomes[i]; o.LeftOut != "" {
 			fmt.Fprintf(b, "- left out: %s: %s\n", o.Server, o.LeftOut)
@@ -150,6 +159,16 @@ func (rep *report) writeSection(b *bytes.Buffer, plots map[string]string) {
 	if len(rep.Met)+len(rep.Missed) > 0 {
 		fmt.Fprintln(b)
 	}
+}
+
+// held returns how many connections a case about memory held; 0 if it measured nothing.
+func (rep *report) held() int64 {
+	for i := range rep.Outcomes {
+		if samples := rep.Outcomes[i].Samples; len(samples) > 0 {
+			return samples[0].Requests
+		}
+	}
+	return 0
 }
 
 // writeTimes writes the percentiles of a case at a fixed rate. A time counts from when the request was due.

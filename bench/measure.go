@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,11 +26,15 @@ type runner struct {
 	dir       string
 	rounds    int
 	duration  time.Duration
-	warmup    time.Duration // no warm-up when zero
-	held      int           // connections of a case about memory
-	settle    time.Duration // how long after the last request memory is read
-	progress  *progress     // nil: none is shown
+	warmup    time.Duration   // no warm-up when zero
+	held      int             // connections of a case about memory
+	settle    time.Duration   // how long after the last request memory is read
+	progress  *progress       // nil: none is shown
+	ctx       context.Context // done when the run is interrupted; nil: it cannot be
 }
+
+// interrupted reports whether the run is to end.
+func (r *runner) interrupted() bool { return r.ctx != nil && r.ctx.Err() != nil }
 
 // measure starts the servers of a case, checks what they answer, and loads them in turns.
 func (r *runner) measure(c *benchCase, wanted []string) []outcome {
@@ -153,10 +158,14 @@ func (r *runner) time(c *benchCase, behind *backends, outcomes []outcome) {
 	r.takeTurns(len(targets), func(round, i int) { r.turn(c, behind, &targets[i], &outcomes[i], round) })
 }
 
-// takeTurns calls turn for each of n servers in each round; every second round goes backwards.
+// takeTurns calls turn for each of n servers in each round, until the run is interrupted. Every second round goes
+// backwards.
 func (r *runner) takeTurns(n int, turn func(round, i int)) {
 	for round := range r.rounds {
 		for i := range n {
+			if r.interrupted() {
+				return
+			}
 			if round%2 == 1 {
 				i = n - 1 - i
 			}
@@ -241,12 +250,15 @@ func (r *runner) setPace(c *benchCase, targets []*target, outcomes []outcome) {
 // many connections that made one exchange each and stay.
 func (r *runner) memory(c *benchCase, behind *backends, outcomes []outcome) {
 	for i := range outcomes {
+		if r.interrupted() {
+			return
+		}
 		cost, err := r.held1(c, behind, &outcomes[i])
 		if err != nil {
 			outcomes[i].LeftOut = err.Error()
 			continue
 		}
-		outcomes[i].Samples = []sample{{Requests: int64(r.held), Cost: cost}}
+		outcomes[i].Samples = []sample{{Requests: int64(r.heldOf(c)), Cost: cost}}
 		r.tell("%s %.0f bytes", outcomes[i].Server, cost)
 	}
 }
@@ -263,7 +275,8 @@ func (r *runner) held1(c *benchCase, behind *backends, o *outcome) (float64, err
 	if err != nil {
 		return 0, err
 	}
-	release, err := r.holdOpen(hold(t.setup, r.held))
+	held := r.heldOf(c)
+	release, err := r.holdOpen(hold(t.setup, held))
 	if err != nil {
 		return 0, err
 	}
@@ -273,7 +286,16 @@ func (r *runner) held1(c *benchCase, behind *backends, o *outcome) (float64, err
 	if err != nil {
 		return 0, err
 	}
-	return float64(after-before) / float64(r.held), nil
+	return float64(after-before) / float64(held), nil
+}
+
+// heldOf returns how many connections a case about memory holds. Through a gateway each takes two descriptors, of the
+// 20,000 that a process often may have at most.
+func (r *runner) heldOf(c *benchCase) int {
+	if c.upstream != "" {
+		return min(r.held, 8_000)
+	}
+	return r.held
 }
 
 // holdOpen opens connections that stay until release is called. They live in a process of their own, since the limit of

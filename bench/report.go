@@ -15,16 +15,20 @@ type report struct {
 	Outcomes []outcome `json:"outcomes"`
 	Missed   []string  `json:"missed,omitempty"` // goals that gatewheel did not reach
 	Met      []string  `json:"met,omitempty"`
+	Unjudged []string  `json:"unjudged,omitempty"` // goals without figures: gatewheel or the rival was not measured
 
 	upstream bool // print the connections to backends
 }
+
+// bytesUnit is the unit of cases about memory.
+const bytesUnit = "bytes/connection"
 
 func newReport(c *benchCase, outcomes []outcome) report {
 	rep := report{Case: c.name, About: c.about, Unit: "µs/request", Outcomes: outcomes,
 		upstream: c.upstream != "" && !c.idle}
 	switch {
 	case c.idle:
-		rep.Unit = "bytes/connection"
+		rep.Unit = bytesUnit
 	case c.latency:
 		rep.Unit = "µs at p99"
 	case c.startup:
@@ -34,9 +38,6 @@ func newReport(c *benchCase, outcomes []outcome) report {
 		rep.Unit = "µs/message"
 	}
 	ours := rep.ours()
-	if ours == nil {
-		return rep
-	}
 	judge := func(text string, good bool) {
 		if good {
 			rep.Met = append(rep.Met, text)
@@ -45,17 +46,27 @@ func newReport(c *benchCase, outcomes []outcome) report {
 		}
 	}
 	for _, g := range c.goals {
-		if other := find(outcomes, g.rival); other != nil {
-			got := ratio(ours, other)
-			judge(fmt.Sprintf("%.2f of %s, wanted at most %.2f", got, other.Server, g.atMost), got <= g.atMost)
+		other := find(outcomes, g.rival)
+		if ours == nil || other == nil {
+			rep.Unjudged = append(rep.Unjudged, fmt.Sprintf("at most %.2f of %s", g.atMost, g.rival))
+			continue
 		}
+		got := ratio(ours, other)
+		judge(fmt.Sprintf("%.2f of %s, wanted at most %.2f", got, other.Server, g.atMost), got <= g.atMost)
 	}
-	if c.idleGoal > 0 {
+	switch {
+	case c.idleGoal == 0:
+	case ours == nil:
+		rep.Unjudged = append(rep.Unjudged, fmt.Sprintf("at most %d bytes a connection", c.idleGoal))
+	default:
 		got := median(ours.costs())
 		judge(fmt.Sprintf("%.0f bytes a connection, wanted at most %d", got, c.idleGoal), got <= float64(c.idleGoal))
 	}
 	return rep
 }
+
+// fails reports whether a goal was missed, or gatewheel could not be measured.
+func (rep report) fails() bool { return len(rep.Missed) > 0 || rep.ours() == nil }
 
 // isOurs reports whether a server is this project's.
 func isOurs(server string) bool {
@@ -63,7 +74,7 @@ func isOurs(server string) bool {
 }
 
 // ours returns the outcome of the server of this project that was measured; nil if there is none.
-func (rep *report) ours() *outcome {
+func (rep report) ours() *outcome {
 	if o := find(rep.Outcomes, "gatewheel"); o != nil {
 		return o
 	}
@@ -110,7 +121,7 @@ func (rep report) print(w io.Writer, reference string) {
 	ref := find(rep.Outcomes, reference)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	rate := "requests/s\tbusy\t"
-	if rep.Unit == "bytes/connection" {
+	if rep.Unit == bytesUnit {
 		rate = ""
 	}
 	if rep.upstream {
@@ -124,7 +135,7 @@ func (rep report) print(w io.Writer, reference string) {
 		}
 		costs := o.costs()
 		digits := 2
-		if rep.Unit == "bytes/connection" {
+		if rep.Unit == bytesUnit {
 			digits = 0
 		}
 		of := "-"
@@ -153,5 +164,8 @@ func (rep report) print(w io.Writer, reference string) {
 	}
 	for _, text := range rep.Missed {
 		fmt.Fprintf(w, "  MISSED: %s\n", text)
+	}
+	for _, text := range rep.Unjudged {
+		fmt.Fprintf(w, "  not judged: %s\n", text)
 	}
 }

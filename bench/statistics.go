@@ -29,6 +29,14 @@ func spread(values []float64) float64 {
 	return math.Max(m-slices.Min(values), slices.Max(values)-m) / m
 }
 
+// spreadText formats the spread of an outcome; that of one sample is unknown.
+func spreadText(o *outcome) string {
+	if len(o.Samples) < 2 {
+		return "-"
+	}
+	return percent(spread(o.costs()))
+}
+
 // ratio compares round by round, so that what disturbed a whole round falls out, and takes the median.
 func ratio(a, b *outcome) float64 { return median(ratios(a, b)) }
 
