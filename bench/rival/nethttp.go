@@ -51,7 +51,9 @@ func answer(w http.ResponseWriter, r *http.Request) {
 		content = FileContent(size)
 		contents.Store(name, content)
 	}
-	w.Header().Set("Content-Type", "application/octet-stream")
+	h := w.Header()
+	h.Set("Content-Type", "application/octet-stream")
+	h.Set("Content-Length", strconv.Itoa(len(content.(string))))
 	_, _ = io.WriteString(w, content.(string))
 }
 
