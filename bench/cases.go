@@ -37,7 +37,7 @@ type goal struct {
 	atMost float64
 }
 
-// bestRival is the other server, whichever, with the lowest cost in the run.
+// bestRival is the other server with the lowest cost in the run.
 const bestRival = "the best rival"
 
 // cases are all cases.

@@ -1,5 +1,7 @@
 package main
 
+import "fmt"
+
 // connectionCases are about new connections, few and many streams, several workers, and the start.
 var connectionCases = []benchCase{
 	{
@@ -33,7 +35,7 @@ var connectionCases = []benchCase{
 	{
 		name: "grpc", about: "unary gRPC calls of 16 bytes over HTTP/2, 50 connections, 100 streams on each",
 		protocol: h2, unary: true, load: h2load(50, 100), selfCheck: true, reference: "grpc-go",
-		servers: []string{"gatewheel", "adapter", "grpc-go", "grpc-net/http"},
+		servers: []string{"adapter", "grpc-go", "grpc-net/http"},
 	},
 	{
 		name: "start", about: "time from the start of the program to its first response",
@@ -45,7 +47,7 @@ var connectionCases = []benchCase{
 // streams is a case of HTTP/2 with so many streams on each of 50 connections.
 func streams(name string, p protocol, n int) benchCase {
 	c := benchCase{
-		name: name, about: longNames[p] + ", GET /, 50 connections, 10 streams on each",
+		name: name, about: fmt.Sprintf("%s, GET /, 50 connections, %d streams on each", longNames[p], n),
 		protocol: p, load: h2load(50, n), reference: "h2o",
 		servers: []string{"gatewheel", "before", "h2o", "nghttpd", "nginx", "caddy", "net/http"},
 	}

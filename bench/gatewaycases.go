@@ -66,7 +66,7 @@ func through(from, to protocol, atMost float64) benchCase {
 func down(from, to protocol, size int) benchCase {
 	c := through(from, to, 0.9)
 	c.name += "-down-" + sizeName(size)
-	c.about = fmt.Sprintf("a gateway from %s to %s, responses of %s, 10 connections", longNames[from], longNames[to], sizeName(size))
+	c.about = fmt.Sprintf("a gateway from %s to %s, responses of %s, 10 connections", longNames[from], longNames[to], sizeText(size))
 	c.file, c.load = size, wrk(10, 1)
 	if from.multi() {
 		c.load = h2load(10, 10)
@@ -79,7 +79,7 @@ func down(from, to protocol, size int) benchCase {
 func up(from, to protocol, size int) benchCase {
 	c := through(from, to, 0.9)
 	c.name += "-up-" + sizeName(size)
-	c.about = fmt.Sprintf("a gateway from %s to %s, POST of %s, 10 connections", longNames[from], longNames[to], sizeName(size))
+	c.about = fmt.Sprintf("a gateway from %s to %s, POST of %s, 10 connections", longNames[from], longNames[to], sizeText(size))
 	c.upload, c.load = size, wrkPost(10)
 	if from.multi() {
 		c.load = h2load(10, 10)
@@ -88,15 +88,27 @@ func up(from, to protocol, size int) benchCase {
 	return c
 }
 
-// sizeName returns a size in bytes as the names of cases have it.
+// sizeName returns a size in bytes as the names of cases have it: 1k, 64k, 1m, 1g.
 func sizeName(size int) string {
+	count, unit := sizeParts(size)
+	return fmt.Sprint(count, strings.ToLower(unit[:1]))
+}
+
+// sizeText returns a size in bytes for readers: 64 KiB.
+func sizeText(size int) string {
+	count, unit := sizeParts(size)
+	return fmt.Sprintf("%d %s", count, unit)
+}
+
+// sizeParts returns a size in bytes in the largest unit that it reaches.
+func sizeParts(size int) (count int, unit string) {
 	switch {
 	case size >= 1<<30:
-		return fmt.Sprintf("%dg", size>>30)
+		return size >> 30, "GiB"
 	case size >= 1<<20:
-		return fmt.Sprintf("%dm", size>>20)
+		return size >> 20, "MiB"
 	}
-	return fmt.Sprintf("%dk", size>>10)
+	return size >> 10, "KiB"
 }
 
 // gatewayCases are about forwarding. All gateways of a case have the same backend.

@@ -10,12 +10,12 @@ var lastingCases = []benchCase{
 		servers: []string{"gatewheel", "before", "gorilla"},
 	},
 	{
-		name: "room", about: "a chat room of 1,000 WebSockets, messages of 32 bytes, a message that a member receives",
-		protocol: ws, load: room(1000), target: rival.RoomPath, reference: "gorilla-room",
+		name: "room", about: "a chat room of at most 1,000 WebSockets (-held), messages of 32 bytes, a message that a member receives",
+		protocol: ws, load: room(1000), target: rival.RoomPath, selfCheck: true, reference: "gorilla-room",
 		servers: []string{"gatewheel", "before", "gorilla-room", "nbio-room"},
 	},
 	{
-		name: "events", about: "10,000 event streams with an event a second each, an event that a client receives",
+		name: "events", about: "at most 10,000 event streams (-held) with an event a second each, an event that a client receives",
 		protocol: h1, load: eventStreams(10_000), target: rival.EventsPath, selfCheck: true, reference: "net/http-events",
 		servers: []string{"gatewheel", "before", "net/http-events"},
 	},

@@ -145,12 +145,10 @@ var uploads = []server{
 	{"adapter", rivalCommand("adapter")},
 	{"net/http", rivalCommand("net/http")},
 	{"fasthttp", rivalCommand("fasthttp")},
-	{"nginx", nginx},
 }
 
-// grpcServers are the servers of a case about gRPC.
+// grpcServers are the servers of a case about gRPC. All of them are grpc-go, over different HTTP/2 servers.
 var grpcServers = []server{
-	{"gatewheel", rivalCommand("backend")},
 	{"adapter", rivalCommand("grpc-adapter")},
 	{"grpc-go", rivalCommand("grpc-go")},
 	{"grpc-net/http", rivalCommand("grpc-net/http")},

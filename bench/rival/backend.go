@@ -15,7 +15,7 @@ import (
 	"github.com/gatewheel/gatewheel/reactor"
 )
 
-// Targets of the backend besides those of the built-in application.
+// Targets of the backend in addition to those of the built-in application.
 const (
 	FilePath   = "/file/"       // FileContent of the size that follows
 	UploadPath = "/upload"      // Content, once the content of the request was read
