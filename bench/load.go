@@ -68,6 +68,14 @@ func killAfter(cmd *exec.Cmd) *time.Timer {
 	return time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
 }
 
+// generator returns the command of a load generator. Its OpenSSL offers a single suite of TLS 1.3, the one that Go's
+// clients and servers choose: a server that follows the client would encrypt with another one.
+func (r *runner) generator(argv []string) *exec.Cmd {
+	cmd := pinned(r.cores.load, argv)
+	cmd.Env = append(cmd.Env, "OPENSSL_CONF="+filepath.Join(r.dir, opensslFile))
+	return cmd
+}
+
 // run runs a load generator and returns what it prints. One that lasts longer than patience is killed.
 func run(cmd *exec.Cmd) (string, error) {
 	var out bytes.Buffer
@@ -150,7 +158,7 @@ func wrkOnce(r *runner, t *target, seconds, connections int, script []byte) (tal
 		}
 		argv = append(argv, "-s", file)
 	}
-	out, err := run(pinned(r.cores.load, append(argv, t.url())))
+	out, err := run(r.generator(append(argv, t.url())))
 	if err != nil {
 		return tally{}, err
 	}
@@ -212,7 +220,7 @@ func h2loadRun(r *runner, t *target, connections, streams int, requests int64) (
 		return tally{}, err
 	}
 	argv = append(argv, content...)
-	out, err := run(pinned(r.cores.load, append(argv, t.url())))
+	out, err := run(r.generator(append(argv, t.url())))
 	if err != nil {
 		return tally{}, err
 	}

@@ -392,7 +392,20 @@ func nghttpd(s *setup) ([]string, error) {
 	return append(argv, "--no-tls", strconv.Itoa(s.port)), nil
 }
 
-// prepare fills the folder that all servers share: the content of the cases as files, and a certificate.
+// opensslFile is the configuration of OpenSSL for load generators, in the folder that all servers share.
+const opensslFile = "openssl.cnf"
+
+const opensslConfiguration = `openssl_conf = openssl
+[openssl]
+ssl_conf = ssl
+[ssl]
+system_default = tls
+[tls]
+Ciphersuites = TLS_AES_128_GCM_SHA256
+`
+
+// prepare fills the folder that all servers share: the content of the cases as files, a certificate, and the
+// configuration of OpenSSL.
 func prepare(dir string, cases []*benchCase) error {
 	root := filepath.Join(dir, "root")
 	if err := os.MkdirAll(root, 0o755); err != nil {
@@ -409,6 +422,9 @@ func prepare(dir string, cases []*benchCase) error {
 				return err
 			}
 		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, opensslFile), []byte(opensslConfiguration), 0o644); err != nil {
+		return err
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
