@@ -195,6 +195,8 @@ type sample struct {
 	P50  float64 `json:"p50,omitempty"`
 	P999 float64 `json:"p99_9,omitempty"`
 	Pace float64 `json:"pace,omitempty"`
+	// Late is how late the load sent requests in such a case, in microseconds (p99). The times contain it.
+	Late float64 `json:"late_p99,omitempty"`
 	// Program is the size of the program in bytes, of a case about the start.
 	Program int64 `json:"program_bytes,omitempty"`
 	// Upstream is the number of connections to the backends at the end of the round.

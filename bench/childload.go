@@ -12,22 +12,31 @@ import (
 	"github.com/gatewheel/gatewheel/bench/client"
 )
 
-// A load that is a role of this program opens its connections, prints readyLine, loads the server, and prints its result
-// as JSON. The processor time of the server counts from the line on.
-const readyLine = "ready"
+// A load that is a role of this program opens its connections, prints readyLine, and loads the server after startLine was
+// sent to it. It prints its result as JSON, and closes its connections once its standard input is closed. The processor
+// time of the server is read before startLine and after the result.
+const (
+	readyLine = "ready"
+	startLine = "start"
+)
 
 // loadRole returns the role that runs a load of type L.
-func loadRole[L any, R any](run func(l L, ready func()) (R, error)) func(args []string) error {
+func loadRole[L any, R any](run func(l L, ready func(), done func(R)) error) func(args []string) error {
 	return func(args []string) error {
 		var l L
 		if err := json.Unmarshal([]byte(strings.Join(args, " ")), &l); err != nil {
 			return err
 		}
-		result, err := run(l, func() { fmt.Println(readyLine) })
-		if err != nil {
-			return err
+		var unable error
+		ready := func() {
+			fmt.Println(readyLine)
+			_, unable = io.ReadFull(os.Stdin, make([]byte, len(startLine)+1))
 		}
-		return json.NewEncoder(os.Stdout).Encode(result)
+		done := func(result R) {
+			unable = errors.Join(unable, json.NewEncoder(os.Stdout).Encode(result))
+			_, _ = io.Copy(io.Discard, os.Stdin)
+		}
+		return errors.Join(run(l, ready, done), unable)
 	}
 }
 
@@ -41,6 +50,10 @@ func (r *runner) roleLoad(t *target, role string, l, result any) (time.Duration,
 	cmd := pinned(r.cores.load, []string{r.self, role, string(text)})
 	var said strings.Builder
 	cmd.Stderr = &said
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return 0, err
+	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return 0, err
@@ -49,7 +62,8 @@ func (r *runner) roleLoad(t *target, role string, l, result any) (time.Duration,
 		return 0, err
 	}
 	killer := killAfter(cmd)
-	cpu, err := t.readRole(out, result)
+	cpu, err := t.roleWindow(in, out, result)
+	_ = in.Close()
 	failed := cmd.Wait()
 	if !killer.Stop() {
 		return 0, fmt.Errorf("the load %s did not end within %v", role, patience)
@@ -60,61 +74,63 @@ func (r *runner) roleLoad(t *target, role string, l, result any) (time.Duration,
 	return cpu, err
 }
 
-// readRole reads what a role prints.
-func (t *target) readRole(out io.Reader, result any) (time.Duration, error) {
-	rest, err := untilReady(out)
-	if err != nil {
+// roleWindow starts a role that is ready, reads its result, and returns the processor time of the server between both.
+func (t *target) roleWindow(in io.Writer, out io.Reader, result any) (time.Duration, error) {
+	if err := untilReady(out); err != nil {
 		return 0, err
 	}
 	before, err := t.process.cpu()
 	if err != nil {
 		return 0, err
 	}
-	if err := json.NewDecoder(rest).Decode(result); err != nil {
+	if _, err := io.WriteString(in, startLine+"\n"); err != nil {
+		return 0, err
+	}
+	if err := json.NewDecoder(out).Decode(result); err != nil {
 		return 0, fmt.Errorf("the load has printed no result: %w", err)
 	}
 	after, err := t.process.cpu()
 	return after - before, err
 }
 
-// untilReady reads readyLine and returns what follows.
-func untilReady(out io.Reader) (io.Reader, error) {
+// untilReady reads readyLine.
+func untilReady(out io.Reader) error {
 	line := make([]byte, len(readyLine)+1)
 	if _, err := io.ReadFull(out, line); err != nil || string(line) != readyLine+"\n" {
-		return nil, errors.New("the load has not begun")
+		return errors.New("the load has not become ready")
 	}
-	return out, nil
+	return nil
 }
 
 // handshakes loads new TLS connections, with full handshakes or resumed ones.
 func handshakes(clients int, resume bool) load {
 	return func(r *runner, t *target, d time.Duration) (tally, error) {
-		var result client.EchoResult
+		var result client.Result
 		cpu, err := r.roleLoad(t, "handshakes", client.Handshakes{Address: t.setup.address(), Path: t.setup.path(),
 			Content: t.setup.content(), Clients: clients, Resume: resume, Duration: d}, &result)
-		return tally{requests: result.Messages, elapsed: result.Elapsed, cpu: cpu}, err
+		return tally{requests: result.Count, elapsed: result.Elapsed, cpu: cpu}, err
 	}
 }
 
 // room loads a chat room. What is counted are the messages that members receive.
 func room(members int) load {
 	return func(r *runner, t *target, d time.Duration) (tally, error) {
-		var result client.EchoResult
+		var result client.Result
 		cpu, err := r.roleLoad(t, "room", client.Room{Address: t.setup.address(), Path: t.setup.path(),
 			Members: r.atMost(members), Duration: d}, &result)
-		return tally{requests: result.Messages, elapsed: result.Elapsed, cpu: cpu}, err
+		return tally{requests: result.Count, elapsed: result.Elapsed, cpu: cpu}, err
 	}
 }
 
 // eventStreams loads clients that read an event a second each.
 func eventStreams(clients int) load {
 	return func(r *runner, t *target, d time.Duration) (tally, error) {
-		var result client.EchoResult
+		var result client.Result
 		// Whole seconds have whole numbers of events.
 		d = max(d.Round(time.Second), 2*time.Second)
 		cpu, err := r.roleLoad(t, "events", client.Events{Address: t.setup.address(), Path: t.setup.path(),
 			Connections: r.atMost(clients), Duration: d}, &result)
-		return tally{requests: result.Messages, elapsed: result.Elapsed, cpu: cpu}, err
+		return tally{requests: result.Count, elapsed: result.Elapsed, cpu: cpu}, err
 	}
 }
 
@@ -124,8 +140,8 @@ func paced(connections int) load {
 		var result client.PacedResult
 		cpu, err := r.roleLoad(t, "paced", client.Paced{Address: t.setup.address(), Path: t.setup.path(), Content: t.setup.content(),
 			Connections: connections, Rate: t.pace, Duration: d}, &result)
-		return tally{requests: result.Messages, elapsed: result.Elapsed, cpu: cpu,
-			p50: result.P50, p99: result.P99, p999: result.P999}, err
+		return tally{requests: result.Count, elapsed: result.Elapsed, cpu: cpu,
+			p50: result.P50, p99: result.P99, p999: result.P999, late: result.Late}, err
 	}
 }
 

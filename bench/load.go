@@ -25,6 +25,7 @@ type tally struct {
 	cpu      time.Duration // of the server, of a load that knows when it begins; 0: that of the whole call
 	// Times to an answer; 0: not counted.
 	p50, p99, p999 time.Duration
+	late           time.Duration // how late the load sends (p99); it is a part of the times
 }
 
 // load drives one server for about so long and returns what came back, all of it right, or why not.
@@ -256,8 +257,8 @@ func echo(connections, depth int) load {
 	return func(r *runner, t *target, d time.Duration) (tally, error) {
 		o := client.Echo{Address: t.setup.address(), Path: t.setup.protocol.path(),
 			Connections: connections, Depth: depth, Packed: t.setup.protocol == wsDeflate, Duration: d}
-		var result client.EchoResult
+		var result client.Result
 		cpu, err := r.roleLoad(t, "echo", o, &result)
-		return tally{requests: result.Messages, elapsed: result.Elapsed, cpu: cpu}, err
+		return tally{requests: result.Count, elapsed: result.Elapsed, cpu: cpu}, err
 	}
 }

@@ -216,7 +216,7 @@ func (r *runner) round(c *benchCase, behind *backends, t *target) (sample, error
 		Cost: float64(used.Nanoseconds()) / 1e3 / float64(done.requests)}
 	if c.latency {
 		s.Cost = micros(done.p99)
-		s.P50, s.P999, s.Pace = micros(done.p50), micros(done.p999), t.pace
+		s.P50, s.P999, s.Pace, s.Late = micros(done.p50), micros(done.p999), t.pace, micros(done.late)
 	}
 	return s, nil
 }

@@ -1,5 +1,10 @@
-// Package client holds the loads that no packaged generator gives: WebSocket echoes with several
-// messages in flight, and connections that make one exchange and then stay.
+// Package client holds the loads that packaged generators do not offer: WebSocket echoes with several messages in flight
+// (Echo), chat rooms (Room), event streams (Events), TLS handshakes (Handshakes), requests at a fixed rate (Paced), and
+// connections that stay open after one exchange (Hold).
+//
+// A load but Hold opens its connections and calls ready, which returns once the processor time of the server has been
+// read. It then loads the server, and calls done with its result while all connections are still open, so that closing
+// them is not measured. It closes them when done returns.
 package client
 
 import (
@@ -16,6 +21,12 @@ import (
 	"strings"
 	"time"
 )
+
+// Result is what a load has counted between ready and done.
+type Result struct {
+	Count   int64 // of messages, events or connections
+	Elapsed time.Duration
+}
 
 // Patience bounds each exchange outside of a measured loop.
 const Patience = 20 * time.Second
@@ -56,7 +67,7 @@ func exchangeH1(c net.Conn, path, content string) error {
 	return c.SetDeadline(time.Time{})
 }
 
-// browsersLines are what a browser's handshake has besides, twelve lines in all.
+// browsersLines are the further field lines of a browser's handshake, which has twelve lines with them.
 const browsersLines = "Pragma: no-cache\r\nCache-Control: no-cache\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n" +
 	"DNT: 1\r\nAccept-Encoding: gzip, deflate\r\nAccept-Language: en\r\n" +
 	"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"

@@ -20,12 +20,6 @@ type Echo struct {
 	Duration    time.Duration
 }
 
-// EchoResult counts the messages that came back.
-type EchoResult struct {
-	Messages int64
-	Elapsed  time.Duration
-}
-
 // messageSize is below 126, so that a frame's length takes one byte (RFC 6455 section 5.2).
 const messageSize = 32
 
@@ -56,49 +50,53 @@ func packedFrame(message []byte) []byte {
 	return append([]byte{0xc1, 0x80 | byte(len(payload)), 0, 0, 0, 0}, payload...)
 }
 
-// Run opens the connections, calls ready, and drives them until the time is over.
-func (e Echo) Run(ready func()) (EchoResult, error) {
+// Run sends messages until the time is over, and counts those that came back.
+func (e Echo) Run(ready func(), done func(Result)) error {
 	conns := make([]net.Conn, e.Connections)
 	for i := range conns {
 		c, err := dial(e.Address, false, "")
 		if err != nil {
-			return EchoResult{}, err
+			return err
 		}
 		defer func() { _ = c.Close() }()
 		if err := upgrade(c, e.Address, e.Path, e.lines()); err != nil {
-			return EchoResult{}, err
+			return err
 		}
 		conns[i] = c
 	}
 	send, want, err := e.messages(conns[0])
 	if err != nil {
-		return EchoResult{}, err
+		return err
 	}
 	ready()
-	type done struct {
+	type end struct {
 		messages int64
 		err      error
 	}
-	ends := make(chan done, len(conns))
+	ends := make(chan end, len(conns))
 	begun := time.Now()
 	until := begun.Add(e.Duration)
 	for _, c := range conns {
 		go func() {
 			n, err := echoLoop(c, send, want, until)
-			ends <- done{n * int64(e.Depth), err}
+			ends <- end{n * int64(e.Depth), err}
 		}()
 	}
-	var result EchoResult
+	var result Result
 	var first error
 	for range conns {
-		d := <-ends
-		result.Messages += d.messages
+		e := <-ends
+		result.Count += e.messages
 		if first == nil {
-			first = d.err
+			first = e.err
 		}
 	}
+	if first != nil {
+		return first
+	}
 	result.Elapsed = time.Since(begun)
-	return result, first
+	done(result)
+	return nil
 }
 
 // lines returns the field lines of the handshake.

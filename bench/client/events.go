@@ -2,11 +2,10 @@ package client
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"net"
-	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,48 +17,39 @@ type Events struct {
 	Duration    time.Duration
 }
 
-// endOfEvent separates events (WHATWG HTML section 9.2.5).
-var endOfEvent = []byte("\n\n")
-
-// Run opens the streams, waits for the head of each, calls ready, and counts events until the time is over.
-func (e Events) Run(ready func()) (EchoResult, error) {
+// Run counts the events that arrive in the given time. Each stream is read from its head on, so that events that were
+// sent before do not wait in buffers and are not counted.
+func (e Events) Run(ready func(), done func(Result)) error {
 	var conns []net.Conn
 	defer func() { closeAll(conns) }()
+	var events atomic.Int64
+	failure := make(chan error, 1)
 	for i := range e.Connections {
 		c, err := dial(e.Address, false, "")
 		if err != nil {
-			return EchoResult{}, fmt.Errorf("connection %d: %w", i, err)
+			return fmt.Errorf("connection %d: %w", i, err)
 		}
 		conns = append(conns, c)
 		if err := askForEvents(c, e.Path); err != nil {
-			return EchoResult{}, fmt.Errorf("connection %d: %w", i, err)
-		}
-	}
-	ready()
-	type count struct {
-		events int64
-		err    error
-	}
-	counts := make(chan count, len(conns))
-	begun := time.Now()
-	for _, c := range conns {
-		if err := c.SetReadDeadline(begun.Add(e.Duration)); err != nil {
-			return EchoResult{}, err
+			return fmt.Errorf("connection %d: %w", i, err)
 		}
 		go func() {
-			n, err := countEvents(c)
-			counts <- count{n, err}
+			err := countEvents(c, &events)
+			select {
+			case failure <- fmt.Errorf("connection %d: %w", i, err):
+			default: // another stream has failed before
+			}
 		}()
 	}
-	var result EchoResult
-	var all error
-	for range conns {
-		n := <-counts
-		result.Messages += n.events
-		all = errors.Join(all, n.err)
+	ready()
+	begun, first := time.Now(), events.Load()
+	select {
+	case <-time.After(e.Duration):
+	case err := <-failure:
+		return err
 	}
-	result.Elapsed = time.Since(begun)
-	return result, all
+	done(Result{Count: events.Load() - first, Elapsed: time.Since(begun)})
+	return nil
 }
 
 // askForEvents sends the request and reads what has come of the response.
@@ -78,20 +68,30 @@ func askForEvents(c net.Conn, path string) error {
 	if !bytes.HasPrefix(head[:n], []byte("HTTP/1.1 200 ")) || !bytes.Contains(head[:n], []byte("text/event-stream")) {
 		return fmt.Errorf("answered %.100q", head[:n])
 	}
-	return nil
+	return c.SetDeadline(time.Time{})
 }
 
-// countEvents counts the events that arrive until the deadline of reading.
-func countEvents(c net.Conn) (events int64, err error) {
+// countEvents adds the events that arrive to a counter, until it cannot read. It returns why.
+func countEvents(c net.Conn, events *atomic.Int64) error {
 	buf := make([]byte, 512)
+	lineEnded := false // the last byte was the first half of the end of an event
 	for {
 		n, err := c.Read(buf)
-		events += int64(bytes.Count(buf[:n], endOfEvent))
-		switch {
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return events, nil
-		case err != nil:
-			return events, err
+		var ended int64
+		for _, b := range buf[:n] {
+			switch {
+			case b != '\n':
+				lineEnded = false
+			case lineEnded: // an empty line ends an event (WHATWG HTML section 9.2.5)
+				lineEnded = false
+				ended++
+			default:
+				lineEnded = true
+			}
+		}
+		events.Add(ended)
+		if err != nil {
+			return err
 		}
 	}
 }

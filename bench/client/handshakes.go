@@ -18,41 +18,57 @@ type Handshakes struct {
 	Duration time.Duration
 }
 
-// Run makes connections until the time is over, and counts them.
-func (h Handshakes) Run(ready func()) (EchoResult, error) {
+// Run makes connections until the time is over, and counts them. A client that resumes has its first ticket before ready
+// is called.
+func (h Handshakes) Run(ready func(), done func(Result)) error {
+	configs := make([]*tls.Config, h.Clients)
+	for i := range configs {
+		var err error
+		if configs[i], err = h.config(); err != nil {
+			return err
+		}
+	}
 	var mu sync.Mutex
-	var result EchoResult
+	var result Result
 	var all error
 	var group sync.WaitGroup
 	ready()
 	begun := time.Now()
-	for range h.Clients {
+	for _, config := range configs {
 		group.Go(func() {
-			n, err := h.client(begun.Add(h.Duration))
+			n, err := h.client(config, begun.Add(h.Duration))
 			mu.Lock()
 			defer mu.Unlock()
-			result.Messages += n
+			result.Count += n
 			all = errors.Join(all, err)
 		})
 	}
 	group.Wait()
+	if all != nil {
+		return all
+	}
 	result.Elapsed = time.Since(begun)
-	return result, all
+	done(result)
+	return nil
 }
 
-func (h Handshakes) client(until time.Time) (connections int64, err error) {
+// config returns the configuration of a client, which has a ticket if it is to resume.
+func (h Handshakes) config() (*tls.Config, error) {
 	config := &tls.Config{
 		// The certificate was made for this run; what is measured is not whom it names.
 		InsecureSkipVerify: true, ServerName: "localhost", NextProtos: []string{"http/1.1"},
 		// All servers compute the same: those with an older OpenSSL do not have X25519MLKEM768, which costs more.
 		CurvePreferences: []tls.CurveID{tls.X25519},
 	}
-	if h.Resume {
-		config.ClientSessionCache = tls.NewLRUClientSessionCache(1)
-		if _, err := h.connect(config); err != nil { // gets the first ticket
-			return 0, err
-		}
+	if !h.Resume {
+		return config, nil
 	}
+	config.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+	_, err := h.connect(config)
+	return config, err
+}
+
+func (h Handshakes) client(config *tls.Config, until time.Time) (connections int64, err error) {
 	for {
 		resumed, err := h.connect(config)
 		if err != nil {

@@ -16,12 +16,12 @@ type Room struct {
 	Duration time.Duration
 }
 
-// Run opens the sockets, calls ready, and sends until the time is over. Messages counts those that members have received.
-func (r Room) Run(ready func()) (EchoResult, error) {
+// Run sends until the time is over, and counts the messages that members have received.
+func (r Room) Run(ready func(), done func(Result)) error {
 	members, err := r.join()
 	defer closeAll(members)
 	if err != nil {
-		return EchoResult{}, err
+		return err
 	}
 	send, want := frames(1)
 	received := make(chan error, len(members))
@@ -36,24 +36,25 @@ func (r Room) Run(ready func()) (EchoResult, error) {
 		defer close(next[i])
 	}
 	ready()
-	var result EchoResult
+	var result Result
 	begun := time.Now()
 	for time.Since(begun) < r.Duration {
 		for i := range next {
 			next[i] <- struct{}{}
 		}
 		if _, err := members[0].Write(send); err != nil {
-			return result, err
+			return err
 		}
 		for range members {
 			if err := <-received; err != nil {
-				return result, err
+				return err
 			}
-			result.Messages++
+			result.Count++
 		}
 	}
 	result.Elapsed = time.Since(begun)
-	return result, nil
+	done(result)
+	return nil
 }
 
 func (r Room) join() (members []net.Conn, err error) {
