@@ -61,16 +61,18 @@ func pinnedThreads(cpus string, threads int, argv []string) *exec.Cmd {
 
 // process is a server under measurement.
 type process struct {
-	cmd    *exec.Cmd
-	output bytes.Buffer
-	ended  chan struct{} // closed once it has ended
-	err    error         // why; read after ended
+	cmd     *exec.Cmd
+	started time.Time // just before the start of taskset, which becomes the server
+	output  bytes.Buffer
+	ended   chan struct{} // closed once it has ended
+	err     error         // why; read after ended
 }
 
 // launch starts a server and waits until it takes connections.
 func launch(cpus string, threads int, argv []string, address string) (*process, error) {
 	p := &process{cmd: pinnedThreads(cpus, threads, argv), ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
+	p.started = time.Now()
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -78,18 +80,28 @@ func launch(cpus string, threads int, argv []string, address string) (*process, 
 		p.err = p.cmd.Wait()
 		close(p.ended)
 	}()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+	for deadline := p.started.Add(10 * time.Second); time.Now().Before(deadline); {
 		select {
 		case <-p.ended:
 			return nil, fmt.Errorf("it ended at once (%v): %s", p.err, lastLine(p.output.String()))
-		case <-time.After(2 * time.Millisecond):
+		default:
 		}
+		pause(launchStep)
 		if c, err := net.DialTimeout("tcp", address, time.Second); err == nil {
 			return p, c.Close()
 		}
 	}
 	p.stop()
-	return nil, errors.New("it did not listen within ten seconds")
+	return nil, fmt.Errorf("it did not listen within ten seconds: %s", lastLine(p.output.String()))
+}
+
+// launchStep is the time between two attempts to connect to a server that starts.
+const launchStep = 200 * time.Microsecond
+
+// pause blocks the thread for that long. The timers of Go's runtime round up to a millisecond.
+func pause(d time.Duration) {
+	ts := unix.NsecToTimespec(int64(d))
+	_ = unix.Nanosleep(&ts, nil) // a signal may end it early
 }
 
 func lastLine(s string) string {
@@ -122,7 +134,8 @@ func (p *process) tree() []int {
 }
 
 // cpu is the processor time that the process has used so far, in user and kernel mode. It is the sum over the threads
-// that live, which the kernel counts in nanoseconds; /proc/PID/stat counts in hundredths of a second.
+// that live, which the kernel counts in nanoseconds; /proc/PID/stat counts in hundredths of a second. The time of a thread
+// that ends is lost, so that a difference is too small by it; the servers measured here keep their threads.
 func (p *process) cpu() (time.Duration, error) {
 	var sum time.Duration
 	for _, pid := range p.tree() {
