@@ -261,6 +261,10 @@ http {
 		listen %[2]s;
 		%[3]s
 		sendfile on;
+		tcp_nopush on;
+		open_file_cache max=1000;
+		open_file_cache_valid 60s;
+		http2_chunk_size 16k;
 		location /file/ { alias %[5]s/; }
 		location / { default_type text/plain; return 200 "%[4]s"; }
 	}
