@@ -48,8 +48,7 @@ func (s *setup) backendAddress() string {
 }
 
 // haproxyGateway shares connections of the backend between clients at once (http-reuse always), and lets each HTTP/2 one
-// carry as many streams as the backend allows. It does not splice: option splice-auto
-// costs as much a response, and passes fewer.
+// carry as many streams as the backend allows. It does not splice: option splice-auto saves no time and lowers the rate.
 func haproxyGateway(s *setup) ([]string, error) {
 	program, err := installed("haproxy")
 	if err != nil {

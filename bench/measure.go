@@ -87,7 +87,7 @@ func (r *runner) launch(c *benchCase, behind *backends, name string) (*target, e
 func (r *runner) launchOn(port *testport.Reservation, dir string, c *benchCase, behind *backends, name string) (*target, error) {
 	s := &setup{dir: dir, shared: r.dir, port: port.Port(), protocol: c.protocol,
 		gatewheel: r.gatewheel, before: r.before, flags: r.flags, self: r.self, file: c.file,
-		upstream: c.upstream, upload: c.upload, unary: c.unary, target: c.target, workers: max(c.workers, 1)}
+		upstream: c.upstream, upload: c.upload, unary: c.unary, idle: c.idle, target: c.target, workers: max(c.workers, 1)}
 	if behind != nil {
 		s.backends = behind.urls
 	}

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,6 +63,7 @@ type setup struct {
 	backends  []string // their URLs
 	upload    int      // bytes of each request's content
 	unary     bool     // gRPC calls
+	idle      bool     // the case is about memory
 	target    string   // of the requests, if it is not that of what is above
 	workers   int
 
@@ -127,7 +129,7 @@ var servers = []server{
 	{"adapter", rivalCommand("adapter")},
 	{"fasthttp", rivalCommand("fasthttp")},
 	{"gorilla", rivalCommand("gorilla")},
-	{"nbio", rivalCommand("nbio")},
+	{"nbio", nbio},
 	{"gorilla-room", rivalCommand("gorilla-room")},
 	{"nbio-room", rivalCommand("nbio-room")},
 	{"net/http-events", rivalCommand("net/http-events")},
@@ -185,6 +187,14 @@ func rivalCommand(name string) func(*setup) ([]string, error) {
 	}
 }
 
+// nbio has a goroutine for each connection, or none where the memory of idle connections is what counts.
+func nbio(s *setup) ([]string, error) {
+	if s.idle {
+		return rivalCommand("nbio-poller")(s)
+	}
+	return rivalCommand("nbio")(s)
+}
+
 // installed finds a program, also where an ordinary user's path does not lead.
 func installed(program string) (string, error) {
 	if path, err := exec.LookPath(program); err == nil {
@@ -206,14 +216,30 @@ func (s *setup) write(name, text string) (string, error) {
 
 // describe returns the command and the configuration with names in place of what differs between runs.
 func (s *setup) describe(argv []string) (command, configuration string) {
-	names := strings.NewReplacer(s.dir, "DIR", s.shared, "DIR", s.address(), "ADDRESS", s.self, "SELF",
-		"port: "+strconv.Itoa(s.port), "port: PORT", " "+strconv.Itoa(s.port)+" ", " PORT ")
+	names := strings.NewReplacer(s.dir, "DIR", s.shared, "DIR", s.self, "SELF")
+	constant := func(text string) string {
+		text = names.Replace(text)
+		for _, url := range s.backends {
+			_, address, _ := strings.Cut(url, "://")
+			_, port, _ := net.SplitHostPort(address)
+			text = replaceWord(text, url, "BACKEND")
+			text = replaceWord(text, address, "BACKEND")
+			text = replaceWord(text, port, "BACKEND-PORT")
+		}
+		text = replaceWord(text, s.address(), "ADDRESS")
+		return replaceWord(text, strconv.Itoa(s.port), "PORT")
+	}
 	words := make([]string, len(argv))
 	for i, word := range argv {
-		words[i] = names.Replace(word)
+		words[i] = constant(word)
 	}
 	words[0] = filepath.Base(words[0])
-	return strings.Join(words, " "), names.Replace(s.written)
+	return strings.Join(words, " "), constant(s.written)
+}
+
+// replaceWord replaces a word where it is no part of a longer one.
+func replaceWord(text, word, name string) string {
+	return regexp.MustCompile(`\b`+regexp.QuoteMeta(word)+`\b`).ReplaceAllLiteralString(text, name)
 }
 
 // nginxListen returns the parameters of nginx's listen, and the directives about TLS.

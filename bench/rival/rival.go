@@ -54,10 +54,11 @@ var servers = map[string]func(Options) error{
 	"adapter":  adapter,
 	"fasthttp": fastHTTP,
 	"gorilla":  gorilla,
-	"nbio":     nbioServer,
+	"nbio":     nbioMixed,
 
 	"gorilla-room":    gorillaRoom,
 	"nbio-room":       nbioRoom,
+	"nbio-poller":     nbioPoller,
 	"net/http-events": netHTTPEvents,
 
 	"grpc-go":       grpcNative,

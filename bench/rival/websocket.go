@@ -41,8 +41,20 @@ func gorilla(o Options) error {
 	return http.ListenAndServe(o.Address, mux)
 }
 
-// nbioServer is an event loop with WebSocket, the nearest thing to ours.
-func nbioServer(o Options) error {
+// nbioConnections is the number of connections up to which nbio has a goroutine for each, where processor time counts.
+// Its documentation recommends that for few connections.
+const nbioConnections = 1000
+
+// nbioMixed is nbio with a goroutine for each connection, up to nbioConnections.
+func nbioMixed(o Options) error {
+	return nbioServer(o, nbhttp.Config{IOMod: nbhttp.IOModMixed, MaxBlockingOnline: nbioConnections})
+}
+
+// nbioPoller is nbio without goroutines of connections.
+func nbioPoller(o Options) error { return nbioServer(o, nbhttp.Config{IOMod: nbhttp.IOModNonBlocking}) }
+
+// nbioServer answers over HTTP/1.1 and echoes over WebSocket.
+func nbioServer(o Options, config nbhttp.Config) error {
 	mux := http.NewServeMux()
 	switch o.Protocol {
 	case "h1":
@@ -57,7 +69,13 @@ func nbioServer(o Options) error {
 	default:
 		return unspoken("nbio", o.Protocol)
 	}
-	engine := nbhttp.NewEngine(nbhttp.Config{Network: "tcp", Addrs: []string{o.Address}, Handler: mux, NPoller: 1})
+	return serveNBIO(o, config, mux)
+}
+
+// serveNBIO serves with one poller.
+func serveNBIO(o Options, config nbhttp.Config, handler http.Handler) error {
+	config.Network, config.Addrs, config.Handler, config.NPoller = "tcp", []string{o.Address}, handler, 1
+	engine := nbhttp.NewEngine(config)
 	if err := engine.Start(); err != nil {
 		return err
 	}
