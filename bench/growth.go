@@ -2,17 +2,22 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // growthSeries is the question how processor time a request grows with the number of something.
@@ -27,7 +32,7 @@ type growthSeries struct {
 type growthPoint struct {
 	n    int
 	c    benchCase
-	idle int // connections that are open besides those of the load
+	idle int // open connections in addition to those of the load
 }
 
 // growthResult is what a run of `bench growth` has shown, as it is written to growth.json.
@@ -54,7 +59,7 @@ type pointResult struct {
 	outcome
 }
 
-// growthOptions are the flags of `bench growth` besides those of the runner.
+// growthOptions are the flags of `bench growth` that the runner does not have.
 type growthOptions struct {
 	out, page, series string
 	v                 bool
@@ -90,23 +95,53 @@ func (o *growthOptions) wants(name string) bool {
 	return false
 }
 
+// known refuses a pattern of -series that matches none of the names.
+func (o *growthOptions) known(names []string) error {
+	for pattern := range strings.SplitSeq(o.series, ",") {
+		matches := func(name string) bool {
+			ok, err := path.Match(pattern, name)
+			return ok && err == nil
+		}
+		if !slices.ContainsFunc(names, matches) {
+			return fmt.Errorf("-series %s: there is none; there are %s", pattern, strings.Join(names, ", "))
+		}
+	}
+	return nil
+}
+
 // growth measures how costs grow, writes the report, and prints its summary to out.
 func growth(args []string, out io.Writer) error {
 	r, o := &runner{}, &growthOptions{}
 	if err := o.parse(r, args); err != nil {
 		return err
 	}
-	series := slices.DeleteFunc(growthCases(), func(s growthSeries) bool { return !o.wants(s.name) })
-	memory := slices.DeleteFunc(slices.Clone(memoryCases), func(m memoryCase) bool { return !o.wants(m.name()) })
-	if len(series)+len(memory) == 0 {
-		return fmt.Errorf("-series %s: there is none", o.series)
+	series := growthCases()
+	var names []string
+	for i := range series {
+		names = append(names, series[i].name)
 	}
+	for _, m := range memoryCases {
+		names = append(names, m.name())
+	}
+	if err := o.known(names); err != nil {
+		return err
+	}
+	series = slices.DeleteFunc(series, func(s growthSeries) bool { return !o.wants(s.name) })
+	memory := slices.DeleteFunc(slices.Clone(memoryCases), func(m memoryCase) bool { return !o.wants(m.name()) })
 	r.progress = newProgress(os.Stderr, o.v)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // the second signal ends this process at once
+	r.ctx = ctx
+	described := describeMachine(r.gatewheel, append([]string{"growth"}, args...))
+	if described.busyAtStart() {
+		fmt.Fprintf(os.Stderr, "bench: the load average is %s on %d processors: other programs disturb the figures\n", described.Load, described.Processors)
+	}
 	res, err := r.growth(series, memory)
 	if err != nil {
 		return err
 	}
-	res.Machine = describeMachine(r.gatewheel, append([]string{"growth"}, args...))
+	res.Machine = described
 	if err := res.write(o.out); err != nil {
 		return err
 	}
@@ -119,7 +154,17 @@ func growth(args []string, out io.Writer) error {
 	return err
 }
 
-// growth measures memory first, while the kernel's caches have the fewest holes.
+// busyAtStart reports whether more processes were running or ready, in the minute before, than there are processors.
+func (m *machine) busyAtStart() bool {
+	minute, _, _ := strings.Cut(m.Load, " ")
+	average, err := strconv.ParseFloat(minute, 64)
+	return err == nil && average > float64(m.Processors)
+}
+
+var errGrowthInterrupted = errors.New("interrupted; nothing is written")
+
+// growth measures memory first, while the kernel's caches have the fewest holes. A run that is interrupted
+// ends after the current round with errGrowthInterrupted.
 func (r *runner) growth(series []growthSeries, memory []memoryCase) (*growthResult, error) {
 	if err := r.begin(nil); err != nil {
 		return nil, err
@@ -133,68 +178,77 @@ func (r *runner) growth(series []growthSeries, memory []memoryCase) (*growthResu
 		r.progress.begin(i+1, all, m.name())
 		res.Memory = append(res.Memory, r.memoryGrowth(m))
 		r.progress.end()
+		if r.interrupted() {
+			return nil, errGrowthInterrupted
+		}
 	}
 	for i := range series {
 		r.progress.begin(len(memory)+i+1, all, series[i].name)
 		res.Series = append(res.Series, r.grow(&series[i]))
 		r.progress.end()
+		if r.interrupted() {
+			return nil, errGrowthInterrupted
+		}
 	}
 	return res, nil
 }
 
-// entrant is a number of a series while it is measured.
-type entrant struct {
+// runningPoint is a number of a series while it is measured.
+type runningPoint struct {
 	target  *target // nil once it has failed
 	behind  *backends
 	release func() // closes the idle connections
 }
 
-func (e *entrant) stop() {
-	if e.release != nil {
-		e.release()
+func (p *runningPoint) stop() {
+	if p.release != nil {
+		p.release()
 	}
-	if e.target != nil {
-		e.target.stop()
+	if p.target != nil {
+		p.target.stop()
 	}
-	e.behind.stop()
+	p.behind.stop()
 }
 
 // grow measures a series. Each number has a server of its own; all of them run all the while and take turns.
 func (r *runner) grow(s *growthSeries) seriesResult {
 	res := seriesResult{Name: s.name, About: s.about, Axis: s.axis, Points: make([]pointResult, len(s.points))}
-	entrants := make([]entrant, len(s.points))
+	started := make([]runningPoint, len(s.points))
 	running := make([]*target, len(s.points))
 	for i := range s.points {
-		p, e := &s.points[i], &entrants[i]
+		if r.interrupted() {
+			return res
+		}
+		p, run := &s.points[i], &started[i]
 		res.Points[i] = pointResult{N: p.n, outcome: outcome{Server: "gatewheel"}}
-		defer e.stop()
-		if err := r.enter(p, e); err != nil {
+		defer run.stop()
+		if err := r.startPoint(p, run); err != nil {
 			res.Points[i].LeftOut = err.Error()
 			continue
 		}
-		res.Points[i].Command, running[i] = e.target.command, e.target
+		res.Points[i].Command, running[i] = run.target.command, run.target
 	}
 	r.takeTurns(len(s.points), func(round, i int) {
-		r.turn(&s.points[i].c, entrants[i].behind, &running[i], &res.Points[i].outcome, round)
+		r.turn(&s.points[i].c, started[i].behind, &running[i], &res.Points[i].outcome, round)
 	})
 	return res
 }
 
-// enter starts the server of a number, opens its idle connections and warms it up. The caller stops e in any case.
-func (r *runner) enter(p *growthPoint, e *entrant) (err error) {
-	if e.behind, err = r.startBackends(&p.c); err != nil {
+// startPoint starts the server of a number, opens its idle connections and warms it up. The caller stops it in any case.
+func (r *runner) startPoint(p *growthPoint, run *runningPoint) (err error) {
+	if run.behind, err = r.startBackends(&p.c); err != nil {
 		return fmt.Errorf("no backend: %w", err)
 	}
-	if e.target, err = r.launch(&p.c, e.behind, "gatewheel"); err != nil {
+	if run.target, err = r.launch(&p.c, run.behind, "gatewheel"); err != nil {
 		return err
 	}
 	if p.idle > 0 {
-		if e.release, err = r.holdOpen(hold(e.target.setup, p.idle)); err != nil {
+		if run.release, err = r.holdOpen(hold(run.target.setup, p.idle)); err != nil {
 			return err
 		}
 	}
 	if r.warmup > 0 {
-		_, err = p.c.load(r, e.target, r.warmup)
+		_, err = p.c.load(r, run.target, r.warmup)
 	}
 	return err
 }
@@ -225,8 +279,8 @@ func readGrowth(path string) (*growthResult, error) {
 	if err := json.Unmarshal(text, res); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if len(res.Series) == 0 || len(res.Memory) == 0 {
-		return nil, errors.New(path + ": it lacks series or memory")
+	if len(res.Series)+len(res.Memory) == 0 {
+		return nil, errors.New(path + ": it has neither series nor memory")
 	}
 	return res, nil
 }

@@ -1,11 +1,19 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"math"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -139,8 +147,68 @@ func builtNow(t *testing.T) string {
 }
 
 func TestUnknownSeriesAreRefused(t *testing.T) {
-	if err := growth([]string{"-series", "none,activ"}, &strings.Builder{}); err == nil || !strings.Contains(err.Error(), "there is none") {
-		t.Errorf("got %v", err)
+	for _, series := range []string{"none,activ", "active,none", "active,["} {
+		if err := growth([]string{"-series", series}, &strings.Builder{}); err == nil || !strings.Contains(err.Error(), "there is none") {
+			t.Errorf("%s: %v", series, err)
+		}
+	}
+}
+
+// TestRequestsOfTheReaderAreNotCounted: a server that nobody loads has answered nothing in the window.
+func TestRequestsOfTheReaderAreNotCounted(t *testing.T) {
+	var total atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintf(w, `{"total": %d, "connections_open": 1}`, total.Add(1))
+	}))
+	defer server.Close()
+	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := &target{setup: &setup{port: number}, process: &process{cmd: &exec.Cmd{Process: self}}}
+	done, err := counted.window(0, 20*time.Millisecond)
+	if err != nil || done.requests != 0 || done.elapsed < 20*time.Millisecond {
+		t.Errorf("%+v, %v, want no requests", done, err)
+	}
+}
+
+func TestInterruptedGrowthHasNoResult(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	r := &runner{ctx: ctx, gatewheel: "/bin/false", rounds: 1, duration: time.Millisecond}
+	res, err := r.growth([]growthSeries{activeSeries(3)}, nil)
+	if !errors.Is(err, errGrowthInterrupted) || res != nil {
+		t.Errorf("%v, %v", res, err)
+	}
+	if _, err := os.Stat(r.dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("its folder: %v", err)
+	}
+}
+
+func TestPartOfAGrowthCanBeReadAgain(t *testing.T) {
+	dir := t.TempDir()
+	if err := (&growthResult{Memory: []memoryResult{memoryOf(true)}}).write(dir); err != nil {
+		t.Fatal(err)
+	}
+	if res, err := readGrowth(filepath.Join(dir, "growth.json")); err != nil || len(res.Memory) != 1 {
+		t.Errorf("%+v, %v", res, err)
+	}
+}
+
+func TestReportOfABusyMachineWarns(t *testing.T) {
+	for load, want := range map[string]bool{"2.50 0.10 0.10": true, "1.90 7.00 9.00": false, "": false} {
+		res := &growthResult{Machine: machine{Processors: 2, Load: load}}
+		if got := strings.Contains(string(res.markdown()), "disturbed"); got != want {
+			t.Errorf("load average %q: warned: %v", load, got)
+		}
 	}
 }
 

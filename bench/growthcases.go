@@ -35,7 +35,7 @@ func idleSeries(numbers ...int) growthSeries {
 	s := growthSeries{name: "idle", axis: "open connections, all but 50 idle", about: "HTTP/1.1, GET /, requests on 50 of the open connections"}
 	for _, n := range numbers {
 		idle := n - activeConnections
-		s.points = append(s.points, growthPoint{n: n, idle: idle, c: benchCase{protocol: h1, load: steadyBesides(activeConnections, idle)}})
+		s.points = append(s.points, growthPoint{n: n, idle: idle, c: benchCase{protocol: h1, load: steadyWithIdle(activeConnections, idle)}})
 	}
 	return s
 }

@@ -16,10 +16,10 @@ const openPatience = 40 * time.Second
 
 // steady loads HTTP/1.1 over so many connections, each of which has a request in progress all the time. What it returns
 // was counted while all of them were open, so that it does not contain the cost of opening and closing them.
-func steady(connections int) load { return steadyBesides(connections, 0) }
+func steady(connections int) load { return steadyWithIdle(connections, 0) }
 
-// steadyBesides is steady with a server that has so many idle connections in addition.
-func steadyBesides(connections, idle int) load {
+// steadyWithIdle is steady with a server that has so many idle connections in addition.
+func steadyWithIdle(connections, idle int) load {
 	return func(r *runner, t *target, d time.Duration) (tally, error) {
 		seconds := int((d + openPatience).Seconds()) + 1 // it is interrupted before that
 		cmd := pinned(r.cores.load, []string{"wrk", "-t", "1", "-c", strconv.Itoa(connections), "-d", strconv.Itoa(seconds) + "s", t.url()})
@@ -32,10 +32,10 @@ func steadyBesides(connections, idle int) load {
 		// wrk prints its counts when it is interrupted.
 		_ = cmd.Process.Signal(os.Interrupt)
 		if failed := cmd.Wait(); failed != nil {
-			return tally{}, fmt.Errorf("wrk: %w: %s", failed, lastLine(said.String()))
+			return tally{}, errors.Join(err, fmt.Errorf("wrk: %w: %s", failed, lastLine(said.String())))
 		}
 		if trouble := wrkTrouble.FindString(said.String()); trouble != "" {
-			return tally{}, errors.New("wrk: " + trouble)
+			return tally{}, errors.Join(err, errors.New("wrk: "+trouble))
 		}
 		return done, err
 	}
@@ -68,7 +68,7 @@ func (t *target) window(connections int64, d time.Duration) (tally, error) {
 	return tally{requests: last.requests - first.requests, elapsed: last.at.Sub(first.at), cpu: last.cpu - first.cpu}, err
 }
 
-// moment is what a server has counted and used so far.
+// moment is what a server has counted and used so far. The requests of the reader are not in it.
 type moment struct {
 	at       time.Time
 	requests int64
@@ -81,13 +81,14 @@ func (t *target) now(reader *countReader) (moment, error) {
 		return moment{}, err
 	}
 	cpu, err := t.process.cpu()
-	return moment{at: time.Now(), requests: counted.Total, cpu: cpu}, err
+	return moment{at: time.Now(), requests: counted.Total - reader.reads, cpu: cpu}, err
 }
 
 // countReader reads /count of a server over one connection.
 type countReader struct {
 	url    string
 	client http.Client
+	reads  int64 // requests that were answered
 }
 
 // counts are the counters of /count that are used here.
@@ -102,6 +103,7 @@ func (r *countReader) read() (c counts, err error) {
 	if err != nil {
 		return c, err
 	}
+	r.reads++
 	err = json.NewDecoder(response.Body).Decode(&c)
 	return c, errors.Join(err, response.Body.Close())
 }

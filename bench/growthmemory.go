@@ -69,6 +69,9 @@ func (r *runner) memoryPoints(m memoryCase) ([]memoryPoint, error) {
 	defer t.stop()
 	var points []memoryPoint
 	for _, n := range append([]int{0}, m.numbers...) {
+		if r.interrupted() {
+			return nil, errGrowthInterrupted
+		}
 		if n > 0 {
 			release, err := r.holdOpen(hold(t.setup, n-points[len(points)-1].Connections))
 			if err != nil {

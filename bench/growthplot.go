@@ -1,8 +1,8 @@
 package main
 
 import (
-	"math"
 	"path/filepath"
+	"slices"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -57,13 +57,10 @@ func (s *seriesResult) plot() (*plot.Plot, error) {
 		if len(costs) == 0 {
 			continue
 		}
-		m, low, high := median(costs), math.Inf(1), 0.0
-		for _, c := range costs {
-			low, high = min(low, c), max(high, c)
-		}
+		m := median(costs)
 		n := float64(s.Points[i].N)
 		points.XYs = append(points.XYs, plotter.XY{X: n, Y: m})
-		points.YErrors = append(points.YErrors, struct{ Low, High float64 }{low - m, high - m})
+		points.YErrors = append(points.YErrors, struct{ Low, High float64 }{slices.Min(costs) - m, slices.Max(costs) - m})
 		ticks = append(ticks, plot.Tick{Value: n, Label: grouped(s.Points[i].N)})
 	}
 	if len(points.XYs) == 0 {
@@ -101,7 +98,7 @@ func (res *growthResult) plotMemory() (*plot.Plot, error) {
 			points = append(points, plotter.XY{X: float64(at.Connections), Y: float64(at.Resident) / (1 << 20)})
 		}
 		if len(points) > 0 {
-			lines = append(lines, memoryName(m.Protocol), points)
+			lines = append(lines, longNames[m.Protocol], points)
 		}
 	}
 	return p, plotutil.AddLinePoints(p, lines...)

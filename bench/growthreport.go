@@ -19,6 +19,9 @@ func (res *growthResult) markdown() []byte {
 		"all of them run all the while and take turns. A cost is the processor time that the kernel has counted for the server, by the requests that were "+
 		"answered. Figures are medians of %d rounds of %v; the spread is the largest distance of a round from the median.\n\n",
 		res.Machine.Started.Format("2006-01-02 15:04 MST"), res.Machine.Command, res.Rounds, res.Duration)
+	if res.Machine.busyAtStart() {
+		fmt.Fprintf(b, "**The load average was %s at the start, on %d processors: other programs have disturbed the figures.**\n\n", res.Machine.Load, res.Machine.Processors)
+	}
 	res.Machine.writeTable(b)
 	fmt.Fprintf(b, "## Summary\n\n")
 	b.Write(res.figures(""))
@@ -60,7 +63,7 @@ func (res *growthResult) writeMemory(b *bytes.Buffer) {
 		"read, of all slabs (/proc/meminfo). The server has a socket for each connection.\n\n![resident memory of the process](memory.svg)\n", res.Settle, leastGrowth)
 	for i := range res.Memory {
 		m := &res.Memory[i]
-		fmt.Fprintf(b, "\n### %s\n\n", memoryName(m.Protocol))
+		fmt.Fprintf(b, "\n### %s\n\n", longNames[m.Protocol])
 		if len(m.Points) == 0 {
 			fmt.Fprintf(b, "Left out: %s.\n", m.LeftOut)
 			continue
@@ -121,7 +124,7 @@ func (res *growthResult) figures(report string) []byte {
 			continue
 		}
 		l := m.lines()
-		fmt.Fprintf(b, "| [%s](%s#%s) | %s | %s | %s | %s | %s |\n", memoryName(m.Protocol), report, anchor(memoryName(m.Protocol)), grouped(rounded(l.process.slope)),
+		fmt.Fprintf(b, "| [%s](%s#%s) | %s | %s | %s | %s | %s |\n", longNames[m.Protocol], report, anchor(longNames[m.Protocol]), grouped(rounded(l.process.slope)),
 			grouped(rounded(l.kernel.slope)), gibibytes(l.process.at(million)), gibibytes(l.kernel.slope*million), gibibytes(l.together()))
 	}
 	return b.Bytes()
@@ -159,9 +162,6 @@ func withFigures(page, figures string) (string, error) {
 	}
 	return before + figuresBegin + "\n" + figures + "\n" + figuresEnd + after, nil
 }
-
-// memoryName is the name of a protocol in the section about memory.
-func memoryName(p protocol) string { return longNames[p] }
 
 // anchor returns the anchor of a heading of letters, digits, spaces and marks, as GitHub makes it.
 func anchor(heading string) string {
