@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"regexp"
 	"strings"
 	"time"
 
@@ -70,15 +69,4 @@ func askAndStop(c net.Conn) error {
 		return errors.New(strings.TrimSpace(line))
 	}
 	return nil
-}
-
-var wrkP99 = regexp.MustCompile(`(?m)^\s*99%\s+([0-9.]+(?:us|ms|s|m))$`)
-
-// p99Of returns the 99th percentile that wrk has printed; 0 if it has printed none.
-func p99Of(out string) (time.Duration, error) {
-	m := wrkP99.FindStringSubmatch(out)
-	if m == nil {
-		return 0, nil
-	}
-	return time.ParseDuration(m[1])
 }
