@@ -6,28 +6,30 @@ import (
 	"time"
 )
 
-// hastyLoop runs the task of a timer at once, in a goroutine of its own, as a loop does that has been taken over while
+// earlyTimerLoop runs the task of a timer at once, in a goroutine of its own, as a loop does that has been taken over while
 // user code still runs.
-type hastyLoop struct {
+type earlyTimerLoop struct {
 	stillLoop
 	tasks *sync.WaitGroup
 }
 
-func (l *hastyLoop) After(_ time.Duration, task func()) Timer {
+func (l *earlyTimerLoop) After(_ time.Duration, task func()) Timer {
 	l.tasks.Go(task)
 	return stoppedTimer{}
 }
 
+// stoppedTimer is a Timer that Stop comes too late for.
 type stoppedTimer struct{}
 
 func (stoppedTimer) Stop() bool { return false }
 
-type hastyExchange struct {
+// earlyTimerExchange is an exchange on an earlyTimerLoop.
+type earlyTimerExchange struct {
 	exchange
 	tasks *sync.WaitGroup
 }
 
-func (e hastyExchange) Loop() Loop { return &hastyLoop{tasks: e.tasks} }
+func (e earlyTimerExchange) Loop() Loop { return &earlyTimerLoop{tasks: e.tasks} }
 
 // cutCounter counts how often it is cut.
 type cutCounter struct {
@@ -46,7 +48,7 @@ func TestBoundIsCutOnceThoughItsTimerFiresWhileItStarts(t *testing.T) {
 	for range 1000 {
 		var tasks sync.WaitGroup
 		var r Request
-		r.bind(hastyExchange{tasks: &tasks}, nil)
+		r.bind(earlyTimerExchange{tasks: &tasks}, nil)
 		var b bound
 		c := &cutCounter{}
 		b.init(&r, c)

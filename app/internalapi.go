@@ -22,6 +22,9 @@ func (internalAPI) Bind(r *Request, x exchange, conn *ConnInfo) { r.bind(x, conn
 // Shrink implements spi.Shrink.
 func (internalAPI) Shrink(r *Request, conn *ConnInfo) { r.shrink(conn) }
 
+// DropWait implements spi.DropWait.
+func (internalAPI) DropWait(r *Request) { r.head = nil }
+
 // Run implements spi.Run.
 func (internalAPI) Run(h Handler, r *Request, limit time.Duration) Answer {
 	return run(h, r, limit)

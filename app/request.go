@@ -33,8 +33,10 @@ func (h Handler) Try(r *Request) Answer { return guarded(r, h) }
 
 // Request is one request. Its exported fields are set before the handler runs;
 // middleware may change them before it calls the next handler. Requests are not
-// reused: their strings may be kept, and passed to other goroutines. Methods are for
-// the request's loop unless they say otherwise.
+// reused: their strings may be kept, and passed to other goroutines. Requests that arrive
+// together may share a block of memory, which lives as long as one of them is in use;
+// runtime.SetFinalizer does not accept them. Methods are for the request's loop unless they
+// say otherwise.
 type Request struct {
 	// Method is the method as received. Methods are case-sensitive.
 	Method string

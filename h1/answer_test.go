@@ -176,8 +176,8 @@ func TestPipelineBound(t *testing.T) {
 	d := newDialogue(t, Limits{Pipelined: 2})
 	d.app = silent
 	d.hear(get + get + get + get)
-	if d.ev.Kind != Blocked || d.c.Pending() != 2 || len(d.kept) != 2*len(get) {
-		t.Fatal(d.ev.Kind, d.c.Pending(), len(d.kept))
+	if d.ev.Kind != Blocked || d.c.Pending() != 2 || d.c.Room() != 0 || len(d.kept) != 2*len(get) {
+		t.Fatal(d.ev.Kind, d.c.Pending(), d.c.Room(), len(d.kept))
 	}
 	// Nothing is blocked while there is nothing to read.
 	rest := d.kept

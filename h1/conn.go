@@ -113,7 +113,7 @@ func (c *Conn) nextHead(in []byte, ev *Event) (n int, more bool, err *Error) {
 		if len(in) == 0 || len(in) == 1 && in[0] == '\r' {
 			return n, false, nil
 		}
-		if int(c.pending) >= c.sh.limits.Pipelined || int64(c.unsent)<<10 > int64(c.sh.limits.Unsent) {
+		if c.Room() == 0 {
 			ev.Kind = Blocked
 			return n, false, nil
 		}
@@ -356,6 +356,15 @@ func (c *Conn) Phase() Phase {
 // Pending returns the number of requests whose responses have not been pulled to their
 // end, including one that was refused by the machine.
 func (c *Conn) Pending() int { return int(c.pending) }
+
+// Room returns how many more requests Next may return before a response has been pulled.
+// Large responses to them may leave less room.
+func (c *Conn) Room() int {
+	if int64(c.unsent)<<10 > int64(c.sh.limits.Unsent) {
+		return 0
+	}
+	return max(c.sh.limits.Pipelined-int(c.pending), 0)
+}
 
 // Requests returns the number of requests that have arrived, with one that was refused.
 func (c *Conn) Requests() uint64 { return c.requests }

@@ -18,8 +18,9 @@ import (
 )
 
 // A request is one block of memory for its exchange, which those that arrive together over HTTP/1.1 share, and one for its
-// text unless the peer repeats itself: the strings of HTTP/2 are those of the connection's table then, those of HTTP/1.1 of a head that the loop remembers.
-// An answer that is ready and made before adds nothing. The race detector allocates too, and so has no say here.
+// text unless the peer repeats itself: the strings of HTTP/2 are those of the connection's table then, those of HTTP/1.1 of
+// a head that the loop remembers. An answer that is ready and made before adds nothing. The race detector allocates too, so
+// this test is left out of its builds.
 func TestAllocationsARequest(t *testing.T) {
 	static := app.Text(200, "Hello, World!")
 	s := serve(t, func(r *app.Request) app.Answer {
@@ -123,6 +124,28 @@ func allocations(runs int, run func()) float64 {
 	}
 	runtime.ReadMemStats(&after)
 	return float64(after.Mallocs-before.Mallocs) / float64(runs)
+}
+
+// A read that the limit of pipelined requests ends leaves no memory for requests behind it unused.
+func TestAllocatedBytesAtThePipeliningLimit(t *testing.T) {
+	static := app.Text(200, "Hello, World!")
+	s := serve(t, func(r *app.Request) app.Answer {
+		return app.Ready(static)
+	}, func(c *server.Config) { c.Loops, c.HTTP1.Pipelined = 1, 1 })
+	const batch, runs = 50, 100
+	l := s.dial()
+	words := []byte(strings.Repeat(get("/"), batch))
+	answers := make([]byte, batch*len(helloAnswer))
+	exchangeBytes(t, l.Conn, words, answers)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range runs {
+		exchangeBytes(t, l.Conn, words, answers)
+	}
+	runtime.ReadMemStats(&after)
+	if got := (after.TotalAlloc - before.TotalAlloc) / (batch * runs); got > 1024 {
+		t.Errorf("%d bytes are allocated a request, want the 512 of its exchange", got)
+	}
 }
 
 // idleWatcher is an observer that does nothing.

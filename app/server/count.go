@@ -11,7 +11,8 @@ import (
 	"github.com/gatewheel/gatewheel/ws"
 )
 
-// counts has the counters of a loop. Only the loop writes them; any goroutine may read them.
+// counts has the counters of a loop. Only the loop writes them; any goroutine may read them, except batch, which belongs
+// to the loop.
 type counts struct {
 	responses [len(protocolNames)][600]atomic.Uint64
 	refusals  refusals
@@ -98,7 +99,7 @@ func (c *counts) withdrawn(protocol string, status int) {
 // Counts are the counters of a Server since its start.
 type Counts struct {
 	// Responses has the number of responses by protocol and status, including those with which the server refused
-	// requests.
+	// requests. Responses to requests that arrived together may be counted together, before any of them is sent.
 	Responses map[string]map[int]uint64
 	// Refused has the numbers of refused requests and ended connections, by Reason.
 	Refused Refusals
@@ -117,7 +118,8 @@ type Counts struct {
 	// ones.
 	Hijacked, OpenHijacked uint64
 	// ActiveRequests has the number of requests in progress, Connections the number of open connections of clients, both
-	// by protocol: app.HTTP11 stands for HTTP/1.0 too.
+	// by protocol: app.HTTP11 stands for HTTP/1.0 too. The ends of requests that arrived together may be counted
+	// together, when all that arrived was read.
 	ActiveRequests map[string]uint64
 	Connections    map[string]ConnectionCounts
 	// Goroutines is the number of blocking handlers that run on goroutines of their own.

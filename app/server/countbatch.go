@@ -17,7 +17,7 @@ type countBatch struct {
 // beginBatch has changes held until endBatch.
 func (c *counts) beginBatch() { c.batch.open = true }
 
-// endBatch publishes the changes that are held. Later ones are published at once. It is called before output leaves, so
+// endBatch publishes the changes that are held. Later ones are published at once. Call it before output leaves, so
 // that a client which has its response finds it counted.
 func (c *counts) endBatch() {
 	b := &c.batch

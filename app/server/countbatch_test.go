@@ -73,3 +73,18 @@ func TestCountsOfPipelinedRequestThatWaits(t *testing.T) {
 		t.Errorf("%d responses are counted, want 3", got)
 	}
 }
+
+// A takeover publishes what the requests before the stalled one have changed. No later HTTP/1 connection does.
+func TestCountsOfRequestsBeforeAStall(t *testing.T) {
+	s := newStage(t, nil)
+	l := s.dial()
+	l.say(get("/") + get("/") + get("/stall"))
+	<-s.stalling
+	other := s.dial2()
+	other.request(1, "GET", "/other", true)
+	other.answer(1, "200", "/other")
+	eventually(t, "no request is active", func() bool { return s.Counts().ActiveRequests[app.HTTP11] == 0 })
+	if got := s.Counts().Responses[app.HTTP11][200]; got != 2 {
+		t.Errorf("%d responses are counted, want 2", got)
+	}
+}

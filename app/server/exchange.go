@@ -375,6 +375,9 @@ func (x *exchange) finish() {
 	x.server().unlink(x)
 	x.loop.finished(x)
 	spi.Cancel(&x.Request, nil)
+	if x.conn.Orphaned() != &x.subject {
+		spi.DropWait(&x.Request)
+	}
 }
 
 // Loop implements spi.Exchange.

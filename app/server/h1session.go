@@ -143,10 +143,7 @@ func (s *h1Session) step(in []byte) (n int, more bool) {
 // it.
 func (s *h1Session) accept(ev *h1.Event, size, rest int) {
 	head := &ev.Head
-	if head.ContentLength != 0 {
-		rest = 0
-	}
-	x := s.loop.exchangeIn(1 + rest/size)
+	x := s.newExchange(head, size, rest)
 	s.openIn(x, ev.ID)
 	x.Method, x.Authority, x.Target = head.Method, head.Authority, head.Target
 	x.RawPath, x.RawQuery, x.Protocol = head.Path, head.Query, app.HTTP11
@@ -165,6 +162,15 @@ func (s *h1Session) accept(ev *h1.Event, size, rest int) {
 		s.reading = x
 	}
 	x.admit()
+}
+
+// newExchange returns zero memory for the exchange of a request. A request that may last does not share it: one with
+// content, or after which the connection may leave HTTP. What follows its head need not be requests.
+func (s *h1Session) newExchange(head *h1.Head, size, rest int) *exchange {
+	if head.ContentLength != 0 || head.Upgrade != "" || head.Method == "CONNECT" {
+		return new(exchange)
+	}
+	return s.loop.exchangeIn(1 + min(rest/size, s.machine.Room()))
 }
 
 // headTime returns the time for which the head that was read last, or is being read, has been arriving.
@@ -372,7 +378,9 @@ func (s *h1Session) Closed(err error) {
 	s.requestsEnded()
 	s.machine.Release()
 	s.loop.flushEnded()
-	s.loop.count.endBatch() // of a Receive that has panicked
+	// A Receive that has panicked has not done these.
+	s.loop.count.endBatch()
+	s.loop.block = nil
 }
 
 // setTimeout sets the time at which Timeout checks whether the peer has acted.

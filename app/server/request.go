@@ -7,8 +7,9 @@ import (
 	"github.com/gatewheel/gatewheel/app/spi"
 )
 
-// blockExchanges limits the exchanges that share a block of memory, which lives as long as one of them: a request that lasts
-// keeps up to 2.5 KB of those that arrived with it.
+// blockExchanges limits the exchanges that share a block of memory. The block lives as long as one of them: a request that
+// lasts keeps the exchanges of those that arrived with it, and what they refer to, such as the text of their heads and
+// the values of their requests.
 const blockExchanges = 6
 
 // exchangeIn returns zero memory for the exchange of a request. expected is the number of requests that the input holds

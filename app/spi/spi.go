@@ -23,6 +23,7 @@ var core = internalapi.App.(interface {
 	RunFor(h app.Handler, r *app.Request, limit time.Duration, a Answerer) (f app.Answer, pending bool)
 	Cancel(r *app.Request, cause error)
 	Drain(r *app.Request)
+	DropWait(r *app.Request)
 	MarkSensitive(r *app.Request, marked func(name string) bool)
 	Sensitive(r *app.Request) func(name string) bool
 	Shrink(r *app.Request, conn *app.ConnInfo)
@@ -42,6 +43,11 @@ func Bind(r *app.Request, x Exchange, conn *app.ConnInfo) { core.Bind(r, x, conn
 // call it for an open tunnel, which may last for days. On the loop, not while user code of the
 // request runs.
 func Shrink(r *app.Request, conn *app.ConnInfo) { core.Shrink(r, conn) }
+
+// DropWait gives back what a request holds of the wait for its response. Servers call it at the
+// end of a request whose memory other requests may keep. On the loop, not while user code of
+// the request runs on a goroutine from which the loop was taken.
+func DropWait(r *app.Request) { core.DropWait(r) }
 
 // Run calls h for r and returns a future of r's loop with the response. A panic, a nil
 // response and an invalid status are failures; app.ErrorResponse makes responses of

@@ -29,14 +29,17 @@ type commands struct {
 	versionFlag
 }
 
+// serving declares the command that serves the built-in application.
 type serving struct {
 	Serve serveCommand `cmd:"" help:"Serve the built-in application until told to stop."`
 }
 
+// forwarding declares the command that forwards requests.
 type forwarding struct {
 	Gateway gatewayCommand `cmd:"" help:"Forward requests to other servers until told to stop."`
 }
 
+// versionFlag declares --version, which prints the version and exits.
 type versionFlag struct {
 	PrintVersion kong.VersionFlag `name:"version" help:"Print the version and exit."`
 }
