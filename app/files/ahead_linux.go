@@ -3,6 +3,7 @@ package files
 import (
 	"io"
 	"os"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,6 +15,39 @@ func newAhead(file *os.File) io.ReaderAt {
 		return nil
 	}
 	return &ahead{fd: int(file.Fd())}
+}
+
+// lookSize is the size of the buffer that inMemory reads into, and lookVecs how often one
+// call does. They are what a connection is asked for at once.
+const (
+	lookSize = 16 << 10
+	lookVecs = 8
+)
+
+// lookBuffers hold what inMemory has read. Nobody looks at it.
+var lookBuffers = sync.Pool{New: func() any { return new([lookSize]byte) }}
+
+// inMemory implements looker. It reads the file into one small buffer over and over, which
+// stays in the processor's cache: that costs less than a look at each page by itself.
+func (a *ahead) inMemory(offset int64, n int) (found int) {
+	buffer := lookBuffers.Get().(*[lookSize]byte)
+	defer lookBuffers.Put(buffer)
+	var vecs [lookVecs][]byte
+	for found < n {
+		used, asked := 0, 0
+		for ; used < lookVecs && found+asked < n; used++ {
+			vecs[used] = buffer[:min(lookSize, n-found-asked)]
+			asked += len(vecs[used])
+		}
+		k, err := unix.Preadv2(a.fd, vecs[:used], offset+int64(found), unix.RWF_NOWAIT)
+		if err != nil {
+			return found
+		}
+		if found += k; k < asked {
+			return found
+		}
+	}
+	return found
 }
 
 // ahead reads what the kernel has in memory (preadv2 with RWF_NOWAIT).

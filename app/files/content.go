@@ -102,6 +102,7 @@ type fileReader struct {
 	content *fileContent
 	r       *app.Request
 	ahead   io.ReaderAt // reads without waiting, or fails with errWouldWait; nil: there is no way to
+	looker  looker      // tells what ahead would read; nil: the file is not sent without a copy
 	buf     []byte      // made when it is first needed
 	start   int         // buf[start:end] was read and not taken
 	end     int
@@ -114,7 +115,7 @@ var errWouldWait = errors.New("files: the file is not in memory")
 
 func (s *fileReader) pull() *app.Pull {
 	p := &app.Pull{Size: s.content.size, Read: s.read, Wait: s.wait, OnClose: s.close}
-	if _, ok := s.content.file.(*os.File); ok && s.ahead != nil {
+	if s.looker, _ = s.ahead.(looker); s.looker != nil {
 		p.Spans = s
 	}
 	return p

@@ -1,12 +1,15 @@
 package files
 
-// pageSize is the least size of a page of the kernel's. On machines with larger ones, pages
-// are only looked at more often.
-const pageSize = 4 << 10
-
 // leastSpan is the least span that is sent without a copy. For smaller ones, and what is
 // left of one when a page is missing, a copy costs less.
 const leastSpan = 16 << 10
+
+// looker tells what of a file is in memory.
+type looker interface {
+	// inMemory returns how many of the n bytes at offset are in memory, without a gap. It
+	// is 0 where there is no way to tell.
+	inMemory(offset int64, n int) int
+}
 
 // Span implements app.Spans: the next content is in a file, and all of its pages are in
 // memory. On the loop.
@@ -24,7 +27,7 @@ func (s *fileReader) Span(most int) (fd int, offset int64, n int) {
 	}
 	n = int(min(int64(most), part.span.length-at))
 	offset = part.span.start + at
-	if n = s.inMemory(offset, n); n < leastSpan {
+	if n = s.looker.inMemory(offset, n); n < leastSpan {
 		return 0, 0, 0
 	}
 	return s.content.fd(), offset, n
@@ -32,27 +35,3 @@ func (s *fileReader) Span(most int) (fd int, offset int64, n int) {
 
 // Skip implements app.Spans.
 func (s *fileReader) Skip(n int) { s.content.skip(int64(n)) }
-
-// inMemory returns how many of the n bytes at offset are in memory, without a gap. A read
-// of the two bytes at the border of two pages looks at both, and costs less than a
-// copy of them.
-func (s *fileReader) inMemory(offset int64, n int) int {
-	var two [2]byte
-	end := offset + int64(n)
-	for at := offset; at < end; {
-		// The last byte of the page that at is in, and the first of the next.
-		border := at | (pageSize - 1)
-		p := two[:min(2, max(end-border, 1))]
-		if border >= end {
-			border = end - 1
-		}
-		switch k, _ := s.ahead.ReadAt(p, border); {
-		case k == 0:
-			return int(at - offset)
-		case k < len(p):
-			return int(border + 1 - offset)
-		}
-		at = border&^(pageSize-1) + 2*pageSize
-	}
-	return n
-}
