@@ -112,7 +112,9 @@ func (e *gnetEngine) burst(listener int, more bool) {
 	}
 	waiting, exact := acceptQueue(s.fd)
 	if exact && !e.config.Listeners[listener].Shared {
-		// The event of the original brings one of them, and nobody else takes any.
+		// The event of the original brings one of them. An accept that finds the queue empty, because a standIn or the
+		// other process of a handover has taken connections, or that fails, does not reduce planned: the next look at
+		// the queue is then up to burstTime late.
 		if n := e.extend(s, min(waiting-1, burstLimit, room)); n > 0 {
 			s.planned = n + 1
 		}

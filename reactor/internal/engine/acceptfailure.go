@@ -88,6 +88,7 @@ func (e *gnetEngine) acceptFailed(err error) bool {
 }
 
 // silence closes the descriptors of bursts and stops polling the doorbell, if short. It reports false if the engine ends.
+// On the loop.
 func (e *gnetEngine) silence(short bool) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -100,6 +101,7 @@ func (e *gnetEngine) silence(short bool) bool {
 	for i := range e.sources {
 		e.sources[i].withdraw(e.epoll)
 	}
+	e.planned = 0
 	_ = unix.EpollCtl(e.epoll, unix.EPOLL_CTL_DEL, e.sources[len(e.sources)-1].fd, nil)
 	e.silent = true
 	return true

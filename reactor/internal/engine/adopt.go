@@ -25,29 +25,32 @@ func (e *gnetEngine) Adopt(a Arrival) {
 	e.ring()
 }
 
-// ring sees that the doorbell has a dummy for each arrival, within ringLimit. A dummy takes no descriptor while it waits:
-// gnet's accept opens one, and adopt then closes that of the arrival.
+// ring leaves a dummy at the doorbell for each arrival, up to ringLimit, and plans their accepts if it has left any. On the
+// loop. A dummy takes no descriptor while it waits: gnet's accept opens one, and adopt then closes that of the arrival.
 func (e *gnetEngine) ring() {
-	want := min(len(e.arrivals), ringLimit)
-	if e.rings < want {
-		before := e.rings
-		for e.rings < want && ringDoorbell(e.doorbell) == nil {
-			e.rings++
-		}
-		switch {
-		case e.rings == 0:
-			e.starved = true
-			e.ringLater()
-			return
-		case before == 0:
-			e.starved = false
-		}
+	before, want := e.rings, min(len(e.arrivals), ringLimit)
+	if before >= want {
+		return
 	}
-	e.planAnswers()
+	for e.rings < want && ringDoorbell(e.doorbell) == nil {
+		e.rings++
+	}
+	switch {
+	case e.rings == 0:
+		e.starved = true
+		e.ringLater()
+		return
+	case before == 0:
+		e.starved = false
+	}
+	if e.rings > before {
+		e.planAnswers()
+	}
 }
 
-// planAnswers has the dummies accepted in the next round of which gnet would accept one only. Each plan costs a system
-// call for each of its accepts, so there is another one when the last is used up or the dummies have doubled.
+// planAnswers arms duplicates of the doorbell so that the next round accepts all waiting dummies, up to burstLimit; gnet
+// alone accepts one. Each plan costs a system call for each of its accepts, so there is another one when the last is used
+// up or the dummies have doubled.
 func (e *gnetEngine) planAnswers() {
 	more := min(e.rings-1, burstLimit)
 	if more <= 2*e.planned {
@@ -57,8 +60,7 @@ func (e *gnetEngine) planAnswers() {
 	defer e.mu.Unlock()
 	if !e.gone && len(e.sources) > 0 {
 		doorbell := &e.sources[len(e.sources)-1]
-		e.extend(doorbell, min(more, e.config.Spare()))
-		e.planned = min(more, len(doorbell.duplicates))
+		e.planned = e.extend(doorbell, min(more, e.config.Spare()))
 	}
 }
 
@@ -68,6 +70,7 @@ func (e *gnetEngine) answer(g gnet.Conn) gnet.Action {
 	e.starved = false
 	a, fd := e.nextArrival()
 	e.ring()
+	e.planAnswers()
 	if a == nil {
 		return gnet.Close
 	}

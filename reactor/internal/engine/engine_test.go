@@ -52,7 +52,7 @@ type loop struct {
 	accepted chan *peer
 	adopted  chan *peer
 	rejected chan error
-	failed   chan error  // what AcceptFailed was told
+	failed   chan error  // the first errors that AcceptFailed was told
 	tasks    chan func() // for the next Woken
 	died     chan engine.Death
 	room     int
@@ -140,7 +140,10 @@ func (l *loop) Rejected(a engine.Arrival, err error) {
 
 func (l *loop) AcceptFailed(err error) {
 	l.Listen(false)
-	l.failed <- err
+	select {
+	case l.failed <- err:
+	default:
+	}
 }
 
 func (l *loop) Input(owner any, in []byte) {
@@ -492,15 +495,7 @@ func TestAdoptWithFewDescriptors(t *testing.T) {
 				l := newLoop(t)
 				l.spare = spare
 				l.start()
-				var arrivals []*arrival
-				for range sockets {
-					pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-					if err != nil {
-						t.Fatal(err)
-					}
-					t.Cleanup(func() { _ = unix.Close(pair[1]) })
-					arrivals = append(arrivals, &arrival{fd: pair[0]})
-				}
+				arrivals := l.socketPairs(sockets)
 				restore := enginetest.LeaveDescriptors(t, free)
 				l.tasks <- func() {
 					for _, a := range arrivals {

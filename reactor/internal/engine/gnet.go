@@ -30,7 +30,7 @@ type gnetEngine struct {
 	lastAccept uint64 // value of calls at the last accept
 	arrivals   []Arrival
 	rings      int         // connections that wait at the doorbell
-	planned    int         // accepts of them that extend has planned and that have not come
+	planned    int         // accepts of them that extend has planned and that have not taken place
 	ringing    bool        // ringAgain will run
 	starved    bool        // the last attempt to adopt has failed for lack of a descriptor
 	doorbell   string      // its address
