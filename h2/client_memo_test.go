@@ -51,3 +51,26 @@ func TestEqualResponses(t *testing.T) {
 		s.wantsEvents(fmt.Sprintf("Reset %d PROTOCOL_ERROR", id))
 	})
 }
+
+// A change of the table's size alone counts as a change, in a block that is not remembered itself.
+func TestEqualResponsesAfterSizeUpdate(t *testing.T) {
+	clientDialogue(t, Config{}, func(s *server) {
+		heads := func(block, want string) {
+			s.t.Helper()
+			id := s.requests(s.get())
+			s.pull()
+			s.writes(frame(frameHeaders, flagEndHeaders|flagEndStream, id, block))
+			s.wantsEvents(fmt.Sprintf("Final %d %s end", id, want))
+			s.pull()
+		}
+		const equal = "\x88\xbe" // 200, the table's newest entry
+		heads("\x88"+literal(0x40, "a", "1"), "200 a=1")
+		heads(equal, "200 a=1")
+		heads(equal, "200 a=1")
+		id := s.requests(s.get())
+		s.pull()
+		const interim = "\x20\x3f\xe1\x1f" + "\x08\x03103" // sizes 0 and 4096; :status 103
+		s.writes(frame(frameHeaders, flagEndHeaders, id, interim), frame(frameHeaders, flagEndHeaders|flagEndStream, id, equal))
+		s.wantsEnd(CodeCompressionError)
+	})
+}

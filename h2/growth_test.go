@@ -160,21 +160,25 @@ func TestWindowGrowsWithinRoundTrips(t *testing.T) {
 	}
 }
 
-// TestKnownRestNeedsNoGrowth: what is missing of the content fits into the window.
+// TestKnownRestNeedsNoGrowth: after 64 KiB the window has 32,767 bytes. It grows unless the rest fits into those.
 func TestKnownRestNeedsNoGrowth(t *testing.T) {
-	dialogue(t, Config{}, func(p *peer) {
-		p.writes(p.headers(1, 0, post("content-length", "98304")...))
-		for range 4 {
-			p.writes(dataFrame(1, 0, kib(16)[:16000]))
-			p.c.Consumed(1, 16000)
-		}
-		p.wants("WINDOW_UPDATE 1 48000")
-		p.writes(dataFrame(1, 0, kib(16)[:16000]))
-		p.c.Consumed(1, 16000)
-		if p.c.growth != nil {
-			t.Error("the window grows")
-		}
-	})
+	for length, grows := range map[int]bool{65536 + 32767: false, 65536 + 32768: true} {
+		t.Run(fmt.Sprint(length, " bytes"), func(t *testing.T) {
+			dialogue(t, Config{}, func(p *peer) {
+				p.writes(p.headers(1, 0, post("content-length", fmt.Sprint(length))...))
+				for range 4 {
+					p.writes(dataFrame(1, 0, kib(16)))
+					p.c.Consumed(1, 16<<10)
+				}
+				if has := p.c.growth != nil; has != grows {
+					t.Errorf("growth: %v, want %v", has, grows)
+				}
+				if !grows {
+					p.wants("WINDOW_UPDATE 1 32768", "WINDOW_UPDATE 1 32768")
+				}
+			})
+		})
+	}
 }
 
 // TestConnectionWindowOpensBeforeStreamsGrow: the connection has learned of a long path, and its streams have not grown to

@@ -48,6 +48,7 @@ func (c *Conn) remember(fragments []byte, end bool, s *section) {
 func (m *headBlock) keep(serial uint64, fragments []byte, s *section) {
 	m.serial = serial
 	m.block = append(m.block[:0], fragments...)
+	clear(m.block[len(m.block):cap(m.block)]) // literals of the last one, perhaps of another connection
 	fields := append(m.head.Fields[:0], s.head.Fields...)
 	clear(fields[len(fields):cap(fields)])
 	m.head = s.head
@@ -57,7 +58,7 @@ func (m *headBlock) keep(serial uint64, fragments []byte, s *section) {
 // remember keeps a response that is valid so far. Secrets are not kept: fields that are never to be indexed
 // (RFC 7541 section 7.1.3).
 func (c *Client) remember(fragments []byte, s *section) {
-	if len(fragments) > maxResponseMemo || c.decoder.changed || s.bad != "" || s.tooLarge || s.never != 0 || s.status < 200 {
+	if len(fragments) > maxResponseMemo || len(s.head.Fields) > maxMemo || c.decoder.changed || s.bad != "" || s.tooLarge || s.never != 0 || s.status < 200 {
 		return
 	}
 	m := c.memo()
@@ -86,6 +87,8 @@ func (c *machine) forget() {
 		return
 	}
 	m.serial = 0
+	clear(m.block[:cap(m.block)])
+	m.block = m.block[:0]
 	fields := m.head.Fields
 	clear(fields[:cap(fields)])
 	m.head = Head{Fields: fields[:0]}
