@@ -88,7 +88,8 @@ func (c *machine) Consumed(id StreamID, n int) {
 	c.creditConnection()
 	st.credit += int32(n)
 	if g := c.growth; g != nil {
-		g.consume(n, c.sh)
+		g.consume(n, c.recvInitial, c.sh)
+		c.shrinkStream(st)
 	}
 	c.growStream(st)
 	c.creditStream(st)

@@ -5,7 +5,8 @@ import "time"
 // growth measures the path on which content arrives, and has the window for streams whose content is read as it
 // arrives. The window grows to twice the product of bandwidth and round-trip time. A PING measures the first round trip: the
 // window grows if the application has read half of it when the acknowledgement arrives. It grows again as soon as half of
-// the larger window is read within a round trip of its opening. Connections without long content have no growth.
+// the larger window is read within a round trip of its opening. A first growth that brings nothing is taken back.
+// Connections without long content have no growth.
 type growth struct {
 	window   int32   // of a stream; up to Config.MaxWindow
 	streams  int32   // open ones whose window is larger than the initial one
@@ -89,6 +90,23 @@ func (c *machine) growStream(st *stream) {
 	c.creditConnection()
 }
 
+// shrinkStream takes back what the window of st has grown by if the growth has brought nothing, see unused. The peer has
+// that part already: content that the application reads gives no credit until the window is the initial one.
+func (c *machine) shrinkStream(st *stream) {
+	g := c.growth
+	if st.flags&grown == 0 || g.window > c.recvInitial {
+		return
+	}
+	n := min(st.size()-c.recvInitial, st.credit)
+	st.credit -= n
+	g.grown -= int64(n)
+	if st.size() == c.recvInitial {
+		st.flags &^= grown
+		g.streams--
+	}
+	c.returnReserved()
+}
+
 // size returns the window of st, of which the peer has used a part.
 func (st *stream) size() int32 { return st.recvWindow + st.unconsumed + st.credit }
 
@@ -98,18 +116,27 @@ func (g *growth) grow(factor int64, sh *Shared) {
 	g.opened, g.since, g.consumed = true, sh.now, 0
 }
 
-// consume counts n bytes that the application has read.
-func (g *growth) consume(n int, sh *Shared) {
+// consume counts n bytes that the application has read. initial is the window of a new stream.
+func (g *growth) consume(n int, initial int32, sh *Shared) {
 	g.consumed += int64(n)
 	if !g.opened || g.trip == 0 || g.consumed < int64(g.window)/2*int64(max(g.streams, 1)) {
 		return
 	}
-	g.opened = false
 	took := max(sh.now-g.since, 1)
 	rate := g.consumed * int64(time.Second) / int64(took)
 	if took <= g.trip+g.trip/2 && rate >= g.best+g.best/8 {
 		g.best, g.misses = rate, 0
 		g.grow(openedGrowth, sh)
+		return
+	}
+	g.unused(initial)
+}
+
+// unused ends the measurement of a window that was opened, and was not used up in time. After the first growth, which no
+// measurement has preceded, streams have the initial window again: the peer is near.
+func (g *growth) unused(initial int32) {
+	if g.opened = false; g.best == 0 {
+		g.window = initial
 	}
 }
 
@@ -124,7 +151,7 @@ func (c *machine) measure() {
 		if c.sh.now < g.since+2*g.trip {
 			return // content by the larger window is yet to come
 		}
-		g.opened = false
+		g.unused(c.recvInitial)
 	}
 	g.pinged, g.pingedAt, g.since, g.consumed = true, c.sh.now, c.sh.now, 0
 	c.out = appendPing(c.output(), 0, pingGrowth)

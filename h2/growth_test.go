@@ -265,6 +265,49 @@ func TestWindowMemory(t *testing.T) {
 	}
 }
 
+// TestNearUploadsLeaveWindowMemory: a window of 64 KiB fills the path of a near peer. What the windows of near uploads have
+// grown by at first is given back while they last, and a distant upload then has all it needs.
+func TestNearUploadsLeaveWindowMemory(t *testing.T) {
+	const memory, connections, rate = 8 << 20, 10, 5_000
+	p := connect(t, Config{WindowMemory: memory})
+	var near []*uplink
+	for range connections {
+		near = append(near, newUplink(p.another(), 1, rate, 1, 3))
+	}
+	most := int64(0)
+	passes := func(d time.Duration, all ...*uplink) {
+		for range d / time.Millisecond {
+			for _, u := range all {
+				u.now = near[0].now // one clock
+				u.step()
+			}
+			most = max(most, p.sh.grown)
+		}
+	}
+	passes(500*time.Millisecond, near...)
+	if most < 1<<20 || p.sh.grown > 0 {
+		t.Errorf("%d bytes are reserved after 500 ms, %d were", p.sh.grown, most)
+	}
+	before := 0
+	for i, u := range near {
+		if g := u.c.growth; g.streams != 0 || g.grown != 0 {
+			t.Errorf("connection %d: %+v", i, *g)
+		}
+		before -= u.arrived
+	}
+	far := newUplink(p.another(), 20, 40_000, 1)
+	passes(500*time.Millisecond, append(near, far)...)
+	if per := far.passes(50 * time.Millisecond); per < 34_000 {
+		t.Errorf("%d bytes a millisecond arrive from afar, of 40000 that the path carries", per)
+	}
+	for _, u := range near {
+		before += u.arrived
+	}
+	if least := connections * 500 * rate * 19 / 20; before < least {
+		t.Errorf("%d bytes have arrived from near in 500 ms, want %d", before, least)
+	}
+}
+
 // TestReservedMemoryIsExact: after content has ended in every possible way, nothing is reserved that no window needs.
 func TestReservedMemoryIsExact(t *testing.T) {
 	u := newUplink(connect(t, Config{}), 20, 20_000, 1, 3, 5)
