@@ -164,19 +164,18 @@ func TestWindowGrowsWithinRoundTrips(t *testing.T) {
 func TestKnownRestNeedsNoGrowth(t *testing.T) {
 	for length, grows := range map[int]bool{65536 + 32767: false, 65536 + 32768: true} {
 		t.Run(fmt.Sprint(length, " bytes"), func(t *testing.T) {
-			dialogue(t, Config{}, func(p *peer) {
-				p.writes(p.headers(1, 0, post("content-length", fmt.Sprint(length))...))
-				for range 4 {
-					p.writes(dataFrame(1, 0, kib(16)))
-					p.c.Consumed(1, 16<<10)
-				}
-				if has := p.c.growth != nil; has != grows {
-					t.Errorf("growth: %v, want %v", has, grows)
-				}
-				if !grows {
-					p.wants("WINDOW_UPDATE 1 32768", "WINDOW_UPDATE 1 32768")
-				}
-			})
+			p := connect(t, Config{})
+			p.writes(p.headers(1, 0, post("content-length", fmt.Sprint(length))...))
+			for range 4 {
+				p.writes(dataFrame(1, 0, kib(16)))
+				p.c.Consumed(1, 16<<10)
+			}
+			if has := p.c.growth != nil; has != grows {
+				t.Errorf("growth: %v, want %v", has, grows)
+			}
+			if !grows {
+				p.wants("WINDOW_UPDATE 1 32768", "WINDOW_UPDATE 1 32768")
+			}
 		})
 	}
 }
