@@ -195,17 +195,20 @@ func (b *Body) Limit(n int64) {
 // the loop.
 func (b *Body) ReadAll(limit int64) Future[[]byte] {
 	b.Limit(limit)
-	size := b.from.Length()
-	if size < 0 || size > firstGrant {
-		size = firstGrant
+	size := min(b.from.Length(), firstGrant)
+	if size < 0 {
+		size = unknownGrant
 	}
 	all := &reading{body: b, buf: make([]byte, 0, size+1)}
 	return Map(While(all.step), func(Done) ([]byte, error) { return all.buf, nil })
 }
 
-// firstGrant is the number of bytes that ReadAll reserves before content arrives. A
-// declared length may be a lie.
-const firstGrant = 64 << 10
+// ReadAll reserves firstGrant bytes at most before content arrives, since a declared
+// length may be a lie, and unknownGrant bytes where none is declared.
+const (
+	firstGrant   = 64 << 10
+	unknownGrant = 4 << 10
+)
 
 type reading struct {
 	body *Body
@@ -272,13 +275,24 @@ type each struct {
 
 func (e *each) step() Future[bool] {
 	if e.grows && e.total >= firstScratchSize {
-		e.buf, e.grows = make([]byte, scratchSize), false
+		e.grow()
 	}
 	f := e.body.Read(e.buf)
 	if f.Ready() {
 		return e.took(f.Result())
 	}
 	return After(f, e.next)
+}
+
+// grow takes a larger buffer if what is left of the content does not fit the first one.
+func (e *each) grow() {
+	size := int64(scratchSize)
+	if length := e.body.from.Length(); length >= 0 {
+		size = min(size, length-e.total)
+	}
+	if e.grows = size <= firstScratchSize; !e.grows {
+		e.buf = make([]byte, size)
+	}
 }
 
 func (e *each) took(n int, err error) Future[bool] {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -358,5 +359,33 @@ func TestResponses(t *testing.T) {
 	}
 	if app.Redirect(303, "/there").Fields.Get("Location") != "/there" {
 		t.Error("no Location")
+	}
+}
+
+// Content that fits the first buffer takes no larger one, also where it fills it.
+func TestShortContentTakesLittleMemory(t *testing.T) {
+	ways := map[string]app.Handler{
+		"Discard": func(r *app.Request) app.Answer {
+			return app.Map(r.Body.Discard(), func(n int64) (*app.Response, error) { return text(fmt.Sprint(n)) })
+		},
+		"ReadAll": func(r *app.Request) app.Answer {
+			return app.Map(r.Body.ReadAll(1<<20), func(p []byte) (*app.Response, error) { return text(fmt.Sprint(len(p))) })
+		},
+	}
+	for name, handler := range ways {
+		t.Run(name, func(t *testing.T) {
+			host := apptest.New(handler)
+			content := strings.Repeat("c", 1<<10)
+			const times = 200
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			for range times {
+				host.Do(apptest.Post("/", "text/plain", content)).Want(t, 200, "1024")
+			}
+			runtime.ReadMemStats(&after)
+			if each := (after.TotalAlloc - before.TotalAlloc) / times; each > 20<<10 {
+				t.Errorf("%d bytes for each request, want less than one buffer of 32 KiB", each)
+			}
+		})
 	}
 }

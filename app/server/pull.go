@@ -25,7 +25,7 @@ var (
 )
 
 // spanMost is how much of a file is sent in a turn, before other connections have theirs.
-const spanMost = 128 << 10
+const spanMost = 512 << 10
 
 // Send implements h1.FileSource: what is a span of a file in memory goes to the socket by sendfile.
 func (s *pullSource) Send(limit int64, behind bool) (sent int64, wait bool) {
