@@ -13,6 +13,7 @@ type benchCase struct {
 	servers   []string // in the order of the table
 	own       []server // among which servers choose; nil: those of what is asked
 	load      load     // for a case about processor time
+	unit      string   // of what the load counts; "": that of requests, or of messages over a WebSocket
 	file      int      // serve a file of so many bytes; 0: the servers' own content
 	upstream  protocol // to the backends, of gateways and fan-out servers; "": none
 	fanout    int      // backends that a request asks; 0: the servers of upstream are gateways

@@ -13,7 +13,6 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -152,13 +151,6 @@ func growth(args []string, out io.Writer) error {
 	}
 	_, err = out.Write(res.figures(""))
 	return err
-}
-
-// busyAtStart reports whether more processes were running or ready, in the minute before, than there are processors.
-func (m *machine) busyAtStart() bool {
-	minute, _, _ := strings.Cut(m.Load, " ")
-	average, err := strconv.ParseFloat(minute, 64)
-	return err == nil && average > float64(m.Processors)
 }
 
 var errGrowthInterrupted = errors.New("interrupted; nothing is written")

@@ -16,7 +16,7 @@ var lastingCases = []benchCase{
 	},
 	{
 		name: "events", about: "at most 10,000 event streams (-held) with an event a second each, an event that a client receives",
-		protocol: h1, load: eventStreams(10_000), target: rival.EventsPath, selfCheck: true, reference: "net/http-events",
+		protocol: h1, load: eventStreams(10_000), target: rival.EventsPath, selfCheck: true, reference: "net/http-events", unit: "µs/event",
 		servers: []string{"gatewheel", "before", "net/http-events"},
 	},
 }

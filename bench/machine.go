@@ -95,3 +95,10 @@ func fileValue(path, name string) string {
 	}
 	return ""
 }
+
+// busyAtStart reports whether more processes were running or ready, in the minute before, than there are processors.
+func (m *machine) busyAtStart() bool {
+	minute, _, _ := strings.Cut(m.Load, " ")
+	average, err := strconv.ParseFloat(minute, 64)
+	return err == nil && average > float64(m.Processors)
+}

@@ -1,4 +1,4 @@
-// Command bench measures gatewheel beside other servers: processor time a request, and memory an
+// Command bench compares gatewheel with other servers: processor time a request, and memory an
 // idle connection holds. Servers run on one processor and the load on the others, in turns, in one
 // run; figures of different runs or machines say little, their ratios within a run say much.
 package main
@@ -41,7 +41,7 @@ func main() {
 	}
 }
 
-// roles are what this program does besides, mostly as its own child.
+// roles are what else this program does, mostly as its own child.
 var roles = map[string]func(args []string) error{
 	"rival": func(args []string) error {
 		if len(args) != 5 && len(args) < 7 {
@@ -87,6 +87,7 @@ type options struct {
 	cases, servers, flags string
 	out, json             string
 	quick, check, list, v bool
+	resume                bool
 }
 
 func (o *options) parse(r *runner, args []string) error {
@@ -102,6 +103,7 @@ func (o *options) parse(r *runner, args []string) error {
 	flags.IntVar(&r.held, "held", 15_000, "connections of a case about memory")
 	flags.DurationVar(&r.settle, "settle", 4*time.Second, "how long after the last request memory is read")
 	flags.StringVar(&o.out, "out", "", "write report.md, result.json and the plots to this folder")
+	flags.BoolVar(&o.resume, "continue", false, "keep the cases that result.json in the folder of -out has, and measure the others; the binary has to be the same")
 	flags.StringVar(&o.json, "json", "", "write result.json to this file")
 	flags.BoolVar(&o.quick, "quick", false, "the most important cases, three rounds of a second, fewer idle connections: less than five minutes")
 	flags.BoolVar(&o.check, "check", false, "exit 1 when gatewheel misses a goal or cannot be measured")
@@ -112,6 +114,9 @@ func (o *options) parse(r *runner, args []string) error {
 	}
 	if flags.NArg() > 0 {
 		return fmt.Errorf("%q is no flag", flags.Arg(0))
+	}
+	if o.resume && o.out == "" {
+		return errors.New("-continue needs -out")
 	}
 	r.flags = strings.Fields(o.flags)
 	if o.quick {
@@ -166,6 +171,15 @@ func bench(args []string, out io.Writer) error {
 	defer func() { _ = os.RemoveAll(r.dir) }()
 
 	res := &result{Machine: describeMachine(r.gatewheel, args), Rounds: r.rounds, Duration: r.duration}
+	if res.Machine.busyAtStart() {
+		fmt.Fprintf(os.Stderr, "bench: the load average is %s on %d processors: other programs disturb the figures\n", res.Machine.Load, res.Machine.Processors)
+	}
+	if o.resume {
+		if res, err = res.continued(filepath.Join(o.out, resultFile)); err != nil {
+			return err
+		}
+		chosen = slices.DeleteFunc(chosen, func(c *benchCase) bool { return res.has(c.name) })
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second signal ends this process at once

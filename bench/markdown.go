@@ -24,9 +24,12 @@ func (res *result) markdown(plots map[string]string) []byte {
 // writeMachine writes where and how the figures were measured.
 func (res *result) writeMachine(b *bytes.Buffer) {
 	m := &res.Machine
-	fmt.Fprintf(b, "# Gatewheel beside other servers\n\n")
+	fmt.Fprintf(b, "# Gatewheel compared with other servers\n\n")
 	fmt.Fprintf(b, "Measured %s with `%s`. Servers run on one processor with one worker, the load on the others, in turns, in one run. ",
 		m.Started.Format("2006-01-02 15:04 MST"), m.Command)
+	for _, at := range res.Continued {
+		fmt.Fprintf(b, "Continued %s. ", at.Format("2006-01-02 15:04 MST"))
+	}
 	fmt.Fprintf(b, "A cost is the processor time that the kernel has counted for the server, by the requests that were answered. ")
 	fmt.Fprintf(b, "Figures are medians of %d rounds of %v; the spread is the largest distance of a round from the median. ", res.Rounds, res.Duration)
 	fmt.Fprintf(b, "Rivals in Go collect garbage as by default (GOGC=100); the program gatewheel leaves itself 16 MiB of headroom by default. ")
@@ -36,6 +39,9 @@ func (res *result) writeMachine(b *bytes.Buffer) {
 
 // writeTable writes the machine and the versions of what ran on it.
 func (m *machine) writeTable(b *bytes.Buffer) {
+	if m.busyAtStart() {
+		fmt.Fprintf(b, "**The machine was busy with other programs when the run began.**\n\n")
+	}
 	fmt.Fprintf(b, "| machine | |\n|---|---|\n")
 	row := func(name, value string) {
 		if value != "" {
@@ -56,7 +62,7 @@ func (m *machine) writeTable(b *bytes.Buffer) {
 	fmt.Fprintln(b)
 }
 
-// writeSummary writes a line for each case: ours beside the best rival and the floor.
+// writeSummary writes a line for each case: ours, the best rival, and the ratios to it and to the floor.
 func (res *result) writeSummary(b *bytes.Buffer, plots map[string]string) {
 	fmt.Fprintf(b, "## Summary\n\n")
 	if file := plots[summaryPlot]; file != "" {
@@ -89,7 +95,7 @@ func (res *result) writeSummary(b *bytes.Buffer, plots map[string]string) {
 	fmt.Fprintln(b)
 }
 
-// writeGoals writes each goal beside what was measured, those that were missed first.
+// writeGoals writes each goal with what was measured, those that were missed first.
 func (res *result) writeGoals(b *bytes.Buffer) {
 	var missed, met []string
 	for i := range res.Reports {
@@ -176,15 +182,16 @@ func (rep *report) writeTimes(b *bytes.Buffer) {
 	if !rep.has(func(s sample) bool { return s.Pace > 0 }) {
 		return
 	}
-	fmt.Fprintf(b, "| server | µs at p50 | at p99 | at p99.9 | requests/s asked for |\n|---|---:|---:|---:|---:|\n")
+	fmt.Fprintf(b, "Times count from when a request was due; they contain what the load itself was late.\n\n")
+	fmt.Fprintf(b, "| server | µs at p50 | at p99 | at p99.9 | load late at p99 | requests/s asked for |\n|---|---:|---:|---:|---:|---:|\n")
 	for i := range rep.Outcomes {
 		o := &rep.Outcomes[i]
 		if len(o.Samples) == 0 {
 			continue
 		}
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %.0f |\n", o.Server,
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %.0f |\n", o.Server,
 			figure(o.median(func(s sample) float64 { return s.P50 })), figure(median(o.costs())),
-			figure(o.median(func(s sample) float64 { return s.P999 })), o.median(func(s sample) float64 { return s.Pace }))
+			figure(o.median(func(s sample) float64 { return s.P999 })), figure(o.median(func(s sample) float64 { return s.Late })), o.median(func(s sample) float64 { return s.Pace }))
 	}
 	fmt.Fprintln(b)
 }
@@ -220,7 +227,7 @@ func (o *outcome) median(value func(sample) float64) float64 {
 // writeConfigurations writes how each server was started, once for each different way.
 func (res *result) writeConfigurations(b *bytes.Buffer) {
 	fmt.Fprintf(b, "## How the servers were started\n\n")
-	fmt.Fprintf(b, "DIR is a folder of the run, ADDRESS where the server listens, SELF the program of the bench.\n\n")
+	fmt.Fprintf(b, "DIR is a folder of the run, ADDRESS where the server listens, PORT its port, BACKEND and BACKEND-PORT those of a backend, SELF the program of the bench.\n\n")
 	seen := map[string]bool{}
 	for i := range res.Reports {
 		for _, o := range res.Reports[i].Outcomes {

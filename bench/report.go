@@ -20,8 +20,11 @@ type report struct {
 	upstream bool // print the connections to backends
 }
 
-// bytesUnit is the unit of cases about memory.
-const bytesUnit = "bytes/connection"
+// Units of cases that count no requests.
+const (
+	bytesUnit = "bytes/connection"
+	startUnit = "ms to the first response"
+)
 
 func newReport(c *benchCase, outcomes []outcome) report {
 	rep := report{Case: c.name, About: c.about, Unit: "µs/request", Outcomes: outcomes,
@@ -32,10 +35,13 @@ func newReport(c *benchCase, outcomes []outcome) report {
 	case c.latency:
 		rep.Unit = "µs at p99"
 	case c.startup:
-		rep.Unit = "ms to the first response"
+		rep.Unit = startUnit
 	}
 	if (c.protocol == ws || c.protocol == wsDeflate) && !c.idle {
 		rep.Unit = "µs/message"
+	}
+	if c.unit != "" {
+		rep.Unit = c.unit
 	}
 	ours := rep.ours()
 	judge := func(text string, good bool) {
@@ -121,7 +127,7 @@ func (rep report) print(w io.Writer, reference string) {
 	ref := find(rep.Outcomes, reference)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	rate := "requests/s\tbusy\t"
-	if rep.Unit == bytesUnit {
+	if rep.Unit == bytesUnit || rep.Unit == startUnit {
 		rate = ""
 	}
 	if rep.upstream {

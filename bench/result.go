@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -15,6 +16,8 @@ type result struct {
 	Rounds   int           `json:"rounds"`
 	Duration time.Duration `json:"duration_ns"`
 	Reports  []report      `json:"cases"`
+	// Continued are the times at which further cases were added.
+	Continued []time.Time `json:"continued,omitempty"`
 }
 
 // resultFile is the name of the result in the folder of a report.
@@ -62,6 +65,27 @@ func readResult(path string) (*result, error) {
 		return nil, fmt.Errorf("%s: there are no cases", path)
 	}
 	return res, nil
+}
+
+// has reports whether the result has a case.
+func (res *result) has(name string) bool {
+	return slices.ContainsFunc(res.Reports, func(rep report) bool { return rep.Case == name })
+}
+
+// continued returns the result in a file, to which res adds further cases. It fails if res is about another binary or
+// other rounds.
+func (res *result) continued(path string) (*result, error) {
+	earlier, err := readResult(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case earlier.Machine.Revision != res.Machine.Revision:
+		return nil, fmt.Errorf("%s is about %s, not %s", path, earlier.Machine.Revision, res.Machine.Revision)
+	case earlier.Rounds != res.Rounds || earlier.Duration != res.Duration:
+		return nil, fmt.Errorf("%s has %d rounds of %v", path, earlier.Rounds, earlier.Duration)
+	}
+	earlier.Continued = append(earlier.Continued, res.Machine.Started)
+	return earlier, nil
 }
 
 // renderAgain writes the report of a result.json anew, into its folder, with the goals of this program.

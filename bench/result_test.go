@@ -108,11 +108,11 @@ func TestSecondRunIsComparedWithTheRoundsOfTheFirst(t *testing.T) {
 }
 
 func TestReportOfTimesAndPrograms(t *testing.T) {
-	o := outcome{Server: "gatewheel", Samples: []sample{{Requests: 1, Elapsed: time.Second, Cost: 900, P50: 100, P999: 2000, Pace: 5000}}}
+	o := outcome{Server: "gatewheel", Samples: []sample{{Requests: 1, Elapsed: time.Second, Cost: 900, P50: 100, P999: 2000, Late: 50, Pace: 5000}}}
 	rep := newReport(&benchCase{name: "latency", latency: true}, []outcome{o})
 	var b bytes.Buffer
 	rep.writeTimes(&b)
-	if want := "| gatewheel | 100.0 | 900.0 | 2000 | 5000 |"; !strings.Contains(b.String(), want) {
+	if want := "| gatewheel | 100.0 | 900.0 | 2000 | 50.00 | 5000 |"; !strings.Contains(b.String(), want) {
 		t.Errorf("want %q in\n%s", want, b.String())
 	}
 	o = outcome{Server: "gatewheel", Samples: []sample{{Requests: 1, Elapsed: time.Second, Cost: 20, Program: 12 << 20}}}
@@ -121,5 +121,28 @@ func TestReportOfTimesAndPrograms(t *testing.T) {
 	rep.writePrograms(&b)
 	if want := "| gatewheel | 12.0 |"; !strings.Contains(b.String(), want) {
 		t.Errorf("want %q in\n%s", want, b.String())
+	}
+}
+
+func TestRunIsContinued(t *testing.T) {
+	path := filepath.Join(t.TempDir(), resultFile)
+	if err := measured(8, 8, 8, 8, 8, 9).writeJSON(path); err != nil {
+		t.Fatal(err)
+	}
+	next := &result{Machine: machine{Started: time.Unix(1, 0)}, Rounds: 6, Duration: time.Second}
+	res, err := next.continued(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !res.has("h1") || res.has("h2") || len(res.Continued) != 1 {
+		t.Errorf("the result is %+v", res)
+	}
+	next.Machine.Revision = "another"
+	if _, err := next.continued(path); err == nil {
+		t.Error("a run of another binary was continued")
+	}
+	next.Machine.Revision, next.Rounds = "", 5
+	if _, err := next.continued(path); err == nil {
+		t.Error("a run of other rounds was continued")
 	}
 }
