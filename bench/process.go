@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -72,6 +71,7 @@ type process struct {
 func launch(cpus string, threads int, argv []string, address string) (*process, error) {
 	p := &process{cmd: pinnedThreads(cpus, threads, argv), ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
+	p.cmd.WaitDelay = 5 * time.Second // a process that is left over may hold the output
 	p.started = time.Now()
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
@@ -109,8 +109,9 @@ func lastLine(s string) string {
 	return lines[len(lines)-1]
 }
 
+// stop kills the process and its descendants: parents first, since a master starts another worker for one that was killed.
 func (p *process) stop() {
-	for _, pid := range slices.Backward(p.tree()) {
+	for _, pid := range p.tree() {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 	<-p.ended
