@@ -26,7 +26,7 @@ func TestSlopeOfALine(t *testing.T) {
 	}{
 		{"two points", []float64{0, 1000}, []float64{500, 2500}, 500, 2},
 		{"on a line", []float64{0, 1000, 5000, 15_000}, []float64{20, 1020, 5020, 15_020}, 20, 1},
-		{"one point beside it", []float64{0, 1000, 5000, 10_000, 15_000}, []float64{20, 2020, 10_020, 90_000, 30_020}, 20, 2},
+		{"one point off the line", []float64{0, 1000, 5000, 10_000, 15_000}, []float64{20, 2020, 10_020, 90_000, 30_020}, 20, 2},
 		{"one value of x", []float64{5, 5}, []float64{1, 3}, 2, 0},
 		{"no points", nil, nil, 0, 0},
 	} {

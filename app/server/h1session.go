@@ -164,15 +164,6 @@ func (s *h1Session) accept(ev *h1.Event, size, rest int) {
 	x.admit()
 }
 
-// newExchange returns zero memory for the exchange of a request. A request that may last does not share it: one with
-// content, or after which the connection may leave HTTP. What follows its head need not be requests.
-func (s *h1Session) newExchange(head *h1.Head, size, rest int) *exchange {
-	if head.ContentLength != 0 || head.Upgrade != "" || head.Method == "CONNECT" {
-		return new(exchange)
-	}
-	return s.loop.exchangeIn(1 + min(rest/size, s.machine.Room()))
-}
-
 // headTime returns the time for which the head that was read last, or is being read, has been arriving.
 func (s *h1Session) headTime() time.Duration {
 	return max(time.Duration(s.loop.turnInstant()-s.lastActive), 0)

@@ -5,6 +5,7 @@ package server
 import (
 	"github.com/gatewheel/gatewheel/app"
 	"github.com/gatewheel/gatewheel/app/spi"
+	"github.com/gatewheel/gatewheel/h1"
 )
 
 // blockExchanges limits the exchanges that share a block of memory. The block lives as long as one of them: a request that
@@ -115,4 +116,13 @@ func (x *exchange) dropInput(n int) {
 // tooLarge returns the error of content of more than limit bytes, with status 413.
 func tooLarge(limit int64) error {
 	return app.Statusf(413, "the content exceeds the server's limit of %d bytes", limit)
+}
+
+// newExchange returns zero memory for the exchange of a request. A request that may last does not share it: one with
+// content, or after which the connection may leave HTTP. What follows its head need not be requests.
+func (s *h1Session) newExchange(head *h1.Head, size, rest int) *exchange {
+	if head.ContentLength != 0 || head.Upgrade != "" || head.Method == "CONNECT" {
+		return new(exchange)
+	}
+	return s.loop.exchangeIn(1 + min(rest/size, s.machine.Room()))
 }
