@@ -39,11 +39,11 @@ help:
 	@echo 'soak     every protocol, faulty clients, reloads, stalls and restarts for SOAK (10m); the report goes to bin/soak.md'
 	@echo 'rollout  a rollout with the times of Kubernetes: the list of servers changes 2 s after SIGTERM'
 	@echo 'conform  h2spec in strict mode against the binary, and the tests of Go'"'"'s net/http against app/nethttp'
-	@echo 'bench    CPU time a request and memory a connection beside other servers, in an hour or two (BENCH=flags);'
+	@echo 'bench    CPU time a request and memory a connection, compared with other servers, in about an hour (BENCH=flags);'
 	@echo '         report and plots are in bin/bench-report'
 	@echo 'bench-quick    the most important cases, within five minutes'
 	@echo 'microbench     the protocol machines and app alone, with allocations, BENCHTIME (200ms) each'
-	@echo 'bench-compare  this tree beside another revision (BASE=REVISION)'
+	@echo 'bench-compare  this tree compared with another revision (BASE=REVISION)'
 	@echo 'bench-growth   how cost grows with connections, streams, routes, peers, loops, within six minutes (GROWTH=flags);'
 	@echo '         report and plots are in bin/growth-report'
 	@echo 'lint     gofmt, go vet, staticcheck'
@@ -87,7 +87,7 @@ TIMED := $(TIMED)|RunWithADrainDelay|DrainLosesNoRequest|DrainEndsOldSilenceAtOn
 poison: tools
 	.ci/gotest -short -tags=poison -skip='^Test($(TIMED))$$' ./h1 ./h2 ./ws ./app/server
 
-# The packages whose tests last longest come first, so that the others run beside them.
+# The packages whose tests last longest come first, so that the others run at the same time.
 LONGEST := ./cmd/gatewheel ./app/server
 
 unit: tools

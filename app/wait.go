@@ -103,9 +103,9 @@ func (w *wait[T]) cut(cause error, q *queue) {
 
 // bound ends something that waits when its request ends, or when a timer fires.
 // What waits embeds it, and calls init before anything can wake it. It is started and
-// stopped on the loop. If the loop is taken over while user code starts it, that
-// goroutine goes on beside tasks of the new loop: r and who are not written any more
-// then, and timer is published by the lock of the request's list.
+// stopped on the loop. If the loop is taken over while user code starts it, tasks of the
+// new loop run at the same time as that goroutine: r and who are not written any more
+// then, and the lock of the request's list publishes timer.
 type bound struct {
 	r     *Request
 	who   bounded

@@ -102,36 +102,36 @@ func untilReady(out io.Reader) error {
 	return nil
 }
 
-// handshakes loads new TLS connections, with full handshakes or resumed ones.
-func handshakes(clients int, resume bool) load {
+// counted returns a load that is a role whose result is a client.Result. describe returns what the role is given.
+func counted(role string, describe func(r *runner, t *target, d time.Duration) any) load {
 	return func(r *runner, t *target, d time.Duration) (tally, error) {
 		var result client.Result
-		cpu, err := r.roleLoad(t, "handshakes", client.Handshakes{Address: t.setup.address(), Path: t.setup.path(),
-			Content: t.setup.content(), Clients: clients, Resume: resume, Duration: d}, &result)
+		cpu, err := r.roleLoad(t, role, describe(r, t, d), &result)
 		return tally{requests: result.Count, elapsed: result.Elapsed, cpu: cpu}, err
 	}
+}
+
+// handshakes loads new TLS connections, with full handshakes or resumed ones.
+func handshakes(clients int, resume bool) load {
+	return counted("handshakes", func(_ *runner, t *target, d time.Duration) any {
+		return client.Handshakes{Address: t.setup.address(), Path: t.setup.path(), Content: t.setup.content(),
+			Clients: clients, Resume: resume, Duration: d}
+	})
 }
 
 // room loads a chat room. What is counted are the messages that members receive.
 func room(members int) load {
-	return func(r *runner, t *target, d time.Duration) (tally, error) {
-		var result client.Result
-		cpu, err := r.roleLoad(t, "room", client.Room{Address: t.setup.address(), Path: t.setup.path(),
-			Members: r.atMost(members), Duration: d}, &result)
-		return tally{requests: result.Count, elapsed: result.Elapsed, cpu: cpu}, err
-	}
+	return counted("room", func(r *runner, t *target, d time.Duration) any {
+		return client.Room{Address: t.setup.address(), Path: t.setup.path(), Members: r.atMost(members), Duration: d}
+	})
 }
 
-// eventStreams loads clients that read an event a second each.
+// eventStreams loads clients that read an event a second each, for whole seconds, which have whole numbers of events.
 func eventStreams(clients int) load {
-	return func(r *runner, t *target, d time.Duration) (tally, error) {
-		var result client.Result
-		// Whole seconds have whole numbers of events.
-		d = max(d.Round(time.Second), 2*time.Second)
-		cpu, err := r.roleLoad(t, "events", client.Events{Address: t.setup.address(), Path: t.setup.path(),
-			Connections: r.atMost(clients), Duration: d}, &result)
-		return tally{requests: result.Count, elapsed: result.Elapsed, cpu: cpu}, err
-	}
+	return counted("events", func(r *runner, t *target, d time.Duration) any {
+		return client.Events{Address: t.setup.address(), Path: t.setup.path(), Connections: r.atMost(clients),
+			Duration: max(d.Round(time.Second), 2*time.Second)}
+	})
 }
 
 // paced loads HTTP/1.1 at the rate of the round, or as fast as it goes if there is none yet.

@@ -91,11 +91,8 @@ func run(cmd *exec.Cmd) (string, error) {
 
 // echo loads a WebSocket echo: so many connections, each with depth messages in flight.
 func echo(connections, depth int) load {
-	return func(r *runner, t *target, d time.Duration) (tally, error) {
-		o := client.Echo{Address: t.setup.address(), Path: t.setup.protocol.path(),
+	return counted("echo", func(_ *runner, t *target, d time.Duration) any {
+		return client.Echo{Address: t.setup.address(), Path: t.setup.protocol.path(),
 			Connections: connections, Depth: depth, Packed: t.setup.protocol == wsDeflate, Duration: d}
-		var result client.Result
-		cpu, err := r.roleLoad(t, "echo", o, &result)
-		return tally{requests: result.Count, elapsed: result.Elapsed, cpu: cpu}, err
-	}
+	})
 }

@@ -17,8 +17,8 @@ func newAhead(file *os.File) io.ReaderAt {
 	return &ahead{fd: int(file.Fd())}
 }
 
-// lookSize is the size of the buffer that inMemory reads into, and lookVecs how often one
-// call does. They are what a connection is asked for at once.
+// lookSize is the size of the buffer that inMemory reads into, in bytes, and lookVecs how
+// often one system call fills it: a call looks at 128 KiB.
 const (
 	lookSize = 16 << 10
 	lookVecs = 8
